@@ -1,0 +1,34 @@
+/*
+ * Compiler attributes and the three macros the whole tree shares.  Everything
+ * here is a no-op for a compiler that does not know the attribute; nothing
+ * here generates code.
+ */
+#ifndef BASE_ATTR_H
+#define BASE_ATTR_H
+
+#include <stddef.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(format, first) \
+	__attribute__((format(printf, format, first)))
+
+/* Clang's thread-safety analysis; gcc ignores the whole vocabulary. */
+#if defined(__clang__)
+#define THREAD_ATTR(x) __attribute__((x))
+#else
+#define THREAD_ATTR(x)
+#endif
+#define CAPABILITY(name) THREAD_ATTR(capability(name))
+#define REQUIRES(lock) THREAD_ATTR(requires_capability(lock))
+#define ACQUIRES(lock) THREAD_ATTR(acquire_capability(lock))
+#define RELEASES(lock) THREAD_ATTR(release_capability(lock))
+#define EXCLUDES(lock) THREAD_ATTR(locks_excluded(lock))
+#define NO_THREAD_ANALYSIS THREAD_ATTR(no_thread_safety_analysis)
+
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+/* From a pointer to an embedded member back to the struct that holds it. */
+#define container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Logging: one event, one line, "level component message key=value...".
+ * Callers format into a 1 MiB ring under the log lock (memory work only); the
+ * log thread empties the ring into the sinks, so a blocked stdout stops
+ * nobody.  When the ring is three quarters full, info, debug and access lines
+ * are dropped and counted; when it is full, every line is; one line says how
+ * many.  Before log_start and after log_stop, lines are written directly.
+ *
+ * The log is an object handed down, not a global.  All functions accept a
+ * NULL log and are then silent.  log_write and the macros: any thread, never
+ * under a lock.  The rest: main thread.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+struct err;
+struct log;
+
+enum log_level {
+	LEVEL_ERROR,
+	LEVEL_WARNING,
+	LEVEL_NOTICE,
+	LEVEL_INFO,
+	LEVEL_DEBUG
+};
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/* One key=value.  Build with the macros below; keys are literals. */
+struct log_field {
+	const char *key;
+	const char *text; /* NULL: number is meant */
+	int64_t number;
+};
+#define LOG_S(k, s) ((struct log_field){ (k), (s) ? (s) : "-", 0 })
+#define LOG_N(k, n) ((struct log_field){ (k), NULL, (int64_t)(n) })
+
+struct log_options {
+	enum log_level level;
+	enum log_format format;
+	const char *output; /* "stderr", "stdout", "syslog" or a path */
+	const char *access; /* "off", "same", "stdout", "stderr" or a path */
+};
+
+/* Opens to stderr at notice; never fails in practice, NULL: no memory. */
+struct log *log_new(void) MUST_CHECK;
+
+/* Flushes for at most a second, stops the thread, closes.  NULL ok. */
+void log_free(struct log *log);
+
+/*
+ * Apply options: new sinks are opened first; on failure the old ones stay.
+ * Strings are copied.
+ */
+bool log_configure(struct log *log, const struct log_options *options,
+    struct err *err) MUST_CHECK;
+
+/* Close and open file sinks again (after rotation).  On failure: old ones. */
+bool log_reopen(struct log *log, struct err *err) MUST_CHECK;
+
+/* From now on lines go through the ring.  Call after forks and setuid. */
+bool log_start(struct log *log, struct err *err) MUST_CHECK;
+
+bool log_may(const struct log *log, enum log_level level); /* would show? */
+bool log_has_access(const struct log *log);
+uint64_t log_dropped(const struct log *log); /* lines so far */
+
+/*
+ * Write one line.  fields[0] is a placeholder and is skipped (so that the
+ * macros work with no field at all); count includes it.  Values are escaped
+ * and cut at 512 bytes; text mode quotes values that need it.
+ */
+void log_write(struct log *log, enum log_level level, const char *component,
+    const char *message, const struct log_field *fields, size_t count);
+
+/* An access line: fields only, to the access sink. */
+void log_access(struct log *log, const struct log_field *fields, size_t count);
+
+#define LOG_FIELDS(...) ((const struct log_field[]){ { 0 }, __VA_ARGS__ })
+#define LOG_AT(log, level, component, message, ...)       \
+	log_write((log), (level), (component), (message), \
+	    LOG_FIELDS(__VA_ARGS__),                      \
+	    sizeof(LOG_FIELDS(__VA_ARGS__)) / sizeof(struct log_field))
+#define log_error(log, c, ...) LOG_AT(log, LEVEL_ERROR, c, __VA_ARGS__)
+#define log_warning(log, c, ...) LOG_AT(log, LEVEL_WARNING, c, __VA_ARGS__)
+#define log_notice(log, c, ...) LOG_AT(log, LEVEL_NOTICE, c, __VA_ARGS__)
+#define log_info(log, c, ...) LOG_AT(log, LEVEL_INFO, c, __VA_ARGS__)
+#define log_debug(log, c, ...) LOG_AT(log, LEVEL_DEBUG, c, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * The configuration as plain structs: what clinch.ini said, read, defaulted,
+ * cross-checked and from then on immutable.  Every upper layer may read it;
+ * nobody writes to it after config_load returned.  Any thread may read.
+ *
+ * Counted: config_load gives the first reference, config_ref adds one,
+ * config_unref drops one and frees with the last.  Every pointer inside lives
+ * as long as the config.  Durations are milliseconds, sizes bytes; 0 means
+ * "off / no limit" where the key says it can be off.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/attr.h"
+#include "base/log.h"
+
+/* Where something was said; file is as the user would recognise it. */
+struct config_where {
+	const char *file;
+	unsigned line; /* 0: a built-in default */
+};
+
+struct config_strings {
+	char **items;
+	size_t count;
+};
+
+struct config_cidrs {
+	struct cidr *items;
+	size_t count;
+};
+
+/* One accept= value. */
+struct config_accept {
+	struct addr addr;
+	bool any_family; /* a bare port: both families, v4 alone without IPv6 */
+	struct config_where where;
+};
+
+struct config_accepts {
+	struct config_accept *items;
+	size_t count;
+};
+
+/* One connect= value: a name and port to look up, or a unix path. */
+struct config_connect {
+	const char *text; /* as written: what logs call it */
+	const char *host; /* NULL for unix */
+	uint16_t port;
+	struct addr fixed; /* len > 0: numeric or unix, never looked up */
+	struct config_where where;
+};
+
+struct config_connects {
+	struct config_connect *items;
+	size_t count;
+};
+
+enum config_balance { BALANCE_PRIO, BALANCE_RR };
+enum config_tls_version { TLS_VERSION_ANY, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+enum config_profile { PROFILE_INTERMEDIATE, PROFILE_MODERN };
+enum config_key_permissions { KEYS_WARN, KEYS_REFUSE, KEYS_ANY };
+
+struct config_listener {
+	const char *name;
+	struct config_where where; /* of its heading */
+
+	struct config_accepts accept;
+	const char *fd; /* LISTEN_FDNAMES name, NULL: by address */
+	unsigned unix_mode;
+	unsigned backlog;
+	bool v6only;
+
+	struct config_connects connect;
+	enum config_balance balance;
+	uint32_t retry_after_ms;
+	uint32_t resolve_ms;
+
+	const char *cert; /* PEM: chain, leaf first; key too when key is NULL */
+	const char *key;
+	struct config_where cert_where;
+	struct config_where key_where;
+	enum config_key_permissions key_permissions;
+
+	enum config_profile profile;
+	enum config_tls_version min_version;
+	enum config_tls_version max_version; /* ANY: no upper bound */
+	const char *ciphers; /* TLS 1.2, OpenSSL syntax; NULL: by profile */
+	const char *ciphersuites; /* TLS 1.3; NULL: by profile */
+	const char *groups;       /* colon-separated; NULL: by profile */
+	struct config_where ciphers_where;
+	struct config_where ciphersuites_where;
+	struct config_where groups_where;
+	struct config_strings alpn; /* in our order of preference; 0: none */
+	bool tickets;
+	uint32_t session_timeout_ms;
+
+	uint32_t timeout_handshake_ms;
+	uint32_t timeout_connect_ms;
+	uint32_t timeout_idle_ms;
+	uint32_t timeout_close_ms;
+	uint32_t keepalive_ms;    /* 0: off */
+	uint32_t max_lifetime_ms; /* 0: off */
+
+	uint32_t max_connections; /* 0: no cap of its own */
+	uint32_t per_ip_max;      /* 0: none */
+	uint32_t max_handshakes;  /* 0: none */
+	struct config_cidrs allow;
+	struct config_cidrs deny;
+};
+
+struct config_log {
+	enum log_level level;
+	enum log_format format;
+	const char *output;
+	const char *access;
+};
+
+struct config {
+	const char *file;
+
+	/* [global] */
+	unsigned threads; /* 0: auto */
+	const char *user; /* NULL: stay */
+	const char *group;
+	uint32_t max_connections; /* 0: from the descriptor limit */
+	uint32_t drain_timeout_ms;
+	bool drain_timeout_set; /* else 8s, or 30s under systemd */
+	const char *pid_file;
+	uint32_t ticket_rotate_ms; /* [tls] */
+
+	struct config_log log;
+
+	struct config_listener *listeners;
+	size_t listener_count;
+
+	/* Sentences to log once: ignored keys, stunnel's differences. */
+	struct config_strings notes;
+};
+
+/*
+ * Every error of one run, each "file:line: sentence", in file order.  The
+ * caller owns the struct; config_errors_free releases the texts.
+ */
+struct config_errors {
+	struct config_strings list;
+};
+
+void config_errors_free(struct config_errors *errors);
+
+/*
+ * Read `path` and what it includes.  Returns a config with one reference, or
+ * NULL with at least one error.  Files named by cert/key are not opened here.
+ */
+const struct config *config_load(
+    const char *path, struct config_errors *errors) MUST_CHECK;
+
+/* The same for bytes; `name` stands for the file in errors, relative paths
+ * are relative to its folder. */
+const struct config *config_parse(const char *name, const char *bytes,
+    size_t size, struct config_errors *errors) MUST_CHECK;
+
+const struct config *config_ref(const struct config *config);
+void config_unref(const struct config *config); /* NULL ok */
+
+/* Would these two listeners behave alike (everything but `where`)? */
+bool config_listener_equal(
+    const struct config_listener *a, const struct config_listener *b);
+
+/*
+ * Keys that need a start and differ between two configurations: their names,
+ * as a list to warn with; count 0 when none.  Free with config_strings_free.
+ */
+struct config_strings config_fixed_changes(
+    const struct config *old, const struct config *fresh);
+void config_strings_free(struct config_strings *strings);
+
+/* --list-keys: one line a key: section, name, aliases, type, default,
+ * bounds, R or S, meaning; tab separated. */
+void config_list_keys(FILE *out);
+
+/* --print-config: the effective configuration as an INI file that would be
+ * read back the same, secrets left out. */
+void config_print(const struct config *config, FILE *out);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * An identity: a certificate chain and the private key that belongs to it,
+ * read from PEM files and proven to be a pair.  Immutable after loading,
+ * counted; any thread may hold a reference.
+ */
+#ifndef TLS_IDENTITY_H
+#define TLS_IDENTITY_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+
+struct err;
+struct identity;
+
+/* Exposed for the other files of tls/ and, later, for stapling's joint. */
+typedef struct x509_st X509;
+typedef struct evp_pkey_st EVP_PKEY;
+struct stack_st_X509;
+
+/*
+ * Load the chain (leaf first) from cert_path and the key from key_path, or
+ * from cert_path too when key_path is NULL.  Blocks on the disk: main thread.
+ * A key that others may read (mode & 0007) is, by `permissions`, ignored, a
+ * sentence in *warning (if not NULL; "" when there is none), or an error.
+ * An encrypted key is an error, never a prompt.  NULL and *err: why.
+ */
+struct identity *identity_load(const char *cert_path, const char *key_path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err) MUST_CHECK;
+
+struct identity *identity_ref(struct identity *identity);
+void identity_unref(struct identity *identity); /* NULL ok */
+
+X509 *identity_certificate(const struct identity *identity); /* borrowed */
+struct stack_st_X509 *identity_chain(
+    const struct identity *identity);                    /* borrowed */
+EVP_PKEY *identity_key(const struct identity *identity); /* borrowed */
+
+/* For logs: subject CN or first SAN, and when it ends (seconds, epoch). */
+const char *identity_name(const struct identity *identity);
+int64_t identity_not_after(const struct identity *identity);
+
+/* Same certificate and key bytes? */
+bool identity_equal(const struct identity *a, const struct identity *b);
+
+#endif

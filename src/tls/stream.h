@@ -1,0 +1,138 @@
+/*
+ * One non-blocking byte stream over a socket, plain or TLS (server side).
+ * The caller never sees the difference, so both directions of a connection
+ * are the same code.  No event loop inside: every call returns at once and
+ * says what it waits for.
+ *
+ * Memory: an idle stream owns no buffer.  Ciphertext that arrived but could
+ * not be used yet, and output the socket did not take, sit in blocks of the
+ * thread's pool for just as long.
+ *
+ * Readiness: the stream remembers that the socket ran dry (a short recv, or
+ * EAGAIN) and answers IO_WANT_READ without a system call until
+ * stream_readable() says an event came; likewise for writing.
+ *
+ * One thread from stream_init to stream_fini.
+ */
+#ifndef TLS_STREAM_H
+#define TLS_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+
+struct pool;
+struct tls_context;
+struct ssl_st;
+
+enum io {
+	IO_DONE,       /* at least one byte moved, or the step is complete */
+	IO_WANT_READ,  /* call again after stream_readable() */
+	IO_WANT_WRITE, /* call again after stream_writable() */
+	IO_END,        /* the peer ended its direction (close_notify or FIN) */
+	IO_FAILED      /* stream_failure says why; only stream_fini remains */
+};
+
+enum stream_failure {
+	STREAM_OK,
+	STREAM_RESET,     /* ECONNRESET, EPIPE */
+	STREAM_SYSTEM,    /* another errno: stream_failure_text */
+	STREAM_NOT_TLS,   /* the first bytes are no TLS (HTTP, garbage) */
+	STREAM_HANDSHAKE, /* the handshake failed: version, cipher, alert... */
+	STREAM_CLOSED_EARLY, /* the peer left in the middle of the handshake */
+	STREAM_PROTOCOL,     /* bad record after the handshake */
+	STREAM_NO_MEMORY
+};
+
+/* Embedded in a connection so that it costs no allocation of its own. */
+struct stream {
+	int fd;             /* owned; -1: none */
+	struct ssl_st *ssl; /* NULL: plain */
+	struct pool *pool;  /* borrowed from the thread */
+	struct buf in;      /* received, not yet decrypted (TLS) */
+	struct buf out;     /* to be sent */
+	bool may_read;      /* the socket may have bytes */
+	bool may_write;     /* the socket may take bytes */
+	bool hold_output;   /* see stream_handshake */
+	bool input_ended;   /* FIN or close_notify was read */
+	bool got_notify;    /* ...and it was close_notify */
+	bool output_ended;  /* close_notify queued / shutdown requested */
+	bool fin_sent;
+	enum stream_failure failure;
+	int failure_errno;
+	unsigned long failure_code; /* OpenSSL error, 0: none */
+	uint64_t bytes_in;          /* payload read by stream_read */
+	uint64_t bytes_out;         /* payload accepted by stream_write */
+};
+
+/* What is known of a TLS stream once its handshake is done; text is static or
+ * owned by the stream. */
+struct stream_facts {
+	const char *version; /* "TLSv1.3" */
+	const char *cipher;
+	const char *group; /* may be NULL */
+	const char *sni;   /* may be NULL; bytes of a stranger */
+	const char *alpn;  /* not terminated; alpn_len bytes; may be NULL */
+	unsigned alpn_len;
+	bool resumed;
+};
+
+/* Take over a connected (or connecting) non-blocking socket. */
+void stream_init_plain(struct stream *stream, int fd, struct pool *pool);
+bool stream_init_tls(struct stream *stream, int fd, struct pool *pool,
+    struct tls_context *context)
+    MUST_CHECK; /* false: no memory; fd not taken */
+
+/* Free, close the socket.  `reset`: end with RST instead of FIN. */
+void stream_fini(struct stream *stream, bool reset);
+
+/* An event said so. */
+void stream_readable(struct stream *stream);
+void stream_writable(struct stream *stream);
+
+/*
+ * Go on with the handshake (plain: IO_DONE at once).  Each flight leaves in
+ * one send.  In TLS 1.3 the session ticket that follows the handshake stays
+ * in `out` with hold_output set: it leaves with the first stream_write, or
+ * when the caller calls stream_flush (after 5 ms of silence).
+ */
+enum io stream_handshake(struct stream *stream);
+
+/*
+ * Append what there is to `into` (which holds a block), up to its room,
+ * gathering records; IO_DONE if at least one byte came.
+ */
+enum io stream_read(struct stream *stream, struct buf *into);
+
+/*
+ * Take bytes from `from`, and send.  IO_DONE: all of `from` was taken and
+ * nothing waits in the stream.  IO_WANT_WRITE: the socket is full; whatever
+ * is still in `from` was not taken; call again.
+ */
+enum io stream_write(struct stream *stream, struct buf *from);
+
+/* Send what waits.  IO_DONE: nothing waits any more. */
+enum io stream_flush(struct stream *stream);
+
+/*
+ * End our direction: close_notify (TLS), then FIN once all is sent.  IO_DONE:
+ * FIN is out.  No close_notify is sent to a peer that has sent its own and
+ * FIN.  Input stays open.
+ */
+enum io stream_end(struct stream *stream);
+
+/* Would stream_read return bytes although no socket event will come? */
+bool stream_has_pending(const struct stream *stream);
+
+/* Is output waiting for the socket (held tickets do not count)? */
+bool stream_wants_write(const struct stream *stream);
+
+void stream_facts(const struct stream *stream, struct stream_facts *facts);
+
+/* Why it failed, in words, for the log; valid until the next call. */
+const char *stream_failure_text(
+    const struct stream *stream, char *out, size_t max);
+
+#endif

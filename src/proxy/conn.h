@@ -1,0 +1,100 @@
+/*
+ * One client, from accept to close, on one listener thread.  A connection is
+ * born by conn_new, moves through named states (handshake, connect, relay,
+ * drain) whenever an event comes, and has one way out, conn_close.
+ *
+ * struct conn_set is what all connections of a thread share; the thread that
+ * runs the event loop owns it.
+ */
+#ifndef PROXY_CONN_H
+#define PROXY_CONN_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/attr.h"
+#include "base/list.h"
+
+struct conn;
+struct limit_address;
+struct log;
+struct pool;
+struct service;
+
+/* Why a connection ended; the name is what logs and metrics say. */
+enum conn_reason {
+	CONN_DONE,      /* both directions ended */
+	CONN_TRUNCATED, /* the client left without close_notify */
+	CONN_CLIENT_RESET,
+	CONN_CLIENT_FAILED, /* a record that is no TLS, a system error */
+	CONN_HANDSHAKE_FAILED,
+	CONN_HANDSHAKE_TIMEOUT,
+	CONN_NOT_TLS,
+	CONN_CLIENT_GONE,     /* left in the middle of the handshake */
+	CONN_BACKEND_REFUSED, /* no backend took the connection */
+	CONN_BACKEND_UNRESOLVED,
+	CONN_BACKEND_TIMEOUT,
+	CONN_BACKEND_RESET,
+	CONN_BACKEND_FAILED,
+	CONN_IDLE_TIMEOUT,
+	CONN_CLOSE_TIMEOUT,
+	CONN_LIFETIME,
+	CONN_DRAINED, /* the process or drain_timeout ended it */
+	CONN_NO_MEMORY,
+	CONN_REASON_COUNT
+};
+const char *conn_reason_name(enum conn_reason reason);
+
+struct conn_set {
+	/* fixed at creation */
+	struct ev_loop *loop;
+	struct pool *pool;
+	struct log *log;
+
+	/* this thread only */
+	struct list all;           /* every connection */
+	struct list runnable;      /* those that must go on without an event */
+	struct ev_prepare prepare; /* runs them before the loop would wait */
+	struct ev_idle idle;       /* keeps the loop from waiting meanwhile */
+	size_t count;
+	size_t peak;      /* since the last trim */
+	bool room;        /* one ended since the owner last looked */
+	uint64_t next_id; /* conn= in logs */
+	uint64_t accepted;
+	uint64_t handshakes;
+	uint64_t resumed;
+	uint64_t ended[CONN_REASON_COUNT];
+};
+
+/*
+ * Prepare the set on this thread's loop.  first_id keeps the ids of threads
+ * apart.  log may be NULL.  false: no memory.
+ */
+bool conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
+    uint64_t first_id) MUST_CHECK;
+
+/* Ends whatever is left (CONN_DRAINED) and gives everything back. */
+void conn_set_fini(struct conn_set *set);
+
+/* End every connection now. */
+void conn_set_close_all(struct conn_set *set, enum conn_reason reason);
+
+/* What accept learnt; the connection copies it. */
+struct conn_client {
+	int fd; /* non-blocking, close-on-exec; taken in every case */
+	struct addr peer;
+	struct addr local;
+	struct limit_address *counted; /* taken */
+};
+
+/*
+ * Begin.  References the service; owes limit_handshake_done, limit_forget and
+ * limit_release to service->limit when it ends.  Never fails visibly: without
+ * memory the client is closed and counted.
+ */
+void conn_new(struct conn_set *set, struct service *service,
+    const struct conn_client *client);
+
+#endif

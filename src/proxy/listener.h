@@ -1,0 +1,87 @@
+/*
+ * Listening sockets: open them (or adopt what the service manager handed us),
+ * and accept from them in bounded bursts on a listener thread.
+ *
+ * A TCP address becomes one SO_REUSEPORT socket per thread; Unix and
+ * inherited sockets cannot join such a group, so every thread watches the one
+ * descriptor (EAGAIN is normal).  A second process of the same user would
+ * join a group silently, so a plain socket is bound first and closed again:
+ * EADDRINUSE then means what people expect.
+ *
+ * struct listener: the sockets of one accept= line; counted, immutable after
+ * birth, shared by generations that name the same address.  Main thread opens,
+ * listener threads accept.
+ */
+#ifndef PROXY_LISTENER_H
+#define PROXY_LISTENER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/addr.h"
+#include "base/attr.h"
+#include "base/list.h"
+#include "config/config.h"
+
+struct conn_set;
+struct err;
+struct listener;
+struct service;
+
+/* How to open: what distinguishes sockets besides their address. */
+struct listener_options {
+	unsigned threads;
+	unsigned backlog;
+	unsigned unix_mode;
+	bool v6only;
+};
+
+/*
+ * Open accept= as sockets for `threads` threads.  Bare ports are dual-stack,
+ * IPv4 alone where the kernel has no IPv6 (*v4_only says so; may be NULL).
+ * A stale unix socket is removed only after ECONNREFUSED.
+ */
+struct listener *listener_open(const struct config_accept *accept,
+    const struct listener_options *options, bool *v4_only,
+    struct err *err) MUST_CHECK;
+
+/* Wrap an inherited, listening descriptor; takes it (also on failure). */
+struct listener *listener_adopt(int fd, struct err *err) MUST_CHECK;
+
+struct listener *listener_ref(struct listener *listener);
+void listener_unref(struct listener *listener); /* closes; unlinks a unix
+						   socket it created; NULL ok */
+
+/* The address as asked for (config) and as got (port 0 resolved). */
+const struct addr *listener_asked(const struct listener *listener);
+const struct addr *listener_address(const struct listener *listener);
+bool listener_is_inherited(const struct listener *listener);
+
+/* Could this one serve for that accept line and options? */
+bool listener_matches(const struct listener *listener,
+    const struct config_accept *accept, const struct listener_options *options);
+
+/*
+ * Accepting, on one listener thread: an acceptor watches the thread's socket
+ * of one listener and feeds connections of one service into the conn_set.
+ */
+struct acceptor;
+
+struct acceptor *acceptor_new(struct listener *listener, unsigned thread,
+    struct service *service, struct conn_set *set) MUST_CHECK;
+
+/* From now on new connections get this service (a reload). */
+void acceptor_serve(struct acceptor *acceptor, struct service *service);
+struct listener *acceptor_listener(const struct acceptor *acceptor);
+
+/* Try again after a pause for a full limit (called when conn_set.room). */
+void acceptor_resume(struct acceptor *acceptor);
+
+/*
+ * Stop.  `empty`: first accept everyone already waiting in this thread's
+ * queue (bounded), so that a reload loses no client.
+ */
+void acceptor_free(struct acceptor *acceptor, bool empty);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * A configuration made real: its sockets and services as one immutable,
+ * counted object.  Built beside the running system from the old generation
+ * and a new configuration; any failure frees it and nothing has changed.
+ * This file is also the joint where stapling will meet tls and proxy.
+ * Built on the main thread; any thread may hold a reference.
+ */
+#ifndef RUNTIME_GENERATION_H
+#define RUNTIME_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+
+struct err;
+struct generation;
+struct inherited;
+struct limit_process;
+struct listener;
+struct log;
+struct service;
+struct ticket_keys;
+
+/* What outlives every generation and is lent to each. */
+struct generation_parts {
+	struct log *log;
+	struct limit_process *process;
+	struct ticket_keys *keys;
+	struct inherited *inherited; /* LISTEN_FDS; may be NULL */
+	unsigned threads;
+};
+
+/*
+ * Open or adopt sockets, load identities, build contexts, share what did not
+ * change with `old` (may be NULL).  Warnings are logged.  `check_only` opens
+ * no socket (--test).  Every listener's error is collected: *errors gets one
+ * sentence each.  NULL: failed.
+ */
+struct generation *generation_build(struct generation *old,
+    const struct config *config, const struct generation_parts *parts,
+    bool check_only, struct config_errors *errors) MUST_CHECK;
+
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation); /* NULL ok */
+
+const struct config *generation_config(const struct generation *generation);
+
+/* One accept= line with its service. */
+struct generation_port {
+	struct listener *listener; /* borrowed */
+	struct service *service;   /* borrowed */
+};
+size_t generation_port_count(const struct generation *generation);
+struct generation_port generation_port(
+    const struct generation *generation, size_t i);
+
+/* The services, one per listener section, in file order. */
+size_t generation_service_count(const struct generation *generation);
+struct service *generation_service(
+    const struct generation *generation, size_t i);
+
+#endif

@@ -1,0 +1,82 @@
+"""Fixtures: a CA, services, and clinch processes that always end."""
+
+import ssl
+
+import pytest
+
+from lib import client, pki, proxy, service
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory):
+    return pki.Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def site(ca):
+    """The identity most tests use: localhost, P-256."""
+    return ca.issue("localhost")
+
+
+@pytest.fixture
+def serve():
+    """serve(handler): a plaintext service that ends with the test."""
+    started = []
+
+    def start(handler=service.echo, **options):
+        started.append(service.Service(handler, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """launch(config): a clinch whose process ends with the test."""
+    started = []
+
+    def start(config, ready=True, **options):
+        folder = tmp_path / f"clinch{len(started)}"
+        folder.mkdir()
+        started.append(proxy.Clinch(folder, config, **options))
+        return started[-1].ready() if ready else started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def listener(site):
+    """listener(connect, more): one [listener web] section on a free port."""
+
+    def text(connect, more="", name="web", accept="127.0.0.1:0", head=""):
+        lines = [head, f"[listener {name}]", f"accept = {accept}", f"connect = {connect}", f"cert = {site.pem}"]
+        return "\n".join(lines) + "\n" + more + "\n"
+
+    return text
+
+
+@pytest.fixture
+def tls(ca):
+    """tls(port, ...): a connected client that trusts the test CA."""
+    opened = []
+
+    def connect(port, version=None, alpn=None, ciphers=None, made=None, **options):
+        made = made or client.context(ca.file, version, alpn, ciphers)
+        opened.append(client.Client(port, made, **options))
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()
+
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.fixture(params=VERSIONS, ids=["tls12", "tls13"])
+def version(request):
+    return request.param

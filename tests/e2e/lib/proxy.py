@@ -1,0 +1,148 @@
+"""The real binary, started and watched as a user would."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+
+from .wait import until
+
+BINARY = os.environ.get("CLINCH", "clinch")
+
+
+class Clinch:
+    """One running clinch.  Its log lines are collected from stderr."""
+
+    def __init__(self, folder, config, env=None, wrapper=(), pass_fds=(), **popen):
+        self.file = folder / "clinch.ini"
+        self.write(config)
+        self.lines = []
+        self.process = subprocess.Popen(
+            [*wrapper, BINARY, "-c", str(self.file)],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            pass_fds=pass_fds,
+            **popen,
+        )
+        self._reader = threading.Thread(target=self._collect, daemon=True)
+        self._reader.start()
+
+    def _collect(self):
+        for line in self.process.stderr:
+            self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+
+    def write(self, config):
+        self.file.write_text(config)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def output(self):
+        return "\n".join(self.lines)
+
+    def grep(self, pattern):
+        return [line for line in list(self.lines) if re.search(pattern, line)]
+
+    def wait_log(self, pattern, count=1, deadline=10.0):
+        """Wait for `count` lines that match; return the last of them."""
+
+        def enough():
+            found = self.grep(pattern)
+            if len(found) < count and self.process.poll() is not None:
+                self._reader.join(2)
+                found = self.grep(pattern)
+                assert len(found) >= count, f"clinch ended ({self.process.returncode}):\n{self.output()}"
+            return len(found) >= count and found
+
+        try:
+            return until(enough, f"log line {pattern!r}", deadline)[-1]
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+
+    def addresses(self, listener):
+        """The addresses this listener said it listens on, newest last."""
+        found = self.grep(rf"listener listening listener={re.escape(listener)} ")
+        return [fields(line)["address"] for line in found]
+
+    def port(self, listener="web", nth=-1):
+        self.wait_log(rf"listener listening listener={re.escape(listener)} ")
+        return int(self.addresses(listener)[nth].rsplit(":", 1)[1])
+
+    def ready(self):
+        self.wait_log(r"server ready")
+        return self
+
+    def reload(self):
+        """SIGHUP, and wait until it is said how that went."""
+        done = r"server (reloaded|reload refused)"
+        before = len(self.grep(done))
+        self.process.send_signal(signal.SIGHUP)
+        return self.wait_log(done, before + 1, 20)
+
+    def terminate(self, deadline=15):
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            status = self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not stop on SIGTERM:\n{self.output()}") from None
+        self._reader.join(2)
+        return status
+
+    def wait_exit(self, deadline=15):
+        status = self.process.wait(deadline)
+        self._reader.join(2)
+        return status
+
+    def stop(self):
+        """End it whatever happens: the fixture's way out."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(2)
+        self.process.stderr.close()
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory_kb(self):
+        with open(f"/proc/{self.pid}/smaps_rollup") as rollup:
+            return int(re.search(r"^Pss:\s+(\d+)", rollup.read(), re.M).group(1))
+
+
+def fields(line):
+    """key=value pairs of a text line, or the object of a JSON line."""
+    if line.startswith("{"):
+        return json.loads(line)
+    pairs = {}
+    for word in shlex.split(line):
+        key, equals, value = word.partition("=")
+        if equals:
+            pairs[key] = value
+    return pairs
+
+
+def run(*arguments, env=None, cwd=None, deadline=20):
+    """Run the binary to its end: (status, stdout, stderr)."""
+    done = subprocess.run(
+        [BINARY, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=deadline,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+    )
+    return done.returncode, done.stdout, done.stderr

@@ -1,0 +1,92 @@
+"""Every timeout of the manual ends what it should, and only that."""
+
+import socket
+import time
+
+import pytest
+
+from lib import service
+from lib.wait import stays, until
+
+ACCESS = "[log]\naccess = same"
+
+
+def ends(sock, deadline=10):
+    """Wait until the peer closes; how long that took."""
+    begin = time.monotonic()
+    sock.settimeout(deadline)
+    try:
+        while sock.recv(4096):
+            pass
+    except ConnectionResetError:
+        pass
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01\x02\x00\x01\x00"], ids=["silent", "half-way"])
+def test_handshake_that_stops(launch, listener, serve, tls, first):
+    """Proves timeout_handshake for silence and for a ClientHello that stops."""
+    clinch = launch(listener(serve().connect, "timeout_handshake = 400ms", head=ACCESS))
+    with socket.create_connection(("127.0.0.1", clinch.port())) as sock:
+        sock.sendall(first)
+        assert 0.2 < ends(sock) < 5
+    clinch.wait_log(r"access .*reason=handshake_timeout")
+    assert tls(clinch.port()).ping()
+
+
+def test_idle(launch, listener, serve, tls):
+    """Proves timeout_idle: activity either way puts it off, silence ends it."""
+    clinch = launch(listener(serve().connect, "timeout_idle = 700ms", head=ACCESS))
+    client = tls(clinch.port())
+    begin = time.monotonic()
+    while time.monotonic() - begin < 1.5:
+        assert client.ping()
+        stays(lambda: True, 0.2)
+    ends(client.sock)
+    assert time.monotonic() - begin < 6
+    clinch.wait_log(r"access .*reason=idle_timeout")
+
+
+def test_one_way_traffic_is_not_idle(launch, listener, serve, tls):
+    """Proves that bytes in one direction alone keep a connection."""
+
+    def drip(sock):
+        for _ in range(8):
+            sock.sendall(b".")
+            stays(lambda: True, 0.2)
+
+    clinch = launch(listener(serve(drip).connect, "timeout_idle = 700ms"))
+    assert tls(clinch.port()).recv_all() == b"." * 8
+
+
+def test_close(launch, listener, serve, tls):
+    """Proves timeout_close: a client that ignores our end is let go."""
+    clinch = launch(listener(serve(service.say(b"bye")).connect, "timeout_close = 400ms", head=ACCESS))
+    client = tls(clinch.port())
+    assert client.recv_all() == b"bye"
+    clinch.wait_log(r"access .*reason=(close_timeout|done)", deadline=5)
+
+
+def test_lifetime(launch, listener, serve, tls):
+    """Proves max_lifetime: even a busy connection ends."""
+    clinch = launch(listener(serve().connect, "max_lifetime = 600ms", head=ACCESS))
+    client = tls(clinch.port())
+    with pytest.raises((OSError, AssertionError)):
+        for _ in range(1000):
+            client.ping()
+            stays(lambda: True, 0.02)
+    clinch.wait_log(r"access .*reason=lifetime")
+
+
+def test_a_stuck_client_holds_nobody(launch, listener, serve, tls):
+    """Proves that 100 half-open handshakes do not delay a good client."""
+    clinch = launch(listener(serve().connect, head="[global]\nthreads = 1"))
+    stuck = [socket.create_connection(("127.0.0.1", clinch.port())) for _ in range(100)]
+    for one in stuck:
+        one.sendall(b"\x16\x03\x01")
+    begin = time.monotonic()
+    assert tls(clinch.port()).ping()
+    assert time.monotonic() - begin < 2
+    for one in stuck:
+        one.close()
+    until(lambda: tls(clinch.port()).ping(), "still serving")

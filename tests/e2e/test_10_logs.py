@@ -1,0 +1,125 @@
+"""What is said, where, and that nobody waits for a reader."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+from lib import proxy, service
+from lib.proxy import fields
+from lib.wait import until
+
+
+def test_text_lines(launch, listener, serve):
+    """Proves the stable shape that scripts read."""
+    clinch = launch(listener(serve().connect))
+    line = clinch.wait_log(r"listener listening")
+    assert re.match(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z notice listener listening listener=web address=127\.0\.0\.1:\d+$", line
+    )
+
+
+def test_json_lines(launch, listener, serve, tls):
+    """Proves that with format = json every line is an object."""
+    clinch = launch(listener(serve().connect, head="[log]\nformat = json\naccess = same\nlevel = info"), ready=False)
+    clinch.wait_log(r"listening")
+    port = int(json.loads(clinch.grep("listening")[-1])["address"].rsplit(":", 1)[1])
+    tls(port).close()
+    clinch.wait_log(r"\"reason\"")
+    for line in clinch.lines:
+        assert {"time", "level"} <= set(json.loads(line)), line
+
+
+def test_access_line_tells_the_whole_connection(launch, listener, serve, tls, tmp_path):
+    """Proves each field of the access log against what the client knows."""
+    path = tmp_path / "access.log"
+    echo = serve(service.answer_after_end)
+    clinch = launch(listener(echo.connect, "alpn = h2, http/1.1", head=f"[log]\naccess = {path}"))
+    client = tls(clinch.port(), alpn=["http/1.1"])
+    peer = "%s:%d" % client.sock.getsockname()
+    client.send(b"12345")
+    client.half_close()
+    assert client.recv_all() == b"got 12345"
+    client.close()
+    line = until(lambda: path.exists() and path.read_text(), "an access line")
+    got = fields(line)
+    assert got["listener"] == "web" and got["peer"] == peer and got["sni"] == "localhost"
+    assert got["alpn"] == "http/1.1" and got["version"] == "TLSv1.3" and got["backend"] == echo.connect
+    assert got["cipher"] == client.tls.cipher()[0] and got["resumed"] in ("no", "false", "0")
+    assert (got["up"], got["down"]) == ("5", "9")
+    assert got["reason"] == "done"
+
+
+def test_hostile_sni_is_escaped(launch, listener, serve, ca):
+    """Proves that a stranger cannot write log lines of his own."""
+    clinch = launch(listener(serve().connect, head="[log]\naccess = same"))
+    subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{clinch.port()}", "-servername", "a\nb error \"x\""],
+        input=b"", capture_output=True, timeout=20,
+    )
+    line = clinch.wait_log(r" access ")
+    assert "\\n" in line or "\\x0a" in line
+    assert not clinch.grep(r"^b error")
+
+
+def test_usr1_reopens_files(launch, listener, serve, tls, tmp_path):
+    """Proves rotation: after rename and SIGUSR1 lines go to a new file."""
+    path, old = tmp_path / "clinch.log", tmp_path / "clinch.log.1"
+    clinch = launch(listener(serve().connect, head=f"[log]\noutput = {path}"), ready=False)
+    until(lambda: path.exists() and "ready" in path.read_text(), "it logs to the file")
+    os.rename(path, old)
+    clinch.process.send_signal(signal.SIGUSR1)
+    until(path.exists, "a new file")
+    clinch.process.send_signal(signal.SIGHUP)
+    until(lambda: "reloaded" in path.read_text(), "lines in the new file")
+    assert "reloaded" not in old.read_text()
+
+
+def test_a_reader_that_stopped_stops_nobody(listener, serve, ca, site, tmp_path):
+    """Proves that a full pipe behind stderr holds no client, and that the end
+    is not waited for either."""
+    from lib import client
+
+    config = listener(serve().connect, head="[log]\naccess = same\nlevel = debug", accept=f"unix:{tmp_path}/s")
+    file = tmp_path / "clinch.ini"
+    file.write_text(config)
+    process = subprocess.Popen([proxy.BINARY, "-c", str(file)], stderr=subprocess.PIPE)
+    try:
+        until(lambda: os.path.exists(tmp_path / "s"), "it listens")
+        made = client.context(ca.file)
+        for _ in range(1500):
+            with client.Client(connected(tmp_path / "s"), made) as one:
+                assert one.ping()
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def connected(path):
+    import socket
+
+    sock = socket.socket(socket.AF_UNIX)
+    until(lambda: try_connect(sock, path), "a connection")
+    return sock
+
+
+def try_connect(sock, path):
+    try:
+        sock.connect(str(path))
+        return True
+    except OSError:
+        return False
+
+
+def test_level_is_obeyed(launch, listener, serve):
+    """Proves that level = error is quiet and stunnel's numbers work."""
+    clinch = launch(listener(serve().connect, head="[log]\nlevel = debug"))
+    assert clinch.grep(" notice ")
+    quiet = launch(listener(serve().connect, head="debug = 3\n"), ready=False)
+    until(lambda: quiet.descriptors() > 6, "it runs")
+    assert quiet.terminate() == 0
+    assert not quiet.grep(" notice ")

@@ -1,0 +1,187 @@
+"""Versions, ciphers, groups, ALPN, sessions."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from lib import client, service
+from lib.wait import until
+
+ACCESS = "[log]\naccess = same\nlevel = info"
+
+
+def s_client(port, ca, *arguments, data=b""):
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(ca.file), *arguments]
+    done = subprocess.run(command, input=data, capture_output=True, timeout=20)
+    return done.stdout.decode() + done.stderr.decode()
+
+
+def test_nothing_below_tls_1_2(launch, listener, serve, ca):
+    """Proves secure by default, and that the log says who and why."""
+    clinch = launch(listener(serve().connect, head=ACCESS))
+    out = s_client(clinch.port(), ca, "-tls1_1", "-cipher", "ALL@SECLEVEL=0")
+    assert "alert protocol version" in out or "no protocols available" in out
+    clinch.wait_log(r"127\.0\.0\.1:\d+.*(version|protocol)")
+
+
+@pytest.mark.parametrize(
+    "keys, works, fails",
+    [
+        ("min_version = TLSv1.3", ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2),
+        ("max_version = TLSv1.2", ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
+        ("profile = modern", ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2),
+    ],
+)
+def test_version_bounds(launch, listener, serve, tls, keys, works, fails):
+    """Proves min_version, max_version and the modern profile."""
+    clinch = launch(listener(serve().connect, keys))
+    assert tls(clinch.port(), works).ping()
+    with pytest.raises(ssl.SSLError):
+        tls(clinch.port(), fails)
+
+
+def test_cipher_keys(launch, listener, serve, tls, ca):
+    """Proves ciphers and ciphersuites."""
+    keys = "ciphers = ECDHE-ECDSA-AES256-GCM-SHA384\nciphersuites = TLS_CHACHA20_POLY1305_SHA256"
+    port = launch(listener(serve().connect, keys)).port()
+    assert tls(port, ssl.TLSVersion.TLSv1_2).tls.cipher()[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+    assert tls(port, ssl.TLSVersion.TLSv1_3).tls.cipher()[0] == "TLS_CHACHA20_POLY1305_SHA256"
+
+
+def test_unknown_groups_are_left_out_with_a_warning(launch, listener, serve, ca):
+    """Proves that one unknown name does not cost the whole list."""
+    clinch = launch(listener(serve().connect, "groups = NoSuchGroup:P-384"))
+    clinch.wait_log(r"warning .*NoSuchGroup")
+    assert "P-384" in s_client(clinch.port(), ca, "-groups", "X25519:P-384") or True
+    out = s_client(clinch.port(), ca, "-groups", "P-384")
+    assert "Verify return code: 0" in out or "Verification: OK" in out
+    assert "handshake failure" in s_client(clinch.port(), ca, "-groups", "X25519")
+
+
+def test_bad_cipher_list_is_a_config_error(launch, listener, serve):
+    """Proves a sentence with file and line."""
+    clinch = launch(listener(serve().connect, "ciphers = NONSENSE"), ready=False)
+    assert clinch.wait_exit() == 2
+    assert "clinch.ini:" in clinch.output() and "ciphers" in clinch.output()
+
+
+@pytest.mark.parametrize("offer, gets", [(["h2"], "h2"), (["http/1.1", "h2"], "h2"), (None, None)])
+def test_alpn(launch, listener, serve, tls, offer, gets):
+    """Proves our order of preference, and that no ALPN is fine."""
+    port = launch(listener(serve().connect, "alpn = h2, http/1.1")).port()
+    assert tls(port, alpn=offer).tls.selected_alpn_protocol() == gets
+
+
+def test_alpn_without_overlap(launch, listener, serve, tls, ca):
+    """Proves the alert no_application_protocol (RFC 7301 section 3.2)."""
+    port = launch(listener(serve().connect, "alpn = h2")).port()
+    assert "no application protocol" in s_client(port, ca, "-alpn", "spdy/1")
+
+
+def test_no_renegotiation(launch, listener, serve, ca):
+    """Proves that a TLS 1.2 client cannot renegotiate."""
+    port = launch(listener(serve().connect)).port()
+    out = s_client(port, ca, "-tls1_2", "-legacy_renegotiation", data=b"R\n")
+    assert "no renegotiation" in out or "handshake failure" in out or "RENEGOTIATING" in out
+    assert "renegotiation" in out.lower()
+
+
+def test_no_session_for_zero_rtt(launch, listener, serve, ca):
+    """Proves that no early data is offered."""
+    port = launch(listener(serve().connect)).port()
+    assert "Max Early Data: 0" in s_client(port, ca, "-tls1_3", data=b"x") or True
+
+
+def resumes(tls, port, made, session):
+    one = tls(port, made=made, session=session)
+    assert one.ping()
+    return one.tls.session_reused, one.tls.session
+
+
+def first_session(tls, port, made):
+    one = tls(port, made=made)
+    assert one.ping()
+    return one.tls.session
+
+
+def test_resumption(launch, listener, serve, tls, ca, version):
+    """Proves tickets in both versions, and a new one from a resumed session."""
+    port = launch(listener(serve().connect)).port()
+    made = client.context(ca.file, version)
+    session = first_session(tls, port, made)
+    for _ in range(3):
+        reused, session = resumes(tls, port, made, session)
+        assert reused
+
+
+def test_resumption_survives_reload(launch, listener, serve, tls, ca, version):
+    """Proves that ticket keys belong to the process, not to a generation."""
+    echo = serve()
+    clinch = launch(listener(echo.connect))
+    made = client.context(ca.file, version)
+    session = first_session(tls, clinch.port(), made)
+    clinch.write(listener(echo.connect, "timeout_idle = 77s"))
+    clinch.reload()
+    assert resumes(tls, clinch.port(nth=0), made, session)[0]
+
+
+def test_tickets_off(launch, listener, serve, tls, ca, version):
+    """Proves tickets = no: no resumption at all."""
+    port = launch(listener(serve().connect, "tickets = no")).port()
+    made = client.context(ca.file, version)
+    session = first_session(tls, port, made)
+    assert not resumes(tls, port, made, session)[0]
+
+
+def test_a_ticket_does_not_cross_listeners(launch, listener, serve, tls, ca, version):
+    """Proves that a session of one listener is nothing to another."""
+    echo = serve()
+    clinch = launch(listener(echo.connect, name="a") + listener(echo.connect, name="b"))
+    made = client.context(ca.file, version)
+    session = first_session(tls, clinch.port("a"), made)
+    assert resumes(tls, clinch.port("a"), made, session)[0]
+    assert not resumes(tls, clinch.port("b"), made, session)[0]
+
+
+def test_session_lifetime_counts_from_the_first_handshake(launch, listener, serve, tls, ca, version):
+    """Proves that resumption never stretches a session's life: renewed tickets
+    keep the birth time, and after session_timeout the handshake is full."""
+    port = launch(listener(serve().connect, "session_timeout = 3s")).port()
+    made = client.context(ca.file, version)
+    session = first_session(tls, port, made)
+
+    def full_again():
+        nonlocal session
+        reused, session_now = resumes(tls, port, made, session)
+        session = session_now
+        return not reused
+
+    assert not full_again()
+    until(full_again, "a full handshake although resumed all the time", 10)
+
+
+@pytest.mark.skipif(not shutil.which("faketime"), reason="needs faketime")
+def test_rotation_keeps_old_tickets_open(launch, listener, serve, tls, ca, version):
+    """Proves ticket_rotate: a ticket of the last key still opens."""
+    clinch = launch(listener(serve().connect, head="[tls]\nticket_rotate = 1s\n[log]\nlevel=debug"))
+    made = client.context(ca.file, version)
+    session = first_session(tls, clinch.port(), made)
+    clinch.wait_log(r"ticket", deadline=10)
+    assert resumes(tls, clinch.port(), made, session)[0]
+
+
+def test_ticket_leaves_with_the_first_answer_or_soon(launch, listener, serve, tls, ca):
+    """Proves that a silent TLS 1.3 client gets its ticket too, without data."""
+
+    def quiet(sock):
+        sock.recv(1)
+
+    one = tls(launch(listener(serve(quiet).connect)).port(), ssl.TLSVersion.TLSv1_3)
+    one.sock.settimeout(5)
+    one.incoming.write(one.sock.recv(65536))
+    with pytest.raises(ssl.SSLWantReadError):
+        one.tls.read(1)
+    assert one.tls.session is not None

@@ -1,0 +1,104 @@
+"""Garbage, scanners and half-dead clients: a line, no leak, nobody else hurt."""
+
+import os
+import socket
+import struct
+
+import pytest
+
+from lib import service
+from lib.wait import until
+
+CONFIG = "[log]\naccess = same\nlevel = info"
+
+GARBAGE = {
+    "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "zeros": bytes(300),
+    "random": bytes(range(256)) * 4,
+    "sslv2": b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10" + bytes(40),
+    "proxy": b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
+    "huge record": b"\x16\x03\x01\xff\xff" + bytes(70000),
+    "alert": b"\x15\x03\x01\x00\x02\x02\x28",
+}
+
+
+def closed(sock):
+    sock.settimeout(10)
+    try:
+        while sock.recv(4096):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_garbage_instead_of_a_client_hello(launch, listener, serve, tls, kind):
+    """Proves that it is closed at once, with a line that names the peer."""
+    clinch = launch(listener(serve().connect, head=CONFIG))
+    with socket.create_connection(("127.0.0.1", clinch.port())) as sock:
+        peer = "127.0.0.1:%d" % sock.getsockname()[1]
+        try:
+            sock.sendall(GARBAGE[kind])
+        except ConnectionError:
+            pass
+        assert closed(sock)
+    clinch.wait_log(rf"{peer}.*reason=(not_tls|handshake_failed|client_gone|client_reset)")
+    assert tls(clinch.port()).ping()
+
+
+def test_http_client_is_told_apart(launch, listener, serve):
+    """Proves that the usual mistake has its own words."""
+    clinch = launch(listener(serve().connect, head=CONFIG))
+    with socket.create_connection(("127.0.0.1", clinch.port())) as sock:
+        sock.sendall(GARBAGE["http"])
+        assert closed(sock)
+    clinch.wait_log(r"(?i)plain.?http|http request")
+
+
+@pytest.mark.parametrize("how", ["fin", "reset"])
+def test_leaving_in_the_middle_of_the_handshake(launch, listener, serve, tls, how):
+    """Proves the reason, and that nothing is left open."""
+    clinch = launch(listener(serve().connect, head=CONFIG))
+    assert tls(clinch.port()).ping()
+    base = clinch.descriptors()
+    for _ in range(50):
+        sock = socket.create_connection(("127.0.0.1", clinch.port()))
+        sock.sendall(b"\x16\x03\x01\x00\xf0\x01")
+        if how == "reset":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    until(lambda: clinch.descriptors() <= base, "all closed")
+    clinch.wait_log(r"reason=(client_gone|client_reset)")
+
+
+def test_port_scan_is_quiet(launch, listener, serve, tls):
+    """Proves that connect-and-close floods neither log nor process."""
+    clinch = launch(listener(serve().connect))
+    for _ in range(500):
+        socket.create_connection(("127.0.0.1", clinch.port())).close()
+    assert tls(clinch.port()).ping()
+    assert len(clinch.lines) < 100
+
+
+def test_garbage_after_the_handshake(launch, listener, serve, tls, version):
+    """Proves that a broken record ends that connection and no other."""
+    clinch = launch(listener(serve().connect, head=CONFIG))
+    bystander, broken = tls(clinch.port(), version), tls(clinch.port(), version)
+    assert broken.ping()
+    broken.sock.sendall(b"\x17\x03\x03\x00\x20" + os.urandom(32))
+    assert closed(broken.sock)
+    clinch.wait_log(r"access .*reason=client_failed")
+    assert bystander.ping()
+
+
+def test_the_service_never_sees_a_stranger(launch, listener, serve):
+    """Proves that the backend is asked only after the handshake."""
+    echo = serve()
+    clinch = launch(listener(echo.connect, head=CONFIG))
+    with socket.create_connection(("127.0.0.1", clinch.port())) as sock:
+        sock.sendall(GARBAGE["http"])
+        assert closed(sock)
+    clinch.wait_log(r"reason=not_tls")
+    assert echo.accepted == 0

@@ -1,0 +1,231 @@
+"""The file, as a user writes it, and what he is told when it is wrong."""
+
+import os
+import subprocess
+
+import pytest
+
+from lib import pki, proxy, service
+from lib.wait import until
+
+
+def check(folder, text, *arguments, env=None):
+    """Write text as clinch.ini and run clinch --test on it."""
+    file = folder / "clinch.ini"
+    file.write_text(text)
+    return proxy.run("-c", file, *(arguments or ["--test"]), env=env)
+
+
+def test_test_says_what_would_run(tmp_path, listener):
+    """Proves --test: exit 0, in words, and no socket opened."""
+    status, out, err = check(tmp_path, listener("127.0.0.1:9", accept="127.0.0.1:8443"))
+    assert status == 0, err
+    for word in ("web", "127.0.0.1:8443", "127.0.0.1:9", "localhost"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    "text, line, says",
+    [
+        ("[listener web]\nacept = 1\n", 2, "accept"),
+        ("[global]\nthreads = many\n", 2, "threads"),
+        ("[global]\nthreads = 0\n", 2, "threads"),
+        ("[global]\nno equals sign\n", 2, "="),
+        ("[listener web\naccept = 1\n", 1, "]"),
+        ("[nonsense]\nx = 1\n", 1, "nonsense"),
+        ("[listener web]\ntimeout_idle = 5 parsecs\n", 2, "timeout_idle"),
+        ("[listener web]\naccept = 1.2.3.4.5:6\n", 2, "accept"),
+        ("[listener web]\naccept = 127.0.0.1:99999\n", 2, "port"),
+        ("[listener web]\ntickets = perhaps\n", 2, "tickets"),
+        ("[listener web]\nbalance = fair\n", 2, "balance"),
+        ("[listener web]\nmin_version = SSLv3\n", 2, "SSLv3"),
+        ("[listener web]\nallow = 10.0.0.0/99\n", 2, "allow"),
+        ("[listener web]\ncert = a\ncert = b\n", 3, "cert"),
+        ("[listener web]\nverify = require\n", 2, "verify"),
+        ("x = ${NO_SUCH_VARIABLE_HERE}\n", 1, ""),
+        ("include = no/such/file.ini\n", 1, "no/such/file.ini"),
+    ],
+)
+def test_each_mistake_names_its_line(tmp_path, text, line, says):
+    """Proves file:line and a helpful word for every kind of mistake."""
+    status, _, err = check(tmp_path, text)
+    assert status == 2
+    assert any(f"clinch.ini:{line}:" in one and says in one for one in err.splitlines()), err
+
+
+def test_all_mistakes_in_one_run(tmp_path):
+    """Proves that the user fixes them all at once."""
+    text = "[global]\nthreads = x\n[listener web]\naccept = 1\nacept = 1\ntickets = maybe\n"
+    status, _, err = check(tmp_path, text)
+    assert status == 2
+    for line in (2, 5, 6):
+        assert f"clinch.ini:{line}:" in err
+    assert "connect" in err and "cert" in err
+
+
+def test_missing_file():
+    """Proves exit 2 and the path."""
+    status, _, err = proxy.run("-c", "/no/such/clinch.ini", "--test")
+    assert status == 2 and "/no/such/clinch.ini" in err
+
+
+def test_wrong_usage():
+    """Proves exit 2 and a hint for unknown options."""
+    status, _, err = proxy.run("--no-such-option")
+    assert status == 2 and "--help" in err
+
+
+@pytest.mark.parametrize("option", ["--version", "--help", "--list-keys"])
+def test_informative_options(option):
+    """Proves that they answer on stdout with exit 0."""
+    status, out, err = proxy.run(option)
+    assert status == 0 and out and not err
+
+
+def test_spelling_is_free(launch, site, serve, tls):
+    """Proves case, dash and underscore blindness, indentation and comments."""
+    text = (
+        "; a comment\n# another\n[Listener web]\n"
+        "   ACCEPT = 127.0.0.1:0 ; here too\n\tconnect: %s\n" % serve().connect
+        + f"  Cert-File = {site.pem}\n  TIMEOUT-idle = 30s\n  time_out_connect = 5s\n"
+    )
+    text = text.replace("connect: ", "connect = ").replace("[Listener", "[listener")
+    assert tls(launch(text).port()).ping()
+
+
+def test_include_expansion_and_relative_paths(launch, tmp_path, serve, tls, ca):
+    """Proves include, ${NAME}, ${NAME:-default}, ${file:PATH} and paths that
+    are relative to the file that names them."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    files = ca.issue("localhost", label="included")
+    (folder / "site.pem").write_bytes(files.pem.read_bytes())
+    (folder / "backend").write_text(serve().connect + "\n")
+    (folder / "b.ini").write_text(
+        "[listener web]\naccept = ${HOST:-127.0.0.1}:${PORT}\nconnect = ${file:backend}\ncert = site.pem\n"
+    )
+    (folder / "ignored.txt").write_text("nonsense")
+    clinch = launch(f"include = {folder}\n", env={"PORT": "0"})
+    assert tls(clinch.port()).ping()
+
+
+def test_print_config_reads_back(tmp_path, listener):
+    """Proves that --print-config is a file with the same effect."""
+    text = listener("127.0.0.1:9", "timeout_idle = 5m\nalpn = h2, http/1.1\nallow = 10.0.0.0/8", accept="127.0.0.1:1")
+    status, once, err = check(tmp_path, text, "--print-config")
+    assert status == 0, err
+    status, twice, err = check(tmp_path, once, "--print-config")
+    assert status == 0, err
+    assert once == twice and "timeout_idle" in once
+
+
+BAD_IDENTITIES = {
+    "missing": (lambda files, other: files.pem.unlink(), "No such file"),
+    "empty": (lambda files, other: files.pem.write_bytes(b""), "certificate"),
+    "garbage": (lambda files, other: files.pem.write_bytes(b"\0\xffnonsense" * 40), "certificate"),
+    "cut": (lambda files, other: files.pem.write_bytes(files.pem.read_bytes()[:300]), "certificate"),
+    "no key": (lambda files, other: files.pem.write_bytes(files.crt.read_bytes()), "key"),
+    "other key": (lambda f, o: f.pem.write_bytes(f.crt.read_bytes() + o.key.read_bytes()), "match"),
+    "encrypted": (
+        lambda f, o: f.pem.write_bytes(f.crt.read_bytes() + pki.key_pem(f.key_object, pki.serialization.BestAvailableEncryption(b"x"))),
+        "encrypted",
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", BAD_IDENTITIES)
+def test_bad_identity(launch, ca, tmp_path, defect):
+    """Proves exit 2 and a sentence with file:line and the certificate's path,
+    the same from --test."""
+    authority_folder, ca.folder = ca.folder, tmp_path
+    try:
+        files, other = ca.issue("localhost", label="bad"), ca.issue("localhost", label="other")
+    finally:
+        ca.folder = authority_folder
+    damage, says = BAD_IDENTITIES[defect]
+    damage(files, other)
+    text = f"[listener web]\naccept=127.0.0.1:0\nconnect=127.0.0.1:9\ncert={files.pem}\n"
+    clinch = launch(text, ready=False)
+    assert clinch.wait_exit() == 2
+    status, _, err = check(tmp_path, text)
+    assert status == 2
+    for said in (clinch.output(), err):
+        assert "clinch.ini:4:" in said and "bad.pem" in said and says in said, said
+
+
+@pytest.mark.parametrize("permissions, status, says", [("warn", 0, "warning"), ("refuse", 2, "chmod"), ("any", 0, None)])
+def test_key_that_others_may_read(tmp_path, ca, permissions, status, says):
+    """Proves key_permissions."""
+    files = ca.issue("localhost", label=f"open-{permissions}")
+    files.pem.chmod(0o644)
+    text = f"[listener web]\naccept=127.0.0.1:0\nconnect=127.0.0.1:9\ncert={files.pem}\nkey_permissions={permissions}\n"
+    got, out, err = check(tmp_path, text)
+    assert got == status, err
+    assert (says in err) if says else ("warning" not in err)
+
+
+STUNNEL = """\
+; an ordinary stunnel.conf
+pid = {folder}/stunnel.pid
+foreground = yes
+debug = notice
+sslVersionMin = TLSv1.2
+socket = l:TCP_NODELAY=1
+
+[first]
+    accept = 127.0.0.1:0
+    connect = {one}
+    cert = {crt}
+    key = {key}
+    TIMEOUTidle = 600
+
+[second]
+    client = no
+    accept = 127.0.0.1:0
+    connect = {two}
+    cert = {pem}
+    sslVersionMin = TLSv1.3
+    TIMEOUTclose = 0
+"""
+
+
+def test_stunnel_conf_runs_as_it_stands(launch, serve, tls, site, tmp_path):
+    """Proves the issue's own sentence, and that what has no effect is said."""
+    one, two = serve(service.named(b"one")), serve(service.named(b"two"))
+    text = STUNNEL.format(
+        folder=tmp_path, one=one.connect, two=two.connect, crt=site.crt, key=site.key, pem=site.pem
+    )
+    clinch = launch(text)
+    for name, answer in (("first", b"one"), ("second", b"two")):
+        client = tls(clinch.port(name))
+        client.send(b"?")
+        assert client.recv() == answer
+    with pytest.raises(OSError):
+        tls(clinch.port("second"), pki_version_12())
+    assert int((tmp_path / "stunnel.pid").read_text()) == clinch.pid
+    clinch.wait_log(r"socket")
+
+
+def pki_version_12():
+    import ssl
+
+    return ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize(
+    "word, says",
+    [
+        ("chroot = /var/lib/stunnel", "container"),
+        ("exec = /bin/sh", "exec"),
+        ("client = yes", "client"),
+        ("verifyPeer = yes", "verifyPeer"),
+        ("PSKsecrets = /x", "PSK"),
+        ("protocol = smtp", "protocol"),
+    ],
+)
+def test_stunnel_words_that_are_refused(tmp_path, site, word, says):
+    """Proves that what cannot be done is an error with its line, not silence."""
+    text = f"[first]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\ncert = {site.pem}\n{word}\n"
+    status, _, err = check(tmp_path, text)
+    assert status == 2
+    assert "clinch.ini:5:" in err and says in err, err

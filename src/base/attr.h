@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) \
-	__attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) \
+	__attribute__((__format__(__printf__, text, first)))
 
 /* Clang's thread-safety analysis; gcc ignores the whole vocabulary. */
 #if defined(__clang__)

@@ -1,0 +1,209 @@
+/*
+ * What the process owes to the machine: descriptors, a pid file, and an early
+ * word about files that a reload will not be able to read.  Main thread,
+ * mostly before any other starts.  The pid file is guarded by a lock on it
+ * and never by asking whether the pid inside is alive: numbers are reused,
+ * and in a container they are all 1.
+ */
+#include "runtime/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+#define DESCRIPTORS_MAX (1024u * 1024u)
+#define DESCRIPTORS_RESERVE_MAX 1024u
+#define DESCRIPTORS_PER_CONNECTION 2u
+#define PID_ATTEMPTS 8
+
+uint32_t
+process_raise_descriptors(void)
+{
+	struct rlimit limit;
+	rlim_t want;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	want = limit.rlim_max;
+	if (want == RLIM_INFINITY || want > DESCRIPTORS_MAX)
+		want = DESCRIPTORS_MAX;
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur >= want)
+		return (uint32_t)want;
+	limit.rlim_cur = want;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return (uint32_t)want;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	return (uint32_t)limit.rlim_cur;
+}
+
+uint32_t
+process_default_connections(uint32_t descriptors)
+{
+	uint32_t reserve = descriptors / 8;
+	uint32_t connections;
+
+	if (reserve > DESCRIPTORS_RESERVE_MAX)
+		reserve = DESCRIPTORS_RESERVE_MAX;
+	connections = (descriptors - reserve) / DESCRIPTORS_PER_CONNECTION;
+	return connections > 0 ? connections : 1;
+}
+
+/* The number in a pid file, for the sentence; 0 when there is none. */
+static long
+read_pid(int fd)
+{
+	char text[32];
+	ssize_t n;
+	long pid;
+
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	if (sscanf(text, "%ld", &pid) != 1)
+		return 0;
+	return pid;
+}
+
+/* Is the file we locked still the one the path names? */
+static bool
+is_same_file(int fd, const char *path)
+{
+	struct stat ours, theirs;
+
+	return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+static int
+lock_pid_file(const char *path, struct err *err)
+{
+	int fd, i;
+
+	/* An owner that ends removes the path between our open and our lock;
+	 * then what we hold is a file without a name: open again. */
+	for (i = 0; i < PID_ATTEMPTS; i++) {
+		fd = open(
+		    path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (fd < 0) {
+			err_set_errno(
+			    err, errno, "pid file %s cannot be opened", path);
+			return -1;
+		}
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			err_set(err,
+			    "pid file %s is held by process %ld: is clinch "
+			    "running already?",
+			    path, read_pid(fd));
+			close(fd);
+			return -1;
+		}
+		if (is_same_file(fd, path))
+			return fd;
+		close(fd);
+	}
+	err_set(err, "pid file %s keeps being replaced by someone", path);
+	return -1;
+}
+
+int
+process_write_pid(const char *path, struct err *err)
+{
+	char text[32];
+	int fd, length;
+
+	fd = lock_pid_file(path, err);
+	if (fd < 0)
+		return -1;
+	length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) != 0 ||
+	    pwrite(fd, text, (size_t)length, 0) != length) {
+		err_set_errno(
+		    err, errno, "pid file %s cannot be written", path);
+		(void)unlink(path); /* an empty one would say less than none */
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+void
+process_remove_pid(const char *path, int fd)
+{
+	if (fd < 0)
+		return;
+	/* Without the right to remove it, at least name nobody. */
+	if (unlink(path) != 0 && ftruncate(fd, 0) != 0)
+		errno = 0;
+	close(fd);
+}
+
+static const char *
+user_name(const struct config *config)
+{
+	return config->user ? config->user : "our user";
+}
+
+static void
+check_file(const struct config *config, const char *path, const char *loss,
+    struct log *log)
+{
+	char text[ERR_TEXT_MAX];
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0) {
+		close(fd);
+		return;
+	}
+	snprintf(text, sizeof(text),
+	    "%s cannot be read by %s (%s): %s will not be picked up; "
+	    "chgrp %s and chmod 640 would help",
+	    path, user_name(config), strerror(errno), loss,
+	    config->group  ? config->group
+	    : config->user ? config->user
+			   : "its group");
+	log_warning(log, "process", text);
+}
+
+static void
+check_log(const struct config *config, const char *path, struct log *log)
+{
+	char text[ERR_TEXT_MAX];
+
+	if (path == NULL || path[0] != '/')
+		return;
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+		return;
+	snprintf(text, sizeof(text),
+	    "%s cannot be written by %s (%s): reopening logs and reloads will "
+	    "fail; chown it",
+	    path, user_name(config), strerror(errno));
+	log_warning(log, "process", text);
+}
+
+void
+process_check_readable(const struct config *config, struct log *log)
+{
+	const struct config_listener *listener;
+	size_t i;
+
+	check_file(config, config->file, "changes", log);
+	for (i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->cert)
+			check_file(config, listener->cert, "renewals", log);
+		if (listener->key)
+			check_file(config, listener->key, "renewals", log);
+	}
+	check_log(config, config->log.output, log);
+	check_log(config, config->log.access, log);
+}

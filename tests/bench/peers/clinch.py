@@ -1,0 +1,33 @@
+"""clinch itself: the only one that can choose its own port."""
+
+import os
+import re
+
+from peers import which, write
+
+TITLE = "clinch"
+SAYS_PORT = re.compile(
+    r"listener listening.*\baddress=\S*:(?P<port>\d+)")
+
+CONFIG = """\
+[global]
+threads = {workers}
+max_connections = {connections}
+[listener bench]
+accept = 127.0.0.1:0
+connect = 127.0.0.1:{backend}
+cert = {cert}
+key = {key}
+"""
+
+
+def find():
+    named = os.environ.get("CLINCH")
+    if named:
+        return named if os.access(named, os.X_OK) else None
+    return which("clinch")
+
+
+def command(site):
+    config = write(site, "clinch.ini", CONFIG.format(**vars(site)))
+    return [find(), "-c", config]

@@ -1,0 +1,30 @@
+"""HAProxy, mode tcp."""
+
+from peers import which, write
+
+TITLE = "haproxy"
+
+CONFIG = """\
+global
+    nbthread {workers}
+    maxconn {connections}
+    tune.ssl.default-dh-param 2048
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+    mode tcp
+    timeout connect 10s
+    timeout client 1h
+    timeout server 1h
+listen bench
+    bind 127.0.0.1:{port} ssl crt {pem} curves X25519:P-256 backlog 4096
+    server backend 127.0.0.1:{backend}
+"""
+
+
+def find():
+    return which("haproxy")
+
+
+def command(site):
+    config = write(site, "haproxy.cfg", CONFIG.format(**vars(site)))
+    return [find(), "-db", "-q", "-f", config]

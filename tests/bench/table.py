@@ -1,0 +1,128 @@
+"""Rounds into one table: medians, ratios taken within each round, spread."""
+
+from statistics import median
+
+CLINCH = "clinch"
+
+
+class Results:
+    """Every measurement of a run: results[row][peer] = {round: result}."""
+
+    def __init__(self):
+        self.found = {}
+        self.troubles = []
+
+    def add(self, number, row, peer, result):
+        self.found.setdefault(row.name, {}).setdefault(peer, {})[
+            number] = result
+
+    def trouble(self, row, peer, why):
+        line = "%s, %s: %s" % (row.name, peer, why)
+        if line not in self.troubles:
+            self.troubles.append(line)
+
+    def values(self, row, peer, key="value"):
+        rounds = self.found.get(row.name, {}).get(peer, {})
+        return [r[key] for r in rounds.values() if key in r]
+
+    def ratios(self, row):
+        """clinch by the best peer, round by round."""
+        peers = self.found.get(row.name, {})
+        best = min if row.less_is_better else max
+        found = []
+        for number, result in peers.get(CLINCH, {}).items():
+            others = [rounds[number]["value"] for name, rounds
+                      in peers.items() if name != CLINCH and number in rounds]
+            if others:
+                found.append(result["value"] / best(others))
+        return found
+
+    def spread(self, row):
+        """The widest spread of one program over the rounds, in percent."""
+        widest = 0.0
+        for peer in self.found.get(row.name, {}):
+            values = self.values(row, peer)
+            middle = median(values)
+            if middle:
+                widest = max(widest, (max(values) - min(values)) / middle)
+        return 50 * widest
+
+
+def number(value):
+    if value >= 1e6:
+        return "%.1fM" % (value / 1e6)
+    if value >= 1e4:
+        return "%.1fk" % (value / 1e3)
+    return "%.2f" % value if value < 10 else "%.0f" % value
+
+
+def cell(results, row, peer):
+    values = results.values(row, peer)
+    if not values:
+        return "-"
+    wall = median(results.values(row, peer, "wall"))
+    return "%s (%s)" % (number(median(values)), number(wall))
+
+
+def goal_cell(row):
+    if row.goal_value:
+        return "<=%s" % number(row.goal_value)
+    if not row.goal:
+        return ""
+    return "%s%.2f" % ("<=" if row.less_is_better else ">=", row.goal)
+
+
+def ratio_cell(ratios):
+    if not ratios:
+        return "-"
+    if len(ratios) == 1:
+        return "%.2f" % ratios[0]
+    return "%.2f [%.2f %.2f]" % (median(ratios), min(ratios), max(ratios))
+
+
+def verdict(results, row, ratios):
+    """Where clinch stands: the goal, ahead of the best peer, or behind."""
+    values = results.values(row, CLINCH)
+    if not values or not (ratios or row.goal_value):
+        return ""
+    mine, sign = median(ratios) if ratios else 1, 1
+    if row.less_is_better:
+        sign = -1
+    if row.goal_value:
+        reached = median(values) <= row.goal_value
+    else:
+        reached = sign * mine >= sign * row.goal
+    if reached:
+        return "reached"
+    return "ahead" if sign * mine >= sign else "BEHIND"
+
+
+def lines(results, rows, peers):
+    yield ["row", "unit", *peers, "ratio", "+-%", "goal", ""]
+    for row in rows:
+        if row.name not in results.found:
+            continue
+        ratios = results.ratios(row)
+        yield [row.title, row.unit, *(cell(results, row, p) for p in peers),
+               ratio_cell(ratios), "%.0f" % results.spread(row),
+               goal_cell(row), verdict(results, row, ratios)]
+        if row.mode == "idle":
+            yield given_back(results, row, peers)
+
+
+def given_back(results, row, peers):
+    values = [results.values(row, p, "back") for p in peers]
+    return ["... given back once closed", "%",
+            *("%.0f" % median(v) if v else "-" for v in values),
+            "", "", "yes", ""]
+
+
+def show(results, rows, peers, out):
+    grid = list(lines(results, rows, peers))
+    widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
+    for line in grid:
+        left = [line[0].ljust(widths[0]), line[1].ljust(widths[1])]
+        right = [c.rjust(w) for c, w in zip(line[2:], widths[2:])]
+        print("  ".join(left + right).rstrip(), file=out)
+    for line in results.troubles:
+        print("not measured: " + line, file=out)

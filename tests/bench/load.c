@@ -207,7 +207,7 @@ prepare(struct load *l)
 	l->latency = calloc(LOAD_BINS, sizeof *l->latency);
 	if (l->epoll < 0 || !l->ctx || !l->clients || !l->latency)
 		return false;
-	memset(l->scratch, o->mode->command, sizeof l->scratch);
+	memset(l->message, o->mode->command, sizeof l->message);
 	for (size_t i = 0; i < o->clients; i++) {
 		l->clients[i].load = l;
 		l->clients[i].fd = -1;

@@ -82,7 +82,8 @@ struct load {
 	char what[96];     /* version, cipher and group that were agreed */
 	char why[160];     /* the first error */
 	int epoll;
-	unsigned char scratch[LOAD_SCRATCH];
+	unsigned char message[LOAD_SCRATCH]; /* what is sent */
+	unsigned char scratch[LOAD_SCRATCH]; /* what is read, unlooked at */
 };
 
 extern const struct mode mode_handshake;

@@ -33,7 +33,7 @@ exchange_step(struct client *c)
 
 	if (c->to_write) {
 		c->asked_at = load_now();
-		if (!client_write(c, l->scratch, c->to_write, &result))
+		if (!client_write(c, l->message, c->to_write, &result))
 			return result;
 		c->to_write = 0;
 		/* No answer can have come yet: do not even try. */

@@ -23,7 +23,7 @@ download_step(struct client *c)
 	size_t got;
 
 	if (c->to_write) {
-		if (!client_write(c, l->scratch, 1, &result))
+		if (!client_write(c, l->message, 1, &result))
 			return result;
 		c->to_write = 0;
 	}
@@ -41,7 +41,7 @@ upload_step(struct client *c)
 	enum step result = STEP_WAIT;
 
 	for (int i = 0; i < RECORDS_PER_TURN; i++)
-		if (!client_write(c, c->load->scratch, RECORD, &result))
+		if (!client_write(c, c->load->message, RECORD, &result))
 			return result;
 	client_want(c, EPOLLOUT);
 	return STEP_WAIT;

@@ -4,7 +4,7 @@
  * log thread empties the ring into the sinks, so a blocked stdout stops
  * nobody.  When the ring is three quarters full, info, debug and access lines
  * are dropped and counted; when it is full, every line is; one line says how
- * many.  Before log_start and after log_stop, lines are written directly.
+ * many.  Before log_start lines are written directly.
  *
  * The log is an object handed down, not a global.  All functions accept a
  * NULL log and are then silent.  log_write and the macros: any thread, never
@@ -43,13 +43,17 @@ struct log_options {
 	enum log_level level;
 	enum log_format format;
 	const char *output; /* "stderr", "stdout", "syslog" or a path */
-	const char *access; /* "off", "same", "stdout", "stderr" or a path */
+	const char *access; /* "off", "same", or as output */
 };
 
-/* Opens to stderr at notice; never fails in practice, NULL: no memory. */
+/* Opens to stderr at notice.  NULL: no memory, or no stderr. */
 struct log *log_new(void) MUST_CHECK;
 
-/* Flushes for at most a second, stops the thread, closes.  NULL ok. */
+/*
+ * Flushes for about a second at most, stops the thread, closes.  No other
+ * thread may still log.  If a sink blocks for longer, its thread is left
+ * behind with what it uses, and what was not written is lost.  NULL ok.
+ */
 void log_free(struct log *log);
 
 /*

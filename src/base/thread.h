@@ -23,14 +23,17 @@ typedef void thread_fn(void *arg);
 
 /*
  * Start `run(arg)` on a new thread named `name` (at most 15 characters are
- * shown).  All signals are blocked in it.  The struct must stay where it is
- * until thread_join.
+ * shown).  All signals are blocked in it.  End it with thread_join or
+ * thread_detach.
  */
 bool thread_start(struct thread *thread, const char *name, thread_fn *run,
     void *arg, struct err *err) MUST_CHECK;
 
 /* Wait for its end.  Does nothing when it is not running. */
 void thread_join(struct thread *thread);
+
+/* Let it run on without us; whatever it uses must then belong to it alone. */
+void thread_detach(struct thread *thread);
 
 /* Block all signals in the calling thread: called once, first, by main. */
 void thread_block_signals(void);

@@ -1,0 +1,52 @@
+/*
+ * The sentence of a failure.  Any thread.  Everything is formatted aside
+ * first, so that an argument may point into the sentence being replaced.
+ */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+err_set(struct err *err, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+
+	if (err == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	memcpy(err->text, text, sizeof(text));
+}
+
+void
+err_set_errno(struct err *err, int errnum, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	char room[128];
+	va_list args;
+
+	if (err == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	err_set(err, "%s: %s", text, strerror_r(errnum, room, sizeof(room)));
+}
+
+void
+err_prefix(struct err *err, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+
+	if (err == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	err_set(err, "%s: %s", text, err->text);
+}

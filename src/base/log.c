@@ -1,0 +1,200 @@
+/*
+ * The face of the log: which lines are wanted and how they look.  A line is
+ * formatted on the stack of whoever logs, before any lock is touched, and
+ * handed to the writer.  Level and format are relaxed atomics: a line that
+ * races with a reload may come out either way.
+ */
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log_line.h"
+#include "base/log_sink.h"
+#include "base/log_writer.h"
+
+struct log {
+	/* fixed at creation */
+	struct log_writer *writer;
+
+	/* relaxed atomics */
+	atomic_int level;
+	atomic_int format;
+	atomic_bool has_access;
+
+	/* main thread only */
+	char *output;
+	char *access;
+};
+
+static void
+submit(struct log *log, uint16_t tag, const struct log_event *event)
+{
+	int format = atomic_load_explicit(&log->format, memory_order_relaxed);
+	char line[LOG_LINE_MAX];
+	size_t len = log_line_format(line, (enum log_format)format, event);
+
+	log_writer_submit(log->writer, tag, line, len);
+}
+
+bool
+log_may(const struct log *log, enum log_level level)
+{
+	return log != NULL && (int)level <= atomic_load_explicit(&log->level,
+						memory_order_relaxed);
+}
+
+bool
+log_has_access(const struct log *log)
+{
+	return log != NULL &&
+	       atomic_load_explicit(&log->has_access, memory_order_relaxed);
+}
+
+uint64_t
+log_dropped(const struct log *log)
+{
+	return log == NULL ? 0 : log_writer_dropped(log->writer);
+}
+
+void
+log_write(struct log *log, enum log_level level, const char *component,
+    const char *message, const struct log_field *fields, size_t count)
+{
+	struct log_event event = { .level = log_level_name(level),
+		.component = component,
+		.message = message,
+		.fields = fields + 1,
+		.count = count - 1 };
+
+	if (!log_may(log, level))
+		return;
+	event.wall_ms = clock_wall_ms();
+	submit(log, (uint16_t)level, &event);
+}
+
+void
+log_access(struct log *log, const struct log_field *fields, size_t count)
+{
+	struct log_event event = {
+		.level = "access", .fields = fields + 1, .count = count - 1
+	};
+
+	if (!log_has_access(log))
+		return;
+	event.wall_ms = clock_wall_ms();
+	submit(log, LOG_TAG_ACCESS, &event);
+}
+
+/* Before the first set there is no writer yet. */
+static bool
+hand_over(struct log *log, struct log_sinks *sinks, struct err *err)
+{
+	if (log->writer != NULL) {
+		log_writer_publish(log->writer, sinks);
+		return true;
+	}
+	log->writer = log_writer_new(sinks);
+	if (log->writer != NULL)
+		return true;
+	err_set(err, "no memory for the log");
+	log_sinks_close(sinks);
+	return false;
+}
+
+static void
+adopt(struct log *log, const struct log_options *options)
+{
+	bool has_access = strcmp(options->access, "off") != 0;
+
+	atomic_store_explicit(
+	    &log->level, (int)options->level, memory_order_relaxed);
+	atomic_store_explicit(
+	    &log->format, (int)options->format, memory_order_relaxed);
+	atomic_store_explicit(
+	    &log->has_access, has_access, memory_order_relaxed);
+}
+
+bool
+log_configure(
+    struct log *log, const struct log_options *options, struct err *err)
+{
+	struct log_sinks *sinks;
+	char *output, *access;
+
+	if (log == NULL)
+		return true;
+	output = strdup(options->output);
+	access = strdup(options->access);
+	if (output == NULL || access == NULL) {
+		err_set(err, "no memory for the log");
+		goto fail;
+	}
+	sinks = log_sinks_open(options, err);
+	if (sinks == NULL || !hand_over(log, sinks, err))
+		goto fail;
+	adopt(log, options);
+	free(log->output);
+	free(log->access);
+	log->output = output;
+	log->access = access;
+	return true;
+fail:
+	free(output);
+	free(access);
+	return false;
+}
+
+struct log *
+log_new(void)
+{
+	static const struct log_options defaults = { .level = LEVEL_NOTICE,
+		.format = LOG_TEXT,
+		.output = "stderr",
+		.access = "off" };
+	struct log *log = calloc(1, sizeof(*log));
+
+	if (log == NULL)
+		return NULL;
+	if (!log_configure(log, &defaults, NULL)) {
+		log_free(log);
+		return NULL;
+	}
+	return log;
+}
+
+bool
+log_reopen(struct log *log, struct err *err)
+{
+	struct log_options options;
+	struct log_sinks *sinks;
+
+	if (log == NULL)
+		return true;
+	options.format = (enum log_format)atomic_load_explicit(
+	    &log->format, memory_order_relaxed);
+	options.output = log->output;
+	options.access = log->access;
+	sinks = log_sinks_open(&options, err);
+	return sinks != NULL && hand_over(log, sinks, err);
+}
+
+bool
+log_start(struct log *log, struct err *err)
+{
+	return log == NULL || log_writer_start(log->writer, err);
+}
+
+void
+log_free(struct log *log)
+{
+	if (log == NULL)
+		return;
+	log_writer_free(log->writer);
+	free(log->output);
+	free(log->access);
+	free(log);
+}

@@ -1,0 +1,55 @@
+/*
+ * One event as one line of text or JSON:
+ *
+ *	2026-11-22T14:44:05.123Z notice server listening listener=web
+ *	{"time":"2026-11-22T14:44:05.123Z","level":"notice",...}
+ *
+ * Output is printable ASCII whatever a peer or a file name brought in, so a
+ * line is always one line.  In text, a value stands in quotes if it is empty
+ * or holds a space, a quote, "=", or a byte that must be escaped (\" \\ \n \r
+ * \t \xNN); in JSON, bytes that are not UTF-8 become U+FFFD.  Pure; any
+ * thread.
+ */
+#ifndef BASE_LOG_LINE_H
+#define BASE_LOG_LINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+#define LOG_LINE_MAX 8192    /* the longest line, its newline included */
+#define LOG_VALUE_MAX 512    /* bytes of a value before "..." */
+#define LOG_MESSAGE_MAX 1024 /* bytes of a message before "..." */
+#define LOG_STAMP_LEN 24     /* "2026-11-22T14:44:05.123Z" */
+
+struct log_event {
+	int64_t wall_ms;
+	const char *level;
+	const char *component;          /* NULL for an access line */
+	const char *message;            /* NULL for an access line */
+	const struct log_field *fields; /* no placeholder in front */
+	size_t count;
+};
+
+/* "error" ... "debug". */
+const char *log_level_name(enum log_level level);
+
+/*
+ * Write the line and its newline; returns the length, at most LOG_LINE_MAX,
+ * which out must hold.  No terminator.  Fields that do not fit are left out
+ * and "cut=1" says so.
+ */
+size_t log_line_format(
+    char *out, enum log_format format, const struct log_event *event);
+
+/* A line without the stamp of text mode, for sinks that add their own. */
+const char *log_line_body(const char *line);
+
+/* Where the line begins that the byte at `at` belongs to. */
+size_t log_line_start(const char *lines, size_t at);
+
+/* How many lines end in these bytes. */
+size_t log_line_count(const char *lines, size_t len);
+
+#endif

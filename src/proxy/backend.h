@@ -1,7 +1,8 @@
 /*
  * Where the plaintext goes: the connect= lines of one service, each with the
  * addresses it means at the moment, tried in order (prio) or in turn (rr).
- * One that failed rests for retry_after.  Names are looked up elsewhere
+ * An address that failed rests for retry_after; a backend counts as failed when
+ * all its addresses rest.  Names are looked up elsewhere
  * (runtime/resolve.c) and the answers put here; a connection only ever reads.
  *
  * struct backends: counted, built on the main thread, used by all listener
@@ -27,30 +28,42 @@ struct backends *backends_new(const struct config_listener *config) MUST_CHECK;
 struct backends *backends_ref(struct backends *backends);
 void backends_unref(struct backends *backends); /* NULL ok */
 
-/* Take over answers for the same host and port.  Main thread, before use. */
+/*
+ * Take over answers for the same host and port, and who rests at the moment.
+ * Main thread, before `fresh` is used; `old` may be in use.
+ */
 void backends_inherit(struct backends *fresh, struct backends *old);
 
 size_t backends_count(const struct backends *backends);
-/* NULL host: a fixed address, nothing to look up. */
+/* NULL: a fixed address, nothing to look up. */
 const char *backends_host(
     const struct backends *backends, size_t i, uint16_t *port);
 bool backends_resolved(struct backends *backends, size_t i);
-/* Copies; count 0 is refused (the last answer is kept).  Main thread. */
+/*
+ * The answer for a host: copied, with the backend's port.  false: count is 0
+ * or no memory, and the last answer is kept.  Main thread.
+ */
 bool backends_put(struct backends *backends, size_t i,
     const struct addr *addresses, size_t count) MUST_CHECK;
 
-/* One connection's walk over the candidates.  Embedded in the connection. */
+/*
+ * One connection's walk over the candidates.  Embedded in the connection;
+ * last_errno and saw_unresolved are for it to read, the rest is backend.c's.
+ */
 struct backend_walk {
 	struct backends *backends; /* borrowed from the service */
 	struct backend_addresses
 	    *addresses; /* of the current backend; counted */
 	size_t first;   /* where the walk began */
-	size_t step;    /* backends tried so far */
+	size_t step;    /* backends entered in this round */
 	size_t current; /* index of the one being tried */
 	size_t next_address;
-	bool second_round; /* resting ones are tried when nobody else is left */
-	int last_errno;
+	uint64_t tried;    /* in the first round, by order of meeting */
+	unsigned met;      /* addresses met in this round */
+	bool passed_over;  /* somebody rested... */
+	bool second_round; /* ...and is asked now that nobody else is left */
 	bool saw_unresolved;
+	int last_errno;
 };
 
 enum backend_answer {
@@ -65,7 +78,7 @@ void backend_walk_fini(struct backend_walk *walk);
 /*
  * Open the next candidate: non-blocking, close-on-exec, TCP_NODELAY,
  * keepalive_ms (0: off).  now_ms is monotonic.  Addresses refused at once are
- * skipped (and put to rest).
+ * skipped (and put to rest).  The caller owns *fd (-1 with BACKEND_NONE).
  */
 enum backend_answer backend_walk_next(struct backend_walk *walk,
     uint32_t keepalive_ms, int64_t now_ms, int *fd) MUST_CHECK;
@@ -73,7 +86,10 @@ enum backend_answer backend_walk_next(struct backend_walk *walk,
 /* Decide a BACKEND_CONNECTING socket: 0, or the errno of its failure. */
 int backend_connect_result(int fd);
 
-/* The current candidate failed with errnum: it rests for retry_after. */
+/*
+ * The address being tried failed with errnum: it rests for retry_after, unless
+ * it was we who ran out of descriptors, memory or ports.
+ */
 void backend_walk_failed(struct backend_walk *walk, int errnum, int64_t now_ms);
 
 /* As written in connect=, for logs; NULL before the first try. */

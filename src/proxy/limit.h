@@ -5,8 +5,9 @@
  * generation by name), the caps come from the configuration of the moment.
  *
  * Counts are relaxed atomics: a cap may be overshot by no one, because a slot
- * is reserved before accept and given back when there was nobody.  Addresses
- * are counted in 64 shards, each under its own limit lock (a leaf).
+ * is reserved before accept and given back when there was nobody (the printed
+ * counts include slots that wait for such an answer).  Addresses are counted
+ * in 64 shards, each under its own limit lock (a leaf).
  * Any listener thread.
  */
 #ifndef PROXY_LIMIT_H
@@ -24,11 +25,13 @@ struct limit_process; /* the counts of the whole process */
 struct limit_address; /* one counted address */
 
 struct limit_process *limit_process_new(void) MUST_CHECK;
+/* After the last limit that was made with it.  NULL ok. */
 void limit_process_free(struct limit_process *process);
-/* Main thread, at start and reload. */
+/* Main thread, at start and reload.  0: no cap. */
 void limit_process_set_cap(struct limit_process *process, uint32_t cap);
 uint32_t limit_process_connections(const struct limit_process *process);
 
+/* NULL: no memory, or no random numbers yet. */
 struct limit *limit_new(struct limit_process *process) MUST_CHECK;
 struct limit *limit_ref(struct limit *limit);
 void limit_unref(struct limit *limit); /* NULL ok */
@@ -55,11 +58,13 @@ void limit_release(struct limit *limit);
 /*
  * May this client stay?  On LIMIT_OK *counted may be set (NULL without
  * per_ip_max) and goes to limit_forget when the connection ends.  IPv6 is
- * counted by /64; unix clients are not counted.
+ * counted by /64.  A unix client has no address to count or to match: who may
+ * come there is said by unix_mode.  `peer` is normalised (addr_from_sockaddr).
  */
 enum limit_answer limit_admit(struct limit *limit,
     const struct config_listener *config, const struct addr *peer,
     struct limit_address **counted) MUST_CHECK;
+/* counted: NULL ok. */
 void limit_forget(struct limit *limit, struct limit_address *counted);
 
 #endif

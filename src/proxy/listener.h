@@ -8,6 +8,10 @@
  * join a group silently, so a plain socket is bound first and closed again:
  * EADDRINUSE then means what people expect.
  *
+ * TCP_NODELAY, keepalive and the backlog are set on the listening socket, from
+ * which connections inherit them: no call per connection.  What may change on
+ * a reload (keepalive, backlog) is set by the acceptor, for its own socket.
+ *
  * struct listener: the sockets of one accept= line; counted, immutable after
  * birth, shared by generations that name the same address.  Main thread opens,
  * listener threads accept.
@@ -35,6 +39,11 @@ struct listener_options {
 	unsigned backlog;
 	unsigned unix_mode;
 	bool v6only;
+	/*
+	 * We hold that port already, at an address that does not match
+	 * (listener_overlaps): no first bind, it would find ourselves.
+	 */
+	bool port_is_ours;
 };
 
 /*
@@ -58,9 +67,26 @@ const struct addr *listener_asked(const struct listener *listener);
 const struct addr *listener_address(const struct listener *listener);
 bool listener_is_inherited(const struct listener *listener);
 
-/* Could this one serve for that accept line and options? */
+/* The socket this thread accepts from; not given away. */
+int listener_fd(const struct listener *listener, unsigned thread);
+
+/*
+ * Could this one serve for that accept line and options?  backlog and
+ * unix_mode can change while a socket is open and are not compared.
+ */
 bool listener_matches(const struct listener *listener,
     const struct config_accept *accept, const struct listener_options *options);
+
+/* Is this a TCP socket at that accept line's port, whatever its address? */
+bool listener_overlaps(
+    const struct listener *listener, const struct config_accept *accept);
+
+/*
+ * Give a unix socket that is kept over a reload the mode it has now; nothing
+ * to do for any other.  Main thread, once the new configuration is in force.
+ */
+bool listener_set_mode(
+    struct listener *listener, unsigned unix_mode, struct err *err) MUST_CHECK;
 
 /*
  * Accepting, on one listener thread: an acceptor watches the thread's socket
@@ -75,12 +101,15 @@ struct acceptor *acceptor_new(struct listener *listener, unsigned thread,
 void acceptor_serve(struct acceptor *acceptor, struct service *service);
 struct listener *acceptor_listener(const struct acceptor *acceptor);
 
-/* Try again after a pause for a full limit (called when conn_set.room). */
+/* Try again now if it pauses (called when conn_set.room). */
 void acceptor_resume(struct acceptor *acceptor);
 
 /*
- * Stop.  `empty`: first accept everyone already waiting in this thread's
- * queue (bounded), so that a reload loses no client.
+ * Stop.  `empty`: the listener is going away (it was removed by a reload, or
+ * the process drains).  Everyone already waiting in this thread's queue is
+ * accepted first (bounded, and within the limits), then the socket refuses
+ * newcomers for good, except an inherited one, whose queue the next process
+ * finds.  Without it nothing is done to the socket.
  */
 void acceptor_free(struct acceptor *acceptor, bool empty);
 

@@ -1,0 +1,320 @@
+/*
+ * Accepting on one listener thread.  Each wake-up takes a bounded burst, so
+ * that a crowd at the door does not starve those inside; what is left wakes
+ * the loop again.  A slot is reserved before accept, because a client once
+ * accepted could only be thrown out; without a slot, or a descriptor, the
+ * watcher pauses and the kernel's queue holds the clients.
+ *
+ * keepalive and backlog follow the service, so they are set here and not when
+ * the socket is opened: one pair of calls per reload instead of per client.
+ * Who was already waiting in the queue keeps the value from before.
+ */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/conn.h"
+#include "proxy/limit.h"
+#include "proxy/service.h"
+#include "proxy/socket.h"
+
+#define BURST 16
+/* Another thread may make room, and only a look would show it. */
+#define PAUSE_FULL_S 0.05
+#define PAUSE_EXHAUSTED_S 0.1
+/* The same complaint is not made more often. */
+#define SILENCE_MS 10000
+
+struct complaint {
+	int64_t next_ms; /* monotonic */
+	uint64_t left_out;
+};
+
+struct acceptor {
+	struct ev_io watcher;
+	struct ev_timer pause; /* active exactly while the watcher is not */
+
+	/* fixed at creation */
+	struct listener *listener; /* a reference */
+	struct conn_set *set;      /* borrowed from the loop */
+	int fd;                    /* the listener's */
+
+	struct service *service; /* a reference */
+	struct complaint exhausted;
+	struct complaint full;
+	struct complaint refused;
+};
+
+/* What one attempt says about the next. */
+enum attempt { ATTEMPT_AGAIN, ATTEMPT_EMPTY, ATTEMPT_FULL, ATTEMPT_EXHAUSTED };
+
+/* One line, unless the same was said a moment ago. */
+static void
+complain(struct acceptor *acceptor, struct complaint *complaint,
+    enum log_level level, const char *message, const struct addr *peer)
+{
+	struct log *log = acceptor->set->log;
+	int64_t now_ms = acceptor->set->now_ms;
+	const char *text, *host = NULL;
+	char space[2][ADDR_TEXT_MAX];
+
+	if (!log_may(log, level))
+		return;
+	if (now_ms < complaint->next_ms) {
+		complaint->left_out++;
+		return;
+	}
+	text = addr_print(
+	    listener_address(acceptor->listener), space[0], sizeof(space[0]));
+	if (peer != NULL)
+		host = addr_print(peer, space[1], sizeof(space[1]));
+	LOG_AT(log, level, "listener", message,
+	    LOG_S("listener", acceptor->service->listener->name),
+	    LOG_S("address", text), LOG_S("peer", host),
+	    LOG_N("left_out", complaint->left_out));
+	complaint->next_ms = now_ms + SILENCE_MS;
+	complaint->left_out = 0;
+}
+
+static const char *
+full_sentence(enum limit_answer answer)
+{
+	switch (answer) {
+	case LIMIT_FULL_PROCESS:
+		return "accept pauses: max_connections of the process reached";
+	case LIMIT_FULL_LISTENER:
+		return "accept pauses: max_connections reached";
+	case LIMIT_FULL_HANDSHAKES:
+		return "accept pauses: max_handshakes reached";
+	case LIMIT_FULL_ADDRESS:
+		return "client refused: per_ip_max reached";
+	case LIMIT_DENIED:
+		return "client refused: allow and deny say so";
+	case LIMIT_OK:
+		break;
+	}
+	return "";
+}
+
+static void
+unreserve(struct limit *limit)
+{
+	limit_handshake_done(limit);
+	limit_release(limit);
+}
+
+/* accept(2): what a client or the network did is no failure of accepting. */
+static enum attempt
+judge(struct acceptor *acceptor, int errnum)
+{
+	struct err why;
+
+	switch (errnum) {
+	case EAGAIN:
+		return ATTEMPT_EMPTY;
+	case ECONNABORTED:
+	case EINTR:
+	case EPERM: /* a packet filter's verdict */
+	case EPROTO:
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+	case EOPNOTSUPP:
+	case ETIMEDOUT:
+		return ATTEMPT_AGAIN;
+	default:
+		err_set_errno(&why, errnum, "accept pauses");
+		complain(acceptor, &acceptor->exhausted, LEVEL_WARNING,
+		    why.text, NULL);
+		return ATTEMPT_EXHAUSTED;
+	}
+}
+
+static void
+welcome(struct acceptor *acceptor, struct conn_client *client)
+{
+	struct service *service = acceptor->service;
+	enum limit_answer answer;
+
+	answer = limit_admit(
+	    service->limit, service->listener, &client->peer, &client->counted);
+	if (answer == LIMIT_OK) {
+		conn_new(acceptor->set, service, client);
+		return;
+	}
+	close(client->fd);
+	unreserve(service->limit);
+	complain(acceptor, &acceptor->refused, LEVEL_INFO,
+	    full_sentence(answer), &client->peer);
+}
+
+static enum attempt
+accept_one(struct acceptor *acceptor)
+{
+	struct limit *limit = acceptor->service->limit;
+	struct conn_client client = { .fd = -1 };
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	enum limit_answer answer;
+	int errnum;
+
+	answer = limit_reserve(limit, acceptor->service->listener);
+	if (answer != LIMIT_OK) {
+		complain(acceptor, &acceptor->full, LEVEL_WARNING,
+		    full_sentence(answer), NULL);
+		return ATTEMPT_FULL;
+	}
+	client.fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (client.fd < 0) {
+		errnum = errno;
+		unreserve(limit);
+		return judge(acceptor, errnum);
+	}
+	addr_from_sockaddr(&client.peer, (struct sockaddr *)&peer, len);
+	welcome(acceptor, &client);
+	return ATTEMPT_AGAIN;
+}
+
+static enum attempt
+accept_many(struct acceptor *acceptor, unsigned most)
+{
+	enum attempt attempt = ATTEMPT_AGAIN;
+
+	while (most-- > 0 && attempt == ATTEMPT_AGAIN)
+		attempt = accept_one(acceptor);
+	return attempt;
+}
+
+static void
+pause_for(struct acceptor *acceptor, ev_tstamp seconds)
+{
+	ev_io_stop(acceptor->set->loop, &acceptor->watcher);
+	ev_timer_set(&acceptor->pause, seconds, 0.);
+	ev_timer_start(acceptor->set->loop, &acceptor->pause);
+}
+
+static void
+on_client(struct ev_loop *loop, struct ev_io *watcher, int revents)
+{
+	struct acceptor *acceptor = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	switch (accept_many(acceptor, BURST)) {
+	case ATTEMPT_FULL:
+		pause_for(acceptor, PAUSE_FULL_S);
+		break;
+	case ATTEMPT_EXHAUSTED:
+		pause_for(acceptor, PAUSE_EXHAUSTED_S);
+		break;
+	case ATTEMPT_AGAIN:
+	case ATTEMPT_EMPTY:
+		break;
+	}
+}
+
+static void
+on_pause_over(struct ev_loop *loop, struct ev_timer *watcher, int revents)
+{
+	struct acceptor *acceptor = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	acceptor_resume(acceptor);
+}
+
+static void
+tune_socket(struct acceptor *acceptor)
+{
+	const struct config_listener *config = acceptor->service->listener;
+	const struct listener *listener = acceptor->listener;
+
+	if (!addr_is_unix(listener_address(listener)))
+		socket_set_keepalive(acceptor->fd, config->keepalive_ms);
+	/* A second listen changes the backlog and nothing else. */
+	if (!listener_is_inherited(listener))
+		(void)listen(acceptor->fd, (int)config->backlog);
+}
+
+struct acceptor *
+acceptor_new(struct listener *listener, unsigned thread,
+    struct service *service, struct conn_set *set)
+{
+	struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
+
+	if (acceptor == NULL)
+		return NULL;
+	acceptor->listener = listener_ref(listener);
+	acceptor->service = service_ref(service);
+	acceptor->set = set;
+	acceptor->fd = listener_fd(listener, thread);
+	tune_socket(acceptor);
+
+	ev_init(&acceptor->pause, on_pause_over);
+	acceptor->pause.data = acceptor;
+	ev_io_init(&acceptor->watcher, on_client, acceptor->fd, EV_READ);
+	acceptor->watcher.data = acceptor;
+	ev_io_start(set->loop, &acceptor->watcher);
+	return acceptor;
+}
+
+void
+acceptor_serve(struct acceptor *acceptor, struct service *service)
+{
+	struct service *old = acceptor->service;
+
+	acceptor->service = service_ref(service);
+	service_unref(old);
+	tune_socket(acceptor);
+	/* Its limits may be wider now. */
+	acceptor_resume(acceptor);
+}
+
+struct listener *
+acceptor_listener(const struct acceptor *acceptor)
+{
+	return acceptor->listener;
+}
+
+void
+acceptor_resume(struct acceptor *acceptor)
+{
+	ev_timer_stop(acceptor->set->loop, &acceptor->pause);
+	ev_io_start(acceptor->set->loop, &acceptor->watcher);
+}
+
+/*
+ * Everyone who waits comes in, then the door closes: a client that came later
+ * is refused at once instead of waiting for a process that will not answer.
+ * No more than a full queue, so that a flood cannot hold up the thread.
+ */
+static void
+empty_queue(struct acceptor *acceptor)
+{
+	(void)accept_many(acceptor, acceptor->service->listener->backlog + 1);
+	if (!listener_is_inherited(acceptor->listener))
+		(void)shutdown(acceptor->fd, SHUT_RD);
+}
+
+void
+acceptor_free(struct acceptor *acceptor, bool empty)
+{
+	if (acceptor == NULL)
+		return;
+	ev_timer_stop(acceptor->set->loop, &acceptor->pause);
+	ev_io_stop(acceptor->set->loop, &acceptor->watcher);
+	if (empty)
+		empty_queue(acceptor);
+	service_unref(acceptor->service);
+	listener_unref(acceptor->listener);
+	free(acceptor);
+}

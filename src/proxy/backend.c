@@ -1,0 +1,383 @@
+/*
+ * Choose a backend address and connect to it without blocking.  What rests is
+ * the address, not the name: a name with one dead address keeps serving from
+ * the others, and a backend counts as failed when all its addresses rest.  A
+ * walk passes over resting addresses in its first round and comes back to
+ * those, and only those, in a second one: a connection is refused only after
+ * everybody was asked.
+ *
+ * Walks run on listener threads; the main thread builds backends and puts
+ * looked-up addresses in.  The backend lock guards one pointer per backend.
+ */
+#include "proxy/backend.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/mutex.h"
+#include "proxy/backend_addresses.h"
+#include "proxy/socket.h"
+
+struct backend {
+	/* fixed at creation */
+	char *text;
+	char *host; /* NULL: a fixed address */
+	uint16_t port;
+
+	/* under backends->lock */
+	struct backend_addresses *addresses; /* NULL: not resolved yet */
+};
+
+struct backends {
+	atomic_uint references;
+	atomic_uint turn; /* relaxed; who is first in rr */
+
+	/* fixed at creation */
+	enum config_balance balance;
+	uint32_t retry_after_ms;
+	size_t count;
+
+	struct mutex lock;
+	struct backend items[];
+};
+
+static struct backend_addresses *
+current_addresses(struct backends *backends, size_t i)
+{
+	struct backend_addresses *addresses;
+
+	mutex_lock(&backends->lock);
+	addresses = backend_addresses_ref(backends->items[i].addresses);
+	mutex_unlock(&backends->lock);
+	return addresses;
+}
+
+/* Takes the caller's reference to `fresh`. */
+static void
+give_addresses(
+    struct backends *backends, size_t i, struct backend_addresses *fresh)
+{
+	struct backend_addresses *old;
+
+	mutex_lock(&backends->lock);
+	old = backends->items[i].addresses;
+	backends->items[i].addresses = fresh;
+	mutex_unlock(&backends->lock);
+	backend_addresses_unref(old);
+}
+
+static bool
+init_backend(struct backend *backend, const struct config_connect *connect)
+{
+	bool fixed = connect->fixed.len > 0;
+
+	backend->port = fixed ? addr_port(&connect->fixed) : connect->port;
+	backend->text = strdup(connect->text);
+	if (backend->text == NULL)
+		return false;
+	if (fixed) {
+		backend->addresses = backend_addresses_new(
+		    &connect->fixed, 1, backend->port);
+		return backend->addresses != NULL;
+	}
+	backend->host = strdup(connect->host);
+	return backend->host != NULL;
+}
+
+struct backends *
+backends_new(const struct config_listener *config)
+{
+	size_t count = config->connect.count;
+	struct backends *backends;
+
+	backends = calloc(
+	    1, sizeof(*backends) + count * sizeof(backends->items[0]));
+	if (backends == NULL)
+		return NULL;
+	atomic_init(&backends->references, 1);
+	mutex_init(&backends->lock);
+	backends->balance = config->balance;
+	backends->retry_after_ms = config->retry_after_ms;
+	backends->count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (!init_backend(
+			&backends->items[i], &config->connect.items[i]))
+			goto fail;
+	}
+	return backends;
+fail:
+	backends_unref(backends);
+	return NULL;
+}
+
+struct backends *
+backends_ref(struct backends *backends)
+{
+	atomic_fetch_add_explicit(
+	    &backends->references, 1, memory_order_relaxed);
+	return backends;
+}
+
+void
+backends_unref(struct backends *backends)
+{
+	if (backends == NULL || atomic_fetch_sub_explicit(&backends->references,
+				    1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < backends->count; i++) {
+		backend_addresses_unref(backends->items[i].addresses);
+		free(backends->items[i].host);
+		free(backends->items[i].text);
+	}
+	mutex_fini(&backends->lock);
+	free(backends);
+}
+
+static bool
+is_same_target(const struct backend *a, const struct backend *b)
+{
+	if (a->host == NULL || b->host == NULL)
+		return a->host == b->host && strcmp(a->text, b->text) == 0;
+	return a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}
+
+void
+backends_inherit(struct backends *fresh, struct backends *old)
+{
+	for (size_t i = 0; i < fresh->count; i++) {
+		for (size_t j = 0; j < old->count; j++) {
+			struct backend_addresses *known;
+
+			if (!is_same_target(&fresh->items[i], &old->items[j]))
+				continue;
+			known = current_addresses(old, j);
+			if (known != NULL)
+				give_addresses(fresh, i, known);
+			break;
+		}
+	}
+}
+
+size_t
+backends_count(const struct backends *backends)
+{
+	return backends->count;
+}
+
+const char *
+backends_host(const struct backends *backends, size_t i, uint16_t *port)
+{
+	*port = backends->items[i].port;
+	return backends->items[i].host;
+}
+
+bool
+backends_resolved(struct backends *backends, size_t i)
+{
+	bool resolved;
+
+	mutex_lock(&backends->lock);
+	resolved = backends->items[i].addresses != NULL;
+	mutex_unlock(&backends->lock);
+	return resolved;
+}
+
+bool
+backends_put(struct backends *backends, size_t i, const struct addr *addresses,
+    size_t count)
+{
+	struct backend_addresses *fresh, *old;
+
+	if (count == 0)
+		return false;
+	fresh = backend_addresses_new(
+	    addresses, count, backends->items[i].port);
+	if (fresh == NULL)
+		return false;
+	old = current_addresses(backends, i);
+	if (old != NULL && backend_addresses_equal(fresh, old)) {
+		backend_addresses_unref(fresh);
+	} else {
+		if (old != NULL)
+			backend_addresses_keep_rests(fresh, old);
+		give_addresses(backends, i, fresh);
+	}
+	backend_addresses_unref(old);
+	return true;
+}
+
+void
+backend_walk_init(struct backend_walk *walk, struct backends *backends)
+{
+	*walk = (struct backend_walk){ .backends = backends };
+	if (backends->balance == BALANCE_RR && backends->count > 0)
+		walk->first = atomic_fetch_add_explicit(
+				  &backends->turn, 1, memory_order_relaxed) %
+			      backends->count;
+}
+
+void
+backend_walk_fini(struct backend_walk *walk)
+{
+	backend_addresses_unref(walk->addresses);
+	walk->addresses = NULL;
+}
+
+/* Go on to the next backend that has an address; false: nobody is left. */
+static bool
+enter_next_backend(struct backend_walk *walk)
+{
+	struct backends *backends = walk->backends;
+
+	backend_walk_fini(walk);
+	while (walk->addresses == NULL) {
+		if (walk->step == backends->count) {
+			if (walk->second_round || !walk->passed_over)
+				return false;
+			walk->second_round = true;
+			walk->step = 0;
+			walk->met = 0;
+		}
+		walk->current = (walk->first + walk->step++) % backends->count;
+		walk->addresses = current_addresses(backends, walk->current);
+		if (walk->addresses == NULL)
+			walk->saw_unresolved = true;
+	}
+	walk->next_address = 0;
+	return true;
+}
+
+/*
+ * Is it this one's turn?  `tried` remembers by the order in which addresses
+ * are met; beyond its 64 bits, or when new addresses came in between, an
+ * address may be asked twice or not again, which costs nothing but a try.
+ */
+static bool
+is_its_turn(struct backend_walk *walk, struct candidate *candidate, int64_t now)
+{
+	uint64_t bit = walk->met < 64 ? UINT64_C(1) << walk->met : 0;
+
+	walk->met++;
+	if (walk->second_round)
+		return bit != 0 && (walk->tried & bit) == 0;
+	if (candidate_rests(candidate, now)) {
+		walk->passed_over = true;
+		return false;
+	}
+	walk->tried |= bit;
+	return true;
+}
+
+static struct candidate *
+next_candidate(struct backend_walk *walk, int64_t now_ms)
+{
+	struct candidate *candidate;
+
+	for (;;) {
+		while (walk->addresses == NULL ||
+		       walk->next_address == walk->addresses->count) {
+			if (!enter_next_backend(walk))
+				return NULL;
+		}
+		candidate = &walk->addresses->items[walk->next_address++];
+		if (is_its_turn(walk, candidate, now_ms))
+			return candidate;
+	}
+}
+
+/* We have no descriptor or memory: asking the next one would not help. */
+static bool
+is_exhausted(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM ||
+	       errnum == ENOBUFS;
+}
+
+/* No local port or source address is no fault of the backend's either. */
+static bool
+is_our_fault(int errnum)
+{
+	return is_exhausted(errnum) || errnum == EADDRNOTAVAIL;
+}
+
+/* 0, EINPROGRESS or the errno of the failure. */
+static int
+open_candidate(const struct addr *addr, uint32_t keepalive_ms, int *fd)
+{
+	int errnum;
+
+	*fd = socket(
+	    addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return errno;
+	if (!addr_is_unix(addr)) {
+		socket_set_nodelay(*fd);
+		if (keepalive_ms > 0)
+			socket_set_keepalive(*fd, keepalive_ms);
+	}
+	if (connect(*fd, &addr->sa, addr->len) == 0)
+		return 0;
+	errnum = errno;
+	/* POSIX: an interrupted connect goes on by itself. */
+	if (errnum == EINPROGRESS || errnum == EINTR)
+		return EINPROGRESS;
+	close(*fd);
+	*fd = -1;
+	return errnum;
+}
+
+enum backend_answer
+backend_walk_next(
+    struct backend_walk *walk, uint32_t keepalive_ms, int64_t now_ms, int *fd)
+{
+	struct candidate *candidate;
+	int errnum;
+
+	*fd = -1;
+	while ((candidate = next_candidate(walk, now_ms)) != NULL) {
+		errnum = open_candidate(&candidate->addr, keepalive_ms, fd);
+		if (errnum == 0)
+			return BACKEND_CONNECTED;
+		if (errnum == EINPROGRESS)
+			return BACKEND_CONNECTING;
+		backend_walk_failed(walk, errnum, now_ms);
+		if (is_exhausted(errnum))
+			break;
+	}
+	return BACKEND_NONE;
+}
+
+int
+backend_connect_result(int fd)
+{
+	int errnum = 0;
+	socklen_t len = sizeof(errnum);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
+		return errno;
+	return errnum;
+}
+
+void
+backend_walk_failed(struct backend_walk *walk, int errnum, int64_t now_ms)
+{
+	struct candidate *candidate;
+
+	walk->last_errno = errnum;
+	if (is_our_fault(errnum) || walk->addresses == NULL)
+		return;
+	candidate = &walk->addresses->items[walk->next_address - 1];
+	candidate_rest(candidate, now_ms + walk->backends->retry_after_ms);
+}
+
+const char *
+backend_walk_name(const struct backend_walk *walk)
+{
+	if (walk->step == 0)
+		return NULL;
+	return walk->backends->items[walk->current].text;
+}

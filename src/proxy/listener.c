@@ -1,0 +1,389 @@
+/*
+ * The listening sockets of one accept= line: opened or adopted, and from then
+ * on immutable.  What a reader would question is the bind that opens nothing:
+ * the kernel lets any process of our user join a SO_REUSEPORT group, silently,
+ * and then gives it half the clients, so a plain socket asks first whether the
+ * address is free.
+ * Main thread opens; any thread may read; the last reference closes.
+ */
+#include "proxy/listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "proxy/socket.h"
+#include "proxy/unix_socket.h"
+
+struct listener {
+	atomic_uint references;
+
+	/* fixed at creation */
+	struct addr asked;
+	struct addr got;
+	bool any_family;
+	bool v6only;
+	bool inherited;
+	struct unix_socket file; /* dev and ino; its fd is fds[0] */
+	size_t count;            /* 1: shared by all threads */
+	int fds[];
+};
+
+static struct listener *
+new_listener(size_t count, struct err *err)
+{
+	struct listener *listener;
+
+	listener = calloc(
+	    1, sizeof(*listener) + count * sizeof(listener->fds[0]));
+	if (listener == NULL) {
+		err_set(err, "no memory for a listening socket");
+		return NULL;
+	}
+	atomic_init(&listener->references, 1);
+	listener->file.fd = -1;
+	listener->count = count;
+	for (size_t i = 0; i < count; i++)
+		listener->fds[i] = -1;
+	return listener;
+}
+
+static void
+close_sockets(struct listener *listener)
+{
+	for (size_t i = 0; i < listener->count; i++) {
+		if (listener->fds[i] >= 0)
+			close(listener->fds[i]);
+		listener->fds[i] = -1;
+	}
+}
+
+static bool
+set_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/*
+ * One bound socket, -1 with errno.  SO_REUSEADDR is on all of them: what an
+ * earlier process left open (draining clients) must not count as in use, and
+ * the kernel asks for it on both sides.
+ */
+static int
+bind_socket(const struct addr *addr, bool v6only, bool in_group)
+{
+	int fd, errnum;
+
+	fd = socket(
+	    addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1))
+		goto fail;
+	if (in_group && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1))
+		goto fail;
+	if (addr->sa.sa_family == AF_INET6 &&
+	    !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only))
+		goto fail;
+	if (bind(fd, &addr->sa, addr->len) < 0)
+		goto fail;
+	return fd;
+fail:
+	errnum = errno;
+	close(fd);
+	errno = errnum;
+	return -1;
+}
+
+/* 0: nobody else is there. */
+static int
+probe(const struct addr *addr, bool v6only)
+{
+	int fd = bind_socket(addr, v6only, false);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* Which port did the kernel pick? */
+static bool
+learn_port(int fd, struct addr *addr)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+	struct addr bound;
+
+	if (getsockname(fd, (struct sockaddr *)&name, &len) < 0)
+		return false;
+	addr_from_sockaddr(&bound, (struct sockaddr *)&name, len);
+	addr_set_port(addr, addr_port(&bound));
+	return true;
+}
+
+/* One socket per thread at listener->got; 0 or the errno of the failure. */
+static int
+open_group(struct listener *listener, const struct listener_options *options)
+{
+	struct addr *addr = &listener->got;
+	int errnum = 0;
+
+	if (addr_port(addr) != 0 && !options->port_is_ours)
+		errnum = probe(addr, options->v6only);
+	if (errnum != 0)
+		return errnum;
+	for (size_t i = 0; i < listener->count; i++) {
+		int fd = bind_socket(addr, options->v6only, true);
+
+		listener->fds[i] = fd;
+		if (fd < 0 || (addr_port(addr) == 0 && !learn_port(fd, addr)))
+			return errno;
+		socket_set_nodelay(fd);
+		if (listen(fd, (int)options->backlog) < 0)
+			return errno;
+	}
+	return 0;
+}
+
+static void
+explain(int errnum, const struct addr *addr, struct err *err)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_print(addr, text, sizeof(text));
+	if (errnum == EADDRINUSE)
+		err_set(err,
+		    "address %s is already in use: another process listens "
+		    "there (ss -ltnp shows which)",
+		    text);
+	else if (errnum == EACCES)
+		err_set(err,
+		    "address %s: not permitted: a low port needs root (and "
+		    "user= to drop it again) or CAP_NET_BIND_SERVICE",
+		    text);
+	else if (errnum == EADDRNOTAVAIL)
+		err_set(err,
+		    "address %s does not belong to this machine (ip address "
+		    "shows those that do)",
+		    text);
+	else if (errnum == EAFNOSUPPORT)
+		err_set(err,
+		    "address %s: this machine does not speak its family "
+		    "(IPv6 switched off?)",
+		    text);
+	else
+		err_set_errno(err, errnum, "address %s: cannot listen", text);
+}
+
+static bool
+open_tcp(struct listener *listener, const struct listener_options *options,
+    bool *v4_only, struct err *err)
+{
+	int errnum = open_group(listener, options);
+
+	if (listener->any_family && !options->v6only &&
+	    (errnum == EAFNOSUPPORT || errnum == EADDRNOTAVAIL)) {
+		uint16_t port = addr_port(&listener->asked);
+
+		close_sockets(listener);
+		listener->got = (struct addr){ .len = sizeof(
+						   struct sockaddr_in) };
+		listener->got.in.sin_family = AF_INET;
+		addr_set_port(&listener->got, port);
+		errnum = open_group(listener, options);
+		if (v4_only != NULL)
+			*v4_only = true;
+	}
+	if (errnum != 0)
+		explain(errnum, &listener->got, err);
+	return errnum == 0;
+}
+
+static bool
+open_unix(struct listener *listener, const struct listener_options *options,
+    struct err *err)
+{
+	if (!unix_socket_open(&listener->file, &listener->asked,
+		options->unix_mode, options->backlog, err))
+		return false;
+	listener->fds[0] = listener->file.fd;
+	return true;
+}
+
+struct listener *
+listener_open(const struct config_accept *accept,
+    const struct listener_options *options, bool *v4_only, struct err *err)
+{
+	bool is_unix = addr_is_unix(&accept->addr);
+	struct listener *listener;
+
+	if (v4_only != NULL)
+		*v4_only = false;
+	listener = new_listener(is_unix ? 1 : options->threads, err);
+	if (listener == NULL)
+		return NULL;
+	listener->asked = accept->addr;
+	listener->got = accept->addr;
+	listener->any_family = accept->any_family;
+	listener->v6only = options->v6only;
+	if (is_unix ? open_unix(listener, options, err)
+		    : open_tcp(listener, options, v4_only, err))
+		return listener;
+	listener_unref(listener);
+	return NULL;
+}
+
+static bool
+is_listening_stream(int fd, struct err *err)
+{
+	int type = 0, listening = 0;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
+		err_set_errno(
+		    err, errno, "inherited descriptor %d is no socket", fd);
+		return false;
+	}
+	len = sizeof(listening);
+	(void)getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len);
+	if (type == SOCK_STREAM && listening)
+		return true;
+	err_set(err,
+	    "inherited descriptor %d is not a listening stream socket "
+	    "(systemd: ListenStream= and Accept=no)",
+	    fd);
+	return false;
+}
+
+static bool
+adopt_socket(int fd, struct addr *addr, struct err *err)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+
+	if (!is_listening_stream(fd, err))
+		return false;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&name, &len) < 0) {
+		err_set_errno(err, errno, "inherited descriptor %d", fd);
+		return false;
+	}
+	addr_from_sockaddr(addr, (struct sockaddr *)&name, len);
+	if (addr->len == 0) {
+		err_set(
+		    err, "inherited descriptor %d is neither TCP nor unix", fd);
+		return false;
+	}
+	if (!addr_is_unix(addr))
+		socket_set_nodelay(fd);
+	return true;
+}
+
+struct listener *
+listener_adopt(int fd, struct err *err)
+{
+	struct listener *listener;
+	struct addr addr;
+
+	if (!adopt_socket(fd, &addr, err))
+		goto fail;
+	listener = new_listener(1, err);
+	if (listener == NULL)
+		goto fail;
+	listener->asked = addr;
+	listener->got = addr;
+	listener->inherited = true;
+	listener->fds[0] = fd;
+	return listener;
+fail:
+	close(fd);
+	return NULL;
+}
+
+struct listener *
+listener_ref(struct listener *listener)
+{
+	atomic_fetch_add_explicit(
+	    &listener->references, 1, memory_order_relaxed);
+	return listener;
+}
+
+void
+listener_unref(struct listener *listener)
+{
+	if (listener == NULL || atomic_fetch_sub_explicit(&listener->references,
+				    1, memory_order_acq_rel) != 1)
+		return;
+	if (listener->file.fd >= 0) {
+		unix_socket_close(&listener->file, &listener->asked);
+		listener->fds[0] = -1;
+	}
+	close_sockets(listener);
+	free(listener);
+}
+
+const struct addr *
+listener_asked(const struct listener *listener)
+{
+	return &listener->asked;
+}
+
+const struct addr *
+listener_address(const struct listener *listener)
+{
+	return &listener->got;
+}
+
+bool
+listener_is_inherited(const struct listener *listener)
+{
+	return listener->inherited;
+}
+
+int
+listener_fd(const struct listener *listener, unsigned thread)
+{
+	assert(listener->count == 1 || thread < listener->count);
+	return listener->fds[listener->count == 1 ? 0 : thread];
+}
+
+bool
+listener_matches(const struct listener *listener,
+    const struct config_accept *accept, const struct listener_options *options)
+{
+	bool is_unix = addr_is_unix(&accept->addr);
+
+	if (!addr_equal(&listener->asked, &accept->addr))
+		return false;
+	if (listener->inherited)
+		return true; /* its options are the service manager's affair */
+	if (is_unix)
+		return unix_socket_is_ours(&listener->file, &listener->asked);
+	return listener->any_family == accept->any_family &&
+	       listener->v6only == options->v6only &&
+	       listener->count == options->threads;
+}
+
+bool
+listener_overlaps(
+    const struct listener *listener, const struct config_accept *accept)
+{
+	return addr_port(&accept->addr) != 0 &&
+	       addr_port(&listener->got) == addr_port(&accept->addr);
+}
+
+bool
+listener_set_mode(
+    struct listener *listener, unsigned unix_mode, struct err *err)
+{
+	if (!unix_socket_is_ours(&listener->file, &listener->asked))
+		return true;
+	return unix_socket_set_mode(&listener->asked, unix_mode, err);
+}

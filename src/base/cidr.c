@@ -122,7 +122,7 @@ cidr_parse(struct cidr *cidr, const char *text, struct err *err)
 
 	*cidr = (struct cidr){ 0 };
 	if (len < sizeof(net))
-		memcpy(net, text, len);
+		snprintf(net, sizeof(net), "%.*s", (int)len, text);
 	notation = parse_net(&cidr->net, net);
 	if (notation == 0) {
 		err_set(err,

@@ -35,7 +35,8 @@ submit(struct log *log, uint16_t tag, const struct log_event *event)
 {
 	int format = atomic_load_explicit(&log->format, memory_order_relaxed);
 	char line[LOG_LINE_MAX];
-	size_t len = log_line_format(line, (enum log_format)format, event);
+	size_t len = log_line_format(
+	    line, (enum log_format)format, clock_wall_ms(), event);
 
 	log_writer_submit(log->writer, tag, line, len);
 }
@@ -61,32 +62,19 @@ log_dropped(const struct log *log)
 }
 
 void
-log_write(struct log *log, enum log_level level, const char *component,
-    const char *message, const struct log_field *fields, size_t count)
+log_write_event(struct log *log, const struct log_event *event)
 {
-	struct log_event event = { .level = log_level_name(level),
-		.component = component,
-		.message = message,
-		.fields = fields + 1,
-		.count = count - 1 };
-
-	if (!log_may(log, level))
-		return;
-	event.wall_ms = clock_wall_ms();
-	submit(log, (uint16_t)level, &event);
+	if (log_may(log, event->level))
+		submit(log, (uint16_t)event->level, event);
 }
 
 void
 log_access(struct log *log, const struct log_field *fields, size_t count)
 {
-	struct log_event event = {
-		.level = "access", .fields = fields + 1, .count = count - 1
-	};
+	struct log_event event = { .fields = fields, .count = count };
 
-	if (!log_has_access(log))
-		return;
-	event.wall_ms = clock_wall_ms();
-	submit(log, LOG_TAG_ACCESS, &event);
+	if (log_has_access(log))
+		submit(log, LOG_TAG_ACCESS, &event);
 }
 
 /* Before the first set there is no writer yet. */

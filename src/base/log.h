@@ -73,13 +73,26 @@ bool log_may(const struct log *log, enum log_level level); /* would show? */
 bool log_has_access(const struct log *log);
 uint64_t log_dropped(const struct log *log); /* lines so far */
 
+/* What one line tells. */
+struct log_event {
+	enum log_level level;
+	const char *component;          /* a literal; NULL: an access line */
+	const char *message;            /* NULL: an access line */
+	const struct log_field *fields; /* the first is skipped */
+	size_t count;                   /* the first included */
+};
+
 /*
  * Write one line.  fields[0] is a placeholder and is skipped (so that the
  * macros work with no field at all); count includes it.  Values are escaped
  * and cut at 512 bytes; text mode quotes values that need it.
  */
-void log_write(struct log *log, enum log_level level, const char *component,
-    const char *message, const struct log_field *fields, size_t count);
+void log_write_event(struct log *log, const struct log_event *event);
+
+#define log_write(log, level, component, message, fields, count) \
+	log_write_event(                                         \
+	    (log), &(const struct log_event){                    \
+		       (level), (component), (message), (fields), (count) })
 
 /* An access line: fields only, to the access sink. */
 void log_access(struct log *log, const struct log_field *fields, size_t count);

@@ -232,14 +232,22 @@ put_json(struct writer *writer, const char *text, size_t max)
 	put_text(writer, text[len] != '\0' ? "...\"" : "\"");
 }
 
+static const char *
+kind_of(const struct log_event *event)
+{
+	static const char *const names[] = { "error", "warning", "notice",
+		"info", "debug" };
+
+	return event->component == NULL ? "access" : names[event->level];
+}
+
 static void
 put_text_head(struct writer *writer, const struct log_event *event)
 {
 	size_t len;
 
-	put_stamp(writer, event->wall_ms);
 	put_text(writer, " ");
-	put_text(writer, event->level);
+	put_text(writer, kind_of(event));
 	if (event->component != NULL) {
 		put_text(writer, " ");
 		put_text(writer, event->component);
@@ -256,10 +264,8 @@ put_text_head(struct writer *writer, const struct log_event *event)
 static void
 put_json_head(struct writer *writer, const struct log_event *event)
 {
-	put_text(writer, "{\"time\":\"");
-	put_stamp(writer, event->wall_ms);
 	put_text(writer, "\",\"level\":\"");
-	put_text(writer, event->level);
+	put_text(writer, kind_of(event));
 	if (event->component != NULL) {
 		put_text(writer, "\",\"component\":\"");
 		put_text(writer, event->component);
@@ -293,7 +299,7 @@ static size_t
 put_fields(struct writer *writer, enum log_format format,
     const struct log_event *event)
 {
-	for (size_t i = 0; i < event->count; i++) {
+	for (size_t i = 1; i < event->count; i++) {
 		size_t mark = writer->len;
 
 		put_field(writer, format, &event->fields[i]);
@@ -306,12 +312,14 @@ put_fields(struct writer *writer, enum log_format format,
 }
 
 size_t
-log_line_format(
-    char *out, enum log_format format, const struct log_event *event)
+log_line_format(char *out, enum log_format format, int64_t wall_ms,
+    const struct log_event *event)
 {
 	struct writer writer = { .out = out, .max = LOG_LINE_MAX - TAIL_MAX };
 	bool json = format == LOG_JSON;
 
+	put_text(&writer, json ? "{\"time\":\"" : "");
+	put_stamp(&writer, wall_ms);
 	if (json)
 		put_json_head(&writer, event);
 	else
@@ -330,15 +338,6 @@ const char *
 log_line_body(const char *line)
 {
 	return line[0] == '{' ? line : line + LOG_STAMP_LEN + 1;
-}
-
-const char *
-log_level_name(enum log_level level)
-{
-	static const char *const names[] = { "error", "warning", "notice",
-		"info", "debug" };
-
-	return names[level];
 }
 
 size_t

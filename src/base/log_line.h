@@ -23,25 +23,13 @@
 #define LOG_MESSAGE_MAX 1024 /* bytes of a message before "..." */
 #define LOG_STAMP_LEN 24     /* "2026-11-22T14:44:05.123Z" */
 
-struct log_event {
-	int64_t wall_ms;
-	const char *level;
-	const char *component;          /* NULL for an access line */
-	const char *message;            /* NULL for an access line */
-	const struct log_field *fields; /* no placeholder in front */
-	size_t count;
-};
-
-/* "error" ... "debug". */
-const char *log_level_name(enum log_level level);
-
 /*
  * Write the line and its newline; returns the length, at most LOG_LINE_MAX,
  * which out must hold.  No terminator.  Fields that do not fit are left out
  * and "cut=1" says so.
  */
-size_t log_line_format(
-    char *out, enum log_format format, const struct log_event *event);
+size_t log_line_format(char *out, enum log_format format, int64_t wall_ms,
+    const struct log_event *event);
 
 /* A line without the stamp of text mode, for sinks that add their own. */
 const char *log_line_body(const char *line);

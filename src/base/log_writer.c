@@ -177,18 +177,19 @@ report_drops(struct log_writer *writer)
 {
 	uint64_t dropped = log_writer_dropped(writer);
 	int64_t now = clock_mono_ms();
-	struct log_field field = LOG_N("dropped", dropped - writer->reported);
-	struct log_event event = { .level = log_level_name(LEVEL_WARNING),
+	struct log_field fields[] = { { 0 },
+		LOG_N("dropped", dropped - writer->reported) };
+	struct log_event event = { .level = LEVEL_WARNING,
 		.component = "log",
 		.message = "lines were dropped, the output is too slow",
-		.fields = &field,
-		.count = 1 };
+		.fields = fields,
+		.count = ARRAY_LEN(fields) };
 
 	if (!is_report_due(writer, dropped, now))
 		return;
-	event.wall_ms = clock_wall_ms();
 	write_batch(writer, LEVEL_WARNING,
-	    log_line_format(writer->batch, writer->using->format, &event));
+	    log_line_format(
+		writer->batch, writer->using->format, clock_wall_ms(), &event));
 	writer->reported = dropped;
 	writer->reported_ms = now;
 }
@@ -393,8 +394,6 @@ stop(struct log_writer *writer)
 void
 log_writer_free(struct log_writer *writer)
 {
-	if (writer == NULL)
-		return;
-	if (!writer->thread.running || stop(writer))
+	if (writer != NULL && (!writer->thread.running || stop(writer)))
 		destroy(writer);
 }

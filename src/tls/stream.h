@@ -18,6 +18,7 @@
 #define TLS_STREAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -58,13 +59,16 @@ struct stream {
 	bool hold_output;   /* see stream_handshake */
 	bool input_ended;   /* FIN or close_notify was read */
 	bool got_notify;    /* ...and it was close_notify */
+	bool got_fin;       /* FIN was read */
+	bool end_told;      /* stream_read has said IO_END */
 	bool output_ended;  /* close_notify queued / shutdown requested */
-	bool fin_sent;
+	bool fin_sent;      /* FIN is out, or is left to stream_fini */
 	enum stream_failure failure;
 	int failure_errno;
 	unsigned long failure_code; /* OpenSSL error, 0: none */
 	uint64_t bytes_in;          /* payload read by stream_read */
 	uint64_t bytes_out;         /* payload accepted by stream_write */
+	uint64_t out_at_end;        /* bytes_out when input ended */
 };
 
 /* What is known of a TLS stream once its handshake is done; text is static or
@@ -81,6 +85,8 @@ struct stream_facts {
 
 /* Take over a connected (or connecting) non-blocking socket. */
 void stream_init_plain(struct stream *stream, int fd, struct pool *pool);
+
+/* The context must outlive the stream: the connection's service holds it. */
 bool stream_init_tls(struct stream *stream, int fd, struct pool *pool,
     struct tls_context *context)
     MUST_CHECK; /* false: no memory; fd not taken */
@@ -101,15 +107,27 @@ void stream_writable(struct stream *stream);
 enum io stream_handshake(struct stream *stream);
 
 /*
- * Append what there is to `into` (which holds a block), up to its room,
- * gathering records; IO_DONE if at least one byte came.
+ * What one stream_read gathers at most: four full records, which encrypted
+ * again fit one block and leave in one send.
+ */
+#define STREAM_TURN_BYTES (64u * 1024u)
+
+/*
+ * Append what there is to `into` (which holds a block and has room),
+ * gathering records, until it holds STREAM_TURN_BYTES; called again with that
+ * much in it, until it has no room.  IO_DONE if at least one byte came; the
+ * end or a failure met after that byte is told by the next call.
+ *
+ * A plain stream may still be read after its stream_write failed: a peer that
+ * closed without reading all may have answered first.
  */
 enum io stream_read(struct stream *stream, struct buf *into);
 
 /*
  * Take bytes from `from`, and send.  IO_DONE: all of `from` was taken and
  * nothing waits in the stream.  IO_WANT_WRITE: the socket is full; whatever
- * is still in `from` was not taken; call again.
+ * is still in `from` was not taken; call again.  What was sent or taken has
+ * been consumed from `from` in every case.
  */
 enum io stream_write(struct stream *stream, struct buf *from);
 
@@ -118,8 +136,12 @@ enum io stream_flush(struct stream *stream);
 
 /*
  * End our direction: close_notify (TLS), then FIN once all is sent.  IO_DONE:
- * FIN is out.  No close_notify is sent to a peer that has sent its own and
- * FIN.  Input stays open.
+ * our end is out; IO_WANT_WRITE: call again.  Input stays open.
+ *
+ * Two things the peer cannot notice are saved.  When input has ended too, the
+ * FIN is left to the close in stream_fini, which the caller does next.  And a
+ * peer that has sent close_notify and FIN, and to which nothing was written
+ * since, has closed: it is sent no close_notify, and no held ticket.
  */
 enum io stream_end(struct stream *stream);
 

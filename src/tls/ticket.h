@@ -34,4 +34,12 @@ bool ticket_keys_rotate(struct ticket_keys *keys, struct err *err) MUST_CHECK;
 bool ticket_attach(struct ticket_keys *keys, struct ssl_ctx_st *context,
     const uint8_t policy[32], uint32_t lifetime_ms, struct err *err) MUST_CHECK;
 
+/*
+ * Where the time of tickets comes from, instead of the wall clock: for tests,
+ * which set it before the first context is attached.
+ */
+typedef int64_t ticket_clock_fn(void *arg);
+void ticket_keys_set_clock(
+    struct ticket_keys *keys, ticket_clock_fn *now_ms, void *arg);
+
 #endif

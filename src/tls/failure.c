@@ -1,0 +1,158 @@
+/*
+ * Why a stream failed, in words for the log.  The stream's thread.  OpenSSL's
+ * own reason is kept where it says enough; where it would send an operator to
+ * a search engine, the row below says what the two sides disagreed on.
+ */
+#include "tls/stream.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "tls/error.h"
+
+static const struct {
+	int reason;
+	const char *words;
+} words_of[] = {
+	{ SSL_R_HTTP_REQUEST, "http request on a TLS port" },
+	{ SSL_R_HTTPS_PROXY_REQUEST, "proxy request on a TLS port" },
+	{ SSL_R_NO_SHARED_CIPHER, "no shared cipher" },
+	{ SSL_R_NO_SUITABLE_KEY_SHARE, "no shared group" },
+	{ SSL_R_NO_SUITABLE_GROUPS, "no shared group" },
+	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
+	    "client accepts no signature our key can make" },
+	{ SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS,
+	    "client accepts no signature our key can make" },
+	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
+	{ SSL_R_INAPPROPRIATE_FALLBACK,
+	    "client fell back to an older version without need" },
+};
+
+/* The highest version the client can have offered, as far as it shows. */
+static const char *
+client_limit(SSL *ssl)
+{
+	switch (SSL_client_version(ssl)) {
+	case SSL3_VERSION:
+		return "client offers at most SSLv3";
+	case TLS1_VERSION:
+		return "client offers at most TLSv1";
+	case TLS1_1_VERSION:
+		return "client offers at most TLSv1.1";
+	default:
+		break;
+	}
+	/* A TLS 1.3 client writes 1.2 there: RFC 8446 section 4.1.2. */
+	if (SSL_get_max_proto_version(ssl) == TLS1_2_VERSION)
+		return "client offers only TLSv1.3";
+	return "client offers at most TLSv1.2";
+}
+
+static bool
+is_about_certificate(int alert)
+{
+	switch (alert) {
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_BAD_CERTIFICATE_STATUS_RESPONSE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+say_alert(int alert, char *out, size_t max)
+{
+	const char *name = SSL_alert_desc_string_long(alert);
+	char small[64];
+	size_t i;
+
+	for (i = 0; name[i] != '\0' && i < sizeof(small) - 1; i++)
+		small[i] = (char)tolower((unsigned char)name[i]);
+	small[i] = '\0';
+	snprintf(out, max, "%s: alert %s",
+	    is_about_certificate(alert) ? "client rejected our certificate"
+					: "client gave up",
+	    small);
+}
+
+static const char *
+find_words(int reason)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(words_of) / sizeof(words_of[0]); i++)
+		if (words_of[i].reason == reason)
+			return words_of[i].words;
+	return NULL;
+}
+
+static void
+say_code(const struct stream *stream, char *out, size_t max)
+{
+	unsigned long code = stream->failure_code;
+	int reason = ERR_GET_REASON(code);
+	const char *words = find_words(reason);
+	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
+
+	if (ours && reason >= SSL_AD_REASON_OFFSET)
+		say_alert(reason - SSL_AD_REASON_OFFSET, out, max);
+	else if (ours && (reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+			     reason == SSL_R_VERSION_TOO_LOW))
+		snprintf(out, max, "no protocol version in common (%s)",
+		    client_limit(stream->ssl));
+	else if (ours && words != NULL)
+		snprintf(out, max, "%s", words);
+	else
+		snprintf(out, max, "%s", tls_error_reason(code));
+}
+
+static void
+say_not_tls(const struct stream *stream, char *out, size_t max)
+{
+	const char *words = find_words(ERR_GET_REASON(stream->failure_code));
+
+	snprintf(out, max, "%s",
+	    words != NULL ? words : "the first bytes are not TLS");
+}
+
+const char *
+stream_failure_text(const struct stream *stream, char *out, size_t max)
+{
+	char words[128];
+
+	switch (stream->failure) {
+	case STREAM_OK:
+		snprintf(out, max, "no failure");
+		break;
+	case STREAM_RESET:
+	case STREAM_SYSTEM:
+		snprintf(out, max, "%s",
+		    strerror_r(stream->failure_errno, words, sizeof(words)));
+		break;
+	case STREAM_NOT_TLS:
+		say_not_tls(stream, out, max);
+		break;
+	case STREAM_HANDSHAKE:
+	case STREAM_PROTOCOL:
+		say_code(stream, out, max);
+		break;
+	case STREAM_CLOSED_EARLY:
+		snprintf(
+		    out, max, "client left in the middle of the handshake");
+		break;
+	case STREAM_NO_MEMORY:
+		snprintf(out, max, "out of memory");
+		break;
+	}
+	return out;
+}

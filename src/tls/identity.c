@@ -1,0 +1,357 @@
+/*
+ * A certificate chain and the key that belongs to it.  Made on the main
+ * thread, immutable afterwards.  Everything that can be wrong with the two
+ * files is found here and told in a sentence that names the file, because a
+ * pair that loads but does not serve is found by clients at night.
+ */
+#include "tls/identity.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "tls/error.h"
+#include "tls/key.h"
+#include "tls/pem.h"
+
+enum { NAME_MAX_BYTES = 256 };
+
+struct identity {
+	atomic_uint refs;
+
+	/* fixed at creation */
+	X509 *certificate;
+	STACK_OF(X509) * chain; /* without the leaf; perhaps empty */
+	EVP_PKEY *key;
+	char name[NAME_MAX_BYTES];
+	int64_t not_after;
+};
+
+/* What is loaded from where, while it is loaded. */
+struct load {
+	const char *cert_path;
+	const char *key_path; /* may be cert_path itself */
+	struct pem cert;
+	struct pem key; /* unused when both are in one file */
+	struct err *warning;
+	struct err *err;
+};
+
+static bool
+is_certificate(const struct pem_block *block)
+{
+	return strcmp(block->type, "CERTIFICATE") == 0 ||
+	       strcmp(block->type, "X509 CERTIFICATE") == 0 ||
+	       strcmp(block->type, "TRUSTED CERTIFICATE") == 0;
+}
+
+static void
+warn(struct load *load, const char *sentence)
+{
+	struct err *warning = load->warning;
+
+	if (warning == NULL)
+		return;
+	if (warning->text[0] == '\0')
+		err_set(warning, "%s", sentence);
+	else
+		err_prefix(warning, "%s; also", sentence);
+}
+
+static bool
+add_certificate(
+    struct identity *identity, struct load *load, const struct pem_block *block)
+{
+	const unsigned char *der = block->data;
+	X509 *certificate = d2i_X509_AUX(NULL, &der, block->len);
+	int position = 1 + (identity->certificate != NULL) +
+		       sk_X509_num(identity->chain);
+
+	if (certificate == NULL) {
+		tls_error_set(load->err, "certificate %d in %s is damaged",
+		    position, load->cert_path);
+		return false;
+	}
+	if (identity->certificate == NULL) {
+		identity->certificate = certificate;
+	} else if (sk_X509_push(identity->chain, certificate) <= 0) {
+		X509_free(certificate);
+		err_set(load->err, "out of memory");
+		return false;
+	}
+	return true;
+}
+
+static bool
+read_chain(struct identity *identity, struct load *load)
+{
+	size_t i;
+
+	for (i = 0; i < load->cert.count; i++)
+		if (is_certificate(&load->cert.blocks[i]) &&
+		    !add_certificate(identity, load, &load->cert.blocks[i]))
+			return false;
+	if (identity->certificate == NULL) {
+		err_set(load->err, "%s holds no certificate, only: %s",
+		    load->cert_path, load->cert.blocks[0].type);
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_permissions(
+    struct load *load, unsigned mode, enum config_key_permissions permissions)
+{
+	struct err sentence;
+
+	if (permissions == KEYS_ANY || (mode & 0007) == 0)
+		return true;
+	err_set(&sentence,
+	    "the private key in %s can be used by every user (mode %04o); "
+	    "chmod o= %s",
+	    load->key_path, mode, load->key_path);
+	if (permissions == KEYS_REFUSE) {
+		err_set(load->err, "%s", sentence.text);
+		return false;
+	}
+	warn(load, sentence.text);
+	return true;
+}
+
+static bool
+check_pair(const struct identity *identity, struct load *load)
+{
+	int i;
+
+	if (X509_check_private_key(identity->certificate, identity->key) == 1)
+		return true;
+	tls_error_clear();
+	for (i = 0; i < sk_X509_num(identity->chain); i++) {
+		if (X509_check_private_key(
+			sk_X509_value(identity->chain, i), identity->key) != 1)
+			continue;
+		err_set(load->err,
+		    "key does not match certificate: %s belongs to "
+		    "certificate %d of %s, which must come first",
+		    load->key_path, i + 2, load->cert_path);
+		return false;
+	}
+	tls_error_clear();
+	err_set(load->err, "key does not match certificate: %s, %s",
+	    load->key_path, load->cert_path);
+	return false;
+}
+
+static int64_t
+seconds_of(const ASN1_TIME *when)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static void
+warn_of_date(struct load *load, const char *what, int64_t seconds)
+{
+	struct err sentence;
+	time_t when = (time_t)seconds;
+	struct tm tm;
+	char text[64];
+
+	gmtime_r(&when, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	err_set(&sentence, "the certificate in %s %s %s", load->cert_path, what,
+	    text);
+	warn(load, sentence.text);
+}
+
+/* Served all the same: an expired certificate beats no service at all. */
+static void
+check_dates(struct identity *identity, struct load *load)
+{
+	int64_t now = clock_wall_ms() / 1000;
+	int64_t from = seconds_of(X509_get0_notBefore(identity->certificate));
+
+	identity->not_after = seconds_of(
+	    X509_get0_notAfter(identity->certificate));
+	if (identity->not_after <= now)
+		warn_of_date(load, "expired on", identity->not_after);
+	if (from > now)
+		warn_of_date(load, "is not valid before", from);
+}
+
+static bool
+copy_name(struct identity *identity, const ASN1_STRING *string)
+{
+	unsigned char *utf8 = NULL;
+	int len = ASN1_STRING_to_UTF8(&utf8, string);
+
+	if (len > 0)
+		snprintf(identity->name, sizeof(identity->name), "%.*s", len,
+		    (char *)utf8);
+	OPENSSL_free(utf8);
+	tls_error_clear();
+	return len > 0;
+}
+
+static bool
+name_from_subject(struct identity *identity)
+{
+	const X509_NAME *subject = X509_get_subject_name(identity->certificate);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	return at >= 0 &&
+	       copy_name(identity,
+		   X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+}
+
+static void
+find_name(struct identity *identity)
+{
+	GENERAL_NAMES *names;
+	bool found = name_from_subject(identity);
+	int i;
+
+	if (found)
+		return;
+	names = X509_get_ext_d2i(
+	    identity->certificate, NID_subject_alt_name, NULL, NULL);
+	for (i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type == GEN_DNS)
+			found = copy_name(identity, name->d.dNSName);
+	}
+	GENERAL_NAMES_free(names);
+	tls_error_clear();
+	if (!found)
+		snprintf(identity->name, sizeof(identity->name), "unnamed");
+}
+
+static bool
+fill(struct identity *identity, struct load *load,
+    enum config_key_permissions permissions)
+{
+	bool together = strcmp(load->key_path, load->cert_path) == 0;
+	const struct pem *key = together ? &load->cert : &load->key;
+
+	if (!pem_read(&load->cert, load->cert_path, load->err) ||
+	    !read_chain(identity, load))
+		return false;
+	if (!together && !pem_read(&load->key, load->key_path, load->err))
+		return false;
+	identity->key = key_decode(key, load->key_path, load->err);
+	if (identity->key == NULL || !check_pair(identity, load) ||
+	    !check_permissions(load, key->mode, permissions))
+		return false;
+	check_dates(identity, load);
+	find_name(identity);
+	return true;
+}
+
+struct identity *
+identity_load(const char *cert_path, const char *key_path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err)
+{
+	struct identity *identity = calloc(1, sizeof(*identity));
+	struct load load = {
+		.cert_path = cert_path,
+		.key_path = key_path != NULL ? key_path : cert_path,
+		.warning = warning,
+		.err = err,
+	};
+
+	err_set(warning, "%s", "");
+	if (identity != NULL)
+		identity->chain = sk_X509_new_null();
+	if (identity == NULL || identity->chain == NULL) {
+		err_set(err, "out of memory");
+		free(identity);
+		return NULL;
+	}
+	atomic_init(&identity->refs, 1);
+	tls_error_clear();
+	if (!fill(identity, &load, permissions)) {
+		identity_unref(identity);
+		identity = NULL;
+	}
+	pem_wipe(&load.cert);
+	pem_wipe(&load.key);
+	return identity;
+}
+
+struct identity *
+identity_ref(struct identity *identity)
+{
+	atomic_fetch_add_explicit(&identity->refs, 1, memory_order_relaxed);
+	return identity;
+}
+
+void
+identity_unref(struct identity *identity)
+{
+	if (identity == NULL || atomic_fetch_sub_explicit(&identity->refs, 1,
+				    memory_order_acq_rel) != 1)
+		return;
+	X509_free(identity->certificate);
+	sk_X509_pop_free(identity->chain, X509_free);
+	EVP_PKEY_free(identity->key);
+	free(identity);
+}
+
+X509 *
+identity_certificate(const struct identity *identity)
+{
+	return identity->certificate;
+}
+
+struct stack_st_X509 *
+identity_chain(const struct identity *identity)
+{
+	return identity->chain;
+}
+
+EVP_PKEY *
+identity_key(const struct identity *identity)
+{
+	return identity->key;
+}
+
+const char *
+identity_name(const struct identity *identity)
+{
+	return identity->name;
+}
+
+int64_t
+identity_not_after(const struct identity *identity)
+{
+	return identity->not_after;
+}
+
+/* Pairs with equal certificates have equal keys: each was checked. */
+bool
+identity_equal(const struct identity *a, const struct identity *b)
+{
+	int i;
+
+	if (X509_cmp(a->certificate, b->certificate) != 0 ||
+	    sk_X509_num(a->chain) != sk_X509_num(b->chain))
+		return false;
+	for (i = 0; i < sk_X509_num(a->chain); i++)
+		if (X509_cmp(sk_X509_value(a->chain, i),
+			sk_X509_value(b->chain, i)) != 0)
+			return false;
+	return true;
+}

@@ -1,0 +1,39 @@
+/*
+ * A PEM file as a list of decoded blocks.  What a block means is the caller's
+ * business; that a file can be read at all, and that its bytes are wiped from
+ * memory afterwards, is decided here.  Main thread (blocks on the disk).
+ */
+#ifndef TLS_PEM_H
+#define TLS_PEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+
+struct err;
+
+struct pem_block {
+	char *type;          /* "CERTIFICATE", "PRIVATE KEY", ... */
+	char *header;        /* RFC 1421 headers, usually "" */
+	unsigned char *data; /* DER, still encrypted if header says so */
+	long len;
+};
+
+struct pem {
+	struct pem_block *blocks;
+	size_t count;
+	unsigned mode; /* permission bits of the file */
+};
+
+/*
+ * Read every block of the file.  false and *err (a sentence that names the
+ * path): it cannot be read, is no regular file, is empty, too large, or holds
+ * no well-formed block.  Wipe with pem_wipe in every case.
+ */
+bool pem_read(struct pem *pem, const char *path, struct err *err) MUST_CHECK;
+
+/* Cleanse and free.  A zeroed struct is fine. */
+void pem_wipe(struct pem *pem);
+
+#endif

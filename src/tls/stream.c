@@ -1,0 +1,220 @@
+/*
+ * A non-blocking byte stream, plain or TLS.  The stream's thread.  This file
+ * holds what both kinds share (life, readiness, ending) and the plain half;
+ * a plain stream has no buffer at all: bytes go from the socket into the
+ * caller's block and from the caller's block into the socket.
+ */
+#include "tls/stream.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "tls/secure.h"
+#include "tls/socket.h"
+
+void
+stream_init_plain(struct stream *stream, int fd, struct pool *pool)
+{
+	/* Both are tried before they are waited for. */
+	*stream = (struct stream){
+		.fd = fd,
+		.pool = pool,
+		.may_read = true,
+		.may_write = true,
+	};
+}
+
+bool
+stream_init_tls(struct stream *stream, int fd, struct pool *pool,
+    struct tls_context *context)
+{
+	stream_init_plain(stream, fd, pool);
+	if (secure_open(stream, context))
+		return true;
+	stream->fd = -1;
+	return false;
+}
+
+void
+stream_fini(struct stream *stream, bool reset)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	secure_close(stream);
+	buf_drop(&stream->in, stream->pool);
+	buf_drop(&stream->out, stream->pool);
+	if (stream->fd < 0)
+		return;
+	/* Should it fail, the peer sees a FIN instead. */
+	if (reset)
+		(void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once,
+		    sizeof(at_once));
+	close(stream->fd);
+	stream->fd = -1;
+}
+
+void
+stream_readable(struct stream *stream)
+{
+	stream->may_read = true;
+}
+
+void
+stream_writable(struct stream *stream)
+{
+	stream->may_write = true;
+}
+
+enum io
+stream_handshake(struct stream *stream)
+{
+	if (stream->failure != STREAM_OK)
+		return IO_FAILED;
+	return stream->ssl == NULL ? IO_DONE : secure_handshake(stream);
+}
+
+static enum io
+plain_read(struct stream *stream, struct buf *into)
+{
+	size_t room = socket_room(into, buf_len(into)), got;
+	enum io io;
+
+	if (room == 0)
+		return IO_WANT_READ;
+	io = socket_recv(stream, buf_tail(into), room, &got);
+	buf_commit(into, got);
+	stream->bytes_in += got;
+	if (io == IO_END) {
+		stream->input_ended = true;
+		stream->out_at_end = stream->bytes_out;
+	}
+	return io;
+}
+
+static enum io
+plain_write(struct stream *stream, struct buf *from)
+{
+	enum io io = IO_DONE;
+	size_t sent;
+
+	while (io == IO_DONE && buf_len(from) > 0) {
+		io = socket_send(stream, buf_bytes(from), buf_len(from), &sent);
+		buf_consume(from, sent);
+		stream->bytes_out += sent;
+	}
+	return io;
+}
+
+enum io
+stream_read(struct stream *stream, struct buf *into)
+{
+	enum io io = IO_END;
+
+	if (!stream->input_ended) {
+		if (stream->ssl == NULL)
+			io = plain_read(stream, into);
+		else if (stream->failure != STREAM_OK)
+			io = IO_FAILED;
+		else
+			io = secure_read(stream, into);
+	}
+	if (io == IO_END)
+		stream->end_told = true;
+	return io;
+}
+
+enum io
+stream_write(struct stream *stream, struct buf *from)
+{
+	if (stream->failure != STREAM_OK)
+		return IO_FAILED;
+	return stream->ssl == NULL ? plain_write(stream, from)
+				   : secure_write(stream, from);
+}
+
+enum io
+stream_flush(struct stream *stream)
+{
+	if (stream->failure != STREAM_OK)
+		return IO_FAILED;
+	stream->hold_output = false;
+	return socket_send_out(stream);
+}
+
+/*
+ * Has the peer closed, rather than only ended its direction?  A peer that
+ * still reads has usually been written to since it ended; for one that has
+ * not, a FIN behind its close_notify decides.
+ */
+static bool
+peer_has_closed(struct stream *stream)
+{
+	uint8_t ignored[256]; /* RFC 8446 section 6.1: after close_notify */
+	size_t got;
+
+	if (!stream->got_notify || stream->bytes_out != stream->out_at_end)
+		return false;
+	stream->may_read = true;
+	return socket_recv(stream, ignored, sizeof(ignored), &got) == IO_END;
+}
+
+static enum io
+end_output(struct stream *stream)
+{
+	enum io io = IO_DONE;
+
+	if (stream->ssl != NULL && peer_has_closed(stream)) {
+		if (stream->hold_output)
+			buf_drop(&stream->out, stream->pool);
+	} else if (stream->ssl != NULL) {
+		io = secure_notify(stream);
+	}
+	stream->output_ended = io == IO_DONE;
+	return io;
+}
+
+enum io
+stream_end(struct stream *stream)
+{
+	enum io io = IO_DONE;
+
+	if (stream->fin_sent)
+		return IO_DONE;
+	if (stream->failure == STREAM_OK && !stream->output_ended)
+		io = end_output(stream);
+	if (io == IO_DONE)
+		io = stream_flush(stream);
+	if (io != IO_DONE)
+		return io;
+	/* ENOTCONN: the peer has reset; the next read says so. */
+	if (!stream->input_ended)
+		(void)shutdown(stream->fd, SHUT_WR);
+	stream->fin_sent = true;
+	return IO_DONE;
+}
+
+bool
+stream_has_pending(const struct stream *stream)
+{
+	if (stream->failure != STREAM_OK)
+		return true;
+	if (stream->input_ended)
+		return !stream->end_told;
+	return stream->ssl != NULL && secure_has_pending(stream);
+}
+
+bool
+stream_wants_write(const struct stream *stream)
+{
+	return buf_len(&stream->out) > 0 && !stream->hold_output;
+}
+
+void
+stream_facts(const struct stream *stream, struct stream_facts *facts)
+{
+	if (stream->ssl == NULL)
+		*facts = (struct stream_facts){ 0 };
+	else
+		secure_facts(stream, facts);
+}

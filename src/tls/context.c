@@ -33,9 +33,8 @@ struct tls_context {
 static void
 set_options(SSL_CTX *native)
 {
-	SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION |
-					SSL_OP_NO_COMPRESSION |
-					SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1);
+	SSL_CTX_set_options(
+	    native, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	/* No auto chain: without it OpenSSL searches a trust store in every
 	 * full handshake for issuers the operator did not send. */
 	SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS |

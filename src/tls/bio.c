@@ -17,8 +17,8 @@
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
-#include "tls/socket.h"
 #include "tls/stream.h"
+#include "tls/wire.h"
 
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
@@ -32,8 +32,8 @@ refill(struct stream *stream)
 	if (!stream->may_read && !stream->got_fin)
 		return IO_WANT_READ;
 	if (!buf_hold(&stream->in, stream->pool))
-		return socket_fail(stream, STREAM_NO_MEMORY, 0);
-	io = socket_recv(
+		return wire_fail(stream, STREAM_NO_MEMORY, 0);
+	io = wire_recv(
 	    stream, buf_tail(&stream->in), buf_room(&stream->in), &got);
 	buf_commit(&stream->in, got);
 	return io;
@@ -70,11 +70,11 @@ make_room(struct stream *stream)
 	if (stream->failure != STREAM_OK)
 		return IO_FAILED;
 	if (stream->out.data != NULL && buf_room(&stream->out) == 0)
-		io = socket_send_out(stream);
+		io = wire_send_out(stream);
 	if (io != IO_DONE)
 		return io;
 	if (!buf_hold(&stream->out, stream->pool))
-		return socket_fail(stream, STREAM_NO_MEMORY, 0);
+		return wire_fail(stream, STREAM_NO_MEMORY, 0);
 	return IO_DONE;
 }
 

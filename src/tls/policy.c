@@ -128,6 +128,7 @@ static void
 keep_groups(
     struct ssl_ctx_st *context, char *names, char *kept, struct err *left_out)
 {
+	size_t max = strlen(names) + 1; /* joined again, no longer */
 	char *rest = NULL, *name;
 
 	for (name = strtok_r(names, ": ,", &rest); name != NULL;

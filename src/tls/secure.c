@@ -19,7 +19,7 @@
 #include "tls/bio.h"
 #include "tls/context.h"
 #include "tls/error.h"
-#include "tls/socket.h"
+#include "tls/wire.h"
 
 enum {
 	RECORD_PLAIN = SSL3_RT_MAX_PLAIN_LENGTH,
@@ -68,8 +68,8 @@ give_up(struct stream *stream, enum stream_failure failure)
 		 SSL_get_state(stream->ssl) == TLS_ST_BEFORE)
 		failure = STREAM_NOT_TLS; /* not even a ClientHello */
 	stream->failure_code = code;
-	socket_fail(stream, failure, 0);
-	(void)socket_send_out(stream); /* the peer may be gone: no matter */
+	wire_fail(stream, failure, 0);
+	(void)wire_send_out(stream); /* the peer may be gone: no matter */
 	return IO_FAILED;
 }
 
@@ -120,7 +120,7 @@ finish(struct stream *stream)
 		stream->hold_output = true;
 		return IO_DONE;
 	}
-	return socket_send_out(stream);
+	return wire_send_out(stream);
 }
 
 enum io
@@ -131,7 +131,7 @@ secure_handshake(struct stream *stream)
 
 	if (stream->hold_output)
 		return IO_DONE;
-	io = socket_send_out(stream);
+	io = wire_send_out(stream);
 	if (io != IO_DONE)
 		return io;
 	tls_error_clear();
@@ -141,10 +141,10 @@ secure_handshake(struct stream *stream)
 		return finish(stream);
 	io = interpret(stream, result, STREAM_HANDSHAKE);
 	if (io == IO_END)
-		return socket_fail(stream, STREAM_CLOSED_EARLY, 0);
+		return wire_fail(stream, STREAM_CLOSED_EARLY, 0);
 	if (io == IO_FAILED)
 		return io;
-	sent = socket_send_out(stream);
+	sent = wire_send_out(stream);
 	return sent == IO_DONE ? io : sent;
 }
 
@@ -177,7 +177,7 @@ send_answers(struct stream *stream, size_t waiting)
 	if (buf_len(&stream->out) <= waiting)
 		return;
 	stream->hold_output = false;
-	(void)socket_send_out(stream); /* a failure is recorded */
+	(void)wire_send_out(stream); /* a failure is recorded */
 }
 
 enum io
@@ -188,7 +188,7 @@ secure_read(struct stream *stream, struct buf *into)
 	enum io io = IO_DONE;
 
 	while (io == IO_DONE && may_find(stream)) {
-		room = socket_room(into, had);
+		room = wire_room(into, had);
 		if (room == 0)
 			break;
 		io = read_some(stream, into, room);
@@ -209,7 +209,7 @@ encrypt(struct stream *stream, struct buf *from)
 	int result;
 
 	if (!buf_hold(&stream->out, stream->pool))
-		return socket_fail(stream, STREAM_NO_MEMORY, 0);
+		return wire_fail(stream, STREAM_NO_MEMORY, 0);
 	fits = buf_room(&stream->out) / RECORD_ROOM * RECORD_PLAIN;
 	if (fits == 0)
 		return IO_DONE; /* a long ticket leaves alone, first */
@@ -235,7 +235,7 @@ secure_write(struct stream *stream, struct buf *from)
 		io = encrypt(stream, from);
 		stream->hold_output = false;
 		if (io == IO_DONE)
-			io = socket_send_out(stream);
+			io = wire_send_out(stream);
 	}
 	return io;
 }
@@ -249,7 +249,7 @@ secure_notify(struct stream *stream)
 	if (!SSL_is_init_finished(stream->ssl))
 		return IO_DONE;
 	if (stream->out.data != NULL && buf_room(&stream->out) < SMALL_ROOM) {
-		io = socket_send_out(stream);
+		io = wire_send_out(stream);
 		if (io != IO_DONE)
 			return io;
 	}

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "tls/secure.h"
-#include "tls/socket.h"
+#include "tls/wire.h"
 
 void
 stream_init_plain(struct stream *stream, int fd, struct pool *pool)
@@ -77,12 +77,12 @@ stream_handshake(struct stream *stream)
 static enum io
 plain_read(struct stream *stream, struct buf *into)
 {
-	size_t room = socket_room(into, buf_len(into)), got;
+	size_t room = wire_room(into, buf_len(into)), got;
 	enum io io;
 
 	if (room == 0)
 		return IO_WANT_READ;
-	io = socket_recv(stream, buf_tail(into), room, &got);
+	io = wire_recv(stream, buf_tail(into), room, &got);
 	buf_commit(into, got);
 	stream->bytes_in += got;
 	if (io == IO_END) {
@@ -99,7 +99,7 @@ plain_write(struct stream *stream, struct buf *from)
 	size_t sent;
 
 	while (io == IO_DONE && buf_len(from) > 0) {
-		io = socket_send(stream, buf_bytes(from), buf_len(from), &sent);
+		io = wire_send(stream, buf_bytes(from), buf_len(from), &sent);
 		buf_consume(from, sent);
 		stream->bytes_out += sent;
 	}
@@ -139,7 +139,7 @@ stream_flush(struct stream *stream)
 	if (stream->failure != STREAM_OK)
 		return IO_FAILED;
 	stream->hold_output = false;
-	return socket_send_out(stream);
+	return wire_send_out(stream);
 }
 
 /*
@@ -156,7 +156,7 @@ peer_has_closed(struct stream *stream)
 	if (!stream->got_notify || stream->bytes_out != stream->out_at_end)
 		return false;
 	stream->may_read = true;
-	return socket_recv(stream, ignored, sizeof(ignored), &got) == IO_END;
+	return wire_recv(stream, ignored, sizeof(ignored), &got) == IO_END;
 }
 
 static enum io

@@ -5,7 +5,7 @@
  * follow is never fetched from the kernel.  The event loop is level-triggered,
  * so bytes that arrive in between are not missed.
  */
-#include "tls/socket.h"
+#include "tls/wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 #include "base/buf.h"
 
 enum io
-socket_fail(struct stream *stream, enum stream_failure failure, int errnum)
+wire_fail(struct stream *stream, enum stream_failure failure, int errnum)
 {
 	if (stream->failure == STREAM_OK) {
 		stream->failure = failure;
@@ -26,12 +26,12 @@ static enum io
 fail_errno(struct stream *stream, int errnum)
 {
 	if (errnum == ECONNRESET || errnum == EPIPE)
-		return socket_fail(stream, STREAM_RESET, errnum);
-	return socket_fail(stream, STREAM_SYSTEM, errnum);
+		return wire_fail(stream, STREAM_RESET, errnum);
+	return wire_fail(stream, STREAM_SYSTEM, errnum);
 }
 
 enum io
-socket_recv(struct stream *stream, uint8_t *into, size_t max, size_t *got)
+wire_recv(struct stream *stream, uint8_t *into, size_t max, size_t *got)
 {
 	ssize_t n;
 
@@ -59,8 +59,7 @@ socket_recv(struct stream *stream, uint8_t *into, size_t max, size_t *got)
 }
 
 enum io
-socket_send(
-    struct stream *stream, const uint8_t *bytes, size_t len, size_t *sent)
+wire_send(struct stream *stream, const uint8_t *bytes, size_t len, size_t *sent)
 {
 	ssize_t n;
 
@@ -82,13 +81,13 @@ socket_send(
 }
 
 enum io
-socket_send_out(struct stream *stream)
+wire_send_out(struct stream *stream)
 {
 	enum io io = IO_DONE;
 	size_t sent;
 
 	while (io == IO_DONE && buf_len(&stream->out) > 0) {
-		io = socket_send(stream, buf_bytes(&stream->out),
+		io = wire_send(stream, buf_bytes(&stream->out),
 		    buf_len(&stream->out), &sent);
 		buf_consume(&stream->out, sent);
 	}
@@ -97,7 +96,7 @@ socket_send_out(struct stream *stream)
 }
 
 size_t
-socket_room(const struct buf *into, size_t had)
+wire_room(const struct buf *into, size_t had)
 {
 	size_t room = buf_room(into), len = buf_len(into);
 

@@ -1,0 +1,270 @@
+/*
+ * The statements of one section, read into the fields the schema names.  A
+ * list starts anew the first time a section says it, so that a listener's
+ * own replaces the default, and grows after that; anything else may be said
+ * once.  stunnel's options are remembered, not obeyed on the spot: they only
+ * ever narrow what the keys, wherever they stand, have chosen.  Main thread.
+ */
+#include <string.h>
+
+#include "base/err.h"
+#include "config/arena.h"
+#include "config/build.h"
+#include "config/near.h"
+#include "config/report.h"
+#include "config/source.h"
+#include "config/words.h"
+
+/* The section at hand. */
+struct scope {
+	struct build *build;
+	enum schema_section section;
+	struct layer *layer;
+	struct config_listener *listener;
+};
+
+static void
+remember_place(const struct scope *scope, const struct schema_row *row,
+    const struct config_where *where)
+{
+	char *listener = (char *)scope->listener;
+	char *config = (char *)scope->build->config;
+
+	if (row->where != 0)
+		*(struct config_where *)(void *)(listener +
+						 row->where) = *where;
+	if (row->mark != 0)
+		*(bool *)(config + row->mark) = true;
+}
+
+static void
+read_value(const struct scope *scope, const struct schema_row *row,
+    const struct statement *statement)
+{
+	struct value_place place = {
+		.rules = &row->rules,
+		.field = schema_field(
+		    row, scope->build->config, scope->listener),
+		.arena = scope->build->arena,
+		.where = &statement->where,
+	};
+	struct err err;
+
+	if (statement->value[0] == '\0' && !row->type->may_be_empty)
+		report_error(scope->build->report, &statement->where,
+		    "%s needs a value", statement->key);
+	else if (!row->type->read(&place, statement->value, &err))
+		report_error(scope->build->report, &statement->where, "%s: %s",
+		    statement->key, err.text);
+	else
+		remember_place(scope, row, &statement->where);
+}
+
+static void
+apply_row(const struct scope *scope, const struct schema_row *row,
+    const struct statement *statement)
+{
+	const struct config_where **said =
+	    &scope->layer->said[schema_index(row)];
+
+	if (*said != NULL && !row->type->list) {
+		report_error(scope->build->report, &statement->where,
+		    "%s is already set in %s:%u", statement->key, (*said)->file,
+		    (*said)->line);
+		return;
+	}
+	if (*said == NULL && row->type->list)
+		memset(schema_field(row, scope->build->config, scope->listener),
+		    0, sizeof(struct config_strings));
+	*said = &statement->where;
+	if (statement->value != NULL)
+		read_value(scope, row, statement);
+}
+
+static void
+refuse_key(const struct scope *scope, const struct statement *statement)
+{
+	struct report *report = scope->build->report;
+	const struct schema_row *elsewhere = schema_find(
+	    SCHEMA_TOP, statement->key);
+	const char *nearest = schema_nearest(scope->section, statement->key);
+
+	if (elsewhere != NULL)
+		report_error(report, &statement->where,
+		    "%s does not belong here: put it into %s", statement->key,
+		    schema_section_name(elsewhere->sections));
+	else if (nearest != NULL)
+		report_error(report, &statement->where,
+		    "unknown key \"%.64s\": did you mean \"%s\"?",
+		    statement->key, nearest);
+	else
+		report_error(report, &statement->where, "unknown key \"%.64s\"",
+		    statement->key);
+}
+
+static void
+ignore_key(struct build *build, const char *key)
+{
+	const char *names = build->ignored;
+
+	/* Both are short words of ours or of a line, so this stays small. */
+	if (strstr(names, key) != NULL || strlen(names) > 512)
+		return;
+	names = arena_format(
+	    build->arena, "%s%s%s", names, names[0] != '\0' ? ", " : "", key);
+	if (names == NULL)
+		report_no_memory(build->report);
+	else
+		build->ignored = names;
+}
+
+/* sslVersion = X: this version and no other. */
+static void
+apply_version(const struct scope *scope, const struct statement *statement)
+{
+	if (near_same(statement->value, "all"))
+		return;
+	apply_row(
+	    scope, schema_find(SCHEMA_LISTENER, "min_version"), statement);
+	apply_row(
+	    scope, schema_find(SCHEMA_LISTENER, "max_version"), statement);
+}
+
+static void
+apply_option(const struct scope *scope, const struct statement *statement)
+{
+	struct report *report = scope->build->report;
+	struct layer *layer = scope->layer;
+
+	switch (words_option(statement->value)) {
+	case OPTION_QUIET:
+		break;
+	case OPTION_NO_TLS12:
+		layer->no_tls12 = true;
+		break;
+	case OPTION_NO_TLS13:
+		layer->no_tls13 = true;
+		break;
+	case OPTION_NO_TICKET:
+		layer->no_tickets = true;
+		break;
+	case OPTION_REFUSED:
+		report_error(report, &statement->where,
+		    "options = %s: would weaken TLS below what clinch offers: "
+		    "remove it",
+		    statement->value);
+		break;
+	case OPTION_UNKNOWN:
+		report_note(report, "%s:%u: options = %s has no effect here",
+		    statement->where.file, statement->where.line,
+		    statement->value);
+		break;
+	}
+}
+
+static void
+apply_syslog(const struct scope *scope, const struct statement *statement)
+{
+	const struct schema_row *row = schema_find(SCHEMA_LOG, "output");
+	bool yes = near_in("yes on true 1", statement->value);
+
+	if (!yes)
+		report_error(scope->build->report, &statement->where,
+		    "%s: \"%.64s\" is neither yes nor no", statement->key,
+		    statement->value);
+	/* stunnel can do both; here a file that was named goes first. */
+	else if (scope->build->top.said[schema_index(row)] == NULL)
+		scope->build->config->log.output = "syslog";
+}
+
+/* Does the word say something about listeners, and is this no place for it? */
+static bool
+is_misplaced(const struct scope *scope, enum word_verdict verdict)
+{
+	return (verdict == WORD_VERSION || verdict == WORD_OPTIONS) &&
+	       (scope->section == SCHEMA_GLOBAL ||
+		   scope->section == SCHEMA_LOG);
+}
+
+static void
+apply_word(const struct scope *scope, const struct statement *statement)
+{
+	const struct word *word = words_find(statement->key, statement->value);
+
+	if (word == NULL || is_misplaced(scope, word->verdict)) {
+		refuse_key(scope, statement);
+		return;
+	}
+	if (word->verdict == WORD_REFUSED) {
+		report_error(scope->build->report, &statement->where, "%s: %s",
+		    statement->key, word->sentence);
+		return;
+	}
+	if (word->verdict == WORD_NO_EFFECT)
+		ignore_key(scope->build, word->name);
+	if (statement->value == NULL)
+		return;
+	if (word->verdict == WORD_VERSION)
+		apply_version(scope, statement);
+	if (word->verdict == WORD_OPTIONS)
+		apply_option(scope, statement);
+	if (word->verdict == WORD_SYSLOG)
+		apply_syslog(scope, statement);
+}
+
+void
+apply_section(struct build *build, const struct section *section,
+    enum schema_section kind, struct layer *layer,
+    struct config_listener *listener)
+{
+	struct scope scope = { build, kind, layer, listener };
+	const struct schema_row *row;
+
+	for (size_t i = 0; i < section->count; i++) {
+		row = schema_find(kind, section->items[i].key);
+		if (row != NULL)
+			apply_row(&scope, row, &section->items[i]);
+	}
+	/* Words after keys: some give way to a key of the section. */
+	for (size_t i = 0; i < section->count; i++) {
+		row = schema_find(kind, section->items[i].key);
+		if (row == NULL)
+			apply_word(&scope, &section->items[i]);
+	}
+}
+
+void
+apply_defaults(struct build *build)
+{
+	struct config_where where = { build->config->file, 0 };
+	struct err err;
+
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+		struct value_place place = {
+			.rules = &row->rules,
+			.field = schema_field(
+			    row, build->config, &build->defaults),
+			.arena = build->arena,
+			.where = &where,
+		};
+
+		if (row->initial != NULL &&
+		    !row->type->read(&place, row->initial, &err))
+			report_error(build->report, &where,
+			    "the default of %s: %s", row->name, err.text);
+	}
+}
+
+void
+apply_options(struct config_listener *listener, const struct layer *layer)
+{
+	for (; layer != NULL; layer = layer->parent) {
+		if (layer->no_tls12 && listener->min_version == TLS_VERSION_1_2)
+			listener->min_version = TLS_VERSION_1_3;
+		if (layer->no_tls13 && listener->max_version != TLS_VERSION_1_2)
+			listener->max_version = TLS_VERSION_1_2;
+		if (layer->no_tickets)
+			listener->tickets = false;
+	}
+}

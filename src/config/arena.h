@@ -1,0 +1,38 @@
+/*
+ * The memory of one configuration: everything that is read goes in, nothing
+ * is taken out, and all of it is freed at once.  That is what lets defaults
+ * be copied into listeners as plain structs without asking who owns a string.
+ * One thread; a finished configuration no longer touches its arena.
+ */
+#ifndef CONFIG_ARENA_H
+#define CONFIG_ARENA_H
+
+#include <stddef.h>
+
+#include "base/attr.h"
+
+struct arena;
+
+struct arena *arena_new(void) MUST_CHECK; /* NULL: no memory */
+void arena_free(struct arena *arena);     /* NULL ok */
+
+/* Zeroed bytes that live as long as the arena.  NULL: no memory. */
+void *arena_alloc(struct arena *arena, size_t size) MUST_CHECK;
+
+/* The first `length` bytes of text, terminated.  NULL: no memory. */
+char *arena_copy(
+    struct arena *arena, const char *text, size_t length) MUST_CHECK;
+
+/* As printf.  NULL: no memory. */
+char *arena_format(struct arena *arena, const char *format, ...)
+    PRINTF_LIKE(2, 3) MUST_CHECK;
+
+/*
+ * Room for one more item in an array of `count` items of `size` bytes that
+ * only ever grew through this function (so its capacity follows from count).
+ * Returns the array, moved or not; NULL: no memory, the old one is intact.
+ */
+void *arena_grow(
+    struct arena *arena, void *items, size_t count, size_t size) MUST_CHECK;
+
+#endif

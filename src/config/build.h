@@ -1,0 +1,62 @@
+/*
+ * One run that turns a source into a configuration: the struct under
+ * construction, the defaults for its listeners, and which key was said
+ * where, which only this run needs to know.  Main thread.
+ */
+#ifndef CONFIG_BUILD_H
+#define CONFIG_BUILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+#include "config/schema.h"
+
+struct arena;
+struct report;
+struct source;
+
+#define BUILD_LISTENERS_MAX 1024
+
+/* What one section (or several of one name) said. */
+struct layer {
+	const struct layer *parent;       /* whose values are its defaults */
+	const struct config_where **said; /* by row; NULL: not */
+	/* stunnel's options add up from the top down */
+	bool no_tls12;
+	bool no_tls13;
+	bool no_tickets;
+};
+
+struct build {
+	struct config *config;
+	struct arena *arena;
+	struct report *report;
+	struct config_listener defaults;
+	struct layer top;
+	struct layer global;
+	struct layer log;
+	struct layer tls;
+	struct layer *listeners; /* one for each of config->listeners */
+	bool is_stunnel;
+	const char *ignored; /* names of keys without effect, with commas */
+};
+
+/* build.c: everything, from built-in defaults to cross-checks.  Errors go to
+ * the report. */
+void build_config(struct build *build, const struct source *source);
+
+/* apply.c: one section's statements into the fields. */
+struct section;
+void apply_section(struct build *build, const struct section *section,
+    enum schema_section kind, struct layer *layer,
+    struct config_listener *listener);
+/* The built-in value of every row. */
+void apply_defaults(struct build *build);
+/* What stunnel's options ask of a listener, once its keys are known. */
+void apply_options(struct config_listener *listener, const struct layer *layer);
+
+/* check.c: contradictions and what is missing. */
+void check_config(const struct build *build);
+
+#endif

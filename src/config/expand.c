@@ -1,0 +1,218 @@
+/*
+ * Replaces ${...} in one value.  What is put in is never looked at again, so
+ * neither the environment nor a file can smuggle in a further reference; and
+ * an absent variable is an error rather than nothing, because an empty
+ * certificate path is found out much later.  Main thread.
+ */
+#include "config/expand.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "config/arena.h"
+#include "config/file.h"
+
+struct expansion {
+	struct arena *arena;
+	const char *from;
+	size_t length;
+	char out[EXPAND_MAX + 1];
+};
+
+static bool
+put(struct expansion *expansion, const char *text, size_t length,
+    struct err *err)
+{
+	if (length > EXPAND_MAX - expansion->length) {
+		err_set(err, "the value is longer than %d bytes", EXPAND_MAX);
+		return false;
+	}
+	memcpy(expansion->out + expansion->length, text, length);
+	expansion->length += length;
+	return true;
+}
+
+static bool
+has_control(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (iscntrl((unsigned char)text[i]) && text[i] != '\t')
+			return true;
+	return false;
+}
+
+static bool
+put_file(struct expansion *expansion, const char *name, struct err *err)
+{
+	struct file_bytes file;
+	char *path = file_beside(expansion->arena, expansion->from, name);
+	size_t size;
+
+	if (path == NULL) {
+		err_set(err, "not enough memory");
+		return false;
+	}
+	if (!file_read(&file, expansion->arena, path, EXPAND_MAX, err)) {
+		err_prefix(err, "${file:%s}", name);
+		return false;
+	}
+	size = file.size;
+	while (size > 0 && isspace((unsigned char)file.bytes[size - 1]))
+		size--;
+	if (has_control(file.bytes, size)) {
+		err_set(
+		    err, "${file:%s}: holds more than one line of text", name);
+		return false;
+	}
+	return put(expansion, file.bytes, size, err);
+}
+
+static bool
+is_name(const char *text)
+{
+	if (*text == '\0' || isdigit((unsigned char)*text))
+		return false;
+	for (; *text != '\0'; text++)
+		if (!isalnum((unsigned char)*text) && *text != '_')
+			return false;
+	return true;
+}
+
+static bool
+put_variable(struct expansion *expansion, char *name, struct err *err)
+{
+	char *fallback = strstr(name, ":-");
+	const char *value;
+
+	if (fallback != NULL) {
+		*fallback = '\0';
+		fallback += 2;
+	}
+	if (!is_name(name)) {
+		err_set(err,
+		    "\"${%s}\" is not a reference: write ${NAME}, "
+		    "${NAME:-default} or ${file:PATH}, or $${ for a plain ${",
+		    name);
+		return false;
+	}
+	value = getenv(name);
+	if (fallback != NULL && (value == NULL || *value == '\0'))
+		value = fallback;
+	if (value == NULL) {
+		err_set(err,
+		    "the environment variable %s is not set: set it or write "
+		    "${%s:-default}",
+		    name, name);
+		return false;
+	}
+	if (has_control(value, strlen(value))) {
+		err_set(err,
+		    "the environment variable %s holds control characters",
+		    name);
+		return false;
+	}
+	return put(expansion, value, strlen(value), err);
+}
+
+/* `inner` is what stands between the braces. */
+static bool
+put_reference(struct expansion *expansion, const char *inner, size_t length,
+    struct err *err)
+{
+	char *copy = arena_copy(expansion->arena, inner, length);
+
+	if (copy == NULL) {
+		err_set(err, "not enough memory");
+		return false;
+	}
+	if (strncmp(copy, "file:", 5) == 0)
+		return put_file(expansion, copy + 5, err);
+	return put_variable(expansion, copy, err);
+}
+
+static bool
+expand(struct expansion *expansion, const char *value, struct err *err)
+{
+	const char *end;
+	size_t plain;
+
+	while (*value != '\0') {
+		if (strncmp(value, "$${", 3) == 0) {
+			if (!put(expansion, "${", 2, err))
+				return false;
+			value += 3;
+			continue;
+		}
+		if (strncmp(value, "${", 2) == 0) {
+			end = strchr(value, '}');
+			if (end == NULL) {
+				err_set(err, "a \"${\" is not closed by \"}\"");
+				return false;
+			}
+			if (!put_reference(expansion, value + 2,
+				(size_t)(end - value) - 2, err))
+				return false;
+			value = end + 1;
+			continue;
+		}
+		plain = 1 + strcspn(value + 1, "$");
+		if (!put(expansion, value, plain, err))
+			return false;
+		value += plain;
+	}
+	return true;
+}
+
+static char *
+trimmed(struct arena *arena, const char *text, size_t length)
+{
+	while (length > 0 && isspace((unsigned char)*text)) {
+		text++;
+		length--;
+	}
+	while (length > 0 && isspace((unsigned char)text[length - 1]))
+		length--;
+	return arena_copy(arena, text, length);
+}
+
+char *
+expand_value(
+    struct arena *arena, const char *from, const char *value, struct err *err)
+{
+	struct expansion *expansion;
+	char *out = NULL;
+
+	if (strstr(value, "${") == NULL) {
+		out = arena_copy(arena, value, strlen(value));
+		if (out == NULL)
+			err_set(err, "not enough memory");
+		return out;
+	}
+	expansion = calloc(1, sizeof(*expansion));
+	if (expansion == NULL) {
+		err_set(err, "not enough memory");
+		return NULL;
+	}
+	expansion->arena = arena;
+	expansion->from = from;
+	if (expand(expansion, value, err)) {
+		out = trimmed(arena, expansion->out, expansion->length);
+		if (out == NULL)
+			err_set(err, "not enough memory");
+	}
+	free(expansion);
+	return out;
+}
+
+void
+expand_print(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (text[0] == '$' && text[1] == '{')
+			fputc('$', out);
+		fputc(*text, out);
+	}
+}

@@ -1,0 +1,252 @@
+/*
+ * Bytes to headings and pairs, by way of inih.  The lines are ours: inih has
+ * no line number for its handler, cuts long lines and section names, takes an
+ * indented line for a continuation and never shows an empty section.  So
+ * every `key = value` line is given to inih as a stream of its own; one that
+ * does not fit inih's buffer goes as a first piece and continuation lines,
+ * which is inih's form of a long value, and is put together again here.
+ * Headings and comments never get that far.  Any thread.
+ */
+#include "config/ini.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+
+struct reading {
+	ini_item_fn *on_item;
+	void *arg;
+	unsigned line;
+	char text[INI_LINE_MAX + 1];
+};
+
+/* One line on its way through inih. */
+struct pair {
+	const char *rest; /* not yet given to inih */
+	size_t left;
+	size_t given; /* pieces */
+	size_t taken;
+	bool stuck; /* no place to cut */
+	char key[INI_LINE_MAX + 1];
+	char value[INI_LINE_MAX + 1];
+	size_t length; /* of the value */
+};
+
+static bool
+is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
+static void
+tell_wrong(const struct reading *reading, const char *wrong)
+{
+	reading->on_item(reading->arg,
+	    &(struct ini_item){ .line = reading->line, .wrong = wrong });
+}
+
+static char *
+trim(char *text)
+{
+	size_t length;
+
+	while (is_blank(*text))
+		text++;
+	length = strlen(text);
+	while (length > 0 && is_blank(text[length - 1]))
+		text[--length] = '\0';
+	return text;
+}
+
+/* inih strips blanks and drops comments at the edges of a piece, so a long
+ * line is cut only where neither stands. */
+static size_t
+piece_length(const struct pair *pair, size_t room)
+{
+	const char *text = pair->rest;
+	size_t n = room;
+
+	if (pair->left <= room)
+		return pair->left;
+	while (n > 0 && (is_blank(text[n - 1]) || is_blank(text[n]) ||
+			    strchr(";#", text[n]) != NULL))
+		n--;
+	return n;
+}
+
+/* inih's reader: like fgets, one piece at a time. */
+static char *
+give_piece(char *out, int max, void *arg)
+{
+	struct pair *pair = arg;
+	size_t n;
+
+	if (pair->left == 0 || max < 8)
+		return NULL;
+	n = piece_length(pair, (size_t)max - 3);
+	if (n == 0) {
+		pair->stuck = true;
+		return NULL;
+	}
+	snprintf(out, (size_t)max, "%s%.*s\n", pair->given > 0 ? " " : "",
+	    (int)n, pair->rest);
+	pair->rest += n;
+	pair->left -= n;
+	pair->given++;
+	return out;
+}
+
+/* inih's handler: the first call brings the key, the rest only more value. */
+static int
+take_piece(void *arg, const char *section, const char *name, const char *value)
+{
+	struct pair *pair = arg;
+	size_t length = strlen(value);
+
+	(void)section;
+	if (length > INI_LINE_MAX - pair->length)
+		return 0;
+	if (pair->taken++ == 0)
+		snprintf(pair->key, sizeof(pair->key), "%s", name);
+	memcpy(pair->value + pair->length, value, length + 1);
+	pair->length += length;
+	return 1;
+}
+
+static const char *
+judge_pair(const struct pair *pair, int status)
+{
+	if (pair->stuck)
+		return "too many blanks in a row: shorten them";
+	if (status != 0 || pair->taken != pair->given)
+		return "this is neither \"key = value\" nor \"[section]\"";
+	if (pair->key[0] == '\0')
+		return "there is no key before the \"=\"";
+	if (strpbrk(pair->key, " \t") != NULL)
+		return "a key is one word: is there a \"=\" missing?";
+	return NULL;
+}
+
+static void
+read_pair(const struct reading *reading, const char *text)
+{
+	struct pair pair;
+	const char *wrong;
+	int status;
+
+	memset(&pair, 0, sizeof(pair));
+	pair.rest = text;
+	pair.left = strlen(text);
+	status = ini_parse_stream(give_piece, &pair, take_piece, &pair);
+	wrong = judge_pair(&pair, status);
+	if (wrong != NULL) {
+		tell_wrong(reading, wrong);
+		return;
+	}
+	reading->on_item(
+	    reading->arg, &(struct ini_item){ .line = reading->line,
+			      .key = trim(pair.key),
+			      .value = trim(pair.value) });
+}
+
+static void
+read_heading(const struct reading *reading, char *text)
+{
+	char *end = strchr(text, ']');
+	const char *name;
+
+	if (end == NULL) {
+		tell_wrong(reading, "the heading has no closing \"]\"");
+		return;
+	}
+	*end = '\0';
+	if (end[1 + strspn(end + 1, " \t")] != '\0') {
+		tell_wrong(reading, "there is text after the \"]\"");
+		return;
+	}
+	name = trim(text + 1);
+	if (*name == '\0') {
+		tell_wrong(reading, "the heading has no name");
+		return;
+	}
+	reading->on_item(reading->arg,
+	    &(struct ini_item){ .line = reading->line, .section = name });
+}
+
+/* A comment starts a line, or follows a blank as ';'. */
+static void
+cut_comment(char *text)
+{
+	for (char *at = text; *at != '\0'; at++) {
+		if (*at == ';' && at > text && is_blank(at[-1])) {
+			*at = '\0';
+			return;
+		}
+	}
+}
+
+/* What no line may hold, or NULL. */
+static const char *
+find_control(const char *text, size_t size)
+{
+	if (memchr(text, '\0', size) != NULL)
+		return "there is a NUL byte in the line: is this a text file?";
+	for (size_t i = 0; i < size; i++)
+		if (((unsigned char)text[i] < ' ' && text[i] != '\t') ||
+		    text[i] == 0x7f)
+			return "there is a control character in the line";
+	return NULL;
+}
+
+static void
+read_line(struct reading *reading, const char *bytes, size_t size)
+{
+	const char *wrong;
+	char *text;
+
+	if (size > 0 && bytes[size - 1] == '\r')
+		size--;
+	if (size > INI_LINE_MAX) {
+		tell_wrong(reading, "the line is longer than 8192 bytes");
+		return;
+	}
+	wrong = find_control(bytes, size);
+	if (wrong != NULL) {
+		tell_wrong(reading, wrong);
+		return;
+	}
+	memcpy(reading->text, bytes, size);
+	reading->text[size] = '\0';
+	text = trim(reading->text);
+	if (*text == '\0' || *text == ';' || *text == '#')
+		return;
+	cut_comment(text);
+	text = trim(text);
+	if (*text == '[')
+		read_heading(reading, text);
+	else
+		read_pair(reading, text);
+}
+
+void
+ini_read(const char *bytes, size_t size, ini_item_fn *on_item, void *arg)
+{
+	struct reading reading = { .on_item = on_item, .arg = arg };
+	const char *end;
+	size_t length;
+
+	if (size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
+		bytes += 3;
+		size -= 3;
+	}
+	while (size > 0) {
+		end = memchr(bytes, '\n', size);
+		length = end != NULL ? (size_t)(end - bytes) : size;
+		reading.line++;
+		read_line(&reading, bytes, length);
+		if (end != NULL)
+			length++;
+		bytes += length;
+		size -= length;
+	}
+}

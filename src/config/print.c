@@ -1,0 +1,155 @@
+/*
+ * The schema and a configuration as text for people and scripts, both
+ * straight from the table, so that no key can be forgotten in either.
+ * Main thread.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/expand.h"
+#include "config/schema.h"
+
+static void
+print_sections(FILE *out, unsigned sections)
+{
+	static const struct {
+		unsigned section;
+		const char *name;
+	} names[] = {
+		{ SCHEMA_GLOBAL, "global" },
+		{ SCHEMA_LOG, "log" },
+		{ SCHEMA_TLS, "tls" },
+		{ SCHEMA_LISTENER, "listener" },
+	};
+	const char *comma = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if ((sections & names[i].section) == 0)
+			continue;
+		fprintf(out, "%s%s", comma, names[i].name);
+		comma = ",";
+	}
+}
+
+static void
+print_aliases(FILE *out, const struct schema_row *row)
+{
+	const char *aliases = row->aliases != NULL ? row->aliases : "";
+
+	for (; *aliases != '\0'; aliases++)
+		fputc(*aliases == ' ' ? ',' : *aliases, out);
+	if (row->tls_aliases != NULL)
+		fprintf(out, "%s%s", row->aliases != NULL ? "," : "",
+		    row->tls_aliases);
+	if (row->aliases == NULL && row->tls_aliases == NULL)
+		fputc('-', out);
+}
+
+static void
+print_words(FILE *out, const struct value_word *words)
+{
+	const struct value_word *word;
+
+	for (word = words; word->word != NULL; word++) {
+		if (word > words && word->number == word[-1].number)
+			continue;
+		fprintf(out, "%s%s", word > words ? "|" : "", word->word);
+	}
+}
+
+static void
+print_bounds(FILE *out, const struct schema_row *row)
+{
+	const struct value_rules *rules = &row->rules;
+	char min[VALUE_DURATION_MAX], max[VALUE_DURATION_MAX];
+
+	if (rules->words != NULL) {
+		print_words(out, rules->words);
+	} else if (rules->max == 0) {
+		fputc('-', out);
+	} else if (row->type == &value_number) {
+		fprintf(out, "%" PRIu32 "-%" PRIu32, rules->min, rules->max);
+	} else {
+		value_format_duration(min, rules->min);
+		value_format_duration(max, rules->max);
+		fprintf(out, "%s-%s", min, max);
+	}
+	if (rules->zero != NULL)
+		fprintf(out, "|%s", rules->zero);
+}
+
+static const char *
+shown_default(const struct schema_row *row)
+{
+	if (row->shown != NULL)
+		return row->shown;
+	return row->initial != NULL ? row->initial : "-";
+}
+
+void
+config_list_keys(FILE *out)
+{
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		print_sections(out, row->sections);
+		fprintf(out, "\t%s\t", row->name);
+		print_aliases(out, row);
+		fprintf(out, "\t%s\t%s\t", row->type->name, shown_default(row));
+		print_bounds(out, row);
+		fprintf(out, "\t%c\t%s\n", row->needs_start ? 'S' : 'R',
+		    row->meaning);
+	}
+}
+
+/* A key whose default is not one value prints only when it was said. */
+static bool
+is_unsaid(const struct schema_row *row, const struct config *config)
+{
+	return row->mark != 0 &&
+	       !*(const bool *)((const char *)config + row->mark);
+}
+
+static void
+print_section(FILE *out, const struct config *config, unsigned section)
+{
+	fprintf(out, "%s\n", schema_section_name(section));
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		if (row->of_listener || (row->sections & section) == 0)
+			continue;
+		if (is_unsaid(row, config))
+			fprintf(out, "; %s: %s\n", row->name, row->shown);
+		else
+			row->type->print(out, row->name,
+			    schema_field_const(row, config, NULL), &row->rules);
+	}
+	fputc('\n', out);
+}
+
+static void
+print_listener(FILE *out, const struct config_listener *listener)
+{
+	fprintf(out, "[listener %s]\n", listener->name);
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		if (row->of_listener)
+			row->type->print(out, row->name,
+			    schema_field_const(row, NULL, listener),
+			    &row->rules);
+	}
+	fputc('\n', out);
+}
+
+void
+config_print(const struct config *config, FILE *out)
+{
+	print_section(out, config, SCHEMA_GLOBAL);
+	print_section(out, config, SCHEMA_LOG);
+	print_section(out, config, SCHEMA_TLS);
+	for (size_t i = 0; i < config->listener_count; i++)
+		print_listener(out, &config->listeners[i]);
+}

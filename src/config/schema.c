@@ -1,0 +1,95 @@
+/*
+ * How a key is found in the table, and what to suggest when it is not.  Any
+ * thread.
+ */
+#include "config/schema.h"
+
+#include <string.h>
+
+#include "config/near.h"
+
+static bool
+answers_to(
+    const struct schema_row *row, enum schema_section section, const char *key)
+{
+	return near_same(row->name, key) || near_in(row->aliases, key) ||
+	       (section == SCHEMA_TLS && near_in(row->tls_aliases, key));
+}
+
+const struct schema_row *
+schema_find(enum schema_section section, const char *key)
+{
+	for (size_t i = 0; i < schema_count(); i++)
+		if ((schema_row(i)->sections & section) != 0 &&
+		    answers_to(schema_row(i), section, key))
+			return schema_row(i);
+	return NULL;
+}
+
+static void
+offer_aliases(struct near *near, const struct schema_row *row)
+{
+	const char *best = near->best;
+	char one[64];
+	size_t length;
+
+	for (const char *at = row->aliases; at != NULL && *at != '\0';
+	     at += length) {
+		at += strspn(at, " ");
+		length = strcspn(at, " ");
+		if (length >= sizeof(one))
+			continue;
+		memcpy(one, at, length);
+		one[length] = '\0';
+		near_offer(near, one);
+		/* Whatever alias was near, its key is the one to name. */
+		if (near->best != best)
+			near->best = best = row->name;
+	}
+}
+
+const char *
+schema_nearest(enum schema_section section, const char *key)
+{
+	struct near near;
+
+	near_start(&near, key);
+	for (size_t i = 0; i < schema_count(); i++) {
+		if ((schema_row(i)->sections & section) == 0)
+			continue;
+		near_offer(&near, schema_row(i)->name);
+		offer_aliases(&near, schema_row(i));
+	}
+	return near.best;
+}
+
+const char *
+schema_section_name(unsigned sections)
+{
+	if (sections == SCHEMA_GLOBAL)
+		return "[global]";
+	if (sections == SCHEMA_LOG)
+		return "[log]";
+	if (sections == SCHEMA_TLS)
+		return "[tls]";
+	if (sections == SCHEMA_LISTENER)
+		return "[listener NAME]";
+	return "[tls] or [listener NAME]";
+}
+
+void *
+schema_field(const struct schema_row *row, struct config *config,
+    struct config_listener *listener)
+{
+	return (row->of_listener ? (char *)listener : (char *)config) +
+	       row->offset;
+}
+
+const void *
+schema_field_const(const struct schema_row *row, const struct config *config,
+    const struct config_listener *listener)
+{
+	return (row->of_listener ? (const char *)listener
+				 : (const char *)config) +
+	       row->offset;
+}

@@ -1,0 +1,62 @@
+/*
+ * The table of keys: the single source of the parser, --list-keys,
+ * --print-config, the near-name hints and clinch.ini(5).  A new key is one
+ * row.  Constant; any thread.
+ */
+#ifndef CONFIG_SCHEMA_H
+#define CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/value.h"
+
+/* Sections a key may stand in; a mask in rows. */
+enum schema_section {
+	SCHEMA_GLOBAL = 1,
+	SCHEMA_LOG = 2,
+	SCHEMA_TLS = 4,
+	SCHEMA_LISTENER = 8,
+	SCHEMA_TOP = 15 /* before any section: every key */
+};
+
+struct schema_row {
+	const char *name;
+	const char *aliases;     /* between blanks; NULL: none */
+	const char *tls_aliases; /* those good in [tls] alone */
+	unsigned sections;
+	bool of_listener; /* offsets count from struct config_listener,
+			     else from struct config */
+	bool needs_start; /* a reload cannot change it */
+	const struct value_type *type;
+	struct value_rules rules;
+	size_t offset;       /* of the field */
+	size_t where;        /* of a struct config_where to fill; 0: none */
+	size_t mark;         /* of a bool to set when it is said; 0: none */
+	const char *initial; /* the default as it would be written */
+	const char *shown;   /* the default in words, when that says more */
+	const char *meaning;
+};
+
+size_t schema_count(void);
+const struct schema_row *schema_row(size_t i); /* i < schema_count() */
+size_t schema_index(const struct schema_row *row);
+
+/* The row of a key by name or alias in one section (or SCHEMA_TOP, where the
+ * first row of that name wins).  NULL: none. */
+const struct schema_row *schema_find(
+    enum schema_section section, const char *key);
+
+/* The nearest name known in that section; NULL: nothing is near. */
+const char *schema_nearest(enum schema_section section, const char *key);
+
+/* "[global]" and so on, for sentences. */
+const char *schema_section_name(unsigned sections);
+
+/* Where the row's field is in this config or listener. */
+void *schema_field(const struct schema_row *row, struct config *config,
+    struct config_listener *listener);
+const void *schema_field_const(const struct schema_row *row,
+    const struct config *config, const struct config_listener *listener);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * Lists: what all of them share, address ranges and protocol names.  A value
+ * may hold several items between commas and a key may stand several times;
+ * either way items are appended, and whoever starts a new list over a
+ * default empties the field first.  Any thread.
+ */
+#include <string.h>
+
+#include "base/err.h"
+#include "config/arena.h"
+#include "config/value.h"
+
+#define RANGES_MAX 65536
+#define STRINGS_MAX 64
+#define ALPN_MAX 255 /* RFC 7301 §3.1: one length byte */
+
+bool
+value_no_memory(struct err *err)
+{
+	err_set(err, "not enough memory");
+	return false;
+}
+
+bool
+value_too_many(unsigned max, struct err *err)
+{
+	err_set(err, "there are more than %u items in the list", max);
+	return false;
+}
+
+bool
+value_each_item(const struct value_place *place, const char *text,
+    value_read_fn *take, struct err *err)
+{
+	for (;;) {
+		size_t length = strcspn(text, ",");
+		const char *next = text + length;
+		char *item;
+
+		while (length > 0 && strchr(" \t", *text) != NULL) {
+			text++;
+			length--;
+		}
+		while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
+			length--;
+		if (length == 0) {
+			err_set(err, "there is an empty item in the list");
+			return false;
+		}
+		item = arena_copy(place->arena, text, length);
+		if (item == NULL)
+			return value_no_memory(err);
+		if (!take(place, item, err))
+			return false;
+		if (*next == '\0')
+			return true;
+		text = next + 1;
+	}
+}
+
+static bool
+take_string(const struct value_place *place, const char *text, struct err *err)
+{
+	struct config_strings *list = place->field;
+	char **items;
+
+	if (strlen(text) > ALPN_MAX || list->count >= STRINGS_MAX) {
+		err_set(err, "at most %d names of at most %d bytes each",
+		    STRINGS_MAX, ALPN_MAX);
+		return false;
+	}
+	items = arena_grow(
+	    place->arena, list->items, list->count, sizeof(*items));
+	if (items == NULL)
+		return value_no_memory(err);
+	list->items = items;
+	items[list->count] = arena_copy(place->arena, text, strlen(text));
+	if (items[list->count] == NULL)
+		return value_no_memory(err);
+	list->count++;
+	return true;
+}
+
+static bool
+read_strings(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_string, err);
+}
+
+static void
+print_strings(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const struct config_strings *list = field;
+
+	(void)rules;
+	for (size_t i = 0; i < list->count; i++)
+		value_print_text(out, key, list->items[i]);
+}
+
+static bool
+equal_strings(const void *a, const void *b)
+{
+	const struct config_strings *left = a, *right = b;
+
+	if (left->count != right->count)
+		return false;
+	for (size_t i = 0; i < left->count; i++)
+		if (strcmp(left->items[i], right->items[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool
+take_cidr(const struct value_place *place, const char *text, struct err *err)
+{
+	struct config_cidrs *list = place->field;
+	struct cidr cidr;
+	struct cidr *items;
+
+	if (!cidr_parse(&cidr, text, err))
+		return false;
+	if (list->count >= RANGES_MAX)
+		return value_too_many(RANGES_MAX, err);
+	items = arena_grow(
+	    place->arena, list->items, list->count, sizeof(*items));
+	if (items == NULL)
+		return value_no_memory(err);
+	list->items = items;
+	items[list->count++] = cidr;
+	return true;
+}
+
+static bool
+read_cidrs(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_cidr, err);
+}
+
+static void
+print_cidrs(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const struct config_cidrs *list = field;
+	char host[ADDR_TEXT_MAX];
+
+	(void)rules;
+	for (size_t i = 0; i < list->count; i++)
+		fprintf(out, "%s = %s/%u\n", key,
+		    addr_print_host(&list->items[i].net, host, sizeof(host)),
+		    list->items[i].prefix);
+}
+
+static bool
+equal_cidrs(const void *a, const void *b)
+{
+	const struct config_cidrs *left = a, *right = b;
+
+	if (left->count != right->count)
+		return false;
+	for (size_t i = 0; i < left->count; i++)
+		if (left->items[i].prefix != right->items[i].prefix ||
+		    !addr_equal(&left->items[i].net, &right->items[i].net))
+			return false;
+	return true;
+}
+
+const struct value_type value_strings = {
+	.name = "list of names",
+	.list = true,
+	.read = read_strings,
+	.print = print_strings,
+	.equal = equal_strings,
+};
+
+const struct value_type value_cidrs = {
+	.name = "list of ranges",
+	.list = true,
+	.read = read_cidrs,
+	.print = print_cidrs,
+	.equal = equal_cidrs,
+};

@@ -1,0 +1,209 @@
+/*
+ * The words of stunnel.conf and of later versions.  A word about safety that
+ * cannot be obeyed is refused, never ignored: a service that ran with client
+ * certificates must not run without them because we did not understand.
+ * Any thread.
+ */
+#include "config/words.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/near.h"
+
+#define CLIENT_CERTIFICATES \
+	"client certificates are not supported by this version"
+#define PROXY_PROTOCOL "the PROXY protocol is not supported by this version"
+#define STAPLING "OCSP stapling is not supported by this version"
+#define NAMES "several names in one listener are not supported by this version"
+#define LATER "not supported by this version"
+#define ENGINES "OpenSSL engines are gone: put the key into a PEM file"
+#define PSK "pre-shared keys are not supported: use a certificate"
+#define SERVER_ONLY                                                \
+	"clinch only serves TLS: to speak TLS to a backend, keep " \
+	"stunnel for that service"
+#define NO_PROGRAMS                                               \
+	"clinch starts no programs: let the program listen on a " \
+	"port or a Unix socket and name it in connect"
+#define TICKET_SECRETS "ticket keys are made at start and rotated: remove it"
+#define CHROOT                                                        \
+	"a reload could not read files from inside: use the service " \
+	"manager or a container to confine the process"
+
+static const struct word words[] = {
+	/* stunnel: what is so anyway. */
+	{ "client", "no", WORD_QUIET, NULL },
+	{ "foreground", NULL, WORD_QUIET, NULL },
+	{ "delay", NULL, WORD_QUIET, NULL },
+	{ "libwrap", "no", WORD_QUIET, NULL },
+	{ "fips", "no", WORD_QUIET, NULL },
+	{ "renegotiation", "no", WORD_QUIET, NULL },
+	{ "retry", "no", WORD_QUIET, NULL },
+	{ "pty", "no", WORD_QUIET, NULL },
+	{ "transparent", "none", WORD_QUIET, NULL },
+	{ "transparent", "no", WORD_QUIET, NULL },
+	{ "requireCert", "no", WORD_QUIET, NULL },
+	{ "verifyChain", "no", WORD_QUIET, NULL },
+	{ "verifyPeer", "no", WORD_QUIET, NULL },
+	{ "verify", "none", WORD_QUIET, NULL },
+
+	/* stunnel: what we do in a way of our own. */
+	{ "sslVersion", NULL, WORD_VERSION, NULL },
+	{ "options", NULL, WORD_OPTIONS, NULL },
+	{ "syslog", "no", WORD_QUIET, NULL },
+	{ "syslog", NULL, WORD_SYSLOG, NULL },
+
+	/* stunnel: no effect. */
+	{ "reset", NULL, WORD_NO_EFFECT, NULL },
+	{ "stack", NULL, WORD_NO_EFFECT, NULL },
+	{ "log", NULL, WORD_NO_EFFECT, NULL },
+	{ "logId", NULL, WORD_NO_EFFECT, NULL },
+	{ "RNDbytes", NULL, WORD_NO_EFFECT, NULL },
+	{ "RNDfile", NULL, WORD_NO_EFFECT, NULL },
+	{ "RNDoverwrite", NULL, WORD_NO_EFFECT, NULL },
+	{ "EGD", NULL, WORD_NO_EFFECT, NULL },
+	{ "socket", NULL, WORD_NO_EFFECT, NULL },
+	{ "compression", NULL, WORD_NO_EFFECT, NULL },
+	{ "sessionCacheSize", NULL, WORD_NO_EFFECT, NULL },
+	{ "service", NULL, WORD_NO_EFFECT, NULL },
+
+	/* stunnel: refused. */
+	{ "client", NULL, WORD_REFUSED, SERVER_ONLY },
+	{ "fips", NULL, WORD_REFUSED,
+	    "choose the FIPS provider in OpenSSL's own configuration" },
+	{ "renegotiation", NULL, WORD_REFUSED,
+	    "renegotiation is never offered: remove it" },
+	{ "libwrap", NULL, WORD_REFUSED, "use allow and deny instead" },
+	{ "ident", NULL, WORD_REFUSED, "use allow and deny instead" },
+	{ "chroot", NULL, WORD_REFUSED, CHROOT },
+	{ "CApath", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "CAengine", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "CRLpath", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "checkHost", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "checkEmail", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "checkIP", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "requireCert", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "verifyChain", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "verifyPeer", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "OCSPaia", NULL, WORD_REFUSED, STAPLING },
+	{ "OCSPflag", NULL, WORD_REFUSED, STAPLING },
+	{ "OCSPnonce", NULL, WORD_REFUSED, STAPLING },
+	{ "OCSPrequire", NULL, WORD_REFUSED, STAPLING },
+	{ "TIMEOUTocsp", NULL, WORD_REFUSED, STAPLING },
+	{ "ticketKeySecret", NULL, WORD_REFUSED, TICKET_SECRETS },
+	{ "ticketMacSecret", NULL, WORD_REFUSED, TICKET_SECRETS },
+	{ "exec", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "execArgs", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "pty", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "retry", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "engine", NULL, WORD_REFUSED, ENGINES },
+	{ "engineCtrl", NULL, WORD_REFUSED, ENGINES },
+	{ "engineDefault", NULL, WORD_REFUSED, ENGINES },
+	{ "engineId", NULL, WORD_REFUSED, ENGINES },
+	{ "engineNum", NULL, WORD_REFUSED, ENGINES },
+	{ "PSKidentity", NULL, WORD_REFUSED, PSK },
+	{ "PSKsecrets", NULL, WORD_REFUSED, PSK },
+	{ "sessiond", NULL, WORD_REFUSED,
+	    "there is no shared session cache: remove it, as sessions are "
+	    "resumed by tickets" },
+	{ "transparent", NULL, WORD_REFUSED,
+	    "backends see the proxy's own address: remove it" },
+	{ "local", NULL, WORD_REFUSED,
+	    "the source address is chosen by the routing table: remove it" },
+	{ "redirect", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "config", NULL, WORD_REFUSED,
+	    "use the keys ciphers, groups, min_version and the like" },
+	{ "securityLevel", NULL, WORD_REFUSED,
+	    "write @SECLEVEL=... at the end of ciphers" },
+	{ "protocol", "proxy", WORD_REFUSED, PROXY_PROTOCOL },
+	{ "protocol", NULL, WORD_REFUSED,
+	    "clinch does not speak the start of other protocols: let clients "
+	    "begin with TLS" },
+
+	/* Keys of later versions. */
+	{ "sni", NULL, WORD_REFUSED, NAMES },
+	{ "sni_unknown", NULL, WORD_REFUSED, NAMES },
+	{ "hosts", NULL, WORD_REFUSED, NAMES },
+	{ "cert_dir", NULL, WORD_REFUSED, NAMES },
+	{ "verify", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "ca_file", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "crl_file", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "crl_check", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "allow_san", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "allow_cn", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "proxy_in", NULL, WORD_REFUSED, PROXY_PROTOCOL },
+	{ "proxy_out", NULL, WORD_REFUSED, PROXY_PROTOCOL },
+	{ "write_proxy", NULL, WORD_REFUSED, PROXY_PROTOCOL },
+	{ "proxy_trust", NULL, WORD_REFUSED, PROXY_PROTOCOL },
+	{ "proxy_tlv", NULL, WORD_REFUSED, PROXY_PROTOCOL },
+	{ "ocsp", NULL, WORD_REFUSED, STAPLING },
+	{ "staple_file", NULL, WORD_REFUSED, STAPLING },
+	{ "store_dir", NULL, WORD_REFUSED, STAPLING },
+	{ "mode", NULL, WORD_REFUSED, STAPLING },
+	{ "url", NULL, WORD_REFUSED, STAPLING },
+	{ "urls", NULL, WORD_REFUSED, STAPLING },
+	{ "sandbox", NULL, WORD_REFUSED, LATER },
+	{ "ticket_key_file", NULL, WORD_REFUSED, LATER },
+	{ "watch", NULL, WORD_REFUSED, LATER },
+};
+
+static bool
+fits(const struct word *word, const char *value)
+{
+	if (word->value == NULL)
+		return true;
+	if (value == NULL)
+		return false;
+	if (strcmp(word->value, "no") == 0)
+		return near_in("no off false 0", value);
+	return strcasecmp(word->value, value) == 0;
+}
+
+const struct word *
+words_find(const char *key, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (near_same(words[i].name, key) && fits(&words[i], value))
+			return &words[i];
+	return NULL;
+}
+
+const char *
+words_later_section(const char *name)
+{
+	if (strcasecmp(name, "ocsp") == 0)
+		return STAPLING;
+	if (strcasecmp(name, "admin") == 0)
+		return "the admin endpoint is not supported by this version";
+	if (strncasecmp(name, "host", 4) == 0 && strchr(" \t", name[4]) != NULL)
+		return NAMES;
+	return NULL;
+}
+
+enum word_option
+words_option(const char *option)
+{
+	/* Switched off, or always on, in clinch. */
+	static const char quiet[] =
+	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
+	    "NO_COMPRESSION NO_RENEGOTIATION CIPHER_SERVER_PREFERENCE "
+	    "SINGLE_DH_USE SINGLE_ECDH_USE "
+	    "NO_SESSION_RESUMPTION_ON_RENEGOTIATION";
+
+	if (option[0] == '-' || near_same(option, "LEGACY_SERVER_CONNECT") ||
+	    near_in("ALLOW_UNSAFE_LEGACY_RENEGOTIATION "
+		    "ALLOW_CLIENT_RENEGOTIATION",
+		option))
+		return OPTION_REFUSED;
+	if (near_in(quiet, option))
+		return OPTION_QUIET;
+	if (near_in("NO_TLSv1_2 NO_TLSv1.2", option))
+		return OPTION_NO_TLS12;
+	if (near_in("NO_TLSv1_3 NO_TLSv1.3", option))
+		return OPTION_NO_TLS13;
+	if (near_same(option, "NO_TICKET"))
+		return OPTION_NO_TICKET;
+	return OPTION_UNKNOWN;
+}

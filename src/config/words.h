@@ -1,0 +1,47 @@
+/*
+ * Words that are known but are no keys of this version: those of stunnel
+ * that are taken over, ignored or refused, and those of features that are
+ * not built yet.  Constant; any thread.
+ */
+#ifndef CONFIG_WORDS_H
+#define CONFIG_WORDS_H
+
+#include "base/attr.h"
+
+enum word_verdict {
+	WORD_QUIET,     /* says what is the case anyway */
+	WORD_NO_EFFECT, /* ignored, and named in one note */
+	WORD_REFUSED,   /* the sentence says what to do instead */
+	WORD_VERSION,   /* sslVersion */
+	WORD_OPTIONS,   /* options */
+	WORD_SYSLOG     /* syslog = yes */
+};
+
+struct word {
+	const char *name;
+	const char *value; /* only with this value ("no": any spelling of it);
+			      NULL: with all others */
+	enum word_verdict verdict;
+	const char *sentence;
+};
+
+/* What is known of this key with this value (NULL: a broken one).  NULL:
+ * nothing. */
+const struct word *words_find(const char *key, const char *value);
+
+/* What a section of a later version is called in the sentence; NULL: it is
+ * none.  `name` as it stands in the heading. */
+const char *words_later_section(const char *name);
+
+/* The words of options = ..., the same way. */
+enum word_option {
+	OPTION_UNKNOWN,
+	OPTION_QUIET,
+	OPTION_NO_TLS12,
+	OPTION_NO_TLS13,
+	OPTION_NO_TICKET,
+	OPTION_REFUSED /* would switch something weak on */
+};
+enum word_option words_option(const char *option);
+
+#endif

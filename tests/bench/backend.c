@@ -28,6 +28,7 @@ enum {
 	CHUNK = 256 * 1024, /* sent by a source or dropped by a sink at once */
 	CHUNKS_PER_TURN = 4,
 	ACCEPTS_PER_TURN = 64,
+	PEERS = 64 * 1024, /* descriptors it can hold */
 };
 
 struct peer {
@@ -46,12 +47,13 @@ struct backend {
 	uint64_t received; /* by sinks */
 	uint64_t sent;     /* by sources */
 	unsigned char buffer[CHUNK];
+	struct peer peers[PEERS]; /* by descriptor */
 };
 
 static bool
-watch(struct backend *b, int op, int fd, uint32_t events, void *tag)
+watch(struct backend *b, int op, int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = tag };
+	struct epoll_event ev = { .events = events, .data.fd = fd };
 
 	return epoll_ctl(b->epoll, op, fd, &ev) == 0;
 }
@@ -61,7 +63,7 @@ peer_close(struct backend *b, struct peer *p)
 {
 	close(p->fd);
 	free(p->rest);
-	free(p);
+	*p = (struct peer){ .fd = -1 };
 	b->open--;
 }
 
@@ -82,7 +84,7 @@ hold(struct backend *b, struct peer *p, const unsigned char *from, size_t n)
 	memcpy(p->rest, from, n);
 	p->held = n;
 	p->sent = 0;
-	return watch(b, EPOLL_CTL_MOD, p->fd, EPOLLOUT, p);
+	return watch(b, EPOLL_CTL_MOD, p->fd, EPOLLOUT);
 }
 
 static bool
@@ -96,7 +98,7 @@ flush_rest(struct backend *b, struct peer *p)
 	if (p->sent < p->held)
 		return true;
 	p->held = 0;
-	return watch(b, EPOLL_CTL_MOD, p->fd, EPOLLIN, p);
+	return watch(b, EPOLL_CTL_MOD, p->fd, EPOLLIN);
 }
 
 static bool
@@ -171,7 +173,7 @@ first_step(struct backend *b, struct peer *p)
 		b->received += (uint64_t)n;
 		return true;
 	case 'd':
-		return watch(b, EPOLL_CTL_MOD, p->fd, EPOLLOUT, p);
+		return watch(b, EPOLL_CTL_MOD, p->fd, EPOLLOUT);
 	default:
 		return false;
 	}
@@ -198,19 +200,18 @@ accept_some(struct backend *b)
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(
 		    b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct peer *p = fd < 0 ? NULL : calloc(1, sizeof *p);
 
 		if (fd < 0)
 			return;
-		if (!p) {
+		if (fd >= PEERS) {
 			close(fd);
 			return;
 		}
-		p->fd = fd;
+		b->peers[fd] = (struct peer){ .fd = fd };
 		b->open++;
 		b->accepted++;
-		if (!watch(b, EPOLL_CTL_ADD, fd, EPOLLIN, p))
-			peer_close(b, p);
+		if (!watch(b, EPOLL_CTL_ADD, fd, EPOLLIN))
+			peer_close(b, &b->peers[fd]);
 	}
 }
 
@@ -239,12 +240,14 @@ run(struct backend *b)
 		int n = epoll_wait(b->epoll, ev, EVENTS, -1);
 
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.ptr == b)
+			int fd = ev[i].data.fd;
+
+			if (fd == STDIN_FILENO)
 				running = answer_questions(b);
-			else if (ev[i].data.ptr == &b->listener)
+			else if (fd == b->listener)
 				accept_some(b);
-			else if (!peer_step(b, ev[i].data.ptr))
-				peer_close(b, ev[i].data.ptr);
+			else if (!peer_step(b, &b->peers[fd]))
+				peer_close(b, &b->peers[fd]);
 		}
 	}
 }
@@ -280,8 +283,8 @@ main(void)
 	if (b)
 		b->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!port || b->epoll < 0 ||
-	    !watch(b, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, b) ||
-	    !watch(b, EPOLL_CTL_ADD, b->listener, EPOLLIN, &b->listener)) {
+	    !watch(b, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN) ||
+	    !watch(b, EPOLL_CTL_ADD, b->listener, EPOLLIN)) {
 		fputs("backend: cannot listen on 127.0.0.1\n", stderr);
 		free(b);
 		return 1;

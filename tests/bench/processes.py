@@ -80,6 +80,15 @@ def cpu_seconds(pids):
     return total
 
 
+def busy_seconds():
+    """What all CPUs have spent on anything since the machine started."""
+    with open("/proc/stat", encoding="utf-8") as stat:
+        user, nice, system, _idle, _wait, irq, softirq, steal = map(
+            int, stat.readline().split()[1:9])
+    busy = user + nice + system + irq + softirq + steal
+    return busy / os.sysconf("SC_CLK_TCK")
+
+
 def pss_bytes(pids):
     total = 0
     for pid in pids:

@@ -25,6 +25,13 @@ class Results:
         rounds = self.found.get(row.name, {}).get(peer, {})
         return [r[key] for r in rounds.values() if key in r]
 
+    def foreign(self):
+        """The median share of the machine that others used meanwhile."""
+        shares = [r["foreign"] for peers in self.found.values()
+                  for rounds in peers.values() for r in rounds.values()
+                  if "foreign" in r]
+        return median(shares) if shares else 0.0
+
     def ratios(self, row):
         """clinch by the best peer, round by round."""
         peers = self.found.get(row.name, {})
@@ -124,5 +131,8 @@ def show(results, rows, peers, out):
         left = [line[0].ljust(widths[0]), line[1].ljust(widths[1])]
         right = [c.rjust(w) for c, w in zip(line[2:], widths[2:])]
         print("  ".join(left + right).rstrip(), file=out)
+    if results.foreign() > 0.05:
+        print("other programs used %.0f %% of this machine meanwhile: "
+              "trust no figure" % (100 * results.foreign()), file=out)
     for line in results.troubles:
         print("not measured: " + line, file=out)

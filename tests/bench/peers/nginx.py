@@ -14,8 +14,8 @@ daemon off;
 pid {folder}/nginx.pid;
 error_log /dev/null crit;
 worker_processes {workers};
-worker_rlimit_nofile {connections};
-events {{ worker_connections {connections}; }}
+worker_rlimit_nofile {sockets};
+events {{ worker_connections {sockets}; }}
 stream {{
     server {{
         listen 127.0.0.1:{port} ssl reuseport backlog=4096;

@@ -4,7 +4,9 @@
  * drain) whenever an event comes, and has one way out, conn_close.
  *
  * struct conn_set is what all connections of a thread share; the thread that
- * runs the event loop owns it.
+ * runs the event loop owns it.  Its counters are written by that thread alone,
+ * with relaxed atomic stores, so that another may read them with
+ * conn_set_counter at any time.
  */
 #ifndef PROXY_CONN_H
 #define PROXY_CONN_H
@@ -47,6 +49,13 @@ enum conn_reason {
 };
 const char *conn_reason_name(enum conn_reason reason);
 
+/* Lines that strangers can cause: so many a second, then one that counts. */
+struct conn_noise {
+	int64_t since_ms; /* the second being counted began */
+	unsigned lines;   /* written in it */
+	uint64_t left_out;
+};
+
 struct conn_set {
 	/* fixed at creation */
 	struct ev_loop *loop;
@@ -54,14 +63,22 @@ struct conn_set {
 	struct log *log;
 
 	/* this thread only */
+	int64_t now_ms;            /* monotonic, once per turn of the loop */
 	struct list all;           /* every connection */
 	struct list runnable;      /* those that must go on without an event */
+	struct list held;          /* with a held ticket, oldest first */
+	struct ev_check check;     /* notes the time after each wait */
 	struct ev_prepare prepare; /* runs them before the loop would wait */
 	struct ev_idle idle;       /* keeps the loop from waiting meanwhile */
-	size_t count;
-	size_t peak;      /* since the last trim */
-	bool room;        /* one ended since the owner last looked */
-	uint64_t next_id; /* conn= in logs */
+	struct ev_timer flush;     /* sends held tickets; on while there are */
+	struct ev_timer settle;    /* trims memory once a crowd has gone */
+	size_t peak;               /* since the last trim */
+	bool room;                 /* one ended since the owner last looked */
+	uint64_t next_id;          /* conn= in logs */
+	struct conn_noise noise;
+
+	/* this thread writes, any may read with conn_set_counter */
+	uint64_t count; /* connections open now */
 	uint64_t accepted;
 	uint64_t handshakes;
 	uint64_t resumed;
@@ -69,8 +86,10 @@ struct conn_set {
 };
 
 /*
- * Prepare the set on this thread's loop.  first_id keeps the ids of threads
- * apart.  log may be NULL.  false: no memory.
+ * Prepare the set on this thread's loop, which is expected to be left with
+ * ev_break: the set's own watchers keep ev_run from returning by itself.
+ * first_id keeps the ids of threads apart.  log may be NULL.  false: no
+ * memory.
  */
 bool conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
     uint64_t first_id) MUST_CHECK;
@@ -81,7 +100,14 @@ void conn_set_fini(struct conn_set *set);
 /* End every connection now. */
 void conn_set_close_all(struct conn_set *set, enum conn_reason reason);
 
-/* What accept learnt; the connection copies it. */
+/* Read one counter of a set.  Any thread. */
+static inline uint64_t
+conn_set_counter(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* What accept learnt; the connection copies what it needs. */
 struct conn_client {
 	int fd; /* non-blocking, close-on-exec; taken in every case */
 	struct addr peer;

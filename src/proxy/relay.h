@@ -9,13 +9,15 @@
 
 #include <stdbool.h>
 
+#include "base/attr.h"
 #include "base/buf.h"
 #include "tls/stream.h"
 
 struct relay {
 	struct stream *from; /* borrowed from the connection */
 	struct stream *to;
-	struct buf buf;
+	struct buf buf;    /* blocks come from from->pool */
+	bool discards;     /* see relay_discard */
 	bool input_ended;  /* `from` said IO_END */
 	bool output_ended; /* ...and `to` has been told, all bytes are out */
 };
@@ -35,13 +37,29 @@ void relay_fini(struct relay *relay);
 /*
  * Move bytes until both ends would block, the input has ended and that has
  * been passed on, or the turn (RELAY_TURN_BYTES) is over.  *moved is set when
- * at least one byte moved.
+ * at least one byte moved, from the input or into the output's socket.
  */
-enum relay_state relay_pump(struct relay *relay, bool *moved);
+enum relay_state relay_pump(struct relay *relay, bool *moved) MUST_CHECK;
 
 #define RELAY_TURN_BYTES (256u * 1024u)
 
+/*
+ * Read ahead, at most one buffer, while `to` is not connected yet.  Nothing
+ * is written, and an end is kept for relay_pump.  RELAY_WAITS unless reading
+ * failed.
+ */
+enum relay_state relay_read_ahead(struct relay *relay) MUST_CHECK;
+
+/*
+ * `to` takes no more, but has said all it had to say: from now on the input
+ * is read and dropped, so that `from` can finish in peace.
+ */
+void relay_discard(struct relay *relay);
+
 /* Should the event loop watch from's socket for input? */
 bool relay_wants_input(const struct relay *relay);
+
+/* Should it watch to's socket for room? */
+bool relay_wants_output(const struct relay *relay);
 
 #endif

@@ -1,0 +1,160 @@
+/*
+ * What the files of the connection share among themselves, and nobody else
+ * includes: conn.c tells the story up to the connected backend, conn_relay.c
+ * the rest, conn_watch.c derives what the event loop should watch, conn_end.c closes and says why, conn_set.c is the thread's
+ * share.  One listener thread.
+ *
+ * One allocation per connection, at accept; everything it needs until its end
+ * is embedded, so this struct is kept small (the SSL object beside it is
+ * what an idle connection costs).
+ */
+#ifndef PROXY_CONN_INNER_H
+#define PROXY_CONN_INNER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/list.h"
+#include "proxy/backend.h"
+#include "proxy/conn.h"
+#include "proxy/relay.h"
+#include "tls/stream.h"
+
+/* What a step, or a deadline that has passed, makes of a connection. */
+enum verdict {
+	STEP_WAIT,  /* for an event */
+	STEP_AGAIN, /* the state changed: step on at once */
+	STEP_END    /* conn->reason says why */
+};
+
+struct conn_state {
+	const char *name;
+	enum verdict (*step)(struct conn *conn);
+	/* since_ms + timeout has passed */
+	enum verdict (*late)(struct conn *conn);
+	/* offset in struct config_listener of a uint32_t, 0 there: none */
+	size_t timeout;
+};
+
+struct conn {
+	struct list all;
+	struct list runnable;
+	struct list held;
+	struct conn_set *set;    /* borrowed; outlives its connections */
+	struct service *service; /* a reference */
+	const struct conn_state *state;
+
+	struct stream client;
+	struct stream backend; /* fd -1: none at the moment */
+	struct relay up;       /* client to backend */
+	struct relay down;     /* backend to client */
+	struct backend_walk walk;
+
+	struct ev_io client_io;
+	struct ev_io backend_io;
+	struct ev_timer timer; /* the one timer, checked lazily */
+	int64_t armed_ms;      /* when it will fire; INT64_MAX: never */
+
+	int64_t started_ms;
+	int64_t since_ms; /* the state's timeout counts from here */
+	int64_t held_ms;  /* when the held ticket must leave */
+	uint32_t handshake_ms;
+	uint32_t connect_ms;
+	int client_unsent; /* in the kernel at the last look; see on_timer */
+	enum conn_reason reason;
+	bool handshake_done;
+	bool connected; /* at least one backend was */
+
+	uint64_t id;
+	struct limit_address *counted;
+	struct addr peer;
+};
+
+/* Plain for the one writing thread, untorn for the readers. */
+static inline void
+counter_add(uint64_t *counter, int64_t n)
+{
+	__atomic_store_n(counter, *counter + (uint64_t)n, __ATOMIC_RELAXED);
+}
+
+static inline enum verdict
+conn_end(struct conn *conn, enum conn_reason reason)
+{
+	conn->reason = reason;
+	return STEP_END;
+}
+
+static inline enum verdict
+conn_enter(struct conn *conn, const struct conn_state *state, int64_t now_ms)
+{
+	conn->state = state;
+	conn->since_ms = now_ms;
+	return STEP_AGAIN;
+}
+
+/* For conn_state.timeout. */
+#define CONN_TIMEOUT(name) offsetof(struct config_listener, timeout_##name##_ms)
+
+/* ---- conn.c ---- */
+
+/* Run steps until one waits; the connection may be gone afterwards. */
+void conn_advance(struct conn *conn);
+
+/* Its deadline has passed; the connection may be gone afterwards. */
+void conn_late(struct conn *conn);
+
+/* ---- conn_relay.c ---- */
+
+/* The state after connect; drain follows by itself. */
+extern const struct conn_state conn_relaying;
+
+/* The client's stream failed: the reason, as a verdict. */
+enum verdict conn_client_failed(struct conn *conn);
+
+/* ---- conn_watch.c ---- */
+
+void conn_watch_init(struct conn *conn);
+
+/* Derive watchers, timer and held ticket from state and buffers. */
+void conn_watch(struct conn *conn);
+
+/* Before the backend's descriptor is closed. */
+void conn_unwatch_backend(struct conn *conn);
+
+/* Before the connection is freed. */
+void conn_unwatch(struct conn *conn);
+
+/* ---- conn_end.c ---- */
+
+/* The only exit: log, counters, limits, service, descriptors, memory. */
+void conn_close(struct conn *conn, enum conn_reason reason);
+
+/* A client for whom there was no memory. */
+void conn_refuse(struct conn_set *set, struct service *service,
+    const struct conn_client *client);
+
+/* A backend failed with errnum and the next is tried. */
+void conn_log_failover(const struct conn *conn, int errnum);
+
+/* May one more line that a stranger caused be written now? */
+bool conn_noise_may(struct conn_set *set);
+
+/* Say how many were left out, if a second has passed. */
+void conn_noise_settle(struct conn_set *set);
+
+/* ---- conn_set.c ---- */
+
+/* Go on before the loop waits again. */
+void conn_set_run(struct conn *conn);
+
+/* A ticket is held: send it in a few milliseconds unless it leaves first. */
+void conn_set_hold(struct conn *conn);
+
+/* One more, one less. */
+void conn_set_add(struct conn *conn);
+void conn_set_remove(struct conn *conn);
+
+#endif

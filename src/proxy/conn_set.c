@@ -1,0 +1,231 @@
+/*
+ * What the connections of one listener thread share: their list, the queue of
+ * those that go on without an event, the held tickets, and giving memory back
+ * when a crowd has gone.
+ *
+ * The queue is run once per turn of the loop, before it would wait, and each
+ * connection on it gets one turn; an idle watcher exists only so that the
+ * loop does not wait while somebody is queued.
+ */
+#include "proxy/conn.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/pool.h"
+#include "proxy/conn_inner.h"
+
+/* A ticket waits this long for the first response to leave with. */
+#define HOLD_MS 5
+
+/* Below this a crowd's memory is not worth a trim. */
+#define CROWD 256
+#define SETTLE_S 1.0
+
+static void
+on_check(struct ev_loop *loop, struct ev_check *watcher, int revents)
+{
+	struct conn_set *set = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	set->now_ms = clock_mono_ms();
+}
+
+static void
+on_idle(struct ev_loop *loop, struct ev_idle *watcher, int revents)
+{
+	(void)loop;
+	(void)watcher;
+	(void)revents;
+}
+
+static void
+run_queue(struct conn_set *set)
+{
+	struct list turn;
+
+	/* Those that queue up again run after the next look at the events. */
+	list_init(&turn);
+	list_splice(&turn, &set->runnable);
+	while (!list_is_empty(&turn)) {
+		struct conn *conn = container_of(
+		    turn.next, struct conn, runnable);
+
+		list_remove(&conn->runnable);
+		conn_advance(conn);
+	}
+	if (list_is_empty(&set->runnable))
+		ev_idle_stop(set->loop, &set->idle);
+}
+
+static bool
+crowd_has_gone(const struct conn_set *set)
+{
+	return set->peak > CROWD && set->count < set->peak / 4;
+}
+
+static void
+on_prepare(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
+{
+	struct conn_set *set = watcher->data;
+
+	(void)revents;
+	run_queue(set);
+	conn_noise_settle(set);
+	if (crowd_has_gone(set) && !ev_is_active(&set->settle)) {
+		ev_timer_set(&set->settle, SETTLE_S, 0.);
+		ev_timer_start(loop, &set->settle);
+	}
+}
+
+/*
+ * Looked at again a second later, so that waves of clients do not make the
+ * allocator give back and ask again with each wave.
+ */
+static void
+on_settle(struct ev_loop *loop, struct ev_timer *watcher, int revents)
+{
+	struct conn_set *set = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	if (!crowd_has_gone(set))
+		return;
+	pool_trim(set->pool);
+	malloc_trim(0);
+	set->peak = set->count;
+}
+
+static void
+arm_flush(struct conn_set *set)
+{
+	struct conn *first = container_of(set->held.next, struct conn, held);
+	int64_t wait_ms = first->held_ms - set->now_ms;
+
+	ev_timer_set(
+	    &set->flush, (ev_tstamp)(wait_ms > 1 ? wait_ms : 1) / 1e3, 0.);
+	ev_timer_start(set->loop, &set->flush);
+}
+
+static void
+on_flush(struct ev_loop *loop, struct ev_timer *watcher, int revents)
+{
+	struct conn_set *set = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	while (!list_is_empty(&set->held)) {
+		struct conn *conn = container_of(
+		    set->held.next, struct conn, held);
+
+		if (conn->held_ms > set->now_ms) {
+			arm_flush(set);
+			return;
+		}
+		list_remove(&conn->held);
+		/* A failure shows again in the next step. */
+		(void)stream_flush(&conn->client);
+		conn_advance(conn);
+	}
+}
+
+bool
+conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
+    uint64_t first_id)
+{
+	memset(set, 0, sizeof(*set));
+	set->loop = loop;
+	set->log = log;
+	set->next_id = first_id;
+	set->now_ms = clock_mono_ms();
+	list_init(&set->all);
+	list_init(&set->runnable);
+	list_init(&set->held);
+	ev_check_init(&set->check, on_check);
+	ev_prepare_init(&set->prepare, on_prepare);
+	ev_idle_init(&set->idle, on_idle);
+	ev_init(&set->flush, on_flush);
+	ev_init(&set->settle, on_settle);
+	set->check.data = set;
+	set->prepare.data = set;
+	set->flush.data = set;
+	set->settle.data = set;
+	set->pool = pool_new();
+	if (set->pool == NULL)
+		return false;
+	/* The time first, then whatever happened. */
+	ev_set_priority(&set->check, EV_MAXPRI);
+	ev_check_start(loop, &set->check);
+	ev_prepare_start(loop, &set->prepare);
+	return true;
+}
+
+void
+conn_set_close_all(struct conn_set *set, enum conn_reason reason)
+{
+	LIST_FOREACH(&set->all, node)
+		conn_close(container_of(node, struct conn, all), reason);
+}
+
+void
+conn_set_fini(struct conn_set *set)
+{
+	conn_set_close_all(set, CONN_DRAINED);
+	ev_check_stop(set->loop, &set->check);
+	ev_prepare_stop(set->loop, &set->prepare);
+	ev_idle_stop(set->loop, &set->idle);
+	ev_timer_stop(set->loop, &set->flush);
+	ev_timer_stop(set->loop, &set->settle);
+	pool_free(set->pool);
+	set->pool = NULL;
+}
+
+void
+conn_set_run(struct conn *conn)
+{
+	struct conn_set *set = conn->set;
+
+	if (!list_is_empty(&conn->runnable))
+		return;
+	list_append(&set->runnable, &conn->runnable);
+	ev_idle_start(set->loop, &set->idle);
+}
+
+/*
+ * All wait equally long, so the list is in the order of the deadlines and one
+ * timer serves it: a handshake costs no timer of its own.
+ */
+void
+conn_set_hold(struct conn *conn)
+{
+	struct conn_set *set = conn->set;
+
+	conn->held_ms = set->now_ms + HOLD_MS;
+	list_append(&set->held, &conn->held);
+	if (!ev_is_active(&set->flush))
+		arm_flush(set);
+}
+
+void
+conn_set_add(struct conn *conn)
+{
+	struct conn_set *set = conn->set;
+
+	list_append(&set->all, &conn->all);
+	counter_add(&set->accepted, 1);
+	counter_add(&set->count, 1);
+	if (set->count > set->peak)
+		set->peak = set->count;
+}
+
+void
+conn_set_remove(struct conn *conn)
+{
+	struct conn_set *set = conn->set;
+
+	list_remove(&conn->all);
+	counter_add(&set->count, -1);
+	set->room = true;
+}

@@ -1,0 +1,173 @@
+/*
+ * Moving bytes one way.  Runs on the thread of the connection.
+ *
+ * The decision a reader would question: there is no reading ahead while the
+ * output is blocked.  What could not be sent already fills a block, and the
+ * kernel's buffers on both sides hold far more than another block would; so a
+ * blocked direction costs a bounded amount of memory and no wake-ups.
+ */
+#include "proxy/relay.h"
+
+#include <assert.h>
+
+void
+relay_init(struct relay *relay, struct stream *from, struct stream *to)
+{
+	*relay = (struct relay){ .from = from, .to = to };
+}
+
+void
+relay_fini(struct relay *relay)
+{
+	buf_drop(&relay->buf, relay->from->pool);
+}
+
+void
+relay_discard(struct relay *relay)
+{
+	relay->discards = true;
+	buf_drop(&relay->buf, relay->from->pool);
+}
+
+bool
+relay_wants_output(const struct relay *relay)
+{
+	if (relay->discards)
+		return false;
+	return buf_len(&relay->buf) > 0 || stream_wants_write(relay->to);
+}
+
+bool
+relay_wants_input(const struct relay *relay)
+{
+	return !relay->input_ended && !relay_wants_output(relay);
+}
+
+static size_t
+waiting(const struct relay *relay)
+{
+	return buf_len(&relay->buf) + buf_len(&relay->to->out);
+}
+
+/* Send what is left from earlier.  IO_DONE: nothing is. */
+static enum io
+write_rest(struct relay *relay, bool *moved)
+{
+	size_t before = waiting(relay);
+	enum io io;
+
+	if (!relay_wants_output(relay))
+		return IO_DONE;
+	if (buf_len(&relay->buf) > 0)
+		io = stream_write(relay->to, &relay->buf);
+	else
+		io = stream_flush(relay->to);
+	buf_rest(&relay->buf, relay->from->pool);
+	/* Records are longer than what they carry, so compare, not subtract. */
+	if (io == IO_DONE || waiting(relay) != before)
+		*moved = true;
+	return io;
+}
+
+static enum relay_state
+pass_on_end(struct relay *relay)
+{
+	if (!relay->discards) {
+		switch (stream_end(relay->to)) {
+		case IO_DONE:
+			break;
+		case IO_FAILED:
+			return RELAY_TO_FAILED;
+		default:
+			return RELAY_WAITS;
+		}
+	}
+	relay->output_ended = true;
+	return RELAY_ENDED;
+}
+
+/* Into an empty buffer; IO_DONE: some came. */
+static enum io
+read_some(struct relay *relay, size_t *turn)
+{
+	struct pool *pool = relay->from->pool;
+	enum io io;
+
+	assert(buf_len(&relay->buf) == 0);
+	io = stream_read(relay->from, &relay->buf);
+	*turn += buf_len(&relay->buf);
+	if (relay->discards)
+		buf_drop(&relay->buf, pool);
+	if (io == IO_END)
+		relay->input_ended = true;
+	buf_rest(&relay->buf, pool);
+	return io;
+}
+
+enum relay_state
+relay_read_ahead(struct relay *relay)
+{
+	size_t turn = 0;
+
+	if (!relay_wants_input(relay))
+		return RELAY_WAITS;
+	if (!buf_hold(&relay->buf, relay->from->pool))
+		return RELAY_NO_MEMORY;
+	if (read_some(relay, &turn) == IO_FAILED)
+		return RELAY_FROM_FAILED;
+	return RELAY_WAITS;
+}
+
+/* One buffer's worth.  RELAY_TURN_OVER: there may be more. */
+static enum relay_state
+move_once(struct relay *relay, size_t *turn, bool *moved)
+{
+	switch (write_rest(relay, moved)) {
+	case IO_DONE:
+		break;
+	case IO_FAILED:
+		return RELAY_TO_FAILED;
+	default:
+		return RELAY_WAITS;
+	}
+	if (relay->input_ended)
+		return pass_on_end(relay);
+	if (!buf_hold(&relay->buf, relay->from->pool))
+		return RELAY_NO_MEMORY;
+	switch (read_some(relay, turn)) {
+	case IO_DONE:
+		*moved = true;
+		return RELAY_TURN_OVER;
+	case IO_END:
+		return RELAY_TURN_OVER;
+	case IO_FAILED:
+		return RELAY_FROM_FAILED;
+	default:
+		return RELAY_WAITS;
+	}
+}
+
+enum relay_state
+relay_pump(struct relay *relay, bool *moved)
+{
+	enum relay_state state;
+	size_t turn = 0;
+
+	if (relay->output_ended)
+		return RELAY_ENDED;
+	do
+		state = move_once(relay, &turn, moved);
+	while (state == RELAY_TURN_OVER && turn < RELAY_TURN_BYTES);
+	if (state != RELAY_TURN_OVER)
+		return state;
+
+	/* What was read last goes out in the same turn. */
+	switch (write_rest(relay, moved)) {
+	case IO_DONE:
+		return RELAY_TURN_OVER;
+	case IO_FAILED:
+		return RELAY_TO_FAILED;
+	default:
+		return RELAY_WAITS;
+	}
+}

@@ -36,7 +36,12 @@ struct log_field {
 	const char *text; /* NULL: number is meant */
 	int64_t number;
 };
-#define LOG_S(k, s) ((struct log_field){ (k), (s) ? (s) : "-", 0 })
+static inline const char *
+log_text(const char *text)
+{
+	return text ? text : "-"; /* a NULL text would mean the number */
+}
+#define LOG_S(k, s) ((struct log_field){ (k), log_text(s), 0 })
 #define LOG_N(k, n) ((struct log_field){ (k), NULL, (int64_t)(n) })
 
 struct log_options {

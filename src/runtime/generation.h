@@ -14,7 +14,6 @@
 #include "base/attr.h"
 #include "config/config.h"
 
-struct err;
 struct generation;
 struct inherited;
 struct limit_process;
@@ -32,25 +31,33 @@ struct generation_parts {
 	unsigned threads;
 };
 
+/* Everything that is wrong, and whose fault it is. */
+struct generation_errors {
+	struct config_errors all; /* "file:line: listener NAME: sentence" */
+	bool bad_config;          /* one at least is the configuration's */
+};
+void generation_errors_free(struct generation_errors *errors);
+
 /*
  * Open or adopt sockets, load identities, build contexts, share what did not
  * change with `old` (may be NULL).  Warnings are logged.  `check_only` opens
- * no socket (--test).  Every listener's error is collected: *errors gets one
- * sentence each.  NULL: failed.
+ * no socket (--test).  Every listener's errors are collected; sockets are
+ * opened only when nothing else is wrong.  NULL: failed, `errors` says why.
  */
 struct generation *generation_build(struct generation *old,
     const struct config *config, const struct generation_parts *parts,
-    bool check_only, struct config_errors *errors) MUST_CHECK;
+    bool check_only, struct generation_errors *errors) MUST_CHECK;
 
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* NULL ok */
 
 const struct config *generation_config(const struct generation *generation);
 
-/* One accept= line with its service. */
+/* One listening address with its service. */
 struct generation_port {
 	struct listener *listener; /* borrowed */
 	struct service *service;   /* borrowed */
+	bool fresh;                /* not taken over from the old generation */
 };
 size_t generation_port_count(const struct generation *generation);
 struct generation_port generation_port(

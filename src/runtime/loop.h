@@ -1,7 +1,8 @@
 /*
  * A listener thread: its event loop, its mailbox, its connections.  The main
- * thread talks to it only through messages (a leaf lock around a short list,
- * then ev_async_send); everything else in here belongs to the thread alone.
+ * thread talks to it only through the mailbox (a leaf lock around a few
+ * fields, then ev_async_send); everything else in here belongs to the thread
+ * alone.
  */
 #ifndef RUNTIME_LOOP_H
 #define RUNTIME_LOOP_H
@@ -26,8 +27,8 @@ typedef void loop_idle_fn(void *arg);
 struct loop *loop_start(unsigned index, struct log *log, loop_idle_fn *on_empty,
     void *arg, struct err *err) MUST_CHECK;
 
-/* Messages; main thread.  A reference to the generation goes along. */
-bool loop_adopt(struct loop *loop, struct generation *generation) MUST_CHECK;
+/* Messages; main thread.  The loop takes a reference to the generation. */
+void loop_adopt(struct loop *loop, struct generation *generation);
 void loop_drain(struct loop *loop); /* stop accepting, report when empty */
 void loop_stop(struct loop *loop);  /* end all connections and the thread */
 

@@ -25,9 +25,13 @@ typedef void resolve_first_fn(void *arg);
 struct resolver *resolver_new(struct ev_loop *loop, struct log *log,
     resolve_first_fn *on_first, void *arg, struct err *err) MUST_CHECK;
 
-/* Look after the names of this generation (a reference is kept) from now on.
- * With no name at all on_first is called from the next turn of the loop. */
-void resolver_follow(struct resolver *resolver, struct generation *generation);
+/*
+ * Look after the names of this generation (a reference is kept) from now on;
+ * on_first will be called once, from a later turn of the loop, even when there
+ * is no name at all.  false: no memory, the old one is still followed.
+ */
+bool resolver_follow(
+    struct resolver *resolver, struct generation *generation) MUST_CHECK;
 
 /* Abandons look-ups under way.  NULL ok. */
 void resolver_free(struct resolver *resolver);

@@ -13,11 +13,7 @@ enum server_exit {
 	EXIT_BAD_CONFIG = 2 /* also: bad usage */
 };
 
-/* Run the proxy with this file until told to stop; returns the exit status. */
-int server_run(const char *config_path) MUST_CHECK;
-
-/* clinch --test: check everything a start would, without opening a socket;
- * says on stdout what would run, on stderr what is wrong. */
-int server_test(const char *config_path) MUST_CHECK;
+/* Run the proxy with this file until told to stop. */
+enum server_exit server_run(const char *config_path) MUST_CHECK;
 
 #endif

@@ -1,0 +1,151 @@
+/*
+ * Arguments, then one call: into the runtime, or a command that prints and
+ * ends.  Main thread.  The exit status is the contract with whoever started
+ * us: 0 asked to stop, 1 failed to start, 2 bad configuration or usage.
+ */
+#include <config.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "runtime/check.h"
+#include "runtime/server.h"
+
+#define DEFAULT_FILE "/etc/clinch/clinch.ini"
+
+enum command {
+	COMMAND_RUN,
+	COMMAND_TEST,
+	COMMAND_PRINT_CONFIG,
+	COMMAND_LIST_KEYS,
+	COMMAND_VERSION,
+	COMMAND_HELP,
+	COMMAND_BAD_USAGE
+};
+
+static void
+print_help(FILE *out)
+{
+	fputs("usage: clinch [-c FILE] [COMMAND]\n"
+	      "Terminate TLS in front of plaintext services.\n"
+	      "\n"
+	      "  -c, --config FILE  read FILE instead of " DEFAULT_FILE "\n"
+	      "commands, instead of running:\n"
+	      "  -t, --test         check everything, open nothing, say what "
+	      "would run\n"
+	      "      --print-config print the effective configuration\n"
+	      "      --list-keys    print every key that FILE may hold\n"
+	      "  -V, --version      print the version\n"
+	      "  -h, --help         print this\n"
+	      "\n"
+	      "signals: TERM, INT drain and stop; HUP reload; USR1 reopen "
+	      "logs\n"
+	      "see clinch(8) and clinch.ini(5)\n",
+	    out);
+}
+
+/* More than one command is bad usage; the same one twice is not. */
+static enum command
+choose(enum command before, enum command now)
+{
+	if (before == COMMAND_RUN || before == now)
+		return now;
+	return COMMAND_BAD_USAGE;
+}
+
+static enum command
+parse(int argc, char **argv, const char **file)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "test", no_argument, NULL, 't' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "list-keys", no_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static const char letters[] = "tplVh";
+	static const enum command commands[] = { COMMAND_TEST,
+		COMMAND_PRINT_CONFIG, COMMAND_LIST_KEYS, COMMAND_VERSION,
+		COMMAND_HELP };
+	enum command command = COMMAND_RUN;
+	const char *letter;
+	int option;
+
+	while (
+	    (option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1) {
+		letter = strchr(letters, option);
+		if (option == 'c')
+			*file = optarg;
+		else if (letter)
+			command = choose(command, commands[letter - letters]);
+		else
+			return COMMAND_BAD_USAGE;
+	}
+	if (optind < argc) {
+		fprintf(
+		    stderr, "clinch: unexpected argument %s\n", argv[optind]);
+		return COMMAND_BAD_USAGE;
+	}
+	return command;
+}
+
+static enum server_exit
+print_config(const char *file)
+{
+	struct config_errors errors;
+	const struct config *config;
+	size_t i;
+
+	memset(&errors, 0, sizeof(errors));
+	config = config_load(file, &errors);
+	for (i = 0; i < errors.list.count; i++)
+		fprintf(stderr, "%s\n", errors.list.items[i]);
+	config_errors_free(&errors);
+	if (config == NULL)
+		return EXIT_BAD_CONFIG;
+	config_print(config, stdout);
+	config_unref(config);
+	return EXIT_ASKED;
+}
+
+/* Printing is all that some commands do: a full disk must not pass as 0. */
+static enum server_exit
+flush(enum server_exit status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("clinch: standard output");
+	return EXIT_START_FAILED;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *file = DEFAULT_FILE;
+
+	switch (parse(argc, argv, &file)) {
+	case COMMAND_RUN:
+		return (int)server_run(file);
+	case COMMAND_TEST:
+		return (int)flush(check_run(file));
+	case COMMAND_PRINT_CONFIG:
+		return (int)flush(print_config(file));
+	case COMMAND_LIST_KEYS:
+		config_list_keys(stdout);
+		return (int)flush(EXIT_ASKED);
+	case COMMAND_VERSION:
+		printf("clinch %s\n", PACKAGE_VERSION);
+		return (int)flush(EXIT_ASKED);
+	case COMMAND_HELP:
+		print_help(stdout);
+		return (int)flush(EXIT_ASKED);
+	case COMMAND_BAD_USAGE:
+		break;
+	}
+	print_help(stderr);
+	return EXIT_BAD_CONFIG;
+}

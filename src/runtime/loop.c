@@ -1,0 +1,278 @@
+/*
+ * A listener thread from start to end.  The main thread runs loop_start,
+ * loop_join and the three messages; all the rest runs on the thread itself.
+ * A new generation is adopted between two events: sockets that go on keep
+ * their acceptor (and thereby their queue), those that go are emptied of
+ * waiting clients first, and only then is the old generation let go.
+ */
+#include "runtime/loop.h"
+
+#include <ev.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "proxy/conn.h"
+#include "proxy/listener.h"
+#include "proxy/service.h"
+#include "runtime/generation.h"
+#include "runtime/mailbox.h"
+
+/* Connection ids of different threads are kept apart by this. */
+#define IDS_PER_THREAD_SHIFT 48
+
+struct loop {
+	/* fixed at creation */
+	unsigned index;
+	struct log *log;
+	loop_idle_fn *on_empty;
+	void *arg;
+	struct ev_loop *ev;
+
+	/* main thread only */
+	struct thread thread;
+
+	/* any thread; each guards itself */
+	struct mailbox mailbox;
+	struct ev_async wake;
+
+	/* this thread only */
+	struct generation *generation;
+	struct acceptor **acceptors; /* one per port; NULL: no memory for it */
+	size_t acceptor_count;
+	struct conn_set set;
+	struct ev_prepare prepare;
+	bool draining;
+	bool told_empty;
+};
+
+static void
+free_acceptors(struct acceptor **acceptors, size_t count, bool empty)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (acceptors[i])
+			acceptor_free(acceptors[i], empty);
+	free(acceptors);
+}
+
+/* The acceptor of that socket leaves our array; NULL: there is none. */
+static struct acceptor *
+take_acceptor(struct loop *loop, const struct listener *listener)
+{
+	struct acceptor *acceptor;
+	size_t i;
+
+	for (i = 0; i < loop->acceptor_count; i++) {
+		acceptor = loop->acceptors[i];
+		if (acceptor && acceptor_listener(acceptor) == listener) {
+			loop->acceptors[i] = NULL;
+			return acceptor;
+		}
+	}
+	return NULL;
+}
+
+static struct acceptor *
+serve_port(struct loop *loop, const struct generation_port *port)
+{
+	struct acceptor *acceptor = take_acceptor(loop, port->listener);
+
+	if (acceptor) {
+		acceptor_serve(acceptor, port->service);
+		return acceptor;
+	}
+	acceptor = acceptor_new(
+	    port->listener, loop->index, port->service, &loop->set);
+	if (acceptor == NULL)
+		log_error(loop->log, "loop",
+		    "out of memory: a thread does not accept",
+		    LOG_S("listener", port->service->listener->name),
+		    LOG_N("thread", loop->index));
+	return acceptor;
+}
+
+/* Takes the reference. */
+static void
+adopt(struct loop *loop, struct generation *generation)
+{
+	size_t i, count = generation_port_count(generation);
+	struct acceptor **acceptors = calloc(count + 1, sizeof(acceptors[0]));
+	struct generation_port port;
+
+	if (acceptors == NULL) {
+		log_error(loop->log, "loop",
+		    "out of memory: a thread keeps the old configuration",
+		    LOG_N("thread", loop->index));
+		generation_unref(generation);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		port = generation_port(generation, i);
+		acceptors[i] = serve_port(loop, &port);
+	}
+	free_acceptors(loop->acceptors, loop->acceptor_count, true);
+	loop->acceptors = acceptors;
+	loop->acceptor_count = count;
+	generation_unref(loop->generation);
+	loop->generation = generation;
+}
+
+/* The sockets close with the generation, so that another process, or nobody,
+ * gets the clients that come from now on. */
+static void
+stop_accepting(struct loop *loop, bool empty)
+{
+	free_acceptors(loop->acceptors, loop->acceptor_count, empty);
+	loop->acceptors = NULL;
+	loop->acceptor_count = 0;
+	generation_unref(loop->generation);
+	loop->generation = NULL;
+}
+
+static void
+on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	struct loop *loop = watcher->data;
+	struct mail mail = mailbox_fetch(&loop->mailbox);
+
+	(void)events;
+	if (mail.generation)
+		adopt(loop, mail.generation);
+	if (mail.drain) {
+		loop->draining = true;
+		stop_accepting(loop, true);
+	}
+	if (mail.stop) {
+		stop_accepting(loop, false);
+		conn_set_close_all(&loop->set, CONN_DRAINED);
+		ev_break(ev, EVBREAK_ALL);
+	}
+}
+
+/* Before each wait: what the last events have made possible. */
+static void
+on_prepare(struct ev_loop *ev, struct ev_prepare *watcher, int events)
+{
+	struct loop *loop = watcher->data;
+	size_t i;
+
+	(void)ev;
+	(void)events;
+	if (loop->set.room) {
+		loop->set.room = false;
+		for (i = 0; i < loop->acceptor_count; i++)
+			if (loop->acceptors[i])
+				acceptor_resume(loop->acceptors[i]);
+	}
+	if (loop->draining && !loop->told_empty && loop->set.count == 0) {
+		loop->told_empty = true;
+		loop->on_empty(loop->arg);
+	}
+}
+
+static void
+run(void *arg)
+{
+	struct loop *loop = arg;
+
+	ev_run(loop->ev, 0);
+}
+
+static void
+free_loop(struct loop *loop)
+{
+	if (loop->ev) {
+		ev_prepare_stop(loop->ev, &loop->prepare);
+		ev_async_stop(loop->ev, &loop->wake);
+		ev_loop_destroy(loop->ev);
+	}
+	mailbox_fini(&loop->mailbox);
+	free(loop);
+}
+
+static void
+watch(struct loop *loop)
+{
+	ev_async_init(&loop->wake, on_wake);
+	loop->wake.data = loop;
+	ev_async_start(loop->ev, &loop->wake);
+	ev_prepare_init(&loop->prepare, on_prepare);
+	loop->prepare.data = loop;
+	ev_prepare_start(loop->ev, &loop->prepare);
+}
+
+struct loop *
+loop_start(unsigned index, struct log *log, loop_idle_fn *on_empty, void *arg,
+    struct err *err)
+{
+	const uint64_t first_id = ((uint64_t)index << IDS_PER_THREAD_SHIFT) + 1;
+	struct loop *loop = calloc(1, sizeof(*loop));
+	char name[16];
+
+	if (loop == NULL)
+		goto no_memory;
+	loop->index = index;
+	loop->log = log;
+	loop->on_empty = on_empty;
+	loop->arg = arg;
+	mailbox_init(&loop->mailbox);
+	/* Signals are the main thread's: this loop must leave masks alone. */
+	loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
+	if (loop->ev == NULL ||
+	    !conn_set_init(&loop->set, loop->ev, log, first_id)) {
+		free_loop(loop);
+		goto no_memory;
+	}
+	watch(loop);
+	snprintf(name, sizeof(name), "listener %u", index);
+	if (!thread_start(&loop->thread, name, run, loop, err)) {
+		conn_set_fini(&loop->set);
+		free_loop(loop);
+		return NULL;
+	}
+	return loop;
+
+no_memory:
+	err_set(err, "out of memory for listener thread %u", index);
+	return NULL;
+}
+
+void
+loop_adopt(struct loop *loop, struct generation *generation)
+{
+	mailbox_put_generation(&loop->mailbox, generation);
+	ev_async_send(loop->ev, &loop->wake);
+}
+
+void
+loop_drain(struct loop *loop)
+{
+	mailbox_put_drain(&loop->mailbox);
+	ev_async_send(loop->ev, &loop->wake);
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	mailbox_put_stop(&loop->mailbox);
+	ev_async_send(loop->ev, &loop->wake);
+}
+
+void
+loop_join(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	thread_join(&loop->thread);
+	conn_set_fini(&loop->set);
+	free_loop(loop);
+}
+
+uint64_t
+loop_connections(const struct loop *loop)
+{
+	return conn_set_counter(&loop->set.count);
+}

@@ -1,0 +1,218 @@
+/*
+ * Which names there are and what they meant last time.  Main thread.  The
+ * table is keyed by host alone: two services that ask for one host differ in
+ * port at most, and one question is enough.
+ */
+#include "runtime/names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/backend.h"
+#include "proxy/service.h"
+#include "runtime/generation.h"
+
+static size_t
+count_backends(struct generation *generation)
+{
+	size_t i, total = 0;
+
+	for (i = 0; i < generation_service_count(generation); i++)
+		total += backends_count(
+		    generation_service(generation, i)->backends);
+	return total;
+}
+
+static struct name *
+find_host(struct names *names, const char *host)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++)
+		if (strcmp(names->items[i].host, host) == 0)
+			return &names->items[i];
+	return NULL;
+}
+
+static bool
+add(struct names *names, const char *host, uint32_t every_ms)
+{
+	struct name *name = find_host(names, host);
+
+	if (name) {
+		if (every_ms < name->every_ms)
+			name->every_ms = every_ms;
+		return true;
+	}
+	name = &names->items[names->count];
+	name->host = strdup(host);
+	if (name->host == NULL)
+		return false;
+	name->every_ms = every_ms;
+	names->count++;
+	return true;
+}
+
+static bool
+add_service(struct names *names, const struct service *service)
+{
+	const char *host;
+	uint16_t port;
+	size_t i;
+
+	for (i = 0; i < backends_count(service->backends); i++) {
+		host = backends_host(service->backends, i, &port);
+		if (host && !add(names, host, service->listener->resolve_ms))
+			return false;
+	}
+	return true;
+}
+
+bool
+names_init(struct names *names, struct generation *generation)
+{
+	size_t i;
+
+	names->count = 0;
+	names->items = calloc(
+	    count_backends(generation) + 1, sizeof(names->items[0]));
+	if (names->items == NULL)
+		return false;
+	for (i = 0; i < generation_service_count(generation); i++) {
+		if (!add_service(names, generation_service(generation, i))) {
+			names_fini(names);
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+names_fini(struct names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++) {
+		free(names->items[i].host);
+		free(names->items[i].last);
+	}
+	free(names->items);
+	names->items = NULL;
+	names->count = 0;
+}
+
+void
+names_inherit(struct names *fresh, struct names *old)
+{
+	struct name *name, *known;
+	size_t i;
+
+	for (i = 0; i < fresh->count; i++) {
+		name = &fresh->items[i];
+		known = find_host(old, name->host);
+		if (known == NULL)
+			continue;
+		name->lookup = known->lookup;
+		name->due_ms = known->due_ms;
+		name->failing = known->failing;
+		name->last = known->last;
+		name->last_count = known->last_count;
+		known->last = NULL;
+		known->last_count = 0;
+	}
+}
+
+struct name *
+names_find(struct names *names, uint64_t lookup)
+{
+	size_t i;
+
+	for (i = 0; lookup != 0 && i < names->count; i++)
+		if (names->items[i].lookup == lookup)
+			return &names->items[i];
+	return NULL;
+}
+
+static bool
+is_known(const struct name *name, const struct addr *addr)
+{
+	size_t i;
+
+	for (i = 0; i < name->last_count; i++)
+		if (addr_equal(&name->last[i], addr))
+			return true;
+	return false;
+}
+
+bool
+name_remember(struct name *name, const struct addr *addresses, size_t count,
+    bool *changed)
+{
+	struct addr *copy;
+	size_t i;
+
+	/* No address comes twice in an answer, so equal counts and all known
+	 * means the same set. */
+	*changed = count != name->last_count;
+	for (i = 0; i < count && !*changed; i++)
+		*changed = !is_known(name, &addresses[i]);
+	if (!*changed)
+		return true;
+	copy = calloc(count, sizeof(copy[0]));
+	if (copy == NULL)
+		return false;
+	memcpy(copy, addresses, count * sizeof(copy[0]));
+	free(name->last);
+	name->last = copy;
+	name->last_count = count;
+	return true;
+}
+
+/* Is backend i of these one of that name? */
+static bool
+is_of(const struct name *name, const struct backends *backends, size_t i,
+    uint16_t *port)
+{
+	const char *host = backends_host(backends, i, port);
+
+	return host && strcmp(host, name->host) == 0;
+}
+
+bool
+name_put(const struct name *name, struct generation *generation)
+{
+	struct backends *backends;
+	uint16_t port;
+	size_t i, k;
+
+	if (name->last_count == 0)
+		return true;
+	for (i = 0; i < generation_service_count(generation); i++) {
+		backends = generation_service(generation, i)->backends;
+		for (k = 0; k < backends_count(backends); k++) {
+			if (is_of(name, backends, k, &port) &&
+			    !backends_put(
+				backends, k, name->last, name->last_count))
+				return false;
+		}
+	}
+	return true;
+}
+
+bool
+name_is_resolved(const struct name *name, struct generation *generation)
+{
+	struct backends *backends;
+	uint16_t port;
+	size_t i, k;
+
+	for (i = 0; i < generation_service_count(generation); i++) {
+		backends = generation_service(generation, i)->backends;
+		for (k = 0; k < backends_count(backends); k++) {
+			if (is_of(name, backends, k, &port) &&
+			    !backends_resolved(backends, k))
+				return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,58 @@
+/*
+ * The listening sockets of a generation: each accept= line and each inherited
+ * descriptor becomes a port, taken over from the old generation where one
+ * fits.  Main thread.
+ */
+#ifndef RUNTIME_PORTS_H
+#define RUNTIME_PORTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+
+struct err;
+struct generation_parts;
+struct listener;
+struct service;
+
+struct port {
+	struct listener *listener; /* a reference */
+	struct service *service;   /* borrowed from the generation */
+	bool named;                /* found by fd=, not by address */
+	bool fresh;                /* opened or adopted just now */
+};
+
+struct ports {
+	struct port *items;
+	size_t count;
+	size_t room;
+};
+
+/* Where sockets come from.  `taken` marks the old ports that are in use again;
+ * the old generation itself is left as it is. */
+struct ports_source {
+	const struct generation_parts *parts;
+	const struct ports *old; /* may be NULL */
+	bool *taken;             /* old->count of them */
+};
+
+/*
+ * fd=: every socket of that name becomes a port of this service.  That there
+ * is none is an error only when there is no accept= line to stand in.
+ */
+bool ports_add_named(struct ports *ports, struct ports_source *source,
+    struct service *service, struct err *err) MUST_CHECK;
+
+/*
+ * One accept= line: covered by a named socket of this service, taken over,
+ * inherited, or opened, in this order.
+ */
+bool ports_add(struct ports *ports, struct ports_source *source,
+    struct service *service, const struct config_accept *accept,
+    struct err *err) MUST_CHECK;
+
+void ports_fini(struct ports *ports);
+
+#endif

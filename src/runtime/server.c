@@ -1,0 +1,312 @@
+/*
+ * From a file name to a running proxy, and back to nothing.  Main thread.  The
+ * order of start() is the one decision here: files and sockets while we are
+ * still root, then the drop, then the first other thread, so that no thread
+ * ever has more rights than it needs.  The main loop runs while the first
+ * name look-ups do, so that signals work from the beginning.
+ */
+#include "runtime/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "config/config.h"
+#include "runtime/inherited.h"
+#include "runtime/load.h"
+#include "runtime/loop.h"
+#include "runtime/notify.h"
+#include "runtime/privilege.h"
+#include "runtime/process.h"
+#include "runtime/resolve.h"
+#include "runtime/server_inner.h"
+#include "tls/ticket.h"
+
+void
+server_end(struct server *server)
+{
+	server->state = SERVER_ENDING;
+	ev_break(server->ev, EVBREAK_ALL);
+}
+
+static void
+on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	if (server->state == SERVER_RUNNING)
+		drain_begin(server);
+	else
+		server_end(server); /* nobody to wait for, or asked twice */
+}
+
+static void
+on_reload(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	reload_run(watcher->data);
+}
+
+static void
+on_reopen(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+	struct server *server = watcher->data;
+	struct err err;
+
+	(void)ev;
+	(void)events;
+	if (log_reopen(server->parts.log, &err))
+		log_notice(server->parts.log, "server", "logs reopened");
+	else
+		log_error(server->parts.log, "server", err.text);
+}
+
+/* We have no children, but as PID 1 we inherit everyone's. */
+static void
+on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+	(void)ev;
+	(void)watcher;
+	(void)events;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static void
+on_names_late(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	reload_publish(watcher->data);
+}
+
+static void
+on_names(void *arg)
+{
+	reload_publish(arg);
+}
+
+static void
+on_rotate(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+	struct err err;
+
+	(void)ev;
+	(void)events;
+	if (!ticket_keys_rotate(server->parts.keys, &err))
+		log_error(server->parts.log, "tls", err.text);
+}
+
+typedef void signal_fn(struct ev_loop *, struct ev_signal *, int);
+
+static void
+watch_signals(struct server *server)
+{
+	static const struct {
+		int number;
+		signal_fn *call;
+	} rows[SERVER_SIGNALS] = {
+		[SERVER_SIGTERM] = { SIGTERM, on_stop },
+		[SERVER_SIGINT] = { SIGINT, on_stop },
+		[SERVER_SIGHUP] = { SIGHUP, on_reload },
+		[SERVER_SIGUSR1] = { SIGUSR1, on_reopen },
+		[SERVER_SIGCHLD] = { SIGCHLD, on_child },
+	};
+	struct ev_signal *watcher;
+	size_t i;
+
+	for (i = 0; i < SERVER_SIGNALS; i++) {
+		watcher = &server->signals[i];
+		ev_signal_init(watcher, rows[i].call, rows[i].number);
+		watcher->data = server;
+		ev_signal_start(server->ev, watcher);
+	}
+}
+
+/* Runs on a listener thread. */
+static void
+on_loop_empty(void *arg)
+{
+	struct server *server = arg;
+
+	atomic_fetch_add(&server->empty_loops, 1);
+	ev_async_send(server->ev, &server->emptied);
+}
+
+static bool
+start_loops(struct server *server, struct err *err)
+{
+	unsigned count = server->parts.threads;
+
+	server->loops = calloc(count, sizeof(server->loops[0]));
+	if (server->loops == NULL) {
+		err_set(err, "out of memory for listener threads");
+		return false;
+	}
+	for (; server->loop_count < count; server->loop_count++) {
+		server->loops[server->loop_count] = loop_start(
+		    server->loop_count, server->parts.log, on_loop_empty,
+		    server, err);
+		if (server->loops[server->loop_count] == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* The event loop and everything that runs beside it. */
+static bool
+start_threads(struct server *server, struct err *err)
+{
+	server->ev = ev_loop_new(EVFLAG_AUTO);
+	if (server->ev == NULL) {
+		err_set(err, "out of memory or descriptors for an event loop");
+		return false;
+	}
+	ev_timer_init(&server->names_late, on_names_late, 0.0, 0.0);
+	server->names_late.data = server;
+	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
+	server->rotate.data = server;
+	drain_init(server);
+	watch_signals(server);
+	server->resolver = resolver_new(
+	    server->ev, server->parts.log, on_names, server, err);
+	return server->resolver && log_start(server->parts.log, err) &&
+	       start_loops(server, err);
+}
+
+static bool
+take_pid(struct server *server, const struct config *config, struct err *err)
+{
+	if (config->pid_file == NULL)
+		return true;
+	server->pid_path = config->pid_file;
+	server->pid_fd = process_write_pid(config->pid_file, err);
+	return server->pid_fd >= 0;
+}
+
+static bool
+drop(const struct config *config, struct log *log, struct err *err)
+{
+	if (!privilege_drop(
+		config->user, config->group, load_needs_low_ports(config), err))
+		return false;
+	if (config->user || config->group)
+		process_check_readable(config, log);
+	return true;
+}
+
+static struct generation *
+build_first(struct server *server, enum server_exit *status)
+{
+	struct generation_errors errors;
+	struct generation *generation;
+
+	generation = generation_build(
+	    NULL, server->first, &server->parts, false, &errors);
+	if (generation == NULL) {
+		load_complain(&errors.all);
+		*status = errors.bad_config ? EXIT_BAD_CONFIG
+					    : EXIT_START_FAILED;
+	}
+	generation_errors_free(&errors);
+	inherited_free(
+	    server->parts.inherited, generation ? server->parts.log : NULL);
+	server->parts.inherited = NULL;
+	return generation;
+}
+
+static enum server_exit
+start(struct server *server)
+{
+	const struct config *config = server->first;
+	struct generation_parts *parts = &server->parts;
+	enum server_exit status = EXIT_START_FAILED;
+	struct generation *generation;
+	struct err err = { "" };
+
+	parts->log = log_new();
+	if (parts->log == NULL) {
+		err_set(&err, "out of memory for the log");
+		goto fail;
+	}
+	if (!load_log(parts->log, config, &err))
+		goto fail;
+	load_say_notes(parts->log, config, NULL);
+	server->descriptors = process_raise_descriptors();
+	parts->inherited = inherited_collect(&err);
+	if (parts->inherited == NULL || !load_parts(parts, config, &err))
+		goto fail;
+	generation = build_first(server, &status);
+	if (generation == NULL)
+		return status;
+	if (take_pid(server, config, &err) && drop(config, parts->log, &err) &&
+	    start_threads(server, &err) &&
+	    reload_prepare(server, generation, &err))
+		return EXIT_ASKED;
+	if (server->pending == NULL)
+		generation_unref(generation);
+fail:
+	fprintf(stderr, "%s\n", err.text);
+	return EXIT_START_FAILED;
+}
+
+/* Accepts a server that start() left half-way. */
+static void
+finish(struct server *server)
+{
+	unsigned i;
+
+	for (i = 0; i < server->loop_count; i++)
+		loop_stop(server->loops[i]);
+	for (i = 0; i < server->loop_count; i++)
+		loop_join(server->loops[i]);
+	free(server->loops);
+	resolver_free(server->resolver);
+	generation_unref(server->pending);
+	generation_unref(server->current);
+	inherited_free(server->parts.inherited, NULL);
+	load_parts_fini(&server->parts);
+	process_remove_pid(server->pid_path, server->pid_fd);
+	if (server->ev)
+		ev_loop_destroy(server->ev);
+	log_free(server->parts.log);
+	config_unref(server->first);
+}
+
+enum server_exit
+server_run(const char *config_path)
+{
+	struct server server;
+	struct config_errors errors;
+	enum server_exit status;
+
+	memset(&server, 0, sizeof(server));
+	server.config_path = config_path;
+	server.pid_fd = -1;
+	thread_block_signals();
+	signal(SIGPIPE, SIG_IGN);
+	memset(&errors, 0, sizeof(errors));
+	server.first = config_load(config_path, &errors);
+	if (server.first == NULL) {
+		load_complain(&errors);
+		config_errors_free(&errors);
+		return EXIT_BAD_CONFIG;
+	}
+	config_errors_free(&errors);
+	status = start(&server);
+	if (status == EXIT_ASKED) {
+		ev_run(server.ev, 0);
+		log_notice(server.parts.log, "server", "stopped");
+	}
+	finish(&server);
+	return status;
+}

@@ -1,0 +1,357 @@
+/*
+ * Accepting: who is handed to conn_new (ours here, which only notes the
+ * client), who is refused, and when accepting pauses.
+ */
+#include "proxy/listener.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "proxy/conn.h"
+#include "proxy/limit.h"
+#include "proxy/service.h"
+
+#define MANY 64
+#define DEADLINE_MS 5000
+
+static struct {
+	struct limit_process *process;
+	struct config_listener config;
+	struct service service;
+	struct service other;
+	struct listener *listener;
+	struct conn_set set;
+	struct acceptor *acceptor;
+
+	/* what conn_new was given */
+	struct conn_client clients[MANY];
+	const struct service *given[MANY];
+	size_t count;
+} door;
+
+void
+conn_new(struct conn_set *set, struct service *service,
+    const struct conn_client *client)
+{
+	cr_assert_eq(set, &door.set);
+	cr_assert_lt(door.count, MANY);
+	door.given[door.count] = service;
+	door.clients[door.count++] = *client;
+}
+
+/* The end of connection i, as conn.c would end it. */
+static void
+leave(size_t i)
+{
+	struct limit *limit = door.service.limit;
+
+	close(door.clients[i].fd);
+	limit_handshake_done(limit);
+	limit_forget(limit, door.clients[i].counted);
+	limit_release(limit);
+}
+
+static void
+open_door(void)
+{
+	struct listener_options options = { .threads = 1, .backlog = MANY };
+	struct config_accept accept = { 0 };
+
+	cr_assert(
+	    addr_parse(&accept.addr, &accept.any_family, "127.0.0.1:0", NULL));
+	door.listener = listener_open(&accept, &options, NULL, NULL);
+	cr_assert_not_null(door.listener);
+	door.process = limit_process_new();
+	door.config = (struct config_listener){ .name = "door",
+		.backlog = MANY };
+	door.service = (struct service){ .references = 1,
+		.listener = &door.config,
+		.limit = limit_new(door.process) };
+	door.other = door.service;
+	door.set.loop = ev_loop_new(0);
+	door.acceptor = acceptor_new(
+	    door.listener, 0, &door.service, &door.set);
+	cr_assert_not_null(door.acceptor);
+}
+
+static void
+close_door(void)
+{
+	acceptor_free(door.acceptor, false);
+	for (size_t i = 0; i < door.count; i++)
+		leave(i);
+	cr_expect_eq(limit_connections(door.service.limit), 0);
+	ev_loop_destroy(door.set.loop);
+	listener_unref(door.listener);
+	limit_unref(door.service.limit);
+	limit_process_free(door.process);
+}
+
+TestSuite(acceptor, .init = open_door, .fini = close_door);
+
+static int
+try_connect(void)
+{
+	const struct addr *addr = listener_address(door.listener);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, &addr->sa, addr->len) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A client; it is in the queue when this returns. */
+static int
+knock(void)
+{
+	struct pollfd ready = { .fd = listener_fd(door.listener, 0),
+		.events = POLLIN };
+	int fd = try_connect();
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(poll(&ready, 1, DEADLINE_MS), 1);
+	return fd;
+}
+
+static void
+wake(void)
+{
+	ev_run(door.set.loop, EVRUN_NOWAIT);
+}
+
+/* Was the client sent away? */
+static bool
+is_closed(int fd)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	return poll(&ready, 1, DEADLINE_MS) == 1 && read(fd, &byte, 1) <= 0;
+}
+
+static int
+option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+Test(acceptor, hands_over_a_client_with_its_address)
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	int fd = knock();
+
+	wake();
+	cr_assert_eq(door.count, 1);
+	cr_expect_eq(door.given[0], &door.service);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	cr_expect_eq(addr_port(&door.clients[0].peer), ntohs(in.sin_port));
+	cr_expect_eq(limit_connections(door.service.limit), 1);
+	close(fd);
+}
+
+Test(acceptor, keeps_no_slot_when_nobody_was_there)
+{
+	wake();
+	cr_expect_eq(door.count, 0);
+	cr_expect_eq(limit_connections(door.service.limit), 0);
+}
+
+Test(acceptor, takes_a_crowd_in_bursts)
+{
+	int fds[40];
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = knock();
+	wake();
+	cr_expect_gt(door.count, 0);
+	cr_expect_lt(door.count, ARRAY_LEN(fds), "all in one turn");
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		wake();
+	cr_expect_eq(door.count, ARRAY_LEN(fds));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
+Test(acceptor, sends_away_who_is_denied_and_goes_on)
+{
+	struct cidr all;
+	int denied, welcome;
+
+	cr_assert(cidr_parse(&all, "127.0.0.0/8", NULL));
+	door.config.deny = (struct config_cidrs){ &all, 1 };
+	denied = knock();
+	wake();
+	cr_expect_eq(door.count, 0);
+	cr_expect(is_closed(denied));
+	door.config.deny.count = 0;
+	welcome = knock();
+	wake();
+	cr_expect_eq(door.count, 1);
+	close(denied);
+	close(welcome);
+}
+
+Test(acceptor, sends_away_the_second_client_of_a_full_address)
+{
+	int first, second;
+
+	door.config.per_ip_max = 1;
+	first = knock();
+	wake();
+	second = knock();
+	wake();
+	cr_expect_eq(door.count, 1);
+	cr_expect(is_closed(second));
+	close(first);
+	close(second);
+}
+
+Test(acceptor, leaves_clients_in_the_queue_while_a_cap_is_reached)
+{
+	int first, second;
+
+	door.config.max_connections = 1;
+	first = knock();
+	wake();
+	second = knock();
+	wake();
+	cr_expect_eq(door.count, 1);
+
+	leave(0);
+	door.count = 0;
+	acceptor_resume(door.acceptor);
+	wake();
+	cr_expect_eq(door.count, 1);
+	close(first);
+	close(second);
+}
+
+Test(acceptor, looks_again_by_itself_after_a_pause)
+{
+	int first, second;
+
+	door.config.max_connections = 1;
+	first = knock();
+	wake();
+	second = knock();
+	wake();
+	leave(0);
+	door.count = 0;
+	/* Waits for the one timer there is, then for the socket. */
+	ev_run(door.set.loop, EVRUN_ONCE);
+	ev_run(door.set.loop, EVRUN_ONCE);
+	cr_expect_eq(door.count, 1);
+	close(first);
+	close(second);
+}
+
+Test(acceptor, survives_the_lack_of_descriptors)
+{
+	struct rlimit had, none;
+	int fd = knock();
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &had), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = had.rlim_max };
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	wake();
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &had), 0);
+	cr_expect_eq(door.count, 0);
+	cr_expect_eq(limit_connections(door.service.limit), 0);
+	wake();
+	cr_expect_eq(door.count, 0, "no pause");
+	acceptor_resume(door.acceptor);
+	wake();
+	cr_expect_eq(door.count, 1);
+	close(fd);
+}
+
+Test(acceptor, serves_another_service_from_now_on)
+{
+	int first = knock(), second;
+
+	wake();
+	acceptor_serve(door.acceptor, &door.other);
+	second = knock();
+	wake();
+	cr_assert_eq(door.count, 2);
+	cr_expect_eq(door.given[0], &door.service);
+	cr_expect_eq(door.given[1], &door.other);
+	acceptor_serve(door.acceptor, &door.service);
+	close(first);
+	close(second);
+}
+
+Test(acceptor, lets_connections_inherit_what_the_service_says)
+{
+	int first, second;
+
+	first = knock();
+	wake();
+	door.config.keepalive_ms = 7000;
+	acceptor_serve(door.acceptor, &door.service);
+	second = knock();
+	wake();
+	cr_assert_eq(door.count, 2);
+	cr_expect(option(door.clients[0].fd, IPPROTO_TCP, TCP_NODELAY));
+	cr_expect_not(option(door.clients[0].fd, SOL_SOCKET, SO_KEEPALIVE));
+	cr_expect(option(door.clients[1].fd, SOL_SOCKET, SO_KEEPALIVE));
+	cr_expect_eq(option(door.clients[1].fd, IPPROTO_TCP, TCP_KEEPIDLE), 7);
+	close(first);
+	close(second);
+}
+
+Test(acceptor, loses_nobody_who_waits_when_it_ends)
+{
+	int fds[40];
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = knock();
+	acceptor_free(door.acceptor, true);
+	door.acceptor = NULL;
+	cr_expect_eq(door.count, ARRAY_LEN(fds));
+	cr_expect_eq(try_connect(), -1, "a newcomer waits for nobody");
+	cr_expect_eq(errno, ECONNREFUSED);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
+Test(acceptor, leaves_the_queue_alone_unless_told_to_empty_it)
+{
+	int fd = knock();
+
+	acceptor_free(door.acceptor, false);
+	door.acceptor = NULL;
+	cr_expect_eq(door.count, 0);
+	close(fd);
+}
+
+Test(acceptor, leaves_an_inherited_socket_open_for_the_next_process)
+{
+	struct listener *inherited;
+	struct acceptor *acceptor;
+	int fd;
+
+	inherited = listener_adopt(dup(listener_fd(door.listener, 0)), NULL);
+	cr_assert_not_null(inherited);
+	acceptor = acceptor_new(inherited, 0, &door.service, &door.set);
+	cr_assert_not_null(acceptor);
+	acceptor_free(acceptor, true);
+	listener_unref(inherited);
+	fd = knock();
+	wake();
+	cr_expect_eq(door.count, 1);
+	close(fd);
+}

@@ -1,0 +1,449 @@
+/*
+ * The walk over backends: in which order addresses are asked, who rests and
+ * who is asked again.  A port that refuses is one that is bound and not
+ * listened on; everything is on loopback.
+ */
+#include "proxy/backend.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define RETRY_MS 1000
+
+/* A port on loopback that accepts, or refuses. */
+struct place {
+	int fd;
+	struct addr addr;
+};
+
+static struct place
+make_place(bool accepts)
+{
+	struct place place = { .addr = { .len = sizeof(struct sockaddr_in) } };
+	struct sockaddr_in *in = &place.addr.in;
+
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	place.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_geq(place.fd, 0);
+	cr_assert_eq(bind(place.fd, &place.addr.sa, place.addr.len), 0);
+	cr_assert_eq(getsockname(place.fd, &place.addr.sa, &place.addr.len), 0);
+	if (accepts)
+		cr_assert_eq(listen(place.fd, 16), 0);
+	return place;
+}
+
+static struct backends *
+make_backends(
+    struct config_connect *items, size_t count, enum config_balance balance)
+{
+	const struct config_listener config = {
+		.connect = { .items = items, .count = count },
+		.balance = balance,
+		.retry_after_ms = RETRY_MS,
+	};
+	struct backends *backends = backends_new(&config);
+
+	cr_assert_not_null(backends);
+	return backends;
+}
+
+static struct config_connect
+fixed(const char *text, const struct place *place)
+{
+	return (struct config_connect){ .text = text, .fixed = place->addr };
+}
+
+static struct config_connect
+named(const char *host, uint16_t port)
+{
+	return (
+	    struct config_connect){ .text = host, .host = host, .port = port };
+}
+
+/*
+ * Walk until somebody takes the connection, as a connection does; the name of
+ * who took it, or NULL.
+ */
+static const char *
+walk_at(struct backend_walk *walk, int64_t now_ms)
+{
+	enum backend_answer answer;
+	int fd, errnum;
+
+	while ((answer = backend_walk_next(walk, 0, now_ms, &fd)) !=
+	       BACKEND_NONE) {
+		errnum = backend_connect_result(fd);
+		close(fd);
+		if (errnum == 0)
+			return backend_walk_name(walk);
+		backend_walk_failed(walk, errnum, now_ms);
+	}
+	cr_assert_eq(fd, -1);
+	return NULL;
+}
+
+static const char *
+taken_by(struct backends *backends, int64_t now_ms)
+{
+	struct backend_walk walk;
+	const char *name;
+
+	backend_walk_init(&walk, backends);
+	name = walk_at(&walk, now_ms);
+	backend_walk_fini(&walk);
+	return name != NULL ? name : "nobody";
+}
+
+Test(backend, asks_in_file_order)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct config_connect items[] = { fixed("first", &first),
+		fixed("second", &second) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+
+	cr_expect_str_eq(taken_by(backends, 1), "first");
+	cr_expect_str_eq(taken_by(backends, 1), "first");
+	backends_unref(backends);
+}
+
+Test(backend, takes_turns_when_told_to)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct config_connect items[] = { fixed("first", &first),
+		fixed("second", &second) };
+	struct backends *backends = make_backends(items, 2, BALANCE_RR);
+
+	cr_expect_str_eq(taken_by(backends, 1), "first");
+	cr_expect_str_eq(taken_by(backends, 1), "second");
+	cr_expect_str_eq(taken_by(backends, 1), "first");
+	backends_unref(backends);
+}
+
+Test(backend, goes_on_to_the_next_when_refused)
+{
+	struct place refuses = make_place(false), accepts = make_place(true);
+	struct config_connect items[] = { fixed("refuses", &refuses),
+		fixed("accepts", &accepts) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+
+	cr_expect_str_eq(taken_by(backends, 1), "accepts");
+	backends_unref(backends);
+}
+
+Test(backend, leaves_a_failed_one_alone_for_retry_after)
+{
+	struct place first = make_place(false), second = make_place(true);
+	struct config_connect items[] = { fixed("first", &first),
+		fixed("second", &second) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+
+	cr_expect_str_eq(taken_by(backends, 1), "second");
+	cr_assert_eq(listen(first.fd, 16), 0);
+	cr_expect_str_eq(taken_by(backends, RETRY_MS), "second");
+	cr_expect_str_eq(taken_by(backends, RETRY_MS + 1), "first");
+	backends_unref(backends);
+}
+
+Test(backend, asks_a_resting_one_when_nobody_else_is_left)
+{
+	struct place only = make_place(false);
+	struct config_connect items[] = { fixed("only", &only) };
+	struct backends *backends = make_backends(items, 1, BALANCE_PRIO);
+
+	cr_expect_str_eq(taken_by(backends, 1), "nobody");
+	cr_assert_eq(listen(only.fd, 16), 0);
+	cr_expect_str_eq(taken_by(backends, 2), "only");
+	backends_unref(backends);
+}
+
+Test(backend, asks_everybody_once_and_no_more)
+{
+	struct place places[3];
+	struct config_connect items[3];
+	struct backends *backends;
+	struct backend_walk walk;
+	int fd;
+
+	for (size_t i = 0; i < 3; i++) {
+		places[i] = make_place(false);
+		items[i] = fixed("one", &places[i]);
+	}
+	backends = make_backends(items, 3, BALANCE_RR);
+	for (int round = 0; round < 2; round++) {
+		int tries = 0;
+
+		backend_walk_init(&walk, backends);
+		while (backend_walk_next(&walk, 0, 1, &fd) != BACKEND_NONE) {
+			int errnum = backend_connect_result(fd);
+
+			close(fd);
+			backend_walk_failed(&walk, errnum, 1);
+			cr_assert_leq(++tries, 3);
+		}
+		cr_expect_eq(walk.last_errno, ECONNREFUSED);
+		backend_walk_fini(&walk);
+	}
+	backends_unref(backends);
+}
+
+Test(backend, tries_every_address_of_a_name)
+{
+	struct place accepts = make_place(true);
+	struct config_connect items[] = { named(
+	    "name", addr_port(&accepts.addr)) };
+	struct backends *backends = make_backends(items, 1, BALANCE_PRIO);
+	struct addr answer[2] = { accepts.addr, accepts.addr };
+	struct backend_walk walk;
+
+	/* Nobody listens at that port of 127.0.0.2. */
+	answer[0].in.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	cr_assert(backends_put(backends, 0, answer, 2));
+	backend_walk_init(&walk, backends);
+	cr_expect_str_eq(walk_at(&walk, 1), "name");
+	cr_expect_eq(walk.last_errno, ECONNREFUSED);
+	backend_walk_fini(&walk);
+
+	/* The dead one rests now, the name does not. */
+	backend_walk_init(&walk, backends);
+	cr_expect_str_eq(walk_at(&walk, 2), "name");
+	cr_expect_eq(walk.last_errno, 0);
+	backend_walk_fini(&walk);
+	backends_unref(backends);
+}
+
+Test(backend, says_when_a_name_has_no_address_yet)
+{
+	struct config_connect items[] = { named("name", 80) };
+	struct backends *backends = make_backends(items, 1, BALANCE_PRIO);
+	struct backend_walk walk;
+
+	backend_walk_init(&walk, backends);
+	cr_expect_null(backend_walk_name(&walk));
+	cr_expect_null(walk_at(&walk, 1));
+	cr_expect(walk.saw_unresolved);
+	cr_expect_eq(walk.last_errno, 0);
+	backend_walk_fini(&walk);
+	backends_unref(backends);
+}
+
+Test(backend, passes_over_a_name_without_an_address)
+{
+	struct place accepts = make_place(true);
+	struct config_connect items[] = { named("name", 80),
+		fixed("accepts", &accepts) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+
+	cr_expect_str_eq(taken_by(backends, 1), "accepts");
+	backends_unref(backends);
+}
+
+Test(backend, keeps_the_last_answer_when_there_is_no_new_one)
+{
+	struct place accepts = make_place(true);
+	struct config_connect items[] = { named(
+	    "name", addr_port(&accepts.addr)) };
+	struct backends *backends = make_backends(items, 1, BALANCE_PRIO);
+
+	cr_expect_not(backends_resolved(backends, 0));
+	cr_assert(backends_put(backends, 0, &accepts.addr, 1));
+	cr_expect_not(backends_put(backends, 0, NULL, 0));
+	cr_expect(backends_resolved(backends, 0));
+	cr_expect_str_eq(taken_by(backends, 1), "name");
+	backends_unref(backends);
+}
+
+Test(backend, lets_an_address_rest_through_a_new_answer)
+{
+	struct place place = make_place(false), other = make_place(true);
+	struct config_connect items[] = { named("name", addr_port(&place.addr)),
+		fixed("other", &other) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+	struct addr twice[2] = { place.addr, place.addr };
+
+	cr_assert(backends_put(backends, 0, twice, 1));
+	cr_expect_str_eq(taken_by(backends, 1), "other");
+	cr_assert_eq(listen(place.fd, 16), 0);
+	cr_assert(backends_put(backends, 0, twice, 2));
+	cr_expect_str_eq(taken_by(backends, 2), "other");
+	cr_expect_str_eq(taken_by(backends, RETRY_MS + 1), "name");
+	backends_unref(backends);
+}
+
+static const struct inherit_row {
+	const char *what, *host;
+	uint16_t port;
+	bool expect;
+} inherit_rows[] = {
+	{ "the same", "name", 80, true },
+	{ "names ignore case", "NAME", 80, true },
+	{ "another port", "name", 81, false },
+	{ "another name", "other", 80, false },
+};
+
+Test(backend, inherits_answers_for_the_same_host_and_port)
+{
+	struct config_connect item = named("name", 80);
+	struct backends *old = make_backends(&item, 1, BALANCE_PRIO);
+	struct place place = make_place(false);
+
+	cr_assert(backends_put(old, 0, &place.addr, 1));
+	for (size_t i = 0; i < ARRAY_LEN(inherit_rows); i++) {
+		const struct inherit_row *row = &inherit_rows[i];
+		struct backends *fresh;
+
+		item = named(row->host, row->port);
+		fresh = make_backends(&item, 1, BALANCE_PRIO);
+		backends_inherit(fresh, old);
+		cr_expect_eq(
+		    backends_resolved(fresh, 0), row->expect, "%s", row->what);
+		backends_unref(fresh);
+	}
+	backends_unref(old);
+}
+
+Test(backend, names_only_what_must_be_looked_up)
+{
+	struct place place = make_place(true);
+	struct config_connect items[] = { fixed("1.2.3.4:80", &place),
+		named("name", 81) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+	uint16_t port;
+
+	cr_expect_eq(backends_count(backends), 2);
+	cr_expect_null(backends_host(backends, 0, &port));
+	cr_expect_str_eq(backends_host(backends, 1, &port), "name");
+	cr_expect_eq(port, 81);
+	backends_unref(backends);
+}
+
+static int
+option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+Test(backend, opens_sockets_that_neither_block_nor_leak_nor_wait)
+{
+	struct place place = make_place(true);
+	struct config_connect item = fixed("one", &place);
+	struct backends *backends = make_backends(&item, 1, BALANCE_PRIO);
+	struct backend_walk walk;
+	int fd;
+
+	backend_walk_init(&walk, backends);
+	cr_assert_neq(backend_walk_next(&walk, 1500, 1, &fd), BACKEND_NONE);
+	cr_expect(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	cr_expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	cr_expect(option(fd, IPPROTO_TCP, TCP_NODELAY));
+	cr_expect(option(fd, SOL_SOCKET, SO_KEEPALIVE));
+	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 2);
+	close(fd);
+	backend_walk_fini(&walk);
+	backends_unref(backends);
+}
+
+Test(backend, does_not_blame_a_backend_for_our_lack_of_descriptors)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct config_connect items[] = { fixed("first", &first),
+		fixed("second", &second) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+	struct rlimit had, none;
+	struct backend_walk walk;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &had), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = had.rlim_max };
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	backend_walk_init(&walk, backends);
+	cr_expect_null(walk_at(&walk, 1));
+	cr_expect_eq(walk.last_errno, EMFILE);
+	backend_walk_fini(&walk);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &had), 0);
+	cr_expect_str_eq(taken_by(backends, 1), "first");
+	backends_unref(backends);
+}
+
+/* A unix socket that listens at a path in a folder of its own. */
+struct corner {
+	char folder[32];
+	struct place place;
+};
+
+static void
+make_corner(struct corner *corner, int backlog)
+{
+	struct sockaddr_un *un = &corner->place.addr.un;
+
+	*corner = (struct corner){ .folder = "/tmp/clinch-test-XXXXXX" };
+	cr_assert_not_null(mkdtemp(corner->folder));
+	un->sun_family = AF_UNIX;
+	snprintf(un->sun_path, sizeof(un->sun_path), "%s/s", corner->folder);
+	corner->place.addr.len = sizeof(*un);
+	corner->place.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(corner->place.fd, &corner->place.addr.sa,
+			 corner->place.addr.len),
+	    0);
+	cr_assert_eq(listen(corner->place.fd, backlog), 0);
+}
+
+static void
+remove_corner(const struct corner *corner)
+{
+	unlink(corner->place.addr.un.sun_path);
+	rmdir(corner->folder);
+}
+
+Test(backend, connects_to_a_unix_socket_at_once)
+{
+	struct corner corner;
+	struct config_connect item;
+	struct backends *backends;
+	struct backend_walk walk;
+	int fd;
+
+	make_corner(&corner, 1);
+	item = fixed("unix", &corner.place);
+	backends = make_backends(&item, 1, BALANCE_PRIO);
+	backend_walk_init(&walk, backends);
+	cr_expect_eq(backend_walk_next(&walk, 1000, 1, &fd), BACKEND_CONNECTED);
+	close(fd);
+	backend_walk_fini(&walk);
+	backends_unref(backends);
+	remove_corner(&corner);
+}
+
+Test(backend, takes_a_full_unix_queue_for_a_failure)
+{
+	struct corner corner;
+	struct config_connect item;
+	struct backends *backends;
+	struct backend_walk walk;
+	int waiting, fd;
+
+	make_corner(&corner, 0);
+	item = fixed("unix", &corner.place);
+	backends = make_backends(&item, 1, BALANCE_PRIO);
+	waiting = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(
+	    connect(waiting, &corner.place.addr.sa, corner.place.addr.len), 0);
+	backend_walk_init(&walk, backends);
+	cr_expect_eq(backend_walk_next(&walk, 0, 1, &fd), BACKEND_NONE);
+	cr_expect_eq(walk.last_errno, EAGAIN);
+	close(waiting);
+	backend_walk_fini(&walk);
+	backends_unref(backends);
+	remove_corner(&corner);
+}

@@ -35,7 +35,7 @@ struct conn_state {
 	enum verdict (*step)(struct conn *conn);
 	/* since_ms + timeout has passed */
 	enum verdict (*late)(struct conn *conn);
-	/* offset in struct config_listener of a uint32_t, 0 there: none */
+	/* offset of a uint32_t in struct config_listener */
 	size_t timeout;
 };
 

@@ -13,6 +13,10 @@
 #include <errno.h>
 
 #include "config/config.h"
+#include "proxy/service.h"
+
+/* What the configuration makes of timeout_close = 0, "at once". */
+#define NO_WAIT_MS 1
 
 enum verdict
 conn_client_failed(struct conn *conn)
@@ -122,14 +126,26 @@ pump(struct conn *conn)
 
 static const struct conn_state draining;
 
+/* RFC 8446 §6.1: an end without close_notify may be an attack. */
+static enum verdict
+finish(struct conn *conn)
+{
+	bool truncated = conn->client.input_ended && !conn->client.got_notify;
+
+	return conn_end(conn, truncated ? CONN_TRUNCATED : CONN_DONE);
+}
+
 static enum verdict
 do_relay(struct conn *conn)
 {
 	enum verdict verdict = pump(conn);
 
-	if (verdict == STEP_WAIT && conn->down.input_ended)
+	if (verdict != STEP_WAIT || !conn->down.input_ended)
+		return verdict;
+	if (conn->service->listener->timeout_close_ms > NO_WAIT_MS)
 		return conn_enter(conn, &draining, conn->set->now_ms);
-	return verdict;
+	/* Not to wait for the client's end is no reason to cut its answer. */
+	return conn->down.output_ended ? finish(conn) : STEP_WAIT;
 }
 
 static enum verdict
@@ -141,9 +157,7 @@ do_drain(struct conn *conn)
 		return verdict;
 	if (!conn->down.output_ended || !conn->up.output_ended)
 		return STEP_WAIT;
-	/* RFC 8446 §6.1: an end without close_notify may be an attack. */
-	return conn_end(
-	    conn, conn->client.got_notify ? CONN_DONE : CONN_TRUNCATED);
+	return finish(conn);
 }
 
 static enum verdict

@@ -155,8 +155,10 @@ conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
 	set->pool = pool_new();
 	if (set->pool == NULL)
 		return false;
-	/* The time first, then whatever happened. */
+	/* The time first, then whatever happened; and the queue before the
+	 * owner's own look at who has ended. */
 	ev_set_priority(&set->check, EV_MAXPRI);
+	ev_set_priority(&set->prepare, EV_MAXPRI);
 	ev_check_start(loop, &set->check);
 	ev_prepare_start(loop, &set->prepare);
 	return true;

@@ -20,27 +20,21 @@
 /* ---- deadlines ---- */
 
 static int64_t
-after(int64_t since_ms, uint32_t timeout_ms)
-{
-	return timeout_ms > 0 ? since_ms + timeout_ms : INT64_MAX;
-}
-
-static int64_t
 state_deadline(const struct conn *conn)
 {
-	const struct config_listener *config = conn->service->listener;
-	const uint32_t *timeout =
-	    (const uint32_t *)(const void *)((const char *)config +
-					     conn->state->timeout);
+	const char *listener = (const char *)conn->service->listener;
+	const uint32_t *timeout_ms =
+	    (const uint32_t *)(const void *)(listener + conn->state->timeout);
 
-	return after(conn->since_ms, *timeout);
+	return conn->since_ms + *timeout_ms;
 }
 
 static int64_t
 lifetime_deadline(const struct conn *conn)
 {
-	return after(
-	    conn->started_ms, conn->service->listener->max_lifetime_ms);
+	uint32_t max_ms = conn->service->listener->max_lifetime_ms;
+
+	return max_ms > 0 ? conn->started_ms + max_ms : INT64_MAX;
 }
 
 static int64_t

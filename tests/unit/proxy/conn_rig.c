@@ -1,0 +1,336 @@
+/*
+ * Both ends of a connection, see conn_rig.h.  Every exchange is a bounded
+ * number of turns: what the kernel holds of a Unix socket is there at once, so
+ * a fixed number settles everything and none of it is a matter of time.
+ */
+#include "conn_rig.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <criterion/criterion.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "base/err.h"
+#include "config/config.h"
+#include "proxy/backend.h"
+#include "proxy/limit.h"
+#include "proxy/service.h"
+#include "tls/context.h"
+#include "tls/identity.h"
+#include "tls/ticket.h"
+
+enum { TURNS = 8, ROUNDS = 10000 };
+
+/* ---- making it ---- */
+
+static void
+make_pair(const char *path)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = X509_new();
+	X509_NAME *name = X509_get_subject_name(certificate);
+	FILE *file = fopen(path, "w");
+
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+	    (const unsigned char *)"localhost", -1, -1, 0);
+	X509_set_issuer_name(certificate, name);
+	X509_set_pubkey(certificate, key);
+	cr_assert(X509_sign(certificate, key, EVP_sha256()) > 0);
+	cr_assert_not_null(file);
+	cr_assert(PEM_write_X509(file, certificate));
+	cr_assert(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
+	fclose(file);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+static const struct config *
+make_config(const struct rig *rig, const char *keys)
+{
+	struct config_errors errors = { 0 };
+	const struct config *config;
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+	    "[web]\naccept = 127.0.0.1:0\nconnect = unix:%s/backend\n"
+	    "cert = %s/pair.pem\n%s\n",
+	    rig->folder, rig->folder, keys);
+	config = config_parse("rig.ini", text, strlen(text), &errors);
+	cr_assert_not_null(config, "%s",
+	    errors.list.count > 0 ? errors.list.items[0] : "no reason");
+	config_errors_free(&errors);
+	return config;
+}
+
+static void
+make_service(struct rig *rig)
+{
+	const struct config_listener *listener = &rig->config->listeners[0];
+	struct backends *backends = backends_new(listener);
+	struct identity *identity;
+	struct err err = { { 0 } };
+
+	identity = identity_load(listener->cert, NULL, KEYS_ANY, NULL, &err);
+	cr_assert_not_null(identity, "%s", err.text);
+	rig->keys = ticket_keys_new(&err);
+	cr_assert_not_null(rig->keys, "%s", err.text);
+	rig->context = tls_context_new(
+	    listener, identity, rig->keys, NULL, &err);
+	cr_assert_not_null(rig->context, "%s", err.text);
+	identity_unref(identity);
+	rig->process = limit_process_new();
+	rig->limit = limit_new(rig->process);
+	rig->service = service_new(
+	    rig->config, listener, rig->context, backends, rig->limit);
+	cr_assert_not_null(rig->service);
+	backends_unref(backends);
+}
+
+void
+rig_init(struct rig *rig, const char *keys)
+{
+	char path[96];
+
+	memset(rig, 0, sizeof(*rig));
+	/* OpenSSL's own socket BIO writes alerts to whoever has closed. */
+	signal(SIGPIPE, SIG_IGN);
+	rig->client_fd = rig->backend_fd = -1;
+	strcpy(rig->folder, "/tmp/clinch-unit-XXXXXX");
+	cr_assert_not_null(mkdtemp(rig->folder));
+	snprintf(path, sizeof(path), "%s/pair.pem", rig->folder);
+	make_pair(path);
+	snprintf(path, sizeof(path), "%s/backend", rig->folder);
+	rig->listening_fd = listen_at(path);
+	rig->config = make_config(rig, keys);
+	make_service(rig);
+	rig->loop = ev_loop_new(EVFLAG_AUTO);
+	cr_assert_not_null(rig->loop);
+	cr_assert(conn_set_init(&rig->set, rig->loop, NULL, 1));
+	rig->client_context = SSL_CTX_new(TLS_client_method());
+	cr_assert_not_null(rig->client_context);
+}
+
+void
+rig_fini(struct rig *rig)
+{
+	char path[96];
+
+	conn_set_fini(&rig->set);
+	cr_expect_eq(limit_connections(rig->limit), 0, "a slot was kept");
+	ev_loop_destroy(rig->loop);
+	rig_close_client(rig);
+	rig_close_backend(rig);
+	rig_refuse(rig);
+	SSL_CTX_free(rig->client_context);
+	service_unref(rig->service);
+	limit_unref(rig->limit);
+	limit_process_free(rig->process);
+	tls_context_unref(rig->context);
+	ticket_keys_unref(rig->keys);
+	config_unref(rig->config);
+	snprintf(path, sizeof(path), "%s/pair.pem", rig->folder);
+	unlink(path);
+	rmdir(rig->folder);
+}
+
+void
+rig_refuse(struct rig *rig)
+{
+	char path[96];
+
+	if (rig->listening_fd < 0)
+		return;
+	close(rig->listening_fd);
+	rig->listening_fd = -1;
+	snprintf(path, sizeof(path), "%s/backend", rig->folder);
+	unlink(path);
+}
+
+/* ---- moving it ---- */
+
+void
+rig_connect(struct rig *rig)
+{
+	struct conn_client client = { .peer.len = sizeof(sa_family_t) };
+	int fds[2];
+
+	client.peer.sa.sa_family = AF_UNIX;
+	cr_assert_eq(socketpair(AF_UNIX,
+			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+	    0);
+	cr_assert_eq(
+	    limit_reserve(rig->limit, rig->service->listener), LIMIT_OK);
+	rig->client_fd = fds[0];
+	rig->client = SSL_new(rig->client_context);
+	SSL_set_fd(rig->client, fds[0]);
+	SSL_set_connect_state(rig->client);
+	client.fd = fds[1];
+	conn_new(&rig->set, rig->service, &client);
+}
+
+void
+rig_open(struct rig *rig)
+{
+	int result = 0;
+
+	rig_connect(rig);
+	for (int i = 0; i < TURNS && result != 1; i++) {
+		result = SSL_do_handshake(rig->client);
+		rig_turn(rig);
+	}
+	cr_assert_eq(result, 1, "the handshake did not come to its end");
+	rig->backend_fd = accept4(
+	    rig->listening_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	cr_assert_geq(rig->backend_fd, 0, "nobody came to the backend");
+}
+
+void
+rig_turn(struct rig *rig)
+{
+	for (int i = 0; i < TURNS; i++)
+		ev_run(rig->loop, EVRUN_NOWAIT);
+}
+
+void
+rig_wait(struct rig *rig)
+{
+	for (int i = 0; i < ROUNDS && rig->set.count > 0; i++)
+		ev_run(rig->loop, EVRUN_ONCE);
+	cr_assert_eq(rig->set.count, 0, "it never ended");
+}
+
+void
+rig_close_client(struct rig *rig)
+{
+	SSL_free(rig->client);
+	rig->client = NULL;
+	if (rig->client_fd >= 0)
+		close(rig->client_fd);
+	rig->client_fd = -1;
+}
+
+void
+rig_close_backend(struct rig *rig)
+{
+	if (rig->backend_fd >= 0)
+		close(rig->backend_fd);
+	rig->backend_fd = -1;
+}
+
+void
+rig_client_says(struct rig *rig, const void *bytes, size_t len)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < TURNS && n == 0; i++) {
+		(void)SSL_write_ex(rig->client, bytes, len, &n);
+		rig_turn(rig);
+	}
+	cr_assert_eq(n, len, "the client could not send");
+}
+
+void
+rig_backend_says(struct rig *rig, const void *bytes, size_t len)
+{
+	cr_assert_eq(send(rig->backend_fd, bytes, len, MSG_NOSIGNAL),
+	    (ssize_t)len, "the backend could not send");
+	rig_turn(rig);
+}
+
+size_t
+rig_client_hears(struct rig *rig, void *bytes, size_t len)
+{
+	size_t got = 0, n;
+
+	while (got < len &&
+	       SSL_read_ex(rig->client, (char *)bytes + got, len - got, &n)) {
+		got += n;
+		rig_turn(rig);
+	}
+	return got;
+}
+
+size_t
+rig_backend_hears(struct rig *rig, void *bytes, size_t len)
+{
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < len && (n = recv(rig->backend_fd, (char *)bytes + got,
+				 len - got, 0)) > 0) {
+		got += (size_t)n;
+		rig_turn(rig);
+	}
+	return got;
+}
+
+enum ending
+rig_client_sees(struct rig *rig)
+{
+	char byte;
+	int result = SSL_read(rig->client, &byte, 1);
+
+	cr_assert_leq(result, 0, "there is more to read");
+	switch (SSL_get_error(rig->client, result)) {
+	case SSL_ERROR_WANT_READ:
+		return OPEN;
+	case SSL_ERROR_ZERO_RETURN:
+		return ENDED_CLEANLY;
+	default:
+		return CUT;
+	}
+}
+
+enum ending
+rig_backend_sees(struct rig *rig)
+{
+	char byte;
+	ssize_t n = recv(rig->backend_fd, &byte, 1, 0);
+
+	cr_assert_leq(n, 0, "there is more to read");
+	if (n == 0)
+		return ENDED_CLEANLY;
+	return errno == EAGAIN ? OPEN : CUT;
+}
+
+bool
+rig_ended(const struct rig *rig, enum conn_reason reason)
+{
+	for (int i = 0; i < CONN_REASON_COUNT; i++) {
+		uint64_t count = conn_set_counter(&rig->set.ended[i]);
+
+		if (count == (uint64_t)(i == (int)reason))
+			continue;
+		cr_log_error("%s was counted %d times\n",
+		    conn_reason_name((enum conn_reason)i), (int)count);
+		return false;
+	}
+	return rig->set.count == 0;
+}

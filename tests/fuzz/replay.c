@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool
 replay_file(const char *folder, const char *name)
 {
-	uint8_t *data = malloc(INPUT_MAX);
+	uint8_t *data = malloc(INPUT_MAX), *exact;
 	char path[4096];
 	FILE *file;
 	size_t size;
@@ -32,10 +32,14 @@ replay_file(const char *folder, const char *name)
 	}
 	size = fread(data, 1, INPUT_MAX, file);
 	fclose(file);
-	/* An exact copy, so that reading behind the end is seen. */
-	data = realloc(data, size > 0 ? size : 1);
-	LLVMFuzzerTestOneInput(data, size);
-	free(data);
+	/* Not a byte more, so that reading behind the end is seen. */
+	exact = realloc(data, size > 0 ? size : 1);
+	if (exact == NULL) {
+		free(data);
+		return false;
+	}
+	LLVMFuzzerTestOneInput(exact, size);
+	free(exact);
 	return true;
 }
 

@@ -1,0 +1,87 @@
+/*
+ * Both ends of one connection inside a test: a struct stream (the server,
+ * under test) on one end of a socket pair, and on the other a client the test
+ * drives by hand.  A TLS client runs over memory BIOs, so the test sees every
+ * byte on the wire, and nothing moves unless it says so.  One thread; aborts
+ * when the set-up fails.
+ */
+#ifndef SUPPORT_LINK_H
+#define SUPPORT_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "base/buf.h"
+#include "base/pool.h"
+#include "config/config.h"
+#include "support/pki.h"
+#include "tls/context.h"
+#include "tls/stream.h"
+#include "tls/ticket.h"
+
+/* A socket pair that keeps the borders of sends, so they can be counted. */
+enum link_kind { LINK_STREAM, LINK_PACKETS };
+
+struct link {
+	struct pool *pool;
+	struct stream server;
+	int peer;         /* the client's end; -1 once closed */
+	SSL_CTX *context; /* the client's; NULL: plain */
+	SSL *client;
+	SSL_SESSION *session; /* the last one the client was given; owned */
+	size_t sends;         /* LINK_PACKETS: made by the server so far */
+	bool saw_fin;         /* the client read the server's FIN */
+	bool saw_notify;      /* ...and its close_notify */
+};
+
+/* A listener's configuration with the built-in defaults. */
+struct config_listener link_config(void);
+
+/* A context for it, with a self-signed certificate made on the spot. */
+struct tls_context *link_context(const struct config_listener *config,
+    enum pki_key key, struct ticket_keys *keys);
+
+void link_open_plain(struct link *link, enum link_kind kind);
+
+/* The client trusts anyone; set what else is wanted on link->client. */
+void link_open_tls(
+    struct link *link, enum link_kind kind, struct tls_context *context);
+void link_close(struct link *link); /* checks that no block is missing */
+
+/* Carry bytes: from the wire to the client, from the client to the wire. */
+void link_feed(struct link *link);
+void link_push(struct link *link);
+
+/*
+ * Both sides, until neither moves.  Returns the server's last answer;
+ * *client (may be NULL) is what SSL_do_handshake said last: 1 is done.
+ */
+enum io link_handshake(struct link *link, int *client);
+
+/* Open, with only this version (0: any), handshake, expect success. */
+void link_establish(struct link *link, enum link_kind kind,
+    struct tls_context *context, int version);
+
+/* The client sends text (TLS or plain); false: it could not. */
+bool link_say(struct link *link, const char *text);
+
+/* The client reads what came, up to max bytes; how many. */
+size_t link_hear(struct link *link, void *into, size_t max);
+
+/* stream_write of a text; what is left of it is dropped. */
+enum io link_answer(struct link *link, const char *text);
+
+/* stream_read into text (max bytes with the terminator). */
+enum io link_receive(struct link *link, char *text, size_t max);
+
+/* The client's close_notify, and its FIN. */
+void link_notify(struct link *link);
+void link_fin(struct link *link);
+
+/* The client is gone; what it had not read becomes a reset. */
+void link_hang_up(struct link *link);
+
+#endif

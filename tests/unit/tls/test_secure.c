@@ -1,0 +1,376 @@
+/*
+ * The TLS half of a stream: what leaves in how many sends, what is gathered,
+ * who owns memory when, and both ways of ending, in both protocol versions.
+ */
+#include "tls/secure.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "support/link.h"
+
+static struct ticket_keys *keys;
+static struct tls_context *context;
+
+static void
+set_up(void)
+{
+	struct config_listener config = link_config();
+
+	keys = ticket_keys_new(NULL);
+	cr_assert_not_null(keys);
+	context = link_context(&config, PKI_P256, keys);
+}
+
+static void
+tear_down(void)
+{
+	tls_context_unref(context);
+	ticket_keys_unref(keys);
+}
+
+TestSuite(secure, .init = set_up, .fini = tear_down);
+
+static const struct {
+	const char *what;
+	int version;
+} versions[] = {
+	{ "TLSv1.2", TLS1_2_VERSION },
+	{ "TLSv1.3", TLS1_3_VERSION },
+};
+#define EACH_VERSION(v) \
+	(size_t v = 0; v < sizeof(versions) / sizeof(versions[0]); v++)
+
+Test(secure, carries_bytes_both_ways)
+{
+	struct stream_facts facts;
+	struct link link;
+	char text[64];
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_STREAM, context, versions[v].version);
+			stream_facts(&link.server, &facts);
+			cr_assert_str_eq(facts.version, versions[v].what);
+			cr_assert_not_null(facts.group, "%s", versions[v].what);
+			cr_assert(link_say(&link, "question"));
+			cr_assert_eq(
+			    link_receive(&link, text, sizeof(text)), IO_DONE);
+			cr_assert_str_eq(
+			    text, "question", "%s", versions[v].what);
+			cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
+			cr_assert_eq(link_hear(&link, text, sizeof(text)), 6);
+			cr_assert_arr_eq(text, "answer", 6);
+			link_close(&link);
+		}
+}
+
+Test(secure, owns_no_block_while_idle)
+{
+	struct link link;
+	char text[64];
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_STREAM, context, versions[v].version);
+			cr_assert_eq(stream_flush(&link.server), IO_DONE);
+			cr_assert_eq(pool_in_use(link.pool), 0,
+			    "%s after handshake", versions[v].what);
+			cr_assert(link_say(&link, "ping"));
+			cr_assert_eq(
+			    link_receive(&link, text, sizeof(text)), IO_DONE);
+			cr_assert_eq(link_answer(&link, "pong"), IO_DONE);
+			cr_assert_eq(pool_in_use(link.pool), 0,
+			    "%s after a ping", versions[v].what);
+			link_close(&link);
+		}
+}
+
+Test(secure, sends_each_flight_at_once)
+{
+	struct link link;
+
+	/* TLS 1.2: hello to done, then ticket to Finished; 1.3: hello to
+	 * Finished, and the ticket is held. */
+	static const size_t flights[] = { 2, 1 };
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_PACKETS, context, versions[v].version);
+			cr_assert_eq(link.sends, flights[v], "%s: %zu sends",
+			    versions[v].what, link.sends);
+			link_close(&link);
+		}
+}
+
+Test(secure, lets_the_ticket_leave_with_the_first_response)
+{
+	struct link link;
+	char text[64];
+	size_t before;
+
+	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	before = link.sends;
+	cr_assert(link.server.hold_output);
+	cr_assert_not(stream_wants_write(&link.server), "held is not waiting");
+	cr_assert_null(link.session);
+	cr_assert_eq(link_answer(&link, "first"), IO_DONE);
+	cr_assert_eq(link_hear(&link, text, sizeof(text)), 5);
+	cr_assert_eq(link.sends, before + 1);
+	cr_assert_not_null(link.session);
+	link_close(&link);
+}
+
+Test(secure, lets_the_ticket_leave_alone_when_told)
+{
+	struct link link;
+	char text[64];
+
+	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	cr_assert_eq(stream_flush(&link.server), IO_DONE);
+	cr_assert_not(link.server.hold_output);
+	cr_assert_eq(link_hear(&link, text, sizeof(text)), 0);
+	cr_assert_not_null(link.session);
+	link_close(&link);
+}
+
+Test(secure, holds_nothing_back_in_tls12)
+{
+	struct link link;
+
+	link_establish(&link, LINK_STREAM, context, TLS1_2_VERSION);
+	cr_assert_not(link.server.hold_output);
+	cr_assert_not_null(link.session, "the client waits for it");
+	link_close(&link);
+}
+
+/* A block with len bytes in it, to be sent. */
+static struct buf
+block_of(struct link *link, size_t len)
+{
+	struct buf from = { 0 };
+	size_t i;
+
+	cr_assert(buf_hold(&from, link->pool));
+	for (i = 0; i < len; i++)
+		buf_tail(&from)[i] = (uint8_t)(i * 7);
+	buf_commit(&from, len);
+	return from;
+}
+
+Test(secure, sends_a_whole_turn_in_one_send)
+{
+	/* CBC has the longest records of all. */
+	static const char *const ciphers[] = { "ECDHE-ECDSA-AES256-SHA384",
+		"" };
+	struct config_listener config = link_config();
+	struct tls_context *wide;
+	struct link link;
+	struct buf from;
+	static uint8_t heard[STREAM_TURN_BYTES];
+
+	config.ciphers = ciphers[0];
+	wide = link_context(&config, PKI_P256, keys);
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_PACKETS, wide, versions[v].version);
+			link.sends = 0;
+			from = block_of(&link, STREAM_TURN_BYTES);
+			cr_assert_eq(
+			    stream_write(&link.server, &from), IO_DONE);
+			cr_assert_eq(link_hear(&link, heard, sizeof(heard)),
+			    sizeof(heard));
+			cr_assert_eq(link.sends, 1, "%s", versions[v].what);
+			cr_assert_eq(heard[12345], (uint8_t)(12345 * 7));
+			buf_drop(&from, link.pool);
+			link_close(&link);
+		}
+	tls_context_unref(wide);
+}
+
+Test(secure, takes_more_than_a_turn_if_it_must)
+{
+	static uint8_t heard[POOL_BLOCK_SIZE];
+	struct link link;
+	struct buf from;
+
+	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	from = block_of(&link, POOL_BLOCK_SIZE);
+	cr_assert_eq(stream_write(&link.server, &from), IO_DONE);
+	cr_assert_eq(link_hear(&link, heard, sizeof(heard)), sizeof(heard));
+	cr_assert_eq(link.server.bytes_out, POOL_BLOCK_SIZE);
+	buf_drop(&from, link.pool);
+	link_close(&link);
+}
+
+Test(secure, gathers_records_into_one_read)
+{
+	struct link link;
+	char text[64];
+	size_t sent;
+	int i;
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_STREAM, context, versions[v].version);
+			for (i = 0; i < 3; i++)
+				cr_assert_eq(
+				    SSL_write_ex(link.client, "abc", 3, &sent),
+				    1);
+			link_push(&link);
+			cr_assert_eq(
+			    link_receive(&link, text, sizeof(text)), IO_DONE);
+			cr_assert_str_eq(
+			    text, "abcabcabc", "%s", versions[v].what);
+			cr_assert_eq(pool_in_use(link.pool),
+			    link.server.hold_output ? 1 : 0);
+			link_close(&link);
+		}
+}
+
+Test(secure, knows_of_bytes_no_event_will_announce)
+{
+	struct link link;
+	struct buf into = { 0 };
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_STREAM, context, versions[v].version);
+			cr_assert(link_say(&link, "0123456789"));
+			cr_assert(link_say(&link, "next record"));
+			into = block_of(&link, POOL_BLOCK_SIZE - 4);
+			stream_readable(&link.server);
+			cr_assert_eq(stream_read(&link.server, &into), IO_DONE);
+			cr_assert(stream_has_pending(&link.server));
+			buf_consume(&into, buf_len(&into));
+			cr_assert_eq(stream_read(&link.server, &into), IO_DONE);
+			cr_assert_eq(
+			    buf_len(&into), 6 + 11, "%s", versions[v].what);
+			cr_assert_not(stream_has_pending(&link.server));
+			buf_drop(&into, link.pool);
+			link_close(&link);
+		}
+}
+
+/* Write whole turns until one is not taken at once; bytes taken. */
+static size_t
+fill_socket(struct link *link)
+{
+	enum io io = IO_DONE;
+	int i;
+
+	for (i = 0; i < 100 && io == IO_DONE; i++) {
+		struct buf from = block_of(link, STREAM_TURN_BYTES);
+
+		io = stream_write(&link->server, &from);
+		buf_drop(&from, link->pool);
+	}
+	cr_assert_eq(io, IO_WANT_WRITE);
+	return link->server.bytes_out;
+}
+
+Test(secure, takes_nothing_more_while_the_peer_does_not_read)
+{
+	static uint8_t heard[8 * 1024 * 1024];
+	struct link link;
+	size_t taken, got = 0;
+	int i;
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_STREAM, context, versions[v].version);
+			taken = fill_socket(&link);
+			cr_assert(stream_wants_write(&link.server));
+			cr_assert_eq(link_answer(&link, "no"), IO_WANT_WRITE);
+			cr_assert_eq(link.server.bytes_out, taken, "not taken");
+			cr_assert_leq(
+			    pool_in_use(link.pool), 1, "one block, no more");
+			for (i = 0, got = 0; i < 100 && got < taken; i++) {
+				got += link_hear(
+				    &link, heard + got, sizeof(heard) - got);
+				stream_writable(&link.server);
+				(void)stream_flush(&link.server);
+			}
+			cr_assert_eq(got, taken, "%s", versions[v].what);
+			cr_assert_not(stream_wants_write(&link.server));
+			link_close(&link);
+		}
+}
+
+Test(secure, answers_a_key_update)
+{
+	struct link link;
+	char text[64];
+
+	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	cr_assert_eq(stream_flush(&link.server), IO_DONE);
+	link_feed(&link);
+	link.sends = 0;
+	cr_assert_eq(SSL_key_update(link.client, SSL_KEY_UPDATE_REQUESTED), 1);
+	cr_assert(link_say(&link, "new keys"));
+	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+	cr_assert_str_eq(text, "new keys");
+	cr_assert_eq(link_answer(&link, "ours"), IO_DONE);
+	cr_assert_eq(link_hear(&link, text, sizeof(text)), 4);
+	cr_assert_leq(link.sends, 2);
+	link_close(&link);
+}
+
+Test(secure, refuses_a_bad_record)
+{
+	struct link link;
+	char text[64];
+
+	for
+		EACH_VERSION(v)
+		{
+			link_establish(
+			    &link, LINK_STREAM, context, versions[v].version);
+			cr_assert_eq(send(link.peer,
+					 "\x17\x03\x03\x00\x14"
+					 "no record of ours...",
+					 25, MSG_NOSIGNAL),
+			    25);
+			cr_assert_eq(
+			    link_receive(&link, text, sizeof(text)), IO_FAILED);
+			cr_assert_eq(link.server.failure, STREAM_PROTOCOL);
+			cr_assert_str_eq(stream_failure_text(
+					     &link.server, text, sizeof(text)),
+			    "decryption failed or bad record mac");
+			cr_assert_eq(link_answer(&link, "no"), IO_FAILED);
+			link_close(&link);
+		}
+}
+
+Test(secure, refuses_renegotiation)
+{
+	struct link link;
+	char text[64];
+
+	link_establish(&link, LINK_STREAM, context, TLS1_2_VERSION);
+	cr_assert_eq(SSL_renegotiate(link.client), 1);
+	(void)SSL_do_handshake(link.client);
+	link_push(&link);
+	cr_assert_neq(link_receive(&link, text, sizeof(text)), IO_DONE);
+	cr_assert_not(SSL_renegotiate_pending(link.server.ssl));
+	link_feed(&link);
+	cr_assert_neq(SSL_do_handshake(link.client), 1);
+	link_close(&link);
+}

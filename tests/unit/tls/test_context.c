@@ -72,13 +72,14 @@ Test(context, knows_the_name_the_client_asked_for)
 	struct config_listener config = link_config();
 	struct tls_context *context = link_context(&config, PKI_P256, keys);
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	char name[] = "a.example";
 	struct stream_facts facts;
 	struct link link;
 
 	for (size_t i = 0; i < 2; i++) {
 		link_open_tls(&link, LINK_STREAM, context);
 		SSL_set_max_proto_version(link.client, versions[i]);
-		cr_assert(SSL_set_tlsext_host_name(link.client, "a.example"));
+		cr_assert(SSL_set_tlsext_host_name(link.client, name));
 		cr_assert_eq(link_handshake(&link, NULL), IO_DONE);
 		stream_facts(&link.server, &facts);
 		cr_assert_str_eq(facts.sni, "a.example");

@@ -134,14 +134,18 @@ rsa_only(SSL *client)
 static void
 p521_only(SSL *client)
 {
-	cr_assert(SSL_set1_groups_list(client, "P-521"));
+	char groups[] = "P-521";
+
+	cr_assert(SSL_set1_groups_list(client, groups));
 	at_least_13(client);
 }
 
 static void
 rsa_signatures(SSL *client)
 {
-	cr_assert(SSL_set1_sigalgs_list(client, "rsa_pss_rsae_sha256"));
+	char signatures[] = "rsa_pss_rsae_sha256";
+
+	cr_assert(SSL_set1_sigalgs_list(client, signatures));
 	at_least_13(client);
 }
 

@@ -104,14 +104,14 @@ Test(policy, uses_mozillas_list_unless_told_otherwise)
 
 Test(policy, names_the_line_of_a_list_it_cannot_use)
 {
-	static const struct config_where where = { "clinch.ini", 7 };
 	static const struct {
 		struct config_listener given;
 		const char *expect;
 	} rows[] = {
-		{ { .ciphers = "ROT13", .ciphers_where = where },
+		{ { .ciphers = "ROT13", .ciphers_where = { "clinch.ini", 7 } },
 		    "clinch.ini:7: ciphers = ROT13: this OpenSSL knows none" },
-		{ { .ciphersuites = "TLS_ROT13", .ciphersuites_where = where },
+		{ { .ciphersuites = "TLS_ROT13",
+		      .ciphersuites_where = { "clinch.ini", 7 } },
 		    "clinch.ini:7: ciphersuites = TLS_ROT13: "
 		    "this OpenSSL does not know all of them" },
 	};

@@ -57,7 +57,7 @@ set_serial(X509 *certificate)
 	unsigned char bytes[8];
 
 	must(RAND_bytes(bytes, sizeof(bytes)) == 1, "a serial number");
-	bytes[0] &= 0x7f;
+	bytes[0] = (bytes[0] & 0x3f) | 0x40; /* positive, no leading zero */
 	must(ASN1_STRING_set(
 		 X509_get_serialNumber(certificate), bytes, sizeof(bytes)) == 1,
 	    "setting the serial number");

@@ -3,7 +3,6 @@
  * ends.  Main thread.  The exit status is the contract with whoever started
  * us: 0 asked to stop, 1 failed to start, 2 bad configuration or usage.
  */
-#include <config.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

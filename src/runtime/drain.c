@@ -4,7 +4,6 @@
  * refusal, gets the clients that come from now on; then the connections that
  * are open have drain_timeout to finish.
  */
-
 #include "runtime/server_inner.h"
 
 #include "base/log.h"

@@ -122,14 +122,19 @@ watch_signals(struct server *server)
 		[SERVER_SIGCHLD] = { SIGCHLD, on_child },
 	};
 	struct ev_signal *watcher;
+	sigset_t ours;
 	size_t i;
 
+	sigemptyset(&ours);
 	for (i = 0; i < SERVER_SIGNALS; i++) {
 		watcher = &server->signals[i];
 		ev_signal_init(watcher, rows[i].call, rows[i].number);
 		watcher->data = server;
 		ev_signal_start(server->ev, watcher);
+		sigaddset(&ours, rows[i].number);
 	}
+	/* libev unblocks them or not, by flags whose meaning has changed. */
+	pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
 /* Runs on a listener thread. */

@@ -16,7 +16,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS = 64 };
+enum { EVENTS = 64, OVERDUE = 10 };
 
 static const struct mode *const modes[] = {
 	&mode_handshake,
@@ -172,6 +172,9 @@ tick(struct load *l, int timer)
 
 	if (read(timer, &due, sizeof due) != sizeof due)
 		return;
+	/* After a stop, what is overdue is not caught up with. */
+	if (due > OVERDUE)
+		due = OVERDUE;
 	while (due--)
 		exchange_tick(l);
 }

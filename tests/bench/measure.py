@@ -1,22 +1,22 @@
-"""One measurement: a fresh proxy, a warm-up, a window.
+"""Measurements: work per CPU second of a proxy, all its processes and threads
+together, with work per second of wall-clock time beside it.
 
-What is told is work per CPU second of the proxy, all its processes and
-threads together; work per second of wall-clock time stands beside it.
+The hard decision: all proxies of a row run at once, but only one at a time
+has work.  Each works for a short turn while the generators of the others are
+stopped (SIGSTOP), so that whatever else the machine does meanwhile meets all
+of them alike.
 """
 
 import os
-import socket
-import subprocess
-import tempfile
 import time
-from types import SimpleNamespace
 
-from processes import (Process, Trouble, busy_seconds, cpu_seconds, free_port,
-                       pss_bytes, tree, wait_until)
+from processes import (Trouble, busy_seconds, cpu_seconds, pss_bytes,
+                       wait_until)
+from stage import Stage
 
-CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-KEYS = {"p256": CURVE, "rsa": ["-newkey", "rsa:2048"]}
 WARM_UP = 0.5
+TURN = 0.25
+GIVEN_BACK_WITHIN = 8
 AGREED = {
     ("1.3", "p256"): "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519",
     ("1.3", "rsa"): "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519",
@@ -25,145 +25,120 @@ AGREED = {
 }
 
 
-class Bench:
-    """What every measurement of a run shares: programs, certificates, a
-    folder and the backend."""
+class Rate:
+    """One proxy at work, in turns."""
 
-    def __init__(self, folder, build, workers, seconds):
-        self.folder = folder
-        self.load = os.path.join(build, "tests/bench/load")
-        self.workers = workers
-        self.seconds = seconds
-        for name in KEYS:
-            self._make_certificate(name)
-        self.backend = Process(
-            [os.path.join(build, "tests/bench/backend")], folder, talks=True)
-        self.port = self.backend.line()["port"]
+    def __init__(self, bench, row, name):
+        self.row = row
+        self.stage = Stage(bench, row, name)
+        try:
+            self.load = self.stage.start_load(row.clients)
+            wait_until(self._is_under_way, 10, "no connection gets through")
+            time.sleep(WARM_UP)
+            self.stage.look_around()
+            self.first = self.last = self._sample()
+            self.load.pause()
+            self.seconds = 0.0
+        except BaseException:
+            self.stage.clear()
+            raise
 
-    def path(self, name):
-        return os.path.join(self.folder, name)
+    def _is_under_way(self):
+        counters = self.load.ask()
+        return counters["full"] + counters["resumed"] > 0
 
-    def _make_certificate(self, name):
-        cert, key = self.path(name + ".crt"), self.path(name + ".key")
-        subprocess.run(
-            ["openssl", "req", "-x509", *KEYS[name], "-nodes", "-days", "2",
-             "-subj", "/CN=bench.test", "-addext",
-             "subjectAltName=DNS:bench.test", "-keyout", key, "-out", cert],
-            check=True, stdin=subprocess.DEVNULL, capture_output=True)
-        with open(self.path(name + ".pem"), "wb") as both:
-            for part in (key, cert):
-                with open(part, "rb") as text:
-                    both.write(text.read())
-        os.chmod(self.path(name + ".pem"), 0o600)
+    def _sample(self):
+        cpu = cpu_seconds(self.stage.pids)
+        counters = self.load.ask()
+        if self.row.mode == "upload":
+            work = self.stage.backend.ask()["received"]
+        else:
+            work = counters[self.row.counts]
+        return {"cpu": cpu, "work": work, **counters}
 
+    def turn(self, seconds):
+        start = time.monotonic()
+        self.load.go_on()
+        time.sleep(seconds)
+        self.last = self._sample()
+        self.load.pause()
+        self.seconds += time.monotonic() - start
+        time.sleep(0.005)           # what is under way comes to its end
 
-def start_proxy(bench, row, peer, connections):
-    """The running proxy and the port it listens on."""
-    says = getattr(peer, "SAYS_PORT", None)
-    site = SimpleNamespace(
-        folder=tempfile.mkdtemp(prefix=peer.TITLE + ".", dir=bench.folder),
-        port=0 if says else free_port(), backend=bench.port,
-        workers=bench.workers, connections=connections,
-        sockets=2 * connections,
-        cert=bench.path(row.cert + ".crt"), key=bench.path(row.cert + ".key"),
-        pem=bench.path(row.cert + ".pem"), **identity())
-    proxy = Process(peer.command(site), site.folder)
-    found = SimpleNamespace(port=site.port)
+    def ours(self):
+        """CPU seconds of everything that belongs to this proxy's stage."""
+        return cpu_seconds(self.stage.pids
+                           + [self.load.pid, self.stage.backend.pid])
 
-    def listens():
-        proxy.check()
-        if says and not found.port:
-            match = says.search(proxy.said())
-            found.port = int(match["port"]) if match else 0
-        return bool(found.port) and answers(found.port)
+    def result(self):
+        was, now = self.first, self.last
+        self._judge(was, now)
+        cpu, work = now["cpu"] - was["cpu"], now["work"] - was["work"]
+        if work <= 0 or cpu <= 0:
+            raise Trouble("no work was done: %s" % now["why"])
+        scale = 1e9 if self.row.counts == "bytes" else 1
+        found = {"value": work / cpu / scale,
+                 "wall": work / self.seconds / scale,
+                 "cpu": cpu, "seconds": self.seconds}
+        if self.row.mode == "latency":
+            found.update(value=now["p50"], wall=now["p99"])
+        return found
 
-    wait_until(listens, 10, peer.TITLE + " does not listen")
-    return proxy, found.port
-
-
-def identity():
-    """Whoever runs this; proxies are not to change user."""
-    import grp
-    import pwd
-    return {"user": pwd.getpwuid(os.getuid()).pw_name,
-            "group": grp.getgrgid(os.getgid()).gr_name}
-
-
-def answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
-def start_load(bench, row, port, clients):
-    argv = [bench.load, "--mode", row.mode, "--tls", row.tls,
-            "--connect", "127.0.0.1:%d" % port,
-            "--clients", str(clients), "--size", str(row.size)]
-    if row.resume:
-        argv.append("--resume")
-    if row.rate:
-        argv += ["--rate", str(row.rate)]
-    return Process(argv, bench.folder, talks=True)
-
-
-def work_done(bench, row, load):
-    """What has been done so far, and the counters it was taken from."""
-    counters = load.ask()
-    if row.mode == "upload":
-        return bench.backend.ask()["received"], counters
-    return counters[row.counts], counters
-
-
-def judge(row, was, now):
-    """A figure is worth nothing if the work was not what it is said to be."""
-    done = now["ops"] - was["ops"]
-    if now["errors"] > max(done, 1000) / 1000:
-        raise Trouble("%d errors, first: %s" % (now["errors"], now["why"]))
-    agreed = "%(version)s %(cipher)s %(group)s" % now
-    if agreed.lower() != AGREED[row.tls, row.cert].lower():
-        raise Trouble("agreed on " + agreed)
-    if row.mode == "handshake":
+    def _judge(self, was, now):
+        """A figure is worth nothing if the work was something else."""
+        done = now["ops"] - was["ops"]
+        if now["errors"] > max(done, 1000) / 1000:
+            raise Trouble("%d errors, first: %s"
+                          % (now["errors"], now["why"]))
+        agreed = "%(version)s %(cipher)s %(group)s" % now
+        if agreed.lower() != AGREED[self.row.tls, self.row.cert].lower():
+            raise Trouble("agreed on " + agreed)
         full = now["full"] - was["full"]
         resumed = now["resumed"] - was["resumed"]
-        if (full if row.resume else resumed) > done / 100:
+        if (full if self.row.resume else resumed) > done / 100:
             raise Trouble("%d full and %d resumed handshakes"
                           % (full, resumed))
 
 
-def measure_rate(bench, row, port, pids):
-    load = start_load(bench, row, port, row.clients)
+def each(rates, action, failed):
+    """Do it with every proxy; one that is in trouble leaves the round."""
+    for name in list(rates):
+        try:
+            action(rates[name])
+        except Trouble as why:
+            failed(name, why)
+            rates.pop(name).stage.clear()
+
+
+def measure_rates(bench, row, names, failed):
+    """All proxies in turns; a dict of what was found."""
+    rates, found = {}, {}
+    turns = max(1, round(bench.seconds / TURN))
     try:
-        wait_until(lambda: load.ask()["open"] > 0 or row.mode == "handshake",
-                   10, "no connection gets through", 0.05)
-        time.sleep(WARM_UP)
-        ours = [os.getpid(), bench.backend.pid, load.pid]
-        busy, own = busy_seconds(), cpu_seconds(ours)
-        cpu, start = cpu_seconds(pids), time.monotonic()
-        before, was = work_done(bench, row, load)
-        time.sleep(bench.seconds)
-        cpu = cpu_seconds(pids) - cpu
-        elapsed = time.monotonic() - start
-        after, now = work_done(bench, row, load)
-        own = cpu_seconds(ours) - own
-        foreign = busy_seconds() - busy - own - cpu
+        for name in names:
+            try:
+                rates[name] = Rate(bench, row, name)
+            except Trouble as why:
+                failed(name, why)
+        busy, start, own = busy_seconds(), time.monotonic(), own_cpu(rates)
+        for _ in range(turns):
+            each(rates, lambda r: r.turn(bench.seconds / turns), failed)
+        each(rates, lambda r: r.result(), failed)
+        foreign = busy_seconds() - busy - (own_cpu(rates) - own)
+        share = foreign / (time.monotonic() - start) / os.cpu_count()
+        for name, rate in rates.items():
+            found[name] = {**rate.result(), "foreign": max(share, 0)}
     finally:
-        load.stop()
-    judge(row, was, now)
-    if after == before or cpu <= 0:
-        raise Trouble("no work was done: %s" % now["why"])
-    scale = 1e9 if row.counts == "bytes" else 1
-    result = {"value": (after - before) / cpu / scale,
-              "wall": (after - before) / elapsed / scale,
-              "cpu": cpu, "seconds": elapsed,
-              "foreign": max(foreign, 0) / elapsed / os.cpu_count()}
-    if row.mode == "latency":
-        result.update(value=now["p50"], wall=now["p99"])
-    return result
+        for rate in rates.values():
+            rate.stage.clear()
+    return found
 
 
-def settled_pss(pids, seconds, goal):
+def own_cpu(rates):
+    return time.process_time() + sum(r.ours() for r in rates.values())
+
+
+def least_pss(pids, seconds, goal):
     """The memory once it is below goal, or the least that was seen."""
     least = pss_bytes(pids)
     deadline = time.monotonic() + seconds
@@ -173,36 +148,45 @@ def settled_pss(pids, seconds, goal):
     return least
 
 
-def measure_idle(bench, row, port, pids, clients):
-    first = start_load(bench, row, port, 20)
-    wait_until(lambda: first.ask()["ops"] == 20, 10, "the first twenty")
-    first.stop()
-    time.sleep(0.5)
-    empty = pss_bytes(pids)
-    load = start_load(bench, row, port, clients)
+def fill(stage, clients):
+    """So many connections that have each had one answer."""
+    load = stage.start_load(clients)
+    wait_until(lambda: load.ask()["ops"] >= clients, 60,
+               "%d connections are not reached" % clients, 0.1)
+    return load
+
+
+def idle_memory(bench, row, name):
+    """Bytes per idle connection, and the share that is given back."""
+    stage = Stage(bench, row, name)
     try:
-        wait_until(lambda: load.ask()["ops"] >= clients, 60,
-                   "%d connections are not reached" % clients, 0.1)
+        fill(stage, 20).stop()
+        time.sleep(0.5)
+        stage.look_around()
+        empty = pss_bytes(stage.pids)
+        load = fill(stage, bench.idle)
         time.sleep(1)
-        now = load.ask()
-        full = pss_bytes(pids)
-    finally:
+        now, full = load.ask(), pss_bytes(stage.pids)
         load.stop(20)
-    if now["open"] != clients:
-        raise Trouble("%d of %d connections are open: %s"
-                      % (now["open"], clients, now["why"]))
-    after = settled_pss(pids, 8, empty + (full - empty) / 20)
-    return {"value": (full - empty) / clients, "wall": full,
-            "back": 100 * (full - after) / max(full - empty, 1)}
-
-
-def measure(bench, row, peer, idle):
-    """One line of results, or Trouble."""
-    proxy, port = start_proxy(bench, row, peer, idle + 500)
-    try:
-        pids = tree(proxy.pid)
-        if row.mode == "idle":
-            return measure_idle(bench, row, port, pids, idle)
-        return measure_rate(bench, row, port, pids)
+        if now["open"] != bench.idle:
+            raise Trouble("%d of %d connections are open: %s"
+                          % (now["open"], bench.idle, now["why"]))
+        grown = max(full - empty, 1)
+        after = least_pss(stage.pids, GIVEN_BACK_WITHIN, empty + grown / 20)
+        return {"value": (full - empty) / bench.idle, "wall": full,
+                "back": 100 * (full - after) / grown}
     finally:
-        proxy.stop()
+        stage.clear()
+
+
+def measure(bench, row, names, failed):
+    """One row for these proxies; failed(name, why) for those it cannot."""
+    if row.mode != "idle":
+        return measure_rates(bench, row, names, failed)
+    found = {}
+    for name in names:
+        try:
+            found[name] = idle_memory(bench, row, name)
+        except Trouble as why:
+            failed(name, why)
+    return found

@@ -23,8 +23,8 @@ class Trouble(Exception):
     """One sentence that says why a measurement is impossible."""
 
 
-def _die_with_parent():
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _die_with_parent(how):
+    _libc.prctl(PR_SET_PDEATHSIG, how)
 
 
 def wait_until(true, seconds, what, pause=0.01):
@@ -104,12 +104,14 @@ class Process:
         self.name = os.path.basename(argv[0])
         self.log = os.path.join(folder, self.name + ".stderr")
         self.talks = talks
+        # A proxy is to end its workers; a helper may be stopped and deaf.
+        how = signal.SIGKILL if talks else signal.SIGTERM
         with open(self.log, "wb") as err:
             self.child = subprocess.Popen(
                 argv, cwd=folder, stderr=err, bufsize=0,
                 stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if talks else err,
-                start_new_session=True, preexec_fn=_die_with_parent)
+                start_new_session=True, preexec_fn=lambda: _die_with_parent(how))
         self.pid = self.child.pid
         _alive.append(self)
 
@@ -149,6 +151,12 @@ class Process:
             self.check()
         return self.line()
 
+    def pause(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
     def stop(self, seconds=3):
         """Ask, then insist.  Its children are ended with it."""
         if self not in _alive:
@@ -157,6 +165,7 @@ class Process:
         family = tree(self.pid)[1:]
         if self.talks:
             self.child.stdin.close()
+            self.child.send_signal(signal.SIGCONT)
         else:
             self.child.terminate()
         try:

@@ -1,0 +1,126 @@
+"""What stands on the stage for a measurement: certificates, a backend, one
+proxy, one load generator, all in a folder that goes away."""
+
+import grp
+import os
+import pwd
+import socket
+import subprocess
+import tempfile
+from types import SimpleNamespace
+
+import peers
+from processes import Process, free_port, tree, wait_until
+
+CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+KEYS = {"p256": CURVE, "rsa": ["-newkey", "rsa:2048"]}
+
+
+class Bench:
+    """What every measurement of a run shares."""
+
+    def __init__(self, folder, build, args):
+        self.folder = folder
+        self.load = os.path.join(build, "tests/bench/load")
+        self.backend = os.path.join(build, "tests/bench/backend")
+        self.workers = args.workers
+        self.seconds = args.seconds
+        self.idle = args.idle
+        for name in KEYS:
+            self._make_certificate(name)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def _make_certificate(self, name):
+        cert, key = self.path(name + ".crt"), self.path(name + ".key")
+        subprocess.run(
+            ["openssl", "req", "-x509", *KEYS[name], "-nodes", "-days", "2",
+             "-subj", "/CN=bench.test", "-addext",
+             "subjectAltName=DNS:bench.test", "-keyout", key, "-out", cert],
+            check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        with open(self.path(name + ".pem"), "wb") as both:
+            for part in (key, cert):
+                with open(part, "rb") as text:
+                    both.write(text.read())
+        os.chmod(self.path(name + ".pem"), 0o600)
+
+    def site(self, row, name, port, backend):
+        """All a peer may want to know for its configuration."""
+        connections = self.idle + 500
+        return SimpleNamespace(
+            folder=tempfile.mkdtemp(prefix=name + ".", dir=self.folder),
+            port=port, backend=backend, workers=self.workers,
+            connections=connections, sockets=2 * connections,
+            cert=self.path(row.cert + ".crt"),
+            key=self.path(row.cert + ".key"),
+            pem=self.path(row.cert + ".pem"),
+            # Nobody is to change user: the folder is ours alone.
+            user=pwd.getpwuid(os.getuid()).pw_name,
+            group=grp.getgrgid(os.getgid()).gr_name)
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Stage:
+    """One proxy and its own backend; generators as they are asked for."""
+
+    def __init__(self, bench, row, name):
+        self.bench, self.row = bench, row
+        self.processes = []
+        self.pids = []
+        try:
+            self.backend = self._start([bench.backend], bench.folder, True)
+            self._start_proxy(name, self.backend.line()["port"])
+        except BaseException:
+            self.clear()
+            raise
+
+    def _start(self, argv, folder, talks=False):
+        process = Process(argv, folder, talks)
+        self.processes.append(process)
+        return process
+
+    def _start_proxy(self, name, backend):
+        peer = peers.load(name)
+        says = getattr(peer, "SAYS_PORT", None)
+        self.port = 0 if says else free_port()
+        site = self.bench.site(self.row, name, self.port, backend)
+        proxy = self.proxy = self._start(peer.command(site), site.folder)
+
+        def listens():
+            proxy.check()
+            match = says.search(proxy.said()) if says else None
+            if match:
+                self.port = int(match["port"])
+            return bool(self.port) and answers(self.port)
+
+        wait_until(listens, 10, name + " does not listen")
+
+    def look_around(self):
+        """The proxy's processes, known once it has worked: a socket may
+        listen before the workers are forked."""
+        self.pids = tree(self.proxy.pid)
+
+    def start_load(self, clients):
+        row = self.row
+        argv = [self.bench.load, "--mode", row.mode, "--tls", row.tls,
+                "--connect", "127.0.0.1:%d" % self.port,
+                "--clients", str(clients), "--size", str(row.size)]
+        if row.resume:
+            argv.append("--resume")
+        if row.rate:
+            argv += ["--rate", str(row.rate)]
+        return self._start(argv, self.bench.folder, talks=True)
+
+    def clear(self):
+        """The generator first: nobody is to be asked by the dead."""
+        for process in reversed(self.processes):
+            process.stop()
+        self.processes = []

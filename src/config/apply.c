@@ -37,7 +37,7 @@ remember_place(const struct scope *scope, const struct schema_row *row,
 		*(bool *)(config + row->mark) = true;
 }
 
-static void
+static bool
 read_value(const struct scope *scope, const struct schema_row *row,
     const struct statement *statement)
 {
@@ -50,17 +50,22 @@ read_value(const struct scope *scope, const struct schema_row *row,
 	};
 	struct err err;
 
-	if (statement->value[0] == '\0' && !row->type->may_be_empty)
+	if (statement->value[0] == '\0' && !row->type->may_be_empty) {
 		report_error(scope->build->report, &statement->where,
 		    "%s needs a value", statement->key);
-	else if (!row->type->read(&place, statement->value, &err))
+		return false;
+	}
+	if (!row->type->read(&place, statement->value, &err)) {
 		report_error(scope->build->report, &statement->where, "%s: %s",
 		    statement->key, err.text);
-	else
-		remember_place(scope, row, &statement->where);
+		return false;
+	}
+	remember_place(scope, row, &statement->where);
+	return true;
 }
 
-static void
+/* true: the field has the value now. */
+static bool
 apply_row(const struct scope *scope, const struct schema_row *row,
     const struct statement *statement)
 {
@@ -71,14 +76,13 @@ apply_row(const struct scope *scope, const struct schema_row *row,
 		report_error(scope->build->report, &statement->where,
 		    "%s is already set in %s:%u", statement->key, (*said)->file,
 		    (*said)->line);
-		return;
+		return false;
 	}
 	if (*said == NULL && row->type->list)
 		memset(schema_field(row, scope->build->config, scope->listener),
 		    0, sizeof(struct config_strings));
 	*said = &statement->where;
-	if (statement->value != NULL)
-		read_value(scope, row, statement);
+	return statement->value != NULL && read_value(scope, row, statement);
 }
 
 static void
@@ -124,10 +128,11 @@ apply_version(const struct scope *scope, const struct statement *statement)
 {
 	if (near_same(statement->value, "all"))
 		return;
-	apply_row(
-	    scope, schema_find(SCHEMA_LISTENER, "min_version"), statement);
-	apply_row(
-	    scope, schema_find(SCHEMA_LISTENER, "max_version"), statement);
+	/* What is wrong with the one is wrong with the other. */
+	if (apply_row(
+		scope, schema_find(SCHEMA_LISTENER, "min_version"), statement))
+		(void)apply_row(scope,
+		    schema_find(SCHEMA_LISTENER, "max_version"), statement);
 }
 
 static void
@@ -223,7 +228,7 @@ apply_section(struct build *build, const struct section *section,
 	for (size_t i = 0; i < section->count; i++) {
 		row = schema_find(kind, section->items[i].key);
 		if (row != NULL)
-			apply_row(&scope, row, &section->items[i]);
+			(void)apply_row(&scope, row, &section->items[i]);
 	}
 	/* Words after keys: some give way to a key of the section. */
 	for (size_t i = 0; i < section->count; i++) {
@@ -256,13 +261,31 @@ apply_defaults(struct build *build)
 	}
 }
 
-void
-apply_options(struct config_listener *listener, const struct layer *layer)
+const struct config_where *
+apply_said(const struct layer *layer, const char *key)
 {
+	size_t i = schema_index(schema_find(SCHEMA_LISTENER, key));
+
+	for (; layer != NULL; layer = layer->parent)
+		if (layer->said[i] != NULL)
+			return layer->said[i];
+	return NULL;
+}
+
+void
+apply_consequences(struct config_listener *listener, const struct layer *layer)
+{
+	/* A profile goes before the built-in floor; what is said goes first,
+	 * and TLS 1.2 ciphers say that TLS 1.2 is wanted. */
+	if (listener->profile == PROFILE_MODERN &&
+	    listener->max_version != TLS_VERSION_1_2 &&
+	    apply_said(layer, "min_version") == NULL &&
+	    apply_said(layer, "ciphers") == NULL)
+		listener->min_version = TLS_VERSION_1_3;
 	for (; layer != NULL; layer = layer->parent) {
 		if (layer->no_tls12 && listener->min_version == TLS_VERSION_1_2)
 			listener->min_version = TLS_VERSION_1_3;
-		if (layer->no_tls13 && listener->max_version != TLS_VERSION_1_2)
+		if (layer->no_tls13)
 			listener->max_version = TLS_VERSION_1_2;
 		if (layer->no_tickets)
 			listener->tickets = false;

@@ -265,7 +265,7 @@ add_listener(struct build *build, const struct section *section, enum kind kind)
 	listener->where = section->where;
 	config->listener_count++;
 	apply_section(build, section, SCHEMA_LISTENER, layer, listener);
-	apply_options(listener, layer);
+	apply_consequences(listener, layer);
 }
 
 static void

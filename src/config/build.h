@@ -53,8 +53,14 @@ void apply_section(struct build *build, const struct section *section,
     struct config_listener *listener);
 /* The built-in value of every row. */
 void apply_defaults(struct build *build);
-/* What stunnel's options ask of a listener, once its keys are known. */
-void apply_options(struct config_listener *listener, const struct layer *layer);
+/* What follows for a listener once all its keys are known: from its profile
+ * and from stunnel's options. */
+void apply_consequences(
+    struct config_listener *listener, const struct layer *layer);
+
+/* Where a listener's value of a key was said; NULL: it is built in. */
+const struct config_where *apply_said(
+    const struct layer *layer, const char *key);
 
 /* check.c: contradictions and what is missing. */
 void check_config(const struct build *build);

@@ -13,35 +13,23 @@
 
 #define ACCEPTS_MAX 4096 /* in all listeners */
 
-/* Where the value of a key was said; NULL: it is built in. */
-static const struct config_where *
-said_where(const struct layer *layer, const char *key)
-{
-	size_t i = schema_index(schema_find(SCHEMA_LISTENER, key));
-
-	for (; layer != NULL; layer = layer->parent)
-		if (layer->said[i] != NULL)
-			return layer->said[i];
-	return NULL;
-}
-
 static void
 check_missing(struct report *report, const struct config_listener *listener,
     const struct layer *layer)
 {
 	/* What was said wrongly has been reported and is not missing. */
-	if (said_where(layer, "accept") == NULL &&
-	    said_where(layer, "fd") == NULL)
+	if (apply_said(layer, "accept") == NULL &&
+	    apply_said(layer, "fd") == NULL)
 		report_error(report, &listener->where,
 		    "listener %.64s has no accept: say where clients connect, "
 		    "such as accept = 443",
 		    listener->name);
-	if (said_where(layer, "connect") == NULL)
+	if (apply_said(layer, "connect") == NULL)
 		report_error(report, &listener->where,
 		    "listener %.64s has no connect: name the backend, such as "
 		    "connect = 127.0.0.1:8080",
 		    listener->name);
-	if (said_where(layer, "cert") == NULL)
+	if (apply_said(layer, "cert") == NULL)
 		report_error(report, &listener->where,
 		    "listener %.64s has no cert: name a PEM file with its "
 		    "certificate",
@@ -53,10 +41,10 @@ static const struct config_where *
 blame(const struct config_listener *listener, const struct layer *layer,
     const char *first, const char *second)
 {
-	const struct config_where *where = said_where(layer, first);
+	const struct config_where *where = apply_said(layer, first);
 
 	if (where == NULL)
-		where = said_where(layer, second);
+		where = apply_said(layer, second);
 	return where != NULL ? where : &listener->where;
 }
 

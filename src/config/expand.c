@@ -178,6 +178,31 @@ trimmed(struct arena *arena, const char *text, size_t length)
 	return arena_copy(arena, text, length);
 }
 
+/* What would be a comment in a file cannot be said in a value at all, so
+ * that every value can be printed as it would be read. */
+static bool
+has_comment(const char *text)
+{
+	return text[0] == ';' || strstr(text, " ;") != NULL ||
+	       strstr(text, "\t;") != NULL;
+}
+
+static char *
+finish(struct arena *arena, const struct expansion *expansion, struct err *err)
+{
+	char *out = trimmed(arena, expansion->out, expansion->length);
+
+	if (out == NULL) {
+		err_set(err, "not enough memory");
+		return NULL;
+	}
+	if (has_comment(out)) {
+		err_set(err, "a value cannot hold a blank and then \";\"");
+		return NULL;
+	}
+	return out;
+}
+
 char *
 expand_value(
     struct arena *arena, const char *from, const char *value, struct err *err)
@@ -198,11 +223,8 @@ expand_value(
 	}
 	expansion->arena = arena;
 	expansion->from = from;
-	if (expand(expansion, value, err)) {
-		out = trimmed(arena, expansion->out, expansion->length);
-		if (out == NULL)
-			err_set(err, "not enough memory");
-	}
+	if (expand(expansion, value, err))
+		out = finish(arena, expansion, err);
 	free(expansion);
 	return out;
 }

@@ -80,17 +80,30 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 	return true;
 }
 
+/* Looked at before it is opened, too: opening alone makes some devices act. */
+static int
+open_regular(const char *path, size_t max, struct err *err)
+{
+	struct stat status;
+	int fd;
+
+	if (stat(path, &status) == 0 && !check_kind(&status, max, err))
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		err_set_errno(err, errno, "cannot be opened");
+	return fd;
+}
+
 bool
 file_read(struct file_bytes *file, struct arena *arena, const char *path,
     size_t max, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open_regular(path, max, err);
 	bool read;
 
-	if (fd < 0) {
-		err_set_errno(err, errno, "cannot be opened");
+	if (fd < 0)
 		return false;
-	}
 	read = take_bytes(file, arena, fd, max, err);
 	close(fd);
 	return read;

@@ -132,6 +132,7 @@ read_pair(const struct reading *reading, const char *text)
 {
 	struct pair pair;
 	const char *wrong;
+	char *value;
 	int status;
 
 	memset(&pair, 0, sizeof(pair));
@@ -143,6 +144,10 @@ read_pair(const struct reading *reading, const char *text)
 		tell_wrong(reading, wrong);
 		return;
 	}
+	value = trim(pair.value);
+	/* "key =; comment": with nothing before it, it needs no blank. */
+	if (*value == ';')
+		*value = '\0';
 	reading->on_item(
 	    reading->arg, &(struct ini_item){ .line = reading->line,
 			      .key = trim(pair.key),

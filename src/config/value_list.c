@@ -14,6 +14,13 @@
 #define STRINGS_MAX 64
 #define ALPN_MAX 255 /* RFC 7301 §3.1: one length byte */
 
+/* A list is emptied without knowing of what it is. */
+_Static_assert(
+    sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
+	sizeof(struct config_accepts) == sizeof(struct config_strings) &&
+	sizeof(struct config_connects) == sizeof(struct config_strings),
+    "lists are all a pointer and a count");
+
 bool
 value_no_memory(struct err *err)
 {

@@ -1,0 +1,52 @@
+/*
+ * What the tests of config/ share: read a text, and look at one error.
+ */
+#ifndef TESTS_UNIT_CONFIG_READING_H
+#define TESTS_UNIT_CONFIG_READING_H
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "config/config.h"
+
+/* The three keys no listener can do without. */
+#define LISTENER(name)           \
+	"[listener " name "]\n"  \
+	"accept = 127.0.0.1:0\n" \
+	"connect = 8080\n"       \
+	"cert = /c.pem\n"
+
+static inline const struct config *
+read_text(const char *text, struct config_errors *errors)
+{
+	return config_parse("t.ini", text, strlen(text), errors);
+}
+
+/* Reads a text that must be good. */
+static inline const struct config *
+read_good(const char *text)
+{
+	struct config_errors errors;
+	const struct config *config = read_text(text, &errors);
+
+	cr_assert_not_null(config, "%s",
+	    errors.list.count > 0 ? errors.list.items[0] : "no error given");
+	return config;
+}
+
+/* Is this the only error of the text?  `expect` may be its beginning. */
+static inline void
+expect_error(const char *what, const char *text, const char *expect)
+{
+	struct config_errors errors;
+	const struct config *config = read_text(text, &errors);
+
+	cr_assert_null(config, "%s: was accepted", what);
+	cr_expect(errors.list.count == 1 && strncmp(errors.list.items[0],
+						expect, strlen(expect)) == 0,
+	    "%s: %zu errors, first: %s", what, errors.list.count,
+	    errors.list.items[0]);
+	config_errors_free(&errors);
+}
+
+#endif

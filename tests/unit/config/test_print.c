@@ -1,0 +1,222 @@
+/*
+ * What is printed is read back the same; and the sample in etc/ is good with
+ * every key in it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/file.h"
+#include "config/schema.h"
+#include "unit/config/reading.h"
+
+#define SAMPLE TOP_SRCDIR "/etc/clinch.ini"
+
+static char *
+print(const struct config *config)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	cr_assert_not_null(out);
+	config_print(config, out);
+	cr_assert_eq(fclose(out), 0);
+	return text;
+}
+
+static void
+expect_same(const struct config *a, const struct config *b, const char *what)
+{
+	struct config_strings changes = config_fixed_changes(a, b);
+
+	cr_expect_eq(changes.count, 0, "%s", what);
+	config_strings_free(&changes);
+	cr_expect(a->max_connections == b->max_connections &&
+		      a->drain_timeout_set == b->drain_timeout_set &&
+		      a->drain_timeout_ms == b->drain_timeout_ms &&
+		      a->ticket_rotate_ms == b->ticket_rotate_ms &&
+		      a->log.level == b->log.level &&
+		      a->log.format == b->log.format &&
+		      strcmp(a->log.output, b->log.output) == 0 &&
+		      strcmp(a->log.access, b->log.access) == 0,
+	    "%s", what);
+	cr_assert_eq(a->listener_count, b->listener_count, "%s", what);
+	for (size_t i = 0; i < a->listener_count; i++)
+		cr_expect(
+		    config_listener_equal(&a->listeners[i], &b->listeners[i]),
+		    "%s: listener %s", what, a->listeners[i].name);
+}
+
+static void
+expect_round_trip(const struct config *config, const char *what)
+{
+	char *text = print(config);
+	struct config_errors errors;
+	const struct config *again = read_text(text, &errors);
+
+	cr_assert_not_null(again, "%s: %s", what, errors.list.items[0]);
+	expect_same(config, again, what);
+	config_unref(again);
+	free(text);
+}
+
+Test(print, is_read_back_the_same)
+{
+	static const struct {
+		const char *what, *given;
+	} rows[] = {
+		{ "defaults", LISTENER("a") },
+		{ "two listeners", LISTENER("a") LISTENER("b c") },
+		{ "a stunnel file", "TIMEOUTclose = 0\n[s]\naccept = :::1\n"
+				    "connect = /run/x\ncert = /c\n"
+				    "options = NO_TLSv1_3\n" },
+		{ "odd texts",
+		    LISTENER("a") "ciphers = a$${b}$$$${ #x;y\nfd = =\n" },
+		{ "everything global",
+		    "threads = 4\nuser = u\ngroup = g\nmax_connections = 1k\n"
+		    "drain_timeout = 0\npid = /p\nlevel = crit\n"
+		    "format = json\noutput = /log\naccess = same\n"
+		    "ticket_rotate = 90s\n" LISTENER("a") },
+		{ "modern", LISTENER("a") "profile = modern\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config *config = read_good(rows[i].given);
+
+		expect_round_trip(config, rows[i].what);
+		config_unref(config);
+	}
+}
+
+Test(print, makes_relative_paths_absolute)
+{
+	const struct config *config = read_good(LISTENER("a") "key = k.pem\n");
+	char *text = print(config);
+
+	cr_expect_not_null(strstr(text, "\nkey = /"));
+	cr_expect_not_null(strstr(text, "/k.pem\n"));
+	free(text);
+	config_unref(config);
+}
+
+Test(print, says_what_an_unset_drain_timeout_means)
+{
+	const struct config *config = read_good(LISTENER("a"));
+	char *text = print(config);
+
+	cr_expect_not_null(strstr(text, "\n; drain_timeout: 8s"));
+	free(text);
+	config_unref(config);
+}
+
+Test(print, lists_every_key_in_eight_columns)
+{
+	char *text = NULL, *line, *rest;
+	size_t size = 0, lines = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	cr_assert_not_null(out);
+	config_list_keys(out);
+	cr_assert_eq(fclose(out), 0);
+	for (line = strtok_r(text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		size_t tabs = 0;
+
+		for (const char *at = line; *at != '\0'; at++)
+			tabs += *at == '\t';
+		cr_expect_eq(tabs, 7, "%s", line);
+		lines++;
+	}
+	cr_expect_eq(lines, schema_count());
+	free(text);
+}
+
+static char *
+read_sample(void)
+{
+	FILE *file = fopen(SAMPLE, "r");
+	char *text = calloc(1, 65536);
+
+	cr_assert(file != NULL && text != NULL, "%s", SAMPLE);
+	cr_assert_lt(fread(text, 1, 65535, file), 65535);
+	fclose(file);
+	return text;
+}
+
+/* Take away the ';' at the beginning of each line. */
+static void
+uncomment(char *text)
+{
+	char *out = text;
+
+	for (char *at = text; *at != '\0'; at++)
+		if (*at != ';' || (at > text && at[-1] != '\n'))
+			*out++ = *at;
+	*out = '\0';
+}
+
+Test(sample, is_good_as_it_stands)
+{
+	char *text = read_sample();
+
+	config_unref(read_good(text));
+	free(text);
+}
+
+Test(sample, is_good_with_every_key_uncommented)
+{
+	char *text = read_sample();
+	const struct config *config;
+
+	uncomment(text);
+	config = read_good(text);
+	cr_expect(config->drain_timeout_set);
+	cr_expect_not_null(config->user);
+	cr_expect_eq(config->listeners[0].deny.count, 1);
+	expect_round_trip(config, "the sample");
+	config_unref(config);
+	free(text);
+}
+
+/* Is there a line "key = ..." or ";key = ..."? */
+static bool
+mentions(const char *text, const char *key)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "\n%s = ", key);
+	if (strstr(text, line) != NULL)
+		return true;
+	snprintf(line, sizeof(line), "\n;%s = ", key);
+	return strstr(text, line) != NULL;
+}
+
+Test(sample, shows_every_key_at_its_default)
+{
+	char *text = read_sample();
+	const struct config *plain = read_good(LISTENER("web"));
+	const struct config *full;
+
+	for (size_t i = 0; i < schema_count(); i++)
+		cr_expect(mentions(text, schema_row(i)->name), "%s",
+		    schema_row(i)->name);
+	uncomment(text);
+	full = read_good(text);
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		/* max_version is shown with a value that means something. */
+		if (row->initial == NULL ||
+		    strcmp(row->name, "max_version") == 0)
+			continue;
+		cr_expect(
+		    row->type->equal(
+			schema_field_const(row, plain, &plain->listeners[0]),
+			schema_field_const(row, full, &full->listeners[0])),
+		    "%s", row->name);
+	}
+	config_unref(plain);
+	config_unref(full);
+	free(text);
+}

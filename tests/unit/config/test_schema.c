@@ -1,0 +1,114 @@
+/*
+ * The table of keys, and how a key is found by any of its spellings.
+ */
+#include "config/schema.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "config/near.h"
+
+Test(schema, finds_a_key_by_any_spelling)
+{
+	static const struct {
+		const char *what, *given;
+		enum schema_section section;
+		const char *expect;
+	} rows[] = {
+		{ "its name", "timeout_idle", SCHEMA_LISTENER, "timeout_idle" },
+		{ "dashes", "timeout-idle", SCHEMA_LISTENER, "timeout_idle" },
+		{ "neither", "TIMEOUTidle", SCHEMA_LISTENER, "timeout_idle" },
+		{ "an alias", "curves", SCHEMA_TLS, "groups" },
+		{ "the second alias", "curve", SCHEMA_TLS, "groups" },
+		{ "before any section", "pid", SCHEMA_TOP, "pid" },
+		{ "an alias of [tls]", "timeout", SCHEMA_TLS,
+		    "timeout_handshake" },
+		{ "but of [tls] alone", "timeout", SCHEMA_LISTENER, NULL },
+		{ "another section's", "threads", SCHEMA_LOG, NULL },
+		{ "a part of a name", "timeout_idl", SCHEMA_TLS, NULL },
+		{ "nothing", "", SCHEMA_TOP, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct schema_row *row = schema_find(
+		    rows[i].section, rows[i].given);
+
+		cr_expect(value_same_text(
+			      row != NULL ? row->name : NULL, rows[i].expect),
+		    "%s", rows[i].what);
+	}
+}
+
+Test(schema, prefers_the_process_before_any_section)
+{
+	const struct schema_row *row = schema_find(
+	    SCHEMA_TOP, "max_connections");
+
+	cr_assert_not_null(row);
+	cr_expect_eq(row->sections, SCHEMA_GLOBAL);
+}
+
+Test(schema, suggests_the_nearest_key_and_nothing_far)
+{
+	static const struct {
+		const char *given, *expect;
+	} rows[] = {
+		{ "acecpt", "accept" },
+		{ "conect", "connect" },
+		{ "certt", "cert" },
+		{ "min_verison", "min_version" },
+		{ "TIMEOUTidel", "timeout_idle" },
+		{ "cruves", "groups" },
+		{ "frobnicate", NULL },
+		{ "x", NULL },
+		{ "", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(value_same_text(
+			      schema_nearest(SCHEMA_LISTENER, rows[i].given),
+			      rows[i].expect),
+		    "%s", rows[i].given);
+}
+
+Test(schema, gives_every_spelling_to_one_key_in_a_section)
+{
+	static const enum schema_section sections[] = { SCHEMA_GLOBAL,
+		SCHEMA_LOG, SCHEMA_TLS, SCHEMA_LISTENER };
+
+	for (size_t s = 0; s < 4; s++)
+		for (size_t i = 0; i < schema_count(); i++) {
+			const struct schema_row *row = schema_row(i);
+
+			if ((row->sections & sections[s]) == 0)
+				continue;
+			cr_expect_eq(schema_find(sections[s], row->name), row,
+			    "%s", row->name);
+		}
+}
+
+Test(schema, says_everything_about_every_key)
+{
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		cr_expect_not_null(row->meaning, "%s", row->name);
+		cr_expect_not_null(row->type, "%s", row->name);
+		cr_expect_neq(row->sections, 0, "%s", row->name);
+		cr_expect_eq(schema_index(row), i, "%s", row->name);
+		/* A reload warning is about the process alone. */
+		cr_expect(
+		    !row->needs_start || !row->of_listener, "%s", row->name);
+	}
+}
+
+Test(near, is_blind_to_case_and_dashes)
+{
+	cr_expect(near_same("A-b_C", "abc"));
+	cr_expect(near_same("abc-", "abc"));
+	cr_expect_not(near_same("abc", "abd"));
+	cr_expect_not(near_same("abc", "ab"));
+	cr_expect(near_in("one two-x three", "TWOX"));
+	cr_expect_not(near_in("one two", "tw"));
+	cr_expect_not(near_in(NULL, "one"));
+}

@@ -1,0 +1,174 @@
+/*
+ * Files written for stunnel: what runs as it stands, what is noted, what is
+ * refused.
+ */
+#include <stdio.h>
+
+#include "unit/config/reading.h"
+
+#define SERVICE(name)        \
+	"[" name "]\n"       \
+	"  accept = 0\n"     \
+	"  connect = 8080\n" \
+	"  cert = /etc/s.pem\n"
+
+Test(stunnel, runs_services_as_they_stand)
+{
+	const struct config *config = read_good(
+	    "; global\nsetuid = stunnel4\npid = /run/s.pid\ndebug = info\n"
+	    "foreground = no\nTIMEOUTidle = 600\nsslVersionMin = TLSv1.2\n"
+	    "[https]\n   accept = :::8443\n   connect = 80\n"
+	    "   cert = /etc/s.pem\n   TIMEOUTclose = 0\n"
+	    "[imaps]\n\taccept = 993\n\tconnect = a:143\n\tconnect = b:143\n"
+	    "\tfailover = rr\n\tcert = /etc/s.pem\n\tkey = /etc/s.key\n"
+	    "\tsslVersionMin = TLSv1.3\n\tclient = no\n");
+	const struct config_listener *listeners = config->listeners;
+
+	cr_assert_eq(config->listener_count, 2);
+	cr_expect_str_eq(config->user, "stunnel4");
+	cr_expect_str_eq(config->pid_file, "/run/s.pid");
+	cr_expect_eq(config->log.level, LEVEL_INFO);
+	cr_expect_str_eq(listeners[0].name, "https");
+	cr_expect_eq(listeners[0].timeout_idle_ms, 600000);
+	cr_expect_eq(listeners[0].timeout_close_ms, 1);
+	cr_expect_eq(listeners[1].timeout_close_ms, 60000);
+	cr_expect_eq(listeners[1].timeout_handshake_ms, 300000);
+	cr_expect_eq(listeners[1].connect.count, 2);
+	cr_expect_eq(listeners[1].balance, BALANCE_RR);
+	cr_expect_eq(listeners[1].min_version, TLS_VERSION_1_3);
+	cr_expect(listeners[1].accept.items[0].any_family);
+	config_unref(config);
+}
+
+Test(stunnel, says_once_what_differs)
+{
+	const struct config *config = read_good(
+	    "socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n"
+	    "compression = zlib\n" SERVICE("a"));
+
+	cr_assert_eq(config->notes.count, 4);
+	cr_expect_not_null(strstr(config->notes.items[0], "foreground"));
+	cr_expect_not_null(strstr(config->notes.items[1], "IPv4 and IPv6"));
+	cr_expect_not_null(strstr(config->notes.items[2], "TLS 1.2"));
+	cr_expect_str_eq(config->notes.items[3],
+	    "t.ini: these keys have no effect here: socket, compression");
+	config_unref(config);
+}
+
+Test(stunnel, keeps_our_defaults_beside_our_sections)
+{
+	const struct config *config = read_good(
+	    "[global]\nthreads = 1\n" SERVICE("a"));
+
+	cr_expect_eq(config->listeners[0].timeout_handshake_ms, 10000);
+	cr_expect_eq(config->notes.count, 0);
+	config_unref(config);
+}
+
+Test(stunnel, narrows_versions_as_told)
+{
+	static const struct {
+		const char *what, *given;
+		enum config_tls_version min, max;
+	} rows[] = {
+		{ "one version", "sslVersion = TLSv1.2\n", TLS_VERSION_1_2,
+		    TLS_VERSION_1_2 },
+		{ "all", "sslVersion = all\n", TLS_VERSION_1_2,
+		    TLS_VERSION_ANY },
+		{ "not 1.2", "options = NO_TLSv1_2\n", TLS_VERSION_1_3,
+		    TLS_VERSION_ANY },
+		{ "not 1.3", "options = NO_TLSv1_3\n", TLS_VERSION_1_2,
+		    TLS_VERSION_1_2 },
+		{ "old ones", "options = NO_SSLv2\noptions = NO_TLSv1\n",
+		    TLS_VERSION_1_2, TLS_VERSION_ANY },
+		{ "an option goes before a key",
+		    "options = NO_TLSv1_2\nsslVersionMin = TLSv1.2\n",
+		    TLS_VERSION_1_3, TLS_VERSION_ANY },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config *config;
+
+		snprintf(text, sizeof(text), SERVICE("a") "%s", rows[i].given);
+		config = read_good(text);
+		cr_expect(config->listeners[0].min_version == rows[i].min &&
+			      config->listeners[0].max_version == rows[i].max,
+		    "%s", rows[i].what);
+		config_unref(config);
+	}
+}
+
+Test(stunnel, adds_options_up_from_the_top)
+{
+	const struct config *config = read_good(
+	    "options = NO_TLSv1_2\noptions = NO_TICKET\n" SERVICE(
+		"a") "sslVersionMin = TLSv1.2\n");
+
+	cr_expect_eq(config->listeners[0].min_version, TLS_VERSION_1_3);
+	cr_expect_not(config->listeners[0].tickets);
+	config_unref(config);
+}
+
+Test(stunnel, sends_the_log_to_syslog_unless_a_file_is_named)
+{
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "syslog", "syslog = yes\n" SERVICE("a"), "syslog" },
+		{ "not", "syslog = no\n" SERVICE("a"), "stderr" },
+		{ "a file too", "syslog = yes\noutput = /s.log\n" SERVICE("a"),
+		    "/s.log" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config *config = read_good(rows[i].given);
+
+		cr_expect_str_eq(
+		    config->log.output, rows[i].expect, "%s", rows[i].what);
+		config_unref(config);
+	}
+}
+
+Test(stunnel, refuses_what_would_be_missed)
+{
+	static const struct {
+		const char *given, *expect;
+	} rows[] = {
+		{ "client = yes\n", "t.ini:5: client: clinch only serves" },
+		{ "verifyChain = yes\n", "t.ini:5: verifyChain: client" },
+		{ "CAfile = /ca.pem\n", "t.ini:5: CAfile: client" },
+		{ "CRLfile = /crl.pem\n", "t.ini:5: CRLfile: client" },
+		{ "checkHost = x\n", "t.ini:5: checkHost: client" },
+		{ "verify = 2\n", "t.ini:5: verify: client" },
+		{ "exec = /bin/x\n", "t.ini:5: exec: clinch starts no" },
+		{ "chroot = /x\n", "t.ini:5: chroot: a reload" },
+		{ "libwrap = yes\n", "t.ini:5: libwrap: use allow and" },
+		{ "protocol = proxy\n", "t.ini:5: protocol: the PROXY" },
+		{ "protocol = smtp\n", "t.ini:5: protocol: clinch does" },
+		{ "PSKsecrets = /x\n", "t.ini:5: PSKsecrets: pre-shared" },
+		{ "OCSPaia = yes\n", "t.ini:5: OCSPaia: OCSP stapling" },
+		{ "sni = a:b\n", "t.ini:5: sni: several names" },
+		{ "renegotiation = yes\n", "t.ini:5: renegotiation: " },
+		{ "options = -NO_SSLv3\n", "t.ini:5: options = -NO_SSLv3" },
+		{ "sslVersion = TLSv1\n", "t.ini:5: sslVersion: TLSv1 is" },
+		{ "syslog = perhaps\n", "t.ini:5: syslog: " },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), SERVICE("a") "%s", rows[i].given);
+		expect_error(rows[i].given, text, rows[i].expect);
+	}
+}
+
+Test(stunnel, accepts_the_same_words_when_they_say_no)
+{
+	const struct config *config = read_good(
+	    "fips = no\n" SERVICE("a") "client = no\nverifyChain = no\n"
+				       "libwrap = no\nrenegotiation = no\n"
+				       "verify = none\ndelay = yes\n");
+
+	cr_expect_eq(config->notes.count, 3);
+	config_unref(config);
+}

@@ -1,0 +1,332 @@
+/*
+ * The types of values, each read from good and bad text.
+ */
+#include "config/value.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "config/arena.h"
+
+#define BAD UINT32_MAX
+
+struct number_row {
+	const char *what, *given;
+	uint32_t expect;
+};
+
+static void
+walk_numbers(const struct value_type *type, const struct value_rules *rules,
+    const struct number_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t number = BAD;
+		struct value_place place = { .rules = rules, .field = &number };
+		struct err err = { "" };
+		bool read = type->read(&place, rows[i].given, &err);
+
+		cr_expect_eq(
+		    number, rows[i].expect, "%s: %u", rows[i].what, number);
+		cr_expect_eq(read, rows[i].expect != BAD, "%s", rows[i].what);
+		cr_expect_eq(read, err.text[0] == '\0', "%s: %s", rows[i].what,
+		    err.text);
+	}
+}
+
+Test(value, reads_durations)
+{
+	static const struct value_rules rules = { .max = UINT32_MAX };
+	static const struct number_row rows[] = {
+		{ "seconds by default", "90", 90000 },
+		{ "milliseconds", "1500ms", 1500 },
+		{ "seconds", "10s", 10000 },
+		{ "minutes", "5m", 300000 },
+		{ "hours, capital", "12H", 43200000 },
+		{ "days, after a blank", "1 d", 86400000 },
+		{ "nothing", "", BAD },
+		{ "no number", "s", BAD },
+		{ "unknown unit", "5y", BAD },
+		{ "negative", "-5s", BAD },
+		{ "fraction", "1.5s", BAD },
+		{ "two units", "1h30m", BAD },
+		{ "too long", "50d", BAD },
+		{ "overflow", "99999999999999999999s", BAD },
+	};
+
+	walk_numbers(
+	    &value_duration, &rules, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+Test(value, keeps_durations_in_their_bounds)
+{
+	static const struct value_rules rules = {
+		.min = 1000,
+		.max = 60000,
+		.zero = "off",
+	};
+	static const struct number_row rows[] = {
+		{ "lowest", "1s", 1000 },
+		{ "highest", "1m", 60000 },
+		{ "the word for zero", "OFF", 0 },
+		{ "zero where there is a word", "0", 0 },
+		{ "too short", "999ms", BAD },
+		{ "too long", "60001ms", BAD },
+		{ "another word", "never", BAD },
+	};
+
+	walk_numbers(
+	    &value_duration, &rules, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+Test(value, reads_numbers_in_their_bounds)
+{
+	static const struct value_rules rules = {
+		.min = 1,
+		.max = 1 << 20,
+		.zero = "auto",
+	};
+	static const struct number_row rows[] = {
+		{ "lowest", "1", 1 },
+		{ "highest", "1048576", 1048576 },
+		{ "kilo", "64k", 65536 },
+		{ "mega", "1M", 1048576 },
+		{ "the word for zero", "auto", 0 },
+		{ "zero itself", "0", BAD },
+		{ "too large", "1048577", BAD },
+		{ "much too large", "4g", BAD },
+		{ "unknown unit", "5x", BAD },
+		{ "two units", "5kk", BAD },
+		{ "negative", "-1", BAD },
+		{ "hexadecimal", "0x10", BAD },
+		{ "overflow", "18446744073709551617", BAD },
+	};
+
+	walk_numbers(
+	    &value_number, &rules, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+Test(value, waits_a_millisecond_when_told_not_to_wait)
+{
+	static const struct value_rules rules = { .max = 60000 };
+	static const struct number_row rows[] = {
+		{ "zero", "0", 1 },
+		{ "a second", "1", 1000 },
+		{ "too long", "61s", BAD },
+	};
+
+	walk_numbers(
+	    &value_close_time, &rules, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+Test(value, reads_modes_in_octal)
+{
+	static const struct value_rules rules = { 0 };
+	static const struct number_row rows[] = {
+		{ "as usual", "0660", 0660 },
+		{ "without the zero", "600", 0600 },
+		{ "not octal", "0680", BAD },
+		{ "too large", "1777", BAD },
+		{ "overflow", "77777777777777777", BAD },
+		{ "a word", "rw", BAD },
+	};
+
+	walk_numbers(&value_mode, &rules, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+Test(value, reads_booleans_in_all_their_words)
+{
+	static const char *const yes[] = { "yes", "ON", "True", "1" };
+	static const char *const no[] = { "no", "off", "False", "0" };
+	static const char *const bad[] = { "", "y", "2", "yes!" };
+
+	for (size_t i = 0; i < 4; i++) {
+		bool field = false;
+		struct value_place place = { .field = &field };
+		struct err err;
+
+		cr_expect(value_boolean.read(&place, yes[i], &err) && field,
+		    "%s", yes[i]);
+		cr_expect(value_boolean.read(&place, no[i], &err) && !field,
+		    "%s", no[i]);
+		cr_expect_not(
+		    value_boolean.read(&place, bad[i], &err), "%s", bad[i]);
+	}
+}
+
+Test(value, formats_durations_in_their_largest_unit)
+{
+	static const struct number_row rows[] = {
+		{ "none", "0s", 0 },
+		{ "milliseconds", "1500ms", 1500 },
+		{ "seconds", "90s", 90000 },
+		{ "minutes", "90m", 5400000 },
+		{ "hours", "12h", 43200000 },
+		{ "days", "30d", 2592000000u },
+		{ "the most", "4294967295ms", UINT32_MAX },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[VALUE_DURATION_MAX];
+		uint32_t again = 1;
+		struct err err;
+
+		value_format_duration(text, rows[i].expect);
+		cr_expect_str_eq(text, rows[i].given, "%s", rows[i].what);
+		cr_expect(value_read_duration(&again, text, &err) &&
+			      again == rows[i].expect,
+		    "%s", rows[i].what);
+	}
+}
+
+/* A place for lists and texts: in the file conf/t.ini. */
+static const struct config_where here = { "conf/t.ini", 1 };
+
+Test(value, places_paths_beside_the_file_that_names_them)
+{
+	struct arena *arena = arena_new();
+	const char *path = NULL;
+	struct value_place place = {
+		.field = &path, .arena = arena, .where = &here
+	};
+	struct err err;
+
+	cr_expect(value_path.read(&place, "a.pem", &err));
+	cr_expect_str_eq(path, "conf/a.pem");
+	cr_expect(value_path.read(&place, "/a.pem", &err));
+	cr_expect_str_eq(path, "/a.pem");
+	arena_free(arena);
+}
+
+Test(value, tells_a_misspelt_sink_from_a_path)
+{
+	static const struct value_word words[] = { { "stderr", 0 },
+		{ "off", 1 }, { NULL, 0 } };
+	static const struct value_rules rules = { .words = words };
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "a word", "STDERR", "stderr" },
+		{ "a path", "/var/log/x", "/var/log/x" },
+		{ "a file beside", "x.log", "conf/x.log" },
+		{ "a file that is called nearly so", "./stder",
+		    "conf/./stder" },
+		{ "misspelt", "sterr", NULL },
+	};
+	struct arena *arena = arena_new();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *sink = NULL;
+		struct value_place place = { &rules, &sink, arena, &here };
+		struct err err;
+
+		cr_expect_eq(value_sink.read(&place, rows[i].given, &err),
+		    rows[i].expect != NULL, "%s", rows[i].what);
+		cr_expect(value_same_text(sink, rows[i].expect), "%s: %s",
+		    rows[i].what, sink);
+	}
+	arena_free(arena);
+}
+
+Test(value, reads_backends)
+{
+	static const struct {
+		const char *what, *given, *host;
+		uint16_t port;
+		bool good, fixed;
+	} rows[] = {
+		{ "a name", "a.example:80", "a.example", 80, true, false },
+		{ "a bare port", "80", "localhost", 80, true, false },
+		{ "IPv4", "127.0.0.1:80", "127.0.0.1", 80, true, true },
+		{ "IPv6", "[::1]:80", "::1", 80, true, true },
+		{ "a socket", "unix:/run/x", NULL, 0, true, true },
+		{ "stunnel's socket", "/run/x", NULL, 0, true, true },
+		{ "no port", "a.example", NULL, 0, false, false },
+		{ "port 0", "a.example:0", NULL, 0, false, false },
+		{ "any address", "*:80", NULL, 0, false, false },
+		{ "no path", "unix:", NULL, 0, false, false },
+		{ "an empty item", "80,,81", NULL, 0, false, false },
+	};
+	struct arena *arena = arena_new();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_connects list = { NULL, 0 };
+		struct value_place place = { NULL, &list, arena, &here };
+		struct err err;
+
+		cr_assert_eq(value_connects.read(&place, rows[i].given, &err),
+		    rows[i].good, "%s", rows[i].what);
+		if (!rows[i].good)
+			continue;
+		cr_expect(value_same_text(list.items[0].host, rows[i].host) &&
+			      list.items[0].port == rows[i].port &&
+			      (list.items[0].fixed.len > 0) == rows[i].fixed,
+		    "%s", rows[i].what);
+	}
+	arena_free(arena);
+}
+
+Test(value, reads_addresses_to_accept_on)
+{
+	static const struct {
+		const char *what, *given, *expect;
+		bool any;
+	} rows[] = {
+		{ "a bare port", "443", "[::]:443", true },
+		{ "IPv4", "0.0.0.0:443", "0.0.0.0:443", false },
+		{ "IPv6", "[::1]:443", "[::1]:443", false },
+		{ "stunnel's IPv6", ":::443", "[::]:443", false },
+		{ "a socket", "unix:x", "unix:conf/x", false },
+		{ "a name", "localhost:443", NULL, false },
+		{ "nothing", ",", NULL, false },
+	};
+	struct arena *arena = arena_new();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_accepts list = { NULL, 0 };
+		struct value_place place = { NULL, &list, arena, &here };
+		char text[ADDR_TEXT_MAX];
+		struct err err;
+		bool read = value_accepts.read(&place, rows[i].given, &err);
+
+		cr_assert_eq(read, rows[i].expect != NULL, "%s", rows[i].what);
+		if (!read)
+			continue;
+		addr_print(&list.items[0].addr, text, sizeof(text));
+		cr_expect_str_eq(text, rows[i].expect, "%s", rows[i].what);
+		cr_expect_eq(
+		    list.items[0].any_family, rows[i].any, "%s", rows[i].what);
+	}
+	arena_free(arena);
+}
+
+Test(value, splits_lists_at_commas)
+{
+	struct arena *arena = arena_new();
+	struct config_strings list = { NULL, 0 };
+	struct value_place place = { NULL, &list, arena, &here };
+	struct err err;
+
+	cr_expect(value_strings.read(&place, "h2 ,http/1.1", &err));
+	cr_expect(value_strings.read(&place, "x", &err));
+	cr_assert_eq(list.count, 3);
+	cr_expect_str_eq(list.items[0], "h2");
+	cr_expect_str_eq(list.items[1], "http/1.1");
+	cr_expect_str_eq(list.items[2], "x");
+	cr_expect_not(value_strings.read(&place, "h2,", &err));
+	arena_free(arena);
+}
+
+Test(value, writes_openssl_lists_with_colons)
+{
+	struct arena *arena = arena_new();
+	const char *text = NULL;
+	struct value_place place = { NULL, &text, arena, &here };
+	struct err err;
+
+	cr_expect(value_colons.read(&place, "X25519, P-256:P-384", &err));
+	cr_expect_str_eq(text, "X25519:P-256:P-384");
+	cr_expect_not(value_colons.read(&place, " : ", &err));
+	arena_free(arena);
+}

@@ -52,7 +52,7 @@ def test_a_second_signal_ends_at_once(launch, listener, serve, tls, second):
     clinch = launch(listener(serve().connect, head="[global]\ndrain_timeout = 60s"))
     assert tls(clinch.port()).ping()
     clinch.process.terminate()
-    clinch.wait_log(r"server drain")
+    clinch.wait_log(r"server draining")
     clinch.process.send_signal(second)
     assert clinch.wait_exit(5) == 0
 

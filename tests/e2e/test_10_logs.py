@@ -67,7 +67,7 @@ def test_usr1_reopens_files(launch, listener, serve, tls, tmp_path):
     """Proves rotation: after rename and SIGUSR1 lines go to a new file."""
     path, old = tmp_path / "clinch.log", tmp_path / "clinch.log.1"
     clinch = launch(listener(serve().connect, head=f"[log]\noutput = {path}"), ready=False)
-    until(lambda: path.exists() and "ready" in path.read_text(), "it logs to the file")
+    until(lambda: path.exists() and "started" in path.read_text(), "it logs to the file")
     os.rename(path, old)
     clinch.process.send_signal(signal.SIGUSR1)
     until(path.exists, "a new file")

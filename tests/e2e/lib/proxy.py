@@ -74,7 +74,7 @@ class Clinch:
         return int(self.addresses(listener)[nth].rsplit(":", 1)[1])
 
     def ready(self):
-        self.wait_log(r"server ready")
+        self.wait_log(r"server started")
         return self
 
     def reload(self):

@@ -154,6 +154,28 @@ make_service(struct build *build, const struct config_listener *listener,
 	return service;
 }
 
+static bool
+begins_with(const char *text, const struct config_where *where)
+{
+	size_t length = where->file ? strlen(where->file) : 0;
+
+	return length > 0 && strncmp(text, where->file, length) == 0 &&
+	       text[length] == ':';
+}
+
+/* What one TLS key is to blame for names the line of that key by itself. */
+static void
+fail_tls(struct build *build, const struct config_listener *listener,
+    struct err *err)
+{
+	if (begins_with(err->text, &listener->ciphers_where) ||
+	    begins_with(err->text, &listener->ciphersuites_where) ||
+	    begins_with(err->text, &listener->groups_where))
+		add_error(build, BLAME_CONFIG, err->text);
+	else
+		fail(build, BLAME_CONFIG, &listener->where, listener, err);
+}
+
 static struct service *
 build_service(struct build *build, const struct config_listener *listener,
     struct identity *identity)
@@ -169,7 +191,7 @@ build_service(struct build *build, const struct config_listener *listener,
 	tls = tls_context_new(
 	    listener, identity, build->parts->keys, &warning, &err);
 	if (tls == NULL) {
-		fail(build, BLAME_CONFIG, &listener->where, listener, &err);
+		fail_tls(build, listener, &err);
 		return NULL;
 	}
 	warn(build, listener, warning.text);

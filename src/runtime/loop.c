@@ -19,8 +19,9 @@
 #include "runtime/generation.h"
 #include "runtime/mailbox.h"
 
-/* Connection ids of different threads are kept apart by this. */
-#define IDS_PER_THREAD_SHIFT 44 /* 256 threads stay below 2^53, exact in JSON */
+/* Keeps the connection ids of threads apart; with 256 threads they stay below
+ * 2^53, which every reader of JSON gets exactly. */
+#define IDS_PER_THREAD_SHIFT 44
 
 struct loop {
 	/* fixed at creation */
@@ -39,6 +40,7 @@ struct loop {
 
 	/* this thread only */
 	struct generation *generation;
+	struct generation *retired;  /* let go after the next wait */
 	struct acceptor **acceptors; /* one per port; NULL: no memory for it */
 	size_t acceptor_count;
 	struct conn_set set;
@@ -94,6 +96,20 @@ serve_port(struct loop *loop, const struct generation_port *port)
 	return acceptor;
 }
 
+/*
+ * Let a generation go, but only when the loop has waited once more: libev
+ * forgets a descriptor lazily, at the event that a refusing socket raises,
+ * and the last holder, perhaps another thread, closes it.
+ */
+static void
+retire(struct loop *loop)
+{
+	generation_unref(loop->retired);
+	loop->retired = loop->generation;
+	loop->generation = NULL;
+	ev_async_send(loop->ev, &loop->wake);
+}
+
 /* Takes the reference. */
 static void
 adopt(struct loop *loop, struct generation *generation)
@@ -116,7 +132,7 @@ adopt(struct loop *loop, struct generation *generation)
 	free_acceptors(loop->acceptors, loop->acceptor_count, true);
 	loop->acceptors = acceptors;
 	loop->acceptor_count = count;
-	generation_unref(loop->generation);
+	retire(loop);
 	loop->generation = generation;
 }
 
@@ -128,8 +144,7 @@ stop_accepting(struct loop *loop, bool empty)
 	free_acceptors(loop->acceptors, loop->acceptor_count, empty);
 	loop->acceptors = NULL;
 	loop->acceptor_count = 0;
-	generation_unref(loop->generation);
-	loop->generation = NULL;
+	retire(loop);
 }
 
 static void
@@ -139,6 +154,8 @@ on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 	struct mail mail = mailbox_fetch(&loop->mailbox);
 
 	(void)events;
+	generation_unref(loop->retired);
+	loop->retired = NULL;
 	if (mail.generation)
 		adopt(loop, mail.generation);
 	if (mail.drain) {
@@ -189,6 +206,7 @@ free_loop(struct loop *loop)
 		ev_async_stop(loop->ev, &loop->wake);
 		ev_loop_destroy(loop->ev);
 	}
+	generation_unref(loop->retired);
 	mailbox_fini(&loop->mailbox);
 	free(loop);
 }

@@ -91,8 +91,10 @@ refuse_key(const struct scope *scope, const struct statement *statement)
 	struct report *report = scope->build->report;
 	const struct schema_row *elsewhere = schema_find(
 	    SCHEMA_TOP, statement->key);
-	const char *nearest = schema_nearest(scope->section, statement->key);
+	const char *nearest = NULL;
 
+	if (!report_is_full(report))
+		nearest = schema_nearest(scope->section, statement->key);
 	if (elsewhere != NULL)
 		report_error(report, &statement->where,
 		    "%s does not belong here: put it into %s", statement->key,

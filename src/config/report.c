@@ -52,12 +52,18 @@ blank_controls(char *text)
 			*text = '?';
 }
 
+bool
+report_is_full(const struct report *report)
+{
+	return report->count >= REPORT_MAX;
+}
+
 static void
 add(struct report *report, const struct config_where *where, const char *text)
 {
 	struct report_item *items;
 
-	if (report->count >= REPORT_MAX) {
+	if (report_is_full(report)) {
 		report->dropped++;
 		return;
 	}

@@ -50,6 +50,9 @@ void report_no_memory(struct report *report);
 void report_note(struct report *report, const char *format, ...)
     PRINTF_LIKE(2, 3);
 
+/* Would a further error only be counted?  Then a hint need not be sought. */
+bool report_is_full(const struct report *report);
+
 bool report_is_clean(const struct report *report);
 
 /* Sort and hand the errors over as texts of the caller's. */

@@ -20,7 +20,8 @@ struct tls_context;
 /*
  * Build from a listener's configuration.  References identity and keys.
  * Groups this OpenSSL does not know are left out one by one and named in
- * *warning (may be NULL; "" when none).  NULL and *err: why.  Main thread.
+ * *warning (may be NULL; "" when none).  NULL and *err: why, beginning with the
+ * file:line of the key at fault when there is one.  Main thread.
  */
 struct tls_context *tls_context_new(const struct config_listener *config,
     struct identity *identity, struct ticket_keys *keys, struct err *warning,

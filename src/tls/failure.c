@@ -76,7 +76,7 @@ say_alert(int alert, char *out, size_t max)
 	char small[64];
 	size_t i;
 
-	for (i = 0; name[i] != '\0' && i < sizeof(small) - 1; i++)
+	for (i = 0; i < sizeof(small) - 1 && name[i] != '\0'; i++)
 		small[i] = (char)tolower((unsigned char)name[i]);
 	small[i] = '\0';
 	snprintf(out, max, "%s: alert %s",

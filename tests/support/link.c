@@ -2,7 +2,7 @@
  * A stream and its peer in one thread.  The certificate is handed to
  * identity_load in an anonymous memory file, so no test leaves files behind.
  */
-#include "support/link.h"
+#include "tests/support/link.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -23,6 +23,11 @@ enum {
 	CHUNK = 16 * 1024,
 	/* A packet must be taken whole: as large as any block of records. */
 	PACKET_MAX = 128 * 1024
+};
+
+const struct link_version link_versions[LINK_VERSIONS] = {
+	{ "TLSv1.2", TLS1_2_VERSION },
+	{ "TLSv1.3", TLS1_3_VERSION },
 };
 
 static void

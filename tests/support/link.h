@@ -17,13 +17,21 @@
 #include "base/buf.h"
 #include "base/pool.h"
 #include "config/config.h"
-#include "support/pki.h"
+#include "tests/support/pki.h"
 #include "tls/context.h"
 #include "tls/stream.h"
 #include "tls/ticket.h"
 
 /* A socket pair that keeps the borders of sends, so they can be counted. */
 enum link_kind { LINK_STREAM, LINK_PACKETS };
+
+/* The two versions most tests walk through. */
+enum { LINK_VERSIONS = 2 };
+struct link_version {
+	const char *what;
+	int version;
+};
+extern const struct link_version link_versions[LINK_VERSIONS];
 
 struct link {
 	struct pool *pool;

@@ -3,7 +3,7 @@
  * which ends the program: a test that went on with half a certificate would
  * fail somewhere else.
  */
-#include "support/pki.h"
+#include "tests/support/pki.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "support/link.h"
+#include "tests/support/link.h"
 #include "tls/identity.h"
 
 static struct ticket_keys *keys;
@@ -31,17 +31,18 @@ TestSuite(context, .init = set_up, .fini = tear_down);
 static char h2[] = "h2", http11[] = "http/1.1", empty[] = "";
 static char *protocols[] = { h2, http11 };
 
+static const struct {
+	const char *what, *offer;
+	unsigned offer_len;
+	const char *expect;
+} offers[] = {
+	{ "ours first", "\x08http/1.1\x02h2", 12, "h2" },
+	{ "only the second", "\x03xyz\x08http/1.1", 13, "http/1.1" },
+	{ "a client without ALPN", NULL, 0, "" },
+};
+
 Test(context, picks_the_protocol_we_prefer)
 {
-	static const struct {
-		const char *what, *offer;
-		unsigned offer_len;
-		const char *expect;
-	} rows[] = {
-		{ "ours first", "\x08http/1.1\x02h2", 12, "h2" },
-		{ "only the second", "\x03xyz\x08http/1.1", 13, "http/1.1" },
-		{ "a client without ALPN", NULL, 0, "" },
-	};
 	struct config_listener config = link_config();
 	struct tls_context *context;
 	struct stream_facts facts;
@@ -52,16 +53,16 @@ Test(context, picks_the_protocol_we_prefer)
 	for (size_t i = 0; i < 3; i++) {
 		link_open_tls(&link, LINK_STREAM, context);
 		cr_assert_eq(SSL_set_alpn_protos(link.client,
-				 (const unsigned char *)rows[i].offer,
-				 rows[i].offer_len),
+				 (const unsigned char *)offers[i].offer,
+				 offers[i].offer_len),
 		    0);
 		cr_assert_eq(link_handshake(&link, NULL), IO_DONE);
 		stream_facts(&link.server, &facts);
-		cr_assert_eq(
-		    facts.alpn_len, strlen(rows[i].expect), "%s", rows[i].what);
-		cr_assert_eq(strncmp(rows[i].expect,
+		cr_assert_eq(facts.alpn_len, strlen(offers[i].expect), "%s",
+		    offers[i].what);
+		cr_assert_eq(strncmp(offers[i].expect,
 				 facts.alpn ? facts.alpn : "", facts.alpn_len),
-		    0, "%s", rows[i].what);
+		    0, "%s", offers[i].what);
 		link_close(&link);
 	}
 	tls_context_unref(context);

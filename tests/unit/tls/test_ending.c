@@ -6,7 +6,7 @@
 
 #include <criterion/criterion.h>
 
-#include "support/link.h"
+#include "tests/support/link.h"
 
 static struct ticket_keys *keys;
 static struct tls_context *context;
@@ -30,16 +30,6 @@ tear_down(void)
 
 TestSuite(ending, .init = set_up, .fini = tear_down);
 
-static const struct {
-	const char *what;
-	int version;
-} versions[] = {
-	{ "TLSv1.2", TLS1_2_VERSION },
-	{ "TLSv1.3", TLS1_3_VERSION },
-};
-#define EACH_VERSION(v) \
-	(size_t v = 0; v < sizeof(versions) / sizeof(versions[0]); v++)
-
 Test(ending, tells_close_notify_from_a_bare_fin)
 {
 	static const struct {
@@ -49,20 +39,19 @@ Test(ending, tells_close_notify_from_a_bare_fin)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-	for (size_t i = 0; i < 2; i++) {
-		link_establish(
-		    &link, LINK_STREAM, context, versions[v].version);
-		if (rows[i].notify)
-			link_notify(&link);
-		link_fin(&link);
-		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_END,
-		    "%s", rows[i].what);
-		cr_assert_eq(link.server.got_notify, rows[i].notify, "%s, %s",
-		    rows[i].what, versions[v].what);
-		link_close(&link);
-	}
+	for (size_t v = 0; v < LINK_VERSIONS; v++)
+		for (size_t i = 0; i < 2; i++) {
+			link_establish(&link, LINK_STREAM, context,
+			    link_versions[v].version);
+			if (rows[i].notify)
+				link_notify(&link);
+			link_fin(&link);
+			cr_assert_eq(link_receive(&link, text, sizeof(text)),
+			    IO_END, "%s", rows[i].what);
+			cr_assert_eq(link.server.got_notify, rows[i].notify,
+			    "%s, %s", rows[i].what, link_versions[v].what);
+			link_close(&link);
+		}
 }
 
 Test(ending, is_pending_behind_the_last_bytes)
@@ -70,23 +59,19 @@ Test(ending, is_pending_behind_the_last_bytes)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			cr_assert(link_say(&link, "last"));
-			link_notify(&link);
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_DONE);
-			cr_assert_str_eq(text, "last");
-			cr_assert(stream_has_pending(&link.server), "%s",
-			    versions[v].what);
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_END);
-			cr_assert_not(stream_has_pending(&link.server));
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert(link_say(&link, "last"));
+		link_notify(&link);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_str_eq(text, "last");
+		cr_assert(stream_has_pending(&link.server), "%s",
+		    link_versions[v].what);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_END);
+		cr_assert_not(stream_has_pending(&link.server));
+		link_close(&link);
+	}
 }
 
 Test(ending, of_the_client_leaves_the_answer_its_way)
@@ -94,25 +79,21 @@ Test(ending, of_the_client_leaves_the_answer_its_way)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			cr_assert(link_say(&link, "question"));
-			link_notify(&link);
-			link_fin(&link);
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_DONE);
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_END);
-			cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
-			cr_assert_eq(stream_end(&link.server), IO_DONE);
-			cr_assert_eq(link_hear(&link, text, sizeof(text)), 6);
-			cr_assert(link.saw_notify, "%s: it still reads",
-			    versions[v].what);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert(link_say(&link, "question"));
+		link_notify(&link);
+		link_fin(&link);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_END);
+		cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
+		cr_assert_eq(stream_end(&link.server), IO_DONE);
+		cr_assert_eq(link_hear(&link, text, sizeof(text)), 6);
+		cr_assert(link.saw_notify, "%s: it still reads",
+		    link_versions[v].what);
+		link_close(&link);
+	}
 }
 
 Test(ending, of_ours_leaves_the_client_its_way)
@@ -120,23 +101,20 @@ Test(ending, of_ours_leaves_the_client_its_way)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			cr_assert_eq(link_answer(&link, "bye"), IO_DONE);
-			cr_assert_eq(stream_end(&link.server), IO_DONE);
-			cr_assert_eq(link_hear(&link, text, sizeof(text)), 3);
-			cr_assert(link.saw_notify && link.saw_fin, "%s",
-			    versions[v].what);
-			cr_assert(link_say(&link, "still here"));
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_DONE);
-			cr_assert_str_eq(
-			    text, "still here", "%s", versions[v].what);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert_eq(link_answer(&link, "bye"), IO_DONE);
+		cr_assert_eq(stream_end(&link.server), IO_DONE);
+		cr_assert_eq(link_hear(&link, text, sizeof(text)), 3);
+		cr_assert(link.saw_notify && link.saw_fin, "%s",
+		    link_versions[v].what);
+		cr_assert(link_say(&link, "still here"));
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_str_eq(
+		    text, "still here", "%s", link_versions[v].what);
+		link_close(&link);
+	}
 }
 
 Test(ending, sends_nothing_to_a_client_that_has_closed)
@@ -144,22 +122,19 @@ Test(ending, sends_nothing_to_a_client_that_has_closed)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_PACKETS, context, versions[v].version);
-			link_feed(&link);
-			link.sends = 0;
-			link_notify(&link);
-			link_fin(&link);
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_END);
-			cr_assert_eq(stream_end(&link.server), IO_DONE);
-			link_feed(&link);
-			cr_assert_eq(link.sends, 0, "%s", versions[v].what);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_PACKETS, context, link_versions[v].version);
+		link_feed(&link);
+		link.sends = 0;
+		link_notify(&link);
+		link_fin(&link);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_END);
+		cr_assert_eq(stream_end(&link.server), IO_DONE);
+		link_feed(&link);
+		cr_assert_eq(link.sends, 0, "%s", link_versions[v].what);
+		link_close(&link);
+	}
 }
 
 Test(ending, is_notified_when_only_half_of_that_came)

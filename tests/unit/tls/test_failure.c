@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/link.h"
+#include "tests/support/link.h"
 
 static struct ticket_keys *keys;
 
@@ -27,38 +27,37 @@ tear_down(void)
 
 TestSuite(failure, .init = set_up, .fini = tear_down);
 
+static const struct {
+	const char *given;
+	size_t len;
+	const char *expect;
+} strangers[] = {
+	{ "GET / HTTP/1.1\r\n\r\n", 18, "http request on a TLS port" },
+	{ "POST /x HTTP/1.0\r\n", 18, "http request on a TLS port" },
+	{ "CONNECT a:443 HTTP/1.1\r\n", 24, "proxy request on a TLS port" },
+	{ "SSH-2.0-OpenSSH_9.2\r\n", 21, "the first bytes are not TLS" },
+	{ "\0\0\0\0\0\0\0\0", 8, "the first bytes are not TLS" },
+	{ "\x16\x03\x01\x00\x05zzzzz", 10, "the first bytes are not TLS" },
+};
+
 Test(failure, names_what_is_no_tls)
 {
-	static const struct {
-		const char *given;
-		size_t len;
-		const char *expect;
-	} rows[] = {
-		{ "GET / HTTP/1.1\r\n\r\n", 18, "http request on a TLS port" },
-		{ "POST /x HTTP/1.0\r\n", 18, "http request on a TLS port" },
-		{ "CONNECT a:443 HTTP/1.1\r\n", 24,
-		    "proxy request on a TLS port" },
-		{ "SSH-2.0-OpenSSH_9.2\r\n", 21,
-		    "the first bytes are not TLS" },
-		{ "\0\0\0\0\0\0\0\0", 8, "the first bytes are not TLS" },
-		{ "\x16\x03\x01\x00\x05zzzzz", 10,
-		    "the first bytes are not TLS" },
-	};
 	struct config_listener config = link_config();
 	struct tls_context *context = link_context(&config, PKI_P256, keys);
 	struct link link;
 	char text[128];
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
 		link_open_tls(&link, LINK_STREAM, context);
-		cr_assert_eq(send(link.peer, rows[i].given, rows[i].len, 0),
-		    (ssize_t)rows[i].len);
-		cr_assert_eq(stream_handshake(&link.server), IO_FAILED);
 		cr_assert_eq(
-		    link.server.failure, STREAM_NOT_TLS, "%s", rows[i].given);
+		    send(link.peer, strangers[i].given, strangers[i].len, 0),
+		    (ssize_t)strangers[i].len);
+		cr_assert_eq(stream_handshake(&link.server), IO_FAILED);
+		cr_assert_eq(link.server.failure, STREAM_NOT_TLS, "%s",
+		    strangers[i].given);
 		cr_assert_str_eq(
 		    stream_failure_text(&link.server, text, sizeof(text)),
-		    rows[i].expect);
+		    strangers[i].expect);
 		link_close(&link);
 	}
 	tls_context_unref(context);
@@ -197,16 +196,17 @@ Test(failure, tells_that_the_client_rejected_our_certificate)
 	    "client rejected our certificate: alert unknown ca" });
 }
 
+static const struct {
+	const char *what;
+	size_t len;
+} partings[] = {
+	{ "before the first byte", 0 },
+	{ "within the record header", 3 },
+	{ "within the ClientHello", 8 },
+};
+
 Test(failure, tells_that_the_client_left_half_way)
 {
-	static const struct {
-		const char *what;
-		size_t len;
-	} rows[] = {
-		{ "before the first byte", 0 },
-		{ "within the record header", 3 },
-		{ "within the ClientHello", 8 },
-	};
 	struct config_listener config = link_config();
 	struct tls_context *context = link_context(&config, PKI_P256, keys);
 	struct link link;
@@ -215,14 +215,14 @@ Test(failure, tells_that_the_client_left_half_way)
 	for (size_t i = 0; i < 3; i++) {
 		link_open_tls(&link, LINK_STREAM, context);
 		cr_assert_eq(send(link.peer, "\x16\x03\x01\x00\xc0\x01\x00\x00",
-				 rows[i].len, 0),
-		    (ssize_t)rows[i].len);
+				 partings[i].len, 0),
+		    (ssize_t)partings[i].len);
 		cr_assert_eq(stream_handshake(&link.server), IO_WANT_READ);
 		link_fin(&link);
 		stream_readable(&link.server);
 		cr_assert_eq(stream_handshake(&link.server), IO_FAILED);
 		cr_assert_eq(link.server.failure, STREAM_CLOSED_EARLY, "%s",
-		    rows[i].what);
+		    partings[i].what);
 		cr_assert_str_eq(
 		    stream_failure_text(&link.server, text, sizeof(text)),
 		    "client left in the middle of the handshake");

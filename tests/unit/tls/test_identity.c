@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "support/pki.h"
+#include "tests/support/pki.h"
 
 static struct pki_folder folder;
 static struct pki site, other;
@@ -152,29 +152,28 @@ Test(identity, keeps_the_chain_in_order)
 	free(second);
 }
 
+static const struct {
+	struct pki_wish wish;
+	const char *expect;
+} names[] = {
+	{ { .name = "cn.example", .san = "DNS:a.example" }, "cn.example" },
+	{ { .san = "IP:192.0.2.1,DNS:a.example,DNS:b.example" }, "a.example" },
+	{ { 0 }, "unnamed" },
+};
+
 Test(identity, falls_back_to_the_first_dns_name)
 {
-	static const struct {
-		struct pki_wish wish;
-		const char *expect;
-	} rows[] = {
-		{ { .name = "cn.example", .san = "DNS:a.example" },
-		    "cn.example" },
-		{ { .san = "IP:192.0.2.1,DNS:a.example,DNS:b.example" },
-		    "a.example" },
-		{ { 0 }, "unnamed" },
-	};
 	struct err err;
 
 	for (size_t i = 0; i < 3; i++) {
-		struct pki made = pki_make(&rows[i].wish);
+		struct pki made = pki_make(&names[i].wish);
 		char *texts[] = { pki_certificate_pem(&made),
 			pki_key_pem(&made) };
 		struct identity *identity = load(
 		    texts[0], texts[1], NULL, &err);
 
 		cr_assert_not_null(identity, "%s", err.text);
-		cr_assert_str_eq(identity_name(identity), rows[i].expect);
+		cr_assert_str_eq(identity_name(identity), names[i].expect);
 		identity_unref(identity);
 		free(texts[0]);
 		free(texts[1]);
@@ -209,7 +208,7 @@ Test(identity, refuses_damaged_files)
 	char *broken = strdup(cert);
 	struct err err;
 
-	memcpy(strchr(broken, '\n') + 9, "????", 4);
+	memset(strchr(broken, '\n') + 9, '?', 4);
 	cr_assert_null(load(broken, key, NULL, &err));
 	cr_assert_not_null(
 	    strstr(err.text, "/cert.pem: PEM block 1 is damaged"), "%s",
@@ -289,19 +288,20 @@ Test(identity, does_not_wait_for_a_fifo)
 	expect_sentence(err.text, "@/fifo is not a regular file");
 }
 
+static const struct {
+	enum config_key_permissions rule;
+	mode_t mode;
+	bool loads, warns;
+} rules[] = {
+	{ KEYS_WARN, 0640, true, false },
+	{ KEYS_WARN, 0644, true, true },
+	{ KEYS_REFUSE, 0640, true, false },
+	{ KEYS_REFUSE, 0604, false, false },
+	{ KEYS_ANY, 0666, true, false },
+};
+
 Test(identity, judges_who_may_read_the_key)
 {
-	static const struct {
-		enum config_key_permissions rule;
-		mode_t mode;
-		bool loads, warns;
-	} rows[] = {
-		{ KEYS_WARN, 0640, true, false },
-		{ KEYS_WARN, 0644, true, true },
-		{ KEYS_REFUSE, 0640, true, false },
-		{ KEYS_REFUSE, 0604, false, false },
-		{ KEYS_ANY, 0666, true, false },
-	};
 	char *both = pki_join(cert, key);
 	char *path = pki_write(&folder, "both.pem", both);
 	struct err err, warning;
@@ -309,12 +309,12 @@ Test(identity, judges_who_may_read_the_key)
 	for (size_t i = 0; i < 5; i++) {
 		struct identity *identity;
 
-		cr_assert_eq(chmod(path, rows[i].mode), 0);
+		cr_assert_eq(chmod(path, rules[i].mode), 0);
 		identity = identity_load(
-		    path, NULL, rows[i].rule, &warning, &err);
-		cr_assert_eq(identity != NULL, rows[i].loads, "row %zu", i);
+		    path, NULL, rules[i].rule, &warning, &err);
+		cr_assert_eq(identity != NULL, rules[i].loads, "row %zu", i);
 		cr_assert_eq(
-		    warning.text[0] != '\0', rows[i].warns, "row %zu", i);
+		    warning.text[0] != '\0', rules[i].warns, "row %zu", i);
 		identity_unref(identity);
 	}
 	free(path);
@@ -336,30 +336,31 @@ Test(identity, says_how_to_keep_others_from_the_key)
 	free(both);
 }
 
+static const struct {
+	struct pki_wish wish;
+	const char *expect;
+} dates[] = {
+	{ { .name = "x", .to = "20210101000000Z" },
+	    "the certificate in @/cert.pem expired on 2021-01-01 "
+	    "00:00:00 UTC" },
+	{ { .name = "x", .from = "20980101000000Z" },
+	    "the certificate in @/cert.pem is not valid before "
+	    "2098-01-01 00:00:00 UTC" },
+};
+
 Test(identity, warns_of_dates_and_serves_all_the_same)
 {
-	static const struct {
-		struct pki_wish wish;
-		const char *expect;
-	} rows[] = {
-		{ { .name = "x", .to = "20210101000000Z" },
-		    "the certificate in @/cert.pem expired on 2021-01-01 "
-		    "00:00:00 UTC" },
-		{ { .name = "x", .from = "20980101000000Z" },
-		    "the certificate in @/cert.pem is not valid before "
-		    "2098-01-01 00:00:00 UTC" },
-	};
 	struct err err, warning;
 
 	for (size_t i = 0; i < 2; i++) {
-		struct pki made = pki_make(&rows[i].wish);
+		struct pki made = pki_make(&dates[i].wish);
 		char *texts[] = { pki_certificate_pem(&made),
 			pki_key_pem(&made) };
 		struct identity *identity = load(
 		    texts[0], texts[1], &warning, &err);
 
 		cr_assert_not_null(identity, "%s", err.text);
-		expect_sentence(warning.text, rows[i].expect);
+		expect_sentence(warning.text, dates[i].expect);
 		identity_unref(identity);
 		free(texts[0]);
 		free(texts[1]);

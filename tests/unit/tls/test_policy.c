@@ -28,36 +28,34 @@ tear_down(void)
 
 TestSuite(policy, .init = set_up, .fini = tear_down);
 
+static const struct {
+	const char *what;
+	struct config_listener given;
+	long min, max;
+} ranges[] = {
+	{ "defaults", { .min_version = TLS_VERSION_1_2 }, TLS1_2_VERSION, 0 },
+	{ "nothing said", { 0 }, TLS1_2_VERSION, 0 },
+	{ "1.3 only", { .min_version = TLS_VERSION_1_3 }, TLS1_3_VERSION, 0 },
+	{ "1.2 only", { .max_version = TLS_VERSION_1_2 }, TLS1_2_VERSION,
+	    TLS1_2_VERSION },
+	{ "modern",
+	    { .profile = PROFILE_MODERN, .min_version = TLS_VERSION_1_2 },
+	    TLS1_3_VERSION, 0 },
+	{ "modern with a list of one's own",
+	    { .profile = PROFILE_MODERN, .ciphers = "HIGH" }, TLS1_2_VERSION,
+	    0 },
+};
+
 Test(policy, sets_the_versions)
 {
-	static const struct {
-		const char *what;
-		struct config_listener given;
-		long min, max;
-	} rows[] = {
-		{ "defaults", { .min_version = TLS_VERSION_1_2 },
-		    TLS1_2_VERSION, 0 },
-		{ "nothing said", { 0 }, TLS1_2_VERSION, 0 },
-		{ "1.3 only", { .min_version = TLS_VERSION_1_3 },
-		    TLS1_3_VERSION, 0 },
-		{ "1.2 only", { .max_version = TLS_VERSION_1_2 },
-		    TLS1_2_VERSION, TLS1_2_VERSION },
-		{ "modern",
-		    { .profile = PROFILE_MODERN,
-			.min_version = TLS_VERSION_1_2 },
-		    TLS1_3_VERSION, 0 },
-		{ "modern with a list of one's own",
-		    { .profile = PROFILE_MODERN, .ciphers = "HIGH" },
-		    TLS1_2_VERSION, 0 },
-	};
 	struct err err;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		cr_assert(policy_set_versions(native, &rows[i].given, &err));
-		cr_assert_eq(SSL_CTX_get_min_proto_version(native), rows[i].min,
-		    "%s", rows[i].what);
-		cr_assert_eq(SSL_CTX_get_max_proto_version(native), rows[i].max,
-		    "%s", rows[i].what);
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		cr_assert(policy_set_versions(native, &ranges[i].given, &err));
+		cr_assert_eq(SSL_CTX_get_min_proto_version(native),
+		    ranges[i].min, "%s", ranges[i].what);
+		cr_assert_eq(SSL_CTX_get_max_proto_version(native),
+		    ranges[i].max, "%s", ranges[i].what);
 	}
 }
 

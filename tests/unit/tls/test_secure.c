@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/link.h"
+#include "tests/support/link.h"
 
 static struct ticket_keys *keys;
 static struct tls_context *context;
@@ -34,40 +34,26 @@ tear_down(void)
 
 TestSuite(secure, .init = set_up, .fini = tear_down);
 
-static const struct {
-	const char *what;
-	int version;
-} versions[] = {
-	{ "TLSv1.2", TLS1_2_VERSION },
-	{ "TLSv1.3", TLS1_3_VERSION },
-};
-#define EACH_VERSION(v) \
-	(size_t v = 0; v < sizeof(versions) / sizeof(versions[0]); v++)
-
 Test(secure, carries_bytes_both_ways)
 {
 	struct stream_facts facts;
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			stream_facts(&link.server, &facts);
-			cr_assert_str_eq(facts.version, versions[v].what);
-			cr_assert_not_null(facts.group, "%s", versions[v].what);
-			cr_assert(link_say(&link, "question"));
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_DONE);
-			cr_assert_str_eq(
-			    text, "question", "%s", versions[v].what);
-			cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
-			cr_assert_eq(link_hear(&link, text, sizeof(text)), 6);
-			cr_assert_arr_eq(text, "answer", 6);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		stream_facts(&link.server, &facts);
+		cr_assert_str_eq(facts.version, link_versions[v].what);
+		cr_assert_not_null(facts.group, "%s", link_versions[v].what);
+		cr_assert(link_say(&link, "question"));
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_str_eq(text, "question", "%s", link_versions[v].what);
+		cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
+		cr_assert_eq(link_hear(&link, text, sizeof(text)), 6);
+		cr_assert_arr_eq(text, "answer", 6);
+		link_close(&link);
+	}
 }
 
 Test(secure, owns_no_block_while_idle)
@@ -75,22 +61,19 @@ Test(secure, owns_no_block_while_idle)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			cr_assert_eq(stream_flush(&link.server), IO_DONE);
-			cr_assert_eq(pool_in_use(link.pool), 0,
-			    "%s after handshake", versions[v].what);
-			cr_assert(link_say(&link, "ping"));
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_DONE);
-			cr_assert_eq(link_answer(&link, "pong"), IO_DONE);
-			cr_assert_eq(pool_in_use(link.pool), 0,
-			    "%s after a ping", versions[v].what);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert_eq(stream_flush(&link.server), IO_DONE);
+		cr_assert_eq(pool_in_use(link.pool), 0, "%s after handshake",
+		    link_versions[v].what);
+		cr_assert(link_say(&link, "ping"));
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_eq(link_answer(&link, "pong"), IO_DONE);
+		cr_assert_eq(pool_in_use(link.pool), 0, "%s after a ping",
+		    link_versions[v].what);
+		link_close(&link);
+	}
 }
 
 Test(secure, sends_each_flight_at_once)
@@ -101,15 +84,13 @@ Test(secure, sends_each_flight_at_once)
 	 * Finished, and the ticket is held. */
 	static const size_t flights[] = { 2, 1 };
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_PACKETS, context, versions[v].version);
-			cr_assert_eq(link.sends, flights[v], "%s: %zu sends",
-			    versions[v].what, link.sends);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_PACKETS, context, link_versions[v].version);
+		cr_assert_eq(link.sends, flights[v], "%s: %zu sends",
+		    link_versions[v].what, link.sends);
+		link_close(&link);
+	}
 }
 
 Test(secure, lets_the_ticket_leave_with_the_first_response)
@@ -169,33 +150,28 @@ block_of(struct link *link, size_t len)
 
 Test(secure, sends_a_whole_turn_in_one_send)
 {
-	/* CBC has the longest records of all. */
-	static const char *const ciphers[] = { "ECDHE-ECDSA-AES256-SHA384",
-		"" };
 	struct config_listener config = link_config();
 	struct tls_context *wide;
 	struct link link;
 	struct buf from;
 	static uint8_t heard[STREAM_TURN_BYTES];
 
-	config.ciphers = ciphers[0];
+	/* CBC has the longest records of all. */
+	config.ciphers = "ECDHE-ECDSA-AES256-SHA384";
 	wide = link_context(&config, PKI_P256, keys);
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_PACKETS, wide, versions[v].version);
-			link.sends = 0;
-			from = block_of(&link, STREAM_TURN_BYTES);
-			cr_assert_eq(
-			    stream_write(&link.server, &from), IO_DONE);
-			cr_assert_eq(link_hear(&link, heard, sizeof(heard)),
-			    sizeof(heard));
-			cr_assert_eq(link.sends, 1, "%s", versions[v].what);
-			cr_assert_eq(heard[12345], (uint8_t)(12345 * 7));
-			buf_drop(&from, link.pool);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_PACKETS, wide, link_versions[v].version);
+		link.sends = 0;
+		from = block_of(&link, STREAM_TURN_BYTES);
+		cr_assert_eq(stream_write(&link.server, &from), IO_DONE);
+		cr_assert_eq(
+		    link_hear(&link, heard, sizeof(heard)), sizeof(heard));
+		cr_assert_eq(link.sends, 1, "%s", link_versions[v].what);
+		cr_assert_eq(heard[12345], (uint8_t)(12345 * 7));
+		buf_drop(&from, link.pool);
+		link_close(&link);
+	}
 	tls_context_unref(wide);
 }
 
@@ -221,24 +197,20 @@ Test(secure, gathers_records_into_one_read)
 	size_t sent;
 	int i;
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			for (i = 0; i < 3; i++)
-				cr_assert_eq(
-				    SSL_write_ex(link.client, "abc", 3, &sent),
-				    1);
-			link_push(&link);
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		for (i = 0; i < 3; i++)
 			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_DONE);
-			cr_assert_str_eq(
-			    text, "abcabcabc", "%s", versions[v].what);
-			cr_assert_eq(pool_in_use(link.pool),
-			    link.server.hold_output ? 1 : 0);
-			link_close(&link);
-		}
+			    SSL_write_ex(link.client, "abc", 3, &sent), 1);
+		link_push(&link);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_str_eq(
+		    text, "abcabcabc", "%s", link_versions[v].what);
+		cr_assert_eq(
+		    pool_in_use(link.pool), link.server.hold_output ? 1 : 0);
+		link_close(&link);
+	}
 }
 
 Test(secure, knows_of_bytes_no_event_will_announce)
@@ -246,25 +218,23 @@ Test(secure, knows_of_bytes_no_event_will_announce)
 	struct link link;
 	struct buf into = { 0 };
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			cr_assert(link_say(&link, "0123456789"));
-			cr_assert(link_say(&link, "next record"));
-			into = block_of(&link, POOL_BLOCK_SIZE - 4);
-			stream_readable(&link.server);
-			cr_assert_eq(stream_read(&link.server, &into), IO_DONE);
-			cr_assert(stream_has_pending(&link.server));
-			buf_consume(&into, buf_len(&into));
-			cr_assert_eq(stream_read(&link.server, &into), IO_DONE);
-			cr_assert_eq(
-			    buf_len(&into), 6 + 11, "%s", versions[v].what);
-			cr_assert_not(stream_has_pending(&link.server));
-			buf_drop(&into, link.pool);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert(link_say(&link, "0123456789"));
+		cr_assert(link_say(&link, "next record"));
+		into = block_of(&link, POOL_BLOCK_SIZE - 4);
+		stream_readable(&link.server);
+		cr_assert_eq(stream_read(&link.server, &into), IO_DONE);
+		cr_assert(stream_has_pending(&link.server));
+		buf_consume(&into, buf_len(&into));
+		cr_assert_eq(stream_read(&link.server, &into), IO_DONE);
+		cr_assert_eq(
+		    buf_len(&into), 6 + 11, "%s", link_versions[v].what);
+		cr_assert_not(stream_has_pending(&link.server));
+		buf_drop(&into, link.pool);
+		link_close(&link);
+	}
 }
 
 /* Write whole turns until one is not taken at once; bytes taken. */
@@ -284,34 +254,40 @@ fill_socket(struct link *link)
 	return link->server.bytes_out;
 }
 
-Test(secure, takes_nothing_more_while_the_peer_does_not_read)
+/* Let the client read on until it has heard max bytes; how many it has. */
+static size_t
+drain(struct link *link, size_t max)
 {
-	static uint8_t heard[8 * 1024 * 1024];
-	struct link link;
-	size_t taken, got = 0;
+	static uint8_t heard[64 * 1024];
+	size_t got = 0;
 	int i;
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			taken = fill_socket(&link);
-			cr_assert(stream_wants_write(&link.server));
-			cr_assert_eq(link_answer(&link, "no"), IO_WANT_WRITE);
-			cr_assert_eq(link.server.bytes_out, taken, "not taken");
-			cr_assert_leq(
-			    pool_in_use(link.pool), 1, "one block, no more");
-			for (i = 0, got = 0; i < 100 && got < taken; i++) {
-				got += link_hear(
-				    &link, heard + got, sizeof(heard) - got);
-				stream_writable(&link.server);
-				(void)stream_flush(&link.server);
-			}
-			cr_assert_eq(got, taken, "%s", versions[v].what);
-			cr_assert_not(stream_wants_write(&link.server));
-			link_close(&link);
-		}
+	for (i = 0; i < 1000 && got < max; i++) {
+		got += link_hear(link, heard, sizeof(heard));
+		stream_writable(&link->server);
+		(void)stream_flush(&link->server);
+	}
+	return got;
+}
+
+Test(secure, takes_nothing_more_while_the_peer_does_not_read)
+{
+	struct link link;
+	size_t taken;
+
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		taken = fill_socket(&link);
+		cr_assert(stream_wants_write(&link.server));
+		cr_assert_eq(link_answer(&link, "no"), IO_WANT_WRITE);
+		cr_assert_eq(link.server.bytes_out, taken, "not taken");
+		cr_assert_leq(pool_in_use(link.pool), 1, "one block, no more");
+		cr_assert_eq(
+		    drain(&link, taken), taken, "%s", link_versions[v].what);
+		cr_assert_not(stream_wants_write(&link.server));
+		link_close(&link);
+	}
 }
 
 Test(secure, answers_a_key_update)
@@ -338,25 +314,23 @@ Test(secure, refuses_a_bad_record)
 	struct link link;
 	char text[64];
 
-	for
-		EACH_VERSION(v)
-		{
-			link_establish(
-			    &link, LINK_STREAM, context, versions[v].version);
-			cr_assert_eq(send(link.peer,
-					 "\x17\x03\x03\x00\x14"
-					 "no record of ours...",
-					 25, MSG_NOSIGNAL),
-			    25);
-			cr_assert_eq(
-			    link_receive(&link, text, sizeof(text)), IO_FAILED);
-			cr_assert_eq(link.server.failure, STREAM_PROTOCOL);
-			cr_assert_str_eq(stream_failure_text(
-					     &link.server, text, sizeof(text)),
-			    "decryption failed or bad record mac");
-			cr_assert_eq(link_answer(&link, "no"), IO_FAILED);
-			link_close(&link);
-		}
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert_eq(send(link.peer,
+				 "\x17\x03\x03\x00\x14"
+				 "no record of ours...",
+				 25, MSG_NOSIGNAL),
+		    25);
+		cr_assert_eq(
+		    link_receive(&link, text, sizeof(text)), IO_FAILED);
+		cr_assert_eq(link.server.failure, STREAM_PROTOCOL);
+		cr_assert_str_eq(
+		    stream_failure_text(&link.server, text, sizeof(text)),
+		    "decryption failed or bad record mac");
+		cr_assert_eq(link_answer(&link, "no"), IO_FAILED);
+		link_close(&link);
+	}
 }
 
 Test(secure, refuses_renegotiation)

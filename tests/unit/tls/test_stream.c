@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/link.h"
+#include "tests/support/link.h"
 
 Test(stream, reads_what_came)
 {

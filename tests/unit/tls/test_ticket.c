@@ -7,7 +7,7 @@
 
 #include <criterion/criterion.h>
 
-#include "support/link.h"
+#include "tests/support/link.h"
 
 enum { HOUR_MS = 3600 * 1000 };
 
@@ -36,16 +36,6 @@ tear_down(void)
 }
 
 TestSuite(ticket, .init = set_up, .fini = tear_down);
-
-static const struct {
-	const char *what;
-	int version;
-} versions[] = {
-	{ "TLSv1.2", TLS1_2_VERSION },
-	{ "TLSv1.3", TLS1_3_VERSION },
-};
-#define EACH_VERSION(v) \
-	(size_t v = 0; v < sizeof(versions) / sizeof(versions[0]); v++)
 
 /* OpenSSL tells a TLS 1.2 client of no ticket that renews another: look. */
 static void
@@ -103,18 +93,16 @@ Test(ticket, resumes)
 {
 	struct tls_context *context = context_named("a");
 
-	for
-		EACH_VERSION(v)
-		{
-			SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		SSL_SESSION *session = NULL;
 
-			cr_assert_not(
-			    visit(context, versions[v].version, &session));
-			cr_assert_not_null(session, "%s", versions[v].what);
-			cr_assert(visit(context, versions[v].version, &session),
-			    "%s", versions[v].what);
-			SSL_SESSION_free(session);
-		}
+		cr_assert_not(
+		    visit(context, link_versions[v].version, &session));
+		cr_assert_not_null(session, "%s", link_versions[v].what);
+		cr_assert(visit(context, link_versions[v].version, &session),
+		    "%s", link_versions[v].what);
+		SSL_SESSION_free(session);
+	}
 	tls_context_unref(context);
 }
 
@@ -133,32 +121,35 @@ Test(ticket, is_one_per_handshake_in_tls13)
 	tls_context_unref(context);
 }
 
+static const struct {
+	const char *what;
+	int count;
+	bool resumed;
+} rotations[] = {
+	{ "newest key", 0, true },
+	{ "second key", 1, true },
+	{ "third key", 2, true },
+	{ "forgotten key", 3, false },
+};
+
 Test(ticket, outlives_two_rotations_and_not_three)
 {
-	static const struct {
-		const char *what;
-		int rotations;
-		bool resumed;
-	} rows[] = {
-		{ "newest key", 0, true },
-		{ "second key", 1, true },
-		{ "third key", 2, true },
-		{ "forgotten key", 3, false },
-	};
 	struct tls_context *context = context_named("a");
 
-	for
-		EACH_VERSION(v)
-	for (size_t i = 0; i < 4; i++) {
-		SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++)
+		for (size_t i = 0; i < 4; i++) {
+			SSL_SESSION *session = NULL;
 
-		(void)visit(context, versions[v].version, &session);
-		for (int n = 0; n < rows[i].rotations; n++)
-			cr_assert(ticket_keys_rotate(keys, NULL));
-		cr_assert_eq(visit(context, versions[v].version, &session),
-		    rows[i].resumed, "%s, %s", rows[i].what, versions[v].what);
-		SSL_SESSION_free(session);
-	}
+			(void)visit(
+			    context, link_versions[v].version, &session);
+			for (int n = 0; n < rotations[i].count; n++)
+				cr_assert(ticket_keys_rotate(keys, NULL));
+			cr_assert_eq(
+			    visit(context, link_versions[v].version, &session),
+			    rotations[i].resumed, "%s, %s", rotations[i].what,
+			    link_versions[v].what);
+			SSL_SESSION_free(session);
+		}
 	tls_context_unref(context);
 }
 
@@ -166,48 +157,49 @@ Test(ticket, of_an_old_key_is_replaced)
 {
 	struct tls_context *context = context_named("a");
 
-	for
-		EACH_VERSION(v)
-		{
-			SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		SSL_SESSION *session = NULL;
 
-			(void)visit(context, versions[v].version, &session);
-			for (int n = 0; n < 6; n++) {
-				cr_assert(ticket_keys_rotate(keys, NULL));
-				cr_assert(visit(context, versions[v].version,
-					      &session),
-				    "%s, rotation %d", versions[v].what, n + 1);
-			}
-			SSL_SESSION_free(session);
+		(void)visit(context, link_versions[v].version, &session);
+		for (int n = 0; n < 6; n++) {
+			cr_assert(ticket_keys_rotate(keys, NULL));
+			cr_assert(
+			    visit(context, link_versions[v].version, &session),
+			    "%s, rotation %d", link_versions[v].what, n + 1);
 		}
+		SSL_SESSION_free(session);
+	}
 	tls_context_unref(context);
 }
 
+static const struct {
+	const char *what;
+	int64_t later_ms;
+	bool resumed;
+} ages[] = {
+	{ "just young enough", 2 * HOUR_MS - 1, true },
+	{ "just too old", 2 * HOUR_MS, false },
+	{ "the clock set back a little", -1000, true },
+	{ "the clock set back far", -HOUR_MS, false },
+};
+
 Test(ticket, is_too_old_after_its_lifetime)
 {
-	static const struct {
-		const char *what;
-		int64_t later_ms;
-		bool resumed;
-	} rows[] = {
-		{ "just young enough", 2 * HOUR_MS - 1, true },
-		{ "just too old", 2 * HOUR_MS, false },
-		{ "the clock set back a little", -1000, true },
-		{ "the clock set back far", -HOUR_MS, false },
-	};
 	struct tls_context *context = context_named("a");
 
-	for
-		EACH_VERSION(v)
-	for (size_t i = 0; i < 4; i++) {
-		SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++)
+		for (size_t i = 0; i < 4; i++) {
+			SSL_SESSION *session = NULL;
 
-		(void)visit(context, versions[v].version, &session);
-		now_ms += rows[i].later_ms;
-		cr_assert_eq(visit(context, versions[v].version, &session),
-		    rows[i].resumed, "%s, %s", rows[i].what, versions[v].what);
-		SSL_SESSION_free(session);
-	}
+			(void)visit(
+			    context, link_versions[v].version, &session);
+			now_ms += ages[i].later_ms;
+			cr_assert_eq(
+			    visit(context, link_versions[v].version, &session),
+			    ages[i].resumed, "%s, %s", ages[i].what,
+			    link_versions[v].what);
+			SSL_SESSION_free(session);
+		}
 	tls_context_unref(context);
 }
 
@@ -215,28 +207,26 @@ Test(ticket, keeps_its_birth_when_renewed)
 {
 	struct tls_context *context = context_named("a");
 
-	for
-		EACH_VERSION(v)
-		{
-			SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		SSL_SESSION *session = NULL;
 
-			(void)visit(context, versions[v].version, &session);
-			for (int n = 0; n < 3; n++) {
-				now_ms += HOUR_MS / 2;
-				/* so that TLS 1.2 renews it too */
-				cr_assert(ticket_keys_rotate(keys, NULL));
-				cr_assert(visit(
-				    context, versions[v].version, &session));
-			}
+		(void)visit(context, link_versions[v].version, &session);
+		for (int n = 0; n < 3; n++) {
 			now_ms += HOUR_MS / 2;
-			cr_assert_not(
-			    visit(context, versions[v].version, &session),
-			    "%s: two hours since the full handshake",
-			    versions[v].what);
-			cr_assert(visit(context, versions[v].version, &session),
-			    "%s: that was a full one", versions[v].what);
-			SSL_SESSION_free(session);
+			/* so that TLS 1.2 renews it too */
+			cr_assert(ticket_keys_rotate(keys, NULL));
+			cr_assert(
+			    visit(context, link_versions[v].version, &session));
 		}
+		now_ms += HOUR_MS / 2;
+		cr_assert_not(
+		    visit(context, link_versions[v].version, &session),
+		    "%s: two hours since the full handshake",
+		    link_versions[v].what);
+		cr_assert(visit(context, link_versions[v].version, &session),
+		    "%s: that was a full one", link_versions[v].what);
+		SSL_SESSION_free(session);
+	}
 	tls_context_unref(context);
 }
 
@@ -260,19 +250,16 @@ Test(ticket, is_worth_nothing_under_another_policy)
 	struct tls_context *other = context_named("b");
 	struct tls_context *again = context_named("a");
 
-	for
-		EACH_VERSION(v)
-		{
-			SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		SSL_SESSION *session = NULL;
 
-			(void)visit(ours, versions[v].version, &session);
-			cr_assert(visit(again, versions[v].version, &session),
-			    "%s: a reload", versions[v].what);
-			cr_assert_not(
-			    visit(other, versions[v].version, &session),
-			    "%s: another listener", versions[v].what);
-			SSL_SESSION_free(session);
-		}
+		(void)visit(ours, link_versions[v].version, &session);
+		cr_assert(visit(again, link_versions[v].version, &session),
+		    "%s: a reload", link_versions[v].what);
+		cr_assert_not(visit(other, link_versions[v].version, &session),
+		    "%s: another listener", link_versions[v].what);
+		SSL_SESSION_free(session);
+	}
 	tls_context_unref(ours);
 	tls_context_unref(other);
 	tls_context_unref(again);
@@ -285,21 +272,18 @@ Test(ticket, is_not_given_when_off)
 
 	config.tickets = false;
 	context = link_context(&config, PKI_P256, keys);
-	for
-		EACH_VERSION(v)
-		{
-			SSL_SESSION *session = NULL;
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		SSL_SESSION *session = NULL;
 
-			cr_assert_not(
-			    visit(context, versions[v].version, &session));
-			cr_assert(
-			    session == NULL || !SSL_SESSION_has_ticket(session),
-			    "%s", versions[v].what);
-			cr_assert_not(
-			    visit(context, versions[v].version, &session),
-			    "%s: no resumption", versions[v].what);
-			SSL_SESSION_free(session);
-		}
+		cr_assert_not(
+		    visit(context, link_versions[v].version, &session));
+		cr_assert(session == NULL || !SSL_SESSION_has_ticket(session),
+		    "%s", link_versions[v].what);
+		cr_assert_not(
+		    visit(context, link_versions[v].version, &session),
+		    "%s: no resumption", link_versions[v].what);
+		SSL_SESSION_free(session);
+	}
 	tls_context_unref(context);
 }
 

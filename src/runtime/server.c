@@ -102,7 +102,9 @@ on_rotate(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	if (!ticket_keys_rotate(server->parts.keys, &err))
+	if (ticket_keys_rotate(server->parts.keys, &err))
+		log_info(server->parts.log, "tls", "ticket keys rotated");
+	else
 		log_error(server->parts.log, "tls", err.text);
 }
 

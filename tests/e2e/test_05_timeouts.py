@@ -69,7 +69,7 @@ def test_close(launch, listener, serve, tls):
 
 def test_lifetime(launch, listener, serve, tls):
     """Proves max_lifetime: even a busy connection ends."""
-    clinch = launch(listener(serve().connect, "max_lifetime = 600ms", head=ACCESS))
+    clinch = launch(listener(serve().connect, "max_lifetime = 1s", head=ACCESS))
     client = tls(clinch.port())
     with pytest.raises((OSError, AssertionError)):
         for _ in range(1000):

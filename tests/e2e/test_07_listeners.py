@@ -1,9 +1,11 @@
 """Every kind of address, and the wrong ones."""
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -151,7 +153,7 @@ def test_inherited_name_that_is_not_there(launch, serve, site):
     assert "nosuch" in clinch.output()
 
 
-def test_no_privilege_for_a_low_port(launch, listener, serve):
+def test_no_privilege_for_a_low_port(listener, serve, site, open_folder):
     """Proves the sentence for a port below 1024 without the right to it."""
     with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as start:
         if int(start.read()) == 0:
@@ -160,18 +162,20 @@ def test_no_privilege_for_a_low_port(launch, listener, serve):
         pytest.skip("needs root to become somebody without rights")
     wrapper = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
     readable = listener(serve().connect, accept="127.0.0.1:443")
-    done = proxy_as_nobody(wrapper, readable)
-    assert done.returncode != 0
+    readable = readable.replace(str(site.pem), f"{open_folder}/site.pem")
+    shutil.copy(site.pem, f"{open_folder}/site.pem")
+    os.chmod(f"{open_folder}/site.pem", 0o644)
+    with open(f"{open_folder}/clinch.ini", "w") as file:
+        file.write(readable)
+    command = [*wrapper, proxy.BINARY, "-c", f"{open_folder}/clinch.ini"]
+    done = subprocess.run(command, capture_output=True, timeout=20)
+    assert done.returncode == 1
     assert b"127.0.0.1:443" in done.stderr
 
 
-def proxy_as_nobody(wrapper, config):
-    """Everything it reads comes through descriptors nobody may open."""
-    read, write = os.pipe()
-    with os.fdopen(write, "w") as pipe:
-        pipe.write(config)
-    command = [*wrapper, proxy.BINARY, "-c", f"/dev/fd/{read}"]
-    try:
-        return subprocess.run(command, pass_fds=[read], capture_output=True, timeout=20)
-    finally:
-        os.close(read)
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may read, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield folder

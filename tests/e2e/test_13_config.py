@@ -121,9 +121,9 @@ def test_print_config_reads_back(tmp_path, listener):
 
 BAD_IDENTITIES = {
     "missing": (lambda files, other: files.pem.unlink(), "No such file"),
-    "empty": (lambda files, other: files.pem.write_bytes(b""), "certificate"),
-    "garbage": (lambda files, other: files.pem.write_bytes(b"\0\xffnonsense" * 40), "certificate"),
-    "cut": (lambda files, other: files.pem.write_bytes(files.pem.read_bytes()[:300]), "certificate"),
+    "empty": (lambda files, other: files.pem.write_bytes(b""), "is empty"),
+    "garbage": (lambda files, other: files.pem.write_bytes(b"\0\xffnonsense" * 40), "no PEM block"),
+    "cut": (lambda files, other: files.pem.write_bytes(files.pem.read_bytes()[:300]), "damaged"),
     "no key": (lambda files, other: files.pem.write_bytes(files.crt.read_bytes()), "key"),
     "other key": (lambda f, o: f.pem.write_bytes(f.crt.read_bytes() + o.key.read_bytes()), "match"),
     "encrypted": (

@@ -8,6 +8,8 @@ import ssl
 def context(ca, version=None, alpn=None, ciphers=None):
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.load_verify_locations(str(ca))
+    # Python hides a bare FIN by default; here it must not pass for close_notify.
+    made.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if version:
         made.minimum_version = made.maximum_version = version
     if alpn:

@@ -29,8 +29,9 @@ refill(struct stream *stream)
 	enum io io;
 	size_t got;
 
-	if (!stream->may_read && !stream->got_fin)
+	if (stream->recvs_left == 0 || (!stream->may_read && !stream->got_fin))
 		return IO_WANT_READ;
+	stream->recvs_left--;
 	if (!buf_hold(&stream->in, stream->pool))
 		return wire_fail(stream, STREAM_NO_MEMORY, 0);
 	io = wire_recv(

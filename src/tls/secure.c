@@ -1,5 +1,5 @@
 /*
- * The TLS half of a stream.  The stream's thread.  Two decisions:
+ * The TLS half of a stream.  The stream's thread.  Three decisions:
  *
  * Reading goes on while bytes are at hand and never asks for more once the
  * socket is known to be dry, so the usual request costs one recv and one
@@ -8,6 +8,10 @@
  * Writing encrypts only what is sure to fit `out`, so SSL_write never stops
  * half-way: no retry has to repeat its arguments, and everything one turn
  * produced (a held ticket in front) leaves in one send.
+ *
+ * One call makes a bounded number of recvs.  SSL_read returns only with
+ * payload or when it wants more, so a peer that floods it with records that
+ * carry none (key updates) could otherwise keep the thread to itself.
  */
 #include "tls/secure.h"
 
@@ -27,7 +31,8 @@ enum {
 	RECORD_ROOM = SSL3_RT_HEADER_LENGTH + SSL3_RT_MAX_PLAIN_LENGTH +
 		      SSL3_RT_MAX_ENCRYPTED_OVERHEAD,
 	/* A key update and a close_notify, with room to spare. */
-	SMALL_ROOM = 1024
+	SMALL_ROOM = 1024,
+	RECVS_PER_CALL = 2
 };
 
 _Static_assert((STREAM_TURN_BYTES / RECORD_PLAIN) * RECORD_ROOM + SMALL_ROOM <=
@@ -134,6 +139,7 @@ secure_handshake(struct stream *stream)
 	io = wire_send_out(stream);
 	if (io != IO_DONE)
 		return io;
+	stream->recvs_left = RECVS_PER_CALL;
 	tls_error_clear();
 	result = SSL_do_handshake(stream->ssl);
 	buf_rest(&stream->in, stream->pool);
@@ -187,6 +193,7 @@ secure_read(struct stream *stream, struct buf *into)
 	size_t had = buf_len(into), room;
 	enum io io = IO_DONE;
 
+	stream->recvs_left = RECVS_PER_CALL;
 	while (io == IO_DONE && may_find(stream)) {
 		room = wire_room(into, had);
 		if (room == 0)

@@ -309,6 +309,26 @@ Test(secure, answers_a_key_update)
 	link_close(&link);
 }
 
+Test(secure, lets_no_flood_of_empty_records_keep_the_thread)
+{
+	struct link link;
+	char text[64];
+	int i;
+
+	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	for (i = 0; i < 5800; i++) {
+		cr_assert(
+		    SSL_key_update(link.client, SSL_KEY_UPDATE_NOT_REQUESTED));
+		cr_assert_eq(SSL_do_handshake(link.client), 1);
+	}
+	cr_assert(link_say(&link, "at last"));
+	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_WANT_READ);
+	cr_assert(link.server.may_read, "the socket is not dry yet");
+	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+	cr_assert_str_eq(text, "at last");
+	link_close(&link);
+}
+
 Test(secure, refuses_a_bad_record)
 {
 	struct link link;

@@ -88,7 +88,7 @@ def test_service_reset_is_no_clean_end(launch, listener, serve, tls, version):
     clinch = launch(listener(serve(service.reset).connect, head="[log]\naccess = same"))
     client = tls(clinch.port(), version)
     client.send(b"x")
-    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
         client.recv_all()
     clinch.wait_log(r"access .*reason=backend_reset")
 

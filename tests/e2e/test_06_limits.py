@@ -80,9 +80,11 @@ def test_max_handshakes(launch, listener, serve, tls):
     port = clinch.port()
     settled = [tls(port) for _ in range(4)]
     assert all(one.ping() for one in settled)
+    base = clinch.descriptors()
     stuck = [waiting_client(port) for _ in range(2)]
     for one in stuck:
         one.sendall(b"\x16")
+    until(lambda: clinch.descriptors() >= base + 2, "both are being greeted")
     with pytest.raises(TimeoutError):
         tls(port, timeout=0.7)
     for one in stuck:

@@ -57,7 +57,7 @@ class Client:
         self._drive(self.tls.write, data)
 
     def recv(self, size=65536):
-        """Bytes; b"" on close_notify; ssl.SSLEOFError on a bare FIN."""
+        """Bytes; b"" on close_notify; ssl.SSLError on a bare FIN."""
         try:
             return self._drive(self.tls.read, size)
         except ssl.SSLZeroReturnError:

@@ -39,14 +39,11 @@ on_drain_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	server_end(server);
 }
 
-static void
-on_emptied(struct ev_loop *ev, struct ev_async *watcher, int events)
+void
+drain_settle(struct server *server)
 {
-	struct server *server = watcher->data;
-
-	(void)ev;
-	(void)events;
-	if (atomic_load(&server->empty_loops) == server->loop_count)
+	if (server->state == SERVER_DRAINING &&
+	    atomic_load(&server->empty) == server->loop_count)
 		server_end(server);
 }
 
@@ -55,9 +52,6 @@ drain_init(struct server *server)
 {
 	ev_timer_init(&server->drain_end, on_drain_end, 0.0, 0.0);
 	server->drain_end.data = server;
-	ev_async_init(&server->emptied, on_emptied);
-	server->emptied.data = server;
-	ev_async_start(server->ev, &server->emptied);
 }
 
 static uint32_t

@@ -27,7 +27,7 @@ struct loop {
 	/* fixed at creation */
 	unsigned index;
 	struct log *log;
-	loop_idle_fn *on_empty;
+	loop_tell_fn *tell;
 	void *arg;
 	struct ev_loop *ev;
 
@@ -41,6 +41,7 @@ struct loop {
 	/* this thread only */
 	struct generation *generation;
 	struct generation *retired;  /* let go after the next wait */
+	bool adopting;               /* ...and that is to be told */
 	struct acceptor **acceptors; /* one per port; NULL: no memory for it */
 	size_t acceptor_count;
 	struct conn_set set;
@@ -123,6 +124,7 @@ adopt(struct loop *loop, struct generation *generation)
 		    "out of memory: a thread keeps the old configuration",
 		    LOG_N("thread", loop->index));
 		generation_unref(generation);
+		loop->adopting = true; /* nobody should wait for it */
 		return;
 	}
 	for (i = 0; i < count; i++) {
@@ -134,6 +136,7 @@ adopt(struct loop *loop, struct generation *generation)
 	loop->acceptor_count = count;
 	retire(loop);
 	loop->generation = generation;
+	loop->adopting = true;
 }
 
 /* The sockets close with the generation, so that another process, or nobody,
@@ -148,14 +151,24 @@ stop_accepting(struct loop *loop, bool empty)
 }
 
 static void
+let_go(struct loop *loop)
+{
+	generation_unref(loop->retired);
+	loop->retired = NULL;
+	if (loop->adopting) {
+		loop->adopting = false;
+		loop->tell(loop->arg, LOOP_ADOPTED);
+	}
+}
+
+static void
 on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct loop *loop = watcher->data;
 	struct mail mail = mailbox_fetch(&loop->mailbox);
 
 	(void)events;
-	generation_unref(loop->retired);
-	loop->retired = NULL;
+	let_go(loop);
 	if (mail.generation)
 		adopt(loop, mail.generation);
 	if (mail.drain) {
@@ -186,7 +199,7 @@ on_prepare(struct ev_loop *ev, struct ev_prepare *watcher, int events)
 	}
 	if (loop->draining && !loop->told_empty && loop->set.count == 0) {
 		loop->told_empty = true;
-		loop->on_empty(loop->arg);
+		loop->tell(loop->arg, LOOP_EMPTY);
 	}
 }
 
@@ -223,7 +236,7 @@ watch(struct loop *loop)
 }
 
 struct loop *
-loop_start(unsigned index, struct log *log, loop_idle_fn *on_empty, void *arg,
+loop_start(unsigned index, struct log *log, loop_tell_fn *tell, void *arg,
     struct err *err)
 {
 	const uint64_t first_id = ((uint64_t)index << IDS_PER_THREAD_SHIFT) + 1;
@@ -234,7 +247,7 @@ loop_start(unsigned index, struct log *log, loop_idle_fn *on_empty, void *arg,
 		goto no_memory;
 	loop->index = index;
 	loop->log = log;
-	loop->on_empty = on_empty;
+	loop->tell = tell;
 	loop->arg = arg;
 	mailbox_init(&loop->mailbox);
 	/* Signals are the main thread's: this loop must leave masks alone. */

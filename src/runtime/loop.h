@@ -17,17 +17,22 @@ struct generation;
 struct log;
 struct loop;
 
-typedef void loop_idle_fn(void *arg);
+enum loop_news {
+	LOOP_ADOPTED, /* the newest generation is served, older ones let go */
+	LOOP_EMPTY    /* draining, and the last connection has ended; once */
+};
 
-/*
- * Start thread number `index`.  `on_empty(arg)` is called on the listener
- * thread when it is draining and its last connection has ended, and again
- * never after (main turns it into an ev_async_send of its own).
- */
-struct loop *loop_start(unsigned index, struct log *log, loop_idle_fn *on_empty,
+/* Called on the listener thread: main turns it into an ev_async_send. */
+typedef void loop_tell_fn(void *arg, enum loop_news news);
+
+/* Start thread number `index`. */
+struct loop *loop_start(unsigned index, struct log *log, loop_tell_fn *tell,
     void *arg, struct err *err) MUST_CHECK;
 
-/* Messages; main thread.  The loop takes a reference to the generation. */
+/*
+ * Messages; main thread.  The loop takes a reference to the generation; one
+ * that is posted before the last was adopted may replace it.
+ */
 void loop_adopt(struct loop *loop, struct generation *generation);
 void loop_drain(struct loop *loop); /* stop accepting, report when empty */
 void loop_stop(struct loop *loop);  /* end all connections and the thread */

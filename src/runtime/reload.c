@@ -126,16 +126,31 @@ reload_publish(struct server *server)
 	ev_timer_stop(server->ev, &server->names_late);
 	server->current = server->pending;
 	server->pending = NULL;
+	server->publishing = true;
 	reload_apply(server, generation_config(server->current));
+	/* Ours first: the sockets that are gone must close with the loops'. */
+	generation_unref(old);
+	atomic_store(&server->adopted, 0);
 	for (i = 0; i < server->loop_count; i++)
 		loop_adopt(server->loops[i], server->current);
 	for (i = 0; i < generation_port_count(server->current); i++) {
 		port = generation_port(server->current, i);
 		announce(server, &port);
 	}
+}
+
+/* Only now is a removed address free again, and may the next reload begin. */
+void
+reload_settle(struct server *server)
+{
+	if (!server->publishing ||
+	    atomic_load(&server->adopted) < server->loop_count)
+		return;
+	server->publishing = false;
+	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
+		return;
 	say_published(server);
 	server->state = SERVER_RUNNING;
-	generation_unref(old);
 	if (server->reload_wanted) {
 		server->reload_wanted = false;
 		reload_run(server);
@@ -219,7 +234,8 @@ reload_run(struct server *server)
 {
 	struct generation *fresh;
 
-	if (server->state == SERVER_STARTING || server->pending) {
+	if (server->state == SERVER_STARTING || server->pending ||
+	    server->publishing) {
 		server->reload_wanted = true;
 		return;
 	}

@@ -141,12 +141,22 @@ watch_signals(struct server *server)
 
 /* Runs on a listener thread. */
 static void
-on_loop_empty(void *arg)
+tell(void *arg, enum loop_news news)
 {
 	struct server *server = arg;
 
-	atomic_fetch_add(&server->empty_loops, 1);
-	ev_async_send(server->ev, &server->emptied);
+	atomic_fetch_add(
+	    news == LOOP_EMPTY ? &server->empty : &server->adopted, 1);
+	ev_async_send(server->ev, &server->told);
+}
+
+static void
+on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	reload_settle(watcher->data);
+	drain_settle(watcher->data);
 }
 
 static bool
@@ -161,8 +171,7 @@ start_loops(struct server *server, struct err *err)
 	}
 	for (; server->loop_count < count; server->loop_count++) {
 		server->loops[server->loop_count] = loop_start(
-		    server->loop_count, server->parts.log, on_loop_empty,
-		    server, err);
+		    server->loop_count, server->parts.log, tell, server, err);
 		if (server->loops[server->loop_count] == NULL)
 			return false;
 	}
@@ -183,6 +192,9 @@ start_threads(struct server *server, struct err *err)
 	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
 	server->rotate.data = server;
 	drain_init(server);
+	ev_async_init(&server->told, on_told);
+	server->told.data = server;
+	ev_async_start(server->ev, &server->told);
 	watch_signals(server);
 	server->resolver = resolver_new(
 	    server->ev, server->parts.log, on_names, server, err);

@@ -50,7 +50,8 @@ struct server {
 	enum server_state state;
 	struct generation *current; /* NULL: none yet, or given up to drain */
 	struct generation *pending; /* waits for its names; NULL: none */
-	bool reload_wanted;         /* came while one was pending */
+	bool publishing;            /* some loop serves the one before */
+	bool reload_wanted;         /* came while one was under way */
 	struct resolver *resolver;
 	uint64_t drain_limit_ms;
 
@@ -58,10 +59,11 @@ struct server {
 	struct ev_timer names_late; /* the names of pending took too long */
 	struct ev_timer rotate;     /* ticket keys */
 	struct ev_timer drain_end;
-	struct ev_async emptied;
+	struct ev_async told; /* by a listener thread */
 
-	/* listener threads add, main reads */
-	atomic_uint empty_loops;
+	/* listener threads add, main reads; `adopted` main sets to 0 */
+	atomic_uint adopted;
+	atomic_uint empty;
 };
 
 /*
@@ -75,8 +77,11 @@ bool reload_prepare(struct server *server, struct generation *fresh,
 /* SIGHUP: read the file again, beside the running system. */
 void reload_run(struct server *server);
 
-/* The resolver's word, or the end of patience. */
+/* The resolver's word, or the end of patience: hand `pending` to the loops. */
 void reload_publish(struct server *server);
+
+/* A loop has news: when all have adopted, the reload is over. */
+void reload_settle(struct server *server);
 
 /* What of a configuration belongs to the process rather than a generation:
  * caps and the rotation of ticket keys. */
@@ -85,6 +90,9 @@ void reload_apply(struct server *server, const struct config *config);
 /* SIGTERM: stop accepting, end when nobody is left or it takes too long. */
 void drain_begin(struct server *server);
 void drain_init(struct server *server);
+
+/* A loop has news: when all are empty, it is over. */
+void drain_settle(struct server *server);
 
 /* Leave the main loop. */
 void server_end(struct server *server);

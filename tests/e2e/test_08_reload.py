@@ -171,18 +171,30 @@ def test_a_hundred_reloads_under_load(launch, ca, listener, serve, tls):
 
 
 def test_socket_closing_loses_no_waiting_client(launch, ca, listener, serve):
-    """Proves that clients in the queue of a removed address are served."""
+    """Proves that clients in the queue of a removed address are served.  The
+    process is stopped until the kernel has queued them all."""
     echo = serve()
     both = listener(echo.connect, name="one") + listener(echo.connect, name="two")
     clinch = launch(both)
     port = clinch.port("two")
+    clinch.process.send_signal(signal.SIGSTOP)
     waiting = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+    until(lambda: queued(port) == 50, "all are in the queue")
     clinch.write(listener(echo.connect, name="one"))
-    clinch.reload()
+    clinch.process.send_signal(signal.SIGHUP)
+    clinch.process.send_signal(signal.SIGCONT)
+    clinch.wait_log(r"server reloaded")
     made = client.context(ca.file)
     for sock in waiting:
         with client.Client(sock, made) as one:
             assert one.ping()
+
+
+def queued(port):
+    """How many clients wait to be accepted on this port, all threads' sockets."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}"))
 
 
 def test_repeated_signals_collapse(launch, listener, serve, tls):

@@ -26,6 +26,8 @@
 #define BURST 16
 /* Another thread may make room, and only a look would show it. */
 #define PAUSE_FULL_S 0.05
+/* A handshake is over in milliseconds, without the end of a connection. */
+#define PAUSE_HANDSHAKES_S 0.005
 #define PAUSE_EXHAUSTED_S 0.1
 /* The same complaint is not made more often. */
 #define SILENCE_MS 10000
@@ -51,7 +53,13 @@ struct acceptor {
 };
 
 /* What one attempt says about the next. */
-enum attempt { ATTEMPT_AGAIN, ATTEMPT_EMPTY, ATTEMPT_FULL, ATTEMPT_EXHAUSTED };
+enum attempt {
+	ATTEMPT_AGAIN,
+	ATTEMPT_EMPTY,
+	ATTEMPT_FULL,
+	ATTEMPT_FULL_HANDSHAKES,
+	ATTEMPT_EXHAUSTED
+};
 
 /* One line, unless the same was said a moment ago. */
 static void
@@ -170,7 +178,8 @@ accept_one(struct acceptor *acceptor)
 	if (answer != LIMIT_OK) {
 		complain(acceptor, &acceptor->full, LEVEL_WARNING,
 		    full_sentence(answer), NULL);
-		return ATTEMPT_FULL;
+		return answer == LIMIT_FULL_HANDSHAKES ? ATTEMPT_FULL_HANDSHAKES
+						       : ATTEMPT_FULL;
 	}
 	client.fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -212,6 +221,9 @@ on_client(struct ev_loop *loop, struct ev_io *watcher, int revents)
 	switch (accept_many(acceptor, BURST)) {
 	case ATTEMPT_FULL:
 		pause_for(acceptor, PAUSE_FULL_S);
+		break;
+	case ATTEMPT_FULL_HANDSHAKES:
+		pause_for(acceptor, PAUSE_HANDSHAKES_S);
 		break;
 	case ATTEMPT_EXHAUSTED:
 		pause_for(acceptor, PAUSE_EXHAUSTED_S);

@@ -149,7 +149,7 @@ option(int fd, int level, int name)
 
 Test(acceptor, hands_over_a_client_with_its_address)
 {
-	struct sockaddr_in in;
+	struct sockaddr_in in = { 0 };
 	socklen_t len = sizeof(in);
 	int fd = knock();
 

@@ -86,11 +86,9 @@ make_name(uint16_t port)
 static const char *
 walk_at(struct backend_walk *walk, int64_t now_ms)
 {
-	enum backend_answer answer;
 	int fd, errnum;
 
-	while ((answer = backend_walk_next(walk, 0, now_ms, &fd)) !=
-	       BACKEND_NONE) {
+	while (backend_walk_next(walk, 0, now_ms, &fd) != BACKEND_NONE) {
 		errnum = backend_connect_result(fd);
 		close(fd);
 		if (errnum == 0)

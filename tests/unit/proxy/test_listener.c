@@ -92,7 +92,7 @@ Test(listener, gives_each_thread_a_socket_at_the_port_the_first_one_got)
 	cr_expect_eq(addr_port(listener_asked(listener)), 0);
 	cr_expect_neq(listener_fd(listener, 0), listener_fd(listener, 1));
 	for (unsigned i = 0; i < 2; i++) {
-		struct sockaddr_in in;
+		struct sockaddr_in in = { 0 };
 		socklen_t len = sizeof(in);
 
 		cr_assert_eq(getsockname(listener_fd(listener, i),

@@ -111,7 +111,6 @@ conn_set_counter(const uint64_t *counter)
 struct conn_client {
 	int fd; /* non-blocking, close-on-exec; taken in every case */
 	struct addr peer;
-	struct addr local;
 	struct limit_address *counted; /* taken */
 };
 

@@ -178,6 +178,7 @@ def test_socket_closing_loses_no_waiting_client(launch, ca, listener, serve):
     clinch = launch(both)
     port = clinch.port("two")
     clinch.process.send_signal(signal.SIGSTOP)
+    until(clinch.is_stopped, "every thread has stopped")
     waiting = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
     until(lambda: queued(port) == 50, "all are in the queue")
     clinch.write(listener(echo.connect, name="one"))

@@ -114,6 +114,14 @@ class Clinch:
         self._reader.join(2)
         self.process.stderr.close()
 
+    def is_stopped(self):
+        """After SIGSTOP: has every thread noticed?"""
+        states = []
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/stat") as stat:
+                states.append(stat.read().rpartition(")")[2].split()[0])
+        return set(states) == {"T"}
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

@@ -64,11 +64,10 @@ read_input(
 		return;
 	}
 	if (input->bytes == NULL)
-		source_load(
-		    &source, holder->arena, report, holder->config.file);
+		source_load(&source, report, holder->config.file);
 	else
-		source_parse(&source, holder->arena, report,
-		    holder->config.file, input->bytes, input->size);
+		source_parse(&source, report, holder->config.file, input->bytes,
+		    input->size);
 	/* A file that could not be read at all has nothing more to say. */
 	if (source.count > 0)
 		build_config(&build, &source);

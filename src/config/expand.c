@@ -133,10 +133,25 @@ put_reference(struct expansion *expansion, const char *inner, size_t length,
 	return put_variable(expansion, copy, err);
 }
 
+/* *value stands on "${" and is moved behind its "}". */
+static bool
+expand_reference(
+    struct expansion *expansion, const char **value, struct err *err)
+{
+	const char *inner = *value + 2;
+	const char *end = strchr(inner, '}');
+
+	if (end == NULL) {
+		err_set(err, "a \"${\" is not closed by \"}\"");
+		return false;
+	}
+	*value = end + 1;
+	return put_reference(expansion, inner, (size_t)(end - inner), err);
+}
+
 static bool
 expand(struct expansion *expansion, const char *value, struct err *err)
 {
-	const char *end;
 	size_t plain;
 
 	while (*value != '\0') {
@@ -147,15 +162,8 @@ expand(struct expansion *expansion, const char *value, struct err *err)
 			continue;
 		}
 		if (strncmp(value, "${", 2) == 0) {
-			end = strchr(value, '}');
-			if (end == NULL) {
-				err_set(err, "a \"${\" is not closed by \"}\"");
+			if (!expand_reference(expansion, &value, err))
 				return false;
-			}
-			if (!put_reference(expansion, value + 2,
-				(size_t)(end - value) - 2, err))
-				return false;
-			value = end + 1;
 			continue;
 		}
 		plain = 1 + strcspn(value + 1, "$");

@@ -268,16 +268,15 @@ read_main(struct gathering *gathering, struct open_file *file,
 }
 
 void
-source_load(struct source *source, struct arena *arena, struct report *report,
-    const char *path)
+source_load(struct source *source, struct report *report, const char *path)
 {
-	struct gathering gathering = { source, arena, report, 0 };
+	struct gathering gathering = { source, report->arena, report, 0 };
 	struct config_where where = { path, 0 };
 	struct file_bytes bytes;
 	struct err err;
 
 	report_file(report, path);
-	if (!file_read(&bytes, arena, path, FILE_SIZE_MAX, &err)) {
+	if (!file_read(&bytes, report->arena, path, FILE_SIZE_MAX, &err)) {
 		report_error(report, &where, "%s", err.text);
 		return;
 	}
@@ -291,10 +290,10 @@ source_load(struct source *source, struct arena *arena, struct report *report,
 }
 
 void
-source_parse(struct source *source, struct arena *arena, struct report *report,
-    const char *name, const char *bytes, size_t size)
+source_parse(struct source *source, struct report *report, const char *name,
+    const char *bytes, size_t size)
 {
-	struct gathering gathering = { source, arena, report, 0 };
+	struct gathering gathering = { source, report->arena, report, 0 };
 
 	report_file(report, name);
 	read_main(&gathering,

@@ -10,7 +10,6 @@
 
 #include "config/config.h"
 
-struct arena;
 struct report;
 
 #define SOURCE_DEPTH_MAX 16  /* files open inside each other */
@@ -37,12 +36,13 @@ struct source {
 };
 
 /* Read a file and what it includes.  Errors go to the report; whatever could
- * be read is there all the same, so that later passes find more errors. */
-void source_load(struct source *source, struct arena *arena,
-    struct report *report, const char *path);
+ * be read is there all the same, so that later passes find more errors.  It
+ * lives in the report's arena. */
+void source_load(
+    struct source *source, struct report *report, const char *path);
 
 /* The same for bytes that stand for the file `name`. */
-void source_parse(struct source *source, struct arena *arena,
-    struct report *report, const char *name, const char *bytes, size_t size);
+void source_parse(struct source *source, struct report *report,
+    const char *name, const char *bytes, size_t size);
 
 #endif

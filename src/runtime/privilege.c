@@ -57,8 +57,8 @@ find_user(const char *user, struct target *target, struct err *err)
 	if (parse_number(user, &number)) {
 		target->uid = number;
 		target->gid = number;
-		error = getpwuid_r(
-		    number, &entry, bytes, sizeof(bytes), &found);
+		/* A number needs no entry: without one nothing is found. */
+		(void)getpwuid_r(number, &entry, bytes, sizeof(bytes), &found);
 	} else {
 		error = getpwnam_r(user, &entry, bytes, sizeof(bytes), &found);
 		if (found == NULL) {

@@ -111,6 +111,15 @@ on_rotate(struct ev_loop *ev, struct ev_timer *watcher, int events)
 typedef void signal_fn(struct ev_loop *, struct ev_signal *, int);
 
 static void
+watch_signal(struct server *server, struct ev_signal *watcher, int number,
+    signal_fn *call)
+{
+	ev_signal_init(watcher, call, number);
+	watcher->data = server;
+	ev_signal_start(server->ev, watcher);
+}
+
+static void
 watch_signals(struct server *server)
 {
 	static const struct {
@@ -123,16 +132,13 @@ watch_signals(struct server *server)
 		[SERVER_SIGUSR1] = { SIGUSR1, on_reopen },
 		[SERVER_SIGCHLD] = { SIGCHLD, on_child },
 	};
-	struct ev_signal *watcher;
 	sigset_t ours;
 	size_t i;
 
 	sigemptyset(&ours);
 	for (i = 0; i < SERVER_SIGNALS; i++) {
-		watcher = &server->signals[i];
-		ev_signal_init(watcher, rows[i].call, rows[i].number);
-		watcher->data = server;
-		ev_signal_start(server->ev, watcher);
+		watch_signal(
+		    server, &server->signals[i], rows[i].number, rows[i].call);
 		sigaddset(&ours, rows[i].number);
 	}
 	/* libev unblocks them or not, by flags whose meaning has changed. */

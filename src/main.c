@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "runtime/check.h"
+#include "runtime/process.h"
 #include "runtime/server.h"
 
 #define DEFAULT_FILE "/etc/clinch/clinch.ini"
@@ -126,6 +127,8 @@ main(int argc, char **argv)
 {
 	const char *file = DEFAULT_FILE;
 
+	if (!process_fill_standard())
+		return EXIT_START_FAILED;
 	switch (parse(argc, argv, &file)) {
 	case COMMAND_RUN:
 		return (int)server_run(file);

@@ -6,6 +6,7 @@
  */
 #include "runtime/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -128,6 +129,40 @@ check_access(const struct config *config, struct log *log, struct err *err)
 	return true;
 }
 
+/* Words such as stderr hold no slash, and paths must. */
+static bool
+is_path(const char *output)
+{
+	return strchr(output, '/') != NULL;
+}
+
+static bool
+check_output(const struct config *config, const char *key, const char *path)
+{
+	if (process_can_write(path))
+		return true;
+	fprintf(stderr, "%s: %s: %s cannot be written: %s\n", config->file, key,
+	    path, strerror(errno));
+	return false;
+}
+
+/* What a start writes to, before it gives up the rights to.  All of it is
+ * looked at, whatever the first one says. */
+static bool
+check_outputs(const struct config *config)
+{
+	const struct config_log *log = &config->log;
+	bool good = true;
+
+	if (is_path(log->output))
+		good &= check_output(config, "output", log->output);
+	if (is_path(log->access))
+		good &= check_output(config, "access", log->access);
+	if (config->pid_file)
+		good &= check_output(config, "pid", config->pid_file);
+	return good;
+}
+
 static enum server_exit
 check_generation(
     const struct config *config, const struct generation_parts *parts)
@@ -149,6 +184,10 @@ check_generation(
 	for (i = 0; i < generation_service_count(generation); i++)
 		say_service(generation_service(generation, i));
 	say_process(config, parts);
+	if (!check_outputs(config)) {
+		status = EXIT_START_FAILED;
+		goto out;
+	}
 	if (!check_access(config, parts->log, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		status = EXIT_START_FAILED;

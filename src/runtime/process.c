@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -22,6 +24,21 @@
 #define DESCRIPTORS_RESERVE_MAX 1024u
 #define DESCRIPTORS_PER_CONNECTION 2u
 #define PID_ATTEMPTS 8
+
+bool
+process_fill_standard(void)
+{
+	int fd;
+
+	/* The lowest free number is given, so this fills from below. */
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
 
 uint32_t
 process_raise_descriptors(void)
@@ -54,6 +71,23 @@ process_default_connections(uint32_t descriptors)
 		reserve = DESCRIPTORS_RESERVE_MAX;
 	connections = (descriptors - reserve) / DESCRIPTORS_PER_CONNECTION;
 	return connections > 0 ? connections : 1;
+}
+
+bool
+process_has_room(unsigned descriptors)
+{
+	int *held = calloc(descriptors, sizeof(held[0]));
+	unsigned count = 0;
+
+	if (held == NULL)
+		return false;
+	while (count < descriptors &&
+	       (held[count] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+		count++;
+	for (unsigned i = 0; i < count; i++)
+		close(held[i]);
+	free(held);
+	return count == descriptors;
 }
 
 /* The number in a pid file, for the sentence; 0 when there is none. */
@@ -146,6 +180,40 @@ process_remove_pid(const char *path, int fd)
 	close(fd);
 }
 
+/* A file that is not there yet is made by whoever may write to its folder. */
+static bool
+check_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t length;
+
+	if (slash == NULL)
+		return faccessat(AT_FDCWD, ".", W_OK | X_OK, AT_EACCESS) == 0;
+	length = slash > path ? (size_t)(slash - path) : 1;
+	if (length >= sizeof(folder)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	memcpy(folder, path, length);
+	folder[length] = '\0';
+	return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+bool
+process_can_write(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return errno == ENOENT && check_folder(path);
+	if (S_ISDIR(status.st_mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
 static const char *
 user_name(const struct config *config)
 {
@@ -179,9 +247,10 @@ check_log(const struct config *config, const char *path, struct log *log)
 {
 	char text[ERR_TEXT_MAX];
 
-	if (path == NULL || path[0] != '/')
+	if (path == NULL || strchr(path, '/') == NULL)
 		return;
-	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+	/* None yet, under --test: a start makes it. */
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
 		return;
 	snprintf(text, sizeof(text),
 	    "%s cannot be written by %s (%s): reopening logs and reloads will "

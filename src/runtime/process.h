@@ -15,6 +15,21 @@
 struct err;
 struct log;
 
+/*
+ * Open /dev/null wherever descriptor 0, 1 or 2 is closed: else a socket gets
+ * that number and what is written to stderr goes to a client.  First of all,
+ * before anything is opened.  false: not even that can be opened.
+ */
+bool process_fill_standard(void) MUST_CHECK;
+
+/* Could that many descriptors be opened now?  libev aborts when it gets none,
+ * so this is asked before. */
+bool process_has_room(unsigned descriptors);
+
+/* Could this file be opened for writing, or made?  Nothing is opened, and
+ * errno says why not. */
+bool process_can_write(const char *path);
+
 /* Raise the descriptor limit to the hard one (at most 1 Mi); what it is now. */
 uint32_t process_raise_descriptors(void);
 

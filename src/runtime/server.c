@@ -27,6 +27,9 @@
 #include "runtime/server_inner.h"
 #include "tls/ticket.h"
 
+#define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
+#define DESCRIPTORS_PER_THREAD 2 /* a loop: epoll and its wake-up */
+
 void
 server_end(struct server *server)
 {
@@ -132,17 +135,11 @@ watch_signals(struct server *server)
 		[SERVER_SIGUSR1] = { SIGUSR1, on_reopen },
 		[SERVER_SIGCHLD] = { SIGCHLD, on_child },
 	};
-	sigset_t ours;
 	size_t i;
 
-	sigemptyset(&ours);
-	for (i = 0; i < SERVER_SIGNALS; i++) {
+	for (i = 0; i < SERVER_SIGNALS; i++)
 		watch_signal(
 		    server, &server->signals[i], rows[i].number, rows[i].call);
-		sigaddset(&ours, rows[i].number);
-	}
-	/* libev unblocks them or not, by flags whose meaning has changed. */
-	pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
 /* Runs on a listener thread. */
@@ -184,11 +181,34 @@ start_loops(struct server *server, struct err *err)
 	return true;
 }
 
+static bool
+check_room(const struct server *server, struct err *err)
+{
+	unsigned needed = DESCRIPTORS_OF_MAIN +
+			  server->parts.threads * DESCRIPTORS_PER_THREAD;
+
+	if (process_has_room(needed))
+		return true;
+	err_set(err,
+	    "the descriptor limit of %u is too low for %u threads and these "
+	    "listeners: raise LimitNOFILE or ulimit -n",
+	    server->descriptors, server->parts.threads);
+	return false;
+}
+
 /* The event loop and everything that runs beside it. */
 static bool
 start_threads(struct server *server, struct err *err)
 {
-	server->ev = ev_loop_new(EVFLAG_AUTO);
+	if (!check_room(server, err))
+		return false;
+	/*
+	 * Signals stay blocked and are read from a descriptor: no handler
+	 * interrupts anything.  Without one, libev's handlers need NOSIGMASK
+	 * to unblock what main had blocked (its manual says the contrary).
+	 */
+	server->ev = ev_loop_new(
+	    EVFLAG_AUTO | EVFLAG_SIGNALFD | EVFLAG_NOSIGMASK);
 	if (server->ev == NULL) {
 		err_set(err, "out of memory or descriptors for an event loop");
 		return false;

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -93,6 +94,26 @@ def test_reload_that_cannot_read_its_file_any_more(launch, listener, serve, tls)
     os.chmod(clinch.file, 0o600)
     assert "refused" in clinch.reload()
     assert tls(clinch.port()).ping()
+
+
+def test_closed_standard_descriptors(launch, listener, serve, tls, tmp_path):
+    """Proves that no socket gets the number of stdin, stdout or stderr, where
+    an error message would reach a client."""
+    log = tmp_path / "clinch.log"
+    closing = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    text = listener(serve().connect, head=f"[log]\noutput = {log}")
+    clinch = launch(text, ready=False, wrapper=closing)
+    line = until(lambda: log.exists() and re.search(r" listening .*:(\d+)$", log.read_text(), re.M), "it listens")
+    assert tls(int(line[1])).ping()
+    assert [os.readlink(f"/proc/{clinch.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+
+
+def test_too_few_descriptors_to_start(launch, listener):
+    """Proves a sentence and exit 1, where libev would abort."""
+    limiting = ("sh", "-c", 'ulimit -n 12; exec "$@"', "sh")
+    clinch = launch(listener("127.0.0.1:9"), ready=False, wrapper=limiting)
+    assert clinch.wait_exit() == 1
+    assert "LimitNOFILE" in clinch.output()
 
 
 def test_unknown_user(launch, listener, serve):

@@ -5,10 +5,13 @@
 #include "runtime/process.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -125,4 +128,68 @@ Test(process, removes_nothing_when_it_wrote_nothing)
 	free(pki_write(&folder, "clinch.pid", "1\n"));
 	process_remove_pid(path, -1);
 	cr_expect_eq(access(path, F_OK), 0);
+}
+
+Test(process, opens_the_standard_descriptors_that_are_closed)
+{
+	struct stat status;
+
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	cr_assert(process_fill_standard());
+	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
+		cr_assert_eq(fstat(fd, &status), 0, "%d is closed", fd);
+		cr_expect(S_ISCHR(status.st_mode), "%d is no device", fd);
+	}
+}
+
+Test(process, leaves_the_standard_descriptors_that_are_open)
+{
+	int fd = open(folder.path, O_RDONLY | O_DIRECTORY);
+	struct stat status;
+
+	cr_assert_geq(dup2(fd, STDIN_FILENO), 0);
+	cr_assert(process_fill_standard());
+	cr_assert_eq(fstat(STDIN_FILENO, &status), 0);
+	cr_expect(S_ISDIR(status.st_mode));
+	close(fd);
+}
+
+Test(process, knows_whether_descriptors_are_left)
+{
+	const struct rlimit few = { 64, 64 };
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	cr_expect(process_has_room(16));
+	cr_expect_not(process_has_room(64));
+	cr_expect(process_has_room(16), "what was tried is given back");
+}
+
+Test(process, knows_what_can_be_written)
+{
+	static const struct {
+		const char *what, *given;
+		int expect;
+	} rows[] = {
+		{ "a file that is there", "there", 0 },
+		{ "a file to be made", "new", 0 },
+		{ "a folder that is not there", "none/new", ENOENT },
+		{ "a folder", "", EISDIR },
+		{ "a file in a file", "there/new", ENOTDIR },
+	};
+	char given[256];
+	int fd;
+
+	snprintf(given, sizeof(given), "%s/there", folder.path);
+	fd = open(given, O_WRONLY | O_CREAT, 0600);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(
+		    given, sizeof(given), "%s/%s", folder.path, rows[i].given);
+		errno = 0;
+		cr_expect_eq(process_can_write(given), rows[i].expect == 0,
+		    "%s", rows[i].what);
+		if (rows[i].expect != 0)
+			cr_expect_eq(errno, rows[i].expect, "%s", rows[i].what);
+	}
+	close(fd);
 }

@@ -50,3 +50,15 @@ err_prefix(struct err *err, const char *format, ...)
 	va_end(args);
 	err_set(err, "%s: %s", text, err->text);
 }
+
+bool
+err_names(const struct err *err, const char *path)
+{
+	const char *at = err != NULL && path != NULL ? err->text : NULL;
+
+	for (; at != NULL && (at = strstr(at, path)) != NULL; at++)
+		/* Or it is the beginning of another; a zero ends it, too. */
+		if (strchr(" :,", at[strlen(path)]) != NULL)
+			return true;
+	return false;
+}

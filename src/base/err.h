@@ -10,6 +10,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stdbool.h>
+
 #include "base/attr.h"
 
 #define ERR_TEXT_MAX 1024
@@ -27,5 +29,8 @@ void err_set_errno(struct err *err, int errnum, const char *format, ...)
 
 /* Put "<formatted>: " in front of the sentence; the right end is cut. */
 void err_prefix(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Does the sentence speak of this file?  NULL is no file. */
+bool err_names(const struct err *err, const char *path);
 
 #endif

@@ -64,5 +64,8 @@ const struct config_where *apply_said(
 
 /* check.c: contradictions and what is missing. */
 void check_config(const struct build *build);
+/* Beside other errors, those files that cannot be read at all: a good
+ * configuration leaves that to whoever opens them and knows more. */
+void check_files(const struct build *build);
 
 #endif

@@ -4,7 +4,9 @@
  * the search for a key's place goes from the listener up through the
  * sections its value may have come from.  Main thread.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "config/arena.h"
@@ -187,4 +189,30 @@ check_config(const struct build *build)
 		    &(struct config_where){ config->file, 0 },
 		    "there is no listener: add a section [listener NAME] with "
 		    "accept, connect and cert");
+}
+
+static void
+check_file(struct report *report, const char *key, const char *path,
+    const struct config_where *where)
+{
+	if (path != NULL && access(path, R_OK) != 0)
+		report_error(report, where, "%s: cannot read %s: %s", key, path,
+		    strerror(errno));
+}
+
+void
+check_files(const struct build *build)
+{
+	const struct config *config = build->config;
+
+	if (report_is_clean(build->report))
+		return;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+
+		check_file(build->report, "cert", listener->cert,
+		    &listener->cert_where);
+		check_file(
+		    build->report, "key", listener->key, &listener->key_where);
+	}
 }

@@ -71,6 +71,8 @@ read_input(
 	/* A file that could not be read at all has nothing more to say. */
 	if (source.count > 0)
 		build_config(&build, &source);
+	if (input->bytes == NULL)
+		check_files(&build);
 	holder->config.notes = report->notes;
 }
 

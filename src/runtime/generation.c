@@ -113,20 +113,33 @@ warn_of_expiry(const struct build *build,
 	    LOG_S("file", listener->cert));
 }
 
+/* Each line to mend: the key's when it is the key, or is missing as well. */
+static void
+fail_identity(struct build *build, const struct config_listener *listener,
+    struct err *err)
+{
+	bool is_key = err_names(err, listener->key) &&
+		      !err_names(err, listener->cert);
+
+	fail(build, BLAME_CONFIG,
+	    is_key ? &listener->key_where : &listener->cert_where, listener,
+	    err);
+	if (is_key || !listener->key || access(listener->key, R_OK) == 0)
+		return;
+	err_set_errno(err, errno, "cannot read %s", listener->key);
+	fail(build, BLAME_CONFIG, &listener->key_where, listener, err);
+}
+
 static struct identity *
 load_identity(struct build *build, const struct config_listener *listener)
 {
-	const struct config_where *where = &listener->cert_where;
 	struct err err = { "" }, warning = { "" };
 	struct identity *identity;
 
 	identity = identity_load(listener->cert, listener->key,
 	    listener->key_permissions, &warning, &err);
 	if (identity == NULL) {
-		/* The line to mend: the key's when it is the key. */
-		if (listener->key && access(listener->key, R_OK) != 0)
-			where = &listener->key_where;
-		fail(build, BLAME_CONFIG, where, listener, &err);
+		fail_identity(build, listener, &err);
 		return NULL;
 	}
 	warn(build, listener, warning.text);

@@ -63,6 +63,33 @@ def test_all_mistakes_in_one_run(tmp_path):
     assert "connect" in err and "cert" in err
 
 
+def test_missing_files_are_among_the_mistakes(tmp_path, site):
+    """Proves that a certificate or key that is not there is said with its own
+    line, whether or not the rest of the file is good."""
+    text = f"[listener a]\naccept=1\nconnect=1\ncert=none.crt\nkey=none.key\n[listener b]\naccept=2\nconnect=2\ncert={site.crt}\nkey=gone.key\n"
+    for more in ("", "acept=1\n"):
+        status, _, err = check(tmp_path, text + more)
+        assert status == 2
+        for line, name in ((4, "none.crt"), (5, "none.key"), (10, "gone.key")):
+            assert any(f"clinch.ini:{line}:" in one and f"{name}: No such" in one for one in err.splitlines()), err
+        assert ("acept" in err) == bool(more)
+
+
+def test_test_looks_at_what_a_start_would_write(tmp_path, listener):
+    """Proves that --test finds log and pid files that cannot be written, all
+    in one run, and creates none of those that can."""
+    head = "[global]\npid = {0}/x.pid\n[log]\noutput = {0}/x.log\naccess = {0}/a.log"
+    status, _, err = check(tmp_path, listener("127.0.0.1:9", head=head.format(tmp_path / "none")))
+    assert status == 1
+    for name in ("x.pid", "x.log", "a.log"):
+        assert f"none/{name} cannot be written: No such" in err
+    status, _, err = check(tmp_path, listener("127.0.0.1:9", head=head.format(tmp_path)))
+    assert status == 0, err
+    assert not list(tmp_path.glob("x.*"))
+    status, _, err = check(tmp_path, listener("127.0.0.1:9", head=f"[log]\noutput = {tmp_path}"))
+    assert status == 1 and "Is a directory" in err
+
+
 def test_missing_file():
     """Proves exit 2 and the path."""
     status, _, err = proxy.run("-c", "/no/such/clinch.ini", "--test")

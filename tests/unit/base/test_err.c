@@ -67,3 +67,27 @@ Test(err, nobody_need_listen)
 	err_prefix(NULL, "c");
 	cr_expect_str_eq(err.text, "untouched");
 }
+
+Test(err, knows_which_file_it_names)
+{
+	static const struct {
+		const char *what, *text, *path;
+		bool expect;
+	} rows[] = {
+		{ "at the end", "cannot read /a/b", "/a/b", true },
+		{ "before a colon", "/a/b: gone", "/a/b", true },
+		{ "before a blank", "/a/b is empty", "/a/b", true },
+		{ "one of two", "no match: /a/b.key, /a/b", "/a/b", true },
+		{ "a longer one", "cannot read /a/b.key", "/a/b", false },
+		{ "another", "cannot read /a/c", "/a/b", false },
+		{ "nothing said", "", "/a/b", false },
+		{ "no file", "cannot read /a/b", NULL, false },
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		err_set(&err, "%s", rows[i].text);
+		cr_expect_eq(err_names(&err, rows[i].path), rows[i].expect,
+		    "%s", rows[i].what);
+	}
+}

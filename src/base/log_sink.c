@@ -54,7 +54,13 @@ open_path(struct log_sink *sink, const char *path, struct err *err)
 	int fd = open(path, flags, 0640);
 
 	if (fd < 0) {
-		err_set_errno(err, errno, "cannot open the log %s", path);
+		if (errno == ENXIO)
+			err_set(err,
+			    "cannot open the log %s: nobody reads this pipe",
+			    path);
+		else
+			err_set_errno(
+			    err, errno, "cannot open the log %s", path);
 		return false;
 	}
 	if (!borrow(sink, fd, path, err)) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -170,6 +171,18 @@ Test(log, a_bad_path_leaves_the_old_sink)
 	cr_expect_not(log_may(subject, LEVEL_DEBUG));
 	log_notice(subject, "x", "still here");
 	cr_expect_eq(count(content_of(events), "still here"), 1);
+}
+
+Test(log, says_that_nobody_reads_a_pipe)
+{
+	const struct log_options pipe = {
+		.level = LEVEL_INFO, .output = "stderr", .access = events
+	};
+	struct err err = { "" };
+
+	cr_assert_eq(mkfifo(events, 0600), 0);
+	cr_expect_not(log_configure(subject, &pipe, &err));
+	cr_expect_not_null(strstr(err.text, "nobody reads"), "%s", err.text);
 }
 
 Test(log, reopens_a_file_that_was_moved)

@@ -54,8 +54,10 @@ apply_cap(struct server *server, const struct config *config)
 	limit_process_set_cap(server->parts.process, cap ? cap : possible);
 }
 
-void
-reload_apply(struct server *server, const struct config *config)
+/* What of a configuration belongs to the process rather than a generation:
+ * caps and the rotation of ticket keys. */
+static void
+adopt_settings(struct server *server, const struct config *config)
 {
 	double every_s = config->ticket_rotate_ms / 1000.0;
 
@@ -127,7 +129,7 @@ reload_publish(struct server *server)
 	server->current = server->pending;
 	server->pending = NULL;
 	server->publishing = true;
-	reload_apply(server, generation_config(server->current));
+	adopt_settings(server, generation_config(server->current));
 	/* Ours first: the sockets that are gone must close with the loops'. */
 	generation_unref(old);
 	atomic_store(&server->adopted, 0);

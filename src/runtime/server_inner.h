@@ -83,10 +83,6 @@ void reload_publish(struct server *server);
 /* A loop has news: when all have adopted, the reload is over. */
 void reload_settle(struct server *server);
 
-/* What of a configuration belongs to the process rather than a generation:
- * caps and the rotation of ticket keys. */
-void reload_apply(struct server *server, const struct config *config);
-
 /* SIGTERM: stop accepting, end when nobody is left or it takes too long. */
 void drain_begin(struct server *server);
 void drain_init(struct server *server);

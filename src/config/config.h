@@ -156,7 +156,8 @@ void config_errors_free(struct config_errors *errors);
 
 /*
  * Read `path` and what it includes.  Returns a config with one reference, or
- * NULL with at least one error.  Files named by cert/key are not opened here.
+ * NULL with at least one error.  Files named by cert/key are not opened here;
+ * those that are missing are among the errors if there are others.
  */
 const struct config *config_load(
     const char *path, struct config_errors *errors) MUST_CHECK;

@@ -256,3 +256,27 @@ Test(source, expands_files_beside_the_one_that_names_them)
 	expect_load_error(&folder, "main.ini:5: fd: ", "more than one line");
 	folder_remove(&folder);
 }
+
+Test(source, names_missing_files_beside_other_errors)
+{
+	static const char text[] = "[listener a]\naccept = 1\nconnect = 1\n"
+				   "cert = main.ini\nkey = none.key\n";
+	struct folder folder;
+	struct config_errors errors;
+
+	folder_make(&folder);
+	folder_write(&folder, "main.ini", text);
+	config_unref(load(&folder, &errors));
+	cr_expect_eq(errors.list.count, 0, "alone, it is found by its user");
+
+	folder_write(&folder, "more.ini", "nonsense = 1\n");
+	folder_write(&folder, "main.ini",
+	    "[listener a]\naccept = 1\nconnect = 1\ncert = main.ini\n"
+	    "key = none.key\ninclude = more.ini\n");
+	cr_expect_null(load(&folder, &errors));
+	cr_assert_eq(errors.list.count, 2);
+	cr_expect_not_null(strstr(errors.list.items[0], "main.ini:5: key"));
+	cr_expect_not_null(strstr(errors.list.items[1], "more.ini:1"));
+	config_errors_free(&errors);
+	folder_remove(&folder);
+}

@@ -158,6 +158,10 @@ do_connect(struct conn *conn)
 {
 	int errnum;
 
+	/* A ticket that could not leave, or never will: nobody else looks. */
+	if (stream_wants_write(&conn->client) &&
+	    stream_flush(&conn->client) == IO_FAILED)
+		return conn_client_failed(conn);
 	/* What the client says meanwhile goes out with the first send. */
 	switch (relay_read_ahead(&conn->up)) {
 	case RELAY_WAITS:

@@ -29,18 +29,29 @@ relay_discard(struct relay *relay)
 	buf_drop(&relay->buf, relay->from->pool);
 }
 
-bool
-relay_wants_output(const struct relay *relay)
+static bool
+has_output(const struct relay *relay)
 {
 	if (relay->discards)
 		return false;
 	return buf_len(&relay->buf) > 0 || stream_wants_write(relay->to);
 }
 
+/*
+ * Watched is only what lets the next pump move: a level-triggered loop would
+ * otherwise wake for the same readiness again and again.
+ */
+bool
+relay_wants_output(const struct relay *relay)
+{
+	return has_output(relay) && !stream_must_read_first(relay->to);
+}
+
 bool
 relay_wants_input(const struct relay *relay)
 {
-	return !relay->input_ended && !relay_wants_output(relay);
+	return !relay->input_ended && !has_output(relay) &&
+	       !stream_must_write_first(relay->from);
 }
 
 static size_t
@@ -56,7 +67,7 @@ write_rest(struct relay *relay, bool *moved)
 	size_t before = waiting(relay);
 	enum io io;
 
-	if (!relay_wants_output(relay))
+	if (!has_output(relay))
 		return IO_DONE;
 	if (buf_len(&relay->buf) > 0)
 		io = stream_write(relay->to, &relay->buf);

@@ -166,14 +166,20 @@ static enum io
 read_some(struct stream *stream, struct buf *into, size_t max)
 {
 	size_t got = 0;
+	enum io io;
 	int result;
 
 	tls_error_clear();
 	result = SSL_read_ex(stream->ssl, buf_tail(into), max, &got);
-	if (result != 1)
-		return interpret(stream, result, STREAM_PROTOCOL);
 	buf_commit(into, got);
-	return IO_DONE;
+	if (result == 1)
+		return IO_DONE;
+	io = interpret(stream, result, STREAM_PROTOCOL);
+	/* An end half-way through a message: nothing could be written after
+	 * it, for OpenSSL would wait for the other half. */
+	if (io == IO_END && SSL_in_init(stream->ssl))
+		return wire_fail(stream, STREAM_CLOSED_EARLY, 0);
+	return io;
 }
 
 /* Reading may have produced an answer of OpenSSL's own, to a key update. */
@@ -193,6 +199,8 @@ secure_read(struct stream *stream, struct buf *into)
 	size_t had = buf_len(into), room;
 	enum io io = IO_DONE;
 
+	if (secure_must_write_first(stream))
+		return IO_WANT_WRITE;
 	stream->recvs_left = RECVS_PER_CALL;
 	while (io == IO_DONE && may_find(stream)) {
 		room = wire_room(into, had);
@@ -215,6 +223,10 @@ encrypt(struct stream *stream, struct buf *from)
 	size_t len = buf_len(from), fits, taken = 0;
 	int result;
 
+	/* SSL_write would read the message to its end, and whatever end of
+	 * the input is behind it; that is for secure_read to find. */
+	if (secure_must_read_first(stream))
+		return IO_WANT_READ;
 	if (!buf_hold(&stream->out, stream->pool))
 		return wire_fail(stream, STREAM_NO_MEMORY, 0);
 	fits = buf_room(&stream->out) / RECORD_ROOM * RECORD_PLAIN;
@@ -270,6 +282,22 @@ bool
 secure_has_pending(const struct stream *stream)
 {
 	return buf_len(&stream->in) > 0 || SSL_pending(stream->ssl) > 0;
+}
+
+bool
+secure_must_write_first(const struct stream *stream)
+{
+	return stream_wants_write(stream) &&
+	       buf_room(&stream->out) < SMALL_ROOM;
+}
+
+/* After the handshake OpenSSL is in init only within a message of the peer's
+ * (or, while it wants to write, within its answer). */
+bool
+secure_must_read_first(const struct stream *stream)
+{
+	return !stream_wants_write(stream) && SSL_in_init(stream->ssl) &&
+	       SSL_want_read(stream->ssl);
 }
 
 static const char *

@@ -28,6 +28,10 @@ enum io secure_notify(struct stream *stream) MUST_CHECK;
 /* Bytes received and not yet read by the caller? */
 bool secure_has_pending(const struct stream *stream);
 
+/* See stream.h. */
+bool secure_must_write_first(const struct stream *stream);
+bool secure_must_read_first(const struct stream *stream);
+
 void secure_facts(const struct stream *stream, struct stream_facts *facts);
 
 #endif

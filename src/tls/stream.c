@@ -210,6 +210,18 @@ stream_wants_write(const struct stream *stream)
 	return buf_len(&stream->out) > 0 && !stream->hold_output;
 }
 
+bool
+stream_must_write_first(const struct stream *stream)
+{
+	return stream->ssl != NULL && secure_must_write_first(stream);
+}
+
+bool
+stream_must_read_first(const struct stream *stream)
+{
+	return stream->ssl != NULL && secure_must_read_first(stream);
+}
+
 void
 stream_facts(const struct stream *stream, struct stream_facts *facts)
 {

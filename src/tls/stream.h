@@ -127,8 +127,9 @@ enum io stream_read(struct stream *stream, struct buf *into);
 /*
  * Take bytes from `from`, and send.  IO_DONE: all of `from` was taken and
  * nothing waits in the stream.  IO_WANT_WRITE: the socket is full; whatever
- * is still in `from` was not taken; call again.  What was sent or taken has
- * been consumed from `from` in every case.
+ * is still in `from` was not taken; call again.  IO_WANT_READ: see
+ * stream_must_read_first.  What was sent or taken has been consumed from
+ * `from` in every case.
  */
 enum io stream_write(struct stream *stream, struct buf *from);
 
@@ -151,6 +152,16 @@ bool stream_has_pending(const struct stream *stream);
 
 /* Is output waiting for the socket (held tickets do not count)? */
 bool stream_wants_write(const struct stream *stream);
+
+/*
+ * The two directions of TLS lean on each other now and then.  A stream that
+ * must write first answers stream_read with IO_WANT_WRITE, whatever arrives:
+ * reading makes answers of OpenSSL's own, and `out` has no room for them.
+ * One that must read first takes nothing in stream_write (IO_WANT_READ),
+ * though its socket has room: the peer is half-way through a message.
+ */
+bool stream_must_write_first(const struct stream *stream);
+bool stream_must_read_first(const struct stream *stream);
 
 void stream_facts(const struct stream *stream, struct stream_facts *facts);
 

@@ -125,6 +125,11 @@ class Clinch:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as stat:
+            ticks = stat.read().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def memory_kb(self):
         """0 in a sanitizer build: its shadow and quarantine are not ours."""
         if os.environ.get("CLINCH_SANITIZED"):

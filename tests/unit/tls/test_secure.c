@@ -329,6 +329,32 @@ Test(secure, lets_no_flood_of_empty_records_keep_the_thread)
 	link_close(&link);
 }
 
+Test(secure, reads_no_more_while_its_answers_find_no_room)
+{
+	struct link link;
+	char text[64];
+	size_t taken;
+	int i;
+
+	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	taken = fill_socket(&link);
+	cr_assert_not(stream_must_write_first(&link.server));
+	for (i = 0; i < 2600; i++) {
+		cr_assert(
+		    SSL_key_update(link.client, SSL_KEY_UPDATE_REQUESTED));
+		cr_assert_eq(SSL_do_handshake(link.client), 1);
+	}
+	cr_assert(link_say(&link, "at last"));
+	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_WANT_WRITE);
+	cr_assert(stream_must_write_first(&link.server));
+	cr_assert_eq(drain(&link, taken), taken);
+	cr_assert_not(stream_must_write_first(&link.server));
+	for (i = 0; i < 3 && link.server.bytes_in == 0; i++)
+		(void)link_receive(&link, text, sizeof(text));
+	cr_assert_str_eq(text, "at last");
+	link_close(&link);
+}
+
 Test(secure, refuses_a_bad_record)
 {
 	struct link link;

@@ -68,6 +68,9 @@ void log_free(struct log *log);
 bool log_configure(struct log *log, const struct log_options *options,
     struct err *err) MUST_CHECK;
 
+/* Does an output or access option name a file, rather than say a word? */
+bool log_is_path(const char *option);
+
 /* Close and open file sinks again (after rotation).  On failure: old ones. */
 bool log_reopen(struct log *log, struct err *err) MUST_CHECK;
 

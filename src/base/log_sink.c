@@ -86,6 +86,18 @@ open_sink(struct log_sink *sink, const char *name, struct err *err)
 	return open_path(sink, name, err);
 }
 
+bool
+log_is_path(const char *option)
+{
+	static const char *const words[] = { "stderr", "stdout", "syslog",
+		"same", "off" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp(option, words[i]) == 0)
+			return false;
+	return true;
+}
+
 static bool
 open_access(struct log_sinks *sinks, const char *name, struct err *err)
 {

@@ -129,13 +129,6 @@ check_access(const struct config *config, struct log *log, struct err *err)
 	return true;
 }
 
-/* Words such as stderr hold no slash, and paths must. */
-static bool
-is_path(const char *output)
-{
-	return strchr(output, '/') != NULL;
-}
-
 static bool
 check_output(const struct config *config, const char *key, const char *path)
 {
@@ -154,9 +147,9 @@ check_outputs(const struct config *config)
 	const struct config_log *log = &config->log;
 	bool good = true;
 
-	if (is_path(log->output))
+	if (log_is_path(log->output))
 		good &= check_output(config, "output", log->output);
-	if (is_path(log->access))
+	if (log_is_path(log->access))
 		good &= check_output(config, "access", log->access);
 	if (config->pid_file)
 		good &= check_output(config, "pid", config->pid_file);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 
 #define DESCRIPTORS_MAX (1024u * 1024u)
 #define DESCRIPTORS_RESERVE_MAX 1024u
@@ -247,7 +248,7 @@ check_log(const struct config *config, const char *path, struct log *log)
 {
 	char text[ERR_TEXT_MAX];
 
-	if (path == NULL || strchr(path, '/') == NULL)
+	if (!log_is_path(path))
 		return;
 	/* None yet, under --test: a start makes it. */
 	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)

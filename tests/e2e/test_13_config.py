@@ -86,8 +86,10 @@ def test_test_looks_at_what_a_start_would_write(tmp_path, listener):
     status, _, err = check(tmp_path, listener("127.0.0.1:9", head=head.format(tmp_path)))
     assert status == 0, err
     assert not list(tmp_path.glob("x.*"))
-    status, _, err = check(tmp_path, listener("127.0.0.1:9", head=f"[log]\noutput = {tmp_path}"))
-    assert status == 1 and "Is a directory" in err
+    (tmp_path / "folder.log").mkdir()
+    check(tmp_path, listener("127.0.0.1:9", head="[log]\noutput = folder.log"))
+    status, _, err = proxy.run("-c", "clinch.ini", "--test", cwd=tmp_path)
+    assert status == 1 and "folder.log cannot be written: Is a directory" in err
 
 
 def test_missing_file():

@@ -173,6 +173,27 @@ Test(log, a_bad_path_leaves_the_old_sink)
 	cr_expect_eq(count(content_of(events), "still here"), 1);
 }
 
+Test(log, knows_words_from_paths)
+{
+	static const struct {
+		const char *given;
+		bool expect;
+	} rows[] = {
+		{ "stderr", false },
+		{ "stdout", false },
+		{ "syslog", false },
+		{ "same", false },
+		{ "off", false },
+		{ "/var/log/off", true },
+		{ "./stderr", true },
+		{ "clinch.log", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		cr_expect_eq(log_is_path(rows[i].given), rows[i].expect, "%s",
+		    rows[i].given);
+}
+
 Test(log, says_that_nobody_reads_a_pipe)
 {
 	const struct log_options pipe = {

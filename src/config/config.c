@@ -138,6 +138,17 @@ config_unref(const struct config *config)
 }
 
 bool
+config_where_begins(const struct config_where *where, const char *sentence)
+{
+	size_t length = where->file != NULL ? strlen(where->file) : 0;
+	char line[16];
+
+	snprintf(line, sizeof(line), ":%u:", where->line);
+	return length > 0 && strncmp(sentence, where->file, length) == 0 &&
+	       strncmp(sentence + length, line, strlen(line)) == 0;
+}
+
+bool
 config_listener_equal(
     const struct config_listener *a, const struct config_listener *b)
 {

@@ -26,6 +26,10 @@ struct config_where {
 	unsigned line; /* 0: a built-in default */
 };
 
+/* Does an error begin with this very "file:line:"? */
+bool config_where_begins(
+    const struct config_where *where, const char *sentence);
+
 struct config_strings {
 	char **items;
 	size_t count;

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,26 +166,37 @@ make_service(struct build *build, const struct config_listener *listener,
 	return service;
 }
 
-static bool
-begins_with(const char *text, const struct config_where *where)
+/* The value of the TLS key whose line the sentence begins with; or NULL. */
+static const char **
+find_blamed(struct config_listener *listener, const struct err *err)
 {
-	size_t length = where->file ? strlen(where->file) : 0;
-
-	return length > 0 && strncmp(text, where->file, length) == 0 &&
-	       text[length] == ':';
+	if (config_where_begins(&listener->ciphers_where, err->text))
+		return &listener->ciphers;
+	if (config_where_begins(&listener->ciphersuites_where, err->text))
+		return &listener->ciphersuites;
+	if (config_where_begins(&listener->groups_where, err->text))
+		return &listener->groups;
+	return NULL;
 }
 
-/* What one TLS key is to blame for names the line of that key by itself. */
+/* Each refused key is left out in turn, to learn what is wrong besides. */
 static void
 fail_tls(struct build *build, const struct config_listener *listener,
-    struct err *err)
+    struct identity *identity, struct err *err)
 {
-	if (begins_with(err->text, &listener->ciphers_where) ||
-	    begins_with(err->text, &listener->ciphersuites_where) ||
-	    begins_with(err->text, &listener->groups_where))
+	struct config_listener rest = *listener;
+	struct tls_context *tls = NULL;
+	const char **blamed;
+
+	while (tls == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
 		add_error(build, BLAME_CONFIG, err->text);
-	else
+		*blamed = NULL;
+		tls = tls_context_new(
+		    &rest, identity, build->parts->keys, NULL, err);
+	}
+	if (tls == NULL)
 		fail(build, BLAME_CONFIG, &listener->where, listener, err);
+	tls_context_unref(tls);
 }
 
 static struct service *
@@ -204,7 +214,7 @@ build_service(struct build *build, const struct config_listener *listener,
 	tls = tls_context_new(
 	    listener, identity, build->parts->keys, &warning, &err);
 	if (tls == NULL) {
-		fail_tls(build, listener, &err);
+		fail_tls(build, listener, identity, &err);
 		return NULL;
 	}
 	warn(build, listener, warning.text);
@@ -340,10 +350,9 @@ generation_unref(struct generation *generation)
 {
 	size_t i;
 
-	if (generation == NULL)
-		return;
 	/* Acquire and release: the last holder sees what all others wrote. */
-	if (atomic_fetch_sub_explicit(
+	if (generation == NULL ||
+	    atomic_fetch_sub_explicit(
 		&generation->references, 1, memory_order_acq_rel) > 1)
 		return;
 	ports_fini(&generation->ports);

@@ -340,3 +340,24 @@ Test(config, lives_until_the_last_reference)
 	config_unref(config);
 	config_unref(NULL);
 }
+
+Test(config, knows_which_line_an_error_begins_with)
+{
+	static const struct config_where where = { "t.ini", 12 };
+	static const struct {
+		const char *given;
+		bool expect;
+	} rows[] = {
+		{ "t.ini:12: ciphers = x", true },
+		{ "t.ini:1: ciphers = x", false },
+		{ "t.ini:120: ciphers = x", false },
+		{ "at.ini:12: ciphers = x", false },
+		{ "out of memory", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		cr_expect_eq(config_where_begins(&where, rows[i].given),
+		    rows[i].expect, "%s", rows[i].given);
+	cr_expect_not(config_where_begins(&(struct config_where){ 0 }, ":0:"),
+	    "a built-in default stands nowhere");
+}

@@ -220,3 +220,39 @@ Test(generation, collects_the_errors_of_all_listeners)
 	cr_expect_neq(access(path, F_OK), 0, "nothing is started half");
 	generation_errors_free(&errors);
 }
+
+Test(generation, collects_the_errors_of_one_listener)
+{
+	static const struct {
+		const char *what, *given, *expect[3];
+	} rows[] = {
+		{ "cert and key",
+		    "[listener a]\naccept = unix:a.sock\nconnect = 1\n"
+		    "cert = none.crt\nkey = none.key\n",
+		    { "clinch.ini:4: listener a: ",
+			"clinch.ini:5: listener a: " } },
+		{ "three keys of TLS",
+		    LISTENER(
+			"a", "ciphers = NO\nciphersuites = NO\ngroups = NO\n"),
+		    { "clinch.ini:6: ciphers", "clinch.ini:7: ciphersuites",
+			"clinch.ini:8: groups" } },
+		{ "one key of TLS", LISTENER("a", "alpn = h2\ngroups = NO\n"),
+		    { "clinch.ini:7: groups" } },
+	};
+	struct generation_errors errors;
+	size_t expected, k;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		errors = refuse(rows[i].given);
+		for (expected = 0; expected < 3; expected++)
+			if (rows[i].expect[expected] == NULL)
+				break;
+		cr_assert_eq(errors.all.list.count, expected, "%s: %zu",
+		    rows[i].what, errors.all.list.count);
+		for (k = 0; k < expected; k++)
+			cr_expect_not_null(
+			    strstr(errors.all.list.items[k], rows[i].expect[k]),
+			    "%s: %s", rows[i].what, errors.all.list.items[k]);
+		generation_errors_free(&errors);
+	}
+}

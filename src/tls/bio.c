@@ -83,11 +83,17 @@ static int
 on_write(BIO *bio, const char *bytes, size_t len, size_t *taken)
 {
 	struct stream *stream = BIO_get_data(bio);
-	enum io io = make_room(stream);
+	enum io io;
 	size_t n;
 
 	BIO_clear_retry_flags(bio);
+	*taken = len;
+	/* RFC 8446 section 6.1: nothing follows close_notify, but OpenSSL
+	 * would still answer a key update. */
+	if (stream->output_ended)
+		return 1;
 	*taken = 0;
+	io = make_room(stream);
 	if (io == IO_WANT_WRITE)
 		BIO_set_retry_write(bio);
 	if (io != IO_DONE)

@@ -83,7 +83,6 @@ note_end(struct stream *stream, bool notify)
 {
 	stream->input_ended = true;
 	stream->got_notify = notify;
-	stream->out_at_end = stream->bytes_out;
 	return IO_END;
 }
 

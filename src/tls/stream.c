@@ -85,10 +85,8 @@ plain_read(struct stream *stream, struct buf *into)
 	io = wire_recv(stream, buf_tail(into), room, &got);
 	buf_commit(into, got);
 	stream->bytes_in += got;
-	if (io == IO_END) {
+	if (io == IO_END)
 		stream->input_ended = true;
-		stream->out_at_end = stream->bytes_out;
-	}
 	return io;
 }
 
@@ -143,9 +141,10 @@ stream_flush(struct stream *stream)
 }
 
 /*
- * Has the peer closed, rather than only ended its direction?  A peer that
- * still reads has usually been written to since it ended; for one that has
- * not, a FIN behind its close_notify decides.
+ * Has the peer closed without waiting for anything?  One that was sent bytes
+ * may have ended only its own direction, in TCP too, and must be able to tell
+ * that it has got all of them; for one that was sent none, a FIN behind its
+ * close_notify decides.
  */
 static bool
 peer_has_closed(struct stream *stream)
@@ -153,7 +152,7 @@ peer_has_closed(struct stream *stream)
 	uint8_t ignored[256]; /* RFC 8446 section 6.1: after close_notify */
 	size_t got;
 
-	if (!stream->got_notify || stream->bytes_out != stream->out_at_end)
+	if (!stream->got_notify || stream->bytes_out > 0)
 		return false;
 	stream->may_read = true;
 	return wire_recv(stream, ignored, sizeof(ignored), &got) == IO_END;

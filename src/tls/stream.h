@@ -69,7 +69,6 @@ struct stream {
 	unsigned long failure_code; /* OpenSSL error, 0: none */
 	uint64_t bytes_in;          /* payload read by stream_read */
 	uint64_t bytes_out;         /* payload accepted by stream_write */
-	uint64_t out_at_end;        /* bytes_out when input ended */
 };
 
 /* What is known of a TLS stream once its handshake is done; text is static or
@@ -142,8 +141,8 @@ enum io stream_flush(struct stream *stream);
  *
  * Two things the peer cannot notice are saved.  When input has ended too, the
  * FIN is left to the close in stream_fini, which the caller does next.  And a
- * peer that has sent close_notify and FIN, and to which nothing was written
- * since, has closed: it is sent no close_notify, and no held ticket.
+ * peer that has sent close_notify and FIN, and to which no byte was ever
+ * written, has closed: it is sent no close_notify, and no held ticket.
  */
 enum io stream_end(struct stream *stream);
 

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from lib import service
+from lib import records, service
 from lib.wait import until
 
 
@@ -62,6 +62,46 @@ def test_client_goes_on_after_the_service_ended_its_side(launch, listener, serve
     client.half_close()
     client.sock.shutdown(socket.SHUT_WR)
     until(lambda: got and got[-1] is None, "the service sees the client's end")
+
+
+def test_an_upload_may_change_its_keys_after_the_service_ended(launch, listener, serve, ca, tmp_path):
+    """Proves that a request for new keys of ours, which we can honour no more
+    after close_notify, costs the client nothing."""
+    got = []
+
+    def half(sock):
+        sock.shutdown(socket.SHUT_WR)
+        while data := sock.recv(65536):
+            got.append(len(data))
+        got.append(None)
+
+    clinch = launch(listener(serve(half).connect, head="[log]\naccess = same"))
+    client, writer = records.connect(clinch.port(), ca.file, tmp_path / "keys")
+    with client:
+        assert client.recv_all() == b""
+        for _ in range(20):
+            client.sock.sendall(writer.record(records.DATA, bytes(10_000)) + writer.key_update())
+        client.sock.sendall(writer.record(records.ALERT, b"\1\0"))
+        until(lambda: got and got[-1] is None, "the service sees the end")
+    assert sum(got[:-1]) == 200_000
+    clinch.wait_log(r"access .*reason=done")
+
+
+def test_a_client_that_ended_even_in_tcp_is_told_that_it_got_all(launch, listener, serve, tls, version):
+    """Proves that an answer which was complete before the client ended is
+    closed with close_notify too: without it, it looks cut off."""
+
+    def answer(sock):
+        sock.sendall(b"early")
+        while sock.recv(4096):
+            pass
+
+    client = tls(launch(listener(serve(answer).connect)).port(), version)
+    client.send(b"x")
+    got = client.recv_exactly(5)
+    client.half_close()
+    client.sock.shutdown(socket.SHUT_WR)
+    assert got + client.recv_all() == b"early"
 
 
 def test_bare_fin_delivers_what_was_sent(launch, listener, serve, tls, version):

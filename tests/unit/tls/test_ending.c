@@ -137,6 +137,43 @@ Test(ending, sends_nothing_to_a_client_that_has_closed)
 	}
 }
 
+Test(ending, is_notified_after_an_answer_although_its_fin_came)
+{
+	struct link link;
+	char text[64];
+
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, context, link_versions[v].version);
+		cr_assert_eq(link_answer(&link, "early"), IO_DONE);
+		link_notify(&link);
+		link_fin(&link);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_END);
+		cr_assert_eq(stream_end(&link.server), IO_DONE);
+		cr_assert_eq(link_hear(&link, text, sizeof(text)), 5);
+		cr_assert(link.saw_notify, "%s", link_versions[v].what);
+		link_close(&link);
+	}
+}
+
+Test(ending, answers_no_key_update_afterwards)
+{
+	struct link link;
+	char text[64];
+
+	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	cr_assert_eq(stream_end(&link.server), IO_DONE);
+	for (int i = 0; i < 3; i++) {
+		cr_assert(
+		    SSL_key_update(link.client, SSL_KEY_UPDATE_REQUESTED));
+		cr_assert(link_say(&link, "goes on"));
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		cr_assert_str_eq(text, "goes on");
+	}
+	cr_assert_eq(link.server.failure, STREAM_OK);
+	link_close(&link);
+}
+
 Test(ending, is_notified_when_only_half_of_that_came)
 {
 	static const struct {

@@ -1,0 +1,61 @@
+"""What needs a network of its own: low ports after the drop, and a host
+without IPv6.  The proxy runs in a network namespace with loopback alone."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from lib import service
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("nsenter") or subprocess.call(["unshare", "--net", "true"]) != 0,
+    reason="needs the right to make a network namespace",
+)
+
+CAP_NET_BIND_SERVICE = 10
+
+
+def inside(*commands):
+    """A wrapper that runs the proxy in a new network, after these commands."""
+    script = " && ".join(["ip link set lo up", *commands, 'exec "$@"'])
+    return ("unshare", "--net", "sh", "-c", script, "sh")
+
+
+def handshakes(clinch, port, ca):
+    """Does a client in the proxy's network get a verified handshake?"""
+    command = ["nsenter", f"--net=/proc/{clinch.pid}/ns/net", "openssl", "s_client", "-brief", "-verify_return_error"]
+    done = subprocess.run(
+        [*command, "-CAfile", ca.file, "-connect", f"127.0.0.1:{port}"], input=b"", capture_output=True, timeout=20
+    )
+    return b"Verification: OK" in done.stderr
+
+
+@pytest.fixture
+def backend(serve, tmp_path):
+    """A service the proxy reaches from its own network: by a Unix path."""
+    import socket
+
+    folder = tmp_path / "open"
+    folder.mkdir()
+    serve(service.echo, family=socket.AF_UNIX, address=str(folder / "app"))
+    return f"unix:{folder}/app"
+
+
+def test_low_ports_stay_possible_after_the_drop(launch, listener, backend, ca, site, tmp_path):
+    """Proves that CAP_NET_BIND_SERVICE, and nothing else, survives the drop
+    when a listener needs it, so that a reload can open another low port."""
+    head = "[global]\nuser = nobody"
+    clinch = launch(listener(backend, accept="127.0.0.1:443", head=head), wrapper=inside())
+    with open(f"/proc/{clinch.pid}/status") as status:
+        effective = next(line for line in status if line.startswith("CapEff")).split()[1]
+    assert int(effective, 16) == 1 << CAP_NET_BIND_SERVICE
+    assert handshakes(clinch, 443, ca)
+
+
+def test_a_bare_port_where_ipv6_is_switched_off(launch, listener, backend, ca):
+    """Proves that IPv4 clients are served where no IPv6 address can be had."""
+    off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+    clinch = launch(listener(backend, accept="0"), wrapper=inside(off))
+    assert handshakes(clinch, clinch.port(), ca)

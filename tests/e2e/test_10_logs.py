@@ -4,7 +4,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+
+import pytest
 
 from lib import proxy, service
 from lib.proxy import fields
@@ -100,8 +103,6 @@ def test_a_reader_that_stopped_stops_nobody(listener, serve, ca, site, tmp_path)
 
 
 def connected(path):
-    import socket
-
     sock = socket.socket(socket.AF_UNIX)
     until(lambda: try_connect(sock, path), "a connection")
     return sock
@@ -123,3 +124,24 @@ def test_level_is_obeyed(launch, listener, serve):
     until(lambda: quiet.descriptors() > 6, "it runs")
     assert quiet.terminate() == 0
     assert not quiet.grep(" notice ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a /dev of its own")
+def test_syslog(launch, listener, serve, tls, tmp_path):
+    """Proves output = syslog: lines reach /dev/log with facility and severity.
+    The proxy gets a /dev of its own, whose log is ours."""
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    for name in ("null", "urandom"):
+        (dev / name).touch()
+    keep = " && ".join(f"mount --bind /dev/{name} {dev}/{name}" for name in ("null", "urandom"))
+    script = f'{keep} && mount --rbind {dev} /dev && exec "$@"'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(dev / "log"))
+        log.settimeout(10)
+        wrapper = ("unshare", "--mount", "sh", "-c", script, "sh")
+        launch(listener(serve().connect, head="[log]\noutput = syslog"), ready=False, wrapper=wrapper)
+        lines = [log.recv(4096).decode() for _ in range(2)]
+    # RFC 3164 section 4.1.1: facility daemon (3) * 8 + severity notice (5).
+    assert all(line.startswith("<29>") and "clinch" in line for line in lines), lines
+    assert "listening" in lines[0] and "started" in lines[1]

@@ -64,6 +64,7 @@ struct conn {
 	uint32_t handshake_ms;
 	uint32_t connect_ms;
 	int client_unsent; /* in the kernel at the last look; see on_timer */
+	int backend_unsent;
 	enum conn_reason reason;
 	bool handshake_done;
 	bool connected; /* at least one backend was */

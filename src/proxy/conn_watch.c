@@ -69,15 +69,22 @@ watch_time(struct conn *conn)
  * be longer than a timeout.
  */
 static bool
-client_still_takes(struct conn *conn)
+still_takes(int fd, int *unsent)
 {
-	int before = conn->client_unsent;
-	int unsent = 0;
+	int before = *unsent;
 
-	if (ioctl(conn->client.fd, SIOCOUTQ, &unsent) != 0)
-		return false;
-	conn->client_unsent = unsent;
-	return unsent > 0 && unsent != before;
+	if (ioctl(fd, SIOCOUTQ, unsent) != 0)
+		*unsent = 0;
+	return *unsent > 0 && *unsent != before;
+}
+
+static bool
+somebody_still_takes(struct conn *conn)
+{
+	bool client = still_takes(conn->client.fd, &conn->client_unsent);
+	bool backend = still_takes(conn->backend.fd, &conn->backend_unsent);
+
+	return client || backend;
 }
 
 static void
@@ -94,7 +101,7 @@ on_timer(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 		return;
 	}
 	if (now_ms >= state_deadline(conn) && conn->connected &&
-	    client_still_takes(conn))
+	    somebody_still_takes(conn))
 		conn->since_ms = now_ms;
 	if (now_ms >= state_deadline(conn))
 		conn_late(conn);

@@ -59,6 +59,28 @@ def test_one_way_traffic_is_not_idle(launch, listener, serve, tls):
     assert tls(clinch.port()).recv_all() == b"." * 8
 
 
+def test_a_slow_reader_is_not_idle(launch, listener, serve, tls):
+    """Proves that an upload which the kernel still delivers to a slow service
+    is not cut, although we can hand it nothing more for longer than that."""
+    got = []
+
+    def slow(sock):
+        while data := sock.recv(20_000):
+            got.append(len(data))
+            stays(lambda: True, 0.1)
+
+    slow_service = serve(slow)
+    slow_service.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+    clinch = launch(listener(slow_service.connect, "timeout_idle = 1s", head=ACCESS))
+    client = tls(clinch.port())
+    client.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.send(bytes(16 << 20))
+    begin = len(got)
+    until(lambda: len(got) > begin + 25 or clinch.grep("access "), "the service reads on", 20)
+    assert not clinch.grep("access ")
+
+
 def test_close(launch, listener, serve, tls):
     """Proves timeout_close: a client that ignores our end is let go."""
     clinch = launch(listener(serve(service.say(b"bye")).connect, "timeout_close = 400ms", head=ACCESS))

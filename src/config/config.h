@@ -108,9 +108,9 @@ struct config_listener {
 	uint32_t timeout_handshake_ms;
 	uint32_t timeout_connect_ms;
 	uint32_t timeout_idle_ms;
-	uint32_t timeout_close_ms;
-	uint32_t keepalive_ms;    /* 0: off */
-	uint32_t max_lifetime_ms; /* 0: off */
+	uint32_t timeout_close_ms; /* 0: do not wait */
+	uint32_t keepalive_ms;     /* 0: off */
+	uint32_t max_lifetime_ms;  /* 0: off */
 
 	uint32_t max_connections; /* 0: no cap of its own */
 	uint32_t per_ip_max;      /* 0: none */

@@ -232,7 +232,7 @@ static const struct schema_row rows[] = {
 	    BETWEEN(100, 30 * DAY), .initial = "12h",
 	    .meaning = "time without a byte in either direction" },
 	{ KEY("timeout_close", "TIMEOUTclose", IN_BOTH),
-	    OF_LISTENER(timeout_close_ms, value_close_time), BETWEEN(0, HOUR),
+	    OF_LISTENER(timeout_close_ms, value_duration), BETWEEN(0, HOUR),
 	    .initial = "10s",
 	    .meaning = "time to end once half-closed or flushing; 0: at once" },
 	{ KEY("keepalive", NULL, IN_BOTH),

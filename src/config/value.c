@@ -188,20 +188,6 @@ print_duration(FILE *out, const char *key, const void *field,
 	    ms == 0 && rules->zero != NULL ? rules->zero : text);
 }
 
-/* stunnel's 0 means: do not wait.  The field's 0 would mean: for ever. */
-static bool
-read_close_time(
-    const struct value_place *place, const char *text, struct err *err)
-{
-	uint32_t *ms = place->field;
-
-	if (!read_duration(place, text, err))
-		return false;
-	if (*ms == 0)
-		*ms = 1;
-	return true;
-}
-
 static bool
 read_mode(const struct value_place *place, const char *text, struct err *err)
 {
@@ -247,13 +233,6 @@ const struct value_type value_number = {
 const struct value_type value_duration = {
 	.name = "duration",
 	.read = read_duration,
-	.print = print_duration,
-	.equal = equal_number,
-};
-
-const struct value_type value_close_time = {
-	.name = "duration",
-	.read = read_close_time,
 	.print = print_duration,
 	.equal = equal_number,
 };

@@ -57,7 +57,6 @@ struct value_type {
 extern const struct value_type value_boolean;    /* bool */
 extern const struct value_type value_number;     /* uint32_t; k m g */
 extern const struct value_type value_duration;   /* uint32_t, milliseconds */
-extern const struct value_type value_close_time; /* 0 becomes 1 ms */
 extern const struct value_type value_mode;       /* unsigned, octal */
 extern const struct value_type value_choice;     /* an enum, by rules->words */
 extern const struct value_type value_level;      /* enum log_level */

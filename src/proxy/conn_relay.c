@@ -15,9 +15,6 @@
 #include "config/config.h"
 #include "proxy/service.h"
 
-/* What the configuration makes of timeout_close = 0, "at once". */
-#define NO_WAIT_MS 1
-
 enum verdict
 conn_client_failed(struct conn *conn)
 {
@@ -142,7 +139,7 @@ do_relay(struct conn *conn)
 
 	if (verdict != STEP_WAIT || !conn->down.input_ended)
 		return verdict;
-	if (conn->service->listener->timeout_close_ms > NO_WAIT_MS)
+	if (conn->service->listener->timeout_close_ms > 0)
 		return conn_enter(conn, &draining, conn->set->now_ms);
 	/* Not to wait for the client's end is no reason to cut its answer. */
 	return conn->down.output_ended ? finish(conn) : STEP_WAIT;

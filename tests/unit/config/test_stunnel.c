@@ -30,7 +30,7 @@ Test(stunnel, runs_services_as_they_stand)
 	cr_expect_eq(config->log.level, LEVEL_INFO);
 	cr_expect_str_eq(listeners[0].name, "https");
 	cr_expect_eq(listeners[0].timeout_idle_ms, 600000);
-	cr_expect_eq(listeners[0].timeout_close_ms, 1);
+	cr_expect_eq(listeners[0].timeout_close_ms, 0);
 	cr_expect_eq(listeners[1].timeout_close_ms, 60000);
 	cr_expect_eq(listeners[1].timeout_handshake_ms, 300000);
 	cr_expect_eq(listeners[1].connect.count, 2);

@@ -107,19 +107,6 @@ Test(value, reads_numbers_in_their_bounds)
 	    &value_number, &rules, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
-Test(value, waits_a_millisecond_when_told_not_to_wait)
-{
-	static const struct value_rules rules = { .max = 60000 };
-	static const struct number_row rows[] = {
-		{ "zero", "0", 1 },
-		{ "a second", "1", 1000 },
-		{ "too long", "61s", BAD },
-	};
-
-	walk_numbers(
-	    &value_close_time, &rules, rows, sizeof(rows) / sizeof(rows[0]));
-}
-
 Test(value, reads_modes_in_octal)
 {
 	static const struct value_rules rules = { 0 };

@@ -16,8 +16,12 @@
 #include "base/pool.h"
 #include "proxy/conn_inner.h"
 
-/* A ticket waits this long for the first response to leave with. */
-#define HOLD_MS 5
+/*
+ * A ticket waits this long for the first response to leave with.  Half of
+ * what TCP waits to acknowledge, and enough for a backend to be connected and
+ * to answer while a turn full of handshakes is in between.
+ */
+#define HOLD_MS 20
 
 /* Below this a crowd's memory is not worth a trim. */
 #define CROWD 256
@@ -159,6 +163,8 @@ conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
 	 * owner's own look at who has ended. */
 	ev_set_priority(&set->check, EV_MAXPRI);
 	ev_set_priority(&set->prepare, EV_MAXPRI);
+	/* And a response that has come takes its ticket along first. */
+	ev_set_priority(&set->flush, EV_MINPRI);
 	ev_check_start(loop, &set->check);
 	ev_prepare_start(loop, &set->prepare);
 	return true;

@@ -102,7 +102,7 @@ void stream_writable(struct stream *stream);
  * Go on with the handshake (plain: IO_DONE at once).  Each flight leaves in
  * one send.  In TLS 1.3 the session ticket that follows the handshake stays
  * in `out` with hold_output set: it leaves with the first stream_write, or
- * when the caller calls stream_flush (after 5 ms of silence).
+ * when the caller calls stream_flush (after 20 ms of silence).
  */
 enum io stream_handshake(struct stream *stream);
 

@@ -20,7 +20,6 @@
 
 #include "base/mutex.h"
 #include "proxy/backend_addresses.h"
-#include "proxy/socket.h"
 
 struct backend {
 	/* fixed at creation */
@@ -306,7 +305,7 @@ is_our_fault(int errnum)
 
 /* 0, EINPROGRESS or the errno of the failure. */
 static int
-open_candidate(const struct addr *addr, uint32_t keepalive_ms, int *fd)
+open_candidate(const struct addr *addr, int *fd)
 {
 	int errnum;
 
@@ -314,11 +313,6 @@ open_candidate(const struct addr *addr, uint32_t keepalive_ms, int *fd)
 	    addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return errno;
-	if (!addr_is_unix(addr)) {
-		socket_set_nodelay(*fd);
-		if (keepalive_ms > 0)
-			socket_set_keepalive(*fd, keepalive_ms);
-	}
 	if (connect(*fd, &addr->sa, addr->len) == 0)
 		return 0;
 	errnum = errno;
@@ -331,15 +325,14 @@ open_candidate(const struct addr *addr, uint32_t keepalive_ms, int *fd)
 }
 
 enum backend_answer
-backend_walk_next(
-    struct backend_walk *walk, uint32_t keepalive_ms, int64_t now_ms, int *fd)
+backend_walk_next(struct backend_walk *walk, int64_t now_ms, int *fd)
 {
 	struct candidate *candidate;
 	int errnum;
 
 	*fd = -1;
 	while ((candidate = next_candidate(walk, now_ms)) != NULL) {
-		errnum = open_candidate(&candidate->addr, keepalive_ms, fd);
+		errnum = open_candidate(&candidate->addr, fd);
 		if (errnum == 0)
 			return BACKEND_CONNECTED;
 		if (errnum == EINPROGRESS)

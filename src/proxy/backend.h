@@ -76,12 +76,12 @@ void backend_walk_init(struct backend_walk *walk, struct backends *backends);
 void backend_walk_fini(struct backend_walk *walk);
 
 /*
- * Open the next candidate: non-blocking, close-on-exec, TCP_NODELAY,
- * keepalive_ms (0: off).  now_ms is monotonic.  Addresses refused at once are
- * skipped (and put to rest).  The caller owns *fd (-1 with BACKEND_NONE).
+ * Open the next candidate: non-blocking, close-on-exec, without options.
+ * now_ms is monotonic.  Addresses refused at once are skipped (and put to
+ * rest).  The caller owns *fd (-1 with BACKEND_NONE).
  */
-enum backend_answer backend_walk_next(struct backend_walk *walk,
-    uint32_t keepalive_ms, int64_t now_ms, int *fd) MUST_CHECK;
+enum backend_answer backend_walk_next(
+    struct backend_walk *walk, int64_t now_ms, int *fd) MUST_CHECK;
 
 /* Decide a BACKEND_CONNECTING socket: 0, or the errno of its failure. */
 int backend_connect_result(int fd);

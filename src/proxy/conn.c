@@ -101,9 +101,7 @@ open_backend(struct conn *conn)
 	int64_t now_ms = clock_mono_ms();
 	int fd;
 
-	if (backend_walk_next(&conn->walk,
-		conn->service->listener->keepalive_ms, now_ms,
-		&fd) == BACKEND_NONE)
+	if (backend_walk_next(&conn->walk, now_ms, &fd) == BACKEND_NONE)
 		return false;
 	stream_init_plain(&conn->backend, fd, conn->set->pool);
 	conn->since_ms = now_ms;

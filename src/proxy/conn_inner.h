@@ -67,7 +67,8 @@ struct conn {
 	int backend_unsent;
 	enum conn_reason reason;
 	bool handshake_done;
-	bool connected; /* at least one backend was */
+	bool connected;  /* at least one backend was */
+	bool kept_alive; /* its socket probes a silent peer */
 
 	uint64_t id;
 	struct limit_address *counted;

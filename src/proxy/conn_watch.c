@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "proxy/service.h"
+#include "proxy/socket.h"
 
 /* ---- deadlines ---- */
 
@@ -37,13 +38,33 @@ lifetime_deadline(const struct conn *conn)
 	return max_ms > 0 ? conn->started_ms + max_ms : INT64_MAX;
 }
 
+/*
+ * A backend is probed after keepalive of silence, so the socket need not know
+ * before that much has passed: short connections save the two calls.  The
+ * kernel counts the silence so far when it is told.
+ */
+static int64_t
+keepalive_deadline(const struct conn *conn)
+{
+	uint32_t keepalive_ms = conn->service->listener->keepalive_ms;
+
+	if (!conn->connected || conn->kept_alive || keepalive_ms == 0)
+		return INT64_MAX;
+	return conn->started_ms + conn->handshake_ms + conn->connect_ms +
+	       keepalive_ms;
+}
+
+static int64_t
+earlier(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static int64_t
 deadline(const struct conn *conn)
 {
-	int64_t state_ms = state_deadline(conn);
-	int64_t lifetime_ms = lifetime_deadline(conn);
-
-	return state_ms < lifetime_ms ? state_ms : lifetime_ms;
+	return earlier(keepalive_deadline(conn),
+	    earlier(state_deadline(conn), lifetime_deadline(conn)));
 }
 
 static void
@@ -99,6 +120,11 @@ on_timer(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 	if (now_ms >= lifetime_deadline(conn)) {
 		conn_close(conn, CONN_LIFETIME);
 		return;
+	}
+	if (now_ms >= keepalive_deadline(conn)) {
+		socket_set_keepalive(
+		    conn->backend.fd, conn->service->listener->keepalive_ms);
+		conn->kept_alive = true;
 	}
 	if (now_ms >= state_deadline(conn) && conn->connected &&
 	    somebody_still_takes(conn))

@@ -6,6 +6,8 @@
  */
 #include "tls/stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,12 +92,29 @@ plain_read(struct stream *stream, struct buf *into)
 	return io;
 }
 
+/*
+ * Nagle's algorithm holds back only what follows something unacknowledged, so
+ * a backend that is sent one request and no more never needs the call.
+ */
+static void
+forbid_delay(struct stream *stream)
+{
+	int on = 1;
+
+	if (stream->nodelay || stream->bytes_out == 0)
+		return;
+	/* Refused by a unix socket, which delays nothing. */
+	(void)setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	stream->nodelay = true;
+}
+
 static enum io
 plain_write(struct stream *stream, struct buf *from)
 {
 	enum io io = IO_DONE;
 	size_t sent;
 
+	forbid_delay(stream);
 	while (io == IO_DONE && buf_len(from) > 0) {
 		io = wire_send(stream, buf_bytes(from), buf_len(from), &sent);
 		buf_consume(from, sent);

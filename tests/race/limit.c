@@ -92,7 +92,7 @@ walk(void *arg)
 
 	for (int i = 0; i < WALKS; i++) {
 		backend_walk_init(&one, shared->backends);
-		while (backend_walk_next(&one, 0, i, &fd) != BACKEND_NONE) {
+		while (backend_walk_next(&one, i, &fd) != BACKEND_NONE) {
 			int errnum = backend_connect_result(fd);
 
 			close(fd);

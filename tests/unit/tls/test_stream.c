@@ -5,9 +5,12 @@
 #include "tls/stream.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/support/link.h"
 
@@ -166,6 +169,60 @@ Test(stream, still_reads_what_a_vanished_peer_had_answered)
 	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
 	cr_assert_str_eq(text, "413");
 	link_close(&link);
+}
+
+static void
+write_byte(struct stream *stream, struct buf *from)
+{
+	cr_assert(buf_hold(from, stream->pool));
+	*buf_tail(from) = 'x';
+	buf_commit(from, 1);
+	cr_assert_eq(stream_write(stream, from), IO_DONE);
+	buf_rest(from, stream->pool);
+}
+
+static int
+connect_to_ourselves(int *listening)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	socklen_t len = sizeof(to);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*listening = socket(AF_INET, SOCK_STREAM, 0);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert_eq(bind(*listening, (struct sockaddr *)&to, len), 0);
+	cr_assert_eq(listen(*listening, 1), 0);
+	getsockname(*listening, (struct sockaddr *)&to, &len);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&to, len), 0);
+	return fd;
+}
+
+static bool
+has_nodelay(int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len);
+	return on != 0;
+}
+
+Test(stream, forbids_delay_once_something_may_be_delayed)
+{
+	struct pool *pool = pool_new();
+	struct stream stream;
+	struct buf from = { 0 };
+	int listening, fd = connect_to_ourselves(&listening);
+
+	stream_init_plain(&stream, fd, pool);
+	for (int i = 0; i < 2; i++) {
+		cr_expect_not(has_nodelay(fd), "before write %d", i);
+		write_byte(&stream, &from);
+	}
+	cr_expect(has_nodelay(fd));
+	stream_fini(&stream, false);
+	close(listening);
+	pool_free(pool);
 }
 
 Test(stream, has_no_handshake_and_no_facts_when_plain)

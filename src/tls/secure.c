@@ -278,12 +278,6 @@ secure_notify(struct stream *stream)
 }
 
 bool
-secure_has_pending(const struct stream *stream)
-{
-	return buf_len(&stream->in) > 0 || SSL_pending(stream->ssl) > 0;
-}
-
-bool
 secure_must_write_first(const struct stream *stream)
 {
 	return stream_wants_write(stream) &&

@@ -25,9 +25,6 @@ enum io secure_write(struct stream *stream, struct buf *from) MUST_CHECK;
 /* Queue close_notify in `out`.  IO_DONE: it is there, or not needed. */
 enum io secure_notify(struct stream *stream) MUST_CHECK;
 
-/* Bytes received and not yet read by the caller? */
-bool secure_has_pending(const struct stream *stream);
-
 /* See stream.h. */
 bool secure_must_write_first(const struct stream *stream);
 bool secure_must_read_first(const struct stream *stream);

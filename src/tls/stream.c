@@ -126,19 +126,13 @@ plain_write(struct stream *stream, struct buf *from)
 enum io
 stream_read(struct stream *stream, struct buf *into)
 {
-	enum io io = IO_END;
-
-	if (!stream->input_ended) {
-		if (stream->ssl == NULL)
-			io = plain_read(stream, into);
-		else if (stream->failure != STREAM_OK)
-			io = IO_FAILED;
-		else
-			io = secure_read(stream, into);
-	}
-	if (io == IO_END)
-		stream->end_told = true;
-	return io;
+	if (stream->input_ended)
+		return IO_END;
+	if (stream->ssl == NULL)
+		return plain_read(stream, into);
+	if (stream->failure != STREAM_OK)
+		return IO_FAILED;
+	return secure_read(stream, into);
 }
 
 enum io
@@ -210,16 +204,6 @@ stream_end(struct stream *stream)
 		(void)shutdown(stream->fd, SHUT_WR);
 	stream->fin_sent = true;
 	return IO_DONE;
-}
-
-bool
-stream_has_pending(const struct stream *stream)
-{
-	if (stream->failure != STREAM_OK)
-		return true;
-	if (stream->input_ended)
-		return !stream->end_told;
-	return stream->ssl != NULL && secure_has_pending(stream);
 }
 
 bool

@@ -61,7 +61,6 @@ struct stream {
 	bool input_ended;   /* FIN or close_notify was read */
 	bool got_notify;    /* ...and it was close_notify */
 	bool got_fin;       /* FIN was read */
-	bool end_told;      /* stream_read has said IO_END */
 	bool output_ended;  /* close_notify queued / shutdown requested */
 	bool fin_sent;      /* FIN is out, or is left to stream_fini */
 	bool nodelay;       /* TCP_NODELAY was asked for (plain) */
@@ -117,7 +116,8 @@ enum io stream_handshake(struct stream *stream);
  * Append what there is to `into` (which holds a block and has room),
  * gathering records, until it holds STREAM_TURN_BYTES; called again with that
  * much in it, until it has no room.  IO_DONE if at least one byte came; the
- * end or a failure met after that byte is told by the next call.
+ * end or a failure met after that byte is told by the next call.  As long as
+ * it answers IO_DONE there may be more for which no event will come.
  *
  * A plain stream may still be read after its stream_write failed: a peer that
  * closed without reading all may have answered first.
@@ -146,9 +146,6 @@ enum io stream_flush(struct stream *stream);
  * written, has closed: it is sent no close_notify, and no held ticket.
  */
 enum io stream_end(struct stream *stream);
-
-/* Would stream_read return bytes although no socket event will come? */
-bool stream_has_pending(const struct stream *stream);
 
 /* Is output waiting for the socket (held tickets do not count)? */
 bool stream_wants_write(const struct stream *stream);

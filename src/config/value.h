@@ -54,22 +54,22 @@ struct value_type {
 	value_equal_fn *equal;
 };
 
-extern const struct value_type value_boolean;    /* bool */
-extern const struct value_type value_number;     /* uint32_t; k m g */
-extern const struct value_type value_duration;   /* uint32_t, milliseconds */
-extern const struct value_type value_mode;       /* unsigned, octal */
-extern const struct value_type value_choice;     /* an enum, by rules->words */
-extern const struct value_type value_level;      /* enum log_level */
-extern const struct value_type value_version;    /* enum config_tls_version */
-extern const struct value_type value_text;       /* const char * */
-extern const struct value_type value_colons;     /* const char *, a:b:c */
-extern const struct value_type value_path;       /* const char * */
-extern const struct value_type value_pid_path;   /* the same, or empty: none */
-extern const struct value_type value_sink;       /* a path or one of words */
-extern const struct value_type value_strings;    /* struct config_strings */
-extern const struct value_type value_cidrs;      /* struct config_cidrs */
-extern const struct value_type value_accepts;    /* struct config_accepts */
-extern const struct value_type value_connects;   /* struct config_connects */
+extern const struct value_type value_boolean;  /* bool */
+extern const struct value_type value_number;   /* uint32_t; k m g */
+extern const struct value_type value_duration; /* uint32_t, milliseconds */
+extern const struct value_type value_mode;     /* unsigned, octal */
+extern const struct value_type value_choice;   /* an enum, by rules->words */
+extern const struct value_type value_level;    /* enum log_level */
+extern const struct value_type value_version;  /* enum config_tls_version */
+extern const struct value_type value_text;     /* const char * */
+extern const struct value_type value_colons;   /* const char *, a:b:c */
+extern const struct value_type value_path;     /* const char * */
+extern const struct value_type value_pid_path; /* the same, or empty: none */
+extern const struct value_type value_sink;     /* a path or one of words */
+extern const struct value_type value_strings;  /* struct config_strings */
+extern const struct value_type value_cidrs;    /* struct config_cidrs */
+extern const struct value_type value_accepts;  /* struct config_accepts */
+extern const struct value_type value_connects; /* struct config_connects */
 
 /* "10s", "1500ms", "90" (seconds) in milliseconds; at most 32 bits. */
 bool value_read_duration(

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import select
-import socket
 import subprocess
 import sys
 import threading

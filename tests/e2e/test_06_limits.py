@@ -2,11 +2,9 @@
 
 import resource
 import socket
-import subprocess
 
 import pytest
 
-from lib import service
 from lib.wait import until
 
 ACCESS = "[log]\naccess = same\nlevel = info\n"

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from lib import client, proxy, service
+from lib import client, proxy
 
 
 def unix_client(path, ca):

@@ -6,12 +6,10 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import threading
 
 import pytest
 
-from lib import client, proxy, service
+from lib import client, proxy
 from lib.wait import until
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -178,7 +176,6 @@ def test_no_leak_after_a_crowd(launch, listener, serve, ca):
     clinch = launch(listener(serve().connect))
     with client.Client(clinch.port(), client.context(ca.file)) as one:
         one.ping()
-    until(lambda: len(os.listdir(f"/proc/{clinch.pid}/fd")) > 0, "it runs")
     base = clinch.descriptors()
     crowd = [client.Client(clinch.port(), client.context(ca.file)) for _ in range(100)]
     assert all(one.ping() for one in crowd)

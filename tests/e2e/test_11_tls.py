@@ -1,6 +1,5 @@
 """Versions, ciphers, groups, ALPN, sessions."""
 
-import socket
 import ssl
 import subprocess
 
@@ -54,9 +53,7 @@ def test_unknown_groups_are_left_out_with_a_warning(launch, listener, serve, ca)
     """Proves that one unknown name does not cost the whole list."""
     clinch = launch(listener(serve().connect, "groups = NoSuchGroup:P-384"))
     clinch.wait_log(r"warning .*NoSuchGroup")
-    assert "P-384" in s_client(clinch.port(), ca, "-groups", "X25519:P-384") or True
-    out = s_client(clinch.port(), ca, "-groups", "P-384")
-    assert "Verify return code: 0" in out or "Verification: OK" in out
+    assert "Verification: OK" in s_client(clinch.port(), ca, "-groups", "P-384")
     assert "handshake failure" in s_client(clinch.port(), ca, "-groups", "X25519")
 
 
@@ -83,15 +80,17 @@ def test_alpn_without_overlap(launch, listener, serve, tls, ca):
 def test_no_renegotiation(launch, listener, serve, ca):
     """Proves that a TLS 1.2 client cannot renegotiate."""
     port = launch(listener(serve().connect)).port()
-    out = s_client(port, ca, "-tls1_2", "-legacy_renegotiation", data=b"R\n")
-    assert "no renegotiation" in out or "handshake failure" in out or "RENEGOTIATING" in out
-    assert "renegotiation" in out.lower()
+    out = s_client(port, ca, "-tls1_2", data=b"R\n")
+    assert "RENEGOTIATING" in out and ":no renegotiation:" in out
 
 
-def test_no_session_for_zero_rtt(launch, listener, serve, ca):
-    """Proves that no early data is offered."""
-    port = launch(listener(serve().connect)).port()
-    assert "Max Early Data: 0" in s_client(port, ca, "-tls1_3", data=b"x") or True
+def test_no_zero_rtt(launch, listener, serve, ca, tmp_path):
+    """Proves that a ticket permits no early data (RFC 8446 section 8)."""
+    port = launch(listener(serve(service.say(b"bye")).connect)).port()
+    kept = tmp_path / "session.pem"
+    s_client(port, ca, "-tls1_3", "-ign_eof", "-sess_out", str(kept))
+    told = subprocess.run(["openssl", "sess_id", "-in", kept, "-noout", "-text"], capture_output=True, timeout=20)
+    assert b"TLS session ticket" in told.stdout and b"Max Early Data: 0" in told.stdout
 
 
 def resumes(tls, port, made, session):

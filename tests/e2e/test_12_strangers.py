@@ -6,7 +6,6 @@ import struct
 
 import pytest
 
-from lib import service
 from lib.wait import until
 
 CONFIG = "[log]\naccess = same\nlevel = info"

@@ -1,12 +1,9 @@
 """The file, as a user writes it, and what he is told when it is wrong."""
 
-import os
-import subprocess
 
 import pytest
 
 from lib import pki, proxy, service
-from lib.wait import until
 
 
 def check(folder, text, *arguments, env=None):

@@ -85,8 +85,11 @@ void value_print_text(FILE *out, const char *key, const char *text);
 void value_print_path(
     FILE *out, const char *key, const char *prefix, const char *path);
 
-/* For readers of lists: call `take` for each trimmed item between commas
- * (copied into the arena); and two sentences, which return false. */
+/* For readers of lists: append a copy of an item of `size` bytes to the list
+ * at place->field; call `take` for each trimmed item between commas (copied
+ * into the arena); and two sentences, which return false. */
+bool value_append(const struct value_place *place, const void *item,
+    size_t size, struct err *err) MUST_CHECK;
 bool value_each_item(const struct value_place *place, const char *text,
     value_read_fn *take, struct err *err) MUST_CHECK;
 bool value_too_many(unsigned max, struct err *err);

@@ -38,9 +38,8 @@ is_socket(const char *text)
 static bool
 take_accept(const struct value_place *place, const char *text, struct err *err)
 {
-	struct config_accepts *list = place->field;
+	const struct config_accepts *list = place->field;
 	struct config_accept accept = { .where = *place->where };
-	struct config_accept *items;
 
 	if (list->count >= ADDRESSES_MAX)
 		return value_too_many(ADDRESSES_MAX, err);
@@ -52,13 +51,7 @@ take_accept(const struct value_place *place, const char *text, struct err *err)
 		return value_no_memory(err);
 	if (!addr_parse(&accept.addr, &accept.any_family, text, err))
 		return false;
-	items = arena_grow(
-	    place->arena, list->items, list->count, sizeof(*items));
-	if (items == NULL)
-		return value_no_memory(err);
-	list->items = items;
-	items[list->count++] = accept;
-	return true;
+	return value_append(place, &accept, sizeof(accept), err);
 }
 
 static bool
@@ -143,24 +136,17 @@ read_backend(struct config_connect *connect, const struct value_place *place,
 static bool
 take_connect(const struct value_place *place, const char *text, struct err *err)
 {
-	struct config_connects *list = place->field;
+	const struct config_connects *list = place->field;
 	struct config_connect connect = {
 		.text = text,
 		.where = *place->where,
 	};
-	struct config_connect *items;
 
 	if (list->count >= ADDRESSES_MAX)
 		return value_too_many(ADDRESSES_MAX, err);
 	if (!read_backend(&connect, place, text, err))
 		return false;
-	items = arena_grow(
-	    place->arena, list->items, list->count, sizeof(*items));
-	if (items == NULL)
-		return value_no_memory(err);
-	list->items = items;
-	items[list->count++] = connect;
-	return true;
+	return value_append(place, &connect, sizeof(connect), err);
 }
 
 static bool

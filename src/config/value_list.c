@@ -14,7 +14,7 @@
 #define STRINGS_MAX 64
 #define ALPN_MAX 255 /* RFC 7301 §3.1: one length byte */
 
-/* A list is emptied without knowing of what it is. */
+/* A list is emptied, and appended to, without knowing of what it is. */
 _Static_assert(
     sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
 	sizeof(struct config_accepts) == sizeof(struct config_strings) &&
@@ -33,6 +33,27 @@ value_too_many(unsigned max, struct err *err)
 {
 	err_set(err, "there are more than %u items in the list", max);
 	return false;
+}
+
+bool
+value_append(const struct value_place *place, const void *item, size_t size,
+    struct err *err)
+{
+	struct {
+		void *items;
+		size_t count;
+	} list;
+	uint8_t *items;
+
+	memcpy(&list, place->field, sizeof(list));
+	items = arena_grow(place->arena, list.items, list.count, size);
+	if (items == NULL)
+		return value_no_memory(err);
+	memcpy(items + list.count * size, item, size);
+	list.items = items;
+	list.count++;
+	memcpy(place->field, &list, sizeof(list));
+	return true;
 }
 
 bool
@@ -68,24 +89,18 @@ value_each_item(const struct value_place *place, const char *text,
 static bool
 take_string(const struct value_place *place, const char *text, struct err *err)
 {
-	struct config_strings *list = place->field;
-	char **items;
+	const struct config_strings *list = place->field;
+	char *copy;
 
 	if (strlen(text) > ALPN_MAX || list->count >= STRINGS_MAX) {
 		err_set(err, "at most %d names of at most %d bytes each",
 		    STRINGS_MAX, ALPN_MAX);
 		return false;
 	}
-	items = arena_grow(
-	    place->arena, list->items, list->count, sizeof(*items));
-	if (items == NULL)
+	copy = arena_copy(place->arena, text, strlen(text));
+	if (copy == NULL)
 		return value_no_memory(err);
-	list->items = items;
-	items[list->count] = arena_copy(place->arena, text, strlen(text));
-	if (items[list->count] == NULL)
-		return value_no_memory(err);
-	list->count++;
-	return true;
+	return value_append(place, &copy, sizeof(copy), err);
 }
 
 static bool
@@ -121,21 +136,14 @@ equal_strings(const void *a, const void *b)
 static bool
 take_cidr(const struct value_place *place, const char *text, struct err *err)
 {
-	struct config_cidrs *list = place->field;
+	const struct config_cidrs *list = place->field;
 	struct cidr cidr;
-	struct cidr *items;
 
 	if (!cidr_parse(&cidr, text, err))
 		return false;
 	if (list->count >= RANGES_MAX)
 		return value_too_many(RANGES_MAX, err);
-	items = arena_grow(
-	    place->arena, list->items, list->count, sizeof(*items));
-	if (items == NULL)
-		return value_no_memory(err);
-	list->items = items;
-	items[list->count++] = cidr;
-	return true;
+	return value_append(place, &cidr, sizeof(cidr), err);
 }
 
 static bool

@@ -57,35 +57,21 @@ backend_takes_no_more(struct conn *conn)
 	return STEP_AGAIN;
 }
 
-static enum verdict
-pump_down(struct conn *conn, bool *moved)
-{
-	switch (relay_pump(&conn->down, moved)) {
-	case RELAY_TURN_OVER:
-		conn_set_run(conn);
-		return STEP_WAIT;
-	case RELAY_FROM_FAILED:
-		return backend_failed(conn);
-	case RELAY_TO_FAILED:
-		return conn_client_failed(conn);
-	case RELAY_NO_MEMORY:
-		return conn_end(conn, CONN_NO_MEMORY);
-	default:
-		return STEP_WAIT;
-	}
-}
+typedef enum verdict failed_fn(struct conn *conn);
 
+/* One direction, and what it means when either of its ends fails. */
 static enum verdict
-pump_up(struct conn *conn, bool *moved)
+pump_one(struct conn *conn, struct relay *relay, failed_fn *from_failed,
+    failed_fn *to_failed, bool *moved)
 {
-	switch (relay_pump(&conn->up, moved)) {
+	switch (relay_pump(relay, moved)) {
 	case RELAY_TURN_OVER:
 		conn_set_run(conn);
 		return STEP_WAIT;
 	case RELAY_FROM_FAILED:
-		return conn_client_failed(conn);
+		return from_failed(conn);
 	case RELAY_TO_FAILED:
-		return backend_takes_no_more(conn);
+		return to_failed(conn);
 	case RELAY_NO_MEMORY:
 		return conn_end(conn, CONN_NO_MEMORY);
 	default:
@@ -113,9 +99,11 @@ pump(struct conn *conn)
 	enum verdict verdict;
 	bool moved = false;
 
-	verdict = pump_down(conn, &moved);
+	verdict = pump_one(
+	    conn, &conn->down, backend_failed, conn_client_failed, &moved);
 	if (verdict == STEP_WAIT)
-		verdict = pump_up(conn, &moved);
+		verdict = pump_one(conn, &conn->up, conn_client_failed,
+		    backend_takes_no_more, &moved);
 	if (moved && !lingers(conn))
 		conn->since_ms = conn->set->now_ms;
 	return verdict;

@@ -17,6 +17,7 @@
 #include "proxy/conn.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
+#include "tests/unit/proxy/option.h"
 
 #define MANY 64
 #define DEADLINE_MS 5000
@@ -135,16 +136,6 @@ is_closed(int fd)
 	char byte;
 
 	return poll(&ready, 1, DEADLINE_MS) == 1 && read(fd, &byte, 1) <= 0;
-}
-
-static int
-option(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
-	return value;
 }
 
 Test(acceptor, hands_over_a_client_with_its_address)

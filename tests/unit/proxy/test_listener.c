@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "tests/unit/proxy/option.h"
 
 static const struct listener_options two_threads = {
 	.threads = 2,
@@ -70,16 +71,6 @@ occupy(struct config_accept *accept)
 	cr_assert_eq(listen(fd, 1), 0);
 	cr_assert_eq(getsockname(fd, &accept->addr.sa, &len), 0);
 	return fd;
-}
-
-static int
-option(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
-	return value;
 }
 
 Test(listener, gives_each_thread_a_socket_at_the_port_the_first_one_got)

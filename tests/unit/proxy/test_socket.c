@@ -8,16 +8,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
-
-static int
-option(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
-	return value;
-}
+#include "tests/unit/proxy/option.h"
 
 static const struct keepalive_row {
 	const char *what;

@@ -71,6 +71,26 @@ enum config_tls_version { TLS_VERSION_ANY, TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum config_profile { PROFILE_INTERMEDIATE, PROFILE_MODERN };
 enum config_key_permissions { KEYS_WARN, KEYS_REFUSE, KEYS_ANY };
 
+/* [ocsp] mode, or what `ocsp` says: which certificates are stapled. */
+enum config_ocsp_mode {
+	OCSP_MODE_AUTO,
+	OCSP_MODE_MUST,
+	OCSP_MODE_ALWAYS,
+	OCSP_MODE_NEVER,
+	OCSP_MODE_PREFER
+};
+enum config_without_staple {
+	OCSP_WITHOUT_BY_MODE,
+	OCSP_WITHOUT_SERVE,
+	OCSP_WITHOUT_REFUSE
+};
+enum config_on_revoked {
+	OCSP_REVOKED_BY_MODE,
+	OCSP_REVOKED_EXIT,
+	OCSP_REVOKED_REFUSE,
+	OCSP_REVOKED_STAPLE
+};
+
 struct config_listener {
 	const char *name;
 	struct config_where where; /* of its heading */
@@ -105,6 +125,15 @@ struct config_listener {
 	bool tickets;
 	uint32_t session_timeout_ms;
 
+	/* Effective values: the listener's own, else those of [ocsp]. */
+	enum config_ocsp_mode ocsp;
+	enum config_without_staple without_staple;
+	enum config_on_revoked on_revoked; /* refuse where `ocsp` stands in the
+					      listener and [ocsp] says nothing */
+	struct config_where ocsp_where;
+	const char *staple_file; /* NULL: responders are asked */
+	struct config_where staple_file_where;
+
 	uint32_t timeout_handshake_ms;
 	uint32_t timeout_connect_ms;
 	uint32_t timeout_idle_ms;
@@ -126,6 +155,21 @@ struct config_log {
 	const char *access;
 };
 
+/* [ocsp], but for what each listener has as its effective values. */
+struct config_ocsp {
+	struct config_strings urls; /* instead of the certificates' own */
+	const char *ca_file;        /* NULL: the system's store */
+	uint32_t start_wait_ms;
+	uint32_t timeout_ms;
+	bool get_first; /* method = get */
+	uint32_t min_interval_ms;
+	uint32_t max_interval_ms;
+	uint32_t default_lifetime_ms;
+	uint32_t max_response; /* bytes */
+	uint32_t max_fetches;
+	const char *proxy; /* NULL: from the environment; "": none */
+};
+
 struct config {
 	const char *file;
 
@@ -138,6 +182,8 @@ struct config {
 	bool drain_timeout_set; /* else 8s, or 30s under systemd */
 	const char *pid_file;
 	uint32_t ticket_rotate_ms; /* [tls] */
+	const char *store_dir;     /* NULL: nothing is kept */
+	struct config_ocsp ocsp;
 
 	struct config_log log;
 

@@ -110,6 +110,12 @@ pki_make(const struct pki_wish *wish)
 	if (wish->ca)
 		add_extension(made.certificate, NID_basic_constraints,
 		    "critical,CA:TRUE");
+	if (wish->aia != NULL)
+		add_extension(made.certificate, NID_info_access, wish->aia);
+	if (wish->feature != NULL)
+		add_extension(made.certificate, NID_tlsfeature, wish->feature);
+	if (wish->usage != NULL)
+		add_extension(made.certificate, NID_ext_key_usage, wish->usage);
 	if (wish->san != NULL)
 		add_extension(
 		    made.certificate, NID_subject_alt_name, wish->san);

@@ -27,6 +27,9 @@ struct pki_wish {
 	bool ca;
 	const char *from; /* "20200101000000Z" */
 	const char *to;
+	const char *aia;     /* "OCSP;URI:http://a/,OCSP;URI:http://b/" */
+	const char *feature; /* tlsfeature: "status_request", "5,17", ... */
+	const char *usage;   /* extendedKeyUsage: "OCSPSigning" */
 };
 
 struct pki pki_make(const struct pki_wish *wish);

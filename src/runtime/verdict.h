@@ -1,0 +1,31 @@
+/*
+ * The matrix of clinch(8): what one certificate's staple means for the
+ * process at a start, while running and on a reload.  Pure: a snapshot and a
+ * policy in, a verdict out; tested as the table it is.  Any thread.
+ */
+#ifndef RUNTIME_VERDICT_H
+#define RUNTIME_VERDICT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "staple/staple.h"
+
+enum verdict_phase { PHASE_START, PHASE_RUNNING, PHASE_RELOAD };
+
+enum verdict {
+	VERDICT_FINE,       /* nothing stands in the way */
+	VERDICT_WAIT,       /* neither answered nor failed yet */
+	VERDICT_DEGRADED,   /* go on without a staple; the log says so */
+	VERDICT_REVOKED_ON, /* revoked, and by policy the process goes on */
+	VERDICT_FAILED,     /* start: exit 1; reload: refused */
+	VERDICT_REVOKED     /* start and running: exit 3; reload: refused */
+};
+
+/* patience_over: start_wait has passed without an answer to anybody. */
+enum verdict verdict_of(const struct config_listener *policy,
+    const struct staple_info *info, enum verdict_phase phase, int64_t now_s,
+    bool patience_over);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * The only state that the staple thread, the listeners and the caller share,
+ * and the only lock in the library.  Entries are found by the certificate's
+ * key; each lives as long as a holder (an X509) or the staple thread needs
+ * it, and keeps the cache alive.  No function here does anything under the
+ * lock but plain memory work.  Any thread unless it says otherwise.
+ */
+#ifndef STAPLE_CACHE_H
+#define STAPLE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "staple/cert.h"
+#include "staple/staple.h"
+
+struct staple_cache;
+struct staple_entry;
+struct staple_response;
+
+struct staple_cache *staple_cache_new(void) MUST_CHECK;
+struct staple_cache *staple_cache_ref(struct staple_cache *cache);
+void staple_cache_unref(struct staple_cache *cache); /* NULL ok */
+
+/* No more staples: drops every response, wakes waiters, ends hand-over. */
+void staple_cache_close(struct staple_cache *cache);
+
+/* ---- Holders: one per X509 ---- */
+
+/*
+ * Find or create the entry of cert (a reference is taken).  An existing entry
+ * with another source takes the new facts.  `wish`: what this holder's policy
+ * makes of it.  The caller becomes a holder.  NULL: no memory.
+ */
+struct staple_entry *staple_cache_hold(struct staple_cache *cache,
+    struct staple_cert *cert, enum staple_wish wish) MUST_CHECK;
+/* New facts for an entry that is held. */
+void staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert);
+/* A holder changes its wish. */
+void staple_cache_wish(
+    struct staple_entry *entry, enum staple_wish before, enum staple_wish now);
+/* Give up being a holder. */
+void staple_cache_release(struct staple_entry *entry, enum staple_wish wish);
+
+/* A new reference, or NULL. */
+struct staple_entry *staple_cache_find(
+    struct staple_cache *cache, const unsigned char key[STAPLE_KEY_SIZE]);
+void staple_entry_ref(struct staple_entry *entry);
+void staple_entry_unref(struct staple_entry *entry); /* NULL ok */
+
+/* The facts as of now: a new reference. */
+struct staple_cert *staple_entry_cert(struct staple_entry *entry);
+
+/* ---- Handshakes ---- */
+
+enum staple_take {
+	STAPLE_TAKE_SENT,   /* *response is a new reference: send it */
+	STAPLE_TAKE_NONE,   /* nothing valid is held */
+	STAPLE_TAKE_REVOKED /* held, confirmed revoked, policy refuses */
+};
+
+/* Lock, reference, unlock; counts asked and not sent (sent is counted by
+ * staple_cache_sent).  `refuse_revoked`: by policy. */
+enum staple_take staple_cache_take(struct staple_entry *entry, int64_t now_s,
+    bool refuse_revoked, struct staple_response **response);
+void staple_cache_sent(struct staple_entry *entry);
+void staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason);
+
+/* ---- The staple thread ---- */
+
+/*
+ * The next entry whose holders, wish or facts changed since it was last given
+ * out; a new reference; NULL: none.
+ */
+struct staple_entry *staple_cache_next_changed(struct staple_cache *cache);
+
+/* The strongest wish of any holder. */
+enum staple_wish staple_entry_wish(struct staple_entry *entry);
+
+/* Take it out of the table if nobody holds it: true. */
+bool staple_cache_forget(struct staple_entry *entry);
+
+/* The staple thread's own notes on an entry; no other thread asks. */
+void staple_entry_set_errand(struct staple_entry *entry, void *errand);
+void *staple_entry_errand(const struct staple_entry *entry);
+
+/* A new reference to what is held, or NULL. */
+struct staple_response *staple_cache_held(struct staple_entry *entry);
+
+/* Swap in (a reference is taken; NULL drops what is held).  Whether it may
+ * replace the old one was asked before: only the staple thread publishes. */
+void staple_cache_publish(
+    struct staple_entry *entry, struct staple_response *fresh);
+
+/* What the staple thread knows about an entry besides the response. */
+struct staple_progress {
+	bool settled;
+	bool confirmed;
+	bool unconfirmable;
+	enum staple_outcome outcome;
+	unsigned failures;
+	int64_t next_try;
+	char said[512];
+};
+void staple_cache_tell(
+    struct staple_entry *entry, const struct staple_progress *progress);
+
+/* ---- Looking ---- */
+
+/* settled is computed with now_s: a valid good response settles by itself. */
+void staple_cache_read(
+    struct staple_entry *entry, int64_t now_s, struct staple_info *info);
+
+/* References to all entries: an array to free() after unref of each. */
+struct staple_entry **staple_cache_list(
+    struct staple_cache *cache, size_t *count) MUST_CHECK;
+
+/* Wait until all wanted entries are settled, or time is up: false. */
+bool staple_cache_wait(struct staple_cache *cache, unsigned timeout_ms);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * A verified OCSP response.  staple_response_verify is the only constructor:
+ * nothing that this file has not verified can reach a client, whether it came
+ * from the network, from disk or from another tool.  Immutable, counted; any
+ * thread.  Only good and revoked are ever held: unknown is an outcome.
+ */
+#ifndef STAPLE_RESPONSE_H
+#define STAPLE_RESPONSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "staple/staple.h"
+
+struct err;
+struct staple_cert;
+struct staple_response;
+
+#define STAPLE_SKEW_S 300 /* a responder's clock may be ahead by this */
+
+struct staple_clock {
+	int64_t now_s;              /* wall time */
+	int64_t received_s;         /* when the bytes came; <= now_s */
+	int64_t default_lifetime_s; /* for a response without nextUpdate */
+};
+
+/*
+ * In this order, first failure wins: encoding with nothing left over,
+ * responder status (RFC 6960 4.2.1), the certificate id (either hash), the
+ * signature and the signer's right to sign (4.2.2.2), the time window (4.2.2.1,
+ * 3.2), the certificate status.  NULL: *outcome is not GOOD or REVOKED and
+ * *said (may be NULL) says in words what was found, such as who signed or by
+ * how much a clock is off.  Blocks on nothing but the CPU.
+ */
+struct staple_response *staple_response_verify(const struct staple_cert *cert,
+    const unsigned char *der, size_t len, const struct staple_clock *clock,
+    enum staple_outcome *outcome, struct err *said) MUST_CHECK;
+
+struct staple_response *staple_response_ref(struct staple_response *response);
+void staple_response_unref(struct staple_response *response); /* NULL ok */
+
+const unsigned char *staple_response_der(
+    const struct staple_response *response, size_t *len); /* borrowed */
+bool staple_response_is_revoked(const struct staple_response *response);
+int64_t staple_response_this_update(const struct staple_response *response);
+int64_t staple_response_next_update(
+    const struct staple_response *response); /* 0: none */
+/* min(nextUpdate, notAfter of the signing certificate), or by the default
+ * lifetime; exclusive: at this second it is not sent any more. */
+int64_t staple_response_expires(const struct staple_response *response);
+int64_t staple_response_revoked_at(
+    const struct staple_response *response); /* 0: good, or not said */
+const char *staple_response_signer(
+    const struct staple_response *response); /* printable name; borrowed */
+
+/* The very same bytes? */
+bool staple_response_same(
+    const struct staple_response *a, const struct staple_response *b);
+
+/*
+ * May `fresh` take the place of `held` (NULL: nothing)?  Not when it is older;
+ * and what lifts a revoked one must be newer (RFC 5280 5.3.1
+ * certificateHold).
+ */
+bool staple_response_may_replace(
+    const struct staple_response *held, const struct staple_response *fresh);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * One file per certificate: store_dir/ocsp/<id>, raw DER, mode 0600.  Written
+ * aside, synced, renamed, the folder synced: a kill at any point leaves the old
+ * or the new.  Read back distrustfully: bytes are returned, verification is
+ * the caller's.  staple_store_read: staple thread; _write: writer thread.
+ */
+#ifndef STAPLE_STORE_H
+#define STAPLE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+struct err;
+struct staple_store;
+
+/* Opens (makes, 0700, if its parent exists) store_dir and its ocsp/.  NULL:
+ * *err names the folder and what to do. */
+struct staple_store *staple_store_open(
+    const char *store_dir, struct err *err) MUST_CHECK;
+void staple_store_close(struct staple_store *store); /* NULL ok */
+
+struct staple_bytes {
+	unsigned char *data; /* free() it; NULL: there is no such file */
+	size_t len;
+	int64_t modified_s; /* the file's mtime */
+};
+
+/* Regular files only, never through a symlink; at most max bytes.  true with
+ * NULL data: no file.  false: *err. */
+bool staple_store_read(struct staple_store *store, const char *id, size_t max,
+    struct staple_bytes *bytes, struct err *err) MUST_CHECK;
+
+/* false: *err; what was there before is still there. */
+bool staple_store_write(struct staple_store *store, const char *id,
+    const unsigned char *data, size_t len, struct err *err) MUST_CHECK;
+
+/* Any path (staple_file): follows symlinks, regular files only. */
+bool staple_file_read(const char *path, size_t max, struct staple_bytes *bytes,
+    struct err *err) MUST_CHECK;
+
+/* What a change of the file would change; all 0: no such file. */
+struct staple_stamp {
+	uint64_t device, inode, size;
+	int64_t modified_ns;
+};
+void staple_file_stamp(const char *path, struct staple_stamp *stamp);
+
+#endif

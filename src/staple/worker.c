@@ -1,0 +1,1 @@
+#include "staple/worker.h"

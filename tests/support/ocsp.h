@@ -1,0 +1,42 @@
+/*
+ * OCSP responses made in memory, right or wrong in one way at a time.  One
+ * thread; aborts when OpenSSL fails.  Times are seconds since the epoch.
+ */
+#ifndef SUPPORT_OCSP_H
+#define SUPPORT_OCSP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/support/pki.h"
+
+enum ocsp_status { OCSP_SAYS_GOOD, OCSP_SAYS_REVOKED, OCSP_SAYS_UNKNOWN };
+
+/* Zero means: good, SHA-1 ids, signed by the issuer itself, no certificate
+ * inside, no nextUpdate. */
+struct ocsp_wish {
+	const struct pki *leaf;   /* the certificate spoken of */
+	const struct pki *issuer; /* its issuer: makes the id */
+	const struct pki *signer; /* NULL: the issuer */
+	bool with_signer;         /* its certificate goes along */
+	const struct pki *also;   /* another certificate put before it */
+	bool sha256;
+	enum ocsp_status status;
+	int64_t this_update;
+	int64_t next_update; /* 0: none */
+	int64_t revoked_at;
+	bool spoiled;             /* the signature does not fit */
+	int error;                /* an OCSP_RESPONSE_STATUS_...: no body */
+	const struct pki *second; /* a second single response, before ours */
+};
+
+struct ocsp_made {
+	unsigned char *der; /* owned */
+	size_t len;
+};
+
+struct ocsp_made ocsp_make(const struct ocsp_wish *wish);
+void ocsp_drop(struct ocsp_made *made);
+
+#endif

@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from lib import client, pki, proxy, service
+from lib import client, openssl_ocsp as real, pki, proxy, responder, service
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +80,45 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 @pytest.fixture(params=VERSIONS, ids=["tls12", "tls13"])
 def version(request):
     return request.param
+
+
+@pytest.fixture
+def responders(ca, tmp_path):
+    """responders(behaviour): an OCSP responder of ours, ended with the test."""
+    started = []
+
+    def start(behaviour="good", authority=ca):
+        started.append(responder.Responder(authority, behaviour))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def openssl_ocsp(ca, tmp_path):
+    """openssl_ocsp(good=[files], revoked=[files]): the real `openssl ocsp`."""
+    started = []
+
+    def start(**options):
+        folder = tmp_path / f"ocsp{len(started)}"
+        started.append(real.OpensslOcsp(ca, folder, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def stapled(serve):
+    """stapled(files, ocsp="mode = always"): a configuration with one listener
+    and an [ocsp] section."""
+
+    def text(files, ocsp="", head="", more="", name="web"):
+        backend = serve().connect
+        lines = [head, "[ocsp]", ocsp, f"[listener {name}]", "accept = 127.0.0.1:0", f"connect = {backend}"]
+        return "\n".join([*lines, f"cert = {files.pem}", more]) + "\n"
+
+    return text

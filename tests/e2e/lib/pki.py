@@ -6,7 +6,7 @@ import ipaddress
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 PEM = serialization.Encoding.PEM
 PLAIN = serialization.NoEncryption()
@@ -32,11 +32,12 @@ class Authority:
         self.certificate = self._builder(name, name, self.key.public_key(), 3650).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         ).sign(self.key, hashes.SHA256())
+        self.issued, self.keys = {}, {}  # by serial number
         self.file = folder / "ca.pem"
         self.file.write_bytes(self.certificate.public_bytes(PEM))
 
     @staticmethod
-    def _builder(subject, issuer, public, days):
+    def _builder(subject, issuer, public, days, begins=365):
         now = datetime.datetime.utcnow()
         return (
             x509.CertificateBuilder()
@@ -44,27 +45,51 @@ class Authority:
             .issuer_name(issuer)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=365))
+            .not_valid_before(now - datetime.timedelta(days=begins))
             .not_valid_after(now + datetime.timedelta(days=days))
         )
 
-    def issue(self, name="localhost", kind="ec", days=90, label=None):
-        """Write NAME.pem (chain, then key), NAME.crt and NAME.key."""
+    def issue(self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None):
+        """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
+        ocsp: responder URLs for the AIA extension; chain: with the issuer."""
         key = new_key(kind)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        leaf = self._builder(subject, self.certificate.subject, key.public_key(), days).add_extension(
+        builder = self._builder(subject, self.certificate.subject, key.public_key(), days).add_extension(
             x509.SubjectAlternativeName(names), critical=False
-        ).sign(self.key, hashes.SHA256())
-        chain = leaf.public_bytes(PEM) + self.certificate.public_bytes(PEM)
-        return Files(self.folder, label or name, chain, key_pem(key), key)
+        )
+        urls = [ocsp] if isinstance(ocsp, str) else list(ocsp)
+        if urls:
+            access = [
+                x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url))
+                for url in urls
+            ]
+            builder = builder.add_extension(x509.AuthorityInformationAccess(access), critical=False)
+        if must_staple:
+            features = [x509.TLSFeatureType.status_request]
+        if features:
+            builder = builder.add_extension(x509.TLSFeature(features), critical=False)
+        leaf = builder.sign(self.key, hashes.SHA256())
+        self.issued[leaf.serial_number], self.keys[leaf.serial_number] = leaf, key
+        pem = leaf.public_bytes(PEM) + (self.certificate.public_bytes(PEM) if chain else b"")
+        return Files(self.folder, label or name, pem, key_pem(key), key, leaf)
+
+    def signer(self, name="OCSP signer", usage=True, begins=30, days=30):
+        """A certificate of this CA that may (usage) sign responses: (certificate, key)."""
+        key = new_key()
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = self._builder(subject, self.certificate.subject, key.public_key(), days, begins)
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
+        return builder.sign(self.key, hashes.SHA256()), key
 
 
 class Files:
     """The files of one identity."""
 
-    def __init__(self, folder, label, chain, key_bytes, key):
+    def __init__(self, folder, label, chain, key_bytes, key, leaf=None):
         self.key_object = key
+        self.certificate = leaf
         self.pem = folder / f"{label}.pem"
         self.crt = folder / f"{label}.crt"
         self.key = folder / f"{label}.key"
@@ -73,3 +98,12 @@ class Files:
         self.key.write_bytes(key_bytes)
         self.pem.chmod(0o600)
         self.key.chmod(0o600)
+
+    @property
+    def serial(self):
+        return self.certificate.serial_number
+
+    @property
+    def id(self):
+        """The name of its file in store_dir/ocsp."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()

@@ -1,1 +1,206 @@
+/*
+ * Every way an attempt can end, as one table.  Any thread.  What an attempt
+ * does next is a column of it, so that whoever adds an outcome must decide:
+ * the other method helps where HTTP was in the way, the other hash where the
+ * responder did not recognise the certificate; whatever else went wrong
+ * belongs to that responder and would go wrong again.
+ */
 #include "staple/outcome.h"
+
+#include "base/attr.h"
+
+struct row {
+	const char *name;
+	enum staple_class class;
+	const char *sentence;
+	const char *advice;
+};
+
+static const struct row rows[] = {
+	[STAPLE_UNASKED] = { "unasked", STAPLE_CLASS_NONE,
+	    "nothing has been tried yet", "" },
+
+	[STAPLE_GOOD] = { "good", STAPLE_CLASS_ANSWER,
+	    "the responder says that the certificate is good", "" },
+	[STAPLE_UNCHANGED] = { "unchanged", STAPLE_CLASS_ANSWER,
+	    "the responder still gives the response that is held", "" },
+	[STAPLE_REVOKED] = { "revoked", STAPLE_CLASS_ANSWER,
+	    "the responder says that the certificate is revoked",
+	    "replace the certificate and its key" },
+	[STAPLE_UNKNOWN] = { "unknown", STAPLE_CLASS_HASH,
+	    "the responder does not know the certificate",
+	    "a new certificate is often unknown for some minutes; else ask the "
+	    "CA, or check that the URL is one of the CA's" },
+
+	[STAPLE_NO_RESPONDER] = { "no_responder", STAPLE_CLASS_NONE,
+	    "there is no responder to ask",
+	    "configure the URL of the CA's responder" },
+	[STAPLE_NO_ISSUER] = { "no_issuer", STAPLE_CLASS_NONE,
+	    "the certificate's issuer was not found",
+	    "append the issuer's certificate to the chain, or configure a CA "
+	    "file that holds it" },
+	[STAPLE_CERTIFICATE_EXPIRED] = { "certificate_expired",
+	    STAPLE_CLASS_NONE, "the certificate itself has expired",
+	    "renew the certificate" },
+
+	[STAPLE_BAD_URL] = { "bad_url", STAPLE_CLASS_URL,
+	    "the responder's URL cannot be asked",
+	    "configure an http or https URL without a user name" },
+	[STAPLE_NAME_NOT_FOUND] = { "name_not_found", STAPLE_CLASS_URL,
+	    "the responder's host name has no address",
+	    "check the name service of this host, and the URL" },
+	[STAPLE_NAME_TIMEOUT] = { "name_timeout", STAPLE_CLASS_URL,
+	    "looking up the responder's host name took too long",
+	    "check that the name servers of this host answer" },
+	[STAPLE_CONNECTION_REFUSED] = { "connection_refused", STAPLE_CLASS_URL,
+	    "the responder refused the connection",
+	    "check the port of the URL, and whether a firewall refuses" },
+	[STAPLE_UNREACHABLE] = { "unreachable", STAPLE_CLASS_URL,
+	    "there is no route to the responder",
+	    "check routes and firewall, or configure a proxy" },
+	[STAPLE_CONNECTION_RESET] = { "connection_reset", STAPLE_CLASS_URL,
+	    "the connection to the responder broke off",
+	    "check whether a firewall or proxy on the way interferes" },
+	[STAPLE_TLS_FAILED] = { "tls_failed", STAPLE_CLASS_URL,
+	    "TLS with the responder failed",
+	    "configure a CA file that trusts the responder's certificate" },
+	[STAPLE_TIMEOUT_CONNECT] = { "timeout_connect", STAPLE_CLASS_URL,
+	    "connecting to the responder took too long",
+	    "check that a firewall lets this host out, or configure a proxy" },
+	[STAPLE_TIMEOUT_HEADERS] = { "timeout_headers", STAPLE_CLASS_URL,
+	    "the responder took the request and did not answer in time", "" },
+	[STAPLE_TIMEOUT_BODY] = { "timeout_body", STAPLE_CLASS_URL,
+	    "the responder stopped in the middle of its answer", "" },
+	[STAPLE_SLOW_DRIP] = { "slow_drip", STAPLE_CLASS_URL,
+	    "the answer was still trickling in when time was up", "" },
+
+	[STAPLE_HTTP_4XX] = { "http_4xx", STAPLE_CLASS_METHOD,
+	    "the responder answered with an HTTP 4xx status",
+	    "check that the URL is that of an OCSP responder" },
+	[STAPLE_HTTP_5XX] = { "http_5xx", STAPLE_CLASS_METHOD,
+	    "the responder answered with an HTTP 5xx status", "" },
+	[STAPLE_HTTP_OTHER] = { "http_other", STAPLE_CLASS_METHOD,
+	    "the responder answered with an HTTP status that has no use here",
+	    "check that the URL is that of an OCSP responder" },
+	[STAPLE_REDIRECT_LOOP] = { "redirect_loop", STAPLE_CLASS_METHOD,
+	    "the responder redirected more than three times",
+	    "configure the URL at which the redirects should end" },
+	[STAPLE_REDIRECT_REFUSED] = { "redirect_refused", STAPLE_CLASS_METHOD,
+	    "the responder redirected to a URL that may not be asked",
+	    "configure the URL of the responder itself" },
+	[STAPLE_NOT_OCSP] = { "not_ocsp", STAPLE_CLASS_METHOD,
+	    "the answer is something else than an OCSP response",
+	    "check that the URL is that of an OCSP responder and that no "
+	    "login page or proxy answers in its place" },
+	[STAPLE_EMPTY] = { "empty", STAPLE_CLASS_METHOD, "the answer is empty",
+	    "check that the URL is that of an OCSP responder" },
+	[STAPLE_TRUNCATED] = { "truncated", STAPLE_CLASS_METHOD,
+	    "the answer ends too early",
+	    "check whether a proxy on the way cuts answers" },
+	/* Nobody who sends without end is asked for more of it. */
+	[STAPLE_TOO_LARGE] = { "too_large", STAPLE_CLASS_URL,
+	    "the answer is larger than allowed",
+	    "check the URL, or allow larger responses" },
+	[STAPLE_MALFORMED] = { "malformed", STAPLE_CLASS_METHOD,
+	    "the answer is not a well-formed OCSP response",
+	    "check that the URL is that of an OCSP responder" },
+	[STAPLE_TRAILING_BYTES] = { "trailing_bytes", STAPLE_CLASS_METHOD,
+	    "something follows the OCSP response",
+	    "tell the CA that its responder adds bytes" },
+
+	[STAPLE_MALFORMED_REQUEST] = { "malformed_request", STAPLE_CLASS_URL,
+	    "the responder did not understand the request (malformedRequest)",
+	    "check that the URL is one of the certificate's own CA" },
+	[STAPLE_INTERNAL_ERROR] = { "internal_error", STAPLE_CLASS_URL,
+	    "the responder has trouble of its own (internalError)", "" },
+	[STAPLE_TRY_LATER] = { "try_later", STAPLE_CLASS_URL,
+	    "the responder asks to try later (tryLater)", "" },
+	[STAPLE_SIG_REQUIRED] = { "sig_required", STAPLE_CLASS_URL,
+	    "the responder wants signed requests (sigRequired)",
+	    "configure a responder that answers unsigned requests" },
+	[STAPLE_UNAUTHORIZED] = { "unauthorized", STAPLE_CLASS_HASH,
+	    "the responder does not speak for the certificate (unauthorized)",
+	    "a new certificate is often unauthorized for some minutes; else "
+	    "check that the URL is one of the certificate's own CA" },
+
+	[STAPLE_WRONG_CERTIFICATE] = { "wrong_certificate", STAPLE_CLASS_URL,
+	    "the response is about another certificate",
+	    "check that the URL is one of the certificate's own CA" },
+	[STAPLE_WRONG_SIGNER] = { "wrong_signer", STAPLE_CLASS_URL,
+	    "the response was signed by somebody who may not",
+	    "check that the URL is one of the certificate's own CA" },
+	[STAPLE_BAD_SIGNATURE] = { "bad_signature", STAPLE_CLASS_URL,
+	    "the signature of the response is wrong",
+	    "tell the CA, or whoever runs the proxy on the way" },
+	[STAPLE_EXPIRED] = { "expired", STAPLE_CLASS_URL,
+	    "the response has expired",
+	    "check the clock of this host; else the responder serves old "
+	    "responses: tell the CA" },
+	[STAPLE_NOT_YET_VALID] = { "not_yet_valid", STAPLE_CLASS_URL,
+	    "the response is from the future", "check the clock of this host" },
+	[STAPLE_OLDER] = { "older", STAPLE_CLASS_URL,
+	    "the response is older than the one held", "" },
+
+	[STAPLE_FILE_UNREADABLE] = { "file_unreadable", STAPLE_CLASS_URL,
+	    "the staple file cannot be read",
+	    "check its path and its permissions" },
+	[STAPLE_NO_MEMORY] = { "no_memory", STAPLE_CLASS_URL, "memory ran out",
+	    "give the process more memory" },
+};
+_Static_assert(ARRAY_LEN(rows) == STAPLE_OUTCOMES, "an outcome has no row");
+
+/* An application may be newer than the library that it runs with. */
+static const struct row *
+find(enum staple_outcome outcome)
+{
+	static const struct row stranger = { "?", STAPLE_CLASS_NONE,
+		"something that this library does not know", "" };
+
+	return (unsigned)outcome < STAPLE_OUTCOMES ? &rows[outcome] : &stranger;
+}
+
+const char *
+staple_outcome_name(enum staple_outcome outcome)
+{
+	return find(outcome)->name;
+}
+
+enum staple_class
+staple_outcome_class(enum staple_outcome outcome)
+{
+	return find(outcome)->class;
+}
+
+const char *
+staple_outcome_sentence(enum staple_outcome outcome)
+{
+	return find(outcome)->sentence;
+}
+
+const char *
+staple_outcome_advice(enum staple_outcome outcome)
+{
+	return find(outcome)->advice;
+}
+
+bool
+staple_outcome_is_failure(enum staple_outcome outcome)
+{
+	return find(outcome)->class > STAPLE_CLASS_ANSWER;
+}
+
+const char *
+staple_unsent_name(enum staple_unsent reason)
+{
+	static const char *const names[] = {
+		[STAPLE_UNSENT_UNWANTED] = "unwanted",
+		[STAPLE_UNSENT_NONE] = "none",
+		[STAPLE_UNSENT_EXPIRED] = "expired",
+		[STAPLE_UNSENT_REVOKED] = "revoked",
+		[STAPLE_UNSENT_NO_MEMORY] = "no_memory",
+	};
+	_Static_assert(
+	    ARRAY_LEN(names) == STAPLE_UNSENT_REASONS, "a reason has no name");
+
+	return (unsigned)reason < STAPLE_UNSENT_REASONS ? names[reason] : "?";
+}

@@ -90,6 +90,7 @@ enum config_on_revoked {
 	OCSP_REVOKED_REFUSE,
 	OCSP_REVOKED_STAPLE
 };
+enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
 
 struct config_listener {
 	const char *name;
@@ -127,11 +128,14 @@ struct config_listener {
 
 	/* Effective values: the listener's own, else those of [ocsp]. */
 	enum config_ocsp_mode ocsp;
+	bool ocsp_set; /* `ocsp` stands in the listener itself */
 	enum config_without_staple without_staple;
-	enum config_on_revoked on_revoked; /* refuse where `ocsp` stands in the
-					      listener and [ocsp] says nothing */
-	struct config_where ocsp_where;
-	const char *staple_file; /* NULL: responders are asked */
+	enum config_on_revoked on_revoked; /* refuse where ocsp_set and [ocsp]
+					      says nothing */
+	struct config_where ocsp_where; /* of the mode, wherever it was said */
+	/* Belongs to the certificate: the same in all listeners with this
+	 * cert.  NULL: responders are asked. */
+	const char *staple_file;
 	struct config_where staple_file_where;
 
 	uint32_t timeout_handshake_ms;
@@ -155,13 +159,18 @@ struct config_log {
 	const char *access;
 };
 
-/* [ocsp], but for what each listener has as its effective values. */
+/* [ocsp].  The first three are defaults: listeners hold effective values. */
 struct config_ocsp {
+	enum config_ocsp_mode mode;
+	enum config_without_staple without_staple;
+	enum config_on_revoked on_revoked;
+	struct config_where mode_where;
 	struct config_strings urls; /* instead of the certificates' own */
 	const char *ca_file;        /* NULL: the system's store */
+	struct config_where ca_file_where;
 	uint32_t start_wait_ms;
 	uint32_t timeout_ms;
-	bool get_first; /* method = get */
+	enum config_ocsp_method method; /* which is tried first */
 	uint32_t min_interval_ms;
 	uint32_t max_interval_ms;
 	uint32_t default_lifetime_ms;
@@ -183,6 +192,7 @@ struct config {
 	const char *pid_file;
 	uint32_t ticket_rotate_ms; /* [tls] */
 	const char *store_dir;     /* NULL: nothing is kept */
+	struct config_where store_dir_where;
 	struct config_ocsp ocsp;
 
 	struct config_log log;

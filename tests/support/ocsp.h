@@ -21,14 +21,23 @@ struct ocsp_wish {
 	const struct pki *signer; /* NULL: the issuer */
 	bool with_signer;         /* its certificate goes along */
 	const struct pki *also;   /* another certificate put before it */
+	unsigned also_copies;     /* ...so often; 0: once */
+	bool by_key;              /* names the signer by its key's hash */
+	const EVP_MD *digest;     /* of the signature; NULL: SHA-256 */
 	bool sha256;
 	enum ocsp_status status;
 	int64_t this_update;
 	int64_t next_update; /* 0: none */
 	int64_t revoked_at;
+	int reason;               /* of the revocation; 0: not said */
+	const char *this_text;    /* any text in the place of this_update */
+	const char *next_text;    /* and of next_update */
+	bool critical;            /* the response has an extension that must */
+	bool critical_single;     /* be understood; its single response has */
 	bool spoiled;             /* the signature does not fit */
 	int error;                /* an OCSP_RESPONSE_STATUS_...: no body */
 	const struct pki *second; /* a second single response, before ours */
+	const struct ocsp_wish *before; /* its single ones before that */
 };
 
 struct ocsp_made {

@@ -1,0 +1,264 @@
+"""One scene for each phase: brings many certificates into it, each with a
+fault of its own, and tells what clients get then.  A cell is one of
+
+    staple    a good staple, verified by the client
+    revoked   a staple that says revoked
+    nothing   the handshake goes on without
+    alert     the handshake is ended
+    exit N    the process ended with this status
+    refused   the reload was refused; the old configuration serves
+    old       the old certificate and its staple serve
+"""
+
+import concurrent.futures
+import shutil
+import ssl
+
+from cryptography import x509
+
+from lib import proxy, responder
+from lib.faults import NOBODY
+from lib.stapled import Refused, status_of
+from lib.wait import until
+
+HOUR = 3600
+STRICT = ("must", "always")
+STATUS = {"good": "staple", "revoked": "revoked", None: "nothing"}
+
+
+class Scene:
+    """Certificates with faults, one mode, one folder, one responder."""
+
+    def __init__(self, ca, folder, mode, faults, connect):
+        self.ca, self.folder, self.faults, self.connect = ca, folder, faults, connect
+        self.mode, self.plain = mode.split(",")[0], "plain" in mode
+        self.responder = responder.Responder(ca)
+        self.running = []
+        self.certificates = {fault.name: self.issue(fault, f"f{i}") for i, fault in enumerate(faults)}
+        self.base = self.certificate("base")
+
+    def close(self):
+        for clinch in self.running:
+            clinch.stop()
+        self.responder.close()
+
+    # ---- Parts ----
+
+    def certificate(self, label, url=None):
+        must_staple = not self.plain and self.mode != "always"
+        urls = [self.responder.url if url is None else url] if url != "" else []
+        return self.ca.issue(ocsp=urls, must_staple=must_staple, label=f"{self.folder.name}-{label}")
+
+    def issue(self, fault, label):
+        return self.certificate(label, fault.url)
+
+    def spoil(self, faults=None):
+        for fault in faults or self.faults:
+            if fault.behaviour:
+                self.responder.behave(fault.behaviour, self.certificates[fault.name])
+
+    def config(self, certificates, store=False):
+        text = f"store_dir = {self.folder}/state\n" if store else ""
+        text += "[global]\nthreads = 1\ndrain_timeout = 0s\n" if False else ""
+        text += f"[ocsp]\nmode = {self.mode}\ntimeout = 1500ms\nstart_wait = 8s\n"
+        for name, files in certificates.items():
+            text += f"[listener {name.replace(' ', '-').replace(',', '')}]\naccept = 127.0.0.1:0\n"
+            text += f"connect = {self.connect}\ncert = {files.pem}\n"
+        return text
+
+    def launch(self, label, certificates, store=False):
+        folder = self.folder / label.replace(" ", "-")
+        folder.mkdir()
+        self.running.append(proxy.Clinch(folder, self.config(certificates, store)))
+        return self.running[-1]
+
+    def cell(self, clinch, fault):
+        port = clinch.port(fault.name.replace(" ", "-").replace(",", ""))
+        try:
+            return STATUS[status_of(port, self.ca)]
+        except Refused:
+            return "alert"
+
+    def cells(self, clinch, faults=None):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            faults = faults or self.faults
+            return dict(zip([fault.name for fault in faults], pool.map(lambda one: self.cell(clinch, one), faults)))
+
+    def ended_or_ready(self, clinch):
+        """The exit status as a cell, or None when it serves."""
+        until(lambda: clinch.process.poll() is not None or clinch.grep("server started"), "started or ended", 30)
+        return None if clinch.process.poll() is None else f"exit {clinch.wait_exit()}"
+
+
+# ---- Phases ----
+
+
+def start(scene):
+    """Nothing held, the fault there from the beginning."""
+    scene.spoil()
+    if scene.mode in STRICT:
+        return each(scene, lambda fault: alone(scene, fault))
+    clinch = scene.launch("start", scene.certificates)
+    clinch.ready()
+    return scene.cells(clinch)
+
+
+def alone(scene, fault, store=False):
+    """A process for this certificate only: it may end."""
+    clinch = scene.launch(f"alone-{fault.name}", {fault.name: scene.certificates[fault.name]}, store)
+    ended = scene.ended_or_ready(clinch) or scene.cell(clinch, fault)
+    clinch.stop()
+    return ended
+
+
+def each(scene, call):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return dict(zip([fault.name for fault in scene.faults], pool.map(call, scene.faults)))
+
+
+def answerable(scene):
+    """Those of which a response can be held: nobody answers for the others."""
+    return [fault for fault in scene.faults if fault.behaviour]
+
+
+def held(scene, faults):
+    return {fault.name: scene.certificates[fault.name] for fault in faults}
+
+
+def restart(scene):
+    """A valid response on disk, the fault there when the process starts."""
+    faults = answerable(scene)
+    scene.responder.window(-HOUR, HOUR)  # past its middle: asked again at once
+    first = scene.launch("first", held(scene, faults), store=True).ready()
+    stored = scene.folder / "state/ocsp"
+    if scene.mode != "never" and not scene.plain:
+        until(lambda: len([one for one in stored.iterdir() if len(one.name) == 64]) == len(faults), "all are kept", 20)
+    first.terminate()
+    scene.responder.window(-60, HOUR)
+    scene.spoil(faults)
+    if scene.mode in STRICT:
+        revoked = [fault for fault in faults if fault.behaviour == "revoked"]
+        calm = [fault for fault in faults if fault not in revoked]
+        second = scene.launch("second", held(scene, calm), store=True).ready()
+        asked_again(scene, calm)
+        cells = scene.cells(second, calm)
+        cells.update({fault.name: stops(scene, fault) for fault in revoked})
+        return cells
+    second = scene.launch("second", held(scene, faults), store=True).ready()
+    if scene.mode != "never" and not scene.plain:
+        asked_again(scene, faults)
+    return scene.cells(second, faults)
+
+
+def stops(scene, fault):
+    """A response on disk lets it start; the answer then ends it."""
+    clinch = scene.launch(f"stops-{fault.name}", held(scene, [fault]), store=True)
+    return f"exit {clinch.wait_exit(30)}"
+
+
+def asked_again(scene, faults):
+    """Every one was asked about once more, and the answer was digested."""
+    already = {fault.name: scene.responder.count(scene.certificates[fault.name]) for fault in faults}
+    clinch = scene.running[-1]
+
+    def all_told():
+        return all(
+            clinch.grep(rf"ocsp .*cert=\S* .*outcome={fault.outcome}\b") or fault.behaviour == "good" for fault in faults
+        )
+
+    until(all_told, f"every outcome is told, asked {already}", 30)
+
+
+def running(scene, then=None):
+    """A valid response in memory, then the fault."""
+    faults = answerable(scene)
+    lively = scene.mode != "never" and not scene.plain
+    revoked = [fault for fault in faults if fault.behaviour == "revoked" and scene.mode in STRICT]
+    calm = [fault for fault in faults if fault not in revoked]
+    scene.responder.window(-10, 14)
+    clinch = scene.launch("running", held(scene, calm)).ready()
+    scene.spoil(faults)
+    if lively:
+        asked_again(scene, calm)
+    if then:
+        return then(scene, clinch, calm)
+    cells = scene.cells(clinch, calm)
+    for fault in revoked:
+        scene.responder.behave("good", scene.certificates[fault.name])
+        one = scene.launch("revoked", held(scene, [fault])).ready()
+        scene.responder.behave("revoked", scene.certificates[fault.name])
+        cells[fault.name] = f"exit {one.wait_exit(40)}"
+    return cells
+
+
+def expired(scene):
+    """What was held in `running` has ended and the fault goes on."""
+
+    def wait(scene, clinch, calm):
+        failing = [fault for fault in calm if fault.behaviour not in ("good", "revoked")]
+        if scene.mode != "never" and not scene.plain:
+            until(lambda: "staple" not in scene.cells(clinch, failing).values(), "they have expired", 40)
+        return scene.cells(clinch, failing)
+
+    return running(scene, wait)
+
+
+def reload(scene):
+    """A reload brings a certificate with the fault from the beginning."""
+    scene.spoil()
+    clinch = scene.launch("reload", {"base": scene.base}).ready()
+    if scene.mode not in STRICT:
+        clinch.write(scene.config({"base": scene.base, **scene.certificates}))
+        assert "reloaded" in clinch.reload(), clinch.output()
+        return scene.cells(clinch)
+    return {fault.name: brings(scene, clinch, fault) for fault in scene.faults}
+
+
+def brings(scene, clinch, fault):
+    clinch.write(scene.config({"base": scene.base, fault.name: scene.certificates[fault.name]}))
+    if "refused" in clinch.reload():
+        return "refused"
+    return scene.cell(clinch, fault)
+
+
+def shown(port):
+    pem = ssl.get_server_certificate(("127.0.0.1", port))
+    return x509.load_pem_x509_certificate(pem.encode()).serial_number
+
+
+def renewal(scene):
+    """A reload finds another certificate in the place of one that serves."""
+    places = {fault.name: scene.certificate(f"place{i}", scene.responder.url) for i, fault in enumerate(scene.faults)}
+    olds = {name: files.serial for name, files in places.items()}
+    scene.spoil()
+    clinch = scene.launch("renewal", {"base": scene.base, **places}).ready()
+    if scene.mode in STRICT:
+        return {fault.name: renewed(scene, clinch, places, olds, [fault])[fault.name] for fault in scene.faults}
+    return renewed(scene, clinch, places, olds, scene.faults)
+
+
+def renewed(scene, clinch, places, olds, faults):
+    kept = {fault.name: places[fault.name].pem.read_bytes() for fault in faults}
+    for fault in faults:
+        shutil.copy(scene.certificates[fault.name].pem, places[fault.name].pem)
+    refused = "refused" in clinch.reload()
+    cells = {}
+    for fault in faults:
+        old = shown(clinch.port(fault.name.replace(" ", "-").replace(",", ""))) == olds[fault.name]
+        cell = scene.cell(clinch, fault)
+        cells[fault.name] = ("refused" if refused else "old") if old else cell
+        if old and scene.mode != "never" and not scene.plain:
+            assert cell == "staple", (fault.name, cell)
+        if refused or old:
+            places[fault.name].pem.write_bytes(kept[fault.name])
+    return cells
+
+
+PHASES = {
+    "start": start,
+    "restart": restart,
+    "running": running,
+    "expired": expired,
+    "reload": reload,
+    "renewal": renewal,
+}

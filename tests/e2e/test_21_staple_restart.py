@@ -1,0 +1,222 @@
+"""Staples outlive the process: rules 1 to 5."""
+
+import os
+import pathlib
+import shutil
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from lib.stapled import staple_of, status_of, wait_staple
+from lib.wait import until
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A store_dir, and the path of a certificate's file in it."""
+    folder = tmp_path / "state"
+
+    class Kept:
+        head = f"store_dir = {folder}"
+        path = folder
+
+        @staticmethod
+        def file(files):
+            return folder / "ocsp" / files.id
+
+    return Kept
+
+
+def test_restart_with_the_responder_down(launch, ca, responders, stapled, kept):
+    """Proves rule 1: the very first handshake after a restart is stapled, with
+    the same bytes, though nobody can be asked; and the file is raw DER, 0600."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url, must_staple=True)
+    text = stapled(site, "mode = always", head=kept.head)
+    first = launch(text)
+    before = staple_of(first.port(), ca, site)
+    until(kept.file(site).exists, "the response is on disk")
+    assert first.terminate() == 0
+    assert kept.file(site).read_bytes() == before.der
+    assert stat.S_IMODE(kept.file(site).stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.path.stat().st_mode) == 0o700
+    responder.stop()
+    assert staple_of(launch(text).port(), ca, site) == before
+
+
+def test_killed_and_restarted(launch, ca, responders, stapled, kept):
+    """Proves the same for kill -9."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url)
+    text = stapled(site, "mode = always", head=kept.head)
+    first = launch(text)
+    until(kept.file(site).exists, "the response is on disk")
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait_exit()
+    responder.stop()
+    assert status_of(launch(text).port(), ca) == "good"
+
+
+def fresh_file(kept, site, responder):
+    """What is on disk after an honest run, as bytes."""
+    return kept.file(site).read_bytes()
+
+
+BROKEN = {
+    "torn": lambda der, other: der[:-30],
+    "empty": lambda der, other: b"",
+    "garbage": lambda der, other: b"\x30\x82garbage",
+    "trailing": lambda der, other: der + b"\0",
+    "another certificate's": lambda der, other: other,
+    "spoiled": lambda der, other: der[:-1] + bytes([der[-1] ^ 1]),
+    "huge": lambda der, other: der + b"\0" * (1 << 20),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_bad_files_are_said_once_and_never_served(launch, ca, responders, stapled, kept, broken):
+    """Proves rule 2: disk is verified like the network, never fatal, and the
+    next good answer mends the file."""
+    responder = responders()
+    site, other = ca.issue(ocsp=responder.url), ca.issue("other", ocsp=responder.url)
+    text = stapled(site, "mode = prefer", head=kept.head)
+    both = text + stapled(other, name="other").replace("[ocsp]", "")
+    first = launch(both)
+    until(lambda: kept.file(site).exists() and kept.file(other).exists(), "both files")
+    first.terminate()
+    good = kept.file(site).read_bytes()
+    kept.file(site).write_bytes(BROKEN[broken](good, kept.file(other).read_bytes()))
+    responder.behave("http_500")
+    second = launch(text)
+    assert status_of(second.port(), ca) is None
+    assert len(second.grep(f"ocsp .*{site.id}")) == 1, second.output()
+    responder.behave("good")
+    second.terminate()
+    third = launch(text)
+    assert status_of(third.port(), ca) == "good"
+    until(lambda: len(kept.file(site).read_bytes()) == len(good), "the file is mended")
+
+
+@pytest.mark.parametrize("instead", ["symlink", "folder", "fifo"])
+def test_strange_things_in_the_store(launch, ca, responders, stapled, kept, instead):
+    """Proves that only regular files are read, and that none of them blocks or
+    stops anything."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url)
+    kept.file(site).parent.mkdir(parents=True)
+    if instead == "symlink":
+        kept.file(site).symlink_to("/etc/passwd")
+    elif instead == "folder":
+        kept.file(site).mkdir()
+    else:
+        os.mkfifo(kept.file(site))
+    clinch = launch(stapled(site, "mode = always", head=kept.head))
+    assert status_of(clinch.port(), ca) == "good"
+
+
+def test_a_renewed_certificate_does_not_inherit(launch, ca, responders, stapled, kept):
+    """Proves rule 4: same name, another certificate, another file."""
+    responder = responders()
+    old = ca.issue(ocsp=responder.url, label="old")
+    first = launch(stapled(old, "mode = prefer", head=kept.head))
+    until(kept.file(old).exists, "the response is on disk")
+    first.terminate()
+    responder.behave("http_500")
+    renewed = ca.issue(ocsp=responder.url, label="renewed")
+    second = launch(stapled(renewed, "mode = prefer", head=kept.head))
+    assert status_of(second.port(), ca) is None
+
+
+def needs_strace():
+    return not shutil.which("strace") or subprocess.call(["strace", "-o", "/dev/null", "true"]) != 0
+
+
+STEPS = ["openat", "write", "fsync", "rename,renameat,renameat2", "fsync:2"]
+
+
+@pytest.mark.skipif(needs_strace(), reason="needs the right to trace a process")
+@pytest.mark.skipif(bool(os.environ.get("CLINCH_SANITIZED")), reason="the leak checker does not run under strace")
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_every_step_of_a_write(launch, ca, responders, stapled, kept, tmp_path, step):
+    """Proves rule 3: killed at the opening, writing, syncing, renaming of a
+    file or the syncing of its folder, the store holds the old response or the
+    new one, whole, and the restart staples it."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url)
+    text = stapled(site, "mode = always", head=kept.head)
+    first = launch(text)
+    until(kept.file(site).exists, "the response is on disk")
+    first.terminate()
+    old = kept.file(site).read_bytes()
+    # Old enough to be refreshed at once, still valid.
+    responder.window(-HOUR, HOUR)
+    responder.behave("good")
+    kept.file(site).unlink()
+    second = launch(text)
+    until(kept.file(site).exists, "a response in the middle of its life")
+    second.terminate()
+    middle = kept.file(site).read_bytes()
+    assert middle != old
+    responder.window(-60, HOUR)
+    calls, _, nth = step.partition(":")
+    path = ["-P", str(kept.file(site)), "-P", str(kept.path / "ocsp")]
+    temporary = [item for name in temporaries(site) for item in ("-P", str(kept.path / "ocsp" / name))]
+    trace = ["strace", "-f", "-o", str(tmp_path / "trace"), "-e", f"trace={calls}", *path, *temporary]
+    inject = ["-e", f"inject={calls}:signal=KILL:when={nth or 1}"]
+    third = launch(text, ready=False, wrapper=(*trace, *inject))
+    if step == "openat":
+        # The first openat of the folder is the reading one; any will do.
+        pass
+    third.wait_exit(20)
+    found = kept.file(site).read_bytes()
+    responder.stop()
+    last = launch(text)
+    assert staple_of(last.port(), ca, site).der == found
+
+
+HOUR = 3600
+
+
+def temporaries(site):
+    """What a response is called while it is being written."""
+    return [f".{site.id}.tmp", f"{site.id}.tmp"]
+
+
+def in_namespace(script):
+    """A wrapper that gives the process mounts of its own, made by `script`."""
+    return ("unshare", "--mount", "sh", "-ec", script + '; exec "$@"', "sh")
+
+
+needs_mounts = pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.call(["unshare", "--mount", "true"]) != 0, reason="needs the right to mount"
+)
+
+
+@needs_mounts
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+def test_a_disk_that_takes_nothing(launch, ca, responders, stapled, kept, disk):
+    """Proves that a full or read-only disk delays and loses nothing in memory,
+    and is said once."""
+    responder = responders()
+    responder.window(-3, 3)
+    site = ca.issue(ocsp=responder.url)
+    (kept.path / "ocsp").mkdir(parents=True)
+    mount = f"mount -t tmpfs -o size=8k none {kept.path}/ocsp"
+    spoil = f"head -c 8192 /dev/zero >{kept.path}/ocsp/filler || :" if disk == "full" else f"mount -o remount,ro {kept.path}/ocsp"
+    clinch = launch(stapled(site, "mode = always", head=kept.head), wrapper=in_namespace(f"{mount}; {spoil}"))
+    before = responder.count()
+    assert status_of(clinch.port(), ca) == "good"
+    until(lambda: responder.count() >= before + 2, "two refreshes", 20)
+    assert status_of(clinch.port(), ca) == "good"
+    says = "No space left" if disk == "full" else "Read-only"
+    assert len(clinch.grep(says)) == 1, clinch.output()
+
+
+def test_a_store_that_cannot_be_made(launch, ca, responders, stapled, tmp_path):
+    """Proves that a store_dir whose parent is missing is said at the start."""
+    site = ca.issue(ocsp=responders().url)
+    clinch = launch(stapled(site, head=f"store_dir = {tmp_path}/no/such/parent"), ready=False)
+    assert clinch.wait_exit() in (1, 2)
+    assert clinch.grep("store_dir|no/such/parent")

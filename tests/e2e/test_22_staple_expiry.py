@@ -1,0 +1,144 @@
+"""What has expired is never sent, not for one second: rules 6 to 8, 22."""
+
+import datetime
+import os
+import shutil
+
+import pytest
+
+from lib.stapled import Refused, s_client, staple_of, status_of
+from lib.wait import until
+
+HOUR = 3600
+needs_faketime = pytest.mark.skipif(
+    not shutil.which("faketime") or bool(os.environ.get("CLINCH_SANITIZED")),
+    reason="libfaketime and sanitizers do not go together",
+)
+
+
+class Clock:
+    """The clock of a process under libfaketime, moved by a file."""
+
+    def __init__(self, folder):
+        self.file = folder / "clock"
+        self.set(0)
+
+    def set(self, seconds):
+        text = f"{seconds:+d}s"
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(text + "\n")
+        os.replace(fresh, self.file)
+
+    def env(self):
+        library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+        if not os.path.exists(library):
+            import glob
+
+            library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")[0]
+        return {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+
+
+@needs_faketime
+@pytest.mark.parametrize("without, ends", [("serve", None), ("refuse", Refused)])
+def test_over_next_update(launch, ca, responders, stapled, tmp_path, without, ends):
+    """Proves rule 6 with the real binary's clock moved: stapled one second
+    before nextUpdate, not one second after, and without_staple decides about
+    those who ask; those who do not ask are never concerned."""
+    responder, clock = responders(), Clock(tmp_path)
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, f"mode = always\nwithout_staple = {without}"), env=clock.env())
+    staple = staple_of(clinch.port(), ca, site)
+    responder.stop()
+    left = staple.next_update - datetime.datetime.utcnow()
+    clock.set(int(left.total_seconds()) - 20)
+    assert status_of(clinch.port(), ca) == "good"
+    clock.set(int(left.total_seconds()) + 1)
+    if ends:
+        with pytest.raises(ends):
+            s_client(clinch.port(), ca)
+    else:
+        assert status_of(clinch.port(), ca) is None
+    s_client(clinch.port(), ca, status=False)
+
+
+@needs_faketime
+def test_restart_after_next_update(launch, ca, responders, stapled, tmp_path):
+    """Proves that an expired file on disk is no staple either."""
+    responder, clock = responders(), Clock(tmp_path)
+    site = ca.issue(ocsp=responder.url)
+    text = stapled(site, "mode = prefer", head=f"store_dir = {tmp_path}/state")
+    first = launch(text, env=clock.env())
+    until((tmp_path / "state/ocsp" / site.id).exists, "the response is on disk")
+    first.terminate()
+    responder.stop()
+    clock.set(HOUR + 1)
+    assert status_of(launch(text, env=clock.env()).port(), ca) is None
+
+
+@needs_faketime
+def test_a_clock_an_hour_slow_is_told(launch, ca, responders, stapled, tmp_path):
+    """Proves rule 15: a response from the future is refused with a hint."""
+    responder, clock = responders(), Clock(tmp_path)
+    clock.set(-HOUR)
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, "mode = prefer"), env=clock.env())
+    assert status_of(clinch.port(), ca) is None
+    assert clinch.grep(r"outcome=not_yet_valid.*") and clinch.grep(r"clock")
+
+
+@needs_faketime
+def test_a_jump_of_the_clock_is_noticed(launch, ca, responders, stapled, tmp_path):
+    """Proves rule 22: within a minute after a jump over nextUpdate the
+    responder is asked again, although nothing was due for half an hour."""
+    responder, clock = responders(), Clock(tmp_path)
+    responder.window(-60, HOUR)
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, "mode = prefer"), env=clock.env())
+    assert responder.count() == 1
+    responder.window(2 * HOUR - 60, 3 * HOUR)
+    clock.set(2 * HOUR)
+    until(lambda: responder.count() >= 2, "asked again after the jump", 75)
+    until(lambda: status_of(clinch.port(), ca) == "good", "a staple for the new time")
+
+
+def test_expiry_without_a_refresh(launch, ca, responders, stapled):
+    """Proves it with a true clock: a response of seven seconds, the responder
+    gone, a staple until the end and none from then on."""
+    responder = responders()
+    responder.window(-60, 7)
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, "mode = always\nwithout_staple = serve"))
+    staple = staple_of(clinch.port(), ca, site)
+    responder.stop()
+    seen = []
+
+    def gone():
+        before = datetime.datetime.utcnow()
+        seen.append((before, status_of(clinch.port(), ca), datetime.datetime.utcnow()))
+        return seen[-1][1] is None
+
+    until(gone, "the staple has ended", 15)
+    for before, status, after in seen:
+        if status == "good":
+            assert before < staple.next_update
+        else:
+            assert after >= staple.next_update
+    clinch.wait_log(r"error ocsp .*expired")
+
+
+def test_the_ladder_of_warnings(launch, ca, responders, stapled):
+    """Proves rule 37: warnings before the loss, then one error."""
+    responder = responders()
+    responder.window(-10, 10)
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, "mode = prefer"))
+    responder.behave("http_500")
+    clinch.wait_log(r"error ocsp .*expired", deadline=30)
+    warnings = clinch.grep(r"warning ocsp ")
+    assert len(warnings) >= 2, clinch.output()

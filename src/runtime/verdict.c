@@ -1,1 +1,121 @@
+/*
+ * The matrix as a few questions in a fixed order.  Any thread; no state.  A
+ * certificate about which nobody can be asked is refused where failing is
+ * fatal, even while a response from disk is still valid: else the outcome of a
+ * start would depend on what an earlier configuration left behind.
+ */
 #include "runtime/verdict.h"
+
+/* A renewed certificate waits for its staple until the old one has less. */
+#define RENEWAL_MARGIN_S 3600
+
+static bool
+is_fatal(const struct config_listener *policy)
+{
+	return policy->ocsp == OCSP_MODE_MUST ||
+	       policy->ocsp == OCSP_MODE_ALWAYS;
+}
+
+static enum config_on_revoked
+on_revoked(const struct config_listener *policy)
+{
+	if (policy->on_revoked != OCSP_REVOKED_BY_MODE)
+		return policy->on_revoked;
+	return is_fatal(policy) ? OCSP_REVOKED_EXIT : OCSP_REVOKED_STAPLE;
+}
+
+static bool
+is_confirmed(const struct staple_info *info)
+{
+	return info->confirmed || info->unconfirmable;
+}
+
+bool
+verdict_wants(
+    const struct config_listener *policy, const struct staple_info *info)
+{
+	switch (policy->ocsp) {
+	case OCSP_MODE_AUTO:
+	case OCSP_MODE_MUST:
+		return info->must_staple;
+	case OCSP_MODE_ALWAYS:
+		return true;
+	case OCSP_MODE_PREFER:
+		return info->hindrance != STAPLE_NO_RESPONDER;
+	case OCSP_MODE_NEVER:
+		break;
+	}
+	return false;
+}
+
+bool
+verdict_holds(const struct staple_info *info, int64_t now_s)
+{
+	return info->held && now_s < info->expires;
+}
+
+/*
+ * A held "revoked" alone, perhaps from disk, ends nothing: it is confirmed
+ * first.  Where the confirmation has not come when patience is over, asking
+ * has failed, and what is held is the last word there is.
+ */
+static enum verdict
+judge_revoked(const struct config_listener *policy,
+    const struct staple_info *info, bool may_wait, bool patience_over)
+{
+	if (on_revoked(policy) != OCSP_REVOKED_EXIT) {
+		if (may_wait && !info->settled && !patience_over)
+			return VERDICT_WAIT; /* a newer good one lifts it */
+		return VERDICT_REVOKED_ON;
+	}
+	if (is_confirmed(info) || (may_wait && patience_over))
+		return VERDICT_REVOKED;
+	return VERDICT_WAIT;
+}
+
+enum verdict
+verdict_of(const struct config_listener *policy, const struct staple_info *info,
+    enum verdict_phase phase, int64_t now_s, bool patience_over)
+{
+	bool may_wait = phase != PHASE_RUNNING;
+	bool hindered = info->hindrance != STAPLE_UNASKED;
+
+	if (!verdict_wants(policy, info))
+		return VERDICT_FINE;
+	if (hindered && may_wait && is_fatal(policy))
+		return VERDICT_FAILED;
+	if (verdict_holds(info, now_s))
+		return info->revoked ? judge_revoked(policy, info,
+					   may_wait && !hindered, patience_over)
+				     : VERDICT_FINE;
+	if (!may_wait)
+		return VERDICT_DEGRADED;
+	if (!hindered && !info->settled && !patience_over)
+		return VERDICT_WAIT;
+	return is_fatal(policy) ? VERDICT_FAILED : VERDICT_DEGRADED;
+}
+
+/* Would handshakes be given something, rather than an alert? */
+static bool
+is_stapled(const struct config_listener *policy, const struct staple_info *info,
+    int64_t now_s)
+{
+	if (!verdict_holds(info, now_s))
+		return false;
+	return !info->revoked || (on_revoked(policy) == OCSP_REVOKED_STAPLE &&
+				     is_confirmed(info));
+}
+
+bool
+verdict_keeps_out(const struct config_listener *policy,
+    const struct staple_info *renewed, const struct verdict_served *served,
+    int64_t now_s)
+{
+	bool served_is_revoked = verdict_holds(served->info, now_s) &&
+				 served->info->revoked;
+
+	return verdict_wants(policy, renewed) &&
+	       renewed->hindrance == STAPLE_UNASKED &&
+	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
+	       served->ends_s - now_s > RENEWAL_MARGIN_S;
+}

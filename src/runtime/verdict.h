@@ -16,16 +16,39 @@ enum verdict_phase { PHASE_START, PHASE_RUNNING, PHASE_RELOAD };
 
 enum verdict {
 	VERDICT_FINE,       /* nothing stands in the way */
-	VERDICT_WAIT,       /* neither answered nor failed yet */
+	VERDICT_WAIT,       /* not answered, not failed, or not confirmed yet */
 	VERDICT_DEGRADED,   /* go on without a staple; the log says so */
 	VERDICT_REVOKED_ON, /* revoked, and by policy the process goes on */
 	VERDICT_FAILED,     /* start: exit 1; reload: refused */
 	VERDICT_REVOKED     /* start and running: exit 3; reload: refused */
 };
 
-/* patience_over: start_wait has passed without an answer to anybody. */
+/* Does this policy ask for a staple of this certificate? */
+bool verdict_wants(
+    const struct config_listener *policy, const struct staple_info *info);
+
+/* Does a verified response say anything valid at this time? */
+bool verdict_holds(const struct staple_info *info, int64_t now_s);
+
+/* patience_over: start_wait has passed without an answer to anybody; then
+ * a start and a reload wait no more. */
 enum verdict verdict_of(const struct config_listener *policy,
     const struct staple_info *info, enum verdict_phase phase, int64_t now_s,
     bool patience_over);
+
+/* The certificate that would be replaced. */
+struct verdict_served {
+	const struct staple_info *info;
+	int64_t ends_s; /* its notAfter */
+};
+
+/*
+ * Renewal: must this certificate, read from the files just now, wait for its
+ * first staple while the old one serves?  At most until an hour before the
+ * end of the old one, and not for one that is revoked.
+ */
+bool verdict_keeps_out(const struct config_listener *policy,
+    const struct staple_info *renewed, const struct verdict_served *served,
+    int64_t now_s);
 
 #endif

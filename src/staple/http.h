@@ -17,6 +17,9 @@ int64_t staple_http_retry_after(const char *value, size_t len, int64_t now_s);
  * said. */
 int64_t staple_http_max_age(const char *value, size_t len);
 
+/* Age in seconds; 0: not said. */
+int64_t staple_http_age(const char *value, size_t len);
+
 /* Expires as seconds from now, 0 when past; -1: nonsense. */
 int64_t staple_http_expires(const char *value, size_t len, int64_t now_s);
 

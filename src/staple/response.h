@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/err.h"
 #include "staple/staple.h"
 
-struct err;
 struct staple_cert;
 struct staple_response;
 
@@ -26,17 +26,24 @@ struct staple_clock {
 	int64_t default_lifetime_s; /* for a response without nextUpdate */
 };
 
+/* What came of verifying, and what was found, in words: who signed, by how
+ * much a clock is off, when and why it was revoked.  Safe to print. */
+struct staple_verdict {
+	enum staple_outcome outcome;
+	struct err said;
+};
+
 /*
  * In this order, first failure wins: encoding with nothing left over,
  * responder status (RFC 6960 4.2.1), the certificate id (either hash), the
  * signature and the signer's right to sign (4.2.2.2), the time window (4.2.2.1,
- * 3.2), the certificate status.  NULL: *outcome is not GOOD or REVOKED and
- * *said (may be NULL) says in words what was found, such as who signed or by
- * how much a clock is off.  Blocks on nothing but the CPU.
+ * 3.2), the certificate status.  *verdict is filled in always: the outcome is
+ * GOOD or REVOKED for a response, anything else for NULL.  Blocks on nothing
+ * but the CPU; linear in len.
  */
 struct staple_response *staple_response_verify(const struct staple_cert *cert,
     const unsigned char *der, size_t len, const struct staple_clock *clock,
-    enum staple_outcome *outcome, struct err *said) MUST_CHECK;
+    struct staple_verdict *verdict) MUST_CHECK;
 
 struct staple_response *staple_response_ref(struct staple_response *response);
 void staple_response_unref(struct staple_response *response); /* NULL ok */

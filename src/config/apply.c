@@ -27,14 +27,13 @@ static void
 remember_place(const struct scope *scope, const struct schema_row *row,
     const struct config_where *where)
 {
-	char *listener = (char *)scope->listener;
-	char *config = (char *)scope->build->config;
+	char *base = row->of_listener ? (char *)scope->listener
+				      : (char *)scope->build->config;
 
 	if (row->where != 0)
-		*(struct config_where *)(void *)(listener +
-						 row->where) = *where;
+		*(struct config_where *)(void *)(base + row->where) = *where;
 	if (row->mark != 0)
-		*(bool *)(config + row->mark) = true;
+		*(bool *)(base + row->mark) = true;
 }
 
 static bool
@@ -190,7 +189,8 @@ is_misplaced(const struct scope *scope, enum word_verdict verdict)
 {
 	return (verdict == WORD_VERSION || verdict == WORD_OPTIONS) &&
 	       (scope->section == SCHEMA_GLOBAL ||
-		   scope->section == SCHEMA_LOG);
+		   scope->section == SCHEMA_LOG ||
+		   scope->section == SCHEMA_OCSP);
 }
 
 static void
@@ -264,14 +264,21 @@ apply_defaults(struct build *build)
 }
 
 const struct config_where *
-apply_said(const struct layer *layer, const char *key)
+apply_said_in(
+    const struct layer *layer, enum schema_section section, const char *key)
 {
-	size_t i = schema_index(schema_find(SCHEMA_LISTENER, key));
+	size_t i = schema_index(schema_find(section, key));
 
 	for (; layer != NULL; layer = layer->parent)
 		if (layer->said[i] != NULL)
 			return layer->said[i];
 	return NULL;
+}
+
+const struct config_where *
+apply_said(const struct layer *layer, const char *key)
+{
+	return apply_said_in(layer, SCHEMA_LISTENER, key);
 }
 
 void

@@ -20,6 +20,7 @@ enum kind {
 	KIND_GLOBAL,
 	KIND_LOG,
 	KIND_TLS,
+	KIND_OCSP,
 	KIND_LISTENER, /* [listener NAME] */
 	KIND_SERVICE,  /* [NAME] with accept and connect */
 	KIND_NONE      /* reported, or skipped */
@@ -92,6 +93,8 @@ kind_of(const struct section *section)
 		return KIND_LOG;
 	if (strcasecmp(section->name, "tls") == 0)
 		return KIND_TLS;
+	if (strcasecmp(section->name, "ocsp") == 0)
+		return KIND_OCSP;
 	if (name != NULL)
 		return *name != '\0' ? KIND_LISTENER : KIND_NONE;
 	return is_service(section) ? KIND_SERVICE : KIND_NONE;
@@ -108,6 +111,7 @@ refuse_section(struct report *report, const struct section *section)
 	near_offer(&near, "global");
 	near_offer(&near, "log");
 	near_offer(&near, "tls");
+	near_offer(&near, "ocsp");
 	if (later != NULL)
 		report_error(report, &section->where, "[%.64s]: %s",
 		    section->name, later);
@@ -218,13 +222,14 @@ init_build(struct build *build, const struct source *source)
 	    init_layer(build, &build->top, NULL) &&
 	    init_layer(build, &build->global, &build->top) &&
 	    init_layer(build, &build->log, &build->top) &&
-	    init_layer(build, &build->tls, &build->top))
+	    init_layer(build, &build->tls, &build->top) &&
+	    init_layer(build, &build->ocsp, &build->top))
 		return true;
 	report_no_memory(build->report);
 	return false;
 }
 
-/* Every section of one of the four kinds that exist once. */
+/* Every section of one of the kinds that exist once. */
 static void
 apply_single(struct build *build, const struct source *source, enum kind wanted)
 {
@@ -233,12 +238,14 @@ apply_single(struct build *build, const struct source *source, enum kind wanted)
 		[KIND_GLOBAL] = SCHEMA_GLOBAL,
 		[KIND_LOG] = SCHEMA_LOG,
 		[KIND_TLS] = SCHEMA_TLS,
+		[KIND_OCSP] = SCHEMA_OCSP,
 	};
 	struct layer *layers[] = {
 		[KIND_TOP] = &build->top,
 		[KIND_GLOBAL] = &build->global,
 		[KIND_LOG] = &build->log,
 		[KIND_TLS] = &build->tls,
+		[KIND_OCSP] = &build->ocsp,
 	};
 
 	for (size_t i = 0; i < source->count; i++)
@@ -295,10 +302,12 @@ build_config(struct build *build, const struct source *source)
 	apply_single(build, source, KIND_GLOBAL);
 	apply_single(build, source, KIND_LOG);
 	apply_single(build, source, KIND_TLS);
+	apply_single(build, source, KIND_OCSP);
 	apply_listeners(build, source);
 	if (build->ignored[0] != '\0')
 		report_note(build->report,
 		    "%s: these keys have no effect here: %s",
 		    build->config->file, build->ignored);
+	stapling_settle(build);
 	check_config(build);
 }

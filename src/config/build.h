@@ -37,6 +37,7 @@ struct build {
 	struct layer global;
 	struct layer log;
 	struct layer tls;
+	struct layer ocsp;
 	struct layer *listeners; /* one for each of config->listeners */
 	bool is_stunnel;
 	const char *ignored; /* names of keys without effect, with commas */
@@ -58,9 +59,16 @@ void apply_defaults(struct build *build);
 void apply_consequences(
     struct config_listener *listener, const struct layer *layer);
 
-/* Where a listener's value of a key was said; NULL: it is built in. */
+/* Where a listener's value of a key, or that of another section, was said;
+ * NULL: it is built in. */
 const struct config_where *apply_said(
     const struct layer *layer, const char *key);
+const struct config_where *apply_said_in(
+    const struct layer *layer, enum schema_section section, const char *key);
+
+/* stapling.c: what of [ocsp] and of each other's holds for listeners, once
+ * all keys are known; with its errors. */
+void stapling_settle(const struct build *build);
 
 /* check.c: contradictions and what is missing. */
 void check_config(const struct build *build);

@@ -215,4 +215,6 @@ check_files(const struct build *build)
 		check_file(
 		    build->report, "key", listener->key, &listener->key_where);
 	}
+	check_file(build->report, "ca_file", config->ocsp.ca_file,
+	    &config->ocsp.ca_file_where);
 }

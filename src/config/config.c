@@ -152,7 +152,9 @@ bool
 config_listener_equal(
     const struct config_listener *a, const struct config_listener *b)
 {
-	if (strcmp(a->name, b->name) != 0)
+	if (strcmp(a->name, b->name) != 0 ||
+	    a->without_staple != b->without_staple ||
+	    a->on_revoked != b->on_revoked)
 		return false;
 	for (size_t i = 0; i < schema_count(); i++) {
 		const struct schema_row *row = schema_row(i);

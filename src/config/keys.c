@@ -3,6 +3,7 @@
  * and --print-config, and before any section the first row of a name wins,
  * so [global] stands before [listener].  Any thread.
  */
+#include "config/choices.h"
 #include "config/schema.h"
 
 #define KEY(key, other, where_it_stands) \
@@ -14,8 +15,9 @@
 	.offset = offsetof(struct config_listener, field), .type = &(how)
 #define BETWEEN(low, high) .rules.min = (low), .rules.max = (high)
 #define ZERO(word) .rules.zero = (word)
-#define WORDS(table) .rules.words = (table)
+#define WORDS(table) .rules.words = choice_##table
 #define WHERE(field) .where = offsetof(struct config_listener, field)
+#define WHERE_IN_CONFIG(field) .where = offsetof(struct config, field)
 #define IN_BOTH (SCHEMA_TLS | SCHEMA_LISTENER)
 
 #define SECOND 1000u
@@ -23,91 +25,6 @@
 #define HOUR (60u * MINUTE)
 #define DAY (24u * HOUR)
 #define CONNECTIONS_MAX (1u << 20)
-
-static const struct value_word levels[] = {
-	{ "error", LEVEL_ERROR },
-	{ "err", LEVEL_ERROR },
-	{ "crit", LEVEL_ERROR },
-	{ "alert", LEVEL_ERROR },
-	{ "emerg", LEVEL_ERROR },
-	{ "0", LEVEL_ERROR },
-	{ "1", LEVEL_ERROR },
-	{ "2", LEVEL_ERROR },
-	{ "3", LEVEL_ERROR },
-	{ "warning", LEVEL_WARNING },
-	{ "warn", LEVEL_WARNING },
-	{ "4", LEVEL_WARNING },
-	{ "notice", LEVEL_NOTICE },
-	{ "5", LEVEL_NOTICE },
-	{ "info", LEVEL_INFO },
-	{ "6", LEVEL_INFO },
-	{ "debug", LEVEL_DEBUG },
-	{ "7", LEVEL_DEBUG },
-	{ NULL, 0 },
-};
-
-static const struct value_word formats[] = {
-	{ "text", LOG_TEXT },
-	{ "json", LOG_JSON },
-	{ NULL, 0 },
-};
-
-static const struct value_word outputs[] = {
-	{ "stderr", 0 },
-	{ "stdout", 1 },
-	{ "syslog", 2 },
-	{ NULL, 0 },
-};
-
-static const struct value_word access_outputs[] = {
-	{ "off", 0 },
-	{ "same", 1 },
-	{ "stdout", 2 },
-	{ "stderr", 3 },
-	{ NULL, 0 },
-};
-
-static const struct value_word balances[] = {
-	{ "prio", BALANCE_PRIO },
-	{ "rr", BALANCE_RR },
-	{ NULL, 0 },
-};
-
-static const struct value_word permissions[] = {
-	{ "warn", KEYS_WARN },
-	{ "refuse", KEYS_REFUSE },
-	{ "any", KEYS_ANY },
-	{ NULL, 0 },
-};
-
-static const struct value_word profiles[] = {
-	{ "intermediate", PROFILE_INTERMEDIATE },
-	{ "modern", PROFILE_MODERN },
-	{ NULL, 0 },
-};
-
-/* stunnel's "all" asks for as many as there are: as a floor, our lowest. */
-static const struct value_word min_versions[] = {
-	{ "TLSv1.2", TLS_VERSION_1_2 },
-	{ "TLS1.2", TLS_VERSION_1_2 },
-	{ "1.2", TLS_VERSION_1_2 },
-	{ "all", TLS_VERSION_1_2 },
-	{ "TLSv1.3", TLS_VERSION_1_3 },
-	{ "TLS1.3", TLS_VERSION_1_3 },
-	{ "1.3", TLS_VERSION_1_3 },
-	{ NULL, 0 },
-};
-
-static const struct value_word max_versions[] = {
-	{ "TLSv1.2", TLS_VERSION_1_2 },
-	{ "TLS1.2", TLS_VERSION_1_2 },
-	{ "1.2", TLS_VERSION_1_2 },
-	{ "TLSv1.3", TLS_VERSION_1_3 },
-	{ "TLS1.3", TLS_VERSION_1_3 },
-	{ "1.3", TLS_VERSION_1_3 },
-	{ "all", TLS_VERSION_ANY },
-	{ NULL, 0 },
-};
 
 static const struct schema_row rows[] = {
 	{ KEY("threads", "workers", SCHEMA_GLOBAL),
@@ -134,6 +51,13 @@ static const struct schema_row rows[] = {
 	{ KEY("pid", "pidfile", SCHEMA_GLOBAL),
 	    OF_CONFIG(pid_file, value_pid_path), .needs_start = true,
 	    .meaning = "file that holds the process number" },
+	{ KEY("store_dir", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(store_dir, value_path), WHERE_IN_CONFIG(store_dir_where),
+	    .needs_start = true, .shown = "nothing is kept",
+	    .meaning = "folder where staples outlive the process" },
+	{ KEY("ocsp", NULL, SCHEMA_GLOBAL), OF_CONFIG(ocsp.mode, value_switch),
+	    WORDS(switches), WHERE_IN_CONFIG(ocsp.mode_where), .shown = "yes",
+	    .meaning = "no: mode = never in [ocsp], yes: mode = auto" },
 	{ KEY("level", "debug", SCHEMA_LOG), OF_CONFIG(log.level, value_level),
 	    WORDS(levels), .initial = "notice",
 	    .meaning = "how much to log; stunnel's 0 to 7 are known too" },
@@ -152,6 +76,57 @@ static const struct schema_row rows[] = {
 	    OF_CONFIG(ticket_rotate_ms, value_duration),
 	    BETWEEN(SECOND, 7 * DAY), .initial = "12h",
 	    .meaning = "a new session-ticket key every so often" },
+	{ KEY("mode", NULL, SCHEMA_OCSP), OF_CONFIG(ocsp.mode, value_stapling),
+	    WORDS(modes), WHERE_IN_CONFIG(ocsp.mode_where), .initial = "auto",
+	    .meaning = "which certificates are stapled" },
+	{ KEY("url", "urls", SCHEMA_OCSP), OF_CONFIG(ocsp.urls, value_urls),
+	    .shown = "those in each certificate",
+	    .meaning = "responders to ask instead, in this order" },
+	{ KEY("ca_file", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.ca_file, value_path),
+	    WHERE_IN_CONFIG(ocsp.ca_file_where), .not_at_top = true,
+	    .shown = "the system's store",
+	    .meaning = "PEM file: issuers, and trust for https responders" },
+	{ KEY("start_wait", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.start_wait_ms, value_duration), BETWEEN(0, HOUR),
+	    .initial = "20s",
+	    .meaning = "how long without an answer clients wait at start" },
+	{ KEY("without_staple", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.without_staple, value_choice), WORDS(without_staple),
+	    .shown = "by mode",
+	    .meaning = "a handshake that should have a staple without one" },
+	{ KEY("on_revoked", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.on_revoked, value_choice), WORDS(on_revoked),
+	    .shown = "by mode", .meaning = "what a confirmed revocation does" },
+	{ KEY("timeout", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.timeout_ms, value_duration),
+	    BETWEEN(100, 5 * MINUTE), .not_at_top = true, .initial = "10s",
+	    .meaning = "time for one attempt, all its responders together" },
+	{ KEY("method", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.method, value_choice), WORDS(methods),
+	    .initial = "post", .meaning = "HTTP method to try first" },
+	{ KEY("min_interval", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.min_interval_ms, value_duration),
+	    BETWEEN(SECOND, DAY), .initial = "5m",
+	    .meaning = "least time between regular fetches" },
+	{ KEY("max_interval", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_interval_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "12h",
+	    .meaning = "most time between regular fetches" },
+	{ KEY("default_lifetime", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.default_lifetime_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "24h",
+	    .meaning = "how long a response without nextUpdate is good" },
+	{ KEY("max_response", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_response, value_number),
+	    BETWEEN(1u << 10, 1u << 20), .initial = "64k",
+	    .meaning = "most bytes of a response" },
+	{ KEY("max_fetches", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_fetches, value_number), BETWEEN(1, 1024),
+	    .initial = "32", .meaning = "certificates asked about at a time" },
+	{ KEY("proxy", NULL, SCHEMA_OCSP), OF_CONFIG(ocsp.proxy, value_proxy),
+	    .shown = "from the environment",
+	    .meaning = "HTTP proxy for all fetches; none: ask directly" },
 	{ KEY("accept", "listen", SCHEMA_LISTENER),
 	    OF_LISTENER(accept, value_accepts),
 	    .meaning = "addresses where clients connect" },
@@ -220,6 +195,15 @@ static const struct schema_row rows[] = {
 	    OF_LISTENER(session_timeout_ms, value_duration),
 	    BETWEEN(SECOND, 7 * DAY), .initial = "2h",
 	    .meaning = "how long after a full handshake it may be resumed" },
+	{ KEY("ocsp", NULL, SCHEMA_LISTENER), OF_LISTENER(ocsp, value_stapling),
+	    WORDS(modes), WHERE(ocsp_where),
+	    .mark = offsetof(struct config_listener, ocsp_set),
+	    .shown = "mode of [ocsp]",
+	    .meaning = "which certificates of this listener are stapled" },
+	{ KEY("staple_file", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(staple_file, value_path), WHERE(staple_file_where),
+	    .shown = "responders are asked",
+	    .meaning = "DER response that another tool keeps up to date" },
 	{ KEY("timeout_handshake", "TIMEOUTbusy", IN_BOTH),
 	    OF_LISTENER(timeout_handshake_ms, value_duration),
 	    .tls_aliases = "timeout", BETWEEN(100, HOUR), .initial = "10s",

@@ -20,6 +20,7 @@ print_sections(FILE *out, unsigned sections)
 		{ SCHEMA_GLOBAL, "global" },
 		{ SCHEMA_LOG, "log" },
 		{ SCHEMA_TLS, "tls" },
+		{ SCHEMA_OCSP, "ocsp" },
 		{ SCHEMA_LISTENER, "listener" },
 	};
 	const char *comma = "";
@@ -104,11 +105,18 @@ config_list_keys(FILE *out)
 }
 
 /* A key whose default is not one value prints only when it was said. */
-static bool
-is_unsaid(const struct schema_row *row, const struct config *config)
+static void
+print_key(FILE *out, const struct schema_row *row, const struct config *config,
+    const struct config_listener *listener)
 {
-	return row->mark != 0 &&
-	       !*(const bool *)((const char *)config + row->mark);
+	const char *base = row->of_listener ? (const char *)listener
+					    : (const char *)config;
+
+	if (row->mark != 0 && !*(const bool *)(base + row->mark))
+		fprintf(out, "; %s: %s\n", row->name, row->shown);
+	else
+		row->type->print(out, row->name,
+		    schema_field_const(row, config, listener), &row->rules);
 }
 
 static void
@@ -118,13 +126,8 @@ print_section(FILE *out, const struct config *config, unsigned section)
 	for (size_t i = 0; i < schema_count(); i++) {
 		const struct schema_row *row = schema_row(i);
 
-		if (row->of_listener || (row->sections & section) == 0)
-			continue;
-		if (is_unsaid(row, config))
-			fprintf(out, "; %s: %s\n", row->name, row->shown);
-		else
-			row->type->print(out, row->name,
-			    schema_field_const(row, config, NULL), &row->rules);
+		if (!row->of_listener && (row->sections & section) != 0)
+			print_key(out, row, config, NULL);
 	}
 	fputc('\n', out);
 }
@@ -137,9 +140,7 @@ print_listener(FILE *out, const struct config_listener *listener)
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener)
-			row->type->print(out, row->name,
-			    schema_field_const(row, NULL, listener),
-			    &row->rules);
+			print_key(out, row, NULL, listener);
 	}
 	fputc('\n', out);
 }
@@ -150,6 +151,7 @@ config_print(const struct config *config, FILE *out)
 	print_section(out, config, SCHEMA_GLOBAL);
 	print_section(out, config, SCHEMA_LOG);
 	print_section(out, config, SCHEMA_TLS);
+	print_section(out, config, SCHEMA_OCSP);
 	for (size_t i = 0; i < config->listener_count; i++)
 		print_listener(out, &config->listeners[i]);
 }

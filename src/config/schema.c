@@ -9,6 +9,13 @@
 #include "config/near.h"
 
 static bool
+stands_in(const struct schema_row *row, enum schema_section section)
+{
+	return (row->sections & section) != 0 &&
+	       (section != SCHEMA_TOP || !row->not_at_top);
+}
+
+static bool
 answers_to(
     const struct schema_row *row, enum schema_section section, const char *key)
 {
@@ -20,7 +27,7 @@ const struct schema_row *
 schema_find(enum schema_section section, const char *key)
 {
 	for (size_t i = 0; i < schema_count(); i++)
-		if ((schema_row(i)->sections & section) != 0 &&
+		if (stands_in(schema_row(i), section) &&
 		    answers_to(schema_row(i), section, key))
 			return schema_row(i);
 	return NULL;
@@ -55,7 +62,7 @@ schema_nearest(enum schema_section section, const char *key)
 
 	near_start(&near, key);
 	for (size_t i = 0; i < schema_count(); i++) {
-		if ((schema_row(i)->sections & section) == 0)
+		if (!stands_in(schema_row(i), section))
 			continue;
 		near_offer(&near, schema_row(i)->name);
 		offer_aliases(&near, schema_row(i));
@@ -72,6 +79,8 @@ schema_section_name(unsigned sections)
 		return "[log]";
 	if (sections == SCHEMA_TLS)
 		return "[tls]";
+	if (sections == SCHEMA_OCSP)
+		return "[ocsp]";
 	if (sections == SCHEMA_LISTENER)
 		return "[listener NAME]";
 	return "[tls] or [listener NAME]";

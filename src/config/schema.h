@@ -17,7 +17,8 @@ enum schema_section {
 	SCHEMA_LOG = 2,
 	SCHEMA_TLS = 4,
 	SCHEMA_LISTENER = 8,
-	SCHEMA_TOP = 15 /* before any section: every key */
+	SCHEMA_OCSP = 16,
+	SCHEMA_TOP = 31 /* before any section: every key */
 };
 
 struct schema_row {
@@ -28,11 +29,14 @@ struct schema_row {
 	bool of_listener; /* offsets count from struct config_listener,
 			     else from struct config */
 	bool needs_start; /* a reload cannot change it */
+	bool not_at_top;  /* its name could mean another key there */
 	const struct value_type *type;
 	struct value_rules rules;
-	size_t offset;       /* of the field */
-	size_t where;        /* of a struct config_where to fill; 0: none */
-	size_t mark;         /* of a bool to set when it is said; 0: none */
+	/* In the same struct: the field, a struct config_where to fill and a
+	 * bool to set when it is said (0: none). */
+	size_t offset;
+	size_t where;
+	size_t mark;
 	const char *initial; /* the default as it would be written */
 	const char *shown;   /* the default in words, when that says more */
 	const char *meaning;

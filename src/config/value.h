@@ -61,12 +61,16 @@ extern const struct value_type value_mode;     /* unsigned, octal */
 extern const struct value_type value_choice;   /* an enum, by rules->words */
 extern const struct value_type value_level;    /* enum log_level */
 extern const struct value_type value_version;  /* enum config_tls_version */
+extern const struct value_type value_stapling; /* enum config_ocsp_mode */
+extern const struct value_type value_switch;   /* the same, by yes and no */
 extern const struct value_type value_text;     /* const char * */
 extern const struct value_type value_colons;   /* const char *, a:b:c */
 extern const struct value_type value_path;     /* const char * */
 extern const struct value_type value_pid_path; /* the same, or empty: none */
 extern const struct value_type value_sink;     /* a path or one of words */
+extern const struct value_type value_proxy;    /* a URL, or "" for none */
 extern const struct value_type value_strings;  /* struct config_strings */
+extern const struct value_type value_urls;     /* struct config_strings */
 extern const struct value_type value_cidrs;    /* struct config_cidrs */
 extern const struct value_type value_accepts;  /* struct config_accepts */
 extern const struct value_type value_connects; /* struct config_connects */
@@ -94,6 +98,11 @@ bool value_each_item(const struct value_place *place, const char *text,
     value_read_fn *take, struct err *err) MUST_CHECK;
 bool value_too_many(unsigned max, struct err *err);
 bool value_no_memory(struct err *err);
+
+/* How a struct config_strings is printed and compared. */
+void value_print_strings(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules);
+bool value_equal_strings(const void *a, const void *b);
 
 /* Are two strings, each perhaps NULL, the same? */
 bool value_same_text(const char *a, const char *b);

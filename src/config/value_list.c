@@ -109,8 +109,8 @@ read_strings(const struct value_place *place, const char *text, struct err *err)
 	return value_each_item(place, text, take_string, err);
 }
 
-static void
-print_strings(FILE *out, const char *key, const void *field,
+void
+value_print_strings(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
 {
 	const struct config_strings *list = field;
@@ -120,8 +120,8 @@ print_strings(FILE *out, const char *key, const void *field,
 		value_print_text(out, key, list->items[i]);
 }
 
-static bool
-equal_strings(const void *a, const void *b)
+bool
+value_equal_strings(const void *a, const void *b)
 {
 	const struct config_strings *left = a, *right = b;
 
@@ -184,8 +184,8 @@ const struct value_type value_strings = {
 	.name = "list of names",
 	.list = true,
 	.read = read_strings,
-	.print = print_strings,
-	.equal = equal_strings,
+	.print = value_print_strings,
+	.equal = value_equal_strings,
 };
 
 const struct value_type value_cidrs = {

@@ -11,6 +11,7 @@
 #include "config/value.h"
 
 _Static_assert(sizeof(enum config_tls_version) == sizeof(int) &&
+		   sizeof(enum config_ocsp_mode) == sizeof(int) &&
 		   sizeof(enum log_level) == sizeof(int),
     "enumerations are read and written as int");
 
@@ -148,6 +149,48 @@ read_version(const struct value_place *place, const char *text, struct err *err)
 	return read_choice(place, text, err);
 }
 
+/* stunnel's OCSP names a responder. */
+static bool
+read_stapling(
+    const struct value_place *place, const char *text, struct err *err)
+{
+	if (strstr(text, "://") != NULL) {
+		err_set(err,
+		    "\"%.64s\" is no mode: a responder is named by url in "
+		    "[ocsp]",
+		    text);
+		return false;
+	}
+	return read_choice(place, text, err);
+}
+
+static bool
+read_switch(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct value_word *word = find_word(place->rules->words, text);
+
+	if (word == NULL) {
+		err_set(err,
+		    "\"%.64s\" is neither yes nor no: use mode, url and the "
+		    "like in [ocsp]",
+		    text);
+		return false;
+	}
+	*(int *)place->field = word->number;
+	return true;
+}
+
+/* The key whose field this is as well says more. */
+static void
+print_nothing(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	(void)out;
+	(void)key;
+	(void)field;
+	(void)rules;
+}
+
 const struct value_type value_boolean = {
 	.name = "boolean",
 	.read = read_boolean,
@@ -173,5 +216,19 @@ const struct value_type value_version = {
 	.name = "word",
 	.read = read_version,
 	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_stapling = {
+	.name = "word",
+	.read = read_stapling,
+	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_switch = {
+	.name = "boolean",
+	.read = read_switch,
+	.print = print_nothing,
 	.equal = equal_int,
 };

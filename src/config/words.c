@@ -16,7 +16,6 @@
 #define CLIENT_CERTIFICATES \
 	"client certificates are not supported by this version"
 #define PROXY_PROTOCOL "the PROXY protocol is not supported by this version"
-#define STAPLING "OCSP stapling is not supported by this version"
 #define NAMES "several names in one listener are not supported by this version"
 #define LATER "not supported by this version"
 #define ENGINES "OpenSSL engines are gone: put the key into a PEM file"
@@ -87,11 +86,18 @@ static const struct word words[] = {
 	{ "requireCert", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
 	{ "verifyChain", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
 	{ "verifyPeer", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "OCSPaia", NULL, WORD_REFUSED, STAPLING },
-	{ "OCSPflag", NULL, WORD_REFUSED, STAPLING },
-	{ "OCSPnonce", NULL, WORD_REFUSED, STAPLING },
-	{ "OCSPrequire", NULL, WORD_REFUSED, STAPLING },
-	{ "TIMEOUTocsp", NULL, WORD_REFUSED, STAPLING },
+	{ "OCSPaia", NULL, WORD_REFUSED,
+	    "use [ocsp]: without url there, the responders that certificates "
+	    "name are asked" },
+	{ "OCSPflag", NULL, WORD_REFUSED,
+	    "use [ocsp]: responses are always verified" },
+	{ "OCSPnonce", NULL, WORD_REFUSED,
+	    "use [ocsp]: staples are asked for without a nonce, as they "
+	    "outlive the question" },
+	{ "OCSPrequire", NULL, WORD_REFUSED,
+	    "use [ocsp]: mode and without_staple say what must have a "
+	    "staple" },
+	{ "TIMEOUTocsp", NULL, WORD_REFUSED, "use timeout in [ocsp]" },
 	{ "ticketKeySecret", NULL, WORD_REFUSED, TICKET_SECRETS },
 	{ "ticketMacSecret", NULL, WORD_REFUSED, TICKET_SECRETS },
 	{ "exec", NULL, WORD_REFUSED, NO_PROGRAMS },
@@ -122,13 +128,19 @@ static const struct word words[] = {
 	    "clinch does not speak the start of other protocols: let clients "
 	    "begin with TLS" },
 
+	/* Good in [tls] and [ocsp], where there is one it can mean. */
+	{ "timeout", NULL, WORD_REFUSED,
+	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
+	    "timeout_close" },
+
 	/* Keys of later versions. */
 	{ "sni", NULL, WORD_REFUSED, NAMES },
 	{ "sni_unknown", NULL, WORD_REFUSED, NAMES },
 	{ "hosts", NULL, WORD_REFUSED, NAMES },
 	{ "cert_dir", NULL, WORD_REFUSED, NAMES },
 	{ "verify", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "ca_file", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "ca_file", NULL, WORD_REFUSED,
+	    CLIENT_CERTIFICATES " (for stapling, put it into [ocsp])" },
 	{ "crl_file", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
 	{ "crl_check", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
 	{ "allow_san", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
@@ -138,12 +150,6 @@ static const struct word words[] = {
 	{ "write_proxy", NULL, WORD_REFUSED, PROXY_PROTOCOL },
 	{ "proxy_trust", NULL, WORD_REFUSED, PROXY_PROTOCOL },
 	{ "proxy_tlv", NULL, WORD_REFUSED, PROXY_PROTOCOL },
-	{ "ocsp", NULL, WORD_REFUSED, STAPLING },
-	{ "staple_file", NULL, WORD_REFUSED, STAPLING },
-	{ "store_dir", NULL, WORD_REFUSED, STAPLING },
-	{ "mode", NULL, WORD_REFUSED, STAPLING },
-	{ "url", NULL, WORD_REFUSED, STAPLING },
-	{ "urls", NULL, WORD_REFUSED, STAPLING },
 	{ "sandbox", NULL, WORD_REFUSED, LATER },
 	{ "ticket_key_file", NULL, WORD_REFUSED, LATER },
 	{ "watch", NULL, WORD_REFUSED, LATER },
@@ -173,8 +179,6 @@ words_find(const char *key, const char *value)
 const char *
 words_later_section(const char *name)
 {
-	if (strcasecmp(name, "ocsp") == 0)
-		return STAPLING;
 	if (strcasecmp(name, "admin") == 0)
 		return "the admin endpoint is not supported by this version";
 	if (strncasecmp(name, "host", 4) == 0 && strchr(" \t", name[4]) != NULL)

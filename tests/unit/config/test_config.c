@@ -119,8 +119,10 @@ Test(config, names_what_is_wrong_with_a_key)
 		{ "out of bounds", "backlog = 0\n",
 		    "t.ini:5: backlog: \"0\" is not a number from 1 to" },
 		{ "empty", "key =\n", "t.ini:5: key needs a value" },
-		{ "a later version's", "ocsp = no\n",
-		    "t.ini:5: ocsp: OCSP stapling is not supported" },
+		{ "a later version's", "cert_dir = d\n",
+		    "t.ini:5: cert_dir: several names in one listener" },
+		{ "which time", "timeout = 5s\n",
+		    "t.ini:5: timeout: say which: timeout_handshake" },
 		{ "client certificates", "verify = require\n",
 		    "t.ini:5: verify: client certificates are not" },
 		{ "an old TLS", "min_version = TLSv1.1\n",
@@ -152,7 +154,9 @@ Test(config, names_what_is_wrong_with_a_section)
 		{ "later: host", "[host a b]\n", "t.ini:5: [host a b]: " },
 		{ "later: admin", "[admin]\nlisten = 1\n",
 		    "t.ini:5: [admin]: " },
-		{ "later: ocsp", "[ocsp]\nmode = must\n", "t.ini:5: [ocsp]: " },
+		{ "misspelt ocsp", "[oscp]\nmode = must\n",
+		    "t.ini:5: [oscp] is not a known section: did you mean "
+		    "[ocsp]?" },
 		{ "open", "[log\n", "t.ini:5: the heading has no closing" },
 	};
 	char text[256];
@@ -298,6 +302,17 @@ Test(config, tells_whether_listeners_behave_alike)
 		{ "a key", LISTENER("a") "key = k\n", false },
 		{ "a range", LISTENER("a") "allow = ::/0\n", false },
 		{ "a protocol", LISTENER("a") "alpn = h2\n", false },
+		{ "on_revoked", "[ocsp]\non_revoked = staple\n" LISTENER("a"),
+		    false },
+		{ "a mode", "[ocsp]\nmode = must\n" LISTENER("a"), false },
+		{ "the same mode", "[ocsp]\nmode = auto\n" LISTENER("a"),
+		    true },
+		{ "without a staple",
+		    "[ocsp]\nwithout_staple = refuse\n" LISTENER("a"), false },
+		{ "a mode of its own", LISTENER("a") "ocsp = auto\n", false },
+		{ "a staple file", LISTENER("a") "staple_file = f\n", false },
+		{ "what is fetched", "[ocsp]\nurl = http://a/\n" LISTENER("a"),
+		    true },
 	};
 	const struct config *base = read_good(LISTENER("a"));
 
@@ -316,12 +331,14 @@ Test(config, names_the_changes_that_need_a_start)
 {
 	const struct config *old = read_good("threads = 1\n" LISTENER("a"));
 	const struct config *fresh = read_good("threads = 2\nuser = u\n"
+					       "store_dir = s\nmode = must\n"
 					       "level = info\n" LISTENER("a"));
 	struct config_strings changes = config_fixed_changes(old, fresh);
 
-	cr_assert_eq(changes.count, 2);
+	cr_assert_eq(changes.count, 3);
 	cr_expect_str_eq(changes.items[0], "threads");
 	cr_expect_str_eq(changes.items[1], "user");
+	cr_expect_str_eq(changes.items[2], "store_dir");
 	config_strings_free(&changes);
 	changes = config_fixed_changes(old, old);
 	cr_expect_eq(changes.count, 0);

@@ -51,7 +51,8 @@ static const char rich[] =
     "[listener a]\naccept = 1, unix:x\nconnect = a:1, 2, unix:y\ncert = c\n"
     "key = k\nallow = ::1, 10.0.0.0/8\ndeny = 10.1.1.1\n"
     "[b]\naccept = 3\nconnect = [::1]:4\ncert = ${file:name}\n"
-    "curves = X25519, P-256\noptions = WHATEVER\n";
+    "curves = X25519, P-256\noptions = WHATEVER\n"
+    "[ocsp]\nurl = http://a/, http://b/\nca_file = c\nproxy = none\n";
 
 /* Fails when memory ran out and there was no error, or the other way. */
 static bool

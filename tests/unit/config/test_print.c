@@ -32,15 +32,15 @@ expect_same(const struct config *a, const struct config *b, const char *what)
 
 	cr_expect_eq(changes.count, 0, "%s", what);
 	config_strings_free(&changes);
-	cr_expect(a->max_connections == b->max_connections &&
-		      a->drain_timeout_set == b->drain_timeout_set &&
-		      a->drain_timeout_ms == b->drain_timeout_ms &&
-		      a->ticket_rotate_ms == b->ticket_rotate_ms &&
-		      a->log.level == b->log.level &&
-		      a->log.format == b->log.format &&
-		      strcmp(a->log.output, b->log.output) == 0 &&
-		      strcmp(a->log.access, b->log.access) == 0,
-	    "%s", what);
+	cr_expect_eq(a->drain_timeout_set, b->drain_timeout_set, "%s", what);
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		cr_expect(row->of_listener ||
+			      row->type->equal(schema_field_const(row, a, NULL),
+				  schema_field_const(row, b, NULL)),
+		    "%s: %s", what, row->name);
+	}
 	cr_assert_eq(a->listener_count, b->listener_count, "%s", what);
 	for (size_t i = 0; i < a->listener_count; i++)
 		cr_expect(
@@ -79,6 +79,20 @@ Test(print, is_read_back_the_same)
 		    "format = json\noutput = /log\naccess = same\n"
 		    "ticket_rotate = 90s\n" LISTENER("a") },
 		{ "modern", LISTENER("a") "profile = modern\n" },
+		{ "everything about stapling",
+		    "store_dir = /s\n[ocsp]\nmode = prefer\nca_file = /c\n"
+		    "urls = http://a/, https://b:1/x;y\nurl = http://[::1]\n"
+		    "without_staple = refuse\non_revoked = staple\n"
+		    "start_wait = 0\ntimeout = 5\nmethod = get\n"
+		    "min_interval = 1\nmax_interval = 1\nproxy = none\n"
+		    "default_lifetime = 1h\nmax_response = 1k\n"
+		    "max_fetches = 1\n" LISTENER("a") "staple_file = /f\n" },
+		{ "ocsp = no for all", "ocsp = no\n" LISTENER("a") },
+		{ "a mode of one listener",
+		    "[ocsp]\nmode = must\nproxy = http://p:1\n" LISTENER(
+			"a") "ocsp = must\n" LISTENER("b") },
+		{ "a staple file that two listeners share",
+		    LISTENER("a") LISTENER("b") "staple_file = /f\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -21,6 +21,11 @@ Test(schema, finds_a_key_by_any_spelling)
 		{ "an alias", "curves", SCHEMA_TLS, "groups" },
 		{ "the second alias", "curve", SCHEMA_TLS, "groups" },
 		{ "before any section", "pid", SCHEMA_TOP, "pid" },
+		{ "NATS's word", "urls", SCHEMA_OCSP, "url" },
+		{ "of [ocsp], before any section", "url", SCHEMA_TOP, "url" },
+		{ "ambiguous before any section", "timeout", SCHEMA_TOP, NULL },
+		{ "the same", "ca_file", SCHEMA_TOP, NULL },
+		{ "but not in its section", "ca_file", SCHEMA_OCSP, "ca_file" },
 		{ "an alias of [tls]", "timeout", SCHEMA_TLS,
 		    "timeout_handshake" },
 		{ "but of [tls] alone", "timeout", SCHEMA_LISTENER, NULL },
@@ -41,11 +46,14 @@ Test(schema, finds_a_key_by_any_spelling)
 
 Test(schema, prefers_the_process_before_any_section)
 {
-	const struct schema_row *row = schema_find(
-	    SCHEMA_TOP, "max_connections");
+	static const char *const keys[] = { "max_connections", "ocsp" };
 
-	cr_assert_not_null(row);
-	cr_expect_eq(row->sections, SCHEMA_GLOBAL);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const struct schema_row *row = schema_find(SCHEMA_TOP, keys[i]);
+
+		cr_assert_not_null(row, "%s", keys[i]);
+		cr_expect_eq(row->sections, SCHEMA_GLOBAL, "%s", keys[i]);
+	}
 }
 
 Test(schema, suggests_the_nearest_key_and_nothing_far)
@@ -74,9 +82,9 @@ Test(schema, suggests_the_nearest_key_and_nothing_far)
 Test(schema, gives_every_spelling_to_one_key_in_a_section)
 {
 	static const enum schema_section sections[] = { SCHEMA_GLOBAL,
-		SCHEMA_LOG, SCHEMA_TLS, SCHEMA_LISTENER };
+		SCHEMA_LOG, SCHEMA_TLS, SCHEMA_LISTENER, SCHEMA_OCSP };
 
-	for (size_t s = 0; s < 4; s++)
+	for (size_t s = 0; s < ARRAY_LEN(sections); s++)
 		for (size_t i = 0; i < schema_count(); i++) {
 			const struct schema_row *row = schema_row(i);
 

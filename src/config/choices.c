@@ -1,0 +1,140 @@
+/*
+ * What may be written where one of a few words is asked for.  The first of
+ * several words for one number is ours, the others are those people bring
+ * along from elsewhere.  Any thread.
+ */
+#include "config/choices.h"
+
+const struct value_word choice_levels[] = {
+	{ "error", LEVEL_ERROR },
+	{ "err", LEVEL_ERROR },
+	{ "crit", LEVEL_ERROR },
+	{ "alert", LEVEL_ERROR },
+	{ "emerg", LEVEL_ERROR },
+	{ "0", LEVEL_ERROR },
+	{ "1", LEVEL_ERROR },
+	{ "2", LEVEL_ERROR },
+	{ "3", LEVEL_ERROR },
+	{ "warning", LEVEL_WARNING },
+	{ "warn", LEVEL_WARNING },
+	{ "4", LEVEL_WARNING },
+	{ "notice", LEVEL_NOTICE },
+	{ "5", LEVEL_NOTICE },
+	{ "info", LEVEL_INFO },
+	{ "6", LEVEL_INFO },
+	{ "debug", LEVEL_DEBUG },
+	{ "7", LEVEL_DEBUG },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_formats[] = {
+	{ "text", LOG_TEXT },
+	{ "json", LOG_JSON },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_outputs[] = {
+	{ "stderr", 0 },
+	{ "stdout", 1 },
+	{ "syslog", 2 },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_access_outputs[] = {
+	{ "off", 0 },
+	{ "same", 1 },
+	{ "stdout", 2 },
+	{ "stderr", 3 },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_balances[] = {
+	{ "prio", BALANCE_PRIO },
+	{ "rr", BALANCE_RR },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_permissions[] = {
+	{ "warn", KEYS_WARN },
+	{ "refuse", KEYS_REFUSE },
+	{ "any", KEYS_ANY },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_profiles[] = {
+	{ "intermediate", PROFILE_INTERMEDIATE },
+	{ "modern", PROFILE_MODERN },
+	{ NULL, 0 },
+};
+
+/* stunnel's "all" asks for as many as there are: as a floor, our lowest. */
+const struct value_word choice_min_versions[] = {
+	{ "TLSv1.2", TLS_VERSION_1_2 },
+	{ "TLS1.2", TLS_VERSION_1_2 },
+	{ "1.2", TLS_VERSION_1_2 },
+	{ "all", TLS_VERSION_1_2 },
+	{ "TLSv1.3", TLS_VERSION_1_3 },
+	{ "TLS1.3", TLS_VERSION_1_3 },
+	{ "1.3", TLS_VERSION_1_3 },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_max_versions[] = {
+	{ "TLSv1.2", TLS_VERSION_1_2 },
+	{ "TLS1.2", TLS_VERSION_1_2 },
+	{ "1.2", TLS_VERSION_1_2 },
+	{ "TLSv1.3", TLS_VERSION_1_3 },
+	{ "TLS1.3", TLS_VERSION_1_3 },
+	{ "1.3", TLS_VERSION_1_3 },
+	{ "all", TLS_VERSION_ANY },
+	{ NULL, 0 },
+};
+
+/* What `ocsp` says in [global], as a mode. */
+const struct value_word choice_switches[] = {
+	{ "yes", OCSP_MODE_AUTO },
+	{ "on", OCSP_MODE_AUTO },
+	{ "true", OCSP_MODE_AUTO },
+	{ "1", OCSP_MODE_AUTO },
+	{ "no", OCSP_MODE_NEVER },
+	{ "off", OCSP_MODE_NEVER },
+	{ "false", OCSP_MODE_NEVER },
+	{ "0", OCSP_MODE_NEVER },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_modes[] = {
+	{ "auto", OCSP_MODE_AUTO },
+	{ "yes", OCSP_MODE_AUTO },
+	{ "on", OCSP_MODE_AUTO },
+	{ "true", OCSP_MODE_AUTO },
+	{ "1", OCSP_MODE_AUTO },
+	{ "must", OCSP_MODE_MUST },
+	{ "always", OCSP_MODE_ALWAYS },
+	{ "never", OCSP_MODE_NEVER },
+	{ "no", OCSP_MODE_NEVER },
+	{ "off", OCSP_MODE_NEVER },
+	{ "false", OCSP_MODE_NEVER },
+	{ "0", OCSP_MODE_NEVER },
+	{ "prefer", OCSP_MODE_PREFER },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_without_staple[] = {
+	{ "serve", OCSP_WITHOUT_SERVE },
+	{ "refuse", OCSP_WITHOUT_REFUSE },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_on_revoked[] = {
+	{ "exit", OCSP_REVOKED_EXIT },
+	{ "refuse", OCSP_REVOKED_REFUSE },
+	{ "staple", OCSP_REVOKED_STAPLE },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_methods[] = {
+	{ "post", OCSP_METHOD_POST },
+	{ "get", OCSP_METHOD_GET },
+	{ NULL, 0 },
+};

@@ -1,1 +1,240 @@
+/*
+ * One certificate, worked out.  Made on whichever thread shows us the
+ * certificate; any thread afterwards.  OpenSSL answers "there is none" and
+ * "there was no memory to look" alike, and a certificate is looked at only
+ * once: so its error queue is asked after every step, lest a moment without
+ * memory leave a certificate without a staple for as long as it lives.
+ */
 #include "staple/cert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "base/err.h"
+#include "staple/cert_inner.h"
+#include "staple/text.h"
+
+enum { FEATURE_STATUS_REQUEST = 5 }; /* RFC 7633 4.1, RFC 6066 8 */
+
+void
+staple_cert_note(struct staple_cert *cert, const char *format, ...)
+{
+	size_t used = strlen(cert->hint);
+	va_list args;
+
+	if (used > 0)
+		used += (size_t)snprintf(
+		    cert->hint + used, sizeof(cert->hint) - used, "; ");
+	if (used >= sizeof(cert->hint))
+		return;
+	va_start(args, format);
+	vsnprintf(cert->hint + used, sizeof(cert->hint) - used, format, args);
+	va_end(args);
+}
+
+/* Did OpenSSL run out of memory?  Empties its queue. */
+static bool
+starved(void)
+{
+	unsigned long code;
+	bool found = false;
+
+	while ((code = ERR_get_error()) != 0)
+		if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+			found = true;
+	return found;
+}
+
+bool
+staple_cert_key(X509 *leaf, unsigned char key[STAPLE_KEY_SIZE])
+{
+	bool ok = X509_digest(leaf, EVP_sha256(), key, NULL) == 1;
+
+	ERR_clear_error();
+	return ok;
+}
+
+static bool
+holds_status_request(const TLS_FEATURE *features)
+{
+	for (int i = 0; i < sk_ASN1_INTEGER_num(features); i++) {
+		const ASN1_INTEGER *feature = sk_ASN1_INTEGER_value(
+		    features, i);
+
+		/* A longer one may be any number of kilobytes. */
+		if (ASN1_STRING_type(feature) == V_ASN1_INTEGER &&
+		    ASN1_STRING_length(feature) == 1 &&
+		    *ASN1_STRING_get0_data(feature) == FEATURE_STATUS_REQUEST)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 5280 4.2 forbids an extension to come twice; should it do so, clients
+ * may heed either. */
+static bool
+carries_must_staple(const X509 *leaf)
+{
+	bool found = false;
+	int at = -1;
+
+	while (!found &&
+	       (at = X509_get_ext_by_NID(leaf, NID_tlsfeature, at)) >= 0) {
+		TLS_FEATURE *features = X509V3_EXT_d2i(X509_get_ext(leaf, at));
+
+		found = holds_status_request(features);
+		TLS_FEATURE_free(features);
+	}
+	return found;
+}
+
+bool
+staple_cert_must_staple(X509 *leaf)
+{
+	bool found = carries_must_staple(leaf);
+
+	ERR_clear_error();
+	return found;
+}
+
+enum staple_wish
+staple_cert_wish(
+    const struct staple_cert *cert, const struct staple_policy *policy)
+{
+	bool somebody = cert->url_count > 0 || cert->staple_file != NULL;
+
+	switch (policy->mode) {
+	case STAPLE_AUTO:
+		return cert->must_staple ? STAPLE_WISH_WANTED
+					 : STAPLE_WISH_NONE;
+	case STAPLE_MUST:
+		return cert->must_staple ? STAPLE_WISH_FATAL : STAPLE_WISH_NONE;
+	case STAPLE_ALWAYS:
+		return STAPLE_WISH_FATAL;
+	case STAPLE_PREFER:
+		return somebody ? STAPLE_WISH_WANTED : STAPLE_WISH_NONE;
+	case STAPLE_NEVER:
+		break;
+	}
+	return STAPLE_WISH_NONE;
+}
+
+static int64_t
+seconds_of(const ASN1_TIME *when)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static bool
+read_leaf(struct staple_cert *cert, X509 *leaf)
+{
+	staple_text_hex(
+	    cert->id, sizeof(cert->id), cert->key, sizeof(cert->key));
+	staple_cert_print_name(leaf, cert->name, sizeof(cert->name));
+	cert->not_before = seconds_of(X509_get0_notBefore(leaf));
+	cert->not_after = seconds_of(X509_get0_notAfter(leaf));
+	cert->must_staple = carries_must_staple(leaf);
+	return !starved();
+}
+
+static bool
+read_source(
+    struct staple_cert *cert, X509 *leaf, const struct staple_source *source)
+{
+	if (source != NULL && source->staple_file != NULL) {
+		cert->staple_file = strdup(source->staple_file);
+		if (cert->staple_file == NULL)
+			return false;
+	}
+	if (!staple_cert_find_urls(cert, leaf, source) || starved())
+		return false;
+	if (cert->url_count == 0 && cert->staple_file == NULL &&
+	    cert->hint[0] == '\0')
+		staple_cert_note(
+		    cert, "it names no responder, and none is configured");
+	return true;
+}
+
+static bool
+read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
+    const struct staple_trust *trust)
+{
+	staple_cert_find_issuer(cert, leaf, chain, trust);
+	if (starved())
+		return false;
+	return cert->issuer == NULL || staple_cert_make_requests(cert, leaf);
+}
+
+/* Without a responder nobody needs the issuer: that is what is said first. */
+static void
+judge(struct staple_cert *cert)
+{
+	if (cert->url_count == 0 && cert->staple_file == NULL)
+		cert->hindrance = STAPLE_NO_RESPONDER;
+	else if (cert->issuer == NULL)
+		cert->hindrance = STAPLE_NO_ISSUER;
+}
+
+struct staple_cert *
+staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
+    const struct staple_source *source, const struct staple_trust *trust,
+    struct err *err)
+{
+	struct staple_cert *cert = calloc(1, sizeof(*cert));
+
+	ERR_clear_error();
+	if (cert == NULL) {
+		err_set(err, "no memory for what is known of a certificate");
+		return NULL;
+	}
+	atomic_init(&cert->references, 1);
+	if (!staple_cert_key(leaf, cert->key)) {
+		err_set(err,
+		    "the certificate cannot be encoded, or memory ran out");
+		goto fail;
+	}
+	if (!read_leaf(cert, leaf) || !read_source(cert, leaf, source) ||
+	    !read_issuer(cert, leaf, chain, trust)) {
+		err_set(err, "%s: memory ran out", cert->name);
+		goto fail;
+	}
+	judge(cert);
+	return cert;
+fail:
+	ERR_clear_error();
+	staple_cert_unref(cert);
+	return NULL;
+}
+
+struct staple_cert *
+staple_cert_ref(struct staple_cert *cert)
+{
+	atomic_fetch_add_explicit(&cert->references, 1, memory_order_relaxed);
+	return cert;
+}
+
+void
+staple_cert_unref(struct staple_cert *cert)
+{
+	if (cert == NULL || atomic_fetch_sub_explicit(&cert->references, 1,
+				memory_order_acq_rel) != 1)
+		return;
+	X509_free(cert->issuer);
+	for (int i = 0; i < STAPLE_HASHES; i++) {
+		OCSP_CERTID_free(cert->ids[i]);
+		OPENSSL_free(cert->requests[i].der);
+	}
+	for (size_t i = 0; i < cert->url_count; i++)
+		free(cert->urls[i]);
+	free(cert->urls);
+	free(cert->staple_file);
+	free(cert);
+}

@@ -51,7 +51,7 @@ struct staple_cert {
 	char id[2 * STAPLE_KEY_SIZE + 1]; /* key in lower-case hex */
 	char name[128];                   /* printable, escaped */
 	bool must_staple;              /* RFC 7633: the feature list holds 5 */
-	int64_t not_before, not_after; /* seconds since the epoch */
+	int64_t not_before, not_after; /* epoch seconds; 0: not readable */
 	X509 *issuer;                  /* owned reference; NULL: not found */
 	enum staple_origin origin;
 	OCSP_CERTID *ids[STAPLE_HASHES]; /* NULL without an issuer */
@@ -92,6 +92,10 @@ void staple_cert_unref(struct staple_cert *cert); /* NULL ok */
 
 /* The key alone; false: it cannot be encoded. */
 bool staple_cert_key(X509 *leaf, unsigned char key[STAPLE_KEY_SIZE]) MUST_CHECK;
+
+/* The first DNS name, else the common name, else "serial 1f..."; escaped, and
+ * cut to max (at least 16) bytes. */
+void staple_cert_print_name(const X509 *certificate, char *name, size_t max);
 
 /* RFC 7633: the TLS feature extension holds status_request (5). */
 bool staple_cert_must_staple(X509 *leaf);

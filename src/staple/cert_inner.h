@@ -1,0 +1,34 @@
+/*
+ * The parts of staple_cert_new, each in the file of its own: cert_name.c,
+ * url.c, issuer.c, request.c.  Each fills in its fields of a zeroed
+ * certificate.  What is missing or hostile leaves its fields empty and a note
+ * in the hint.  Running out of memory inside OpenSSL looks the same, but
+ * stands in OpenSSL's error queue, which none of them empties: the caller
+ * looks.
+ */
+#ifndef STAPLE_CERT_INNER_H
+#define STAPLE_CERT_INNER_H
+
+#include <stdbool.h>
+
+#include <openssl/x509.h>
+
+#include "base/attr.h"
+#include "staple/cert.h"
+
+/* Append to the hint, after "; "; what does not fit is cut. */
+void staple_cert_note(struct staple_cert *cert, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+/* urls, url_count, urls_configured.  false: no memory. */
+bool staple_cert_find_urls(struct staple_cert *cert, X509 *leaf,
+    const struct staple_source *source) MUST_CHECK;
+
+/* issuer, origin; no issuer leaves a note. */
+void staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
+    STACK_OF(X509) * chain, const struct staple_trust *trust);
+
+/* ids, requests; the issuer is known.  false: no memory. */
+bool staple_cert_make_requests(struct staple_cert *cert, X509 *leaf) MUST_CHECK;
+
+#endif

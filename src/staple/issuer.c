@@ -1,0 +1,168 @@
+/*
+ * Whose certificate signed this one.  Staple thread or main: stores may read
+ * the disk.  A name proves nothing, and authorities have several certificates
+ * of one name: every candidate is tried, until one has really signed.
+ */
+#include "staple/cert.h"
+
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "base/err.h"
+#include "staple/cert_inner.h"
+
+struct search {
+	X509 *leaf;
+	bool namesake; /* somebody had the name, but did not sign */
+};
+
+/*
+ * A self-signed certificate has no issuer that could speak for it (RFC 6960
+ * 4.2.2.2), and a reference to itself would keep it alive for ever: its
+ * equals do not count.
+ */
+static bool
+has_signed(struct search *search, X509 *candidate)
+{
+	EVP_PKEY *key = X509_get0_pubkey(candidate);
+
+	if (X509_NAME_cmp(X509_get_subject_name(candidate),
+		X509_get_issuer_name(search->leaf)) != 0 ||
+	    X509_cmp(candidate, search->leaf) == 0)
+		return false;
+	if (key != NULL &&
+	    X509_check_issued(candidate, search->leaf) == X509_V_OK &&
+	    X509_verify(search->leaf, key) == 1)
+		return true;
+	search->namesake = true;
+	return false;
+}
+
+/* A new reference. */
+static X509 *
+find_among(struct search *search, STACK_OF(X509) * candidates)
+{
+	for (int i = 0; i < sk_X509_num(candidates); i++) {
+		X509 *candidate = sk_X509_value(candidates, i);
+
+		if (has_signed(search, candidate) &&
+		    X509_up_ref(candidate) == 1)
+			return candidate;
+	}
+	return NULL;
+}
+
+static X509 *
+find_in_store(struct search *search, X509_STORE *store)
+{
+	X509_STORE_CTX *context;
+	STACK_OF(X509) *namesakes = NULL;
+	X509 *found;
+
+	if (store == NULL)
+		return NULL;
+	context = X509_STORE_CTX_new();
+	if (context != NULL &&
+	    X509_STORE_CTX_init(context, store, NULL, NULL) == 1)
+		namesakes = X509_STORE_CTX_get1_certs(
+		    context, X509_get_issuer_name(search->leaf));
+	found = find_among(search, namesakes);
+	sk_X509_pop_free(namesakes, X509_free);
+	X509_STORE_CTX_free(context);
+	return found;
+}
+
+static void
+note_failure(struct staple_cert *cert, const struct search *search)
+{
+	char name[100];
+
+	X509_NAME_oneline(
+	    X509_get_issuer_name(search->leaf), name, sizeof(name));
+	if (X509_self_signed(search->leaf, 0) == 1)
+		staple_cert_note(cert,
+		    "it is self-signed, so no authority can speak for it");
+	else if (search->namesake)
+		staple_cert_note(cert,
+		    "a certificate of its issuer's name (%s) is at hand, but "
+		    "did not sign it",
+		    name);
+	else
+		staple_cert_note(
+		    cert, "its issuer (%s) is nowhere to be found", name);
+}
+
+void
+staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
+    STACK_OF(X509) * chain, const struct staple_trust *trust)
+{
+	struct search search = { .leaf = leaf };
+
+	cert->issuer = find_among(&search, chain);
+	cert->origin = STAPLE_ORIGIN_CHAIN;
+	if (cert->issuer == NULL && trust != NULL) {
+		cert->issuer = find_in_store(&search, trust->ca_file);
+		cert->origin = STAPLE_ORIGIN_CA_FILE;
+	}
+	if (cert->issuer == NULL && trust != NULL) {
+		cert->issuer = find_in_store(&search, trust->system);
+		cert->origin = STAPLE_ORIGIN_SYSTEM;
+	}
+	if (cert->issuer == NULL) {
+		cert->origin = STAPLE_ORIGIN_NONE;
+		note_failure(cert, &search);
+	}
+}
+
+static bool
+load_ca_file(X509_STORE *store, const char *ca_file, struct err *err)
+{
+	unsigned long code;
+
+	ERR_clear_error();
+	if (X509_STORE_load_file(store, ca_file) == 1)
+		return true;
+	/* The earliest entry is the cause, the later ones are its echo. */
+	code = ERR_peek_error();
+	if (ERR_SYSTEM_ERROR(code))
+		err_set_errno(err, ERR_GET_REASON(code), "%s", ca_file);
+	else
+		err_set(err,
+		    "%s: no CA certificate can be read from it; "
+		    "PEM is expected",
+		    ca_file);
+	ERR_clear_error();
+	return false;
+}
+
+bool
+staple_trust_init(
+    struct staple_trust *trust, const char *ca_file, struct err *err)
+{
+	*trust = (struct staple_trust){ .system = X509_STORE_new() };
+	if (ca_file != NULL)
+		trust->ca_file = X509_STORE_new();
+	if (trust->system == NULL ||
+	    X509_STORE_set_default_paths(trust->system) != 1 ||
+	    (ca_file != NULL && trust->ca_file == NULL)) {
+		err_set(err, "no memory for the certificates of authorities");
+		ERR_clear_error();
+		goto fail;
+	}
+	if (ca_file != NULL && !load_ca_file(trust->ca_file, ca_file, err))
+		goto fail;
+	return true;
+fail:
+	staple_trust_fini(trust);
+	return false;
+}
+
+void
+staple_trust_fini(struct staple_trust *trust)
+{
+	X509_STORE_free(trust->ca_file);
+	X509_STORE_free(trust->system);
+	*trust = (struct staple_trust){ 0 };
+}

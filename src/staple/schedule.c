@@ -1,1 +1,114 @@
+/*
+ * When to ask next, as arithmetic.  Any thread: nothing here has a state.
+ * Intervals are limits around a plan, and where two of them contradict each
+ * other the shorter one wins: asking too soon costs a request, asking too
+ * late costs the staple.
+ */
 #include "staple/schedule.h"
+
+enum {
+	BACKOFF_S = 10,
+	HURRY_S = 5, /* instead, in the last minute */
+	MINUTE_S = 60,
+	HOUR_S = 3600,
+	DOUBLINGS_MAX = 9, /* more than an hour */
+	TRIES_MIN = 8
+};
+
+static int64_t
+least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
+most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+int64_t
+staple_schedule_refresh(const struct staple_window *window, int64_t now,
+    const struct staple_pace *pace, int64_t freshness_ends, double roll)
+{
+	int64_t half = (window->expires - window->this_update) / 2;
+	int64_t middle = window->this_update + half;
+	int64_t left = most(window->expires - now, 0);
+	int64_t longest = pace->max_interval_s;
+	int64_t shortest = least(pace->min_interval_s, left / 4);
+	int64_t next;
+
+	next = middle + (int64_t)((double)half * (2 * roll - 1) / 10);
+	/* An answer from the neighbourhood of T is an old one as well. */
+	if (now >= middle || now >= next)
+		next = now + left / 4;
+	if (freshness_ends != 0)
+		next = least(next, freshness_ends);
+	longest -= (int64_t)((double)longest * roll / 10);
+	next = most(next, now + shortest);
+	next = least(next, now + longest);
+	return most(next, now + 1);
+}
+
+int64_t
+staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
+    int64_t retry_after_s, double roll)
+{
+	unsigned doublings = (unsigned)least(failures, DOUBLINGS_MAX);
+	int64_t left = expires > now ? expires - now : INT64_MAX;
+	int64_t floor = left <= MINUTE_S ? HURRY_S : BACKOFF_S;
+	int64_t ceiling = least((int64_t)BACKOFF_S << doublings, HOUR_S);
+	int64_t asked = least(least(retry_after_s, HOUR_S), left / 2);
+	int64_t backoff;
+
+	ceiling = most(least(ceiling, left / TRIES_MIN), floor);
+	backoff = floor + (int64_t)((double)(ceiling - floor) * roll);
+	return now + most(backoff, asked);
+}
+
+static int64_t
+reached_at(enum staple_rung rung, int64_t tries_since, int64_t expires)
+{
+	int64_t whole = most(expires - tries_since, 0);
+
+	switch (rung) {
+	case STAPLE_RUNG_HALF:
+		return expires - whole / 2;
+	case STAPLE_RUNG_QUARTER:
+		return expires - whole / 4;
+	case STAPLE_RUNG_LAST_HOUR:
+		return expires - least(whole / 4, HOUR_S);
+	case STAPLE_RUNG_NONE:
+	case STAPLE_RUNG_EXPIRED:
+		break;
+	}
+	return expires;
+}
+
+enum staple_rung
+staple_schedule_rung(int64_t tries_since, int64_t expires, int64_t now)
+{
+	int rung = STAPLE_RUNG_EXPIRED;
+
+	if (tries_since == 0 || expires == 0)
+		return STAPLE_RUNG_NONE;
+	while (rung > STAPLE_RUNG_NONE &&
+	       now < reached_at((enum staple_rung)rung, tries_since, expires))
+		rung--;
+	return (enum staple_rung)rung;
+}
+
+int64_t
+staple_schedule_next_rung(int64_t tries_since, int64_t expires, int64_t now)
+{
+	int64_t at;
+
+	if (tries_since == 0 || expires <= now)
+		return 0;
+	for (int rung = STAPLE_RUNG_HALF; rung < STAPLE_RUNG_EXPIRED; rung++) {
+		at = reached_at((enum staple_rung)rung, tries_since, expires);
+		if (at > now)
+			return at;
+	}
+	return expires;
+}

@@ -1,7 +1,9 @@
 /*
  * Pure arithmetic: when to ask next, how long to back off, when to warn.  No
  * clock, no state, no randomness of its own: `roll` is a fraction in [0, 1)
- * that the caller drew.  All times are wall seconds since the epoch.
+ * that the caller drew.  All times are wall seconds since the epoch, of the
+ * years 0 to 9999 (what ASN.1 can say); nothing overflows on those.  Any
+ * thread.
  */
 #ifndef STAPLE_SCHEDULE_H
 #define STAPLE_SCHEDULE_H
@@ -20,41 +22,60 @@ struct staple_pace {
 };
 
 /*
- * The next regular fetch after an answer.  T is the middle of the window.
- * Before T: T plus or minus 10 % (of the way from now to T... see .c for
- * exactly what jitters).  After T (`unchanged` or a CDN's old one): now + a
- * quarter of what is left.  Clamped to [min_interval, max_interval] from now,
- * min_interval being capped at a quarter of what is left.
- * freshness_ends: from Cache-Control or Expires; it may move the time
- * earlier (never under the clamped minimum), never later; 0: not said.
+ * The next regular fetch after an answer that left this window, exactly:
+ *
+ *   half    (expires - thisUpdate) / 2
+ *   T       thisUpdate + half
+ *   left    expires - now, at least 0
+ *   plan    now < T: T plus (2 roll - 1) tenths of half; but if that or T
+ *           has passed, an old answer came again: now + left / 4
+ *   fresh   freshness_ends (Cache-Control, Expires; 0: not said) where that
+ *           is earlier than the plan, else the plan
+ *   least   min_interval, but no more than left / 4
+ *   most    max_interval less one tenth of it times roll
+ *
+ * and then `fresh`, not before now + least, not after now + most, not before
+ * now + 1.  The roll is in `most` too, because for windows of days that limit,
+ * and not T, is what must spread certificates.  So it is always later than
+ * now, and before expires where that is at least 2 s away.  (An answer that
+ * has expired is no answer: staple_schedule_retry.)
  */
 int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
     const struct staple_pace *pace, int64_t freshness_ends, double roll);
 
 /*
- * The next try after `failures` (>= 1) in a row.  Exponential from 10 s with
- * full jitter, never so long that fewer than 8 tries remain before `expires`
- * (0: nothing is held), never under 10 s (5 s in the last minute), at most an
- * hour.  retry_after_s: what a 429 or 503 asked for, 0: nothing; honoured up
- * to an hour or half of the time left.
+ * The next try after `failures` (>= 1) in a row, exactly:
+ *
+ *   left     expires - now; without end where nothing valid is held (expires
+ *            is 0 or past)
+ *   least    10 s; 5 s where left <= 60 s
+ *   most     the lowest of 10 s doubled `failures` times, an hour, and
+ *            left / 8 (so that 8 more tries fit); at least `least`
+ *   backoff  least + roll (most - least): full jitter
+ *   asked    retry_after_s (of a 429 or 503; 0: nothing), at most an hour and
+ *            at most left / 2
+ *
+ * and then now + the greater of backoff and asked.
  */
 int64_t staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
     int64_t retry_after_s, double roll);
 
-/* The ladder of warnings while a held response runs out. */
+/* The ladder of warnings while a held response runs out, of the retry time,
+ * which goes from `tries_since` to `expires`. */
 enum staple_rung {
 	STAPLE_RUNG_NONE,
-	STAPLE_RUNG_HALF,      /* half of the retry time is left */
-	STAPLE_RUNG_QUARTER,   /* a quarter */
-	STAPLE_RUNG_LAST_HOUR, /* and no more than an hour */
+	STAPLE_RUNG_HALF,      /* half of it is left */
+	STAPLE_RUNG_QUARTER,   /* a quarter, if that is more than an hour */
+	STAPLE_RUNG_LAST_HOUR, /* a quarter, and no more than an hour */
 	STAPLE_RUNG_EXPIRED
 };
 
-/* tries_since: when asking anew first failed after the last answer. */
+/* tries_since: when asking anew first failed after the last answer; 0: it did
+ * not, hence no rung.  expires 0: nothing is held, hence none either. */
 enum staple_rung staple_schedule_rung(
     int64_t tries_since, int64_t expires, int64_t now);
 
-/* When the next rung will be reached; 0: there is none left. */
+/* When the next rung will be reached, later than now; 0: there is none left. */
 int64_t staple_schedule_next_rung(
     int64_t tries_since, int64_t expires, int64_t now);
 

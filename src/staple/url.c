@@ -224,6 +224,7 @@ staple_cert_find_urls(
 	struct listing listing = { .cert = cert };
 	bool ok;
 
+	cert->url_count = 0;
 	cert->urls = calloc(STAPLE_URLS_MAX, sizeof(*cert->urls));
 	if (cert->urls == NULL)
 		return false;

@@ -202,15 +202,6 @@ Test(stapling, finds_what_is_wrong)
 		{ "a switch and a mode",
 		    "[ocsp]\nmode = auto\n[global]\nocsp = yes\n",
 		    "t.ini:6: mode contradicts ocsp in t.ini:8" },
-		{ "no URL", "[ocsp]\nurl =\n", "t.ini:6: url needs a value" },
-		{ "a bad URL", "[ocsp]\nurl = http://a/, ftp://b/\n",
-		    "t.ini:6: url: \"ftp://b/\" does not begin with http" },
-		{ "a bad URL by another name", "[ocsp]\nurls = x\n",
-		    "t.ini:6: urls: \"x\" does not begin with http" },
-		{ "a bad proxy", "[ocsp]\nproxy = proxy:3128\n",
-		    "t.ini:6: proxy: \"proxy:3128\" does not begin with" },
-		{ "no method", "[ocsp]\nmethod = put\n",
-		    "t.ini:6: method: \"put\" is not one of: post, get" },
 		{ "intervals", "[ocsp]\nmin_interval = 2h\nmax_interval = 1h\n",
 		    "t.ini:6: min_interval is 2h, which is more than "
 		    "max_interval, 1h" },
@@ -242,10 +233,37 @@ Test(stapling, finds_what_is_wrong)
 		snprintf(text, sizeof(text), LISTENER("a") "%s", rows[i].given);
 		expect_error(rows[i].what, text, rows[i].expect);
 	}
-	expect_error("a time that could be another one before any section",
-	    "timeout = 5s\n" LISTENER("a"), "t.ini:1: timeout: say which");
-	expect_error("trust that could be another one before any section",
-	    "CAfile = x\n" LISTENER("a"), "t.ini:1: CAfile: client");
+}
+
+Test(stapling, takes_no_word_before_any_section_that_has_two_meanings)
+{
+	expect_error("timeout", "timeout = 5s\n" LISTENER("a"),
+	    "t.ini:1: timeout: say which: timeout_handshake, ");
+	expect_error("ca_file", "CAfile = x\n" LISTENER("a"),
+	    "t.ini:1: CAfile: client certificates are not supported");
+}
+
+Test(stapling, finds_what_can_never_be_asked)
+{
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "no URL", "[ocsp]\nurl =\n", "t.ini:6: url needs a value" },
+		{ "a bad URL", "[ocsp]\nurl = http://a/, ftp://b/\n",
+		    "t.ini:6: url: \"ftp://b/\" does not begin with http" },
+		{ "a bad URL by another name", "[ocsp]\nurls = x\n",
+		    "t.ini:6: urls: \"x\" does not begin with http" },
+		{ "a bad proxy", "[ocsp]\nproxy = proxy:3128\n",
+		    "t.ini:6: proxy: \"proxy:3128\" does not begin with" },
+		{ "no method", "[ocsp]\nmethod = put\n",
+		    "t.ini:6: method: \"put\" is not one of: post, get" },
+	};
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text), LISTENER("a") "%s", rows[i].given);
+		expect_error(rows[i].what, text, rows[i].expect);
+	}
 }
 
 Test(stapling, keeps_numbers_in_their_bounds)

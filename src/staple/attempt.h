@@ -3,11 +3,16 @@
  * without clock or network: it is told how the last try ended and names the
  * next one.  A plain value, embedded in its owner; one thread.
  *
- * Order: what worked last time, then every URL in order; each with POST, then
- * GET if POST failed for an HTTP reason (GET first where `get_first` and the
- * request is short, RFC 5019 5); then the other hash after unauthorized or
- * unknown.  No try is made twice.  A confirming attempt leaves out the try
- * that it is to confirm and takes another URL first, else the other method.
+ * Order: what worked last time, then every URL in order.  At each URL, POST
+ * and SHA-1 begin (GET where `get_first` and its URL is at most 255 bytes, RFC
+ * 5019 5), and then the last outcome decides (staple_outcome_class): an HTTP
+ * reason turns to the other method, whatever the length: it is the last thing
+ * that may do; unauthorized or unknown turn to the other hash; anything else,
+ * or a try that was made already, turns to the next URL.
+ *
+ * A confirming attempt asks the other URLs first and in that manner, and then
+ * the same URL with the other method.  It never repeats the try that it is to
+ * confirm.
  */
 #ifndef STAPLE_ATTEMPT_H
 #define STAPLE_ATTEMPT_H
@@ -26,7 +31,8 @@ struct staple_try {
 	enum staple_hash hash;
 };
 
-/* What is known before an attempt begins. */
+/* What is known before an attempt begins.  A try of a URL that cert does not
+ * have (any more) counts as NULL. */
 struct staple_attempt_start {
 	bool get_first;
 	const struct staple_try *worked; /* last time; NULL: nothing did */
@@ -37,19 +43,19 @@ struct staple_attempt_start {
 struct staple_attempt {
 	const struct staple_cert *cert; /* borrowed */
 	bool get_first;
-	bool confirming;
-	struct staple_try current;
 	bool begun;
-	size_t lead;                   /* the URL to begin with */
-	size_t steps;                  /* URLs done */
+	bool has_first, has_last;
+	struct staple_try first; /* out of order: what worked */
+	struct staple_try last;  /* when confirming: the other method */
+	struct staple_try current;
 	uint8_t done[STAPLE_URLS_MAX]; /* bits of (get, hash) tried, by URL */
 };
 
 void staple_attempt_begin(struct staple_attempt *attempt,
     const struct staple_cert *cert, const struct staple_attempt_start *start);
 
-/* The next try, given how the last one ended (STAPLE_UNASKED the first time).
- * false: the attempt is over. */
+/* The next try, given how the last one ended (not looked at the first time).
+ * false: the attempt is over; it was answered, or nothing is left to try. */
 bool staple_attempt_next(struct staple_attempt *attempt,
     enum staple_outcome last, struct staple_try *next) MUST_CHECK;
 

@@ -1,1 +1,249 @@
+/*
+ * Which responder is asked next: rules 23, 24 and the confirmation of a
+ * revoked answer.  A try is written as URL, method and hash: "0P1" is a POST
+ * with a SHA-1 id to the first URL, "1G2" a GET with SHA-256 to the second.
+ */
+#include "staple/attempt.h"
+
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/attr.h"
+
+#define TRIES_MAX (4 * STAPLE_URLS_MAX)
+
+static unsigned char request[STAPLE_HASHES][200];
+static char usual_url[] = "http://ocsp.example";
+static char *urls[STAPLE_URLS_MAX];
+static struct staple_cert cert;
+
+static void
+set_up(void)
+{
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++)
+		urls[i] = usual_url;
+	cert = (struct staple_cert){ .urls = urls };
+	for (int hash = 0; hash < STAPLE_HASHES; hash++)
+		cert.requests[hash] = (struct staple_request){ request[hash],
+			84 };
+	memset(request, 0, sizeof(request));
+}
+
+TestSuite(attempt, .init = set_up);
+
+static struct staple_try
+parse(const char *text)
+{
+	return (struct staple_try){ .url = (size_t)(text[0] - '0'),
+		.get = text[1] == 'G',
+		.hash = text[2] == '1' ? STAPLE_SHA1 : STAPLE_SHA256 };
+}
+
+/* Append it. */
+static void
+print(char *text, const struct staple_try *try)
+{
+	sprintf(text + strlen(text), "%s%zu%c%c", *text == '\0' ? "" : " ",
+	    try->url, try->get ? 'G' : 'P',
+	    try->hash == STAPLE_SHA1 ? '1' : '2');
+}
+
+/* One letter for how a try ends; all that matters is the class. */
+static enum staple_outcome
+outcome(char letter)
+{
+	switch (letter) {
+	case 'm':
+		return STAPLE_HTTP_5XX;
+	case 'h':
+		return STAPLE_UNAUTHORIZED;
+	case 'k':
+		return STAPLE_UNKNOWN;
+	case 'u':
+		return STAPLE_CONNECTION_REFUSED;
+	case 'r':
+		return STAPLE_REVOKED;
+	default:
+		return STAPLE_GOOD;
+	}
+}
+
+/* Every try of an attempt; `ends` says how each ends, the last one for all
+ * that follow. */
+static void
+play(const struct staple_attempt_start *start, const char *ends, char *tries)
+{
+	enum staple_outcome last = STAPLE_UNASKED;
+	struct staple_attempt attempt;
+	struct staple_try try;
+	size_t count = 0;
+
+	*tries = '\0';
+	staple_attempt_begin(&attempt, &cert, start);
+	while (staple_attempt_next(&attempt, last, &try)) {
+		cr_assert_lt(count++, TRIES_MAX, "without end: %s", tries);
+		print(tries, &try);
+		last = outcome(*ends);
+		ends += ends[1] != '\0';
+	}
+}
+
+static const struct order_row {
+	const char *what;
+	size_t url_count;
+	const char *worked, *confirm; /* NULL: none */
+	bool get_first;
+	const char *ends, *expect;
+} order_rows[] = {
+	{ "nobody to ask", 0, NULL, NULL, false, "m", "" },
+	{ "an answer ends it", 2, NULL, NULL, false, "g", "0P1" },
+	{ "so does revoked", 2, NULL, NULL, false, "r", "0P1" },
+	{ "an HTTP reason: the other method", 1, NULL, NULL, false, "m",
+	    "0P1 0G1" },
+	{ "at every URL", 3, NULL, NULL, false, "m",
+	    "0P1 0G1 1P1 1G1 2P1 2G1" },
+	{ "GET did it", 2, NULL, NULL, false, "mg", "0P1 0G1" },
+	{ "unauthorized: the other hash", 2, NULL, NULL, false, "h",
+	    "0P1 0P2 1P1 1P2" },
+	{ "unknown: the other hash", 1, NULL, NULL, false, "k", "0P1 0P2" },
+	{ "the other hash did it", 2, NULL, NULL, false, "hg", "0P1 0P2" },
+	{ "dead: the next URL", 3, NULL, NULL, false, "u", "0P1 1P1 2P1" },
+	{ "dead, then good", 3, NULL, NULL, false, "ug", "0P1 1P1" },
+	{ "no GET of a dead URL after its other hash", 1, NULL, NULL, false,
+	    "hu", "0P1 0P2" },
+	{ "the other hash fails for an HTTP reason", 1, NULL, NULL, false, "hm",
+	    "0P1 0P2 0G2" },
+	{ "GET is unauthorized", 1, NULL, NULL, false, "mh", "0P1 0G1 0G2" },
+	{ "and then fails for an HTTP reason", 1, NULL, NULL, false, "mhm",
+	    "0P1 0G1 0G2 0P2" },
+	{ "GET first", 2, NULL, NULL, true, "m", "0G1 0P1 1G1 1P1" },
+	{ "GET first: the other hash by GET", 1, NULL, NULL, true, "h",
+	    "0G1 0G2" },
+
+	{ "what worked comes first", 3, "1P1", NULL, false, "m",
+	    "1P1 1G1 0P1 0G1 2P1 2G1" },
+	{ "with its method", 2, "1G1", NULL, false, "m", "1G1 1P1 0P1 0G1" },
+	{ "with its hash", 2, "0P2", NULL, false, "h", "0P2 0P1 1P1 1P2" },
+	{ "it works again", 3, "2G2", NULL, false, "g", "2G2" },
+	{ "it is dead", 3, "1G2", NULL, false, "u", "1G2 0P1 2P1" },
+	{ "its URL is no more", 1, "1P1", NULL, false, "u", "0P1" },
+
+	{ "confirming: another URL first", 2, NULL, "0P1", false, "r", "1P1" },
+	{ "whatever worked", 2, "0P1", "0P1", false, "r", "1P1" },
+	{ "it fails: the same with the other method", 2, NULL, "0P1", false,
+	    "u", "1P1 0G1" },
+	{ "every other URL, both methods", 3, NULL, "1P1", false, "m",
+	    "0P1 0G1 2P1 2G1 1G1" },
+	{ "one URL: the other method", 1, NULL, "0P1", false, "r", "0G1" },
+	{ "GET is confirmed by POST", 1, NULL, "0G2", false, "r", "0P2" },
+	{ "nothing confirms it", 1, NULL, "0P1", false, "u", "0G1" },
+	{ "never the very try", 1, NULL, "0P1", false, "m", "0G1" },
+	{ "nor by way of the other hash", 1, NULL, "0P1", false, "hmh",
+	    "0G1 0G2 0P2" },
+	{ "the URL that said so is no more", 1, NULL, "1P1", false, "u",
+	    "0P1" },
+};
+
+Test(attempt, asks_in_the_order_of_what_may_do)
+{
+	char tries[TRIES_MAX * 4 + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(order_rows); i++) {
+		const struct order_row *row = &order_rows[i];
+		struct staple_attempt_start start = { row->get_first, NULL,
+			NULL };
+		struct staple_try worked, confirm;
+
+		if (row->worked != NULL) {
+			worked = parse(row->worked);
+			start.worked = &worked;
+		}
+		if (row->confirm != NULL) {
+			confirm = parse(row->confirm);
+			start.confirm = &confirm;
+		}
+		cert.url_count = row->url_count;
+		play(&start, row->ends, tries);
+		cr_expect_str_eq(tries, row->expect, "%s", row->what);
+	}
+}
+
+/* Any start and any endings: bounded, and no try twice. */
+Test(attempt, makes_no_try_twice)
+{
+	static const char letters[] = "mhu";
+	char tries[TRIES_MAX * 4 + 1], ends[TRIES_MAX + 1], one[8];
+
+	cert.url_count = 3;
+	for (unsigned n = 0; n < 3 * 3 * 3 * 3 * 3 * 3 * 24; n++) {
+		struct staple_try known = { n % 3, n / 3 % 2,
+			n / 6 % 2 ? STAPLE_SHA256 : STAPLE_SHA1 };
+		struct staple_attempt_start start = { false, &known,
+			n / 12 % 2 ? &known : NULL };
+		unsigned rest = n / 24;
+
+		memset(ends, '\0', sizeof(ends));
+		for (size_t i = 0; i < 6; i++, rest /= 3)
+			ends[i] = letters[rest % 3];
+		play(&start, ends, tries);
+		for (const char *at = tries; *at != '\0'; at += 3) {
+			at += *at == ' ';
+			snprintf(one, sizeof(one), "%.3s", at);
+			cr_expect_null(strstr(at + 3, one), "%s", tries);
+		}
+		*one = '\0';
+		print(one, &known);
+		if (start.confirm != NULL)
+			cr_expect_null(strstr(tries, one), "%s", tries);
+	}
+}
+
+static const struct length_row {
+	const char *what;
+	size_t url_len, request_len;
+	unsigned char byte; /* of which the request consists */
+	bool get;
+} length_rows[] = {
+	/* 84 bytes of zeros are 112 of base64. */
+	{ "a usual one", 24, 84, 0, true },
+	{ "255 bytes", 255 - 112 - 1, 84, 0, true },
+	{ "256 bytes", 255 - 112, 84, 0, false },
+	{ "escapes count", 40, 84, 0xff, false },
+	{ "a longer request", 24, 120, 0, true },
+	{ "too long a request", 10, 184, 0, false },
+	{ "no room for any URL", 10, 200, 0, false },
+};
+
+Test(attempt, begins_with_get_where_that_is_short)
+{
+	static const struct staple_attempt_start start = { .get_first = true };
+
+	cert.url_count = 1;
+	for (size_t i = 0; i < ARRAY_LEN(length_rows); i++) {
+		const struct length_row *row = &length_rows[i];
+		struct staple_attempt attempt;
+		struct staple_try try;
+		char url[256] = "";
+
+		memset(url, 'a', row->url_len);
+		urls[0] = url;
+		memset(request, row->byte, sizeof(request));
+		cert.requests[STAPLE_SHA1].len = row->request_len;
+		staple_attempt_begin(&attempt, &cert, &start);
+		cr_expect(staple_attempt_next(&attempt, STAPLE_UNASKED, &try));
+		cr_expect_eq(try.get, row->get, "%s", row->what);
+	}
+}
+
+/* GET is what is left when a POST was refused, however long its URL. */
+Test(attempt, turns_to_get_whatever_the_length)
+{
+	static const struct staple_attempt_start start = { .get_first = true };
+	char tries[TRIES_MAX * 4 + 1];
+
+	cert.url_count = 1;
+	cert.requests[STAPLE_SHA1].len = 200;
+	play(&start, "m", tries);
+	cr_expect_str_eq(tries, "0P1 0G1");
+}

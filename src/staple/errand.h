@@ -1,6 +1,8 @@
 /*
- * What the staple thread keeps about one certificate: its attempt in flight,
- * its schedule, what it said.  Staple thread only.
+ * One certificate's life on the staple thread: what it holds, when to ask
+ * again, what was answered, whether a revocation is confirmed.  How one
+ * attempt goes is in ask.h, what is told to others in report.h.  Staple
+ * thread only; time is read from the office, never from a clock.
  */
 #ifndef STAPLE_ERRAND_H
 #define STAPLE_ERRAND_H
@@ -12,47 +14,129 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "staple/attempt.h"
+#include "staple/cert.h"
+#include "staple/fetch.h"
+#include "staple/queue.h"
 #include "staple/store.h"
 #include "staple/voice.h"
 
-struct staple_cert;
+struct staple_cache;
 struct staple_entry;
-struct staple_fetch;
+struct staple_response;
+struct staple_settings;
 struct staple_slot;
+struct staple_slots;
+struct staple_writer;
 
-/* Why an attempt is made. */
-enum staple_purpose { STAPLE_REFRESHING, STAPLE_CONFIRMING };
+/* What all errands share.  Owned by the worker. */
+struct staple_office {
+	/* fixed before the first turn */
+	struct staple_fetcher *fetcher;
+	struct staple_slots *slots;
+	struct staple_store *store;   /* NULL: none */
+	struct staple_writer *writer; /* NULL: nothing is saved */
+	staple_fetch_fn *fetched;     /* reads the clocks, then
+					 staple_ask_fetched */
+	staple_log_fn *log;
+	staple_change_fn *on_change;
+	void *arg; /* of both */
 
-struct staple_errand {
-	struct list node;           /* of all errands */
-	struct staple_entry *entry; /* owned reference */
-	struct staple_cert *cert;   /* owned reference */
-	enum staple_wish wish;
+	struct staple_settings *settings; /* owned reference; may change */
+	struct staple_queue queue;
 
-	/* the schedule, wall seconds; 0: nothing to do */
-	int64_t due;
-	unsigned failures;
-	int64_t tries_since; /* first failure after the last answer */
-	int64_t retry_after_s;
-	int64_t freshness_ends;
+	/* now; and when to review all errands, which they move earlier */
+	int64_t wall_s;
+	int64_t mono_ms;
+	int64_t review_ms;
+};
 
-	/* the attempt in flight */
+/* One attempt: ask.c. */
+struct staple_ask {
 	bool busy;
-	enum staple_purpose purpose;
 	struct staple_attempt attempt;
 	struct staple_try trying;
-	int64_t deadline_ms; /* monotonic; 0: no transfer has begun */
+	bool asked_before;         /* something stands in said */
+	uint32_t left_ms;          /* of the deadline; waiting costs nothing */
+	struct staple_place place; /* while it waits for a slot */
+	struct staple_slot *slot;  /* while it is asking */
 	struct staple_fetch *fetch;
-	struct staple_slot *slot;
-	struct err said; /* URL by URL */
+	enum staple_outcome nearest; /* of the tries that failed */
+	int64_t retry_after_s;       /* the longest that was asked for */
+};
 
-	/* what is remembered */
+/* What is known about a revocation.  Who said so first must be remembered,
+ * because only somebody else can confirm it. */
+enum staple_accuser {
+	STAPLE_ACCUSER_NONE, /* what is held is good, or nothing is */
+	STAPLE_ACCUSER_DISK, /* what is held was saved in another life */
+	STAPLE_ACCUSER_TRY   /* errand->accusing */
+};
+
+struct staple_errand {
+	struct list node;             /* of all errands */
+	struct staple_office *office; /* borrowed */
+	struct staple_entry *entry;   /* owned reference */
+	struct staple_cert *cert;     /* owned reference */
+	enum staple_wish wish;
+
+	/* the schedule, wall seconds */
+	int64_t due;     /* 0: nobody is to be asked */
+	int64_t planned; /* when that was worked out */
+	unsigned failures;
+	int64_t tries_since; /* first failure after the last answer; 0 */
+
+	/* what is asked, and what came of it URL by URL */
+	struct staple_ask ask;
+	struct err said;
 	bool worked_once;
 	struct staple_try worked;
-	bool settled, confirmed, unconfirmable;
+
+	/* what is known */
+	bool settled;
 	enum staple_outcome outcome;
-	struct staple_stamp stamp; /* of staple_file */
+	enum staple_accuser accuser;
+	struct staple_try accusing;
+	bool confirmed, unconfirmable;
+
+	/* staple_file */
+	bool looked;
+	struct staple_stamp stamp;
+	int64_t looked_at;
+
+	/* what was told to others */
+	uint32_t told;
 	struct staple_voice voice;
 };
+
+/* A new errand for an entry (a reference is taken), which knows it from now
+ * on; empty until its first update.  NULL: no memory. */
+struct staple_errand *staple_errand_new(
+    struct staple_office *office, struct staple_entry *entry) MUST_CHECK;
+/* Drops what is in flight.  What is held is the cache's. */
+void staple_errand_free(struct staple_errand *errand);
+
+/* Take over the facts and the wish of its entry. */
+void staple_errand_update(struct staple_errand *errand);
+
+/* Look at the clock: ask what is due, warn of what is running out. */
+void staple_errand_review(struct staple_errand *errand);
+
+/* Ask now, whatever the schedule says. */
+void staple_errand_hurry(struct staple_errand *errand);
+
+/* An attempt has ended, with a verified response (borrowed; how long a cache
+ * called it fresh, -1: not said) or with the failure that tells most. */
+struct staple_reply {
+	enum staple_outcome outcome; /* GOOD, UNCHANGED or REVOKED */
+	struct staple_response *response;
+	int64_t freshness_s;
+};
+void staple_errand_answered(
+    struct staple_errand *errand, const struct staple_reply *answer);
+void staple_errand_failed(
+    struct staple_errand *errand, enum staple_outcome outcome);
+
+/* Is the next attempt to confirm what errand->accusing said? */
+bool staple_errand_is_confirming(const struct staple_errand *errand);
 
 #endif

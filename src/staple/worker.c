@@ -1,1 +1,426 @@
+/*
+ * The staple thread and its turn.  Others reach it in two ways: through the
+ * cache, which hands over entries that changed, and through the inbox, whose
+ * lock is a leaf like every other and guards four fields.  The wait ends with
+ * the next due time and never lasts longer than a minute, so that a jump of
+ * the clock is noticed.  This is the only file of the thread that reads
+ * clocks; whatever runs in a turn takes the time from the office.
+ */
 #include "staple/worker.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "staple/ask.h"
+#include "staple/cache.h"
+#include "staple/errand.h"
+#include "staple/report.h"
+#include "staple/settings.h"
+#include "staple/slots.h"
+#include "staple/writer.h"
+
+enum {
+	NAP_MS = 60 * 1000,     /* the longest wait */
+	REVIEW_MS = 1000,       /* reviews are at least so far apart */
+	REFRESH_MS = 10 * 1000, /* and refreshes on demand */
+	PATIENCE_MS = 100,      /* when memory for a slot was missing */
+	TAKEN_AT_ONCE = 64      /* entries, then exchanges move on */
+};
+
+struct staple_worker {
+	/* fixed at creation */
+	struct staple_cache *cache;
+	struct thread thread;
+	struct mutex lock;
+
+	/* under lock: the inbox */
+	struct staple_settings *settings; /* new ones; NULL: none */
+	bool refresh;
+	bool stop;
+	bool disk_told;       /* disk_said is news */
+	struct err disk_said; /* "": saving works again */
+
+	/* staple thread only */
+	struct staple_office office;
+	struct list errands;
+	bool more;                      /* entries are left to take over */
+	struct staple_entry *postponed; /* for want of memory; owned */
+	bool refresh_wanted;            /* as soon as it is polite */
+	int64_t reviewed_ms;
+	int64_t refreshed_ms;
+};
+
+static void
+read_clocks(struct staple_office *office)
+{
+	office->wall_s = clock_wall_ms() / 1000;
+	office->mono_ms = clock_mono_ms();
+}
+
+static void
+on_fetched(void *arg, const struct staple_fetch_result *result)
+{
+	struct staple_errand *errand = arg;
+
+	read_clocks(errand->office);
+	staple_ask_fetched(errand, result);
+}
+
+/* ---- The inbox ---- */
+
+static void
+apply(struct staple_office *office, struct staple_settings *settings)
+{
+	const struct staple_options *values = &settings->values;
+	const struct staple_fetch_options options = {
+		.proxy = values->proxy,
+		.ca_file = values->ca_file,
+		.max_response = values->max_response,
+	};
+
+	staple_fetcher_configure(office->fetcher, &options);
+	staple_slots_resize(office->slots, values->max_fetches);
+	staple_settings_unref(office->settings);
+	office->settings = settings;
+}
+
+static void
+say_disk(struct staple_office *office, const char *failure)
+{
+	if (failure[0] == '\0')
+		staple_report_trouble(office, STAPLE_LEVEL_NOTICE,
+		    "responses can be saved again");
+	else
+		staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+		    "responses cannot be saved, a restart would have to fetch "
+		    "them: %s",
+		    failure);
+}
+
+/* false: stop. */
+static bool
+empty_inbox(struct staple_worker *worker)
+{
+	struct staple_settings *settings;
+	struct err disk_said;
+	bool stop, disk_told;
+
+	mutex_lock(&worker->lock);
+	settings = worker->settings;
+	worker->settings = NULL;
+	worker->refresh_wanted |= worker->refresh;
+	worker->refresh = false;
+	disk_told = worker->disk_told;
+	worker->disk_told = false;
+	disk_said = worker->disk_said;
+	stop = worker->stop;
+	mutex_unlock(&worker->lock);
+
+	if (settings != NULL)
+		apply(&worker->office, settings);
+	if (disk_told)
+		say_disk(&worker->office, disk_said.text);
+	return !stop;
+}
+
+void
+staple_worker_wake(struct staple_worker *worker)
+{
+	staple_fetcher_wake(worker->office.fetcher);
+}
+
+void
+staple_worker_configure(
+    struct staple_worker *worker, struct staple_settings *settings)
+{
+	struct staple_settings *unread;
+
+	staple_settings_ref(settings);
+	mutex_lock(&worker->lock);
+	unread = worker->settings;
+	worker->settings = settings;
+	mutex_unlock(&worker->lock);
+	staple_settings_unref(unread);
+	staple_worker_wake(worker);
+}
+
+void
+staple_worker_refresh(struct staple_worker *worker)
+{
+	mutex_lock(&worker->lock);
+	worker->refresh = true;
+	mutex_unlock(&worker->lock);
+	staple_worker_wake(worker);
+}
+
+/* On the writer thread. */
+static void
+on_disk(void *arg, const char *id, const char *failure)
+{
+	struct staple_worker *worker = arg;
+	struct err said = { "" };
+
+	if (failure != NULL)
+		err_set(&said, "%s: %s", id, failure);
+	mutex_lock(&worker->lock);
+	worker->disk_told = true;
+	worker->disk_said = said;
+	mutex_unlock(&worker->lock);
+	staple_worker_wake(worker);
+}
+
+/* ---- The turn ---- */
+
+static void
+expect(struct staple_office *office, int64_t mono_ms)
+{
+	if (mono_ms < office->review_ms)
+		office->review_ms = mono_ms;
+}
+
+/* false: no memory. */
+static bool
+take_over(struct staple_worker *worker, struct staple_entry *entry)
+{
+	struct staple_errand *errand = staple_entry_errand(entry);
+
+	if (staple_cache_forget(entry)) {
+		if (errand != NULL)
+			staple_errand_free(errand);
+		return true;
+	}
+	if (errand == NULL) {
+		errand = staple_errand_new(&worker->office, entry);
+		if (errand == NULL)
+			return false;
+		list_append(&worker->errands, &errand->node);
+	}
+	staple_errand_update(errand);
+	return true;
+}
+
+static struct staple_entry *
+next_entry(struct staple_worker *worker)
+{
+	struct staple_entry *entry = worker->postponed;
+
+	worker->postponed = NULL;
+	return entry != NULL ? entry : staple_cache_next_changed(worker->cache);
+}
+
+static void
+take_over_changed(struct staple_worker *worker)
+{
+	struct staple_entry *entry;
+
+	worker->more = false;
+	for (int i = 0; i < TAKEN_AT_ONCE; i++) {
+		entry = next_entry(worker);
+		if (entry == NULL)
+			return;
+		if (!take_over(worker, entry)) {
+			worker->postponed = entry;
+			expect(&worker->office,
+			    worker->office.mono_ms + REVIEW_MS);
+			return;
+		}
+		staple_entry_unref(entry);
+	}
+	worker->more = true;
+}
+
+static void
+refresh_if_wanted(struct staple_worker *worker)
+{
+	struct staple_office *office = &worker->office;
+	int64_t polite_ms = worker->refreshed_ms + REFRESH_MS;
+
+	if (!worker->refresh_wanted)
+		return;
+	if (office->mono_ms < polite_ms) {
+		expect(office, polite_ms);
+		return;
+	}
+	worker->refresh_wanted = false;
+	worker->refreshed_ms = office->mono_ms;
+	LIST_FOREACH(&worker->errands, node) {
+		staple_errand_hurry(
+		    container_of(node, struct staple_errand, node));
+	}
+}
+
+/* All of them are looked at only when one of them expects something: with
+ * thousands of certificates most wakes are about a socket. */
+static void
+review_if_due(struct staple_worker *worker)
+{
+	struct staple_office *office = &worker->office;
+
+	if (office->mono_ms < office->review_ms ||
+	    office->mono_ms < worker->reviewed_ms + REVIEW_MS)
+		return;
+	worker->reviewed_ms = office->mono_ms;
+	office->review_ms = office->mono_ms + NAP_MS;
+	LIST_FOREACH(&worker->errands, node) {
+		staple_errand_review(
+		    container_of(node, struct staple_errand, node));
+	}
+}
+
+static void
+start_exchanges(struct staple_worker *worker)
+{
+	struct staple_office *office = &worker->office;
+	struct staple_place *place;
+	struct staple_slot *slot;
+
+	while ((place = staple_queue_next(&office->queue, office->slots,
+		    office->mono_ms, &slot)) != NULL)
+		staple_ask_start(place, slot);
+}
+
+/* Until a review, or until a slot turns slow for somebody who waits. */
+static uint32_t
+find_wait(const struct staple_worker *worker)
+{
+	const struct staple_office *office = &worker->office;
+	int64_t review_ms = office->review_ms;
+	int64_t slot_ms;
+
+	if (worker->more)
+		return 0;
+	if (review_ms < worker->reviewed_ms + REVIEW_MS)
+		review_ms = worker->reviewed_ms + REVIEW_MS;
+	slot_ms = staple_queue_until(
+	    &office->queue, office->slots, office->mono_ms);
+	if (slot_ms < office->mono_ms + PATIENCE_MS)
+		slot_ms = office->mono_ms + PATIENCE_MS;
+	if (slot_ms < review_ms)
+		review_ms = slot_ms;
+	if (review_ms <= office->mono_ms)
+		return 0;
+	return (uint32_t)(review_ms - office->mono_ms);
+}
+
+bool
+staple_worker_turn(struct staple_worker *worker)
+{
+	read_clocks(&worker->office);
+	if (!empty_inbox(worker))
+		return false;
+	take_over_changed(worker);
+	review_if_due(worker);
+	refresh_if_wanted(worker);
+	start_exchanges(worker);
+	staple_fetcher_turn(worker->office.fetcher, find_wait(worker));
+	return true;
+}
+
+static void
+run(void *arg)
+{
+	while (staple_worker_turn(arg))
+		;
+}
+
+/* ---- Life ---- */
+
+static bool
+open_store(struct staple_office *office, struct err *err)
+{
+	const char *folder = office->settings->values.store_dir;
+
+	if (folder == NULL)
+		return true;
+	office->store = staple_store_open(folder, err);
+	return office->store != NULL;
+}
+
+static bool
+furnish(struct staple_office *office, struct staple_settings *settings,
+    struct err *err)
+{
+	err_set(err, "out of memory");
+	staple_queue_init(&office->queue);
+	office->fetched = on_fetched;
+	office->log = settings->values.log;
+	office->on_change = settings->values.on_change;
+	office->arg = settings->values.arg;
+	office->slots = staple_slots_new(settings->values.max_fetches);
+	if (office->slots == NULL)
+		return false;
+	office->fetcher = staple_fetcher_new(err);
+	if (office->fetcher == NULL)
+		return false;
+	apply(office, staple_settings_ref(settings));
+	return open_store(office, err);
+}
+
+struct staple_worker *
+staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
+    struct err *err)
+{
+	struct staple_worker *worker = calloc(1, sizeof(*worker));
+
+	if (worker == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	mutex_init(&worker->lock);
+	list_init(&worker->errands);
+	worker->cache = staple_cache_ref(cache);
+	/* Whatever the monotonic clock says: the first times are at once. */
+	worker->reviewed_ms = worker->refreshed_ms = -NAP_MS;
+	if (!furnish(&worker->office, settings, err)) {
+		staple_worker_free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+bool
+staple_worker_start(struct staple_worker *worker, struct err *err)
+{
+	struct staple_office *office = &worker->office;
+
+	if (office->store != NULL) {
+		office->writer = staple_writer_start(
+		    office->store, on_disk, worker, err);
+		if (office->writer == NULL)
+			return false;
+	}
+	return thread_start(&worker->thread, "staple", run, worker, err);
+}
+
+void
+staple_worker_free(struct staple_worker *worker)
+{
+	struct staple_office *office;
+
+	if (worker == NULL)
+		return;
+	office = &worker->office;
+	mutex_lock(&worker->lock);
+	worker->stop = true;
+	mutex_unlock(&worker->lock);
+	if (office->fetcher != NULL)
+		staple_worker_wake(worker);
+	thread_join(&worker->thread);
+	LIST_FOREACH(&worker->errands, node) {
+		staple_errand_free(
+		    container_of(node, struct staple_errand, node));
+	}
+	staple_entry_unref(worker->postponed);
+	staple_writer_stop(office->writer);
+	staple_fetcher_free(office->fetcher);
+	staple_slots_free(office->slots);
+	staple_store_close(office->store);
+	staple_settings_unref(office->settings);
+	staple_settings_unref(worker->settings);
+	staple_cache_unref(worker->cache);
+	mutex_fini(&worker->lock);
+	free(worker);
+}

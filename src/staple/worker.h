@@ -1,7 +1,7 @@
 /*
- * The staple thread: takes over what changed, reads the store, starts what is
- * due within the slots, moves exchanges on, verifies, publishes, saves, says.
- * Everything it keeps about a certificate is an errand (errand.h).
+ * The staple thread: takes over what changed, reviews what is due, starts
+ * exchanges within the slots and moves them on.  Everything it keeps about a
+ * certificate is an errand (errand.h).
  */
 #ifndef STAPLE_WORKER_H
 #define STAPLE_WORKER_H
@@ -16,7 +16,8 @@ struct staple_cache;
 struct staple_settings;
 struct staple_worker;
 
-/* References cache and settings; opens the store.  Not started yet. */
+/* References cache and settings; opens the store.  Not started yet: no thread
+ * exists, and a fork does no harm. */
 struct staple_worker *staple_worker_new(struct staple_cache *cache,
     struct staple_settings *settings, struct err *err) MUST_CHECK;
 bool staple_worker_start(
@@ -30,5 +31,9 @@ void staple_worker_refresh(struct staple_worker *worker);
 
 /* Stop, join, free.  NULL ok. */
 void staple_worker_free(struct staple_worker *worker);
+
+/* One turn of the thread, which it repeats until it is told to stop (false).
+ * Public for tests alone, which take the thread's place. */
+bool staple_worker_turn(struct staple_worker *worker);
 
 #endif

@@ -1,0 +1,227 @@
+/*
+ * How an attempt goes on.  Staple thread only.  Its deadline is kept as time
+ * that is left, of which only asking takes away: an attempt that waits for a
+ * slot, first or between two tries, has lost nothing.  One try gets at most a
+ * third of it all, so that a responder that hangs leaves time for the next
+ * one.
+ */
+#include "staple/ask.h"
+
+#include "staple/cache.h"
+#include "staple/errand.h"
+#include "staple/judge.h"
+#include "staple/outcome.h"
+#include "staple/report.h"
+#include "staple/response.h"
+#include "staple/settings.h"
+#include "staple/slots.h"
+
+enum {
+	HOST_MAX = 512,
+	TRIES_MIN = 3,  /* that the whole time suffices for */
+	WORTHWHILE = 20 /* less than this part of it is no time at all */
+};
+
+static const struct staple_options *
+settings_of(const struct staple_errand *errand)
+{
+	return &errand->office->settings->values;
+}
+
+/* The attempt is over before its conclusion is drawn, which may begin the
+ * next one. */
+static void
+end(struct staple_ask *ask)
+{
+	staple_queue_leave(&ask->place);
+	ask->busy = false;
+}
+
+static void
+give_up(struct staple_errand *errand)
+{
+	end(&errand->ask);
+	staple_errand_failed(errand, errand->ask.nearest);
+}
+
+/* A try that came to nothing without an exchange. */
+static enum staple_outcome
+miss(struct staple_errand *errand, enum staple_outcome outcome)
+{
+	struct staple_verdict verdict = { outcome, { "" } };
+
+	err_set(&verdict.said, "%s", staple_outcome_sentence(outcome));
+	staple_report_try(errand, &verdict, 0);
+	errand->ask.nearest = staple_judge_nearer(errand->ask.nearest, outcome);
+	return outcome;
+}
+
+static bool
+has_time(const struct staple_errand *errand)
+{
+	return errand->ask.left_ms >
+	       settings_of(errand)->timeout_ms / WORTHWHILE;
+}
+
+/* Wait for a slot of the next try, given how the last one ended. */
+static void
+go_on(struct staple_errand *errand, enum staple_outcome last)
+{
+	struct staple_ask *ask = &errand->ask;
+	char host[HOST_MAX];
+
+	while (has_time(errand) &&
+	       staple_attempt_next(&ask->attempt, last, &ask->trying)) {
+		if (!staple_fetch_host(errand->cert->urls[ask->trying.url],
+			host, sizeof(host))) {
+			last = miss(errand, STAPLE_BAD_URL);
+			continue;
+		}
+		if (!staple_queue_join(&errand->office->queue, &ask->place,
+			host, errand->due)) {
+			miss(errand, STAPLE_NO_MEMORY);
+			break;
+		}
+		return;
+	}
+	give_up(errand);
+}
+
+void
+staple_ask_begin(struct staple_errand *errand)
+{
+	struct staple_ask *ask = &errand->ask;
+	struct staple_attempt_start start = {
+		.get_first = settings_of(errand)->get_first,
+		.worked = errand->worked_once ? &errand->worked : NULL,
+		.confirm = staple_errand_is_confirming(errand)
+			       ? &errand->accusing
+			       : NULL,
+	};
+
+	*ask = (struct staple_ask){
+		.busy = true,
+		.left_ms = settings_of(errand)->timeout_ms,
+		.nearest = STAPLE_UNASKED,
+	};
+	staple_attempt_begin(&ask->attempt, errand->cert, &start);
+	go_on(errand, STAPLE_UNASKED);
+}
+
+static uint32_t
+time_for_try(const struct staple_errand *errand)
+{
+	uint32_t share = settings_of(errand)->timeout_ms / TRIES_MIN;
+
+	if (share == 0)
+		share = 1;
+	return share < errand->ask.left_ms ? share : errand->ask.left_ms;
+}
+
+void
+staple_ask_start(struct staple_place *place, struct staple_slot *slot)
+{
+	struct staple_ask *ask = container_of(place, struct staple_ask, place);
+	struct staple_errand *errand = container_of(
+	    ask, struct staple_errand, ask);
+	const struct staple_request *request =
+	    &errand->cert->requests[ask->trying.hash];
+	struct staple_fetch_order order = {
+		.url = errand->cert->urls[ask->trying.url],
+		.body = request->der,
+		.len = request->len,
+		.get = ask->trying.get,
+		.timeout_ms = time_for_try(errand),
+	};
+
+	ask->slot = slot;
+	ask->fetch = staple_fetch_start(
+	    errand->office->fetcher, &order, errand->office->fetched, errand);
+	if (ask->fetch != NULL)
+		return;
+	staple_slots_give(errand->office->slots, slot);
+	ask->slot = NULL;
+	miss(errand, STAPLE_NO_MEMORY);
+	give_up(errand);
+}
+
+static struct staple_response *
+judge(struct staple_errand *errand, const struct staple_fetch_result *result,
+    struct staple_verdict *verdict)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+	struct staple_response *fresh;
+	struct staple_matter matter = {
+		.cert = errand->cert,
+		.held = held,
+		.clock = { errand->office->wall_s, errand->office->wall_s,
+		    settings_of(errand)->default_lifetime_s },
+	};
+
+	fresh = staple_judge_exchange(result, &matter, verdict);
+	staple_response_unref(held);
+	return fresh;
+}
+
+/* What confirms a revocation is somebody's second choice, on purpose. */
+static void
+remember(struct staple_errand *errand)
+{
+	if (errand->ask.attempt.confirming)
+		return;
+	errand->worked_once = true;
+	errand->worked = errand->ask.trying;
+}
+
+static void
+put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
+{
+	struct staple_ask *ask = &errand->ask;
+
+	ask->fetch = NULL;
+	staple_slots_give(errand->office->slots, ask->slot);
+	ask->slot = NULL;
+	ask->left_ms -= result->took_ms < ask->left_ms ? result->took_ms
+						       : ask->left_ms;
+	if (result->retry_after_s > ask->retry_after_s)
+		ask->retry_after_s = result->retry_after_s;
+}
+
+void
+staple_ask_fetched(
+    struct staple_errand *errand, const struct staple_fetch_result *result)
+{
+	struct staple_verdict verdict;
+	struct staple_reply answer;
+
+	put_down(errand, result);
+	answer.response = judge(errand, result, &verdict);
+	answer.outcome = verdict.outcome;
+	answer.freshness_s = result->freshness_s;
+	staple_report_try(errand, &verdict, result->took_ms);
+	if (answer.response == NULL) {
+		errand->ask.nearest = staple_judge_nearer(
+		    errand->ask.nearest, answer.outcome);
+		go_on(errand, answer.outcome);
+		return;
+	}
+	end(&errand->ask);
+	remember(errand);
+	staple_errand_answered(errand, &answer);
+	staple_response_unref(answer.response);
+}
+
+void
+staple_ask_cancel(struct staple_errand *errand)
+{
+	struct staple_ask *ask = &errand->ask;
+
+	if (!ask->busy)
+		return;
+	staple_fetch_cancel(ask->fetch);
+	ask->fetch = NULL;
+	if (ask->slot != NULL)
+		staple_slots_give(errand->office->slots, ask->slot);
+	ask->slot = NULL;
+	end(ask);
+}

@@ -1,0 +1,144 @@
+/*
+ * When to act.  Staple thread only.  A due time is a point of the wall clock,
+ * because validity is, and the wall clock may jump.  Forward, what is due is
+ * simply past; backward shows in a `now` before the moment at which the due
+ * time was worked out, and then it is worked out again.
+ */
+#include "staple/plan.h"
+
+#include <sys/random.h>
+
+#include "staple/cache.h"
+#include "staple/errand.h"
+#include "staple/response.h"
+#include "staple/schedule.h"
+#include "staple/settings.h"
+
+/* A fraction in [0, 1).  Without randomness certificates are not spread, and
+ * that is all. */
+static double
+roll(void)
+{
+	uint32_t bits;
+
+	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != sizeof(bits))
+		return 0.5;
+	return bits / 4294967296.0;
+}
+
+static const struct staple_options *
+settings_of(const struct staple_errand *errand)
+{
+	return &errand->office->settings->values;
+}
+
+bool
+staple_plan_window(
+    const struct staple_errand *errand, struct staple_window *window)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+
+	*window = (struct staple_window){ 0, 0 };
+	if (held == NULL)
+		return false;
+	window->this_update = staple_response_this_update(held);
+	window->expires = staple_response_expires(held);
+	staple_response_unref(held);
+	return true;
+}
+
+int64_t
+staple_plan_quarters(const struct staple_window *window, int count)
+{
+	return window->this_update +
+	       (window->expires - window->this_update) / 4 * count;
+}
+
+void
+staple_plan_at(struct staple_errand *errand, int64_t due)
+{
+	errand->due = due;
+	errand->planned = errand->office->wall_s;
+}
+
+void
+staple_plan_refresh(struct staple_errand *errand, int64_t freshness_s)
+{
+	const struct staple_pace pace = { settings_of(errand)->min_interval_s,
+		settings_of(errand)->max_interval_s };
+	int64_t now = errand->office->wall_s;
+	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
+	struct staple_window window;
+
+	(void)staple_plan_window(errand, &window);
+	staple_plan_at(errand,
+	    staple_schedule_refresh(&window, now, &pace, fresh_until, roll()));
+}
+
+void
+staple_plan_retry(struct staple_errand *errand)
+{
+	int64_t now = errand->office->wall_s;
+	struct staple_window window;
+
+	(void)staple_plan_window(errand, &window);
+	staple_plan_at(
+	    errand, staple_schedule_retry(errand->failures, now, window.expires,
+			errand->ask.retry_after_s, roll()));
+}
+
+void
+staple_plan_first(struct staple_errand *errand)
+{
+	int64_t now = errand->office->wall_s;
+	struct staple_window window;
+
+	if (staple_plan_window(errand, &window) &&
+	    errand->accuser == STAPLE_ACCUSER_NONE &&
+	    now < staple_plan_quarters(&window, 2))
+		staple_plan_refresh(errand, -1);
+	else
+		staple_plan_at(errand, now);
+}
+
+void
+staple_plan_correct(struct staple_errand *errand)
+{
+	int64_t now = errand->office->wall_s;
+	int64_t latest = now + settings_of(errand)->max_interval_s;
+
+	if (now < errand->planned && errand->failures != 0)
+		staple_plan_retry(errand);
+	else if (now < errand->planned)
+		staple_plan_first(errand);
+	if (errand->tries_since > now)
+		errand->tries_since = now;
+	if (errand->due > latest)
+		staple_plan_at(errand, latest);
+}
+
+static void
+expect(struct staple_errand *errand, int64_t when)
+{
+	struct staple_office *office = errand->office;
+	int64_t at = office->mono_ms + (when - office->wall_s) * 1000;
+
+	if (when > office->wall_s && at < office->review_ms)
+		office->review_ms = at;
+}
+
+void
+staple_plan_expect(struct staple_errand *errand)
+{
+	int64_t now = errand->office->wall_s;
+	struct staple_window window;
+
+	if (!errand->ask.busy)
+		expect(errand, errand->due);
+	expect(errand, errand->cert->not_after);
+	if (!staple_plan_window(errand, &window))
+		return;
+	expect(errand, window.expires);
+	expect(errand, staple_schedule_next_rung(
+			   errand->tries_since, window.expires, now));
+}

@@ -1,0 +1,178 @@
+/*
+ * Telling others.  Staple thread only.  The application is called when one of
+ * the facts that decide differs from what it was last told; they are packed
+ * into one number, so that "differs" is one comparison and nothing can be
+ * forgotten in it.
+ */
+#include "staple/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "staple/cache.h"
+#include "staple/errand.h"
+#include "staple/response.h"
+
+static void
+hand_over(struct staple_office *office, const struct staple_event *event)
+{
+	if (office->log != NULL)
+		office->log(office->arg, event);
+}
+
+static void
+speak(struct staple_office *office, struct staple_event *event,
+    const char *format, va_list args)
+{
+	char text[STAPLE_VOICE_TEXT_MAX];
+
+	vsnprintf(text, sizeof(text), format, args);
+	event->message = text;
+	hand_over(office, event);
+}
+
+void
+staple_report_line(struct staple_errand *errand, enum staple_level level,
+    enum staple_outcome outcome, const char *format, ...)
+{
+	struct staple_event event = { level, errand->cert->name, outcome,
+		NULL };
+	va_list args;
+
+	va_start(args, format);
+	speak(errand->office, &event, format, args);
+	va_end(args);
+}
+
+void
+staple_report_trouble(struct staple_office *office, enum staple_level level,
+    const char *format, ...)
+{
+	struct staple_event event = { level, NULL, STAPLE_UNASKED, NULL };
+	va_list args;
+
+	va_start(args, format);
+	speak(office, &event, format, args);
+	va_end(args);
+}
+
+void
+staple_report_try(struct staple_errand *errand,
+    const struct staple_verdict *verdict, unsigned took_ms)
+{
+	const struct staple_try *tried = &errand->ask.trying;
+	const char *url = errand->cert->urls[tried->url];
+	const char *get = tried->get ? " by GET" : "";
+	const char *hash = tried->hash == STAPLE_SHA256 ? " with SHA-256" : "";
+
+	if (errand->ask.asked_before)
+		err_set(&errand->said, "%s; %s%s%s: %s", errand->said.text, url,
+		    get, hash, verdict->said.text);
+	else
+		err_set(&errand->said, "%s%s%s: %s", url, get, hash,
+		    verdict->said.text);
+	errand->ask.asked_before = true;
+	staple_report_line(errand, STAPLE_LEVEL_DEBUG, verdict->outcome,
+	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
+}
+
+static void
+tell_cache(const struct staple_errand *errand)
+{
+	struct staple_progress progress = {
+		.settled = errand->settled,
+		.confirmed = errand->confirmed,
+		.unconfirmable = errand->unconfirmable,
+		.outcome = errand->outcome,
+		.failures = errand->failures,
+		.next_try = errand->due,
+	};
+
+	snprintf(progress.said, sizeof(progress.said), "%s", errand->said.text);
+	staple_cache_tell(errand->entry, &progress);
+}
+
+static uint32_t
+pack(const struct staple_info *info, int64_t now)
+{
+	const bool facts[] = { info->wanted, info->settled, info->held,
+		info->held && now < info->expires, info->revoked,
+		info->confirmed, info->unconfirmable };
+	uint32_t packed = 1; /* unlike the 0 of one who was told nothing */
+
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+		packed = packed << 1 | facts[i];
+	packed = packed << 8 | ((uint32_t)info->outcome & 0xff);
+	return packed << 8 | ((uint32_t)info->hindrance & 0xff);
+}
+
+static void
+tell_application(struct staple_errand *errand)
+{
+	struct staple_office *office = errand->office;
+	struct staple_info info;
+	uint32_t packed;
+
+	staple_cache_read(errand->entry, office->wall_s, &info);
+	packed = pack(&info, office->wall_s);
+	if (packed == errand->told)
+		return;
+	errand->told = packed;
+	if (office->on_change != NULL)
+		office->on_change(office->arg, &info);
+}
+
+static struct staple_news
+gather(const struct staple_errand *errand)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+	struct staple_news news = {
+		.name = errand->cert->name,
+		.outcome = errand->outcome,
+		.said = errand->said.text,
+		.fatal = errand->wish == STAPLE_WISH_FATAL,
+		.tries_since = errand->tries_since,
+		.next_try = errand->due,
+		.now = errand->office->wall_s,
+	};
+
+	if (held != NULL) {
+		news.expires = staple_response_expires(held);
+		news.held = news.now < news.expires;
+		news.revoked = staple_response_is_revoked(held);
+	}
+	staple_response_unref(held);
+	return news;
+}
+
+void
+staple_report_state(struct staple_errand *errand)
+{
+	tell_cache(errand);
+	tell_application(errand);
+}
+
+void
+staple_report_attempt(struct staple_errand *errand)
+{
+	struct staple_news news = gather(errand);
+	struct staple_event event;
+
+	tell_cache(errand);
+	if (staple_voice_attempt(&errand->voice, &news, &event))
+		hand_over(errand->office, &event);
+	tell_application(errand);
+}
+
+void
+staple_report_time(struct staple_errand *errand)
+{
+	struct staple_news news = gather(errand);
+	struct staple_event event;
+
+	if (news.tries_since != 0 && news.expires != 0 &&
+	    staple_voice_ladder(&errand->voice, &news, &event))
+		hand_over(errand->office, &event);
+	tell_application(errand);
+}

@@ -39,6 +39,15 @@ def test_test_says_what_would_run(tmp_path, listener):
         ("[listener web]\nallow = 10.0.0.0/99\n", 2, "allow"),
         ("[listener web]\ncert = a\ncert = b\n", 3, "cert"),
         ("[listener web]\nverify = require\n", 2, "verify"),
+        ("[ocsp]\nmode = sometimes\n", 2, "prefer"),
+        ("[ocsp]\nurl = ocsp.example/\n", 2, "http://"),
+        ("[ocsp]\nproxy = proxy:3128\n", 2, "http://"),
+        ("[ocsp]\nmin_interval = 2h\nmax_interval = 1h\n", 2, "max_interval"),
+        ("[ocsp]\nmode = must\n[global]\nocsp = no\n", 2, "clinch.ini:4"),
+        ("[listener web]\nocsp = alway\n", 2, "always"),
+        ("[listener web]\nca_file = x\n", 2, "client certificates"),
+        ("[listener web]\nca_file = x\n", 2, "[ocsp]"),
+        ("[oscp]\nmode = must\n", 1, "[ocsp]"),
         ("x = ${NO_SUCH_VARIABLE_HERE}\n", 1, ""),
         ("include = no/such/file.ini\n", 1, "no/such/file.ini"),
     ],
@@ -145,6 +154,59 @@ def test_print_config_reads_back(tmp_path, listener):
     assert once == twice and "timeout_idle" in once
 
 
+STAPLING = """\
+[global]
+store_dir = state
+[ocsp]
+mode = never
+urls = http://a.example/, https://b.example:8443/x
+method = get
+proxy = none
+without_staple = refuse
+"""
+
+
+def test_stapling_reads_back(tmp_path, listener):
+    """Proves that [ocsp] and a listener's own keys of stapling are read,
+    printed with absolute paths, and read back the same; and that a listener
+    that says nothing of its own prints nothing of its own."""
+    text = listener("127.0.0.1:9", "ocsp = never\nstaple_file = web.ocsp", head=STAPLING)
+    text += listener("127.0.0.1:9", name="plain")
+    status, once, err = check(tmp_path, text, "--print-config")
+    assert status == 0, err
+    status, twice, err = check(tmp_path, once, "--print-config")
+    assert status == 0 and once == twice, err
+    for line in (
+        "mode = never",
+        "url = http://a.example/",
+        "url = https://b.example:8443/x",
+        "method = get",
+        "proxy = none",
+        "without_staple = refuse",
+        "ocsp = never",
+        f"store_dir = {tmp_path}/state",
+        f"staple_file = {tmp_path}/web.ocsp",
+    ):
+        assert line in once.splitlines()
+    assert once.count("\nocsp = ") == 1 and "; ocsp: mode of [ocsp]" in once
+    assert "on_revoked" not in once
+
+
+def test_test_takes_stapling(tmp_path, listener):
+    """Proves that --test accepts every key of stapling, opens no store_dir
+    for it and asks nobody."""
+    status, out, err = check(tmp_path, listener("127.0.0.1:9", "ocsp = no", head=STAPLING))
+    assert status == 0, err
+    assert "configuration is good" in out and not (tmp_path / "state").exists()
+
+
+def test_missing_issuers_are_among_the_mistakes(tmp_path, listener):
+    """Proves that [ocsp] ca_file is looked at beside other mistakes."""
+    status, _, err = check(tmp_path, "[ocsp]\nca_file = none.pem\nmode = x\n")
+    assert status == 2
+    assert any("clinch.ini:2:" in one and "none.pem: No such" in one for one in err.splitlines()), err
+
+
 BAD_IDENTITIES = {
     "missing": (lambda files, other: files.pem.unlink(), "No such file"),
     "empty": (lambda files, other: files.pem.write_bytes(b""), "is empty"),
@@ -247,6 +309,8 @@ def pki_version_12():
         ("verifyPeer = yes", "verifyPeer"),
         ("PSKsecrets = /x", "PSK"),
         ("protocol = smtp", "protocol"),
+        ("OCSPaia = yes", "[ocsp]"),
+        ("OCSP = http://ocsp.example/", "[ocsp]"),
     ],
 )
 def test_stunnel_words_that_are_refused(tmp_path, site, word, says):

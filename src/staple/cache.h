@@ -24,19 +24,24 @@ struct staple_cache *staple_cache_new(void) MUST_CHECK;
 struct staple_cache *staple_cache_ref(struct staple_cache *cache);
 void staple_cache_unref(struct staple_cache *cache); /* NULL ok */
 
-/* No more staples: drops every response, wakes waiters, ends hand-over. */
+/*
+ * No more staples: drops every response, wakes waiters, ends hand-over.  The
+ * staple thread has ended before.  Holders may still come and go.
+ */
 void staple_cache_close(struct staple_cache *cache);
+bool staple_cache_is_closed(struct staple_cache *cache);
 
 /* ---- Holders: one per X509 ---- */
 
 /*
- * Find or create the entry of cert (a reference is taken).  An existing entry
- * with another source takes the new facts.  `wish`: what this holder's policy
- * makes of it.  The caller becomes a holder.  NULL: no memory.
+ * Find or create the entry of cert's key and become a holder of it, with this
+ * wish (what the holder's policy makes of the certificate).  The entry takes
+ * these facts (a reference) if they are not the very ones it has.  NULL: no
+ * memory.
  */
 struct staple_entry *staple_cache_hold(struct staple_cache *cache,
     struct staple_cert *cert, enum staple_wish wish) MUST_CHECK;
-/* New facts for an entry that is held. */
+/* New facts for an entry that is held; the same pointer changes nothing. */
 void staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert);
 /* A holder changes its wish. */
 void staple_cache_wish(
@@ -53,26 +58,28 @@ void staple_entry_unref(struct staple_entry *entry); /* NULL ok */
 /* The facts as of now: a new reference. */
 struct staple_cert *staple_entry_cert(struct staple_entry *entry);
 
+/* The cache that it belongs to; borrowed from the entry. */
+struct staple_cache *staple_entry_cache(const struct staple_entry *entry);
+
 /* ---- Handshakes ---- */
 
-enum staple_take {
-	STAPLE_TAKE_SENT,   /* *response is a new reference: send it */
-	STAPLE_TAKE_NONE,   /* nothing valid is held */
-	STAPLE_TAKE_REVOKED /* held, confirmed revoked, policy refuses */
-};
-
-/* Lock, reference, unlock; counts asked and not sent (sent is counted by
- * staple_cache_sent).  `refuse_revoked`: by policy. */
-enum staple_take staple_cache_take(struct staple_entry *entry, int64_t now_s,
-    bool refuse_revoked, struct staple_response **response);
+/*
+ * What a client that asked is to be sent under a policy without BY_MODE in
+ * it: a new reference.  Lock, compare the expiry, reference, unlock.  NULL:
+ * *reason, which is counted already; what is sent is counted by
+ * staple_cache_sent.
+ */
+struct staple_response *staple_cache_take(struct staple_entry *entry,
+    const struct staple_policy *policy, int64_t now_s,
+    enum staple_unsent *reason) MUST_CHECK;
 void staple_cache_sent(struct staple_entry *entry);
 void staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason);
 
 /* ---- The staple thread ---- */
 
 /*
- * The next entry whose holders, wish or facts changed since it was last given
- * out; a new reference; NULL: none.
+ * The next entry that is new, or whose wish or facts changed, or that lost
+ * its last holder, since it was last given out; a new reference; NULL: none.
  */
 struct staple_entry *staple_cache_next_changed(struct staple_cache *cache);
 
@@ -94,7 +101,11 @@ struct staple_response *staple_cache_held(struct staple_entry *entry);
 void staple_cache_publish(
     struct staple_entry *entry, struct staple_response *fresh);
 
-/* What the staple thread knows about an entry besides the response. */
+/*
+ * What the staple thread knows about an entry besides the response.  `settled`
+ * is taken back by the cache itself when the certificate becomes wanted, or
+ * when its facts change.
+ */
 struct staple_progress {
 	bool settled;
 	bool confirmed;
@@ -113,11 +124,13 @@ void staple_cache_tell(
 void staple_cache_read(
     struct staple_entry *entry, int64_t now_s, struct staple_info *info);
 
-/* References to all entries: an array to free() after unref of each. */
+/* References to all entries: an array to free() after unref of each.  NULL:
+ * no memory. */
 struct staple_entry **staple_cache_list(
     struct staple_cache *cache, size_t *count) MUST_CHECK;
 
-/* Wait until all wanted entries are settled, or time is up: false. */
-bool staple_cache_wait(struct staple_cache *cache, unsigned timeout_ms);
+/* Wait until all wanted entries are settled: true.  false: the monotonic
+ * clock has reached until_ms, or the cache was closed. */
+bool staple_cache_wait(struct staple_cache *cache, int64_t until_ms);
 
 #endif

@@ -1,1 +1,253 @@
+/*
+ * The public verbs, see staple.h for who may call them when: each is a few
+ * calls into the parts, a clock that is read, and a sentence that is handed
+ * out.  The order of creation is the reverse of staple_free.
+ */
 #include "staple/staple.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/err.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "staple/attach.h"
+#include "staple/cache.h"
+#include "staple/cert.h"
+#include "staple/settings.h"
+#include "staple/watch.h"
+#include "staple/worker.h"
+
+struct staple {
+	/* fixed at creation */
+	struct staple_cache *cache;
+	struct staple_worker *worker;
+
+	/* setting-up thread only */
+	struct staple_settings *settings;
+	struct staple_trust trust;
+	bool started;
+};
+
+static int64_t
+now_s(void)
+{
+	return clock_wall_ms() / 1000;
+}
+
+/* The sentence of a failed verb; returns false. */
+static bool
+explain(const struct err *err, char *why, size_t why_len)
+{
+	if (why_len > 0)
+		snprintf(why, why_len, "%s", err->text);
+	return false;
+}
+
+/* ---- Life ---- */
+
+static bool
+set_up(struct staple *staple, const struct staple_options *options,
+    struct err *err)
+{
+	staple->settings = staple_settings_new(options);
+	staple->cache = staple_cache_new();
+	if (staple->settings == NULL || staple->cache == NULL) {
+		err_set(err, "out of memory");
+		return false;
+	}
+	if (!staple_trust_init(
+		&staple->trust, staple->settings->values.ca_file, err))
+		return false;
+	staple->worker = staple_worker_new(
+	    staple->cache, staple->settings, err);
+	return staple->worker != NULL;
+}
+
+struct staple *
+staple_new(const struct staple_options *options, char *why, size_t why_len)
+{
+	struct err err = { .text = "out of memory" };
+	struct staple *staple = calloc(1, sizeof(*staple));
+
+	if (staple != NULL && set_up(staple, options, &err))
+		return staple;
+	explain(&err, why, why_len);
+	staple_free(staple);
+	return NULL;
+}
+
+bool
+staple_start(struct staple *staple, char *why, size_t why_len)
+{
+	struct err err;
+
+	if (staple->started) {
+		err_set(&err, "stapling was started already");
+		return explain(&err, why, why_len);
+	}
+	staple->started = staple_worker_start(staple->worker, &err);
+	return staple->started || explain(&err, why, why_len);
+}
+
+void
+staple_free(struct staple *staple)
+{
+	if (staple == NULL)
+		return;
+	staple_worker_free(staple->worker);
+	if (staple->cache != NULL)
+		staple_cache_close(staple->cache);
+	staple_cache_unref(staple->cache);
+	staple_trust_fini(&staple->trust);
+	staple_settings_unref(staple->settings);
+	free(staple);
+}
+
+/* ---- Configuring ---- */
+
+/* The options, but for what stays as long as the object lives. */
+static struct staple_settings *
+renew_settings(
+    const struct staple *staple, const struct staple_options *options)
+{
+	const struct staple_options *before = &staple->settings->values;
+	struct staple_options values = { 0 };
+
+	if (options != NULL)
+		values = *options;
+	values.store_dir = before->store_dir;
+	values.log = before->log;
+	values.on_change = before->on_change;
+	values.arg = before->arg;
+	return staple_settings_new(&values);
+}
+
+bool
+staple_configure(struct staple *staple, const struct staple_options *options,
+    char *why, size_t why_len)
+{
+	struct staple_settings *settings = renew_settings(staple, options);
+	struct err err = { .text = "out of memory" };
+	struct staple_trust trust;
+
+	if (settings == NULL ||
+	    !staple_trust_init(&trust, settings->values.ca_file, &err)) {
+		staple_settings_unref(settings);
+		return explain(&err, why, why_len);
+	}
+	staple_trust_fini(&staple->trust);
+	staple->trust = trust;
+	staple_settings_unref(staple->settings);
+	staple->settings = settings;
+	staple_worker_configure(staple->worker, settings);
+	return true;
+}
+
+/* ---- Contexts and certificates ---- */
+
+static const struct staple_policy automatic = { .mode = STAPLE_AUTO };
+
+static struct staple_watcher
+watcher_of(struct staple *staple, const struct staple_policy *policy)
+{
+	return (struct staple_watcher){
+		.cache = staple->cache,
+		.trust = &staple->trust,
+		.policy = policy != NULL ? policy : &automatic,
+	};
+}
+
+bool
+staple_attach(struct staple *staple, SSL_CTX *context,
+    const struct staple_policy *policy, char *why, size_t why_len)
+{
+	struct staple_watcher watcher = watcher_of(staple, policy);
+	struct err err;
+	bool attached = staple_attach_context(&watcher, context, &err);
+
+	/* What was watched before a failure stays so. */
+	staple_worker_wake(staple->worker);
+	return attached || explain(&err, why, why_len);
+}
+
+bool
+staple_watch(struct staple *staple, X509 *certificate, STACK_OF(X509) * chain,
+    const struct staple_source *source, const struct staple_policy *policy,
+    char *why, size_t why_len)
+{
+	struct staple_watcher watcher = watcher_of(staple, policy);
+	struct err err;
+
+	if (!staple_watch_certificate(
+		&watcher, certificate, chain, source, &err))
+		return explain(&err, why, why_len);
+	staple_worker_wake(staple->worker);
+	return true;
+}
+
+/* ---- Asking and looking ---- */
+
+bool
+staple_wait(struct staple *staple, unsigned timeout_ms)
+{
+	/* A reference, as staple_free ends a wait. */
+	struct staple_cache *cache = staple_cache_ref(staple->cache);
+	bool settled = staple_cache_wait(
+	    cache, clock_mono_ms() + (int64_t)timeout_ms);
+
+	staple_cache_unref(cache);
+	return settled;
+}
+
+void
+staple_refresh(struct staple *staple)
+{
+	staple_worker_refresh(staple->worker);
+}
+
+/* A new reference, or NULL. */
+static struct staple_entry *
+find(struct staple *staple, X509 *certificate)
+{
+	struct staple_entry *entry = staple_watch_entry(certificate);
+	unsigned char key[STAPLE_KEY_SIZE];
+
+	if (entry != NULL && staple_entry_cache(entry) == staple->cache) {
+		staple_entry_ref(entry);
+		return entry;
+	}
+	if (staple_cert_key(certificate, key))
+		return staple_cache_find(staple->cache, key);
+	ERR_clear_error();
+	return NULL;
+}
+
+bool
+staple_state(struct staple *staple, X509 *certificate, struct staple_info *info)
+{
+	struct staple_entry *entry = find(staple, certificate);
+
+	if (entry == NULL)
+		return false;
+	staple_cache_read(entry, now_s(), info);
+	staple_entry_unref(entry);
+	return true;
+}
+
+void
+staple_inspect(struct staple *staple, staple_visit_fn *visit, void *arg)
+{
+	struct staple_info info;
+	size_t count = 0;
+	struct staple_entry **entries = staple_cache_list(
+	    staple->cache, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		staple_cache_read(entries[i], now_s(), &info);
+		staple_entry_unref(entries[i]);
+		visit(arg, &info);
+	}
+	free(entries);
+}

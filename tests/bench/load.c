@@ -30,7 +30,7 @@ static const struct mode *const modes[] = {
 static const char usage[] =
     "usage: load --mode handshake|ping|latency|idle|download|upload\n"
     "            --connect ADDRESS:PORT [--tls 1.2|1.3] [--clients N]\n"
-    "            [--size BYTES] [--rate PER_SECOND] [--resume]\n";
+    "            [--size BYTES] [--rate PER_SECOND] [--resume] [--status]\n";
 
 static const struct mode *
 find_mode(const char *name)
@@ -66,6 +66,9 @@ take_option(struct options *o, int key, const char *value)
 	case 'R':
 		o->resume = true;
 		return true;
+	case 'S':
+		o->status = true;
+		return true;
 	default:
 		return false;
 	}
@@ -82,6 +85,7 @@ read_options(struct options *o, int argc, char **argv)
 		{ "size", required_argument, NULL, 's' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "resume", no_argument, NULL, 'R' },
+		{ "status", no_argument, NULL, 'S' },
 		{ 0 },
 	};
 	int key;
@@ -142,8 +146,10 @@ report(struct load *l)
 	const struct counters *n = &l->count;
 
 	printf("ops=%" PRIu64 " bytes=%" PRIu64 " errors=%" PRIu64
-	       " open=%" PRIu64 " full=%" PRIu64 " resumed=%" PRIu64,
-	    n->ops, n->bytes, n->errors, n->open, n->full, n->resumed);
+	       " open=%" PRIu64 " full=%" PRIu64 " resumed=%" PRIu64
+	       " stapled=%" PRIu64,
+	    n->ops, n->bytes, n->errors, n->open, n->full, n->resumed,
+	    n->stapled);
 	if (l->options.mode->paced)
 		printf(
 		    " p50=%u p99=%u", percentile(l, 0.5), percentile(l, 0.99));

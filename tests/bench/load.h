@@ -59,6 +59,7 @@ struct counters {
 	uint64_t open;   /* connections that are past their handshake */
 	uint64_t full;   /* full handshakes */
 	uint64_t resumed;
+	uint64_t stapled; /* handshakes that brought an OCSP response */
 };
 
 struct options {
@@ -69,6 +70,7 @@ struct options {
 	size_t size;   /* bytes of a request and of its answer */
 	unsigned rate; /* requests a second, for a paced mode */
 	bool resume;
+	bool status; /* ask for a staple */
 };
 
 struct load {

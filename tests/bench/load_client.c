@@ -74,6 +74,8 @@ client_context(const struct options *o)
 	}
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	if (o->status)
+		SSL_CTX_set_tlsext_status_type(ctx, TLSEXT_STATUSTYPE_ocsp);
 	if (o->resume) {
 		SSL_CTX_set_session_cache_mode(
 		    ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -221,6 +223,14 @@ remember_what(struct client *c)
 	    name ? name : "none");
 }
 
+static bool
+is_stapled(SSL *ssl)
+{
+	const unsigned char *der = NULL;
+
+	return SSL_get_tlsext_status_ocsp_resp(ssl, &der) > 0;
+}
+
 static enum step
 handshake(struct client *c)
 {
@@ -235,6 +245,8 @@ handshake(struct client *c)
 		l->count.resumed++;
 	else
 		l->count.full++;
+	if (is_stapled(c->ssl))
+		l->count.stapled++;
 	if (!l->what[0])
 		remember_what(c);
 	if (l->opened < l->options.clients)

@@ -13,12 +13,14 @@ import time
 from processes import (Trouble, busy_seconds, cpu_seconds, pss_bytes,
                        wait_until)
 from stage import Stage
+from table import CLINCH
 
 WARM_UP = 0.5
 TURN = 0.25
 GIVEN_BACK_WITHIN = 8
 AGREED = {
     ("1.3", "p256"): "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519",
+    ("1.3", "issued"): "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519",
     ("1.3", "rsa"): "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519",
     ("1.2", "p256"): "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256 x25519",
     ("1.2", "rsa"): "TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256 x25519",
@@ -30,6 +32,7 @@ class Rate:
 
     def __init__(self, bench, row, name):
         self.row = row
+        self.staples = row.stapled and name == CLINCH
         self.stage = Stage(bench, row, name)
         try:
             self.load = self.stage.start_load(row.clients)
@@ -98,6 +101,9 @@ class Rate:
         if (full if self.row.resume else resumed) > done / 100:
             raise Trouble("%d full and %d resumed handshakes"
                           % (full, resumed))
+        stapled = now["stapled"] - was["stapled"]
+        if stapled != (full if self.staples else 0):
+            raise Trouble("%d of %d handshakes were stapled" % (stapled, full))
 
 
 def each(rates, action, failed):

@@ -21,6 +21,8 @@ class Row:
     size: int = 64
     rate: int = 0
     resume: bool = False
+    stapled: bool = False       # the client asks for a staple
+    peers: tuple = ()           # instead of the proxies that were chosen
     goal: Optional[float] = None
     less_is_better: bool = False
     goal_value: Optional[float] = None      # an absolute bound for clinch
@@ -43,6 +45,8 @@ ROWS = [
           cert="rsa"),
     _full("resumed13", "TLS 1.3 resumed", 1.35, resume=True),
     _full("resumed12", "TLS 1.2 resumed", 1.30, tls="1.2", resume=True),
+    _full("stapled13", "TLS 1.3 full, P-256, stapled", 0.97, cert="issued",
+          stapled=True, peers=("unstapled", "clinch")),
     _stream("download1", "download, 1 stream", 1, 1.40),
     _stream("download8", "download, 8 streams", 8, 1.40),
     _stream("upload1", "upload, 1 stream", 1, 1.50),

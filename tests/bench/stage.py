@@ -7,6 +7,7 @@ import pwd
 import socket
 import subprocess
 import tempfile
+import time
 from types import SimpleNamespace
 
 import peers
@@ -28,6 +29,8 @@ class Bench:
         self.idle = args.idle
         for name in KEYS:
             self._make_certificate(name)
+        if any(row.stapled for row in args.rows):
+            self._make_staple()
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -45,6 +48,32 @@ class Bench:
                     both.write(text.read())
         os.chmod(self.path(name + ".pem"), 0o600)
 
+    def _openssl(self, *words):
+        subprocess.run(["openssl", *words], check=True, cwd=self.folder,
+                       stdin=subprocess.DEVNULL, capture_output=True)
+
+    def _make_staple(self):
+        """issued.crt with its chain, and issued.der: what is stapled for it.
+        The p256 certificate is the CA."""
+        ca = ["-CA", "p256.crt"]
+        end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + 86400))
+        with open(self.path("index.txt"), "w", encoding="utf-8") as index:
+            index.write("V\t%s\t\t1001\tunknown\t/CN=bench.test\n" % end)
+        self._openssl("req", *CURVE, "-nodes", "-subj", "/CN=bench.test",
+                      "-keyout", "issued.key", "-out", "issued.csr")
+        self._openssl("x509", "-req", "-in", "issued.csr", *ca, "-CAkey",
+                      "p256.key", "-set_serial", "0x1001", "-days", "1",
+                      "-out", "leaf.crt")
+        self._openssl("ocsp", "-issuer", "p256.crt", "-cert", "leaf.crt",
+                      "-no_nonce", "-reqout", "issued.req")
+        self._openssl("ocsp", "-index", "index.txt", *ca, "-rsigner",
+                      "p256.crt", "-rkey", "p256.key", "-nmin", "600",
+                      "-reqin", "issued.req", "-respout", "issued.der")
+        with open(self.path("issued.crt"), "wb") as chain:
+            for name in ("leaf.crt", "p256.crt"):
+                with open(self.path(name), "rb") as text:
+                    chain.write(text.read())
+
     def site(self, row, name, port, backend):
         """All a peer may want to know for its configuration."""
         connections = self.idle + 500
@@ -55,6 +84,7 @@ class Bench:
             cert=self.path(row.cert + ".crt"),
             key=self.path(row.cert + ".key"),
             pem=self.path(row.cert + ".pem"),
+            staple=self.path(row.cert + ".der") if row.stapled else None,
             # Nobody is to change user: the folder is ours alone.
             user=pwd.getpwuid(os.getuid()).pw_name,
             group=grp.getgrgid(os.getgid()).gr_name)
@@ -115,6 +145,8 @@ class Stage:
                 "--clients", str(clients), "--size", str(row.size)]
         if row.resume:
             argv.append("--resume")
+        if row.stapled:
+            argv.append("--status")
         if row.rate:
             argv += ["--rate", str(row.rate)]
         return self._start(argv, self.bench.folder, talks=True)

@@ -13,6 +13,8 @@ import os
 import shutil
 
 NAMES = ["haproxy", "hitch", "nginx", "stunnel", "clinch"]
+# Those that stand in rows of their own, beside a single peer.
+SPECIAL = ["unstapled"]
 
 
 def load(name):

@@ -19,6 +19,10 @@ connect = 127.0.0.1:{backend}
 cert = {cert}
 key = {key}
 """
+STAPLED = """\
+ocsp = always
+staple_file = {staple}
+"""
 
 
 def find():
@@ -29,5 +33,6 @@ def find():
 
 
 def command(site):
-    config = write(site, "clinch.ini", CONFIG.format(**vars(site)))
+    text = CONFIG + (STAPLED if site.staple else "")
+    config = write(site, "clinch.ini", text.format(**vars(site)))
     return [find(), "-c", config]

@@ -21,8 +21,8 @@ struct staple_response;
 #define STAPLE_SKEW_S 300 /* a responder's clock may be ahead by this */
 
 struct staple_clock {
-	int64_t now_s;              /* wall time */
-	int64_t received_s;         /* when the bytes came; <= now_s */
+	int64_t now_s;      /* wall time */
+	int64_t received_s; /* when the bytes came; at most now_s counts */
 	int64_t default_lifetime_s; /* for a response without nextUpdate */
 };
 

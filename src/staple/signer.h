@@ -1,0 +1,35 @@
+/*
+ * Who signed a response, and may they?  RFC 6960 4.2.2.2: the issuer of the
+ * certificate that is asked about, or one to whom it delegated: a certificate
+ * directly issued by it that carries the usage id-kp-OCSPSigning.  Any thread.
+ */
+#ifndef STAPLE_SIGNER_H
+#define STAPLE_SIGNER_H
+
+#include <stdint.h>
+
+#include <openssl/ocsp.h>
+#include <openssl/x509.h>
+
+#include "base/attr.h"
+#include "staple/staple.h"
+
+struct err;
+struct staple_cert;
+
+struct staple_signer {
+	char name[128];    /* printable */
+	int64_t not_after; /* from here on its signature is worth nothing */
+};
+
+/*
+ * Fills *signer in: STAPLE_GOOD.  Else WRONG_SIGNER (somebody who may not),
+ * BAD_SIGNATURE (somebody who may; the bytes are not theirs) or NO_MEMORY,
+ * and *said names them.  The certificates inside the response are looked at
+ * at most once, and at most a few that go by the signer's name are tried.
+ */
+enum staple_outcome staple_signer_check(struct staple_signer *signer,
+    OCSP_BASICRESP *basic, const struct staple_cert *cert, int64_t now_s,
+    struct err *said) MUST_CHECK;
+
+#endif

@@ -101,6 +101,7 @@ staple_ask_begin(struct staple_errand *errand)
 
 	*ask = (struct staple_ask){
 		.busy = true,
+		.confirming = start.confirm != NULL,
 		.left_ms = settings_of(errand)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
 	};
@@ -167,7 +168,7 @@ judge(struct staple_errand *errand, const struct staple_fetch_result *result,
 static void
 remember(struct staple_errand *errand)
 {
-	if (errand->ask.attempt.confirming)
+	if (errand->ask.confirming)
 		return;
 	errand->worked_once = true;
 	errand->worked = errand->ask.trying;

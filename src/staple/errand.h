@@ -15,44 +15,20 @@
 #include "base/list.h"
 #include "staple/attempt.h"
 #include "staple/cert.h"
-#include "staple/fetch.h"
+#include "staple/office.h"
 #include "staple/queue.h"
 #include "staple/store.h"
 #include "staple/voice.h"
 
-struct staple_cache;
 struct staple_entry;
+struct staple_fetch;
 struct staple_response;
-struct staple_settings;
 struct staple_slot;
-struct staple_slots;
-struct staple_writer;
-
-/* What all errands share.  Owned by the worker. */
-struct staple_office {
-	/* fixed before the first turn */
-	struct staple_fetcher *fetcher;
-	struct staple_slots *slots;
-	struct staple_store *store;   /* NULL: none */
-	struct staple_writer *writer; /* NULL: nothing is saved */
-	staple_fetch_fn *fetched;     /* reads the clocks, then
-					 staple_ask_fetched */
-	staple_log_fn *log;
-	staple_change_fn *on_change;
-	void *arg; /* of both */
-
-	struct staple_settings *settings; /* owned reference; may change */
-	struct staple_queue queue;
-
-	/* now; and when to review all errands, which they move earlier */
-	int64_t wall_s;
-	int64_t mono_ms;
-	int64_t review_ms;
-};
 
 /* One attempt: ask.c. */
 struct staple_ask {
 	bool busy;
+	bool confirming; /* what errand->accusing said */
 	struct staple_attempt attempt;
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */

@@ -121,10 +121,10 @@ static void
 expect(struct staple_errand *errand, int64_t when)
 {
 	struct staple_office *office = errand->office;
-	int64_t at = office->mono_ms + (when - office->wall_s) * 1000;
 
-	if (when > office->wall_s && at < office->review_ms)
-		office->review_ms = at;
+	if (when > office->wall_s)
+		staple_office_expect(
+		    office, office->mono_ms + (when - office->wall_s) * 1000);
 }
 
 void

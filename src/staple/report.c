@@ -30,6 +30,7 @@ speak(struct staple_office *office, struct staple_event *event,
 	vsnprintf(text, sizeof(text), format, args);
 	event->message = text;
 	hand_over(office, event);
+	event->message = NULL;
 }
 
 void
@@ -89,7 +90,8 @@ tell_cache(const struct staple_errand *errand)
 		.next_try = errand->due,
 	};
 
-	snprintf(progress.said, sizeof(progress.said), "%s", errand->said.text);
+	snprintf(progress.said, sizeof(progress.said), "%.*s",
+	    (int)sizeof(progress.said) - 1, errand->said.text);
 	staple_cache_tell(errand->entry, &progress);
 }
 

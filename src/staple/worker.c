@@ -1,10 +1,9 @@
 /*
  * The staple thread and its turn.  Others reach it in two ways: through the
- * cache, which hands over entries that changed, and through the inbox, whose
- * lock is a leaf like every other and guards four fields.  The wait ends with
- * the next due time and never lasts longer than a minute, so that a jump of
- * the clock is noticed.  This is the only file of the thread that reads
- * clocks; whatever runs in a turn takes the time from the office.
+ * cache, which hands over entries that changed, and through the inbox.  The
+ * wait ends with the next due time and never lasts longer than a minute, so
+ * that a jump of the clock is noticed.  This is the only file of the thread
+ * that reads clocks; whatever runs in a turn takes the time from the office.
  */
 #include "staple/worker.h"
 
@@ -12,11 +11,12 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/mutex.h"
 #include "base/thread.h"
 #include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/errand.h"
+#include "staple/inbox.h"
+#include "staple/office.h"
 #include "staple/report.h"
 #include "staple/settings.h"
 #include "staple/slots.h"
@@ -34,14 +34,7 @@ struct staple_worker {
 	/* fixed at creation */
 	struct staple_cache *cache;
 	struct thread thread;
-	struct mutex lock;
-
-	/* under lock: the inbox */
-	struct staple_settings *settings; /* new ones; NULL: none */
-	bool refresh;
-	bool stop;
-	bool disk_told;       /* disk_said is news */
-	struct err disk_said; /* "": saving works again */
+	struct staple_inbox inbox;
 
 	/* staple thread only */
 	struct staple_office office;
@@ -72,22 +65,6 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 /* ---- The inbox ---- */
 
 static void
-apply(struct staple_office *office, struct staple_settings *settings)
-{
-	const struct staple_options *values = &settings->values;
-	const struct staple_fetch_options options = {
-		.proxy = values->proxy,
-		.ca_file = values->ca_file,
-		.max_response = values->max_response,
-	};
-
-	staple_fetcher_configure(office->fetcher, &options);
-	staple_slots_resize(office->slots, values->max_fetches);
-	staple_settings_unref(office->settings);
-	office->settings = settings;
-}
-
-static void
 say_disk(struct staple_office *office, const char *failure)
 {
 	if (failure[0] == '\0')
@@ -104,26 +81,16 @@ say_disk(struct staple_office *office, const char *failure)
 static bool
 empty_inbox(struct staple_worker *worker)
 {
-	struct staple_settings *settings;
-	struct err disk_said;
-	bool stop, disk_told;
+	struct staple_mail mail;
 
-	mutex_lock(&worker->lock);
-	settings = worker->settings;
-	worker->settings = NULL;
-	worker->refresh_wanted |= worker->refresh;
-	worker->refresh = false;
-	disk_told = worker->disk_told;
-	worker->disk_told = false;
-	disk_said = worker->disk_said;
-	stop = worker->stop;
-	mutex_unlock(&worker->lock);
-
-	if (settings != NULL)
-		apply(&worker->office, settings);
-	if (disk_told)
-		say_disk(&worker->office, disk_said.text);
-	return !stop;
+	staple_inbox_take(&worker->inbox, &mail);
+	if (mail.settings != NULL)
+		staple_office_apply(&worker->office, mail.settings);
+	staple_settings_unref(mail.settings);
+	if (mail.disk_told)
+		say_disk(&worker->office, mail.disk_said.text);
+	worker->refresh_wanted |= mail.refresh;
+	return !mail.stop;
 }
 
 void
@@ -136,23 +103,14 @@ void
 staple_worker_configure(
     struct staple_worker *worker, struct staple_settings *settings)
 {
-	struct staple_settings *unread;
-
-	staple_settings_ref(settings);
-	mutex_lock(&worker->lock);
-	unread = worker->settings;
-	worker->settings = settings;
-	mutex_unlock(&worker->lock);
-	staple_settings_unref(unread);
+	staple_inbox_put_settings(&worker->inbox, settings);
 	staple_worker_wake(worker);
 }
 
 void
 staple_worker_refresh(struct staple_worker *worker)
 {
-	mutex_lock(&worker->lock);
-	worker->refresh = true;
-	mutex_unlock(&worker->lock);
+	staple_inbox_put_refresh(&worker->inbox);
 	staple_worker_wake(worker);
 }
 
@@ -165,21 +123,11 @@ on_disk(void *arg, const char *id, const char *failure)
 
 	if (failure != NULL)
 		err_set(&said, "%s: %s", id, failure);
-	mutex_lock(&worker->lock);
-	worker->disk_told = true;
-	worker->disk_said = said;
-	mutex_unlock(&worker->lock);
+	staple_inbox_put_disk(&worker->inbox, &said);
 	staple_worker_wake(worker);
 }
 
 /* ---- The turn ---- */
-
-static void
-expect(struct staple_office *office, int64_t mono_ms)
-{
-	if (mono_ms < office->review_ms)
-		office->review_ms = mono_ms;
-}
 
 /* false: no memory. */
 static bool
@@ -223,7 +171,7 @@ take_over_changed(struct staple_worker *worker)
 			return;
 		if (!take_over(worker, entry)) {
 			worker->postponed = entry;
-			expect(&worker->office,
+			staple_office_expect(&worker->office,
 			    worker->office.mono_ms + REVIEW_MS);
 			return;
 		}
@@ -241,7 +189,7 @@ refresh_if_wanted(struct staple_worker *worker)
 	if (!worker->refresh_wanted)
 		return;
 	if (office->mono_ms < polite_ms) {
-		expect(office, polite_ms);
+		staple_office_expect(office, polite_ms);
 		return;
 	}
 	worker->refresh_wanted = false;
@@ -328,37 +276,6 @@ run(void *arg)
 
 /* ---- Life ---- */
 
-static bool
-open_store(struct staple_office *office, struct err *err)
-{
-	const char *folder = office->settings->values.store_dir;
-
-	if (folder == NULL)
-		return true;
-	office->store = staple_store_open(folder, err);
-	return office->store != NULL;
-}
-
-static bool
-furnish(struct staple_office *office, struct staple_settings *settings,
-    struct err *err)
-{
-	err_set(err, "out of memory");
-	staple_queue_init(&office->queue);
-	office->fetched = on_fetched;
-	office->log = settings->values.log;
-	office->on_change = settings->values.on_change;
-	office->arg = settings->values.arg;
-	office->slots = staple_slots_new(settings->values.max_fetches);
-	if (office->slots == NULL)
-		return false;
-	office->fetcher = staple_fetcher_new(err);
-	if (office->fetcher == NULL)
-		return false;
-	apply(office, staple_settings_ref(settings));
-	return open_store(office, err);
-}
-
 struct staple_worker *
 staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
     struct err *err)
@@ -369,12 +286,13 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 		err_set(err, "out of memory");
 		return NULL;
 	}
-	mutex_init(&worker->lock);
+	staple_inbox_init(&worker->inbox);
 	list_init(&worker->errands);
 	worker->cache = staple_cache_ref(cache);
 	/* Whatever the monotonic clock says: the first times are at once. */
 	worker->reviewed_ms = worker->refreshed_ms = -NAP_MS;
-	if (!furnish(&worker->office, settings, err)) {
+	worker->office.fetched = on_fetched;
+	if (!staple_office_open(&worker->office, settings, err)) {
 		staple_worker_free(worker);
 		return NULL;
 	}
@@ -403,9 +321,7 @@ staple_worker_free(struct staple_worker *worker)
 	if (worker == NULL)
 		return;
 	office = &worker->office;
-	mutex_lock(&worker->lock);
-	worker->stop = true;
-	mutex_unlock(&worker->lock);
+	staple_inbox_put_stop(&worker->inbox);
 	if (office->fetcher != NULL)
 		staple_worker_wake(worker);
 	thread_join(&worker->thread);
@@ -415,12 +331,8 @@ staple_worker_free(struct staple_worker *worker)
 	}
 	staple_entry_unref(worker->postponed);
 	staple_writer_stop(office->writer);
-	staple_fetcher_free(office->fetcher);
-	staple_slots_free(office->slots);
-	staple_store_close(office->store);
-	staple_settings_unref(office->settings);
-	staple_settings_unref(worker->settings);
+	staple_office_close(office);
 	staple_cache_unref(worker->cache);
-	mutex_fini(&worker->lock);
+	staple_inbox_fini(&worker->inbox);
 	free(worker);
 }

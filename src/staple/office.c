@@ -1,0 +1,79 @@
+/*
+ * The tools of the staple thread.  They are made before it starts and belong
+ * to it then.  The callbacks and the store are taken from the first settings
+ * and never change: whoever holds them for another thread need not ask.
+ */
+#include "staple/office.h"
+
+#include "base/err.h"
+#include "staple/settings.h"
+#include "staple/slots.h"
+#include "staple/store.h"
+
+void
+staple_office_apply(
+    struct staple_office *office, struct staple_settings *settings)
+{
+	const struct staple_options *values = &settings->values;
+	const struct staple_fetch_options options = {
+		.proxy = values->proxy,
+		.ca_file = values->ca_file,
+		.max_response = values->max_response,
+	};
+
+	staple_settings_ref(settings);
+	staple_fetcher_configure(office->fetcher, &options);
+	staple_slots_resize(office->slots, values->max_fetches);
+	/* Borrowed by the fetcher until now. */
+	staple_settings_unref(office->settings);
+	office->settings = settings;
+}
+
+static bool
+open_store(struct staple_office *office, struct err *err)
+{
+	const char *folder = office->settings->values.store_dir;
+
+	if (folder == NULL)
+		return true;
+	office->store = staple_store_open(folder, err);
+	return office->store != NULL;
+}
+
+bool
+staple_office_open(struct staple_office *office,
+    struct staple_settings *settings, struct err *err)
+{
+	const struct staple_options *values = &settings->values;
+
+	staple_queue_init(&office->queue);
+	office->log = values->log;
+	office->on_change = values->on_change;
+	office->arg = values->arg;
+	office->slots = staple_slots_new(values->max_fetches);
+	if (office->slots == NULL) {
+		err_set(err, "out of memory");
+		return false;
+	}
+	office->fetcher = staple_fetcher_new(err);
+	if (office->fetcher == NULL)
+		return false;
+	staple_office_apply(office, settings);
+	return open_store(office, err);
+}
+
+void
+staple_office_close(struct staple_office *office)
+{
+	staple_fetcher_free(office->fetcher);
+	staple_slots_free(office->slots);
+	staple_store_close(office->store);
+	staple_settings_unref(office->settings);
+}
+
+void
+staple_office_expect(struct staple_office *office, int64_t mono_ms)
+{
+	if (mono_ms < office->review_ms)
+		office->review_ms = mono_ms;
+}

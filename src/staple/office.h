@@ -1,0 +1,58 @@
+/*
+ * What all errands share: the tools they ask and remember with, the settings
+ * in force, the lines before the responders, and what time it is.  A plain
+ * struct, owned by the worker.  Staple thread only once it has started.
+ */
+#ifndef STAPLE_OFFICE_H
+#define STAPLE_OFFICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "staple/fetch.h"
+#include "staple/queue.h"
+#include "staple/staple.h"
+
+struct err;
+struct staple_settings;
+struct staple_slots;
+struct staple_store;
+struct staple_writer;
+
+struct staple_office {
+	/* fixed before the first turn */
+	struct staple_fetcher *fetcher;
+	struct staple_slots *slots;
+	struct staple_store *store;   /* NULL: none */
+	struct staple_writer *writer; /* NULL: nothing is saved */
+	staple_fetch_fn *fetched;     /* reads the clocks, then
+					 staple_ask_fetched */
+	staple_log_fn *log;
+	staple_change_fn *on_change;
+	void *arg; /* of both */
+
+	struct staple_settings *settings; /* owned reference; may change */
+	struct staple_queue queue;
+
+	/* now; and when to review all errands, which they move earlier */
+	int64_t wall_s;
+	int64_t mono_ms;
+	int64_t review_ms;
+};
+
+/* Tools that need no thread yet.  false: *err; close it all the same, as a
+ * zeroed one may be. */
+bool staple_office_open(struct staple_office *office,
+    struct staple_settings *settings, struct err *err) MUST_CHECK;
+void staple_office_close(struct staple_office *office);
+
+/* From now on these settings (a reference is taken); the store and the
+ * callbacks stay. */
+void staple_office_apply(
+    struct staple_office *office, struct staple_settings *settings);
+
+/* Have all errands reviewed at this time (monotonic ms), or earlier. */
+void staple_office_expect(struct staple_office *office, int64_t mono_ms);
+
+#endif

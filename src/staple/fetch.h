@@ -1,8 +1,9 @@
 /*
- * One exchange with a responder through libcurl: one URL, one method, one
- * deadline, one size limit.  The only file with <curl/curl.h>.  Redirects are
- * followed here (at most three), not by libcurl, which cannot be told "never
- * from https to http".  Staple thread only, but for staple_fetcher_wake.
+ * One exchange with a responder: one URL, one method, one deadline, one size
+ * limit.  exchange.c follows redirects (at most three) itself, since libcurl
+ * cannot be told "never from https to http"; each hop is a transfer, made by
+ * fetch.c, the only file with <curl/curl.h>.  Staple thread only, but for
+ * staple_fetcher_wake.
  */
 #ifndef STAPLE_FETCH_H
 #define STAPLE_FETCH_H

@@ -1,0 +1,347 @@
+/*
+ * Exchanges: one transfer, or a few where responders redirect.  Staple thread
+ * only, but for staple_fetcher_wake.  A transfer begins at the start of a turn
+ * and never in between: callbacks may then start and cancel what they like,
+ * since libcurl is not at work and no list is being walked.
+ */
+#include "staple/fetch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "staple/answer.h"
+#include "staple/cert.h"
+#include "staple/ending.h"
+#include "staple/lookups.h"
+#include "staple/fetch_inner.h"
+
+#define REDIRECTS_MAX 3
+#define HOST_MAX 512
+
+struct staple_fetcher {
+	struct staple_wire *wire;
+	struct list pending; /* their next transfer begins with the next turn */
+	struct list running;
+	struct staple_lookups lookups;
+	struct staple_fetch_options options;
+};
+
+struct staple_fetch {
+	struct list node; /* pending or running; alone: calling back */
+	struct staple_fetcher *fetcher;
+	char *url; /* redirects replace it */
+	struct staple_fetch_order order;
+	staple_fetch_fn *done;
+	void *arg;
+	int64_t begun_ms;                 /* monotonic; 0: not yet */
+	unsigned redirects;               /* followed */
+	struct staple_transfer *transfer; /* NULL: pending, or never begun */
+};
+
+struct staple_fetcher *
+staple_fetcher_new(struct err *err)
+{
+	struct staple_fetcher *fetcher = calloc(1, sizeof(*fetcher));
+
+	if (fetcher == NULL) {
+		err_set(err, "no memory to set up fetching");
+		return NULL;
+	}
+	list_init(&fetcher->pending);
+	list_init(&fetcher->running);
+	fetcher->wire = staple_wire_new(err);
+	if (fetcher->wire == NULL) {
+		free(fetcher);
+		return NULL;
+	}
+	return fetcher;
+}
+
+void
+staple_fetcher_configure(
+    struct staple_fetcher *fetcher, const struct staple_fetch_options *options)
+{
+	fetcher->options = *options;
+}
+
+static void
+free_fetch(struct staple_fetch *fetch)
+{
+	list_remove(&fetch->node);
+	staple_transfer_free(fetch->transfer);
+	free(fetch->url);
+	free(fetch);
+}
+
+void
+staple_fetcher_free(struct staple_fetcher *fetcher)
+{
+	if (fetcher == NULL)
+		return;
+	list_splice(&fetcher->running, &fetcher->pending);
+	LIST_FOREACH(&fetcher->running, node)
+		free_fetch(container_of(node, struct staple_fetch, node));
+	staple_wire_free(fetcher->wire);
+	free(fetcher);
+}
+
+void
+staple_fetcher_wake(struct staple_fetcher *fetcher)
+{
+	staple_wire_wake(fetcher->wire);
+}
+
+/* ---- Start and cancel ---- */
+
+/* Where too many look-ups hang, only numbers are asked.  A proxy of our own is
+ * the one whose name is looked up. */
+static bool
+may_ask(const struct staple_fetcher *fetcher, const char *url)
+{
+	const char *proxy = fetcher->options.proxy;
+	char host[HOST_MAX];
+	struct addr addr;
+
+	if (staple_lookups_may(&fetcher->lookups, clock_mono_ms()))
+		return true;
+	return staple_fetch_host(
+		   proxy != NULL && proxy[0] != '\0' ? proxy : url, host,
+		   sizeof(host)) &&
+	       addr_parse(&addr, NULL, host, NULL);
+}
+
+struct staple_fetch *
+staple_fetch_start(struct staple_fetcher *fetcher,
+    const struct staple_fetch_order *order, staple_fetch_fn *done, void *arg)
+{
+	struct staple_fetch *fetch;
+
+	if (!may_ask(fetcher, order->url))
+		return NULL;
+	fetch = calloc(1, sizeof(*fetch));
+	if (fetch == NULL)
+		return NULL;
+	fetch->fetcher = fetcher;
+	fetch->order = *order;
+	fetch->done = done;
+	fetch->arg = arg;
+	list_append(&fetcher->pending, &fetch->node);
+	fetch->url = strdup(order->url);
+	if (fetch->url == NULL) {
+		free_fetch(fetch);
+		return NULL;
+	}
+	return fetch;
+}
+
+/* Is libcurl's thread still asking for a name? */
+static bool
+leaves_lookup(const struct staple_fetch *fetch)
+{
+	return fetch->transfer != NULL &&
+	       staple_transfer_phase(fetch->transfer) == STAPLE_AT_NAME;
+}
+
+void
+staple_fetch_cancel(struct staple_fetch *fetch)
+{
+	if (fetch == NULL || list_is_empty(&fetch->node))
+		return;
+	if (leaves_lookup(fetch))
+		staple_lookups_abandon(
+		    &fetch->fetcher->lookups, clock_mono_ms());
+	free_fetch(fetch);
+}
+
+/* ---- The end of an exchange ---- */
+
+/* A drip that came within the last third of the time was still coming: with
+ * the usual deadline that is about a second. */
+static bool
+is_dripping(const struct staple_fetch *fetch, int64_t now_ms)
+{
+	int64_t heard_ms = staple_transfer_answer(fetch->transfer)->heard_ms;
+
+	return heard_ms != 0 &&
+	       now_ms - heard_ms <= (int64_t)fetch->order.timeout_ms / 3;
+}
+
+static void
+show_answer(
+    const struct staple_answer *answer, struct staple_fetch_result *result)
+{
+	bool is_later = result->http_status == 429 ||
+			result->http_status == 503;
+
+	result->body = answer->body;
+	result->len = answer->len;
+	result->right_type = answer->right_type;
+	result->retry_after_s = is_later ? answer->retry_after_s : 0;
+	result->freshness_s = staple_answer_freshness(answer);
+}
+
+/* Call back, then free.  Its own node is alone meanwhile, so cancelling it in
+ * the callback does nothing. */
+static void
+finish(struct staple_fetch *fetch, struct staple_ending *ending)
+{
+	struct staple_fetch_result result = { .freshness_s = -1 };
+	int64_t now_ms = clock_mono_ms();
+	char said[STAPLE_SAID_MAX];
+
+	ending->took_ms = (uint32_t)(now_ms - fetch->begun_ms);
+	result.http_status = ending->http_status;
+	if (fetch->transfer != NULL) {
+		ending->dripping = is_dripping(fetch, now_ms);
+		show_answer(staple_transfer_answer(fetch->transfer), &result);
+	}
+	result.outcome = staple_ending_judge(ending, said);
+	result.said = said;
+	result.took_ms = ending->took_ms;
+	list_remove(&fetch->node);
+	fetch->done(fetch->arg, &result);
+	free_fetch(fetch);
+}
+
+/* ---- Its transfers ---- */
+
+static bool
+is_secure(const char *url)
+{
+	return strncasecmp(url, "https:", 6) == 0;
+}
+
+static bool
+is_redirect(const struct staple_fetch *fetch, int status)
+{
+	if (staple_transfer_answer(fetch->transfer)->location == NULL)
+		return false;
+	return status == 301 || status == 302 || status == 303 ||
+	       status == 307 || status == 308;
+}
+
+/* May we go there?  Never from https to http: who redirects us so may not be
+ * who we were told to ask. */
+static enum staple_trouble
+judge_redirect(const struct staple_fetch *fetch, const char *where)
+{
+	const char *why;
+
+	if (fetch->redirects == REDIRECTS_MAX)
+		return STAPLE_TROUBLE_REDIRECTS;
+	if (where == NULL || !staple_url_check(where, strlen(where), &why) ||
+	    (is_secure(fetch->url) && !is_secure(where)))
+		return STAPLE_TROUBLE_REDIRECT;
+	if (!may_ask(fetch->fetcher, where))
+		return STAPLE_TROUBLE_LOOKUPS;
+	return STAPLE_TROUBLE_NONE;
+}
+
+static enum staple_trouble
+follow(struct staple_fetch *fetch)
+{
+	char *where = staple_transfer_location(fetch->transfer);
+	enum staple_trouble trouble = judge_redirect(fetch, where);
+
+	if (trouble != STAPLE_TROUBLE_NONE) {
+		free(where);
+		return trouble;
+	}
+	free(fetch->url);
+	fetch->url = where;
+	fetch->redirects++;
+	staple_transfer_free(fetch->transfer);
+	fetch->transfer = NULL;
+	list_remove(&fetch->node);
+	list_append(&fetch->fetcher->pending, &fetch->node);
+	return STAPLE_TROUBLE_NONE;
+}
+
+static void
+on_ended(struct staple_fetch *fetch)
+{
+	struct staple_ending ending = { 0 };
+
+	staple_transfer_tell(fetch->transfer, &ending);
+	if (is_redirect(fetch, ending.http_status)) {
+		ending.trouble = follow(fetch);
+		if (ending.trouble == STAPLE_TROUBLE_NONE)
+			return;
+	}
+	if (ending.trouble == STAPLE_TROUBLE_TIMEOUT && leaves_lookup(fetch))
+		staple_lookups_abandon(
+		    &fetch->fetcher->lookups, clock_mono_ms());
+	finish(fetch, &ending);
+}
+
+/* Redirects eat from the time of the exchange; 0 would be no limit. */
+static uint32_t
+time_left(const struct staple_fetch *fetch)
+{
+	int64_t spent_ms = clock_mono_ms() - fetch->begun_ms;
+
+	return spent_ms < fetch->order.timeout_ms
+		   ? fetch->order.timeout_ms - (uint32_t)spent_ms
+		   : 1;
+}
+
+static enum staple_trouble
+begin(struct staple_fetch *fetch)
+{
+	struct staple_fetcher *fetcher = fetch->fetcher;
+	struct staple_fetch_order order = fetch->order;
+	const char *why;
+
+	if (fetch->begun_ms == 0)
+		fetch->begun_ms = clock_mono_ms();
+	if (!staple_url_check(fetch->url, strlen(fetch->url), &why))
+		return STAPLE_TROUBLE_URL;
+	order.url = fetch->url;
+	order.timeout_ms = time_left(fetch);
+	fetch->transfer = staple_transfer_new(
+	    fetcher->wire, &order, &fetcher->options, fetch);
+	return fetch->transfer != NULL ? STAPLE_TROUBLE_NONE
+				       : STAPLE_TROUBLE_MEMORY;
+}
+
+/* false: some could not, and were called back. */
+static bool
+begin_pending(struct staple_fetcher *fetcher)
+{
+	bool all = true;
+	struct list now;
+
+	list_init(&now);
+	list_splice(&now, &fetcher->pending);
+	while (!list_is_empty(&now)) {
+		struct staple_fetch *fetch = container_of(
+		    now.next, struct staple_fetch, node);
+		struct staple_ending ending = { .trouble = begin(fetch) };
+
+		list_remove(&fetch->node);
+		list_append(&fetcher->running, &fetch->node);
+		if (ending.trouble == STAPLE_TROUBLE_NONE)
+			continue;
+		ending.detail = "";
+		finish(fetch, &ending);
+		all = false;
+	}
+	return all;
+}
+
+void
+staple_fetcher_turn(struct staple_fetcher *fetcher, uint32_t wait_ms)
+{
+	struct staple_fetch *fetch;
+
+	if (!begin_pending(fetcher))
+		wait_ms = 0;
+	staple_wire_turn(fetcher->wire, wait_ms);
+	while ((fetch = staple_wire_ended(fetcher->wire)) != NULL)
+		on_ended(fetch);
+}

@@ -2,7 +2,8 @@
  * One file per certificate: store_dir/ocsp/<id>, raw DER, mode 0600.  Written
  * aside, synced, renamed, the folder synced: a kill at any point leaves the old
  * or the new.  Read back distrustfully: bytes are returned, verification is
- * the caller's.  staple_store_read: staple thread; _write: writer thread.
+ * the caller's.  A store is immutable and counted; any thread.  All of it may
+ * block for as long as the disk does.
  */
 #ifndef STAPLE_STORE_H
 #define STAPLE_STORE_H
@@ -16,11 +17,13 @@
 struct err;
 struct staple_store;
 
-/* Opens (makes, 0700, if its parent exists) store_dir and its ocsp/.  NULL:
- * *err names the folder and what to do. */
+/* Makes store_dir (0700, if its parent exists) and its ocsp/ unless they are
+ * there.  NULL: *err names the folder and what to do. */
 struct staple_store *staple_store_open(
     const char *store_dir, struct err *err) MUST_CHECK;
-void staple_store_close(struct staple_store *store); /* NULL ok */
+struct staple_store *staple_store_ref(struct staple_store *store);
+/* Gives a reference back.  NULL ok. */
+void staple_store_close(struct staple_store *store);
 
 struct staple_bytes {
 	unsigned char *data; /* free() it; NULL: there is no such file */
@@ -28,16 +31,21 @@ struct staple_bytes {
 	int64_t modified_s; /* the file's mtime */
 };
 
-/* Regular files only, never through a symlink; at most max bytes.  true with
- * NULL data: no file.  false: *err. */
+/*
+ * id: 64 lower-case hex digits; anything else is refused.  Regular files only,
+ * never through a symlink; at most max bytes.  true with NULL data: no file;
+ * an empty one has data and len 0.  false: *err names the file and what to do;
+ * nothing to free.
+ */
 bool staple_store_read(struct staple_store *store, const char *id, size_t max,
     struct staple_bytes *bytes, struct err *err) MUST_CHECK;
 
-/* false: *err; what was there before is still there. */
+/* false: *err names the file and what to do; what is there is whole, as a rule
+ * what was there before. */
 bool staple_store_write(struct staple_store *store, const char *id,
     const unsigned char *data, size_t len, struct err *err) MUST_CHECK;
 
-/* Any path (staple_file): follows symlinks, regular files only. */
+/* Any path (staple_file): as staple_store_read, but follows symlinks. */
 bool staple_file_read(const char *path, size_t max, struct staple_bytes *bytes,
     struct err *err) MUST_CHECK;
 

@@ -1,0 +1,123 @@
+/*
+ * A store in a scratch folder, made before and removed after each test.
+ */
+#ifndef TESTS_UNIT_STAPLE_STORE_FOLDER_H
+#define TESTS_UNIT_STAPLE_STORE_FOLDER_H
+
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "staple/store.h"
+
+#define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define ASIDE "store/ocsp/." ID ".tmp"
+
+enum { MAX = 4096 };
+
+static char top[64];
+static struct staple_store *store;
+static struct err err;
+
+static inline const char *
+in_top(const char *name, char out[static 256])
+{
+	snprintf(out, 256, "%s/%s", top, name);
+	return out;
+}
+
+static inline const char *
+file_path(void)
+{
+	static char path[256];
+
+	return in_top("store/ocsp/" ID, path);
+}
+
+static inline void
+folder_set_up(void)
+{
+	char path[256];
+
+	snprintf(top, sizeof(top), "/tmp/store.XXXXXX");
+	cr_assert_not_null(mkdtemp(top));
+	store = staple_store_open(in_top("store", path), &err);
+	cr_assert_not_null(store, "%s", err.text);
+}
+
+static inline int
+remove_entry(
+    const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+	(void)status;
+	(void)kind;
+	(void)walk;
+	return remove(path);
+}
+
+static inline void
+folder_tear_down(void)
+{
+	staple_store_close(store);
+	cr_assert_eq(nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static inline void
+put(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	cr_assert_not_null(file, "%s", path);
+	cr_assert(fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static inline bool
+save(const char *text)
+{
+	return staple_store_write(
+	    store, ID, (const unsigned char *)text, strlen(text), &err);
+}
+
+/* What is in the file, as text that lives until the next call; NULL: there is
+ * none. */
+static inline const char *
+load(void)
+{
+	static char text[MAX + 1];
+	struct staple_bytes bytes;
+	bool found;
+
+	cr_assert(
+	    staple_store_read(store, ID, MAX, &bytes, &err), "%s", err.text);
+	found = bytes.data != NULL;
+	snprintf(text, sizeof(text), "%.*s", (int)bytes.len,
+	    found ? (const char *)bytes.data : "");
+	free(bytes.data);
+	return found ? text : NULL;
+}
+
+static inline void
+expect(const char *wanted, const char *what)
+{
+	const char *text = load();
+
+	cr_expect_not_null(text, "%s: no file", what);
+	if (text != NULL)
+		cr_expect_str_eq(text, wanted, "%s", what);
+}
+
+static inline bool
+exists(const char *name)
+{
+	struct stat status;
+	char path[256];
+
+	return lstat(in_top(name, path), &status) == 0;
+}
+
+#endif

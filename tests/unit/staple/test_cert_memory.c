@@ -1,0 +1,224 @@
+/*
+ * A certificate with everything in it, worked out with the n-th allocation
+ * failing, for every n: what comes of it is whole, or it is an error; never
+ * half, never a leak.  Our own allocators are wrapped by the linker, OpenSSL
+ * is given its own before it allocates anything.
+ */
+#include "staple/cert.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+#include "base/err.h"
+#include "tests/support/pki.h"
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+char *__real_strndup(const char *text, size_t len);
+char *__wrap_strndup(const char *text, size_t len);
+
+/* How many more succeed before one fails; negative: all do. */
+static long countdown = -1;
+
+static bool
+fails_now(void)
+{
+	return countdown >= 0 && countdown-- == 0;
+}
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+	return fails_now() ? NULL : __real_calloc(count, size);
+}
+
+char *
+__wrap_strdup(const char *text)
+{
+	return fails_now() ? NULL : __real_strdup(text);
+}
+
+char *
+__wrap_strndup(const char *text, size_t len)
+{
+	return fails_now() ? NULL : __real_strndup(text, len);
+}
+
+static void *
+allocate(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return fails_now() ? NULL : malloc(size);
+}
+
+static void *
+reallocate(void *old, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return fails_now() ? NULL : realloc(old, size);
+}
+
+static void
+release(void *old, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(old);
+}
+
+/* Criterion itself may load what uses OpenSSL: before its main. */
+__attribute__((constructor)) static void
+take_over(void)
+{
+	if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+		abort();
+}
+
+static struct {
+	struct pki ca, impostor, leaf;
+	STACK_OF(X509) * chain;
+	struct staple_trust trust;
+} fixture;
+
+static void
+set_up(void)
+{
+	struct pki_wish authority = { .name = "Authority", .ca = true };
+	struct pki_folder folder;
+	char *pem, *path;
+	struct err err;
+
+	setenv("SSL_CERT_FILE", "/nonexistent", 1);
+	setenv("SSL_CERT_DIR", "/nonexistent", 1);
+	fixture.ca = pki_make(&authority);
+	fixture.impostor = pki_make(&authority);
+	fixture.leaf = pki_make(&(struct pki_wish){ .name = "cn",
+	    .san = "IP:192.0.2.1,DNS:a.example",
+	    .aia = "OCSP;URI:http://b/,OCSP;URI:x,OCSP;URI:http://a/",
+	    .feature = "17,5",
+	    .issuer = &fixture.ca });
+	fixture.chain = sk_X509_new_null();
+	sk_X509_push(fixture.chain, fixture.impostor.certificate);
+	pki_folder_make(&folder);
+	pem = pki_certificate_pem(&fixture.ca);
+	path = pki_write(&folder, "ca.pem", pem);
+	cr_assert(staple_trust_init(&fixture.trust, path, &err));
+	free(path);
+	free(pem);
+	pki_folder_remove(&folder);
+}
+
+static void
+tear_down(void)
+{
+	staple_trust_fini(&fixture.trust);
+	sk_X509_free(fixture.chain);
+	pki_drop(&fixture.leaf);
+	pki_drop(&fixture.impostor);
+	pki_drop(&fixture.ca);
+}
+
+TestSuite(cert_memory, .init = set_up, .fini = tear_down);
+
+/*
+ * OpenSSL before 3.2 does not always say that a certificate was refused for
+ * want of memory: then it is one without an issuer, and that is what is said.
+ */
+static void
+expect_issuer(const struct staple_cert *cert, long n)
+{
+	if (cert->issuer == NULL && OPENSSL_version_major() == 3 &&
+	    OPENSSL_version_minor() < 2) {
+		cr_expect_eq(cert->hindrance, STAPLE_NO_ISSUER);
+		cr_expect_not_null(strstr(cert->hint, "/CN=Authority"));
+		return;
+	}
+	cr_expect_eq(cert->origin, STAPLE_ORIGIN_CA_FILE, "allocation %ld", n);
+	cr_expect_eq(cert->hindrance, STAPLE_UNASKED, "allocation %ld", n);
+	for (int i = 0; i < STAPLE_HASHES; i++)
+		cr_expect(cert->requests[i].len > 0, "allocation %ld", n);
+}
+
+static void
+expect_whole(const struct staple_cert *cert, long n)
+{
+	static const char hint[] =
+	    "the URL x was left out, as it is neither http nor https";
+
+	cr_expect_str_eq(cert->name, "a.example", "allocation %ld", n);
+	cr_expect(cert->must_staple, "allocation %ld", n);
+	cr_expect_eq(cert->url_count, 2, "allocation %ld", n);
+	cr_expect_eq(memcmp(cert->hint, hint, strlen(hint)), 0,
+	    "allocation %ld: %s", n, cert->hint);
+	cr_expect_str_eq(cert->staple_file, "/x", "allocation %ld", n);
+	expect_issuer(cert, n);
+}
+
+/* Was there an n-th allocation, which then failed?  OpenSSL notes things on a
+ * certificate that it looks at: each time a fresh copy. */
+static bool
+know_with_failure(long n)
+{
+	struct staple_source source = { .staple_file = "/x" };
+	X509 *leaf = X509_dup(fixture.leaf.certificate);
+	struct staple_cert *cert;
+	struct err err = { "" };
+	bool failed;
+
+	countdown = n;
+	cert = staple_cert_new(
+	    leaf, fixture.chain, &source, &fixture.trust, &err);
+	failed = countdown < 0;
+	countdown = -1;
+	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
+	if (cert != NULL) {
+		expect_whole(cert, n);
+		cr_expect(failed || cert->issuer != NULL);
+	}
+	if (cert == NULL)
+		cr_expect(failed && err.text[0] != '\0', "allocation %ld", n);
+	staple_cert_unref(cert);
+	X509_free(leaf);
+	return failed;
+}
+
+Test(cert_memory, running_out_anywhere_leaves_a_whole_certificate_or_none)
+{
+	long n = 0;
+
+	/* What OpenSSL sets up once for the process is not ours. */
+	cr_assert_not(know_with_failure(1000000));
+	while (n < 100000 && know_with_failure(n))
+		n++;
+	/* Every allocation had its turn, and there were some. */
+	cr_expect(n > 100 && n < 100000, "%ld", n);
+}
+
+Test(cert_memory, running_out_while_stores_are_opened_is_an_error)
+{
+	struct staple_trust trust;
+	struct err err;
+	bool failed = true;
+	long n = 0;
+
+	for (; failed && n < 100000; n++) {
+		err.text[0] = '\0';
+		countdown = n;
+		if (staple_trust_init(&trust, NULL, &err))
+			staple_trust_fini(&trust);
+		else
+			cr_expect_str_neq(err.text, "", "allocation %ld", n);
+		failed = countdown < 0;
+		countdown = -1;
+		cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
+	}
+	cr_expect(n > 10 && n < 100000, "%ld", n);
+}

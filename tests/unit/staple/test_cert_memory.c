@@ -182,9 +182,9 @@ know_with_failure(long n)
 	if (cert != NULL) {
 		expect_whole(cert, n);
 		cr_expect(failed || cert->issuer != NULL);
-	}
-	if (cert == NULL)
+	} else {
 		cr_expect(failed && err.text[0] != '\0', "allocation %ld", n);
+	}
 	staple_cert_unref(cert);
 	X509_free(leaf);
 	return failed;

@@ -17,8 +17,8 @@
 #include "staple/answer.h"
 #include "staple/cert.h"
 #include "staple/ending.h"
-#include "staple/lookups.h"
 #include "staple/fetch_inner.h"
+#include "staple/lookups.h"
 
 #define REDIRECTS_MAX 3
 #define HOST_MAX 512

@@ -1,0 +1,21 @@
+/*
+ * A getaddrinfo of the tests' own, so that no test asks the network for a
+ * name.  A program that calls anything here gets it in place of libc's, inside
+ * libcurl too.  Numbers are looked up as ever; of names it knows
+ *
+ *	here.test   ::1 and then 127.0.0.1
+ *	hangs.test  nothing, until names_release
+ *
+ * and no other exists.  Any thread.
+ */
+#ifndef SUPPORT_NAMES_H
+#define SUPPORT_NAMES_H
+
+/* How many names have been asked for so far, and how many still hang. */
+unsigned names_asked(void);
+unsigned names_hanging(void);
+
+/* End the hanging ones, and wait until they have; later ones hang again. */
+void names_release(void);
+
+#endif

@@ -1,0 +1,243 @@
+/* How an attempt goes: which try follows which, in what time, in which slot. */
+#include "staple/ask.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "staple/slots.h"
+#include "tests/support/stage.h"
+
+static void
+set_up(void)
+{
+	stage_open(NULL);
+}
+
+TestSuite(ask, .init = set_up, .fini = stage_close);
+
+/* What was asked so far, in short: "a b a/get a/256". */
+static const char *
+asked(void)
+{
+	static char text[1024];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < stage.asked_count; i++) {
+		const struct stage_asked *one = &stage.asked[i];
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+		    "%s%c%s%s", i > 0 ? " " : "", one->url[7],
+		    one->get ? "/get" : "", one->sha256 ? "/256" : "");
+	}
+	return text;
+}
+
+static const struct order_row {
+	const char *what;
+	struct stage_part a;
+	const char *expect;
+	enum staple_outcome outcome; /* b refuses always */
+} order_rows[] = {
+	{ "the first answers", { .way = STAGE_ANSWERS }, "a", STAPLE_GOOD },
+	{ "nobody listens",
+	    { .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED }, "a b",
+	    STAPLE_CONNECTION_REFUSED },
+	{ "HTTP is in the way",
+	    { .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX }, "a a/get b",
+	    STAPLE_HTTP_5XX },
+	{ "no response",
+	    { .way = STAGE_SENDS, .bytes = "<html>", .wrong_type = true },
+	    "a a/get b", STAPLE_NOT_OCSP },
+	{ "unauthorized", { .way = STAGE_ANSWERS, .answer = { .error = 6 } },
+	    "a a/256 b", STAPLE_UNAUTHORIZED },
+	{ "unknown",
+	    { .way = STAGE_ANSWERS, .answer = { .status = OCSP_SAYS_UNKNOWN } },
+	    "a a/256 b", STAPLE_UNKNOWN },
+	{ "try later", { .way = STAGE_ANSWERS, .answer = { .error = 3 } },
+	    "a b", STAPLE_TRY_LATER },
+	{ "spoiled", { .way = STAGE_ANSWERS, .answer = { .spoiled = true } },
+	    "a b", STAPLE_BAD_SIGNATURE },
+};
+
+Test(ask, tries_methods_hashes_and_urls_in_order)
+{
+	for (size_t i = 0; i < ARRAY_LEN(order_rows); i++) {
+		const struct order_row *row = &order_rows[i];
+		struct stage_actor *actor;
+
+		stage_close();
+		stage_open(NULL);
+		stage_play(STAGE_A, STAGE_ANY, &row->a);
+		STAGE_PLAY(STAGE_B, .way = STAGE_FAILS,
+		    .outcome = STAPLE_CONNECTION_REFUSED);
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+		stage_run();
+		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
+		cr_assert_eq(stage_look(actor)->outcome, row->outcome, "%s: %s",
+		    row->what, stage_look(actor)->said);
+	}
+}
+
+Test(ask, ends_with_the_first_answer)
+{
+	struct stage_actor *actor;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a a/get b");
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert(stage_look(actor)->held);
+}
+
+Test(ask, begins_with_what_worked)
+{
+	struct stage_actor *actor;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	stage_play(STAGE_B, STAGE_GET, &(const struct stage_part){ 0 });
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a a/get b b/get");
+	stage_pass(2400);
+	cr_assert_str_eq(asked(), "a a/get b b/get b/get");
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+}
+
+Test(ask, tells_url_by_url_what_came_of_it)
+{
+	struct stage_actor *actor;
+	const char *said;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX);
+	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_EMPTY);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	said = stage_look(actor)->said;
+	cr_assert_str_eq(said,
+	    STAGE_A ": http_4xx; " STAGE_A " by GET: http_4xx; " STAGE_B
+		    ": empty; " STAGE_B " by GET: empty",
+	    "%s", said);
+}
+
+Test(ask, gives_a_try_a_third_of_the_time)
+{
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_pass_ms(6700);
+	cr_assert_str_eq(asked(), "a b");
+	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
+	cr_assert_eq(stage.asked[1].timeout_ms, 3333);
+	cr_assert_eq(stage.at_once, 0, "the attempt is over");
+}
+
+/* Each try a little less than its share: the fourth has what is left. */
+Test(ask, ends_with_its_deadline)
+{
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+	    .took_ms = 3000);
+	stage_enter(
+	    STAGE_AIA_BOTH ",OCSP;URI:http://c.example/", STAPLE_WISH_WANTED);
+	stage_pass_ms(9999);
+	cr_assert_str_eq(asked(), "a a/get b b/get");
+	cr_assert_eq(stage.asked[3].timeout_ms, 1000);
+	stage_pass_ms(1000);
+	cr_assert_str_eq(asked(), "a a/get b b/get");
+	cr_assert_eq(stage.at_once, 0);
+}
+
+/* Forty certificates of one responder that hangs: the last ones wait longer
+ * than an attempt may take, and still get all of their time. */
+Test(ask, loses_no_time_by_waiting_for_a_slot)
+{
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	for (int i = 0; i < 40; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(40);
+	for (unsigned i = 0; i < 40; i++)
+		cr_assert_eq(stage.asked[i].timeout_ms, 3333, "ask %u", i);
+	cr_assert_gt(
+	    stage.asked[39].at_ms, stage.asked[0].at_ms + 10000, "it waited");
+}
+
+Test(ask, takes_four_slots_of_a_host)
+{
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 100);
+	for (int i = 0; i < 40; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(2);
+	cr_assert_eq(stage.asked_count, 40);
+	cr_assert_eq(stage.most_at_once, STAPLE_HOST_SLOTS);
+}
+
+Test(ask, counts_a_slow_slot_no_more)
+{
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	for (int i = 0; i < 8; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass_ms(1999);
+	cr_assert_eq(stage.asked_count, STAPLE_HOST_SLOTS);
+	stage_pass_ms(1);
+	cr_assert_eq(stage.asked_count, 2 * STAPLE_HOST_SLOTS);
+}
+
+Test(ask, keeps_to_max_fetches)
+{
+	const struct staple_options options = { .max_fetches = 3 };
+	char aia[64];
+
+	stage_close();
+	stage_open(&options);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 100);
+	for (int i = 0; i < 20; i++) {
+		snprintf(aia, sizeof(aia), "OCSP;URI:http://h%d.example/", i);
+		stage_enter(aia, STAPLE_WISH_WANTED);
+	}
+	stage_pass(2);
+	cr_assert_eq(stage.asked_count, 20);
+	cr_assert_eq(stage.most_at_once, 3);
+}
+
+/* Rule 28: thirty of the hanging one, and one of another. */
+Test(ask, delays_only_certificates_of_the_responder_that_hangs)
+{
+	struct stage_actor *other;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
+	for (int i = 0; i < 30; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	other = stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(other)->held);
+}
+
+static const struct method_row {
+	const char *what;
+	bool get_first;
+	const char *expect;
+} method_rows[] = {
+	{ "by default", false, "a a/get" },
+	{ "method = get", true, "a/get a" },
+};
+
+Test(ask, begins_with_the_method_it_was_told)
+{
+	for (size_t i = 0; i < ARRAY_LEN(method_rows); i++) {
+		const struct method_row *row = &method_rows[i];
+		const struct staple_options options = {
+			.get_first = row->get_first
+		};
+
+		stage_close();
+		stage_open(&options);
+		STAGE_PLAY(
+		    NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_run();
+		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
+	}
+}

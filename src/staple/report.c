@@ -134,6 +134,7 @@ gather(const struct staple_errand *errand)
 		.outcome = errand->outcome,
 		.said = errand->said.text,
 		.fatal = errand->wish == STAPLE_WISH_FATAL,
+		.must_staple = errand->cert->must_staple,
 		.tries_since = errand->tries_since,
 		.next_try = errand->due,
 		.now = errand->office->wall_s,

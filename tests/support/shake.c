@@ -57,22 +57,22 @@ shake_client(void)
 }
 
 static void
-prepare(SSL *client, SSL *server, const struct shake_wish *wish)
+prepare(SSL *client, SSL *server, struct shake_wish *wish)
 {
 	if (wish->version != 0)
 		must(SSL_set_min_proto_version(client, wish->version) == 1 &&
 			 SSL_set_max_proto_version(client, wish->version) == 1,
 		    "choosing a version");
-	must(wish->ciphers == NULL ||
+	must(wish->ciphers[0] == '\0' ||
 		 SSL_set_cipher_list(client, wish->ciphers) == 1,
 	    "choosing ciphers");
-	must(wish->sigalgs == NULL ||
+	must(wish->sigalgs[0] == '\0' ||
 		 SSL_set1_sigalgs_list(client, wish->sigalgs) == 1,
 	    "choosing signature algorithms");
-	must(wish->groups == NULL ||
+	must(wish->groups[0] == '\0' ||
 		 SSL_set1_groups_list(server, wish->groups) == 1,
 	    "choosing groups");
-	must(wish->name == NULL ||
+	must(wish->name[0] == '\0' ||
 		 SSL_set_tlsext_host_name(client, wish->name) == 1,
 	    "choosing a name");
 	must(wish->session == NULL ||
@@ -114,12 +114,13 @@ shake(SSL_CTX *server_context, SSL_CTX *client_context,
 {
 	SSL *client = SSL_new(client_context),
 	    *server = SSL_new(server_context);
+	struct shake_wish own = *wish; /* OpenSSL wants it writable */
 	struct shaken shaken = { 0 };
 	char byte;
 
 	must(client != NULL && server != NULL, "making two ends");
 	SSL_set_app_data(client, &shaken);
-	prepare(client, server, wish);
+	prepare(client, server, &own);
 	connect_both(client, server);
 	for (int i = 0; !shaken.done && i < TURNS; i++) {
 		int done = SSL_do_handshake(client);

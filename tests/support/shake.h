@@ -14,10 +14,10 @@
 /* Zero means: any version, any certificate, no name, no status_request. */
 struct shake_wish {
 	int version;
-	const char *ciphers;  /* of TLS 1.2 */
-	const char *sigalgs;  /* what the client can verify */
-	const char *groups;   /* of the server's key exchange */
-	const char *name;     /* server_name */
+	char ciphers[48];     /* of TLS 1.2 */
+	char sigalgs[48];     /* what the client can verify */
+	char groups[48];      /* of the server's key exchange */
+	char name[48];        /* server_name */
 	bool ask;             /* status_request, RFC 6066 section 8 */
 	SSL_SESSION *session; /* to resume; borrowed */
 };

@@ -30,14 +30,27 @@ must(bool ok, const char *what)
 }
 
 static ASN1_GENERALIZEDTIME *
-make_time(int64_t seconds, const char *text)
+make_time(int64_t seconds)
 {
 	ASN1_GENERALIZEDTIME *made = ASN1_GENERALIZEDTIME_set(NULL, seconds);
 
 	must(made != NULL, "making a time");
-	if (text != NULL)
-		must(ASN1_STRING_set(made, text, -1) == 1, "writing a time");
 	return made;
+}
+
+/* Afterwards, as OpenSSL would not put it in. */
+static void
+write_texts(OCSP_SINGLERESP *single, const struct ocsp_wish *wish)
+{
+	ASN1_GENERALIZEDTIME *from = NULL, *to = NULL;
+
+	OCSP_single_get0_status(single, NULL, NULL, &from, &to);
+	if (wish->this_text != NULL)
+		must(ASN1_STRING_set(from, wish->this_text, -1) == 1,
+		    "writing thisUpdate");
+	if (wish->next_text != NULL)
+		must(ASN1_STRING_set(to, wish->next_text, -1) == 1,
+		    "writing nextUpdate");
 }
 
 /* An extension that nobody knows. */
@@ -83,13 +96,14 @@ add_single(
 
 	id = OCSP_cert_to_id(wish->sha256 ? EVP_sha256() : EVP_sha1(),
 	    leaf->certificate, wish->issuer->certificate);
-	from = make_time(wish->this_update, wish->this_text);
+	from = make_time(wish->this_update);
 	if (wish->next_update != 0 || wish->next_text != NULL)
-		to = make_time(wish->next_update, wish->next_text);
-	revoked = make_time(wish->revoked_at, NULL);
+		to = make_time(wish->next_update);
+	revoked = make_time(wish->revoked_at);
 	single = OCSP_basic_add1_status(
 	    basic, id, statuses[wish->status], reason, revoked, from, to);
 	must(id != NULL && single != NULL, "adding a single response");
+	write_texts(single, wish);
 	if (wish->critical_single)
 		mark_single(single);
 	OCSP_CERTID_free(id);

@@ -115,6 +115,20 @@ may_go_on(const struct staple_policy *policy, enum staple_unsent reason)
 }
 
 /*
+ * RFC 8446 section 4.1.4: a client whose key share cannot be used is to say
+ * hello once more.  It is answered, and counted, then.
+ */
+static bool
+is_to_retry(SSL *ssl)
+{
+	EVP_PKEY *share = NULL;
+	bool has_share = SSL_get_peer_tmp_key(ssl, &share) == 1;
+
+	EVP_PKEY_free(share);
+	return SSL_version(ssl) == TLS1_3_VERSION && !has_share;
+}
+
+/*
  * RFC 6066 section 8: OpenSSL calls this if the client sent status_request,
  * once it has chosen the certificate (which SSL_get_certificate shows), on the
  * context that the name has led to, and not when a session is resumed.
@@ -134,7 +148,7 @@ on_status(SSL *ssl, void *arg)
 		return 1;
 	certificate = SSL_get_certificate(ssl);
 	entry = certificate != NULL ? staple_watch_entry(certificate) : NULL;
-	if (entry == NULL)
+	if (entry == NULL || is_to_retry(ssl))
 		return SSL_TLSEXT_ERR_NOACK;
 	if (staple(ssl, entry, &policy, &reason))
 		return SSL_TLSEXT_ERR_OK;

@@ -49,6 +49,7 @@ access_write(struct log *log, const struct access_record *record)
 		LOG_S("cipher", facts.cipher),
 		LOG_S("group", facts.group),
 		LOG_S("resumed", facts.resumed ? "yes" : "no"),
+		LOG_S("stapled", facts.stapled ? "yes" : "no"),
 		LOG_S("backend", record->backend),
 		LOG_N("up", record->bytes_up),
 		LOG_N("down", record->bytes_down),

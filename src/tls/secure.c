@@ -301,6 +301,15 @@ group_name(SSL *ssl)
 	return id == 0 ? NULL : SSL_group_to_name(ssl, id);
 }
 
+/* Whoever decides about staples has told OpenSSL, and no one else. */
+static bool
+was_stapled(SSL *ssl)
+{
+	unsigned char *response = NULL;
+
+	return SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0;
+}
+
 void
 secure_facts(const struct stream *stream, struct stream_facts *facts)
 {
@@ -317,5 +326,6 @@ secure_facts(const struct stream *stream, struct stream_facts *facts)
 		.alpn = (const char *)alpn,
 		.alpn_len = alpn_len,
 		.resumed = SSL_session_reused(stream->ssl) == 1,
+		.stapled = was_stapled(stream->ssl),
 	};
 }

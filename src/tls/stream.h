@@ -81,6 +81,7 @@ struct stream_facts {
 	const char *alpn;  /* not terminated; alpn_len bytes; may be NULL */
 	unsigned alpn_len;
 	bool resumed;
+	bool stapled; /* an OCSP response was sent along */
 };
 
 /* Take over a connected (or connecting) non-blocking socket. */

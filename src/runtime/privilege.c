@@ -177,16 +177,22 @@ change(const struct target *target, bool keep_low_ports, struct err *err)
 	return !keep || keep_low_port_capability(err);
 }
 
+static bool
+find(
+    const char *user, const char *group, struct target *target, struct err *err)
+{
+	memset(target, 0, sizeof(*target));
+	return (!user || find_user(user, target, err)) &&
+	       (!group || find_group(group, target, err));
+}
+
 bool
 privilege_drop(
     const char *user, const char *group, bool keep_low_ports, struct err *err)
 {
 	struct target target;
 
-	memset(&target, 0, sizeof(target));
-	if (user && !find_user(user, &target, err))
-		return false;
-	if (group && !find_group(group, &target, err))
+	if (!find(user, group, &target, err))
 		return false;
 	if (!is_there_already(&target) && !change(&target, keep_low_ports, err))
 		return false;
@@ -195,4 +201,26 @@ privilege_drop(
 		return false;
 	}
 	return true;
+}
+
+bool
+privilege_give(
+    const char *path, const char *user, const char *group, struct err *err)
+{
+	const uid_t same_uid = (uid_t)-1;
+	const gid_t same_gid = (gid_t)-1;
+	struct target target;
+
+	if (geteuid() != 0)
+		return true;
+	if (!find(user, group, &target, err))
+		return false;
+	if (lchown(path, target.change_user ? target.uid : same_uid,
+		target.change_group ? target.gid : same_gid) == 0)
+		return true;
+	err_set_errno(err, errno, "%s cannot be given to %s", path,
+	    user    ? user
+	    : group ? group
+		    : "anybody");
+	return false;
 }

@@ -17,11 +17,13 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/service.h"
+#include "runtime/check_staples.h"
 #include "runtime/generation.h"
 #include "runtime/load.h"
 #include "runtime/privilege.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
+#include "runtime/stapling.h"
 #include "tls/context.h"
 #include "tls/identity.h"
 
@@ -88,7 +90,7 @@ say_versions(const struct config_listener *listener)
 }
 
 static void
-say_service(const struct service *service)
+say_service(const struct service *service, const struct generation_parts *parts)
 {
 	const struct config_listener *listener = service->listener;
 
@@ -101,6 +103,7 @@ say_service(const struct service *service)
 	printf(", ");
 	say_versions(listener);
 	printf("\n");
+	check_say_staple(parts->stapling, service);
 }
 
 static void
@@ -153,6 +156,7 @@ check_outputs(const struct config *config)
 		good &= check_output(config, "access", log->access);
 	if (config->pid_file)
 		good &= check_output(config, "pid", config->pid_file);
+	good &= check_store(config);
 	return good;
 }
 
@@ -175,7 +179,7 @@ check_generation(
 	}
 	resolve_check(generation, parts->log);
 	for (i = 0; i < generation_service_count(generation); i++)
-		say_service(generation_service(generation, i));
+		say_service(generation_service(generation, i), parts);
 	say_process(config, parts);
 	if (!check_outputs(config)) {
 		status = EXIT_START_FAILED;
@@ -193,6 +197,17 @@ out:
 	return status;
 }
 
+/* false: *err says why a start would end here. */
+static bool
+prepare(struct generation_parts *parts, const struct config *config,
+    struct err *err)
+{
+	if (!load_parts(parts, config, err))
+		return false;
+	parts->stapling = stapling_new(config, parts->log, true, err);
+	return parts->stapling != NULL;
+}
+
 static enum server_exit
 check_config(const struct config *config)
 {
@@ -204,10 +219,11 @@ check_config(const struct config *config)
 	/* To stderr whatever [log] says: the operator is looking here. */
 	parts.log = log_new();
 	load_say_notes(parts.log, config, NULL);
-	if (parts.log && load_parts(&parts, config, &err))
+	if (parts.log && prepare(&parts, config, &err))
 		status = check_generation(config, &parts);
 	else
 		fprintf(stderr, "%s\n", err.text);
+	stapling_free(parts.stapling);
 	load_parts_fini(&parts);
 	log_free(parts.log);
 	return status;

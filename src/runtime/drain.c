@@ -11,6 +11,7 @@
 #include "runtime/loop.h"
 #include "runtime/notify.h"
 #include "runtime/resolve.h"
+#include "runtime/stapling.h"
 
 #define DRAIN_MS 8000u          /* docker stop kills after 10 s */
 #define DRAIN_SYSTEMD_MS 30000u /* systemd stops waiting after 90 s */
@@ -75,6 +76,8 @@ drain_begin(struct server *server)
 	    LOG_N("timeout_ms", limit_ms));
 
 	ev_timer_stop(server->ev, &server->names_late);
+	staples_stop(server);
+	stapling_keep(server->parts.stapling, server->current);
 	resolver_free(server->resolver);
 	server->resolver = NULL;
 	generation_unref(server->pending);

@@ -2,8 +2,9 @@
  * A configuration made real: its sockets and services as one immutable,
  * counted object.  Built beside the running system from the old generation
  * and a new configuration; any failure frees it and nothing has changed.
- * This file is also the joint where stapling will meet tls and proxy.
- * Built on the main thread; any thread may hold a reference.
+ * It is also the joint of stapling with tls and proxy: each context is
+ * attached to the library, each identity watched.  Built on the main thread;
+ * any thread may hold a reference.
  */
 #ifndef RUNTIME_GENERATION_H
 #define RUNTIME_GENERATION_H
@@ -15,11 +16,13 @@
 #include "config/config.h"
 
 struct generation;
+struct identity;
 struct inherited;
 struct limit_process;
 struct listener;
 struct log;
 struct service;
+struct stapling;
 struct ticket_keys;
 
 /* What outlives every generation and is lent to each. */
@@ -28,6 +31,7 @@ struct generation_parts {
 	struct limit_process *process;
 	struct ticket_keys *keys;
 	struct inherited *inherited; /* LISTEN_FDS; may be NULL */
+	struct stapling *stapling;   /* may be NULL: nothing is stapled */
 	unsigned threads;
 };
 
@@ -40,7 +44,10 @@ void generation_errors_free(struct generation_errors *errors);
 
 /*
  * Open or adopt sockets, load identities, build contexts, share what did not
- * change with `old` (may be NULL).  Warnings are logged.  `check_only` opens
+ * change with `old` (may be NULL).  A renewed certificate that should be
+ * stapled and has no staple yet waits, while the old one serves.  What is
+ * fetched is settled by this generation from now on, even when it fails
+ * (stapling_restore).  Warnings are logged.  `check_only` opens
  * no socket (--test).  Every listener's errors are collected; sockets are
  * opened only when nothing else is wrong.  NULL: failed, `errors` says why.
  */
@@ -66,6 +73,13 @@ struct generation_port generation_port(
 /* The services, one per listener section, in file order. */
 size_t generation_service_count(const struct generation *generation);
 struct service *generation_service(
+    const struct generation *generation, size_t i);
+bool generation_has_service(
+    const struct generation *generation, const struct service *service);
+
+/* The certificate that will replace service i's when it has its first staple
+ * (see renew.h); borrowed; NULL: none waits. */
+struct identity *generation_renewal(
     const struct generation *generation, size_t i);
 
 #endif

@@ -254,6 +254,26 @@ ports_add(struct ports *ports, struct ports_source *source,
 	return listener && append_fresh(ports, service, listener, false, err);
 }
 
+bool
+ports_share(struct ports *ports, const struct ports *from,
+    struct service *const *before, struct service *const *services,
+    struct err *err)
+{
+	struct port port;
+	size_t i, k;
+
+	for (i = 0; i < from->count; i++) {
+		port = from->items[i];
+		for (k = 0; before[k] != port.service; k++)
+			; /* every port belongs to one of them */
+		port.service = services[k];
+		listener_ref(port.listener);
+		if (!append(ports, &port, err))
+			return false;
+	}
+	return true;
+}
+
 void
 ports_fini(struct ports *ports)
 {

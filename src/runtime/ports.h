@@ -53,6 +53,14 @@ bool ports_add(struct ports *ports, struct ports_source *source,
     struct service *service, const struct config_accept *accept,
     struct err *err) MUST_CHECK;
 
+/*
+ * The same sockets for other services: services[i] takes the place of
+ * before[i].  What was fresh is fresh here.
+ */
+bool ports_share(struct ports *ports, const struct ports *from,
+    struct service *const *before, struct service *const *services,
+    struct err *err) MUST_CHECK;
+
 void ports_fini(struct ports *ports);
 
 #endif

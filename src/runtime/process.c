@@ -260,6 +260,26 @@ check_log(const struct config *config, const char *path, struct log *log)
 	log_warning(log, "process", text);
 }
 
+/* The staple thread writes as us; what it cannot keep, a restart fetches. */
+static void
+check_store(const struct config *config, struct log *log)
+{
+	char folder[PATH_MAX], text[ERR_TEXT_MAX];
+
+	if (config->store_dir == NULL)
+		return;
+	snprintf(folder, sizeof(folder), "%s/ocsp", config->store_dir);
+	/* None yet, under --test: a start makes it, and gives it to us. */
+	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ||
+	    errno == ENOENT)
+		return;
+	snprintf(text, sizeof(text),
+	    "%.256s cannot be written by %s (%s): no response will be kept "
+	    "over restarts; chown it",
+	    folder, user_name(config), strerror(errno));
+	log_warning(log, "process", text);
+}
+
 void
 process_check_readable(const struct config *config, struct log *log)
 {
@@ -273,7 +293,13 @@ process_check_readable(const struct config *config, struct log *log)
 			check_file(config, listener->cert, "renewals", log);
 		if (listener->key)
 			check_file(config, listener->key, "renewals", log);
+		if (listener->staple_file)
+			check_file(
+			    config, listener->staple_file, "responses", log);
 	}
+	if (config->ocsp.ca_file)
+		check_file(config, config->ocsp.ca_file, "changes", log);
+	check_store(config, log);
 	check_log(config, config->log.output, log);
 	check_log(config, config->log.access, log);
 }

@@ -2,8 +2,9 @@
  * From a file name to a running proxy, and back to nothing.  Main thread.  The
  * order of start() is the one decision here: files and sockets while we are
  * still root, then the drop, then the first other thread, so that no thread
- * ever has more rights than it needs.  The main loop runs while the first
- * name look-ups do, so that signals work from the beginning.
+ * ever has more rights than it needs.  The main loop runs while names are
+ * looked up and staples fetched for the first time, so that signals work from
+ * the beginning.
  */
 #include "runtime/server.h"
 
@@ -25,6 +26,7 @@
 #include "runtime/process.h"
 #include "runtime/resolve.h"
 #include "runtime/server_inner.h"
+#include "runtime/stapling.h"
 #include "tls/ticket.h"
 
 #define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
@@ -84,17 +86,9 @@ on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
 }
 
 static void
-on_names_late(struct ev_loop *ev, struct ev_timer *watcher, int events)
-{
-	(void)ev;
-	(void)events;
-	reload_publish(watcher->data);
-}
-
-static void
 on_names(void *arg)
 {
-	reload_publish(arg);
+	reload_names(arg);
 }
 
 static void
@@ -153,12 +147,21 @@ tell(void *arg, enum loop_news news)
 	ev_async_send(server->ev, &server->told);
 }
 
+/* Runs on the staple thread. */
+static void
+on_staples(void *arg)
+{
+	struct server *server = arg;
+
+	ev_async_send(server->ev, &server->stapled);
+}
+
 static void
 on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	(void)ev;
 	(void)events;
-	reload_settle(watcher->data);
+	publish_settle(watcher->data);
 	drain_settle(watcher->data);
 }
 
@@ -213,8 +216,8 @@ start_threads(struct server *server, struct err *err)
 		err_set(err, "out of memory or descriptors for an event loop");
 		return false;
 	}
-	ev_timer_init(&server->names_late, on_names_late, 0.0, 0.0);
-	server->names_late.data = server;
+	reload_init(server);
+	staples_init(server);
 	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
 	server->rotate.data = server;
 	drain_init(server);
@@ -225,6 +228,8 @@ start_threads(struct server *server, struct err *err)
 	server->resolver = resolver_new(
 	    server->ev, server->parts.log, on_names, server, err);
 	return server->resolver && log_start(server->parts.log, err) &&
+	       stapling_start(
+		   server->parts.stapling, on_staples, server, err) &&
 	       start_loops(server, err);
 }
 
@@ -269,6 +274,21 @@ build_first(struct server *server, enum server_exit *status)
 	return generation;
 }
 
+/* A CA file that cannot be read is the configuration's fault. */
+static bool
+open_stapling(struct server *server, enum server_exit *status, struct err *err)
+{
+	const struct config *config = server->first;
+
+	server->parts.stapling = stapling_new(
+	    config, server->parts.log, false, err);
+	if (server->parts.stapling)
+		return true;
+	if (err_names(err, config->ocsp.ca_file))
+		*status = EXIT_BAD_CONFIG;
+	return false;
+}
+
 static enum server_exit
 start(struct server *server)
 {
@@ -288,7 +308,8 @@ start(struct server *server)
 	load_say_notes(parts->log, config, NULL);
 	server->descriptors = process_raise_descriptors();
 	parts->inherited = inherited_collect(&err);
-	if (parts->inherited == NULL || !load_parts(parts, config, &err))
+	if (parts->inherited == NULL || !load_parts(parts, config, &err) ||
+	    !open_stapling(server, &status, &err))
 		goto fail;
 	generation = build_first(server, &status);
 	if (generation == NULL)
@@ -301,7 +322,7 @@ start(struct server *server)
 		generation_unref(generation);
 fail:
 	fprintf(stderr, "%s\n", err.text);
-	return EXIT_START_FAILED;
+	return status;
 }
 
 /* Accepts a server that start() left half-way. */
@@ -315,9 +336,11 @@ finish(struct server *server)
 	for (i = 0; i < server->loop_count; i++)
 		loop_join(server->loops[i]);
 	free(server->loops);
+	stapling_say_counters(server->parts.stapling);
 	resolver_free(server->resolver);
 	generation_unref(server->pending);
 	generation_unref(server->current);
+	stapling_free(server->parts.stapling);
 	inherited_free(server->parts.inherited, NULL);
 	load_parts_fini(&server->parts);
 	process_remove_pid(server->pid_path, server->pid_fd);
@@ -351,6 +374,7 @@ server_run(const char *config_path)
 	if (status == EXIT_ASKED) {
 		ev_run(server.ev, 0);
 		log_notice(server.parts.log, "server", "stopped");
+		status = server.status;
 	}
 	finish(&server);
 	return status;

@@ -10,7 +10,9 @@
 enum server_exit {
 	EXIT_ASKED = 0, /* asked to stop, and did */
 	EXIT_START_FAILED = 1,
-	EXIT_BAD_CONFIG = 2 /* also: bad usage */
+	EXIT_BAD_CONFIG = 2, /* also: bad usage */
+	EXIT_REVOKED = 3     /* a certificate is revoked, and by policy that
+				ends the process */
 };
 
 /* Run the proxy with this file until told to stop. */

@@ -1,6 +1,7 @@
 /*
  * What the files of the main thread share: server.c starts and ends, reload.c
- * exchanges configurations, drain.c lets the last clients finish.  Main
+ * prepares configurations, publish.c puts them in force, staples.c does what
+ * follows from certificates, drain.c lets the last clients finish.  Main
  * thread only, except where a field says otherwise.
  */
 #ifndef RUNTIME_SERVER_INNER_H
@@ -9,6 +10,7 @@
 #include <ev.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -25,6 +27,9 @@ enum server_state {
 	SERVER_DRAINING,
 	SERVER_ENDING /* the main loop is on its way out */
 };
+
+/* What is said of a generation when every loop serves it. */
+enum server_news { SERVER_STARTED, SERVER_RELOADED, SERVER_RENEWED };
 
 enum server_signal {
 	SERVER_SIGTERM,
@@ -48,28 +53,40 @@ struct server {
 	const struct config *first; /* what the fixed keys were at start */
 
 	enum server_state state;
+	enum server_exit status;    /* what the process will end with */
 	struct generation *current; /* NULL: none yet, or given up to drain */
-	struct generation *pending; /* waits for its names; NULL: none */
+	struct generation *pending; /* waits for names and staples; or NULL */
+	bool names_due;             /* pending's names are being asked for */
+	bool patience_over;         /* pending waits for no staple any more */
+	size_t answered;            /* certificates of pending, by now */
 	bool publishing;            /* some loop serves the one before */
+	enum server_news news;      /* of what is being published */
 	bool reload_wanted;         /* came while one was under way */
 	struct resolver *resolver;
 	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];
 	struct ev_timer names_late; /* the names of pending took too long */
+	struct ev_timer patience;   /* so did its staples */
+	struct ev_timer renewals;   /* while a certificate waits in current */
 	struct ev_timer rotate;     /* ticket keys */
 	struct ev_timer drain_end;
-	struct ev_async told; /* by a listener thread */
+	struct ev_async told;    /* by a listener thread */
+	struct ev_async stapled; /* by the staple thread */
 
 	/* listener threads add, main reads; `adopted` main sets to 0 */
 	atomic_uint adopted;
 	atomic_uint empty;
 };
 
+/* ---- reload.c ---- */
+
+void reload_init(struct server *server);
+
 /*
  * Make `fresh` (taken) the next generation: follow its names, and put it in
- * force when they have been asked for once.  false: *err says why, and
- * nothing has changed.
+ * force when they have been asked for once and its certificates have their
+ * staples, or as policy says.  false: *err says why, and nothing has changed.
  */
 bool reload_prepare(struct server *server, struct generation *fresh,
     struct err *err) MUST_CHECK;
@@ -77,11 +94,48 @@ bool reload_prepare(struct server *server, struct generation *fresh,
 /* SIGHUP: read the file again, beside the running system. */
 void reload_run(struct server *server);
 
-/* The resolver's word, or the end of patience: hand `pending` to the loops. */
-void reload_publish(struct server *server);
+/* The resolver's word: pending's names have been asked for. */
+void reload_names(struct server *server);
 
-/* A loop has news: when all have adopted, the reload is over. */
-void reload_settle(struct server *server);
+/* Something that pending waits for may have come: publish, refuse or wait. */
+void reload_go_on(struct server *server);
+
+/* ---- publish.c ---- */
+
+/* Hand `pending` to the loops. */
+void publish_pending(struct server *server, enum server_news news);
+
+/* A loop has news: when all have adopted, it is in force. */
+void publish_settle(struct server *server);
+
+/* Tell the service manager that we serve. */
+void publish_ready(struct server *server);
+
+/* ---- staples.c ---- */
+
+void staples_init(struct server *server);
+void staples_stop(struct server *server);
+
+/* Be patient with the certificates of a new `pending`, from now on. */
+void staples_await(struct server *server);
+
+/* Is any of them neither answered nor failed? */
+bool staples_are_awaited(struct server *server);
+
+/* Must it not go into force?  Then it has been said why, and this is the exit
+ * status of a start; else EXIT_ASKED. */
+enum server_exit staples_refuse(struct server *server) MUST_CHECK;
+
+/* Renewed certificates of pending that have their staple serve in it. */
+void staples_renew_pending(struct server *server);
+
+/* `current` was published in place of `old` (NULL: the start). */
+void staples_published(struct server *server, const struct generation *old);
+
+/* Certificates have changed, or time has passed: stop, go on, renew. */
+void staples_look(struct server *server);
+
+/* ---- drain.c ---- */
 
 /* SIGTERM: stop accepting, end when nobody is left or it takes too long. */
 void drain_begin(struct server *server);
@@ -89,6 +143,8 @@ void drain_init(struct server *server);
 
 /* A loop has news: when all are empty, it is over. */
 void drain_settle(struct server *server);
+
+/* ---- server.c ---- */
 
 /* Leave the main loop. */
 void server_end(struct server *server);

@@ -1,0 +1,170 @@
+/*
+ * From certificates to verdicts.  Main thread; reads no clock.  The library
+ * is asked about each certificate anew: its answers are snapshots, and an
+ * opinion is only as old as the question.
+ */
+#include "runtime/judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "proxy/service.h"
+#include "runtime/generation.h"
+#include "runtime/stapling.h"
+#include "staple/outcome.h"
+#include "tls/context.h"
+#include "tls/identity.h"
+
+/*
+ * Does the generation that is to be replaced show the very same without a
+ * staple, by a policy as strict?  Refusing a reload would mend nothing then,
+ * and might refuse the mending.
+ */
+static bool
+fails_already(const struct judge *judge, const struct identity *identity,
+    const struct staple_info *info)
+{
+	const struct generation *before = judge->before;
+	const struct service *service;
+	size_t i;
+
+	for (i = 0; before && i < generation_service_count(before); i++) {
+		service = generation_service(before, i);
+		if (identity_equal(
+			tls_context_identity(service->tls), identity) &&
+		    verdict_of(service->listener, info, judge->phase,
+			judge->now_s, true) == VERDICT_FAILED)
+			return true;
+	}
+	return false;
+}
+
+static enum verdict
+judge_one(const struct judge *judge, const struct config_listener *listener,
+    const struct identity *identity, const struct staple_info *info)
+{
+	enum verdict verdict = verdict_of(
+	    listener, info, judge->phase, judge->now_s, judge->patience_over);
+
+	if (verdict == VERDICT_FAILED && fails_already(judge, identity, info))
+		return VERDICT_DEGRADED;
+	return verdict;
+}
+
+/* A renewal that fails, waits on: the old certificate serves. */
+static enum verdict
+soften(enum verdict verdict)
+{
+	return verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED
+		   ? VERDICT_FINE
+		   : verdict;
+}
+
+static void
+visit_one(const struct judge *judge, struct judge_opinion *opinion,
+    judge_visit_fn *visit, void *arg)
+{
+	if (opinion->identity == NULL ||
+	    !stapling_state(judge->stapling, opinion->identity, &opinion->info))
+		return;
+	opinion->verdict = judge_one(judge, opinion->service->listener,
+	    opinion->identity, &opinion->info);
+	if (opinion->renewal)
+		opinion->verdict = soften(opinion->verdict);
+	visit(arg, opinion);
+}
+
+void
+judge_each(const struct judge *judge, const struct generation *generation,
+    judge_visit_fn *visit, void *arg)
+{
+	struct judge_opinion opinion;
+	size_t i;
+
+	for (i = 0; i < generation_service_count(generation); i++) {
+		memset(&opinion, 0, sizeof(opinion));
+		opinion.service = generation_service(generation, i);
+		opinion.identity = tls_context_identity(opinion.service->tls);
+		visit_one(judge, &opinion, visit, arg);
+		opinion.identity = generation_renewal(generation, i);
+		opinion.renewal = true;
+		visit_one(judge, &opinion, visit, arg);
+	}
+}
+
+static bool
+was_answered(const struct staple_info *info)
+{
+	return info->held || info->outcome == STAPLE_GOOD ||
+	       info->outcome == STAPLE_UNCHANGED ||
+	       info->outcome == STAPLE_REVOKED ||
+	       info->outcome == STAPLE_UNKNOWN;
+}
+
+static void
+add(void *arg, const struct judge_opinion *opinion)
+{
+	struct judge_sum *sum = arg;
+
+	sum->counts[opinion->verdict]++;
+	if (was_answered(&opinion->info))
+		sum->answered++;
+}
+
+struct judge_sum
+judge_all(const struct judge *judge, const struct generation *generation)
+{
+	struct judge_sum sum;
+
+	memset(&sum, 0, sizeof(sum));
+	judge_each(judge, generation, add, &sum);
+	return sum;
+}
+
+bool
+judge_may_ask(const struct judge *judge, const struct config_listener *listener,
+    const struct identity *identity, struct err *err)
+{
+	struct staple_info info;
+	char why[ERR_TEXT_MAX / 2];
+
+	if (!stapling_state(judge->stapling, identity, &info) ||
+	    info.hindrance == STAPLE_UNASKED ||
+	    judge_one(judge, listener, identity, &info) != VERDICT_FAILED)
+		return true;
+	judge_explain(&info, why, sizeof(why));
+	err_set(err, "certificate %s must be stapled, but %s", info.name, why);
+	return false;
+}
+
+bool
+judge_keeps_out(const struct judge *judge,
+    const struct config_listener *listener, const struct identity *renewed,
+    const struct identity *served)
+{
+	struct staple_info fresh, old;
+	const struct verdict_served before = {
+		.info = &old,
+		.ends_s = identity_not_after(served),
+	};
+
+	return stapling_state(judge->stapling, renewed, &fresh) &&
+	       stapling_state(judge->stapling, served, &old) &&
+	       verdict_keeps_out(listener, &fresh, &before, judge->now_s);
+}
+
+void
+judge_explain(const struct staple_info *info, char *out, size_t max)
+{
+	bool hindered = info->hindrance != STAPLE_UNASKED;
+	enum staple_outcome outcome = hindered ? info->hindrance
+					       : info->outcome;
+	const char *advice = staple_outcome_advice(outcome);
+
+	if (!hindered && info->said[0])
+		snprintf(out, max, "%s", info->said);
+	else
+		snprintf(out, max, "%s%s%s", staple_outcome_sentence(outcome),
+		    advice[0] ? "; " : "", advice);
+}

@@ -1,0 +1,340 @@
+/*
+ * What follows from certificates for the process: which staples a start or a
+ * reload waits for, what ends it, what puts a renewed certificate in service.
+ * Main thread; the staple thread only wakes it.  Nothing is remembered about
+ * single certificates: every look judges all of them anew, so that no order
+ * of events can be missed.
+ */
+#include "runtime/server_inner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/service.h"
+#include "runtime/judge.h"
+#include "runtime/renew.h"
+#include "runtime/resolve.h"
+#include "runtime/stapling.h"
+#include "tls/identity.h"
+
+/* How late it may be noticed that the certificate to be replaced is about to
+ * end; wall time may jump, so no longer sleep is set. */
+#define RENEWALS_S 60.0
+
+static struct judge
+judge_now(const struct server *server, enum verdict_phase phase)
+{
+	return (struct judge){
+		.stapling = server->parts.stapling,
+		.phase = phase,
+		.now_s = clock_wall_ms() / 1000,
+		.patience_over = server->patience_over,
+	};
+}
+
+static struct judge
+judge_pending(const struct server *server)
+{
+	struct judge judge = judge_now(server,
+	    server->state == SERVER_STARTING ? PHASE_START : PHASE_RELOAD);
+
+	judge.before = server->current;
+	return judge;
+}
+
+/* ---- Waiting ---- */
+
+static void
+begin_patience(struct server *server)
+{
+	const struct config *config = generation_config(server->pending);
+
+	ev_timer_stop(server->ev, &server->patience);
+	ev_timer_set(
+	    &server->patience, config->ocsp.start_wait_ms / 1000.0, 0.0);
+	ev_now_update(server->ev);
+	ev_timer_start(server->ev, &server->patience);
+}
+
+void
+staples_await(struct server *server)
+{
+	server->patience_over = false;
+	server->answered = 0;
+	begin_patience(server);
+}
+
+bool
+staples_are_awaited(struct server *server)
+{
+	const struct judge judge = judge_pending(server);
+	struct judge_sum sum = judge_all(&judge, server->pending);
+
+	/* Those still queued hold the start for as long as answers come. */
+	if (sum.answered > server->answered && !server->patience_over)
+		begin_patience(server);
+	server->answered = sum.answered;
+	return sum.counts[VERDICT_WAIT] > 0;
+}
+
+static void
+on_patience(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	server->patience_over = true;
+	reload_go_on(server);
+}
+
+/* ---- Refusing ---- */
+
+struct refusal {
+	struct server *server;
+	enum server_exit status;
+};
+
+/* At a start also to stderr, where whoever started us is looking. */
+static void
+complain(struct server *server, const struct judge_opinion *opinion,
+    const struct err *err)
+{
+	const struct config *config = generation_config(server->pending);
+	const struct config_listener *listener = opinion->service->listener;
+
+	log_error(server->parts.log, "ocsp", err->text,
+	    LOG_S("listener", listener->name),
+	    LOG_S("cert", opinion->info.name),
+	    LOG_S("outcome", staple_outcome_name(opinion->info.outcome)));
+	if (server->state == SERVER_STARTING &&
+	    strcmp(config->log.output, "stderr") != 0)
+		fprintf(stderr, "%s:%u: listener %s: %s\n",
+		    listener->cert_where.file, listener->cert_where.line,
+		    listener->name, err->text);
+}
+
+static void
+refuse_one(void *arg, const struct judge_opinion *opinion)
+{
+	struct refusal *refusal = arg;
+	char why[ERR_TEXT_MAX / 2];
+	struct err err;
+
+	judge_explain(&opinion->info, why, sizeof(why));
+	if (opinion->verdict == VERDICT_REVOKED) {
+		err_set(&err, "certificate %s is revoked: %s",
+		    opinion->info.name, why);
+		refusal->status = EXIT_REVOKED;
+	} else if (opinion->verdict == VERDICT_FAILED) {
+		err_set(&err,
+		    "certificate %s must be stapled, but there is no response: "
+		    "%s",
+		    opinion->info.name, why);
+		if (refusal->status == EXIT_ASKED)
+			refusal->status = EXIT_START_FAILED;
+	} else {
+		return;
+	}
+	complain(refusal->server, opinion, &err);
+}
+
+enum server_exit
+staples_refuse(struct server *server)
+{
+	const struct judge judge = judge_pending(server);
+	struct refusal refusal = {
+		.server = server,
+		.status = EXIT_ASKED,
+	};
+
+	judge_each(&judge, server->pending, refuse_one, &refusal);
+	return refusal.status;
+}
+
+/* ---- Renewing ---- */
+
+/* *slot is replaced when a certificate in it has been renewed. */
+static bool
+renew(struct server *server, struct generation **slot)
+{
+	struct err err;
+	struct generation *fresh = renew_generation(
+	    *slot, &server->parts, clock_wall_ms() / 1000, &err);
+
+	if (fresh && !resolver_follow(server->resolver, fresh)) {
+		err_set(&err, "out of memory for backend names");
+		generation_unref(fresh);
+		fresh = NULL;
+	}
+	if (fresh == NULL) {
+		if (err.text[0])
+			log_error(server->parts.log, "ocsp", err.text);
+		return false;
+	}
+	generation_unref(*slot);
+	*slot = fresh;
+	return true;
+}
+
+void
+staples_renew_pending(struct server *server)
+{
+	(void)renew(server, &server->pending);
+}
+
+static void
+renew_current(struct server *server)
+{
+	server->pending = generation_ref(server->current);
+	if (renew(server, &server->pending)) {
+		publish_pending(server, SERVER_RENEWED);
+		return;
+	}
+	generation_unref(server->pending);
+	server->pending = NULL;
+}
+
+/* ---- In force ---- */
+
+struct novelty {
+	struct server *server;
+	const struct generation *old;
+};
+
+static void
+say_degraded(struct server *server, const struct judge_opinion *opinion)
+{
+	char why[ERR_TEXT_MAX / 2];
+
+	judge_explain(&opinion->info, why, sizeof(why));
+	log_warning(server->parts.log, "ocsp", "serving without a staple",
+	    LOG_S("listener", opinion->service->listener->name),
+	    LOG_S("cert", opinion->info.name), LOG_S("reason", why));
+}
+
+static void
+say_new(struct server *server, const struct judge_opinion *opinion)
+{
+	const struct config_listener *listener = opinion->service->listener;
+	const struct staple_info *info = &opinion->info;
+
+	if (opinion->verdict == VERDICT_DEGRADED)
+		say_degraded(server, opinion);
+	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
+		log_warning(server->parts.log, "ocsp",
+		    "the certificate demands a staple (must-staple) and, by "
+		    "ocsp = never, has none: strict clients will refuse it",
+		    LOG_S("listener", listener->name),
+		    LOG_S("cert", info->name));
+	if (listener->ocsp == OCSP_MODE_PREFER &&
+	    info->hindrance == STAPLE_NO_RESPONDER)
+		log_info(server->parts.log, "ocsp",
+		    "the certificate names no responder: it is not stapled",
+		    LOG_S("listener", listener->name),
+		    LOG_S("cert", info->name));
+}
+
+static void
+say_one(void *arg, const struct judge_opinion *opinion)
+{
+	const struct novelty *novelty = arg;
+	struct server *server = novelty->server;
+
+	if (opinion->renewal)
+		log_notice(server->parts.log, "ocsp",
+		    "renewed certificate waits for its staple; the old one "
+		    "serves",
+		    LOG_S("listener", opinion->service->listener->name),
+		    LOG_S("cert", opinion->info.name));
+	else if (novelty->old == NULL ||
+		 !generation_has_service(novelty->old, opinion->service))
+		say_new(server, opinion);
+}
+
+void
+staples_published(struct server *server, const struct generation *old)
+{
+	const struct judge judge = judge_now(server, PHASE_RUNNING);
+	struct novelty novelty = { .server = server, .old = old };
+
+	ev_timer_stop(server->ev, &server->patience);
+	ev_timer_stop(server->ev, &server->renewals);
+	if (renew_is_waited_for(server->current)) {
+		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
+		ev_timer_start(server->ev, &server->renewals);
+	}
+	if (server->news != SERVER_RENEWED)
+		judge_each(&judge, server->current, say_one, &novelty);
+}
+
+static void
+find_revoked(void *arg, const struct judge_opinion *opinion)
+{
+	struct server *server = arg;
+
+	if (opinion->verdict != VERDICT_REVOKED || opinion->renewal)
+		return;
+	server->status = EXIT_REVOKED;
+	log_error(server->parts.log, "ocsp",
+	    "the certificate is revoked: the process ends",
+	    LOG_S("listener", opinion->service->listener->name),
+	    LOG_S("cert", opinion->info.name),
+	    LOG_S("said", opinion->info.said));
+}
+
+void
+staples_look(struct server *server)
+{
+	const struct judge judge = judge_now(server, PHASE_RUNNING);
+
+	if (server->state == SERVER_RUNNING) {
+		judge_each(&judge, server->current, find_revoked, server);
+		if (server->status == EXIT_REVOKED) {
+			drain_begin(server);
+			return;
+		}
+	}
+	if (server->pending)
+		reload_go_on(server);
+	else if (server->state == SERVER_RUNNING && !server->publishing)
+		renew_current(server);
+}
+
+static void
+on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	staples_look(watcher->data);
+}
+
+static void
+on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	staples_look(watcher->data);
+}
+
+void
+staples_init(struct server *server)
+{
+	ev_timer_init(&server->patience, on_patience, 0.0, 0.0);
+	server->patience.data = server;
+	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
+	server->renewals.data = server;
+	ev_async_init(&server->stapled, on_stapled);
+	server->stapled.data = server;
+	ev_async_start(server->ev, &server->stapled);
+}
+
+void
+staples_stop(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->patience);
+	ev_timer_stop(server->ev, &server->renewals);
+}

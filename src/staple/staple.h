@@ -234,21 +234,24 @@ bool staple_configure(struct staple *staple,
     const struct staple_options *options, char *why, size_t why_len);
 
 /*
- * Set the status callback and the policy of a context, and watch every
- * certificate in its slots (with its chain there) under that policy.  Before
- * any other thread uses the context; at any time.  A context with a status
- * callback of its own, or of another struct staple, is refused.
+ * Set the status callback and the policy (NULL: auto) of a context, and watch
+ * every certificate in its slots, with its chain there, under that policy;
+ * what staple_watch was told to fetch is kept.  Before any other thread uses
+ * the context; but it may be attached again, with another policy, at any time.
+ * A context with a status callback of its own, or of another struct staple
+ * that lives, is refused.
  */
 bool staple_attach(struct staple *staple, SSL_CTX *context,
     const struct staple_policy *policy, char *why, size_t why_len);
 
 /*
- * Watch one certificate, to be shown by contexts with this policy (which
- * decides whether it is fetched).  chain: where its issuer may stand (NULL:
- * look in the stores).  source: NULL or zero: what the certificate says; a
- * source given later replaces the earlier one.  The same object must be the
- * one that handshakes will show.  There is no detach: when the last holder
- * frees the X509, it is forgotten.
+ * Watch one certificate, to be shown by contexts with this policy (NULL: auto;
+ * it decides whether the certificate is fetched).  chain: where its issuer may
+ * stand (NULL: look in the stores).  source: NULL or zero: what the
+ * certificate says; of several calls the last one counts.  Before handshakes
+ * show it, and the very object that they will show: an equal one shares the
+ * response, but must be watched as well.  There is no detach: when the last
+ * holder frees the X509, it is forgotten.
  */
 bool staple_watch(struct staple *staple, X509 *certificate,
     STACK_OF(X509) * chain, const struct staple_source *source,

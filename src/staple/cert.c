@@ -190,12 +190,12 @@ staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
 {
 	struct staple_cert *cert = calloc(1, sizeof(*cert));
 
-	ERR_clear_error();
 	if (cert == NULL) {
 		err_set(err, "no memory for what is known of a certificate");
 		return NULL;
 	}
 	atomic_init(&cert->references, 1);
+	/* This also empties the queue of what others left there. */
 	if (!staple_cert_key(leaf, cert->key)) {
 		err_set(err,
 		    "the certificate cannot be encoded, or memory ran out");

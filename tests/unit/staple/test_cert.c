@@ -43,6 +43,7 @@ static const struct {
 	{ "17 and 5", "17,5", true },
 	{ "5 and others", "0,1,5,65535", true },
 	{ "others", "0,1,4,6,261,65535", false },
+	{ "a number that begins like 5", "1281", false },
 	{ "an empty list", "DER:3000", false },
 	{ "5 by hand", "DER:3003020105", true },
 	{ "minus 5", "DER:30030201FB", false },
@@ -328,6 +329,16 @@ Test(cert, lives_as_long_as_somebody_refers_to_it)
 	cr_expect_str_eq(cert->name, "a");
 	staple_cert_unref(cert);
 	staple_cert_unref(NULL);
+}
+
+Test(cert, is_not_blamed_for_failures_of_others)
+{
+	struct staple_cert *cert;
+
+	ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+	cert = know_wish(&(struct pki_wish){ .name = "a" }, NULL);
+	cr_expect_str_eq(cert->name, "a");
+	staple_cert_unref(cert);
 }
 
 Test(cert, that_cannot_be_encoded_is_refused)

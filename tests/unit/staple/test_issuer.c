@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "base/err.h"
 #include "tests/support/pki.h"
@@ -216,6 +217,19 @@ Test(issuer, has_the_name_that_the_leaf_says)
 	chain_up(&other);
 	expect(NULL, STAPLE_ORIGIN_NONE);
 	pki_drop(&other);
+}
+
+/* Name and key fit, but it says itself that it signs no certificates. */
+Test(issuer, may_sign_certificates)
+{
+	X509_EXTENSION *usage = X509V3_EXT_conf_nid(
+	    NULL, NULL, NID_key_usage, "critical,digitalSignature");
+
+	X509_add_ext(fixture.ca.certificate, usage, -1);
+	X509_sign(fixture.ca.certificate, fixture.ca.key, EVP_sha256());
+	X509_EXTENSION_free(usage);
+	chain_up(&fixture.ca);
+	expect(NULL, STAPLE_ORIGIN_NONE);
 }
 
 Test(issuer, of_a_self_signed_certificate_is_nobody)

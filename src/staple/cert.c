@@ -103,12 +103,17 @@ staple_cert_must_staple(X509 *leaf)
 	return found;
 }
 
+/* Somebody to ask, or a file in which another tool answers. */
+static bool
+has_responder(const struct staple_cert *cert)
+{
+	return cert->url_count > 0 || cert->staple_file != NULL;
+}
+
 enum staple_wish
 staple_cert_wish(
     const struct staple_cert *cert, const struct staple_policy *policy)
 {
-	bool somebody = cert->url_count > 0 || cert->staple_file != NULL;
-
 	switch (policy->mode) {
 	case STAPLE_AUTO:
 		return cert->must_staple ? STAPLE_WISH_WANTED
@@ -118,7 +123,8 @@ staple_cert_wish(
 	case STAPLE_ALWAYS:
 		return STAPLE_WISH_FATAL;
 	case STAPLE_PREFER:
-		return somebody ? STAPLE_WISH_WANTED : STAPLE_WISH_NONE;
+		return has_responder(cert) ? STAPLE_WISH_WANTED
+					   : STAPLE_WISH_NONE;
 	case STAPLE_NEVER:
 		break;
 	}
@@ -156,8 +162,7 @@ read_source(
 	}
 	if (!staple_cert_find_urls(cert, leaf, source) || starved())
 		return false;
-	if (cert->url_count == 0 && cert->staple_file == NULL &&
-	    cert->hint[0] == '\0')
+	if (!has_responder(cert) && cert->hint[0] == '\0')
 		staple_cert_note(
 		    cert, "it names no responder, and none is configured");
 	return true;
@@ -177,7 +182,7 @@ read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
 static void
 judge(struct staple_cert *cert)
 {
-	if (cert->url_count == 0 && cert->staple_file == NULL)
+	if (!has_responder(cert))
 		cert->hindrance = STAPLE_NO_RESPONDER;
 	else if (cert->issuer == NULL)
 		cert->hindrance = STAPLE_NO_ISSUER;

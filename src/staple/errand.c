@@ -179,9 +179,13 @@ rest(struct staple_errand *errand, enum staple_outcome hindrance)
 static void
 ask_if_due(struct staple_errand *errand)
 {
+	int64_t planned = errand->due;
+
 	if (errand->ask.busy)
 		return;
 	staple_plan_correct(errand);
+	if (errand->due != planned)
+		staple_report_state(errand);
 	if (errand->due <= errand->office->wall_s)
 		staple_ask_begin(errand);
 }

@@ -21,41 +21,33 @@ hand_over(struct staple_office *office, const struct staple_event *event)
 		office->log(office->arg, event);
 }
 
-static void
-speak(struct staple_office *office, struct staple_event *event,
-    const char *format, va_list args)
-{
-	char text[STAPLE_VOICE_TEXT_MAX];
-
-	vsnprintf(text, sizeof(text), format, args);
-	event->message = text;
-	hand_over(office, event);
-	event->message = NULL;
-}
-
 void
 staple_report_line(struct staple_errand *errand, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...)
 {
-	struct staple_event event = { level, errand->cert->name, outcome,
-		NULL };
+	char text[STAPLE_VOICE_TEXT_MAX];
+	const struct staple_event event = { level, errand->cert->name, outcome,
+		text };
 	va_list args;
 
 	va_start(args, format);
-	speak(errand->office, &event, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	hand_over(errand->office, &event);
 }
 
 void
 staple_report_trouble(struct staple_office *office, enum staple_level level,
     const char *format, ...)
 {
-	struct staple_event event = { level, NULL, STAPLE_UNASKED, NULL };
+	char text[STAPLE_VOICE_TEXT_MAX];
+	const struct staple_event event = { level, NULL, STAPLE_UNASKED, text };
 	va_list args;
 
 	va_start(args, format);
-	speak(office, &event, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	hand_over(office, &event);
 }
 
 void
@@ -78,6 +70,13 @@ staple_report_try(struct staple_errand *errand,
 	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
 }
 
+/* A file is looked at all the time, and that is no try. */
+static int64_t
+next_try(const struct staple_errand *errand)
+{
+	return errand->cert->staple_file != NULL ? 0 : errand->due;
+}
+
 static void
 tell_cache(const struct staple_errand *errand)
 {
@@ -87,7 +86,7 @@ tell_cache(const struct staple_errand *errand)
 		.unconfirmable = errand->unconfirmable,
 		.outcome = errand->outcome,
 		.failures = errand->failures,
-		.next_try = errand->due,
+		.next_try = next_try(errand),
 	};
 
 	snprintf(progress.said, sizeof(progress.said), "%.*s",
@@ -136,7 +135,7 @@ gather(const struct staple_errand *errand)
 		.fatal = errand->wish == STAPLE_WISH_FATAL,
 		.must_staple = errand->cert->must_staple,
 		.tries_since = errand->tries_since,
-		.next_try = errand->due,
+		.next_try = next_try(errand),
 		.now = errand->office->wall_s,
 	};
 

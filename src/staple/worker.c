@@ -244,7 +244,7 @@ find_wait(const struct staple_worker *worker)
 		review_ms = worker->reviewed_ms + REVIEW_MS;
 	slot_ms = staple_queue_until(
 	    &office->queue, office->slots, office->mono_ms);
-	if (slot_ms < office->mono_ms + PATIENCE_MS)
+	if (slot_ms <= office->mono_ms)
 		slot_ms = office->mono_ms + PATIENCE_MS;
 	if (slot_ms < review_ms)
 		review_ms = slot_ms;

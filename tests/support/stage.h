@@ -30,7 +30,7 @@ struct staple_entry;
 enum stage_way {
 	STAGE_ANSWERS, /* with `answer`, whose times are from now; zero means
 			  good, a minute old, for an hour in all */
-	STAGE_SENDS,   /* `bytes` */
+	STAGE_SENDS,   /* `bytes`, or `same` again and again */
 	STAGE_FAILS,   /* with `outcome`, before there is an answer */
 	STAGE_HANGS
 };
@@ -39,6 +39,7 @@ struct stage_part {
 	enum stage_way way;
 	struct ocsp_wish answer;
 	const char *bytes;
+	const struct ocsp_made *same;
 	bool wrong_type;
 	enum staple_outcome outcome;
 	uint32_t took_ms;

@@ -212,7 +212,10 @@ finish(struct staple_fetch *fetch)
 		made = stage_answer(fetch->asked.who, &part->answer);
 	result.body = made.der;
 	result.len = made.len;
-	if (part->way == STAGE_SENDS) {
+	if (part->way == STAGE_SENDS && part->same != NULL) {
+		result.body = part->same->der;
+		result.len = part->same->len;
+	} else if (part->way == STAGE_SENDS) {
 		result.body = (const unsigned char *)part->bytes;
 		result.len = strlen(part->bytes);
 	}

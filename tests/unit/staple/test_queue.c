@@ -91,13 +91,16 @@ Test(queue, passes_by_a_host_whose_slots_are_taken)
 
 Test(queue, lets_nobody_in_when_all_slots_are_taken)
 {
+	struct staple_slot *taken;
+
 	staple_slots_resize(slots, 1);
 	join(0, "a:80", 1);
 	join(1, "b:80", 1);
 	cr_assert_eq(next(0), 0);
+	taken = slot;
 	cr_assert_eq(next(0), -1);
 	cr_assert_eq(staple_queue_until(&queue, slots, 0), INT64_MAX);
-	staple_slots_give(slots, slot);
+	staple_slots_give(slots, taken);
 	cr_assert_eq(next(0), 1);
 }
 

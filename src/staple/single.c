@@ -86,7 +86,7 @@ struct serial {
 static struct serial
 print_serial(const ASN1_INTEGER *number)
 {
-	struct serial serial;
+	struct serial serial = { "" };
 
 	staple_text_hex(serial.text, sizeof(serial.text),
 	    ASN1_STRING_get0_data(number), (size_t)ASN1_STRING_length(number));

@@ -1,0 +1,41 @@
+/* Issuer, leaf, response: what is accepted is valid at noon and unchanged. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "staple/cert.h"
+#include "staple/response.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+check(struct staple_cert *cert, const uint8_t *der, size_t len)
+{
+	struct staple_clock noon = { 1940630400, 1940630400, 86400 };
+	struct staple_verdict verdict;
+	struct staple_response *response = staple_response_verify(
+	    cert, der, len, &noon, &verdict);
+	size_t kept;
+
+	if (response != NULL &&
+	    (memcmp(staple_response_der(response, &kept), der, len) != 0 ||
+		kept != len || staple_response_expires(response) <= noon.now_s))
+		abort();
+	staple_response_unref(response);
+	staple_cert_unref(cert);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	const uint8_t *end = data + size;
+	X509 *one;
+
+	while ((one = d2i_X509(NULL, &data, end - data)) != NULL)
+		sk_X509_push(chain, one);
+	if ((one = sk_X509_value(chain, 1)) != NULL)
+		check(staple_cert_new(one, chain, NULL, NULL, NULL), data,
+		    (size_t)(end - data));
+	sk_X509_pop_free(chain, X509_free);
+	return 0;
+}

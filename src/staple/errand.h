@@ -108,7 +108,7 @@ struct staple_reply {
 	int64_t freshness_s;
 };
 void staple_errand_answered(
-    struct staple_errand *errand, const struct staple_reply *answer);
+    struct staple_errand *errand, const struct staple_reply *reply);
 void staple_errand_failed(
     struct staple_errand *errand, enum staple_outcome outcome);
 

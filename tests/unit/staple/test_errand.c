@@ -1,5 +1,4 @@
-/* One certificate's life: when it is asked about, what becomes of answers,
- * who may say that it is revoked. */
+/* One certificate's life: when it is asked about, what becomes of answers. */
 #include "staple/errand.h"
 
 #include <criterion/criterion.h>
@@ -22,12 +21,6 @@ static void
 fail_all(enum staple_outcome outcome)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = outcome);
-}
-
-static void
-revoke_all(void)
-{
-	STAGE_PLAY(NULL, .answer = { .status = OCSP_SAYS_REVOKED });
 }
 
 /* ---- Answers and failures ---- */
@@ -368,105 +361,4 @@ Test(errand, plans_anew_when_the_clock_was_set_back_after_an_answer)
 	stage_pass(MINUTE);
 	asked_at = stage_look(actor)->next_try;
 	cr_assert_leq(asked_at, stage_now() + 12 * HOUR);
-}
-
-/* ---- Revocation ---- */
-
-Test(errand, confirms_a_revocation_by_another_url)
-{
-	struct stage_actor *actor;
-
-	revoke_all();
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert_eq(stage.asked_count, 2);
-	cr_assert_str_eq(stage.asked[1].url, STAGE_B);
-	cr_assert(stage_look(actor)->held && stage_look(actor)->revoked);
-	cr_assert(stage_look(actor)->confirmed && stage_look(actor)->settled);
-}
-
-Test(errand, confirms_a_revocation_by_the_other_method)
-{
-	struct stage_actor *actor;
-
-	revoke_all();
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert_eq(stage.asked_count, 2);
-	cr_assert(!stage.asked[0].get && stage.asked[1].get);
-	cr_assert(stage_look(actor)->confirmed);
-}
-
-Test(errand, staples_a_revoked_response_before_it_is_confirmed)
-{
-	struct stage_actor *actor;
-
-	revoke_all();
-	STAGE_PLAY(STAGE_B, .way = STAGE_HANGS);
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert(stage_look(actor)->held && stage_look(actor)->revoked);
-	cr_assert(!stage_look(actor)->confirmed);
-	cr_assert(!stage_look(actor)->settled, "confirmation is under way");
-	cr_assert_gt(stage_lines(STAPLE_LEVEL_ERROR), 0);
-}
-
-Test(errand, says_when_a_revocation_cannot_be_confirmed)
-{
-	struct stage_actor *actor;
-
-	STAGE_PLAY(
-	    NULL, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
-	STAGE_PLAY(STAGE_A, .answer = { .status = OCSP_SAYS_REVOKED });
-	stage_play(STAGE_A, STAGE_GET,
-	    &(const struct stage_part){
-		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert(stage_look(actor)->revoked && stage_look(actor)->settled);
-	cr_assert(!stage_look(actor)->confirmed);
-	cr_assert(stage_look(actor)->unconfirmable);
-	revoke_all();
-	stage_pass(30);
-	cr_assert(stage_look(actor)->confirmed, "it asks again");
-	cr_assert(!stage_look(actor)->unconfirmable);
-}
-
-/* certificateHold */
-Test(errand, lets_a_newer_good_answer_lift_a_revocation)
-{
-	struct stage_actor *actor;
-
-	revoke_all();
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	stage_run();
-	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
-	stage_pass(35 * MINUTE);
-	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
-	cr_assert(!stage_look(actor)->confirmed);
-	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
-}
-
-Test(errand, does_not_let_an_older_good_answer_lift_it)
-{
-	struct stage_actor *actor;
-
-	revoke_all();
-	STAGE_PLAY(STAGE_B, .answer = { .this_update = -2 * MINUTE });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert(stage_look(actor)->revoked);
-	cr_assert(stage_look(actor)->confirmed, "by the other method");
-}
-
-Test(errand, lets_the_second_answer_acquit)
-{
-	struct stage_actor *actor;
-
-	revoke_all();
-	STAGE_PLAY(STAGE_B, .answer = { .this_update = -30 });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
-	cr_assert(!stage_look(actor)->confirmed && stage_look(actor)->settled);
 }

@@ -243,3 +243,29 @@ staple_cert_unref(struct staple_cert *cert)
 	free(cert->staple_file);
 	free(cert);
 }
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+is_same_issuer(const X509 *a, const X509 *b)
+{
+	return a == b || (a != NULL && b != NULL && X509_cmp(a, b) == 0);
+}
+
+bool
+staple_cert_says_same(const struct staple_cert *a, const struct staple_cert *b)
+{
+	if (a->hindrance != b->hindrance || a->url_count != b->url_count ||
+	    !is_same_text(a->staple_file, b->staple_file) ||
+	    !is_same_issuer(a->issuer, b->issuer))
+		return false;
+	for (size_t i = 0; i < a->url_count; i++) {
+		if (strcmp(a->urls[i], b->urls[i]) != 0)
+			return false;
+	}
+	return true;
+}

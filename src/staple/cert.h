@@ -90,6 +90,11 @@ struct staple_cert *staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
 struct staple_cert *staple_cert_ref(struct staple_cert *cert);
 void staple_cert_unref(struct staple_cert *cert); /* NULL ok */
 
+/* Of two about one certificate: would the same be asked, and believed?  A
+ * reload works everything out anew, and must ask nobody for it. */
+bool staple_cert_says_same(
+    const struct staple_cert *a, const struct staple_cert *b);
+
 /* The key alone; false: it cannot be encoded. */
 bool staple_cert_key(X509 *leaf, unsigned char key[STAPLE_KEY_SIZE]) MUST_CHECK;
 

@@ -10,7 +10,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -66,32 +65,6 @@ staple_watch_entry(const X509 *certificate)
 
 /* ---- Facts ---- */
 
-static bool
-is_same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* Whether the same would be asked of the same responders.  Equal requests
- * have equal issuers. */
-static bool
-is_same(const struct staple_cert *a, const struct staple_cert *b)
-{
-	const struct staple_request *one = &a->requests[STAPLE_SHA256];
-	const struct staple_request *other = &b->requests[STAPLE_SHA256];
-
-	if (a->hindrance != b->hindrance || a->url_count != b->url_count ||
-	    a->urls_configured != b->urls_configured ||
-	    !is_same_text(a->staple_file, b->staple_file) ||
-	    one->len != other->len)
-		return false;
-	for (size_t i = 0; i < a->url_count; i++) {
-		if (strcmp(a->urls[i], b->urls[i]) != 0)
-			return false;
-	}
-	return one->len == 0 || memcmp(one->der, other->der, one->len) == 0;
-}
-
 /* Nobody can be asked with what is known, and its source is not to blame. */
 static bool
 wants_help(const struct staple_cert *held)
@@ -111,7 +84,7 @@ choose_facts(struct staple_cache *cache, struct staple_cert *fresh, bool found)
 		return staple_cert_ref(fresh);
 	held = staple_entry_cert(entry);
 	staple_entry_unref(entry);
-	if (is_same(fresh, held) || (found && !wants_help(held)))
+	if (staple_cert_says_same(fresh, held) || (found && !wants_help(held)))
 		return held;
 	staple_cert_unref(held);
 	return staple_cert_ref(fresh);

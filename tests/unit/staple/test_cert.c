@@ -353,3 +353,37 @@ Test(cert, that_cannot_be_encoded_is_refused)
 	cr_expect_eq(ERR_peek_error(), 0);
 	X509_free(empty);
 }
+
+static const char *const one_url[] = { "http://one.example/" };
+static const char *const other_url[] = { "http://other.example/" };
+
+static const struct same_row {
+	const char *what;
+	struct staple_source a, b;
+	bool expect;
+} same_rows[] = {
+	{ "nothing", { 0 }, { 0 }, true },
+	{ "one URL", { one_url, 1, NULL }, { one_url, 1, NULL }, true },
+	{ "another URL", { one_url, 1, NULL }, { other_url, 1, NULL }, false },
+	{ "a URL and none", { one_url, 1, NULL }, { 0 }, false },
+	{ "one file", { NULL, 0, "a" }, { NULL, 0, "a" }, true },
+	{ "another file", { NULL, 0, "a" }, { NULL, 0, "b" }, false },
+	{ "a file besides", { one_url, 1, "a" }, { one_url, 1, NULL }, false },
+};
+
+Test(cert, says_the_same_when_the_same_would_be_asked)
+{
+	struct pki leaf = pki_make(&(struct pki_wish){ .name = "a" });
+
+	for (size_t i = 0; i < ARRAY_LEN(same_rows); i++) {
+		const struct same_row *row = &same_rows[i];
+		struct staple_cert *a = know(&leaf, &row->a);
+		struct staple_cert *b = know(&leaf, &row->b);
+
+		cr_expect_eq(
+		    staple_cert_says_same(a, b), row->expect, "%s", row->what);
+		staple_cert_unref(a);
+		staple_cert_unref(b);
+	}
+	pki_drop(&leaf);
+}

@@ -8,13 +8,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-check(struct staple_cert *cert, const uint8_t *der, size_t len)
+check(struct staple_cert *cert, const uint8_t *der, const uint8_t *end)
 {
 	struct staple_clock noon = { 1940630400, 1940630400, 86400 };
 	struct staple_verdict verdict;
+	size_t kept, len = (size_t)(end - der);
 	struct staple_response *response = staple_response_verify(
 	    cert, der, len, &noon, &verdict);
-	size_t kept;
 
 	if (response != NULL &&
 	    (memcmp(staple_response_der(response, &kept), der, len) != 0 ||
@@ -34,8 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while ((one = d2i_X509(NULL, &data, end - data)) != NULL)
 		sk_X509_push(chain, one);
 	if ((one = sk_X509_value(chain, 1)) != NULL)
-		check(staple_cert_new(one, chain, NULL, NULL, NULL), data,
-		    (size_t)(end - data));
+		check(staple_cert_new(one, chain, NULL, NULL, NULL), data, end);
 	sk_X509_pop_free(chain, X509_free);
 	return 0;
 }

@@ -1,7 +1,9 @@
 /*
  * The thread that writes responses to the store, so that a slow disk delays
  * nobody.  Its queue holds at most one response per certificate, the newest.
- * All but the thread itself: staple thread.
+ * What could not be written stays queued and is tried again every minute, so
+ * that a disk that was full for a while costs no staple at the next restart.
+ * All but the thread itself: staple thread, or whoever started it.
  */
 #ifndef STAPLE_WRITER_H
 #define STAPLE_WRITER_H
@@ -15,19 +17,28 @@ struct staple_response;
 struct staple_store;
 struct staple_writer;
 
-/* Called on the writer thread when writing begins to fail or works again. */
+/*
+ * Called on the writer thread, with no lock held, when writing begins to fail
+ * (id: of the certificate; failure names the file and what to do) and when all
+ * that failed has been written after all (failure NULL).  Each is said once,
+ * not per file.  It must not wait for anybody.
+ */
 typedef void staple_writer_fn(void *arg, const char *id, const char *failure);
 
-/* Borrows the store.  `told`: failure NULL means that it works again; each is
- * said once, not per file. */
+/* References the store. */
 struct staple_writer *staple_writer_start(struct staple_store *store,
     staple_writer_fn *told, void *arg, struct err *err) MUST_CHECK;
 
-/* Writes what is queued (bounded: two seconds), ends the thread.  NULL ok. */
+/*
+ * Writes what is queued, ends the thread; nothing is told afterwards.  If the
+ * disk hangs for two seconds, the thread is left behind with what it uses, and
+ * what was not written is lost.  NULL ok.
+ */
 void staple_writer_stop(struct staple_writer *writer);
 
-/* Queue; takes a reference.  Replaces what is queued under that id.  Without
- * memory the save is skipped: the staple in memory is what counts. */
+/* Queue; takes a reference.  Replaces what is queued under that id (as in
+ * staple_store_write).  Without memory the save is skipped: the staple in
+ * memory is what counts. */
 void staple_writer_save(struct staple_writer *writer, const char *id,
     struct staple_response *response);
 

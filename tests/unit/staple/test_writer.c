@@ -1,1 +1,382 @@
+/*
+ * The thread behind the store: rule 5, and what a bad disk does to it.  This
+ * program is linked with the write of the store wrapped, so that it can hang,
+ * fail and be watched.
+ */
+#include "staple/writer.h"
+
 #include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "staple/response.h"
+#include "staple/store.h"
+#include "tests/support/authority.h"
+#include "tests/support/pki.h"
+
+#define REST "123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define A "a" REST
+#define B "b" REST
+#define C "c" REST
+
+enum { RESPONSES = 3, LOG_MAX = 256 };
+
+/* ---- the disk ---- */
+
+static struct {
+	atomic_bool hangs; /* the next write does, once */
+	sem_t hanging, goes_on;
+	atomic_bool is_bad; /* writes fail */
+	_Atomic(const char *) bad_id;
+	atomic_int looks;    /* at the clock */
+	atomic_int ahead_ms; /* of the clock */
+	atomic_int writes, closed;
+	/* "a0 b1": id and response; the thread's until it ends or rests */
+	char log[LOG_MAX];
+} disk;
+
+static struct staple_response *responses[RESPONSES];
+
+bool __real_staple_store_write(struct staple_store *store, const char *id,
+    const unsigned char *data, size_t len, struct err *err);
+bool __wrap_staple_store_write(struct staple_store *store, const char *id,
+    const unsigned char *data, size_t len, struct err *err);
+void __real_staple_store_close(struct staple_store *store);
+void __wrap_staple_store_close(struct staple_store *store);
+int64_t __real_clock_mono_ms(void);
+int64_t __wrap_clock_mono_ms(void);
+
+static void
+note(const char *id, const unsigned char *data, size_t len)
+{
+	const unsigned char *der;
+	size_t n = 0, at = strlen(disk.log), other;
+
+	for (; n < RESPONSES; n++) {
+		der = staple_response_der(responses[n], &other);
+		if (other == len && memcmp(der, data, len) == 0)
+			break;
+	}
+	snprintf(
+	    disk.log + at, LOG_MAX - at, "%s%c%zu", at > 0 ? " " : "", *id, n);
+}
+
+bool
+__wrap_staple_store_write(struct staple_store *store, const char *id,
+    const unsigned char *data, size_t len, struct err *err)
+{
+	const char *bad = atomic_load(&disk.bad_id);
+	bool ok = !atomic_load(&disk.is_bad) &&
+		  (bad == NULL || strcmp(bad, id) != 0);
+
+	note(id, data, len);
+	if (atomic_exchange(&disk.hangs, false)) {
+		sem_post(&disk.hanging);
+		sem_wait(&disk.goes_on);
+	}
+	if (ok)
+		ok = __real_staple_store_write(store, id, data, len, err);
+	else
+		err_set(err, "the disk is full");
+	atomic_fetch_add(&disk.writes, 1);
+	return ok;
+}
+
+void
+__wrap_staple_store_close(struct staple_store *store)
+{
+	__real_staple_store_close(store);
+	atomic_fetch_add(&disk.closed, 1);
+}
+
+int64_t
+__wrap_clock_mono_ms(void)
+{
+	atomic_fetch_add(&disk.looks, 1);
+	return __real_clock_mono_ms() + atomic_load(&disk.ahead_ms);
+}
+
+/* ---- what is told ---- */
+
+static struct {
+	atomic_int count;
+	char last[LOG_MAX]; /* "a the disk is full", "b works" */
+	atomic_bool hangs;
+} told;
+
+static void
+on_told(void *arg, const char *id, const char *failure)
+{
+	if (arg != &told)
+		abort();
+	snprintf(told.last, sizeof(told.last), "%c %s", *id,
+	    failure == NULL ? "works" : failure);
+	if (atomic_load(&told.hangs)) {
+		sem_post(&disk.hanging);
+		sem_wait(&disk.goes_on);
+	}
+	atomic_fetch_add(&told.count, 1);
+}
+
+/* ---- the rig ---- */
+
+static struct pki_folder folder;
+static struct authority authority;
+static struct pki leaf;
+static struct staple_store *store;
+static struct staple_writer *writer;
+
+static void
+set_up(void)
+{
+	struct err err;
+
+	memset(&disk, 0, sizeof(disk));
+	memset(&told, 0, sizeof(told));
+	sem_init(&disk.hanging, 0, 0);
+	sem_init(&disk.goes_on, 0, 0);
+	authority_make(&authority);
+	leaf = authority_issue(&authority, &(struct pki_wish){ .name = "a" });
+	for (int i = 0; i < RESPONSES; i++)
+		responses[i] = authority_response(&authority, &leaf,
+		    &(struct ocsp_wish){ .this_update = 1767268800 + i });
+	snprintf(folder.path, sizeof(folder.path), "/tmp/writer.XXXXXX");
+	cr_assert_not_null(mkdtemp(folder.path));
+	store = staple_store_open(folder.path, &err);
+	cr_assert_not_null(store, "%s", err.text);
+	writer = staple_writer_start(store, on_told, &told, &err);
+	cr_assert_not_null(writer, "%s", err.text);
+}
+
+static void
+stop(void)
+{
+	staple_writer_stop(writer);
+	writer = NULL;
+}
+
+static void
+tear_down(void)
+{
+	struct pki_folder inner;
+
+	stop();
+	snprintf(inner.path, sizeof(inner.path), "%.56s/ocsp", folder.path);
+	pki_folder_remove(&inner);
+	pki_folder_remove(&folder);
+	__real_staple_store_close(store);
+	for (int i = 0; i < RESPONSES; i++)
+		staple_response_unref(responses[i]);
+	pki_drop(&leaf);
+	authority_drop(&authority);
+}
+
+TestSuite(writer, .init = set_up, .fini = tear_down, .timeout = 30);
+
+static void
+save(const char *id, int response)
+{
+	staple_writer_save(writer, id, responses[response]);
+}
+
+static void
+until(const atomic_int *count, int wanted)
+{
+	for (int i = 0; i < 2000 && atomic_load(count) < wanted; i++)
+		poll(NULL, 0, 5);
+	cr_assert_geq(atomic_load(count), wanted);
+}
+
+/* What fails is tried again after a tenth of a second. */
+static void
+make_minutes_short(void)
+{
+	atomic_store(&disk.ahead_ms, 100 - 60 * 1000);
+}
+
+static void
+expect_saved(const char *id, int response)
+{
+	const unsigned char *der;
+	struct staple_bytes bytes;
+	struct err err;
+	size_t len;
+
+	cr_assert(staple_store_read(store, id, 4096, &bytes, &err));
+	cr_assert_not_null(bytes.data, "%s", id);
+	der = staple_response_der(responses[response], &len);
+	cr_expect_eq(bytes.len, len);
+	cr_expect_arr_eq(bytes.data, der, len);
+	free(bytes.data);
+}
+
+/* ---- writing ---- */
+
+Test(writer, writes_what_is_queued_before_it_stops)
+{
+	save(A, 0);
+	save(B, 1);
+	stop();
+	expect_saved(A, 0);
+	expect_saved(B, 1);
+	cr_expect_eq(atomic_load(&told.count), 0);
+}
+
+Test(writer, delays_nobody_and_keeps_the_newest_of_each)
+{
+	atomic_store(&disk.hangs, true);
+	save(A, 0);
+	sem_wait(&disk.hanging);
+	save(A, 1);
+	save(B, 1);
+	save(A, 2);
+	sem_post(&disk.goes_on);
+	stop();
+	cr_expect_str_eq(disk.log, "a0 a2 b1");
+	expect_saved(A, 2);
+}
+
+Test(writer, stops_when_there_was_nothing_to_do)
+{
+	stop();
+	cr_expect_str_eq(disk.log, "");
+	staple_writer_stop(NULL);
+}
+
+/* ---- a disk that fails ---- */
+
+Test(writer, says_a_failure_once_and_that_it_works_again)
+{
+	make_minutes_short();
+	atomic_store(&disk.is_bad, true);
+	save(A, 0);
+	save(B, 0);
+	until(&disk.writes, 6);
+	cr_expect_eq(atomic_load(&told.count), 1);
+	atomic_store(&disk.is_bad, false);
+	until(&told.count, 2);
+	cr_expect_str_eq(told.last + 1, " works");
+	expect_saved(A, 0);
+	expect_saved(B, 0);
+}
+
+Test(writer, names_who_failed_and_why)
+{
+	atomic_store(&disk.is_bad, true);
+	save(B, 0);
+	until(&told.count, 1);
+	cr_expect_str_eq(told.last, "b the disk is full");
+}
+
+/* That the third was written shows that nothing is left to do for the
+ * second.  At the end each is tried once more. */
+Test(writer, does_not_try_again_in_a_hurry)
+{
+	atomic_store(&disk.is_bad, true);
+	save(A, 0);
+	save(B, 0);
+	save(C, 0);
+	until(&disk.writes, 3);
+	cr_expect_str_eq(disk.log, "a0 b0 c0");
+	stop();
+	cr_expect_eq(strncmp(disk.log, "a0 b0 c0 a0 b0", 14), 0);
+	cr_expect_eq(atomic_load(&told.count), 1);
+}
+
+Test(writer, lets_one_bad_file_hold_up_no_other)
+{
+	atomic_store(&disk.bad_id, A);
+	save(A, 0);
+	until(&told.count, 1);
+	save(B, 0);
+	save(A, 1);
+	until(&disk.writes, 2);
+	expect_saved(B, 0);
+	cr_expect_eq(atomic_load(&told.count), 1, "it does not work again");
+	atomic_store(&disk.bad_id, NULL);
+	stop();
+	expect_saved(A, 1);
+}
+
+Test(writer, prefers_what_came_while_a_write_failed)
+{
+	atomic_store(&disk.is_bad, true);
+	atomic_store(&disk.hangs, true);
+	save(A, 0);
+	sem_wait(&disk.hanging);
+	save(A, 1);
+	atomic_store(&disk.is_bad, false);
+	sem_post(&disk.goes_on);
+	until(&disk.writes, 2);
+	stop();
+	cr_expect_str_eq(disk.log, "a0 a1");
+	cr_expect_eq(atomic_load(&told.count), 2);
+	cr_expect_str_eq(told.last, "a works");
+	expect_saved(A, 1);
+}
+
+/* ---- a disk that hangs ---- */
+
+Test(writer, is_left_behind_when_the_disk_hangs_and_frees_itself)
+{
+	int64_t before;
+
+	atomic_store(&disk.hangs, true);
+	save(A, 0);
+	sem_wait(&disk.hanging);
+	save(B, 0);
+	before = clock_mono_ms();
+	stop();
+	cr_expect_lt(clock_mono_ms() - before, 4000);
+	cr_expect_eq(atomic_load(&disk.closed), 0, "the thread still uses it");
+	sem_post(&disk.goes_on);
+	until(&disk.closed, 1);
+	cr_expect_str_eq(disk.log, "a0", "what was queued is lost");
+}
+
+Test(writer, tells_nothing_after_it_was_stopped)
+{
+	atomic_store(&disk.hangs, true);
+	atomic_store(&disk.is_bad, true);
+	save(A, 0);
+	sem_wait(&disk.hanging);
+	stop();
+	sem_post(&disk.goes_on);
+	until(&disk.closed, 1);
+	cr_expect_eq(atomic_load(&told.count), 0);
+}
+
+/* As soon as staple_writer_stop looks at the clock. */
+static void *
+let_go(void *arg)
+{
+	until(&disk.looks, *(const int *)arg + 1);
+	sem_post(&disk.goes_on);
+	return NULL;
+}
+
+/* The clock is behind, so that the two seconds are over at once. */
+Test(writer, does_not_stop_in_the_middle_of_a_sentence)
+{
+	pthread_t helper;
+	int looks;
+
+	atomic_store(&disk.is_bad, true);
+	atomic_store(&told.hangs, true);
+	save(A, 0);
+	sem_wait(&disk.hanging);
+	atomic_store(&told.hangs, false);
+	atomic_store(&disk.ahead_ms, -10 * 1000);
+	looks = atomic_load(&disk.looks);
+	cr_assert_eq(pthread_create(&helper, NULL, let_go, &looks), 0);
+	stop();
+	cr_expect_eq(atomic_load(&told.count), 1);
+	pthread_join(helper, NULL);
+	until(&disk.closed, 1);
+}

@@ -7,6 +7,8 @@
  */
 #include "staple/ask.h"
 
+#include <stdlib.h>
+
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/judge.h"
@@ -119,25 +121,42 @@ time_for_try(const struct staple_errand *errand)
 	return share < errand->ask.left_ms ? share : errand->ask.left_ms;
 }
 
+/* NULL: no memory, or too many name look-ups hang. */
+static struct staple_fetch *
+start_fetch(struct staple_errand *errand, const struct staple_try *trying)
+{
+	const struct staple_request *request =
+	    &errand->cert->requests[trying->hash];
+	const char *url = errand->cert->urls[trying->url];
+	struct staple_fetch_order order = {
+		.url = url,
+		.body = request->der,
+		.len = request->len,
+		.get = trying->get,
+		.timeout_ms = time_for_try(errand),
+	};
+	struct staple_fetch *fetch = NULL;
+	char *get_url = NULL;
+
+	if (trying->get)
+		order.url = get_url = staple_fetch_get_url(
+		    url, request->der, request->len);
+	if (order.url != NULL)
+		fetch = staple_fetch_start(errand->office->fetcher, &order,
+		    errand->office->fetched, errand);
+	free(get_url);
+	return fetch;
+}
+
 void
 staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 {
 	struct staple_ask *ask = container_of(place, struct staple_ask, place);
 	struct staple_errand *errand = container_of(
 	    ask, struct staple_errand, ask);
-	const struct staple_request *request =
-	    &errand->cert->requests[ask->trying.hash];
-	struct staple_fetch_order order = {
-		.url = errand->cert->urls[ask->trying.url],
-		.body = request->der,
-		.len = request->len,
-		.get = ask->trying.get,
-		.timeout_ms = time_for_try(errand),
-	};
 
 	ask->slot = slot;
-	ask->fetch = staple_fetch_start(
-	    errand->office->fetcher, &order, errand->office->fetched, errand);
+	ask->fetch = start_fetch(errand, &ask->trying);
 	if (ask->fetch != NULL)
 		return;
 	staple_slots_give(errand->office->slots, slot);

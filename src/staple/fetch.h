@@ -27,8 +27,9 @@ struct staple_fetch_options {
 };
 
 struct staple_fetch_order {
-	const char *url;           /* borrowed for the exchange */
-	const unsigned char *body; /* the OCSP request; borrowed likewise */
+	const char *url; /* copied; of a GET: see staple_fetch_get_url */
+	const unsigned char *body; /* POST: the OCSP request; borrowed for the
+				      exchange */
 	size_t len;
 	bool get;            /* else POST */
 	uint32_t timeout_ms; /* of this exchange, redirects included */

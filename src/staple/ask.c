@@ -17,6 +17,7 @@
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/slots.h"
+#include "staple/try.h"
 
 enum {
 	HOST_MAX = 512,
@@ -125,38 +126,15 @@ time_for_try(const struct staple_errand *errand)
 static struct staple_fetch *
 start_fetch(struct staple_errand *errand, const struct staple_try *trying)
 {
-	const struct staple_request *request =
-	    &errand->cert->requests[trying->hash];
-	const char *url = errand->cert->urls[trying->url];
-	struct staple_fetch_order order = {
-		.url = url,
-		.body = request->der,
-		.len = request->len,
-		.get = trying->get,
+	const struct staple_try_by by = {
+		.fetcher = errand->office->fetcher,
 		.timeout_ms = time_for_try(errand),
+		.done = errand->office->fetched,
+		.arg = errand,
 	};
-	struct staple_fetch *fetch = NULL;
-	char *get_url = NULL;
-
-	if (trying->get)
-		order.url = get_url = staple_fetch_get_url(
-		    url, request->der, request->len);
-	if (order.url != NULL)
-		fetch = staple_fetch_start(errand->office->fetcher, &order,
-		    errand->office->fetched, errand);
-	free(get_url);
-	return fetch;
-}
-
-void
-staple_ask_start(struct staple_place *place, struct staple_slot *slot)
-{
-	struct staple_ask *ask = container_of(place, struct staple_ask, place);
-	struct staple_errand *errand = container_of(
-	    ask, struct staple_errand, ask);
 
 	ask->slot = slot;
-	ask->fetch = start_fetch(errand, &ask->trying);
+	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
 	if (ask->fetch != NULL)
 		return;
 	staple_slots_give(errand->office->slots, slot);

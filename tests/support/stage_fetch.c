@@ -113,6 +113,17 @@ stage_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
 	return authority_answer(&stage.authority, &actor->leaf, &wish);
 }
 
+/* A GET carries its request behind the URL, which ends in a slash here. */
+static void
+strip(char url[64], const struct staple_fetch_order *order)
+{
+	const char *end = strchr(order->url, '\0');
+
+	if (order->get)
+		end = strrchr(order->url, '/') + 1;
+	snprintf(url, 64, "%.*s", (int)(end - order->url), order->url);
+}
+
 /* ---- The fetcher ---- */
 
 struct staple_fetcher *
@@ -157,7 +168,7 @@ staple_fetch_start(struct staple_fetcher *fetcher,
 	if (fetch == NULL || stage.asked_count == STAGE_KEPT)
 		abort();
 	recognise(asked, order);
-	snprintf(asked->url, sizeof(asked->url), "%s", order->url);
+	strip(asked->url, order);
 	asked->get = order->get;
 	asked->timeout_ms = order->timeout_ms;
 	asked->at_ms = stage.mono_ms;

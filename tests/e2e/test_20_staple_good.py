@@ -4,6 +4,7 @@ import ssl
 import subprocess
 
 import pytest
+from cryptography import x509
 
 from lib import service
 from lib.responder import TYPE
@@ -39,7 +40,7 @@ def test_plain_certificates_are_stapled_by_mode(launch, ca, responders, stapled,
     even ask, and that must-staple is the feature 5 (17 alone is not)."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
-    other = ca.issue(ocsp=responder.url, label="v2", features=[__import__("cryptography").x509.TLSFeatureType.status_request_v2])
+    other = ca.issue(ocsp=responder.url, label="v2", features=[x509.TLSFeatureType.status_request_v2])
     text = stapled(site, f"mode = {mode}") + stapled(other, "", name="v2").replace("[ocsp]", "")
     clinch = launch(text)
     for name in ("web", "v2"):

@@ -59,11 +59,6 @@ def test_killed_and_restarted(launch, ca, responders, stapled, kept):
     assert status_of(launch(text).port(), ca) == "good"
 
 
-def fresh_file(kept, site, responder):
-    """What is on disk after an honest run, as bytes."""
-    return kept.file(site).read_bytes()
-
-
 BROKEN = {
     "torn": lambda der, other: der[:-30],
     "empty": lambda der, other: b"",
@@ -91,7 +86,7 @@ def test_bad_files_are_said_once_and_never_served(launch, ca, responders, staple
     responder.behave("http_500")
     second = launch(text)
     assert status_of(second.port(), ca) is None
-    assert len(second.grep(f"ocsp .*{site.id}")) == 1, second.output()
+    assert len(second.grep("warning ocsp the saved response is not used")) == 1, second.output()
     responder.behave("good")
     second.terminate()
     third = launch(text)
@@ -166,9 +161,6 @@ def test_killed_at_every_step_of_a_write(launch, ca, responders, stapled, kept, 
     trace = ["strace", "-f", "-o", str(tmp_path / "trace"), "-e", f"trace={calls}", *path, *temporary]
     inject = ["-e", f"inject={calls}:signal=KILL:when={nth or 1}"]
     third = launch(text, ready=False, wrapper=(*trace, *inject))
-    if step == "openat":
-        # The first openat of the folder is the reading one; any will do.
-        pass
     third.wait_exit(20)
     found = kept.file(site).read_bytes()
     responder.stop()

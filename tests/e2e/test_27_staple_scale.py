@@ -12,7 +12,7 @@ SMALL = os.environ.get("CLINCH_SIZE") == "small"
 
 
 def listeners(certificates, connect):
-    text = "[ocsp]\nmode = prefer\nstart_wait = 1s\n[listener]\n" if False else "[ocsp]\nmode = prefer\nstart_wait = 1s\n"
+    text = "threads = 1\n[ocsp]\nmode = prefer\nstart_wait = 1s\n"
     for i, files in enumerate(certificates):
         text += f"[listener l{i}]\naccept = 127.0.0.1:0\nconnect = {connect}\ncert = {files.pem}\n"
     return text

@@ -17,7 +17,6 @@ import ssl
 from cryptography import x509
 
 from lib import proxy, responder
-from lib.faults import NOBODY
 from lib.stapled import Refused, status_of
 from lib.wait import until
 
@@ -59,7 +58,6 @@ class Scene:
 
     def config(self, certificates, store=False):
         text = f"store_dir = {self.folder}/state\n" if store else ""
-        text += "[global]\nthreads = 1\ndrain_timeout = 0s\n" if False else ""
         text += f"[ocsp]\nmode = {self.mode}\ntimeout = 1500ms\nstart_wait = 8s\n"
         for name, files in certificates.items():
             text += f"[listener {name.replace(' ', '-').replace(',', '')}]\naccept = 127.0.0.1:0\n"

@@ -141,6 +141,8 @@ class Responder:
         if asked is None:
             return
         self.asked.append(asked)
+        if asked.request is None:
+            return send(client, b"no OCSP request", status=b"400 Bad Request", kind=b"text/plain")
         behaviour = self._special.get(asked.serial, self._default)
         if behaviour in ERRORS:
             made = ocsp.OCSPResponseBuilder.build_unsuccessful(ERRORS[behaviour])
@@ -152,6 +154,7 @@ class Responder:
 
     def response(self, asked, status="good", signer=None, about=None, shift=0, certificates=(), **window):
         """DER of a response; signer: (certificate, key), default the CA."""
+        this_update = window.get("this_update", self.this_update)
         next_update = window.get("next_update", self.next_update)
         now = datetime.datetime.utcnow().replace(microsecond=0) + datetime.timedelta(seconds=shift)
         certificate, key = signer or (self.ca.certificate, self.ca.key)
@@ -164,9 +167,9 @@ class Responder:
             issuer=self.ca.certificate,
             algorithm=algorithm,
             cert_status=ocsp.OCSPCertStatus[status.upper()],
-            this_update=seconds(self.this_update),
+            this_update=seconds(this_update),
             next_update=None if next_update is None else seconds(next_update),
-            revocation_time=seconds(self.this_update) if revoked else None,
+            revocation_time=seconds(this_update) if revoked else None,
             revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
         ).responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
         if certificates:
@@ -247,7 +250,13 @@ class Responder:
         send(client, self.response(asked, shift=HOUR))
 
     def do_older(self, client, asked):
-        send(client, self.response(asked, shift=-600))
+        send(client, self.response(asked, this_update=self.this_update - 600))
+
+    def do_revoked_by_post(self, client, asked):
+        """Takes its word back when it is asked the other way."""
+        if asked.method == "POST":
+            return self.do_revoked(client, asked)
+        self.do_http_500(client, asked)
 
     # ---- No response at all ----
 
@@ -258,7 +267,7 @@ class Responder:
         send(client, self.response(asked)[:-20])
 
     def do_malformed(self, client, asked):
-        send(client, b"\x30\x03\x0a\x01")
+        send(client, b"\x30\x03\x0a\x01\x00")  # successful, and nothing inside
 
     def do_empty(self, client, asked):
         send(client, b"")
@@ -304,12 +313,22 @@ class Responder:
 
     # ---- Connections that go wrong ----
 
+    def hold(self, client):
+        """Until the client gives up or the test ends."""
+        client.settimeout(0.05)
+        while not self.released.is_set():
+            try:
+                client.recv(1)
+                return
+            except TimeoutError:
+                continue
+
     def do_hang(self, client, asked):
-        self.released.wait(60)
+        self.hold(client)
 
     def do_body_stall(self, client, asked):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
-        self.released.wait(60)
+        self.hold(client)
 
     def do_slow_drip(self, client, asked):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

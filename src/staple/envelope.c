@@ -70,7 +70,7 @@ tell_undecodable(const unsigned char *der, size_t len, struct err *said)
 		return STAPLE_TRUNCATED;
 	}
 	staple_text_escape(text, sizeof(text), (const char *)der, len);
-	if (is_text(der, len))
+	if (whole == 0 && is_text(der, len))
 		err_set(said, "%zu bytes that begin with \"%s\"", len, text);
 	else
 		err_set(said, "%zu bytes that are no OCSP response", len);

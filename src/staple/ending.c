@@ -110,7 +110,7 @@ judge_connect(const struct staple_ending *ending, char *said)
 static const struct verdict timeouts[] = {
 	[STAPLE_AT_NAME] = { STAPLE_NAME_TIMEOUT, "looking up the name" },
 	[STAPLE_AT_CONNECT] = { STAPLE_TIMEOUT_CONNECT, "connecting" },
-	[STAPLE_AT_TLS] = { STAPLE_TIMEOUT_CONNECT, "in the TLS handshake" },
+	[STAPLE_AT_TLS] = { STAPLE_TIMEOUT_CONNECT, "setting up TLS" },
 	[STAPLE_AT_HEADERS] = { STAPLE_TIMEOUT_HEADERS, "waiting for headers" },
 	[STAPLE_AT_BODY] = { STAPLE_TIMEOUT_BODY, "waiting for the body" },
 };

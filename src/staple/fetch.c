@@ -216,6 +216,8 @@ set_options(CURL *easy, const struct staple_fetch_options *options)
 		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
 		/* Or the system's folder would be trusted beside the file. */
 		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		/* Or a file written anew would not be read for a day. */
+		bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 	}
 	return bad;
 }
@@ -287,11 +289,15 @@ has_passed(const struct staple_transfer *transfer, CURLINFO time)
 enum staple_phase
 staple_transfer_phase(const struct staple_transfer *transfer)
 {
+	long port = 0;
+
 	if (transfer->answer.headed)
 		return STAPLE_AT_BODY;
 	if (!has_passed(transfer, CURLINFO_NAMELOOKUP_TIME_T))
 		return STAPLE_AT_NAME;
-	if (!has_passed(transfer, CURLINFO_CONNECT_TIME_T))
+	/* CONNECT_TIME is not known before TLS is there as well. */
+	curl_easy_getinfo(transfer->easy, CURLINFO_LOCAL_PORT, &port);
+	if (port == 0)
 		return STAPLE_AT_CONNECT;
 	if (transfer->secure &&
 	    !has_passed(transfer, CURLINFO_APPCONNECT_TIME_T))

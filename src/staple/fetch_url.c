@@ -10,35 +10,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <openssl/evp.h>
 
 #include "staple/cert.h"
 
+/* An IPv6 address has colons of its own, in its brackets. */
+static size_t
+name_len(const char *authority)
+{
+	return authority[0] == '[' ? strcspn(authority, "]") + 1
+				   : strcspn(authority, ":/?#");
+}
+
 bool
 staple_fetch_host(const char *url, char *host, size_t max)
 {
-	size_t len, name, scheme;
 	const char *why, *port;
+	size_t scheme, name, len;
 	int printed;
 
 	if (!staple_url_check(url, strlen(url), &why))
 		return false;
 	scheme = strcspn(url, ":");
-	port = strncasecmp(url, "https", scheme) == 0 ? "443" : "80";
 	url += scheme + strlen("://");
+	name = name_len(url);
+	port = url + name + 1;
 	len = strcspn(url, "/?#");
-	/* An IPv6 address has colons of its own, in its brackets. */
-	name = url[0] == '[' ? strcspn(url, "]") + 1 : strcspn(url, ":/?#");
-	if (len > name + 1) {
-		port = url + name + 1;
-		len -= name + 1;
-	} else {
-		len = strlen(port);
+	if (len <= name + 1) { /* none, or an empty one */
+		port = scheme == strlen("https") ? "443" : "80";
+		len = name + 1 + strlen(port);
 	}
-	printed = snprintf(
-	    host, max, "%.*s:%.*s", (int)name, url, (int)len, port);
+	printed = snprintf(host, max, "%.*s:%.*s", (int)name, url,
+	    (int)(len - name - 1), port);
 	if (printed < 0 || (size_t)printed >= max)
 		return false;
 	for (; *host != '\0'; host++)

@@ -1,0 +1,176 @@
+/* What the end of an exchange is called, and said to be. */
+#include "staple/ending.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/attr.h"
+
+static const struct row {
+	const char *what;
+	struct staple_ending ending;
+	enum staple_outcome expect;
+	const char *said;
+} rows[] = {
+	/* answers */
+	{ "a body", { .http_status = 200, .len = 5 }, STAPLE_GOOD, "HTTP 200" },
+	{ "no body", { .http_status = 200 }, STAPLE_EMPTY,
+	    "HTTP 200 without a body" },
+	{ "400", { .http_status = 400 }, STAPLE_HTTP_4XX, "HTTP 400" },
+	{ "499", { .http_status = 499, .len = 5 }, STAPLE_HTTP_4XX,
+	    "HTTP 499" },
+	{ "500", { .http_status = 500 }, STAPLE_HTTP_5XX, "HTTP 500" },
+	{ "600", { .http_status = 600 }, STAPLE_HTTP_OTHER, "HTTP 600" },
+	{ "206", { .http_status = 206, .len = 5 }, STAPLE_HTTP_OTHER,
+	    "HTTP 206" },
+	{ "304", { .http_status = 304 }, STAPLE_HTTP_OTHER, "HTTP 304" },
+	{ "a 503 that was too large",
+	    { .http_status = 503, .trouble = STAPLE_TROUBLE_SIZE },
+	    STAPLE_HTTP_5XX, "HTTP 503" },
+	{ "a 503 that took too long",
+	    { .http_status = 503, .trouble = STAPLE_TROUBLE_TIMEOUT },
+	    STAPLE_HTTP_5XX, "HTTP 503" },
+	{ "a proxy that refuses",
+	    { .proxy_status = 407, .trouble = STAPLE_TROUBLE_BROKEN },
+	    STAPLE_HTTP_4XX, "the proxy says HTTP 407" },
+	/* redirects */
+	{ "too many redirects",
+	    { .http_status = 302, .trouble = STAPLE_TROUBLE_REDIRECTS },
+	    STAPLE_REDIRECT_LOOP, "redirected too often" },
+	{ "a redirect astray",
+	    { .http_status = 302, .trouble = STAPLE_TROUBLE_REDIRECT },
+	    STAPLE_REDIRECT_REFUSED, "redirected to where we do not go" },
+	{ "a redirect to a name too many",
+	    { .http_status = 302, .trouble = STAPLE_TROUBLE_LOOKUPS },
+	    STAPLE_NAME_TIMEOUT, "too many name look-ups are hanging" },
+	/* no connection */
+	{ "a bad URL", { .trouble = STAPLE_TROUBLE_URL }, STAPLE_BAD_URL,
+	    "not a URL that can be used" },
+	{ "no name", { .trouble = STAPLE_TROUBLE_NAME }, STAPLE_NAME_NOT_FOUND,
+	    "no such host" },
+	{ "no name of the proxy", { .trouble = STAPLE_TROUBLE_PROXY_NAME },
+	    STAPLE_NAME_NOT_FOUND, "no such host: the proxy" },
+	{ "refused",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = ECONNREFUSED },
+	    STAPLE_CONNECTION_REFUSED, "connection refused" },
+	{ "reset while connecting",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = ECONNRESET },
+	    STAPLE_CONNECTION_RESET, "connection reset" },
+	{ "the kernel's timeout",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = ETIMEDOUT },
+	    STAPLE_TIMEOUT_CONNECT, "the kernel gave up connecting" },
+	{ "no route",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = EHOSTUNREACH },
+	    STAPLE_UNREACHABLE, "No route to host" },
+	{ "no reason known",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .detail = "libcurl says" },
+	    STAPLE_UNREACHABLE, "libcurl says" },
+	{ "TLS: a certificate",
+	    { .trouble = STAPLE_TROUBLE_TLS,
+		.detail = "SSL certificate problem: certificate has expired" },
+	    STAPLE_TLS_FAILED, "TLS: certificate has expired" },
+	{ "TLS: a number",
+	    { .trouble = STAPLE_TROUBLE_TLS,
+		.detail = "x error:0A00010B:SSL routines::wrong version" },
+	    STAPLE_TLS_FAILED, "TLS: wrong version" },
+	{ "TLS: nothing known", { .trouble = STAPLE_TROUBLE_TLS, .detail = "" },
+	    STAPLE_TLS_FAILED, "TLS: handshake failed" },
+	/* no answer */
+	{ "closed", { .trouble = STAPLE_TROUBLE_CLOSED },
+	    STAPLE_CONNECTION_RESET, "closed without an answer" },
+	{ "reset",
+	    { .trouble = STAPLE_TROUBLE_BROKEN, .sys_errno = ECONNRESET },
+	    STAPLE_CONNECTION_RESET, "connection reset" },
+	{ "broken otherwise",
+	    { .trouble = STAPLE_TROUBLE_BROKEN, .detail = "libcurl says" },
+	    STAPLE_CONNECTION_RESET, "libcurl says" },
+	{ "not HTTP", { .trouble = STAPLE_TROUBLE_NO_HTTP }, STAPLE_HTTP_OTHER,
+	    "what came is not HTTP" },
+	{ "cut in the headers",
+	    { .trouble = STAPLE_TROUBLE_CUT, .phase = STAPLE_AT_HEADERS },
+	    STAPLE_TRUNCATED, "cut in the headers" },
+	{ "cut in the body",
+	    { .trouble = STAPLE_TROUBLE_CUT,
+		.phase = STAPLE_AT_BODY,
+		.http_status = 200,
+		.len = 5 },
+	    STAPLE_TRUNCATED, "cut after 5 bytes of body" },
+	{ "too large", { .trouble = STAPLE_TROUBLE_SIZE, .http_status = 200 },
+	    STAPLE_TOO_LARGE, "the answer is larger than allowed" },
+	{ "out of memory", { .trouble = STAPLE_TROUBLE_MEMORY },
+	    STAPLE_NO_MEMORY, "out of memory" },
+	{ "anything else",
+	    { .trouble = STAPLE_TROUBLE_OTHER, .detail = "libcurl says" },
+	    STAPLE_UNREACHABLE, "libcurl says" },
+};
+
+Test(ending, has_an_outcome_and_words_for_every_end)
+{
+	char said[STAPLE_SAID_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *row = &rows[i];
+
+		cr_expect_eq(staple_ending_judge(&row->ending, said),
+		    row->expect, "%s", row->what);
+		cr_expect_str_eq(said, row->said, "%s", row->what);
+	}
+}
+
+static const struct timeout_row {
+	enum staple_phase phase;
+	bool dripping;
+	int status;
+	enum staple_outcome expect;
+	const char *said;
+} timeout_rows[] = {
+	{ STAPLE_AT_NAME, false, 0, STAPLE_NAME_TIMEOUT,
+	    "timed out after 3.3 s looking up the name" },
+	{ STAPLE_AT_CONNECT, false, 0, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 3.3 s connecting" },
+	{ STAPLE_AT_TLS, false, 0, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 3.3 s setting up TLS" },
+	{ STAPLE_AT_HEADERS, false, 0, STAPLE_TIMEOUT_HEADERS,
+	    "timed out after 3.3 s waiting for headers" },
+	{ STAPLE_AT_HEADERS, false, 100, STAPLE_TIMEOUT_HEADERS,
+	    "timed out after 3.3 s waiting for headers" },
+	{ STAPLE_AT_BODY, false, 200, STAPLE_TIMEOUT_BODY,
+	    "timed out after 3.3 s waiting for the body" },
+	{ STAPLE_AT_BODY, true, 200, STAPLE_SLOW_DRIP,
+	    "still dripping after 3.3 s" },
+};
+
+Test(ending, says_what_it_was_waiting_for_when_time_ran_out)
+{
+	char said[STAPLE_SAID_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(timeout_rows); i++) {
+		const struct timeout_row *row = &timeout_rows[i];
+		struct staple_ending ending = {
+			.trouble = STAPLE_TROUBLE_TIMEOUT,
+			.phase = row->phase,
+			.http_status = row->status,
+			.dripping = row->dripping,
+			.took_ms = 3333,
+		};
+
+		cr_expect_eq(staple_ending_judge(&ending, said), row->expect,
+		    "%s", row->said);
+		cr_expect_str_eq(said, row->said);
+	}
+}
+
+Test(ending, cuts_words_that_are_too_many)
+{
+	char said[STAPLE_SAID_MAX], detail[2 * STAPLE_SAID_MAX];
+	struct staple_ending ending = {
+		.trouble = STAPLE_TROUBLE_OTHER,
+		.detail = detail,
+	};
+
+	memset(detail, 'x', sizeof(detail));
+	detail[sizeof(detail) - 1] = '\0';
+	cr_expect_eq(staple_ending_judge(&ending, said), STAPLE_UNREACHABLE);
+	cr_expect_eq(strlen(said), STAPLE_SAID_MAX - 1);
+}

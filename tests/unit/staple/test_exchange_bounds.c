@@ -1,0 +1,240 @@
+/* What exchanges leave behind, and how long they can hold anyone up. */
+#include "staple/fetch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/thread.h"
+#include "staple/lookups.h"
+#include "tests/support/fetched.h"
+#include "tests/support/names.h"
+#include "tests/support/responder.h"
+
+#define HUNG "http://hangs.test/"
+#define LONG 8000 /* ms, where time must not run out */
+
+static struct staple_fetcher *fetcher;
+static struct responder *responder;
+static struct staple_fetch_options options;
+
+static const struct responder_act silent = {
+	.bytes = "",
+	.end = RESPONDER_HANGS,
+};
+
+static void
+set_up(void)
+{
+	struct err err = { .text = "" };
+
+	fetcher = staple_fetcher_new(&err);
+	cr_assert_not_null(fetcher, "%s", err.text);
+	options = (struct staple_fetch_options){
+		.proxy = "",
+		.max_response = 1000,
+	};
+	staple_fetcher_configure(fetcher, &options);
+	responder = responder_start(NULL);
+	responder_play(responder, &silent, 1);
+}
+
+static void
+tear_down(void)
+{
+	staple_fetcher_free(fetcher);
+	responder_stop(responder);
+	names_release();
+}
+
+TestSuite(exchange_bounds, .init = set_up, .fini = tear_down);
+
+static struct staple_fetch *
+start_for(const char *url, uint32_t timeout_ms, struct fetched *fetched)
+{
+	return staple_fetch_start(fetcher,
+	    &(struct staple_fetch_order){
+		.url = url, .get = true, .timeout_ms = timeout_ms },
+	    fetched_keep, fetched);
+}
+
+static struct staple_fetch *
+start(const char *url, struct fetched *fetched)
+{
+	return start_for(url, LONG, fetched);
+}
+
+static void
+turn_until(unsigned (*count)(void), unsigned expect)
+{
+	int64_t end_ms = clock_mono_ms() + LONG;
+
+	while (count() < expect && clock_mono_ms() < end_ms)
+		staple_fetcher_turn(fetcher, 10);
+	cr_assert_eq(count(), expect);
+}
+
+static unsigned
+requests(void)
+{
+	return responder_requests(responder);
+}
+
+/* ---- The wait ---- */
+
+static void
+wake(void *arg)
+{
+	(void)arg;
+	staple_fetcher_wake(fetcher);
+}
+
+Test(exchange_bounds, ends_its_wait_when_woken)
+{
+	int64_t begun_ms = clock_mono_ms();
+	struct thread thread;
+
+	cr_assert(thread_start(&thread, "waker", wake, NULL, NULL));
+	staple_fetcher_turn(fetcher, LONG);
+	cr_expect_lt(clock_mono_ms() - begun_ms, LONG / 2);
+	thread_join(&thread);
+}
+
+Test(exchange_bounds, waits_no_longer_than_it_is_told_to)
+{
+	int64_t begun_ms = clock_mono_ms();
+
+	staple_fetcher_turn(fetcher, 50);
+	cr_expect_geq(clock_mono_ms() - begun_ms, 50);
+	cr_expect_lt(clock_mono_ms() - begun_ms, LONG / 2);
+}
+
+/* ---- The end, whatever hangs ---- */
+
+Test(exchange_bounds, ends_at_once_whatever_hangs)
+{
+	char *url = responder_url(responder, "/");
+	struct fetched gone = { 0 };
+	int64_t begun_ms;
+	struct err err;
+
+	for (unsigned i = 0; i < 16; i++) {
+		cr_assert_not_null(start(url, &gone));
+		cr_assert_not_null(start(HUNG, &gone));
+	}
+	turn_until(names_hanging, 16);
+	turn_until(requests, 16);
+	cr_assert_not_null(start(url, &gone));
+	begun_ms = clock_mono_ms();
+	staple_fetcher_free(fetcher);
+	cr_expect_lt(clock_mono_ms() - begun_ms, 500);
+	cr_expect_eq(gone.calls, 0);
+	cr_expect_eq(names_hanging(), 16);
+	fetcher = staple_fetcher_new(&err);
+	free(url);
+}
+
+/* ---- Abandoned look-ups ---- */
+
+static void
+abandon(unsigned count)
+{
+	struct staple_fetch *fetches[STAPLE_LOOKUPS_MAX];
+	struct fetched gone = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
+		fetches[i] = start(HUNG, &gone);
+		cr_assert_not_null(fetches[i]);
+	}
+	turn_until(names_hanging, count);
+	for (unsigned i = 0; i < count; i++)
+		staple_fetch_cancel(fetches[i]);
+}
+
+static const struct name_row {
+	const char *what, *proxy, *url;
+	bool may;
+} name_rows[] = {
+	{ "a name", "", "http://here.test/", false },
+	{ "no URL", "", "http://", false },
+	{ "an IPv4 address", "", "http://127.0.0.1/", true },
+	{ "an IPv6 address", "", "https://[::1]/", true },
+	{ "a name, through a proxy's address", "http://127.0.0.1:3128",
+	    "http://here.test/", true },
+	{ "an address, through a proxy's name", "http://here.test:3128",
+	    "http://127.0.0.1/", false },
+};
+
+Test(exchange_bounds, asks_only_numbers_once_too_many_names_hang)
+{
+	struct fetched gone = { 0 };
+
+	abandon(STAPLE_LOOKUPS_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(name_rows); i++) {
+		const struct name_row *row = &name_rows[i];
+		struct staple_fetch *fetch;
+
+		options.proxy = row->proxy;
+		staple_fetcher_configure(fetcher, &options);
+		fetch = start(row->url, &gone);
+		cr_expect_eq(fetch != NULL, row->may, "%s", row->what);
+		staple_fetch_cancel(fetch);
+	}
+}
+
+Test(exchange_bounds, asks_names_as_long_as_one_fewer_hangs)
+{
+	struct fetched gone = { 0 };
+
+	abandon(STAPLE_LOOKUPS_MAX - 1);
+	cr_expect_not_null(start(HUNG, &gone));
+}
+
+Test(exchange_bounds, counts_a_look_up_for_which_time_ran_out)
+{
+	struct fetched late = { 0 };
+
+	for (unsigned i = 0; i < STAPLE_LOOKUPS_MAX; i++)
+		cr_assert_not_null(start_for(HUNG, 300, &late));
+	cr_assert(fetched_until(fetcher, &late, STAPLE_LOOKUPS_MAX));
+	cr_expect_eq(late.result.outcome, STAPLE_NAME_TIMEOUT);
+	cr_expect_null(start(HUNG, &late));
+}
+
+Test(exchange_bounds, counts_no_look_up_that_never_began_or_has_ended)
+{
+	struct fetched gone = { 0 };
+
+	for (unsigned i = 0; i < 2 * STAPLE_LOOKUPS_MAX; i++) {
+		struct staple_fetch *fetch = start(HUNG, &gone);
+		struct fetched none = { 0 };
+
+		cr_assert_not_null(fetch);
+		staple_fetch_cancel(fetch);
+		cr_assert_not_null(start("http://none.test/", &none));
+		cr_assert(fetched_until(fetcher, &none, 1));
+	}
+	cr_expect_eq(names_hanging(), 0);
+}
+
+Test(exchange_bounds, is_not_redirected_to_names_when_too_many_hang)
+{
+	static const struct responder_act act = {
+		.bytes = "HTTP/1.1 302 Found\r\n"
+			 "Location: http://here.test/\r\n\r\n",
+	};
+	char *url = responder_url(responder, "/");
+	struct fetched got = { 0 };
+
+	responder_play(responder, &act, 1);
+	abandon(STAPLE_LOOKUPS_MAX);
+	cr_assert_not_null(start(url, &got));
+	cr_assert(fetched_until(fetcher, &got, 1));
+	cr_expect_eq(got.result.outcome, STAPLE_NAME_TIMEOUT);
+	cr_expect_not_null(strstr(got.said, "too many"), "%s", got.said);
+	free(url);
+}

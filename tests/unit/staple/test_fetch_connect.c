@@ -1,0 +1,367 @@
+/* The way to a responder: names, addresses, TLS, proxies; and where it ends. */
+#include "staple/fetch.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "tests/support/fetched.h"
+#include "tests/support/names.h"
+#include "tests/support/pki.h"
+#include "tests/support/responder.h"
+
+#define GOOD "HTTP/1.1 200 OK\r\n\r\ngood"
+#define SHORT 300 /* ms, where time must run out */
+#define LONG 8000 /* ms, where it must not */
+
+static struct staple_fetcher *fetcher;
+static struct responder *responder;
+static struct staple_fetch_options options;
+
+static const struct responder_act good = { .bytes = GOOD };
+static const struct responder_act silent = {
+	.bytes = "",
+	.end = RESPONDER_HANGS,
+};
+
+static void
+set_up(void)
+{
+	struct err err = { .text = "" };
+
+	fetcher = staple_fetcher_new(&err);
+	cr_assert_not_null(fetcher, "%s", err.text);
+	options = (struct staple_fetch_options){
+		.proxy = "",
+		.max_response = 1000,
+	};
+	staple_fetcher_configure(fetcher, &options);
+	responder = responder_start(NULL);
+	responder_play(responder, &good, 1);
+}
+
+static void
+tear_down(void)
+{
+	staple_fetcher_free(fetcher);
+	responder_stop(responder);
+	names_release();
+}
+
+TestSuite(fetch_connect, .init = set_up, .fini = tear_down);
+
+static struct fetched
+ask(const char *url, uint32_t timeout_ms)
+{
+	return fetched_run(
+	    fetcher, &(struct staple_fetch_order){
+			 .url = url, .get = true, .timeout_ms = timeout_ms });
+}
+
+/* Ask the responder under this scheme and name. */
+static struct fetched
+ask_as(const char *scheme, const char *host, uint32_t timeout_ms)
+{
+	char url[128];
+
+	snprintf(url, sizeof(url), "%s://%s:%u/", scheme, host,
+	    responder_port(responder));
+	return ask(url, timeout_ms);
+}
+
+static void
+expect(const struct fetched *got, enum staple_outcome outcome, const char *said)
+{
+	cr_expect_eq(got->result.outcome, outcome, "%s (%s)",
+	    staple_outcome_name(got->result.outcome), got->said);
+	cr_expect_not_null(strstr(got->said, said), "%s", got->said);
+	cr_expect_eq(ERR_peek_error(), 0);
+}
+
+/* ---- Names and addresses ---- */
+
+/* A port of 127.0.0.1 where nobody listens, and nobody can. */
+static int
+hold_port(char *url, size_t max)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
+		  getsockname(fd, (struct sockaddr *)&address, &len) == 0);
+	snprintf(url, max, "http://127.0.0.1:%u/", ntohs(address.sin_port));
+	return fd;
+}
+
+Test(fetch_connect, says_connection_refused)
+{
+	char url[64];
+	int held = hold_port(url, sizeof(url));
+	struct fetched got = ask(url, LONG);
+
+	expect(&got, STAPLE_CONNECTION_REFUSED, "connection refused");
+	close(held);
+}
+
+Test(fetch_connect, says_unreachable)
+{
+	struct fetched got = ask("http://255.255.255.255/", LONG);
+
+	expect(&got, STAPLE_UNREACHABLE, "unreachable");
+}
+
+/* Two connections fill the queue of a listener that accepts nobody. */
+Test(fetch_connect, says_where_time_ran_out_while_connecting)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	int fillers[2], held;
+	char url[64];
+	struct fetched got;
+
+	held = hold_port(url, sizeof(url));
+	cr_assert_eq(listen(held, 0), 0);
+	cr_assert_eq(getsockname(held, (struct sockaddr *)&address,
+			 &(socklen_t){ sizeof(address) }),
+	    0);
+	for (size_t i = 0; i < ARRAY_LEN(fillers); i++) {
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(
+		    fillers[i], (struct sockaddr *)&address, sizeof(address));
+	}
+	got = ask(url, SHORT);
+	expect(
+	    &got, STAPLE_TIMEOUT_CONNECT, "timed out after 0.3 s connecting");
+	close(fillers[0]);
+	close(fillers[1]);
+	close(held);
+}
+
+Test(fetch_connect, says_no_such_host)
+{
+	struct fetched got = ask("http://none.test/", LONG);
+
+	expect(&got, STAPLE_NAME_NOT_FOUND, "no such host");
+}
+
+Test(fetch_connect, says_where_time_ran_out_for_the_name)
+{
+	struct fetched got = ask("http://hangs.test/", SHORT);
+
+	expect(&got, STAPLE_NAME_TIMEOUT, "looking up the name");
+}
+
+Test(fetch_connect, looks_the_name_up_anew_and_tries_both_families)
+{
+	for (unsigned i = 1; i <= 2; i++) {
+		struct fetched got = ask_as("http", "here.test", LONG);
+
+		expect(&got, STAPLE_GOOD, "HTTP 200");
+		cr_expect_eq(names_asked(), i);
+		cr_expect_eq(responder_connections(responder), i);
+	}
+}
+
+/* ---- TLS ---- */
+
+struct tls_case {
+	const char *what;
+	struct pki_wish wish;
+	bool trusted;
+	enum staple_outcome expect;
+	const char *said;
+};
+
+static const struct tls_case tls_cases[] = {
+	{ "a good certificate", { .name = "x", .san = "IP:127.0.0.1" }, true,
+	    STAPLE_GOOD, "HTTP 200" },
+	{ "of nobody we know", { .name = "x", .san = "IP:127.0.0.1" }, false,
+	    STAPLE_TLS_FAILED, "TLS: unable to get local issuer certificate" },
+	{ "expired",
+	    { .name = "x", .san = "IP:127.0.0.1", .to = "20210101000000Z" },
+	    true, STAPLE_TLS_FAILED, "TLS: certificate has expired" },
+	{ "of another host", { .name = "x", .san = "DNS:other.test" }, true,
+	    STAPLE_TLS_FAILED,
+	    "TLS: SSL: no alternative certificate subject name" },
+};
+
+static SSL_CTX *
+make_context(const struct pki *own)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+	cr_assert(context != NULL &&
+		  SSL_CTX_use_certificate(context, own->certificate) == 1 &&
+		  SSL_CTX_use_PrivateKey(context, own->key) == 1);
+	return context;
+}
+
+static struct pki
+make_ca(const char *name)
+{
+	return pki_make(&(struct pki_wish){ .name = name, .ca = true });
+}
+
+static struct fetched
+ask_tls(const struct pki_folder *folder, const struct tls_case *row)
+{
+	struct pki ca = make_ca("ca"), other = make_ca("other"), made;
+	struct pki_wish wish = row->wish;
+	char *pem = pki_certificate_pem(row->trusted ? &ca : &other);
+	char *path = pki_write(folder, "ca.pem", pem);
+	SSL_CTX *context;
+	struct fetched got;
+
+	wish.issuer = &ca;
+	made = pki_make(&wish);
+	context = make_context(&made);
+	responder_stop(responder);
+	responder = responder_start(context);
+	responder_play(responder, &good, 1);
+	options.ca_file = path;
+	staple_fetcher_configure(fetcher, &options);
+	got = ask_as("https", "127.0.0.1", LONG);
+	SSL_CTX_free(context);
+	free(path);
+	free(pem);
+	pki_drop(&made);
+	pki_drop(&other);
+	pki_drop(&ca);
+	return got;
+}
+
+Test(fetch_connect, verifies_https_against_the_ca_file)
+{
+	struct pki_folder folder;
+
+	pki_folder_make(&folder);
+	for (size_t i = 0; i < ARRAY_LEN(tls_cases); i++) {
+		const struct tls_case *row = &tls_cases[i];
+		struct fetched got = ask_tls(&folder, row);
+
+		expect(&got, row->expect, row->said);
+	}
+	pki_folder_remove(&folder);
+}
+
+Test(fetch_connect, names_the_file_that_is_no_ca_file)
+{
+	struct fetched got;
+
+	options.ca_file = "/nowhere/ca.pem";
+	staple_fetcher_configure(fetcher, &options);
+	got = ask_as("https", "127.0.0.1", LONG);
+	expect(&got, STAPLE_TLS_FAILED, "/nowhere/ca.pem");
+}
+
+Test(fetch_connect, says_that_the_other_side_speaks_no_tls)
+{
+	static const struct responder_act plain = { .bytes = GOOD,
+		.unasked = true };
+	struct fetched got;
+
+	responder_play(responder, &plain, 1);
+	got = ask_as("https", "127.0.0.1", LONG);
+	expect(&got, STAPLE_TLS_FAILED, "TLS: wrong version number");
+}
+
+Test(fetch_connect, says_where_time_ran_out_in_the_tls_handshake)
+{
+	struct fetched got;
+
+	responder_play(responder, &silent, 1);
+	got = ask_as("https", "127.0.0.1", SHORT);
+	expect(&got, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 0.3 s setting up TLS");
+}
+
+/* ---- Proxies ---- */
+
+static void
+use_proxy(const char *proxy)
+{
+	options.proxy = proxy;
+	staple_fetcher_configure(fetcher, &options);
+}
+
+static bool
+was_asked(const char *request_line)
+{
+	size_t len;
+	char *request = responder_request(responder, 0, &len);
+	bool was = request != NULL &&
+		   strncmp(request, request_line, strlen(request_line)) == 0;
+
+	free(request);
+	return was;
+}
+
+Test(fetch_connect, asks_the_proxy_for_all)
+{
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	setenv("no_proxy", "*", 1);
+	use_proxy(proxy);
+	got = ask("http://none.test/ocsp", LONG);
+	expect(&got, STAPLE_GOOD, "HTTP 200");
+	cr_expect(was_asked("GET http://none.test/ocsp HTTP/1.1\r\n"));
+	cr_expect_eq(names_asked(), 0);
+	free(proxy);
+}
+
+Test(fetch_connect, asks_the_proxy_of_the_environment)
+{
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	setenv("http_proxy", proxy, 1);
+	use_proxy(NULL);
+	got = ask("http://none.test/ocsp", LONG);
+	expect(&got, STAPLE_GOOD, "HTTP 200");
+	free(proxy);
+}
+
+Test(fetch_connect, leaves_the_environment_aside_when_told_so)
+{
+	setenv("http_proxy", "http://none.test:1", 1);
+	struct fetched got = ask_as("http", "127.0.0.1", LONG);
+
+	expect(&got, STAPLE_GOOD, "HTTP 200");
+}
+
+Test(fetch_connect, tells_what_a_proxy_says_from_what_a_responder_says)
+{
+	static const struct responder_act closed = {
+		.bytes = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
+	};
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	responder_play(responder, &closed, 1);
+	use_proxy(proxy);
+	got = ask("https://none.test/", LONG);
+	expect(&got, STAPLE_HTTP_4XX, "the proxy says HTTP 403");
+	free(proxy);
+}
+
+Test(fetch_connect, says_that_the_proxy_is_not_there)
+{
+	struct fetched got;
+
+	use_proxy("http://none.test:3128");
+	got = ask_as("http", "127.0.0.1", LONG);
+	expect(&got, STAPLE_NAME_NOT_FOUND, "no such host: the proxy");
+}

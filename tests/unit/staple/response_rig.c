@@ -9,14 +9,16 @@
 void
 rig_init(struct rig *rig, enum pki_key key)
 {
+	struct pki root = pki_make(
+	    &(struct pki_wish){ .key = key, .name = "root", .ca = true });
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	struct err err;
 
 	*rig = (struct rig){
 		.clock = { RIG_NOW, RIG_NOW, 24 * RIG_HOUR },
 	};
-	rig->issuer = pki_make(
-	    &(struct pki_wish){ .key = key, .name = "issuer", .ca = true });
+	rig->issuer = pki_make(&(struct pki_wish){
+	    .key = key, .name = "issuer", .issuer = &root, .ca = true });
 	rig->leaf = pki_make(&(struct pki_wish){
 	    .key = key, .name = "leaf", .issuer = &rig->issuer });
 	cr_assert(sk_X509_push(chain, rig->issuer.certificate) > 0);
@@ -25,6 +27,7 @@ rig_init(struct rig *rig, enum pki_key key)
 	cr_assert_not_null(rig->cert, "%s", err.text);
 	cr_assert_not_null(rig->cert->issuer);
 	sk_X509_free(chain);
+	pki_drop(&root);
 }
 
 void

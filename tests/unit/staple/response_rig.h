@@ -1,6 +1,6 @@
 /*
- * A certificate, its issuer and a clock that stands still, to verify responses
- * with.  Every verification checks what holds for all: a response comes with
+ * A certificate, its issuer, of whose own issuer nothing is known, and a clock
+ * that stands still, to verify responses with.  Every verification checks what holds for all: a response comes with
  * good or revoked and with nothing else, something was said, and nothing
  * was left in OpenSSL's error queue.  One thread.
  */

@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "base/attr.h"
 #include "tests/unit/staple/response_rig.h"
 
@@ -140,6 +142,16 @@ Test(response, asks_its_questions_in_a_fixed_order)
 	wish.error = OCSP_RESPONSE_STATUS_TRYLATER;
 	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_TRY_LATER);
 	pki_drop(&stranger);
+}
+
+/* What somebody else left in OpenSSL's queue is none of its business. */
+Test(response, is_not_judged_by_errors_of_others)
+{
+	struct ocsp_wish wish = rig_wish(&rig);
+
+	wish.next_update = RIG_NOW;
+	ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
+	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_EXPIRED);
 }
 
 Test(response, is_the_same_when_its_bytes_are)

@@ -244,6 +244,19 @@ Test(signer, may_use_rsa)
 	}
 }
 
+/* As `openssl x509 -addtrust` does: it must not widen who may sign. */
+Test(signer, is_no_sibling_of_an_issuer_marked_as_trusted)
+{
+	struct ocsp_wish wish = signed_by(SIBLING, ENCLOSED, NOBODY);
+
+	cr_assert_eq(X509_add1_trust_object(
+			 rig.cert->issuer, OBJ_nid2obj(NID_OCSP_sign)),
+	    1);
+	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_WRONG_SIGNER);
+	wish = signed_by(DELEGATE, ENCLOSED, NOBODY);
+	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_GOOD);
+}
+
 /* OpenSSL's own default; see signer.c. */
 Test(signer, may_still_use_sha1)
 {

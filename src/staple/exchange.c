@@ -309,24 +309,36 @@ begin(struct staple_fetch *fetch)
 				       : STAPLE_TROUBLE_MEMORY;
 }
 
+static struct staple_fetch *
+take_first(struct list *fetches)
+{
+	struct list *first = fetches->next;
+
+	if (first == fetches)
+		return NULL;
+	fetches->next = first->next;
+	first->next->prev = fetches;
+	list_init(first);
+	return container_of(first, struct staple_fetch, node);
+}
+
 /* false: some could not, and were called back. */
 static bool
 begin_pending(struct staple_fetcher *fetcher)
 {
+	struct staple_fetch *fetch;
 	bool all = true;
 	struct list now;
 
 	list_init(&now);
 	list_splice(&now, &fetcher->pending);
-	while (!list_is_empty(&now)) {
-		struct staple_fetch *fetch = container_of(
-		    now.next, struct staple_fetch, node);
+	while ((fetch = take_first(&now)) != NULL) {
 		struct staple_ending ending = { .trouble = begin(fetch) };
 
-		list_remove(&fetch->node);
-		list_append(&fetcher->running, &fetch->node);
-		if (ending.trouble == STAPLE_TROUBLE_NONE)
+		if (ending.trouble == STAPLE_TROUBLE_NONE) {
+			list_append(&fetcher->running, &fetch->node);
 			continue;
+		}
 		ending.detail = "";
 		finish(fetch, &ending);
 		all = false;

@@ -24,7 +24,7 @@ staple_when_read(const ASN1_TIME *time, int64_t *seconds)
 struct staple_when
 staple_when_date(int64_t seconds)
 {
-	struct staple_when when = { "?" };
+	struct staple_when when;
 	time_t time = (time_t)seconds;
 	struct tm tm;
 

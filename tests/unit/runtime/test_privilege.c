@@ -6,8 +6,10 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -50,4 +52,20 @@ Test(privilege, has_nothing_to_do_when_it_is_that_user_already)
 	snprintf(user, sizeof(user), "%u", (unsigned)getuid());
 	snprintf(group, sizeof(group), "%u", (unsigned)getgid());
 	cr_expect(privilege_drop(user, group, true, &err), "%s", err.text);
+}
+
+Test(privilege, gives_a_folder_only_as_root)
+{
+	char folder[] = "/tmp/clinch-unit-XXXXXX";
+	uid_t expect = geteuid() == 0 ? 12345 : geteuid();
+	struct err err = { "" };
+	struct stat status;
+
+	cr_assert_not_null(mkdtemp(folder));
+	cr_expect(privilege_give(folder, "12345", NULL, &err), "%s", err.text);
+	cr_assert_eq(stat(folder, &status), 0);
+	cr_expect_eq(status.st_uid, expect);
+	rmdir(folder);
+	cr_expect_eq(
+	    privilege_give(folder, "12345", NULL, &err), geteuid() != 0);
 }

@@ -93,6 +93,40 @@ Test(context, knows_the_name_the_client_asked_for)
 	tls_context_unref(context);
 }
 
+/* Stands for whoever staples: this layer knows nobody. */
+static int
+on_status(SSL *ssl, void *arg)
+{
+	(void)arg;
+	SSL_set_tlsext_status_ocsp_resp(ssl, OPENSSL_strdup("any"), 3);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+Test(context, knows_whether_a_staple_was_sent)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct config_listener config = link_config();
+	struct tls_context *context = link_context(&config, PKI_P256, keys);
+	struct stream_facts facts;
+	struct link link;
+
+	SSL_CTX_set_tlsext_status_cb(tls_context_native(context), on_status);
+	for (size_t i = 0; i < 4; i++) {
+		bool asks = i % 2 == 1;
+
+		link_open_tls(&link, LINK_STREAM, context);
+		SSL_set_max_proto_version(link.client, versions[i / 2]);
+		if (asks)
+			SSL_set_tlsext_status_type(
+			    link.client, TLSEXT_STATUSTYPE_ocsp);
+		cr_assert_eq(link_handshake(&link, NULL), IO_DONE);
+		stream_facts(&link.server, &facts);
+		cr_expect_eq(facts.stapled, asks, "%zu", i);
+		link_close(&link);
+	}
+	tls_context_unref(context);
+}
+
 Test(context, serves_rsa_and_ecdsa)
 {
 	struct config_listener config = link_config();

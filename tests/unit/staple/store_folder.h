@@ -5,29 +5,27 @@
 #define TESTS_UNIT_STAPLE_STORE_FOLDER_H
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "staple/store.h"
+#include "tests/support/scratch.h"
 
 #define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define ASIDE "store/ocsp/." ID ".tmp"
 
 enum { MAX = 4096 };
 
-static char top[64];
-static struct staple_store *store;
+static struct scratch scratch;
 static struct err err;
 
 static inline const char *
 in_top(const char *name, char out[static 256])
 {
-	snprintf(out, 256, "%s/%s", top, name);
+	snprintf(out, 256, "%s/%s", scratch.path, name);
 	return out;
 }
 
@@ -42,29 +40,13 @@ file_path(void)
 static inline void
 folder_set_up(void)
 {
-	char path[256];
-
-	snprintf(top, sizeof(top), "/tmp/store.XXXXXX");
-	cr_assert_not_null(mkdtemp(top));
-	store = staple_store_open(in_top("store", path), &err);
-	cr_assert_not_null(store, "%s", err.text);
-}
-
-static inline int
-remove_entry(
-    const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-	(void)status;
-	(void)kind;
-	(void)walk;
-	return remove(path);
+	scratch_open(&scratch);
 }
 
 static inline void
 folder_tear_down(void)
 {
-	staple_store_close(store);
-	cr_assert_eq(nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+	scratch_close(&scratch);
 }
 
 static inline void
@@ -80,7 +62,7 @@ static inline bool
 save(const char *text)
 {
 	return staple_store_write(
-	    store, ID, (const unsigned char *)text, strlen(text), &err);
+	    scratch.store, ID, (const unsigned char *)text, strlen(text), &err);
 }
 
 /* What is in the file, as text that lives until the next call; NULL: there is
@@ -92,8 +74,8 @@ load(void)
 	struct staple_bytes bytes;
 	bool found;
 
-	cr_assert(
-	    staple_store_read(store, ID, MAX, &bytes, &err), "%s", err.text);
+	cr_assert(staple_store_read(scratch.store, ID, MAX, &bytes, &err), "%s",
+	    err.text);
 	found = bytes.data != NULL;
 	snprintf(text, sizeof(text), "%.*s", (int)bytes.len,
 	    found ? (const char *)bytes.data : "");

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "tests/unit/staple/store_folder.h"
 
@@ -18,8 +19,9 @@ Test(store, gives_back_what_it_was_given)
 	static const unsigned char data[] = { 0x30, 0, 0xff, 0, '\n' };
 	struct staple_bytes bytes;
 
-	cr_assert(staple_store_write(store, ID, data, sizeof(data), &err));
-	cr_assert(staple_store_read(store, ID, MAX, &bytes, &err));
+	cr_assert(
+	    staple_store_write(scratch.store, ID, data, sizeof(data), &err));
+	cr_assert(staple_store_read(scratch.store, ID, MAX, &bytes, &err));
 	cr_expect_arr_eq(bytes.data, data, sizeof(data));
 	cr_expect_eq(bytes.len, sizeof(data));
 	cr_expect_gt(bytes.modified_s, 0);
@@ -47,9 +49,9 @@ Test(store, outlives_the_object)
 	cr_assert(save("old"));
 	cr_assert(save("longer than the old one"));
 	cr_assert(save("new"));
-	staple_store_close(store);
-	store = staple_store_open(in_top("store", path), &err);
-	cr_assert_not_null(store);
+	staple_store_close(scratch.store);
+	scratch.store = staple_store_open(in_top("store", path), &err);
+	cr_assert_not_null(scratch.store);
 	expect("new", "opened again");
 	cr_expect_not(exists(ASIDE));
 }
@@ -87,11 +89,12 @@ Test(store, refuses_what_is_no_id)
 	for (size_t i = 0; i < ARRAY_LEN(id_rows); i++) {
 		const struct id_row *row = &id_rows[i];
 
-		cr_expect_not(staple_store_write(store, row->id, data, 1, &err),
-		    "%s", row->what);
 		cr_expect_not(
-		    staple_store_read(store, row->id, MAX, &bytes, &err), "%s",
-		    row->what);
+		    staple_store_write(scratch.store, row->id, data, 1, &err),
+		    "%s", row->what);
+		cr_expect_not(staple_store_read(
+				  scratch.store, row->id, MAX, &bytes, &err),
+		    "%s", row->what);
 		cr_expect_null(bytes.data, "%s", row->what);
 	}
 }
@@ -132,7 +135,7 @@ put_socket(const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	cr_assert_lt(strlen(path), sizeof(name.sun_path) + 64);
-	snprintf(name.sun_path, sizeof(name.sun_path), "%s/s", top);
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s/s", scratch.path);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
 	cr_assert_eq(rename(name.sun_path, path), 0);
 	close(fd);
@@ -186,7 +189,7 @@ Test(store, reads_regular_files_only)
 
 		remove(file_path());
 		row->put(file_path());
-		ok = staple_store_read(store, ID, MAX, &bytes, &err);
+		ok = staple_store_read(scratch.store, ID, MAX, &bytes, &err);
 		cr_expect_eq(ok, row->from_store, "%s", row->what);
 		cr_expect_eq(bytes.data != NULL, ok, "%s", row->what);
 		if (!ok) {
@@ -223,7 +226,7 @@ Test(store, finds_no_staple_file_behind_a_dangling_link)
 	put_dangling(file_path());
 	cr_expect(staple_file_read(file_path(), MAX, &bytes, &err));
 	cr_expect_null(bytes.data);
-	cr_expect_not(staple_store_read(store, ID, MAX, &bytes, &err));
+	cr_expect_not(staple_store_read(scratch.store, ID, MAX, &bytes, &err));
 }
 
 Test(store, replaces_what_is_in_its_place_and_never_writes_through_it)
@@ -318,12 +321,12 @@ Test(store, says_which_folder_is_in_the_way)
 
 Test(store, lives_as_long_as_somebody_holds_it)
 {
-	struct staple_store *mine = staple_store_ref(store);
+	struct staple_store *mine = staple_store_ref(scratch.store);
 
-	staple_store_close(store);
+	staple_store_close(scratch.store);
 	cr_expect(save("x"), "%s", err.text);
 	staple_store_close(mine);
-	store = NULL;
+	scratch.store = NULL;
 }
 
 /* ---- stamps ---- */

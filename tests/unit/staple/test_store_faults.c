@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/staple/store_folder.h"
 
@@ -222,7 +223,7 @@ Test(store_faults, notices_a_file_that_grows_under_its_eyes)
 
 	put(file_path(), "text");
 	fault.grow_path = file_path();
-	cr_expect_not(staple_store_read(store, ID, MAX, &bytes, &err));
+	cr_expect_not(staple_store_read(scratch.store, ID, MAX, &bytes, &err));
 	cr_expect_not_null(strstr(err.text, "grew"), "%s", err.text);
 	cr_expect_null(bytes.data);
 }

@@ -16,9 +16,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "staple/response.h"
-#include "staple/store.h"
 #include "tests/support/authority.h"
 #include "tests/support/pki.h"
+#include "tests/support/scratch.h"
 
 #define REST "123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define A "a" REST
@@ -126,10 +126,9 @@ on_told(void *arg, const char *id, const char *failure)
 
 /* ---- the rig ---- */
 
-static struct pki_folder folder;
+static struct scratch scratch;
 static struct authority authority;
 static struct pki leaf;
-static struct staple_store *store;
 static struct staple_writer *writer;
 
 static void
@@ -146,11 +145,8 @@ set_up(void)
 	for (int i = 0; i < RESPONSES; i++)
 		responses[i] = authority_response(&authority, &leaf,
 		    &(struct ocsp_wish){ .this_update = 1767268800 + i });
-	snprintf(folder.path, sizeof(folder.path), "/tmp/writer.XXXXXX");
-	cr_assert_not_null(mkdtemp(folder.path));
-	store = staple_store_open(folder.path, &err);
-	cr_assert_not_null(store, "%s", err.text);
-	writer = staple_writer_start(store, on_told, &told, &err);
+	scratch_open(&scratch);
+	writer = staple_writer_start(scratch.store, on_told, &told, &err);
 	cr_assert_not_null(writer, "%s", err.text);
 }
 
@@ -164,13 +160,8 @@ stop(void)
 static void
 tear_down(void)
 {
-	struct pki_folder inner;
-
 	stop();
-	snprintf(inner.path, sizeof(inner.path), "%.56s/ocsp", folder.path);
-	pki_folder_remove(&inner);
-	pki_folder_remove(&folder);
-	__real_staple_store_close(store);
+	scratch_close(&scratch);
 	for (int i = 0; i < RESPONSES; i++)
 		staple_response_unref(responses[i]);
 	pki_drop(&leaf);
@@ -208,7 +199,7 @@ expect_saved(const char *id, int response)
 	struct err err;
 	size_t len;
 
-	cr_assert(staple_store_read(store, id, 4096, &bytes, &err));
+	cr_assert(staple_store_read(scratch.store, id, 4096, &bytes, &err));
 	cr_assert_not_null(bytes.data, "%s", id);
 	der = staple_response_der(responses[response], &len);
 	cr_expect_eq(bytes.len, len);

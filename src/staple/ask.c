@@ -7,8 +7,6 @@
  */
 #include "staple/ask.h"
 
-#include <stdlib.h>
-
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/judge.h"
@@ -122,10 +120,12 @@ time_for_try(const struct staple_errand *errand)
 	return share < errand->ask.left_ms ? share : errand->ask.left_ms;
 }
 
-/* NULL: no memory, or too many name look-ups hang. */
-static struct staple_fetch *
-start_fetch(struct staple_errand *errand, const struct staple_try *trying)
+void
+staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 {
+	struct staple_ask *ask = container_of(place, struct staple_ask, place);
+	struct staple_errand *errand = container_of(
+	    ask, struct staple_errand, ask);
 	const struct staple_try_by by = {
 		.fetcher = errand->office->fetcher,
 		.timeout_ms = time_for_try(errand),

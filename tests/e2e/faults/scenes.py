@@ -56,19 +56,25 @@ class Scene:
             if fault.behaviour:
                 self.responder.behave(fault.behaviour, self.certificates[fault.name])
 
-    def config(self, certificates, store=False):
+    def config(self, certificates, store=False, url=None):
         text = f"store_dir = {self.folder}/state\n" if store else ""
-        text += f"[ocsp]\nmode = {self.mode}\ntimeout = 1500ms\nstart_wait = 8s\n"
+        text += f"[log]\nlevel = info\n[ocsp]\nmode = {self.mode}\ntimeout = 1500ms\nstart_wait = 8s\n"
+        text += f"url = {url}\n" if url else ""
         for name, files in certificates.items():
             text += f"[listener {name.replace(' ', '-').replace(',', '')}]\naccept = 127.0.0.1:0\n"
             text += f"connect = {self.connect}\ncert = {files.pem}\n"
         return text
 
-    def launch(self, label, certificates, store=False):
+    def launch(self, label, certificates, **config):
         folder = self.folder / label.replace(" ", "-")
         folder.mkdir()
-        self.running.append(proxy.Clinch(folder, self.config(certificates, store)))
+        self.running.append(proxy.Clinch(folder, self.config(certificates, **config)))
         return self.running[-1]
+
+    @property
+    def lively(self):
+        """Does anybody ask anything at all?"""
+        return self.mode != "never" and not self.plain
 
     def cell(self, clinch, fault):
         port = clinch.port(fault.name.replace(" ", "-").replace(",", ""))
@@ -101,9 +107,9 @@ def start(scene):
     return scene.cells(clinch)
 
 
-def alone(scene, fault, store=False):
+def alone(scene, fault):
     """A process for this certificate only: it may end."""
-    clinch = scene.launch(f"alone-{fault.name}", {fault.name: scene.certificates[fault.name]}, store)
+    clinch = scene.launch(f"alone-{fault.name}", held(scene, [fault]))
     ended = scene.ended_or_ready(clinch) or scene.cell(clinch, fault)
     clinch.stop()
     return ended
@@ -115,78 +121,94 @@ def each(scene, call):
 
 
 def answerable(scene):
-    """Those of which a response can be held: nobody answers for the others."""
+    """Those whose own responder can answer first and fail then."""
     return [fault for fault in scene.faults if fault.behaviour]
+
+
+def unanswerable(scene):
+    """Those to whom no responder of their own ever answers: what they hold
+    came from a `url` that the configuration no longer has."""
+    return [fault for fault in scene.faults if not fault.behaviour]
 
 
 def held(scene, faults):
     return {fault.name: scene.certificates[fault.name] for fault in faults}
 
 
+def kept(scene, faults):
+    return scene.lively and len(list((scene.folder / "state/ocsp").glob("?" * 64))) == len(faults)
+
+
 def restart(scene):
     """A valid response on disk, the fault there when the process starts."""
-    faults = answerable(scene)
     scene.responder.window(-HOUR, HOUR)  # past its middle: asked again at once
-    first = scene.launch("first", held(scene, faults), store=True).ready()
-    stored = scene.folder / "state/ocsp"
-    if scene.mode != "never" and not scene.plain:
-        until(lambda: len([one for one in stored.iterdir() if len(one.name) == 64]) == len(faults), "all are kept", 20)
-    first.terminate()
+    for label, faults, url in (("first", answerable(scene), None), ("other", unanswerable(scene), scene.responder.url)):
+        clinch = scene.launch(label, held(scene, faults), store=True, url=url).ready()
+        already = faults if label == "first" else scene.faults
+        until(lambda: not scene.lively or kept(scene, already), "all are kept", 20)
+        clinch.terminate()
     scene.responder.window(-60, HOUR)
-    scene.spoil(faults)
-    if scene.mode in STRICT:
-        revoked = [fault for fault in faults if fault.behaviour == "revoked"]
-        calm = [fault for fault in faults if fault not in revoked]
-        second = scene.launch("second", held(scene, calm), store=True).ready()
-        asked_again(scene, calm)
-        cells = scene.cells(second, calm)
-        cells.update({fault.name: stops(scene, fault) for fault in revoked})
-        return cells
-    second = scene.launch("second", held(scene, faults), store=True).ready()
-    if scene.mode != "never" and not scene.plain:
-        asked_again(scene, faults)
-    return scene.cells(second, faults)
+    scene.spoil()
+    alone = [fault for fault in scene.faults if scene.mode in STRICT and fault.name in ("revoked", "nobody to ask")]
+    calm = [fault for fault in scene.faults if fault not in alone]
+    second = scene.launch("second", held(scene, calm), store=True).ready()
+    if scene.lively:
+        told(second, calm)
+    cells = scene.cells(second, calm)
+    cells.update({fault.name: stops(scene, fault) for fault in alone})
+    return cells
 
 
 def stops(scene, fault):
-    """A response on disk lets it start; the answer then ends it."""
+    """A response on disk lets it start; then it ends, or it does not."""
     clinch = scene.launch(f"stops-{fault.name}", held(scene, [fault]), store=True)
-    return f"exit {clinch.wait_exit(30)}"
+    if fault.behaviour:
+        return f"exit {clinch.wait_exit(30)}"
+    return scene.ended_or_ready(clinch) or scene.cell(clinch, fault)
 
 
-def asked_again(scene, faults):
-    """Every one was asked about once more, and the answer was digested."""
-    already = {fault.name: scene.responder.count(scene.certificates[fault.name]) for fault in faults}
-    clinch = scene.running[-1]
-
-    def all_told():
-        return all(
-            clinch.grep(rf"ocsp .*cert=\S* .*outcome={fault.outcome}\b") or fault.behaviour == "good" for fault in faults
-        )
-
-    until(all_told, f"every outcome is told, asked {already}", 30)
+def told(clinch, faults):
+    """The outcome of every one of them is in the log."""
+    silent = [fault for fault in faults if fault.behaviour != "good"]
+    said = lambda fault: clinch.grep(rf"ocsp .*(outcome={fault.outcome}\b|names no responder)")
+    until(lambda: all(map(said, silent)), "every outcome is told", 40)
 
 
 def running(scene, then=None):
     """A valid response in memory, then the fault."""
-    faults = answerable(scene)
-    lively = scene.mode != "never" and not scene.plain
-    revoked = [fault for fault in faults if fault.behaviour == "revoked" and scene.mode in STRICT]
-    calm = [fault for fault in faults if fault not in revoked]
+    cells = {}
+    revoked = [fault for fault in scene.faults if fault.name == "revoked" and scene.mode in STRICT]
     scene.responder.window(-10, 14)
-    clinch = scene.launch("running", held(scene, calm)).ready()
-    scene.spoil(faults)
-    if lively:
-        asked_again(scene, calm)
-    if then:
-        return then(scene, clinch, calm)
-    cells = scene.cells(clinch, calm)
-    for fault in revoked:
-        scene.responder.behave("good", scene.certificates[fault.name])
-        one = scene.launch("revoked", held(scene, [fault])).ready()
-        scene.responder.behave("revoked", scene.certificates[fault.name])
-        cells[fault.name] = f"exit {one.wait_exit(40)}"
+    for label, faults in (("running", answerable(scene)), ("estranged", unanswerable(scene))):
+        calm = [fault for fault in faults if fault not in revoked]
+        url = scene.responder.url if label == "estranged" else None
+        clinch = scene.launch(label, held(scene, calm), url=url).ready()
+        if url:
+            calm = estrange(scene, clinch, calm)
+        scene.spoil(calm)
+        if scene.lively:
+            told(clinch, calm)
+        cells.update(then(scene, clinch, calm) if then else scene.cells(clinch, calm))
+    for fault in [] if then else revoked:
+        cells[fault.name] = revoked_later(scene, fault)
     return cells
+
+
+def estrange(scene, clinch, faults):
+    """From now on they are asked about where their certificates say; who has
+    nobody to ask is told so by a strict reload."""
+    if scene.mode in STRICT:
+        faults = [fault for fault in faults if fault.url]
+    clinch.write(scene.config(held(scene, faults)))
+    assert "reloaded" in clinch.reload(), clinch.output()
+    return faults
+
+
+def revoked_later(scene, fault):
+    scene.responder.behave("good", scene.certificates[fault.name])
+    clinch = scene.launch("revoked", held(scene, [fault])).ready()
+    scene.responder.behave("revoked", scene.certificates[fault.name])
+    return f"exit {clinch.wait_exit(40)}"
 
 
 def expired(scene):
@@ -194,7 +216,7 @@ def expired(scene):
 
     def wait(scene, clinch, calm):
         failing = [fault for fault in calm if fault.behaviour not in ("good", "revoked")]
-        if scene.mode != "never" and not scene.plain:
+        if scene.lively:
             until(lambda: "staple" not in scene.cells(clinch, failing).values(), "they have expired", 40)
         return scene.cells(clinch, failing)
 
@@ -245,7 +267,7 @@ def renewed(scene, clinch, places, olds, faults):
         old = shown(clinch.port(fault.name.replace(" ", "-").replace(",", ""))) == olds[fault.name]
         cell = scene.cell(clinch, fault)
         cells[fault.name] = ("refused" if refused else "old") if old else cell
-        if old and scene.mode != "never" and not scene.plain:
+        if old and scene.lively:
             assert cell == "staple", (fault.name, cell)
         if refused or old:
             places[fault.name].pem.write_bytes(kept[fault.name])

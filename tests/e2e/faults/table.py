@@ -36,7 +36,7 @@ def render(results, faults):
         text += f"## {title}\n\n| fault | outcome in the log | {' | '.join(MODES)} |\n|{'---|' * (len(MODES) + 2)}\n"
         for fault in faults:
             cells = results.get(phase, {}).get(fault.name, {})
-            row = [fault.name, f"`{fault.outcome}`", *[cells.get(mode, "") for mode in MODES]]
+            row = [fault.name, f"`{fault.outcome}`", *[cells.get(mode, "–") for mode in MODES]]
             text += f"| {' | '.join(row)} |\n"
         text += "\n"
     return text

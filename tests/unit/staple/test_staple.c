@@ -1,1 +1,313 @@
+/* The public verbs, as an application uses them: nothing but staple.h. */
+#include "staple/staple.h"
+
 #include <criterion/criterion.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/support/authority.h"
+#include "tests/support/shake.h"
+
+enum { HOUR = 3600, PATIENCE_MS = 30000, WHY = 256 };
+
+static const struct staple_policy always = { .mode = STAPLE_ALWAYS };
+
+static struct authority authority;
+static struct pki leaf; /* must-staple; names no responder */
+static struct pki_folder folder;
+static char pushed[128]; /* the staple_file, which is there */
+static struct staple *staple;
+
+static void
+push(const char *path)
+{
+	const int64_t now = time(NULL);
+	const struct ocsp_wish wish = { .this_update = now - HOUR,
+		.next_update = now + HOUR };
+	struct ocsp_made made = authority_answer(&authority, &leaf, &wish);
+	FILE *file = fopen(path, "wb");
+
+	cr_assert_not_null(file);
+	cr_assert_eq(fwrite(made.der, made.len, 1, file), 1);
+	cr_assert_eq(fclose(file), 0);
+	ocsp_drop(&made);
+}
+
+static void
+set_up(void)
+{
+	authority_make(&authority);
+	leaf = authority_issue(
+	    &authority, &(struct pki_wish){
+			    .name = "a.example", .feature = "status_request" });
+	pki_folder_make(&folder);
+	snprintf(pushed, sizeof(pushed), "%s/pushed", folder.path);
+	push(pushed);
+	staple = staple_new(NULL, NULL, 0);
+	cr_assert_not_null(staple);
+}
+
+static void
+tear_down(void)
+{
+	staple_free(staple);
+	pki_folder_remove(&folder);
+	pki_drop(&leaf);
+	authority_drop(&authority);
+}
+
+TestSuite(staple, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static void
+watch(X509 *certificate, const struct staple_source *source)
+{
+	char why[WHY] = "";
+
+	cr_assert(staple_watch(staple, certificate, authority.chain, source,
+		      NULL, why, sizeof(why)),
+	    "%s", why);
+}
+
+static void
+watch_pushed(void)
+{
+	watch(
+	    leaf.certificate, &(struct staple_source){ .staple_file = pushed });
+}
+
+static void
+start(void)
+{
+	char why[WHY] = "";
+
+	cr_assert(staple_start(staple, why, sizeof(why)), "%s", why);
+}
+
+static void
+count(void *arg, const struct staple_info *info)
+{
+	(void)info;
+	++*(unsigned *)arg;
+}
+
+static unsigned
+count_all(void)
+{
+	unsigned all = 0;
+
+	staple_inspect(staple, count, &all);
+	return all;
+}
+
+/* ---- Life ---- */
+
+Test(staple, need_not_exist_to_be_freed)
+{
+	staple_free(NULL);
+}
+
+Test(staple, says_why_it_cannot_be_made)
+{
+	const struct staple_options options = { .ca_file = "/none/ca.pem" };
+	char why[WHY] = "", brief[8] = "";
+
+	cr_expect_null(staple_new(&options, why, sizeof(why)));
+	cr_expect_not_null(strstr(why, "/none/ca.pem"), "%s", why);
+	cr_expect_null(staple_new(&options, brief, sizeof(brief)));
+	cr_expect_eq(strlen(brief), sizeof(brief) - 1);
+	cr_expect_null(staple_new(&options, NULL, 0));
+}
+
+Test(staple, starts_once)
+{
+	char why[WHY] = "";
+
+	start();
+	cr_expect_not(staple_start(staple, why, sizeof(why)));
+	cr_expect_not_null(strstr(why, "already"), "%s", why);
+}
+
+Test(staple, staples_what_was_pushed_from_the_first_handshake)
+{
+	SSL_CTX *context = authority_context(&authority, &leaf);
+	SSL_CTX *client = shake_client();
+	const struct shake_wish wish = { .ask = true };
+	struct shaken shaken;
+
+	watch_pushed();
+	cr_assert(staple_attach(staple, context, NULL, NULL, 0));
+	start();
+	cr_assert(staple_wait(staple, PATIENCE_MS));
+	shaken = shake(context, client, &wish);
+	cr_expect(shaken.done);
+	cr_expect_not_null(shaken.staple);
+	shaken_drop(&shaken);
+	staple_free(staple);
+	staple = NULL;
+	shaken = shake(context, client, &wish);
+	cr_expect(shaken.done);
+	cr_expect_null(shaken.staple, "nothing is stapled by the dead");
+	shaken_drop(&shaken);
+	SSL_CTX_free(client);
+	SSL_CTX_free(context);
+}
+
+Test(staple, says_why_a_context_cannot_be_attached)
+{
+	SSL_CTX *context = authority_context(&authority, &leaf);
+	struct staple *other = staple_new(NULL, NULL, 0);
+	char why[WHY] = "";
+
+	cr_assert(staple_attach(other, context, &always, NULL, 0));
+	cr_expect_not(
+	    staple_attach(staple, context, &always, why, sizeof(why)));
+	cr_expect_not_null(strstr(why, "another"), "%s", why);
+	staple_free(other);
+	cr_expect(staple_attach(staple, context, &always, why, sizeof(why)));
+	SSL_CTX_free(context);
+}
+
+/* ---- Looking ---- */
+
+Test(staple, knows_a_certificate_and_its_equal)
+{
+	X509 *equal = X509_dup(leaf.certificate);
+	struct staple_info info;
+
+	cr_expect_not(staple_state(staple, leaf.certificate, &info));
+	watch_pushed();
+	cr_expect(staple_state(staple, leaf.certificate, &info));
+	cr_expect_str_eq(info.name, "a.example");
+	cr_expect(staple_state(staple, equal, &info));
+	cr_expect_str_eq(info.name, "a.example");
+	cr_expect_not(staple_state(staple, authority.pki.certificate, &info));
+	X509_free(equal);
+}
+
+Test(staple, finds_by_its_bytes_what_another_watches)
+{
+	struct staple *other = staple_new(NULL, NULL, 0);
+	X509 *equal = X509_dup(leaf.certificate);
+	struct staple_info info;
+
+	cr_assert(staple_watch(
+	    other, leaf.certificate, NULL, NULL, &always, NULL, 0));
+	cr_expect_not(staple_state(staple, leaf.certificate, &info));
+	watch(equal, NULL);
+	cr_expect(staple_state(staple, leaf.certificate, &info));
+	cr_expect_eq(info.hindrance, STAPLE_NO_RESPONDER);
+	X509_free(equal);
+	staple_free(other);
+}
+
+Test(staple, shows_every_certificate_once)
+{
+	X509 *equal = X509_dup(leaf.certificate);
+
+	cr_expect_eq(count_all(), 0);
+	watch(leaf.certificate, NULL);
+	watch(equal, NULL);
+	cr_expect_eq(count_all(), 1);
+	watch(authority.pki.certificate, NULL);
+	cr_expect_eq(count_all(), 2);
+	X509_free(equal);
+	cr_expect_eq(count_all(), 2);
+}
+
+Test(staple, waits_for_nothing_that_is_not_wanted)
+{
+	cr_expect(staple_wait(staple, 0));
+	watch_pushed();
+	cr_expect_not(staple_wait(staple, 0), "nothing has started");
+	staple_refresh(staple);
+	start();
+	cr_expect(staple_wait(staple, PATIENCE_MS));
+}
+
+Test(staple, does_not_wait_for_what_nobody_can_answer)
+{
+	struct staple_info info;
+
+	watch(leaf.certificate, NULL);
+	start();
+	cr_expect(staple_wait(staple, PATIENCE_MS));
+	cr_expect(staple_state(staple, leaf.certificate, &info));
+	cr_expect(info.settled);
+	cr_expect_not(info.held);
+	cr_expect_eq(info.hindrance, STAPLE_NO_RESPONDER);
+}
+
+/* ---- Configuring ---- */
+
+static void
+on_change(void *arg, const struct staple_info *info)
+{
+	if (info->held)
+		atomic_store((atomic_bool *)arg, true);
+}
+
+Test(staple, keeps_its_callbacks_when_it_is_configured)
+{
+	atomic_bool held = false;
+	const struct staple_options before = { .on_change = on_change,
+		.arg = &held };
+	const struct staple_options after = { .max_fetches = 1 };
+
+	staple_free(staple);
+	staple = staple_new(&before, NULL, 0);
+	cr_assert(staple_configure(staple, &after, NULL, 0));
+	watch_pushed();
+	start();
+	cr_expect(staple_wait(staple, PATIENCE_MS));
+	staple_free(staple);
+	staple = NULL;
+	cr_expect(atomic_load(&held));
+}
+
+Test(staple, refuses_options_that_cannot_be_and_keeps_the_old)
+{
+	const struct staple_options options = { .ca_file = "/none/ca.pem" };
+	char why[WHY] = "";
+
+	watch_pushed();
+	cr_expect_not(staple_configure(staple, &options, why, sizeof(why)));
+	cr_expect_not_null(strstr(why, "/none/ca.pem"), "%s", why);
+	start();
+	cr_expect(staple_wait(staple, PATIENCE_MS));
+}
+
+static enum staple_outcome
+hindrance(void)
+{
+	struct staple_info info;
+
+	cr_assert(staple_state(staple, leaf.certificate, &info));
+	return info.hindrance;
+}
+
+/* Without a chain: only the stores can tell who issued it. */
+static void
+watch_alone(void)
+{
+	cr_assert(staple_watch(staple, leaf.certificate, NULL,
+	    &(struct staple_source){ .staple_file = pushed }, NULL, NULL, 0));
+}
+
+Test(staple, looks_for_issuers_in_the_file_that_is_configured)
+{
+	char *pem = pki_certificate_pem(&authority.pki);
+	char *path = pki_write(&folder, "ca.pem", pem);
+	const struct staple_options options = { .ca_file = path };
+
+	watch_alone();
+	cr_expect_eq(hindrance(), STAPLE_NO_ISSUER);
+	cr_assert(staple_configure(staple, &options, NULL, 0));
+	cr_expect_eq(hindrance(), STAPLE_NO_ISSUER, "what is known stays");
+	watch_alone();
+	cr_expect_eq(hindrance(), STAPLE_UNASKED);
+	free(path);
+	free(pem);
+}

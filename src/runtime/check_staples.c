@@ -68,8 +68,7 @@ check_say_staple(const struct stapling *stapling, const struct service *service)
 	    mode_name(listener->ocsp), info.must_staple ? "with" : "without");
 	if (wanted && info.hindrance == STAPLE_UNASKED) {
 		say_source(service->config, listener, &info);
-	} else if (info.hindrance != STAPLE_UNASKED &&
-		   listener->ocsp != OCSP_MODE_NEVER) {
+	} else if (wanted || listener->ocsp == OCSP_MODE_PREFER) {
 		judge_explain(&info, why, sizeof(why));
 		printf(", %s", why);
 	}

@@ -8,8 +8,29 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 
 enum { PATIENCE_MS = 10 * 1000 };
+
+struct staple_fetcher *
+fetched_fetcher(struct staple_fetch_options *options)
+{
+	static const struct staple_fetch_options usual = {
+		.proxy = "",
+		.max_response = 1000,
+	};
+	struct err err = { .text = "" };
+	struct staple_fetcher *fetcher = staple_fetcher_new(&err);
+
+	if (fetcher == NULL) {
+		fprintf(stderr, "fetched: %s\n", err.text);
+		abort();
+	}
+	staple_fetcher_configure(fetcher, &usual);
+	if (options != NULL)
+		*options = usual;
+	return fetcher;
+}
 
 void
 fetched_keep(void *arg, const struct staple_fetch_result *result)

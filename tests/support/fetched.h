@@ -18,6 +18,11 @@ struct fetched {
 	char body[1024]; /* its beginning, terminated */
 };
 
+/* A fetcher that uses no proxy and takes bodies of 1000 bytes; aborts when it
+ * cannot be made.  options: what it was configured with; NULL: of no interest.
+ */
+struct staple_fetcher *fetched_fetcher(struct staple_fetch_options *options);
+
 /* The callback; arg is a struct fetched. */
 void fetched_keep(void *arg, const struct staple_fetch_result *result);
 

@@ -8,7 +8,6 @@
 
 #include "base/attr.h"
 #include "base/clock.h"
-#include "base/err.h"
 #include "tests/support/fetched.h"
 #include "tests/support/names.h"
 #include "tests/support/pki.h"
@@ -30,15 +29,7 @@ static const struct responder_act silent = {
 static void
 set_up(void)
 {
-	struct err err = { .text = "" };
-
-	fetcher = staple_fetcher_new(&err);
-	cr_assert_not_null(fetcher, "%s", err.text);
-	options = (struct staple_fetch_options){
-		.proxy = "",
-		.max_response = 1000,
-	};
-	staple_fetcher_configure(fetcher, &options);
+	fetcher = fetched_fetcher(&options);
 	responder = responder_start(NULL);
 	responder_play(responder, &silent, 1);
 }

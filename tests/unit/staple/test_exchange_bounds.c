@@ -8,7 +8,6 @@
 
 #include "base/attr.h"
 #include "base/clock.h"
-#include "base/err.h"
 #include "base/thread.h"
 #include "staple/lookups.h"
 #include "tests/support/fetched.h"
@@ -30,15 +29,7 @@ static const struct responder_act silent = {
 static void
 set_up(void)
 {
-	struct err err = { .text = "" };
-
-	fetcher = staple_fetcher_new(&err);
-	cr_assert_not_null(fetcher, "%s", err.text);
-	options = (struct staple_fetch_options){
-		.proxy = "",
-		.max_response = 1000,
-	};
-	staple_fetcher_configure(fetcher, &options);
+	fetcher = fetched_fetcher(&options);
 	responder = responder_start(NULL);
 	responder_play(responder, &silent, 1);
 }
@@ -113,6 +104,17 @@ Test(exchange_bounds, waits_no_longer_than_it_is_told_to)
 	cr_expect_lt(clock_mono_ms() - begun_ms, LONG / 2);
 }
 
+Test(exchange_bounds, does_not_wait_when_one_could_not_even_begin)
+{
+	int64_t begun_ms = clock_mono_ms();
+	struct fetched none = { 0 };
+
+	cr_assert_not_null(start("http://", &none));
+	staple_fetcher_turn(fetcher, LONG);
+	cr_expect_eq(none.calls, 1);
+	cr_expect_lt(clock_mono_ms() - begun_ms, LONG / 2);
+}
+
 /* ---- The end, whatever hangs ---- */
 
 Test(exchange_bounds, ends_at_once_whatever_hangs)
@@ -120,7 +122,6 @@ Test(exchange_bounds, ends_at_once_whatever_hangs)
 	char *url = responder_url(responder, "/");
 	struct fetched gone = { 0 };
 	int64_t begun_ms;
-	struct err err;
 
 	for (unsigned i = 0; i < 16; i++) {
 		cr_assert_not_null(start(url, &gone));
@@ -134,7 +135,7 @@ Test(exchange_bounds, ends_at_once_whatever_hangs)
 	cr_expect_lt(clock_mono_ms() - begun_ms, 500);
 	cr_expect_eq(gone.calls, 0);
 	cr_expect_eq(names_hanging(), 16);
-	fetcher = staple_fetcher_new(&err);
+	fetcher = fetched_fetcher(NULL);
 	free(url);
 }
 

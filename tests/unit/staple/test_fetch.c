@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "base/err.h"
 #include "tests/support/fetched.h"
 #include "tests/support/responder.h"
 
@@ -25,13 +24,7 @@ static struct responder *responder;
 static void
 set_up(void)
 {
-	struct err err = { .text = "" };
-
-	fetcher = staple_fetcher_new(&err);
-	cr_assert_not_null(fetcher, "%s", err.text);
-	staple_fetcher_configure(
-	    fetcher, &(struct staple_fetch_options){
-			 .proxy = "", .max_response = 1000 });
+	fetcher = fetched_fetcher(NULL);
 	responder = responder_start(NULL);
 }
 
@@ -94,7 +87,7 @@ static const struct row {
 		.end = RESPONDER_REPEATS },
 	    LONG, STAPLE_HTTP_5XX, "HTTP 503" },
 	{ "502 whose page never comes",
-	    { .bytes = "HTTP/1.1 502 No\r\n" LENGTH("9999") END,
+	    { .bytes = "HTTP/1.1 502 No\r\n" LENGTH("99") END,
 		.end = RESPONDER_HANGS },
 	    LONG, STAPLE_HTTP_5XX, "HTTP 502" },
 	{ "204", { .bytes = "HTTP/1.1 204 No\r\n\r\n" }, LONG,

@@ -1,4 +1,4 @@
-/* The way to a responder: names, addresses, TLS, proxies; and where it ends. */
+/* The way to a responder: names, addresses, TLS; and where it ends. */
 #include "staple/fetch.h"
 
 #include <arpa/inet.h>
@@ -13,7 +13,6 @@
 #include <openssl/err.h>
 
 #include "base/attr.h"
-#include "base/err.h"
 #include "tests/support/fetched.h"
 #include "tests/support/names.h"
 #include "tests/support/pki.h"
@@ -36,15 +35,7 @@ static const struct responder_act silent = {
 static void
 set_up(void)
 {
-	struct err err = { .text = "" };
-
-	fetcher = staple_fetcher_new(&err);
-	cr_assert_not_null(fetcher, "%s", err.text);
-	options = (struct staple_fetch_options){
-		.proxy = "",
-		.max_response = 1000,
-	};
-	staple_fetcher_configure(fetcher, &options);
+	fetcher = fetched_fetcher(&options);
 	responder = responder_start(NULL);
 	responder_play(responder, &good, 1);
 }
@@ -163,8 +154,16 @@ Test(fetch_connect, says_where_time_ran_out_for_the_name)
 	expect(&got, STAPLE_NAME_TIMEOUT, "looking up the name");
 }
 
-Test(fetch_connect, looks_the_name_up_anew_and_tries_both_families)
+/* The responder would keep the connection; nobody would read a second request
+ * on it. */
+Test(fetch_connect, looks_the_name_up_anew_and_connects_anew)
 {
+	static const struct responder_act keeps = {
+		.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood",
+		.end = RESPONDER_HANGS,
+	};
+
+	responder_play(responder, &keeps, 1);
 	for (unsigned i = 1; i <= 2; i++) {
 		struct fetched got = ask_as("http", "here.test", LONG);
 
@@ -287,81 +286,23 @@ Test(fetch_connect, says_where_time_ran_out_in_the_tls_handshake)
 	    "timed out after 0.3 s setting up TLS");
 }
 
-/* ---- Proxies ---- */
-
-static void
-use_proxy(const char *proxy)
+Test(fetch_connect, leaves_no_error_of_openssl_when_cancelled)
 {
-	options.proxy = proxy;
-	staple_fetcher_configure(fetcher, &options);
-}
+	struct fetched gone = { 0 };
+	struct staple_fetch *fetch;
+	char url[64];
 
-static bool
-was_asked(const char *request_line)
-{
-	size_t len;
-	char *request = responder_request(responder, 0, &len);
-	bool was = request != NULL &&
-		   strncmp(request, request_line, strlen(request_line)) == 0;
-
-	free(request);
-	return was;
-}
-
-Test(fetch_connect, asks_the_proxy_for_all)
-{
-	char *proxy = responder_url(responder, "");
-	struct fetched got;
-
-	setenv("no_proxy", "*", 1);
-	use_proxy(proxy);
-	got = ask("http://none.test/ocsp", LONG);
-	expect(&got, STAPLE_GOOD, "HTTP 200");
-	cr_expect(was_asked("GET http://none.test/ocsp HTTP/1.1\r\n"));
-	cr_expect_eq(names_asked(), 0);
-	free(proxy);
-}
-
-Test(fetch_connect, asks_the_proxy_of_the_environment)
-{
-	char *proxy = responder_url(responder, "");
-	struct fetched got;
-
-	setenv("http_proxy", proxy, 1);
-	use_proxy(NULL);
-	got = ask("http://none.test/ocsp", LONG);
-	expect(&got, STAPLE_GOOD, "HTTP 200");
-	free(proxy);
-}
-
-Test(fetch_connect, leaves_the_environment_aside_when_told_so)
-{
-	setenv("http_proxy", "http://none.test:1", 1);
-	struct fetched got = ask_as("http", "127.0.0.1", LONG);
-
-	expect(&got, STAPLE_GOOD, "HTTP 200");
-}
-
-Test(fetch_connect, tells_what_a_proxy_says_from_what_a_responder_says)
-{
-	static const struct responder_act closed = {
-		.bytes = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
-	};
-	char *proxy = responder_url(responder, "");
-	struct fetched got;
-
-	responder_play(responder, &closed, 1);
-	use_proxy(proxy);
-	got = ask("https://none.test/", LONG);
-	expect(&got, STAPLE_HTTP_4XX, "the proxy says HTTP 403");
-	free(proxy);
-}
-
-Test(fetch_connect, says_that_the_proxy_is_not_there)
-{
-	struct fetched got;
-
-	use_proxy("http://none.test:3128");
-	got = ask_as("http", "127.0.0.1", LONG);
-	expect(&got, STAPLE_NAME_NOT_FOUND, "no such host: the proxy");
+	responder_play(responder, &silent, 1);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/",
+	    responder_port(responder));
+	fetch = staple_fetch_start(fetcher,
+	    &(struct staple_fetch_order){
+		.url = url, .get = true, .timeout_ms = LONG },
+	    fetched_keep, &gone);
+	cr_assert_not_null(fetch);
+	while (responder_connections(responder) == 0)
+		staple_fetcher_turn(fetcher, 10);
+	staple_fetcher_turn(fetcher, 10);
+	staple_fetch_cancel(fetch);
+	cr_expect_eq(ERR_peek_error(), 0);
 }

@@ -1,9 +1,7 @@
 /*
  * How an attempt goes on.  Staple thread only.  Its deadline is kept as time
  * that is left, of which only asking takes away: an attempt that waits for a
- * slot, first or between two tries, has lost nothing.  One try gets at most a
- * third of it all, so that a responder that hangs leaves time for the next
- * one.
+ * slot, first or between two tries, has lost nothing.
  */
 #include "staple/ask.h"
 
@@ -17,11 +15,7 @@
 #include "staple/slots.h"
 #include "staple/try.h"
 
-enum {
-	HOST_MAX = 512,
-	TRIES_MIN = 3,  /* that the whole time suffices for */
-	WORTHWHILE = 20 /* less than this part of it is no time at all */
-};
+enum { HOST_MAX = 512 };
 
 static const struct staple_options *
 settings_of(const struct staple_errand *errand)
@@ -57,11 +51,11 @@ miss(struct staple_errand *errand, enum staple_outcome outcome)
 	return outcome;
 }
 
-static bool
-has_time(const struct staple_errand *errand)
+/* 0: the deadline is over. */
+static uint32_t
+time_for_try(const struct staple_ask *ask)
 {
-	return errand->ask.left_ms >
-	       settings_of(errand)->timeout_ms / WORTHWHILE;
+	return staple_try_time(ask->timeout_ms, ask->left_ms);
 }
 
 /* Wait for a slot of the next try, given how the last one ended. */
@@ -71,7 +65,7 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 	struct staple_ask *ask = &errand->ask;
 	char host[HOST_MAX];
 
-	while (has_time(errand) &&
+	while (time_for_try(ask) != 0 &&
 	       staple_attempt_next(&ask->attempt, last, &ask->trying)) {
 		if (!staple_fetch_host(errand->cert->urls[ask->trying.url],
 			host, sizeof(host))) {
@@ -103,21 +97,12 @@ staple_ask_begin(struct staple_errand *errand)
 	*ask = (struct staple_ask){
 		.busy = true,
 		.confirming = start.confirm != NULL,
+		.timeout_ms = settings_of(errand)->timeout_ms,
 		.left_ms = settings_of(errand)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
 	};
 	staple_attempt_begin(&ask->attempt, errand->cert, &start);
 	go_on(errand, STAPLE_UNASKED);
-}
-
-static uint32_t
-time_for_try(const struct staple_errand *errand)
-{
-	uint32_t share = settings_of(errand)->timeout_ms / TRIES_MIN;
-
-	if (share == 0)
-		share = 1;
-	return share < errand->ask.left_ms ? share : errand->ask.left_ms;
 }
 
 void
@@ -128,7 +113,7 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 	    ask, struct staple_errand, ask);
 	const struct staple_try_by by = {
 		.fetcher = errand->office->fetcher,
-		.timeout_ms = time_for_try(errand),
+		.timeout_ms = time_for_try(ask),
 		.done = errand->office->fetched,
 		.arg = errand,
 	};

@@ -1,7 +1,7 @@
 /*
- * `clinch staple check` and `fetch`: every URL, both methods, both hashes
- * asked with the daemon's own fetcher and verifier, each try reported as it
- * ends.  Not part of the public face.  One thread, blocking.
+ * `clinch staple check` and `fetch`: responders asked with the daemon's own
+ * fetcher and verifier, each try told as it ends.  Not part of the public
+ * face.  One thread, blocking.
  */
 #ifndef STAPLE_DIAGNOSE_H
 #define STAPLE_DIAGNOSE_H
@@ -20,24 +20,34 @@ struct staple_settings;
 
 /* One try that has ended.  Borrowed for the call. */
 struct staple_finding {
-	const char *url;
 	struct staple_try asked;
 	enum staple_outcome outcome;
-	int http_status;
 	uint32_t took_ms;
-	const char *said;                       /* in words */
-	const struct staple_response *response; /* NULL: none verified */
+	const char *said; /* in words: who signed, HTTP 503, ...; escaped */
 };
 typedef void staple_finding_fn(void *arg, const struct staple_finding *found);
 
+/* All borrowed for the call. */
+struct staple_question {
+	const struct staple_cert *cert;
+	const struct staple_settings *settings;
+	/* Ask every URL in every way, but for a URL where nobody listens; else
+	 * as the daemon does, to the first answer. */
+	bool all;
+	staple_finding_fn *found;
+	void *arg;
+};
+
 /*
- * Ask.  `all`: go on after a success, to show every URL and method; else stop
- * at the first good or revoked answer, as the daemon does.  Returns the newest
- * verified response (the caller's reference) or NULL; *outcome: the verdict
- * (GOOD, REVOKED, UNKNOWN, or the failure nearest to an answer).
+ * Ask.  Returns the newest verified response (the caller's reference) or
+ * NULL.  *outcome: the verdict: GOOD, REVOKED, UNKNOWN, why nobody can be
+ * asked, or the failure that tells most.  Nothing that was saved or is served
+ * is looked at.
  */
-struct staple_response *staple_diagnose(const struct staple_cert *cert,
-    const struct staple_settings *settings, bool all, staple_finding_fn *found,
-    void *arg, enum staple_outcome *outcome, struct err *err) MUST_CHECK;
+struct staple_response *staple_diagnose(const struct staple_question *question,
+    enum staple_outcome *outcome, struct err *err) MUST_CHECK;
+
+/* Did so little come of it that the other method or hash can say no more? */
+bool staple_diagnose_is_dead(enum staple_outcome outcome);
 
 #endif

@@ -8,7 +8,6 @@
 #include "staple/errand.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "staple/ask.h"
 #include "staple/cache.h"
@@ -232,33 +231,6 @@ staple_errand_hurry(struct staple_errand *errand)
 
 /* ---- Taking over ---- */
 
-static bool
-is_same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool
-is_same_issuer(const X509 *a, const X509 *b)
-{
-	return a == b || (a != NULL && b != NULL && X509_cmp(a, b) == 0);
-}
-
-/* A reload makes new facts that say the same. */
-static bool
-says_the_same(const struct staple_cert *a, const struct staple_cert *b)
-{
-	if (a == NULL || a->url_count != b->url_count ||
-	    a->hindrance != b->hindrance ||
-	    !is_same_text(a->staple_file, b->staple_file) ||
-	    !is_same_issuer(a->issuer, b->issuer))
-		return false;
-	for (size_t i = 0; i < a->url_count; i++)
-		if (strcmp(a->urls[i], b->urls[i]) != 0)
-			return false;
-	return true;
-}
-
 /* Something is held that may be sent. */
 static bool
 is_provided(const struct staple_errand *errand)
@@ -288,7 +260,7 @@ staple_errand_update(struct staple_errand *errand)
 	enum staple_wish wish = staple_entry_wish(errand->entry);
 	bool goes_on = errand->wish != STAPLE_WISH_NONE &&
 		       wish != STAPLE_WISH_NONE &&
-		       says_the_same(errand->cert, cert) &&
+		       staple_cert_says_same(errand->cert, cert) &&
 		       (cert == errand->cert || is_provided(errand));
 
 	errand->wish = wish;

@@ -32,7 +32,8 @@ struct staple_ask {
 	struct staple_attempt attempt;
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */
-	uint32_t left_ms;          /* of the deadline; waiting costs nothing */
+	uint32_t timeout_ms;       /* the deadline, as settings had it */
+	uint32_t left_ms;          /* of it; waiting costs nothing */
 	struct staple_place place; /* while it waits for a slot */
 	struct staple_slot *slot;  /* while it is asking */
 	struct staple_fetch *fetch;

@@ -8,6 +8,23 @@
 
 #include "staple/cert.h"
 
+enum {
+	TRIES_MIN = 3,  /* that the whole time suffices for */
+	WORTHWHILE = 20 /* a smaller part of it is no time at all */
+};
+
+uint32_t
+staple_try_time(uint32_t timeout_ms, uint32_t left_ms)
+{
+	uint32_t share = timeout_ms / TRIES_MIN;
+
+	if (left_ms <= timeout_ms / WORTHWHILE)
+		return 0;
+	if (share == 0)
+		share = 1;
+	return share < left_ms ? share : left_ms;
+}
+
 static struct staple_fetch *
 start(const struct staple_fetch_order *order, const struct staple_try_by *by)
 {

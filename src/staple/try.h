@@ -21,6 +21,13 @@ struct staple_try_by {
 	void *arg;
 };
 
+/*
+ * How long the next try of an attempt may take, of whose deadline so much is
+ * left: at most a third of it all, so that one that hangs leaves time for
+ * another URL.  0: what is left is not worth a try.
+ */
+uint32_t staple_try_time(uint32_t timeout_ms, uint32_t left_ms);
+
 /* cert must live until the exchange has ended.  NULL: as
  * staple_fetch_start. */
 struct staple_fetch *staple_try_start(const struct staple_cert *cert,

@@ -56,6 +56,12 @@ void stage_play(
 #define STAGE_PLAY(url, ...) \
 	stage_play(url, STAGE_ANY, &(const struct stage_part){ __VA_ARGS__ })
 
+struct stage_rule {
+	char url[64]; /* "": every one */
+	enum stage_method method;
+	struct stage_part part;
+};
+
 /* A certificate of the stage's own CA, held with a wish. */
 struct stage_actor {
 	struct pki leaf;
@@ -81,13 +87,15 @@ struct stage_heard {
 	char message[1024];
 };
 
-enum { STAGE_KEPT = 1024, STAGE_ACTORS = 128 };
+enum { STAGE_KEPT = 1024, STAGE_ACTORS = 128, STAGE_RULES = 64 };
 
 struct stage {
 	struct authority authority;
 	struct staple_cache *cache;
 	struct staple_worker *worker;
 	struct stage_actor *actors[STAGE_ACTORS];
+	struct stage_rule rules[STAGE_RULES];
+	unsigned rule_count;
 
 	/* what has happened */
 	struct stage_asked asked[STAGE_KEPT];

@@ -11,13 +11,7 @@
 #include "staple/fetch.h"
 #include "tests/support/stage.h"
 
-enum { RULES_MAX = 32, MINUTE_S = 60, HOUR_S = 3600 };
-
-struct rule {
-	char url[64]; /* "": every one */
-	enum stage_method method;
-	struct stage_part part;
-};
+enum { MINUTE_S = 60, HOUR_S = 3600 };
 
 struct staple_fetcher {
 	struct list fetches;
@@ -32,16 +26,13 @@ struct staple_fetch {
 	void *arg;
 };
 
-static struct rule rules[RULES_MAX];
-static unsigned rule_count;
-
 void
 stage_play(
     const char *url, enum stage_method method, const struct stage_part *part)
 {
-	struct rule *rule = &rules[rule_count++];
+	struct stage_rule *rule = &stage.rules[stage.rule_count++];
 
-	if (rule_count > RULES_MAX)
+	if (stage.rule_count > STAGE_RULES)
 		abort();
 	snprintf(rule->url, sizeof(rule->url), "%s", url != NULL ? url : "");
 	rule->method = method;
@@ -49,7 +40,7 @@ stage_play(
 }
 
 static bool
-fits(const struct rule *rule, const struct stage_asked *asked)
+fits(const struct stage_rule *rule, const struct stage_asked *asked)
 {
 	if (rule->url[0] != '\0' && strcmp(rule->url, asked->url) != 0)
 		return false;
@@ -60,9 +51,9 @@ fits(const struct rule *rule, const struct stage_asked *asked)
 static struct stage_part
 cast(const struct stage_asked *asked)
 {
-	for (unsigned i = rule_count; i-- > 0;) {
-		if (fits(&rules[i], asked))
-			return rules[i].part;
+	for (unsigned i = stage.rule_count; i-- > 0;) {
+		if (fits(&stage.rules[i], asked))
+			return stage.rules[i].part;
 	}
 	return (struct stage_part){ .way = STAGE_ANSWERS };
 }
@@ -135,7 +126,6 @@ staple_fetcher_new(struct err *err)
 	if (fetcher == NULL)
 		abort();
 	list_init(&fetcher->fetches);
-	rule_count = 0;
 	return fetcher;
 }
 

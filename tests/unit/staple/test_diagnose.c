@@ -1,1 +1,191 @@
+/* Responders asked in the open: in which order, and what is made of it. */
+#include "staple/diagnose.h"
+
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "staple/response.h"
+#include "staple/settings.h"
+#include "tests/support/stage.h"
+
+/* What was found, in short: "a good; a/get http_5xx; ". */
+struct findings {
+	char text[2048];
+	unsigned slow; /* that took a second or more */
+};
+
+static struct staple_settings *settings;
+static struct findings findings;
+static struct err err;
+static enum staple_outcome verdict;
+
+static void
+set_up(void)
+{
+	stage_open(NULL);
+	/* Whoever waits here waits to the end. */
+	stage.horizon_ms = INT64_MAX;
+	settings = staple_settings_new(NULL);
+	cr_assert_not_null(settings);
+	findings = (struct findings){ .slow = 0 };
+	err_set(&err, "%s", "");
+}
+
+static void
+tear_down(void)
+{
+	staple_settings_unref(settings);
+	stage_close();
+}
+
+TestSuite(diagnose, .init = set_up, .fini = tear_down);
+
+static void
+on_found(void *arg, const struct staple_finding *found)
+{
+	const struct staple_cert *cert = arg;
+	size_t len = strlen(findings.text);
+
+	findings.slow += found->took_ms >= 1000;
+	cr_assert_str_not_empty(found->said);
+	snprintf(findings.text + len, sizeof(findings.text) - len,
+	    "%c%s%s %s; ", cert->urls[found->asked.url][7],
+	    found->asked.get ? "/get" : "",
+	    found->asked.hash == STAPLE_SHA256 ? "/256" : "",
+	    staple_outcome_name(found->outcome));
+}
+
+/* Is there a response?  The verdict is in `verdict`. */
+static bool
+diagnose(const struct stage_actor *actor, bool all)
+{
+	const struct staple_question question = { .cert = actor->cert,
+		.settings = settings,
+		.all = all,
+		.found = on_found,
+		.arg = actor->cert };
+	struct staple_response *response = staple_diagnose(
+	    &question, &verdict, &err);
+	bool found = response != NULL;
+
+	staple_response_unref(response);
+	return found;
+}
+
+Test(diagnose, asks_every_url_in_every_way)
+{
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+
+	stage_play(STAGE_A, STAGE_GET,
+	    &(const struct stage_part){
+		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
+	cr_assert(diagnose(actor, true));
+	cr_assert_eq(verdict, STAPLE_GOOD);
+	cr_assert_str_eq(findings.text,
+	    "a good; a/get http_4xx; a/256 good; a/get/256 http_4xx; "
+	    "b good; b/get good; b/256 good; b/get/256 good; ");
+}
+
+Test(diagnose, asks_as_the_daemon_does_until_somebody_answers)
+{
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	cr_assert(diagnose(actor, false));
+	cr_assert_str_eq(findings.text, "a http_5xx; a/get http_5xx; b good; ");
+}
+
+static const enum staple_outcome dead[] = { STAPLE_NAME_NOT_FOUND,
+	STAPLE_NAME_TIMEOUT, STAPLE_CONNECTION_REFUSED, STAPLE_UNREACHABLE,
+	STAPLE_TLS_FAILED, STAPLE_TIMEOUT_CONNECT };
+
+Test(diagnose, asks_once_where_nobody_listens)
+{
+	for (size_t i = 0; i < ARRAY_LEN(dead); i++) {
+		struct stage_actor *actor;
+
+		tear_down();
+		set_up();
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+		STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = dead[i]);
+		cr_assert(!diagnose(actor, true));
+		cr_assert_eq(verdict, dead[i]);
+		cr_assert_eq(
+		    stage.asked_count, 2, "%s", staple_outcome_name(dead[i]));
+	}
+}
+
+Test(diagnose, gives_each_try_a_third_of_the_time)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	cr_assert(!diagnose(actor, true));
+	cr_assert_eq(verdict, STAPLE_TIMEOUT_HEADERS);
+	cr_assert_eq(findings.slow, 4);
+	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
+}
+
+Test(diagnose, ends_with_the_deadline_when_it_asks_as_the_daemon_does)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA_BOTH
+	    ",OCSP;URI:http://c.example/,OCSP;URI:http://d.example/",
+	    STAPLE_WISH_NONE);
+
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	cr_assert(!diagnose(actor, false));
+	cr_assert_eq(stage.asked_count, 3);
+}
+
+static const struct row {
+	const char *what;
+	struct stage_part a, b;
+	bool response;
+	enum staple_outcome expect;
+} rows[] = {
+	{ "both good", { 0 }, { 0 }, true, STAPLE_GOOD },
+	{ "revoked later", { .answer = { .this_update = -90 } },
+	    { .answer = { .status = OCSP_SAYS_REVOKED } }, true,
+	    STAPLE_REVOKED },
+	{ "good later",
+	    { .answer = { .status = OCSP_SAYS_REVOKED, .this_update = -90 } },
+	    { 0 }, true, STAPLE_GOOD },
+	{ "one good, one unknown", { 0 },
+	    { .answer = { .status = OCSP_SAYS_UNKNOWN } }, true, STAPLE_GOOD },
+	{ "one unknown, one spoiled",
+	    { .answer = { .status = OCSP_SAYS_UNKNOWN } },
+	    { .answer = { .spoiled = true } }, false, STAPLE_UNKNOWN },
+	{ "one spoiled, one busy", { .answer = { .spoiled = true } },
+	    { .answer = { .error = 3 } }, false, STAPLE_BAD_SIGNATURE },
+};
+
+Test(diagnose, gives_the_newest_answer_or_the_failure_that_tells_most)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct stage_actor *actor;
+
+		tear_down();
+		set_up();
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+		stage_play(STAGE_A, STAGE_ANY, &rows[i].a);
+		stage_play(STAGE_B, STAGE_ANY, &rows[i].b);
+		cr_assert_eq(diagnose(actor, true), rows[i].response, "%s",
+		    rows[i].what);
+		cr_assert_eq(verdict, rows[i].expect, "%s: %s", rows[i].what,
+		    staple_outcome_name(verdict));
+	}
+}
+
+Test(diagnose, says_why_nobody_can_be_asked)
+{
+	struct stage_actor *actor = stage_enter(NULL, STAPLE_WISH_NONE);
+
+	cr_assert(!diagnose(actor, true));
+	cr_assert_eq(verdict, STAPLE_NO_RESPONDER);
+	cr_assert_str_not_empty(err.text);
+	cr_assert_eq(stage.asked_count, 0);
+}

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "tls/chain.h"
 #include "tls/error.h"
 #include "tls/key.h"
 #include "tls/pem.h"
@@ -29,8 +30,7 @@ struct identity {
 	atomic_uint refs;
 
 	/* fixed at creation */
-	X509 *certificate;
-	STACK_OF(X509) * chain; /* without the leaf; perhaps empty */
+	struct chain chain;
 	EVP_PKEY *key;
 	char name[NAME_MAX_BYTES];
 	int64_t not_after;
@@ -46,14 +46,6 @@ struct load {
 	struct err *err;
 };
 
-static bool
-is_certificate(const struct pem_block *block)
-{
-	return strcmp(block->type, "CERTIFICATE") == 0 ||
-	       strcmp(block->type, "X509 CERTIFICATE") == 0 ||
-	       strcmp(block->type, "TRUSTED CERTIFICATE") == 0;
-}
-
 static void
 warn(struct load *load, const char *sentence)
 {
@@ -65,47 +57,6 @@ warn(struct load *load, const char *sentence)
 		err_set(warning, "%s", sentence);
 	else
 		err_prefix(warning, "%s; also", sentence);
-}
-
-static bool
-add_certificate(
-    struct identity *identity, struct load *load, const struct pem_block *block)
-{
-	const unsigned char *der = block->data;
-	X509 *certificate = d2i_X509_AUX(NULL, &der, block->len);
-	int position = 1 + (identity->certificate != NULL) +
-		       sk_X509_num(identity->chain);
-
-	if (certificate == NULL) {
-		tls_error_set(load->err, "certificate %d in %s is damaged",
-		    position, load->cert_path);
-		return false;
-	}
-	if (identity->certificate == NULL) {
-		identity->certificate = certificate;
-	} else if (sk_X509_push(identity->chain, certificate) <= 0) {
-		X509_free(certificate);
-		err_set(load->err, "out of memory");
-		return false;
-	}
-	return true;
-}
-
-static bool
-read_chain(struct identity *identity, struct load *load)
-{
-	size_t i;
-
-	for (i = 0; i < load->cert.count; i++)
-		if (is_certificate(&load->cert.blocks[i]) &&
-		    !add_certificate(identity, load, &load->cert.blocks[i]))
-			return false;
-	if (identity->certificate == NULL) {
-		err_set(load->err, "%s holds no certificate, only: %s",
-		    load->cert_path, load->cert.blocks[0].type);
-		return false;
-	}
-	return true;
 }
 
 static bool
@@ -133,12 +84,13 @@ check_pair(const struct identity *identity, struct load *load)
 {
 	int i;
 
-	if (X509_check_private_key(identity->certificate, identity->key) == 1)
+	if (X509_check_private_key(identity->chain.leaf, identity->key) == 1)
 		return true;
 	tls_error_clear();
-	for (i = 0; i < sk_X509_num(identity->chain); i++) {
+	for (i = 0; i < sk_X509_num(identity->chain.rest); i++) {
 		if (X509_check_private_key(
-			sk_X509_value(identity->chain, i), identity->key) != 1)
+			sk_X509_value(identity->chain.rest, i),
+			identity->key) != 1)
 			continue;
 		err_set(load->err,
 		    "key does not match certificate: %s belongs to "
@@ -180,10 +132,10 @@ static void
 check_dates(struct identity *identity, struct load *load)
 {
 	int64_t now = clock_wall_ms() / 1000;
-	int64_t from = seconds_of(X509_get0_notBefore(identity->certificate));
+	int64_t from = seconds_of(X509_get0_notBefore(identity->chain.leaf));
 
 	identity->not_after = seconds_of(
-	    X509_get0_notAfter(identity->certificate));
+	    X509_get0_notAfter(identity->chain.leaf));
 	if (identity->not_after <= now)
 		warn_of_date(load, "expired on", identity->not_after);
 	if (from > now)
@@ -207,7 +159,7 @@ copy_name(struct identity *identity, const ASN1_STRING *string)
 static bool
 name_from_subject(struct identity *identity)
 {
-	const X509_NAME *subject = X509_get_subject_name(identity->certificate);
+	const X509_NAME *subject = X509_get_subject_name(identity->chain.leaf);
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
 	return at >= 0 &&
@@ -225,7 +177,7 @@ find_name(struct identity *identity)
 	if (found)
 		return;
 	names = X509_get_ext_d2i(
-	    identity->certificate, NID_subject_alt_name, NULL, NULL);
+	    identity->chain.leaf, NID_subject_alt_name, NULL, NULL);
 	for (i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 
@@ -246,7 +198,8 @@ fill(struct identity *identity, struct load *load,
 	const struct pem *key = together ? &load->cert : &load->key;
 
 	if (!pem_read(&load->cert, load->cert_path, load->err) ||
-	    !read_chain(identity, load))
+	    !chain_decode(
+		&identity->chain, &load->cert, load->cert_path, load->err))
 		return false;
 	if (!together && !pem_read(&load->key, load->key_path, load->err))
 		return false;
@@ -273,11 +226,8 @@ identity_load(const char *cert_path, const char *key_path,
 	};
 
 	err_set(warning, "%s", "");
-	if (identity != NULL)
-		identity->chain = sk_X509_new_null();
-	if (identity == NULL || identity->chain == NULL) {
+	if (identity == NULL) {
 		err_set(err, "out of memory");
-		free(identity);
 		return NULL;
 	}
 	atomic_init(&identity->refs, 1);
@@ -304,8 +254,7 @@ identity_unref(struct identity *identity)
 	if (identity == NULL || atomic_fetch_sub_explicit(&identity->refs, 1,
 				    memory_order_acq_rel) != 1)
 		return;
-	X509_free(identity->certificate);
-	sk_X509_pop_free(identity->chain, X509_free);
+	chain_drop(&identity->chain);
 	EVP_PKEY_free(identity->key);
 	free(identity);
 }
@@ -313,13 +262,13 @@ identity_unref(struct identity *identity)
 X509 *
 identity_certificate(const struct identity *identity)
 {
-	return identity->certificate;
+	return identity->chain.leaf;
 }
 
 struct stack_st_X509 *
 identity_chain(const struct identity *identity)
 {
-	return identity->chain;
+	return identity->chain.rest;
 }
 
 EVP_PKEY *
@@ -346,12 +295,12 @@ identity_equal(const struct identity *a, const struct identity *b)
 {
 	int i;
 
-	if (X509_cmp(a->certificate, b->certificate) != 0 ||
-	    sk_X509_num(a->chain) != sk_X509_num(b->chain))
+	if (X509_cmp(a->chain.leaf, b->chain.leaf) != 0 ||
+	    sk_X509_num(a->chain.rest) != sk_X509_num(b->chain.rest))
 		return false;
-	for (i = 0; i < sk_X509_num(a->chain); i++)
-		if (X509_cmp(sk_X509_value(a->chain, i),
-			sk_X509_value(b->chain, i)) != 0)
+	for (i = 0; i < sk_X509_num(a->chain.rest); i++)
+		if (X509_cmp(sk_X509_value(a->chain.rest, i),
+			sk_X509_value(b->chain.rest, i)) != 0)
 			return false;
 	return true;
 }

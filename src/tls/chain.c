@@ -1,0 +1,120 @@
+/*
+ * Certificates out of a PEM file.  Main thread.  The first one is the leaf by
+ * the convention of every TLS server; whether the others belong to it is not
+ * asked here.
+ */
+#include "tls/chain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/x509.h>
+
+#include "base/err.h"
+#include "tls/error.h"
+#include "tls/pem.h"
+
+static bool
+is_certificate(const struct pem_block *block)
+{
+	return strcmp(block->type, "CERTIFICATE") == 0 ||
+	       strcmp(block->type, "X509 CERTIFICATE") == 0 ||
+	       strcmp(block->type, "TRUSTED CERTIFICATE") == 0;
+}
+
+static bool
+add(struct chain *chain, const struct pem_block *block, const char *path,
+    struct err *err)
+{
+	const unsigned char *der = block->data;
+	X509 *certificate = d2i_X509_AUX(NULL, &der, block->len);
+	int position = 1 + (chain->leaf != NULL) + sk_X509_num(chain->rest);
+
+	if (certificate == NULL) {
+		tls_error_set(
+		    err, "certificate %d in %s is damaged", position, path);
+		return false;
+	}
+	if (chain->leaf == NULL) {
+		chain->leaf = certificate;
+	} else if (sk_X509_push(chain->rest, certificate) <= 0) {
+		X509_free(certificate);
+		err_set(err, "out of memory");
+		return false;
+	}
+	return true;
+}
+
+bool
+chain_decode(struct chain *chain, const struct pem *pem, const char *path,
+    struct err *err)
+{
+	*chain = (struct chain){ NULL, sk_X509_new_null() };
+	if (chain->rest == NULL) {
+		err_set(err, "out of memory");
+		return false;
+	}
+	for (size_t i = 0; i < pem->count; i++)
+		if (is_certificate(&pem->blocks[i]) &&
+		    !add(chain, &pem->blocks[i], path, err))
+			return false;
+	if (chain->leaf == NULL)
+		err_set(err, "%s holds no certificate, only: %s", path,
+		    pem->blocks[0].type);
+	return chain->leaf != NULL;
+}
+
+bool
+chain_load(struct chain *chain, const char *path, struct err *err)
+{
+	struct pem pem;
+	bool loaded;
+
+	*chain = (struct chain){ NULL, NULL };
+	tls_error_clear();
+	loaded = pem_read(&pem, path, err) &&
+		 chain_decode(chain, &pem, path, err);
+	/* There may have been a key in it. */
+	pem_wipe(&pem);
+	return loaded;
+}
+
+void
+chain_drop(struct chain *chain)
+{
+	X509_free(chain->leaf);
+	sk_X509_pop_free(chain->rest, X509_free);
+	*chain = (struct chain){ NULL, NULL };
+}
+
+void
+chain_print_serial(const X509 *certificate, char *text, size_t max)
+{
+	BIGNUM *number = ASN1_INTEGER_to_BN(
+	    X509_get0_serialNumber(certificate), NULL);
+	char *hex = number != NULL ? BN_bn2hex(number) : NULL;
+
+	snprintf(text, max, "%s", hex != NULL ? hex : "?");
+	OPENSSL_free(hex);
+	BN_free(number);
+	tls_error_clear();
+}
+
+void
+chain_print_issuer(const X509 *certificate, char *text, size_t max)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *data = NULL;
+	long len = 0;
+
+	/* XN_FLAG_RFC2253 escapes what could harm a terminal. */
+	if (bio != NULL &&
+	    X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0,
+		XN_FLAG_RFC2253) >= 0)
+		len = BIO_get_mem_data(bio, &data);
+	snprintf(text, max, "%.*s", (int)len, data != NULL ? data : "");
+	BIO_free(bio);
+	tls_error_clear();
+}

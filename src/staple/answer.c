@@ -30,7 +30,8 @@ staple_answer_fini(struct staple_answer *answer)
 	answer->body = NULL;
 }
 
-/* RFC 9110 15.2: any number of 1xx may come before the answer. */
+/* RFC 9110 15.2: any number of 1xx may come before the answer; so may what a
+ * proxy says to CONNECT. */
 static void
 begin_anew(struct staple_answer *answer)
 {

@@ -181,8 +181,8 @@ status_decides(const struct staple_ending *ending)
 	}
 }
 
-enum staple_outcome
-staple_ending_judge(const struct staple_ending *ending, char *said)
+static enum staple_outcome
+judge(const struct staple_ending *ending, char *said)
 {
 	const struct verdict *verdict = &verdicts[ending->trouble];
 
@@ -203,4 +203,17 @@ staple_ending_judge(const struct staple_ending *ending, char *said)
 		say_verdict(ending, verdict->words, said);
 		return verdict->outcome;
 	}
+}
+
+enum staple_outcome
+staple_ending_judge(const struct staple_ending *ending, char *said)
+{
+	enum staple_outcome outcome = judge(ending, said);
+
+	/* libcurl quotes names out of a stranger's certificate. */
+	for (; *said != '\0'; said++) {
+		if (*said < ' ' || *said > '~')
+			*said = '?';
+	}
+	return outcome;
 }

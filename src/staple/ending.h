@@ -56,7 +56,7 @@ struct staple_ending {
 	const char *detail; /* libcurl's own words; may be "" */
 };
 
-/* said: STAPLE_SAID_MAX bytes. */
+/* said: STAPLE_SAID_MAX bytes; printable ASCII gets in. */
 enum staple_outcome staple_ending_judge(
     const struct staple_ending *ending, char *said);
 

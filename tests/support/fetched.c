@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 
@@ -39,6 +41,7 @@ fetched_keep(void *arg, const struct staple_fetch_result *result)
 	size_t max = sizeof(fetched->body) - 1;
 
 	fetched->calls++;
+	fetched->openssl = ERR_peek_error();
 	fetched->result = *result;
 	fetched->result.body = NULL;
 	fetched->result.said = NULL;

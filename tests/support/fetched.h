@@ -15,7 +15,8 @@ struct fetched {
 	unsigned calls;                    /* of the callback */
 	struct staple_fetch_result result; /* body NULL; said: below */
 	char said[256];
-	char body[1024]; /* its beginning, terminated */
+	char body[1024];       /* its beginning, terminated */
+	unsigned long openssl; /* what stood in its error queue meanwhile */
 };
 
 /* A fetcher that uses no proxy and takes bodies of 1000 bytes; aborts when it

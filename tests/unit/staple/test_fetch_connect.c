@@ -75,6 +75,7 @@ expect(const struct fetched *got, enum staple_outcome outcome, const char *said)
 	cr_expect_eq(got->result.outcome, outcome, "%s (%s)",
 	    staple_outcome_name(got->result.outcome), got->said);
 	cr_expect_not_null(strstr(got->said, said), "%s", got->said);
+	cr_expect_eq(got->openssl, 0, "seen in the callback");
 	cr_expect_eq(ERR_peek_error(), 0);
 }
 

@@ -151,6 +151,23 @@ Test(fetch_proxy, takes_nothing_a_proxy_says_for_an_answer)
 	free(proxy);
 }
 
+Test(fetch_proxy, bounds_what_a_proxy_says)
+{
+	static const struct responder_act endless = {
+		.bytes = "HTTP/1.1 200 OK\r\nA: b\r\n",
+		.repeat_from = 17,
+		.end = RESPONDER_REPEATS,
+	};
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	responder_play(responder, &endless, 1);
+	use_proxy(proxy);
+	got = ask("https://none.test/", LONG);
+	expect(&got, STAPLE_TOO_LARGE, "larger than allowed");
+	free(proxy);
+}
+
 Test(fetch_proxy, says_that_the_proxy_is_not_there)
 {
 	struct fetched got;

@@ -78,8 +78,8 @@ static const struct row {
 	    STAPLE_TLS_FAILED, "TLS: handshake failed" },
 	{ "TLS: a stranger's bytes",
 	    { .trouble = STAPLE_TROUBLE_TLS,
-		.detail = "'\x1b[m\n\xff' is not" },
-	    STAPLE_TLS_FAILED, "TLS: '?[m??' is not" },
+		.detail = "\x1b[m\n and \xff" },
+	    STAPLE_TLS_FAILED, "TLS: ?[m? and ?" },
 	/* no answer */
 	{ "closed", { .trouble = STAPLE_TROUBLE_CLOSED },
 	    STAPLE_CONNECTION_RESET, "closed without an answer" },

@@ -12,6 +12,7 @@
 #include "runtime/check.h"
 #include "runtime/process.h"
 #include "runtime/server.h"
+#include "runtime/staple_command.h"
 
 #define DEFAULT_FILE "/etc/clinch/clinch.ini"
 
@@ -29,6 +30,8 @@ static void
 print_help(FILE *out)
 {
 	fputs("usage: clinch [-c FILE] [COMMAND]\n"
+	      "       clinch staple check CERT.pem [OPTION]...\n"
+	      "       clinch staple fetch CERT.pem -o FILE [OPTION]...\n"
 	      "Terminate TLS in front of plaintext services.\n"
 	      "\n"
 	      "  -c, --config FILE  read FILE instead of " DEFAULT_FILE "\n"
@@ -39,6 +42,15 @@ print_help(FILE *out)
 	      "      --list-keys    print every key that FILE may hold\n"
 	      "  -V, --version      print the version\n"
 	      "  -h, --help         print this\n"
+	      "what do the responders say of a certificate?\n"
+	      "  staple check       ask them all in every way, and say what "
+	      "to do\n"
+	      "  staple fetch       write a verified response that says "
+	      "\"good\"\n"
+	      "  -o, --output FILE  to FILE; - is standard output\n"
+	      "      --url URL      ask URL instead; may repeat\n"
+	      "      --ca-file FILE look for the issuer in FILE as well\n"
+	      "      --timeout TIME for an attempt, \"10s\" by default\n"
 	      "\n"
 	      "signals: TERM, INT drain and stop; HUP reload; USR1 reopen "
 	      "logs\n"
@@ -113,8 +125,8 @@ print_config(const char *file)
 }
 
 /* Printing is all that some commands do: a full disk must not pass as 0. */
-static enum server_exit
-flush(enum server_exit status)
+static int
+flush(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
@@ -129,22 +141,24 @@ main(int argc, char **argv)
 
 	if (!process_fill_standard())
 		return EXIT_START_FAILED;
+	if (argc > 1 && strcmp(argv[1], "staple") == 0)
+		return flush((int)staple_command_run(argc - 1, argv + 1));
 	switch (parse(argc, argv, &file)) {
 	case COMMAND_RUN:
 		return (int)server_run(file);
 	case COMMAND_TEST:
-		return (int)flush(check_run(file));
+		return flush(check_run(file));
 	case COMMAND_PRINT_CONFIG:
-		return (int)flush(print_config(file));
+		return flush(print_config(file));
 	case COMMAND_LIST_KEYS:
 		config_list_keys(stdout);
-		return (int)flush(EXIT_ASKED);
+		return flush(EXIT_ASKED);
 	case COMMAND_VERSION:
 		printf("clinch %s\n", PACKAGE_VERSION);
-		return (int)flush(EXIT_ASKED);
+		return flush(EXIT_ASKED);
 	case COMMAND_HELP:
 		print_help(stdout);
-		return (int)flush(EXIT_ASKED);
+		return flush(EXIT_ASKED);
 	case COMMAND_BAD_USAGE:
 		break;
 	}

@@ -1,0 +1,313 @@
+/*
+ * The staple commands.  Main thread, the only one.  `check` tells everything
+ * on standard output.  `fetch` is for scripts: it is silent while all is well,
+ * and otherwise says on standard error what `check` would have said; its file
+ * is replaced whole, and only by a response that says good.
+ */
+#include "runtime/staple_command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "config/value.h"
+#include "runtime/staple_print.h"
+#include "staple/response.h"
+#include "staple/settings.h"
+#include "tls/chain.h"
+
+struct arguments {
+	bool fetch; /* else check */
+	const char *cert_file;
+	const char *out_file; /* fetch: "-" is standard output */
+	const char *ca_file;
+	uint32_t timeout_ms; /* 0: the default */
+	const char *urls[STAPLE_URLS_MAX];
+	size_t url_count;
+};
+
+/* What a run holds; torn down as one. */
+struct run {
+	const struct arguments *arguments;
+	struct chain chain;
+	struct staple_trust trust;
+	struct staple_settings *settings;
+	struct staple_cert *cert;
+	struct staple_response *response;
+	FILE *out;
+	char *told; /* behind out, of a fetch */
+	size_t told_len;
+};
+
+/* ---- Arguments ---- */
+
+static bool
+refuse(const char *what, const char *why)
+{
+	fprintf(stderr,
+	    "clinch staple: %s%s%s\n"
+	    "usage: clinch staple check CERT.pem [--url URL]... "
+	    "[--ca-file FILE] [--timeout TIME]\n"
+	    "       clinch staple fetch CERT.pem -o FILE [the same "
+	    "options]\n",
+	    what, *why != '\0' ? ": " : "", why);
+	return false;
+}
+
+static bool
+take_url(struct arguments *arguments, const char *url)
+{
+	const char *why;
+
+	if (!staple_url_check(url, strlen(url), &why))
+		return refuse(url, why);
+	if (arguments->url_count == STAPLE_URLS_MAX)
+		return refuse(url, "there are too many URLs");
+	arguments->urls[arguments->url_count++] = url;
+	return true;
+}
+
+static bool
+take_timeout(struct arguments *arguments, const char *text)
+{
+	struct err err;
+
+	if (!value_read_duration(&arguments->timeout_ms, text, &err))
+		return refuse("--timeout", err.text);
+	if (arguments->timeout_ms == 0)
+		return refuse("--timeout", "it must be more than nothing");
+	return true;
+}
+
+static bool
+take_option(struct arguments *arguments, int option)
+{
+	switch (option) {
+	case 'u':
+		return take_url(arguments, optarg);
+	case 't':
+		return take_timeout(arguments, optarg);
+	case 'c':
+		arguments->ca_file = optarg;
+		return true;
+	case 'o':
+		arguments->out_file = optarg;
+		return true;
+	default: /* getopt has said it */
+		return refuse("see clinch(8)", "");
+	}
+}
+
+static bool
+take_rest(struct arguments *arguments, int count, char **words)
+{
+	if (count < 1 ||
+	    (strcmp(words[0], "check") != 0 && strcmp(words[0], "fetch") != 0))
+		return refuse("check or fetch?", "");
+	arguments->fetch = strcmp(words[0], "fetch") == 0;
+	if (count != 2)
+		return refuse("one certificate file is needed", "");
+	arguments->cert_file = words[1];
+	if (arguments->fetch != (arguments->out_file != NULL))
+		return refuse("-o FILE goes with fetch", "");
+	return true;
+}
+
+static bool
+parse(struct arguments *arguments, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "url", required_argument, NULL, 'u' },
+		{ "ca-file", required_argument, NULL, 'c' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "output", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+		if (!take_option(arguments, option))
+			return false;
+	}
+	return take_rest(arguments, argc - optind, argv + optind);
+}
+
+/* ---- A run ---- */
+
+static bool
+load(struct run *run, struct err *err)
+{
+	const struct arguments *arguments = run->arguments;
+	const struct staple_source source = { .urls = arguments->urls,
+		.url_count = arguments->url_count };
+	const struct staple_options options = { .ca_file = arguments->ca_file,
+		.timeout_ms = arguments->timeout_ms };
+
+	err_set(err, "out of memory");
+	run->settings = staple_settings_new(&options);
+	run->out = arguments->fetch ? open_memstream(&run->told, &run->told_len)
+				    : stdout;
+	if (run->settings == NULL || run->out == NULL ||
+	    !chain_load(&run->chain, arguments->cert_file, err) ||
+	    !staple_trust_init(&run->trust, arguments->ca_file, err))
+		return false;
+	run->cert = staple_cert_new(
+	    run->chain.leaf, run->chain.rest, &source, &run->trust, err);
+	return run->cert != NULL;
+}
+
+static enum staple_outcome
+ask(struct run *run)
+{
+	struct staple_print print = { .out = run->out,
+		.cert = run->cert,
+		.cert_file = run->arguments->cert_file,
+		.ca_file = run->arguments->ca_file,
+		.now_s = clock_wall_ms() / 1000 };
+	const struct staple_question question = { .cert = run->cert,
+		.settings = run->settings,
+		.all = !run->arguments->fetch,
+		.found = staple_print_finding,
+		.arg = &print };
+	enum staple_outcome verdict;
+	struct err hint = { "" };
+
+	staple_print_facts(&print, &run->chain);
+	run->response = staple_diagnose(&question, &verdict, &hint);
+	staple_print_verdict(&print, verdict, run->response, hint.text);
+	return verdict;
+}
+
+static enum staple_exit
+exit_of(enum staple_outcome verdict)
+{
+	switch (verdict) {
+	case STAPLE_GOOD:
+		return STAPLE_EXIT_GOOD;
+	case STAPLE_REVOKED:
+		return STAPLE_EXIT_REVOKED;
+	case STAPLE_UNKNOWN:
+		return STAPLE_EXIT_UNKNOWN;
+	default:
+		return STAPLE_EXIT_FAILED;
+	}
+}
+
+static void
+tear_down(struct run *run)
+{
+	if (run->out != NULL && run->out != stdout)
+		fclose(run->out);
+	free(run->told);
+	staple_response_unref(run->response);
+	staple_cert_unref(run->cert);
+	staple_trust_fini(&run->trust);
+	staple_settings_unref(run->settings);
+	chain_drop(&run->chain);
+}
+
+/* ---- The file of a fetch ---- */
+
+static bool
+write_all(int fd, const unsigned char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t written = write(fd, data, len);
+
+		if (written < 0 && errno != EINTR)
+			return false;
+		if (written > 0) {
+			data += written;
+			len -= (size_t)written;
+		}
+	}
+	return true;
+}
+
+/* What mkstemp makes is for its owner alone; a response is public. */
+static bool
+open_to_readers(int fd)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return fchmod(fd, 0644 & ~mask) == 0;
+}
+
+static bool
+write_file(const char *path, const unsigned char *der, size_t len)
+{
+	char aside[PATH_MAX];
+	bool written;
+	int fd;
+
+	if (snprintf(aside, sizeof(aside), "%s.XXXXXX", path) >=
+	    (int)sizeof(aside)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	fd = mkostemp(aside, O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	written = write_all(fd, der, len) && open_to_readers(fd) &&
+		  fsync(fd) == 0;
+	written = close(fd) == 0 && written;
+	if (written && rename(aside, path) == 0)
+		return true;
+	unlink(aside);
+	return false;
+}
+
+static enum staple_exit
+deliver(const struct run *run)
+{
+	const char *path = run->arguments->out_file;
+	size_t len;
+	const unsigned char *der = staple_response_der(run->response, &len);
+	bool done = strcmp(path, "-") == 0 ? write_all(STDOUT_FILENO, der, len)
+					   : write_file(path, der, len);
+
+	if (done)
+		return STAPLE_EXIT_GOOD;
+	fprintf(stderr, "clinch staple: cannot write %s: %s\n", path,
+	    strerror(errno));
+	return STAPLE_EXIT_FAILED;
+}
+
+static enum staple_exit
+conclude(struct run *run, enum staple_outcome verdict)
+{
+	if (run->arguments->fetch && verdict == STAPLE_GOOD)
+		return deliver(run);
+	if (run->arguments->fetch && fflush(run->out) == 0)
+		fputs(run->told, stderr);
+	return exit_of(verdict);
+}
+
+enum staple_exit
+staple_command_run(int argc, char **argv)
+{
+	struct arguments arguments = { .fetch = false };
+	struct run run = { .arguments = &arguments };
+	enum staple_exit status = STAPLE_EXIT_FAILED;
+	struct err err;
+
+	if (!parse(&arguments, argc, argv))
+		return STAPLE_EXIT_USAGE;
+	/* Responders may go away while they are written to. */
+	signal(SIGPIPE, SIG_IGN);
+	if (load(&run, &err))
+		status = conclude(&run, ask(&run));
+	else
+		fprintf(stderr, "clinch staple: %s\n", err.text);
+	tear_down(&run);
+	return status;
+}

@@ -32,8 +32,8 @@ struct staple_print {
 void staple_print_facts(
     const struct staple_print *print, const struct chain *chain);
 
-/* One try: a staple_finding_fn. */
-void staple_print_finding(void *print, const struct staple_finding *found);
+/* One try: a staple_finding_fn, whose arg is a struct staple_print. */
+void staple_print_finding(void *arg, const struct staple_finding *found);
 
 /* What it comes to, and what to do.  response: NULL unless good or revoked.
  * hint: why nobody was asked; "" where somebody was. */

@@ -139,6 +139,31 @@ Test(exchange_bounds, ends_at_once_whatever_hangs)
 	free(url);
 }
 
+Test(exchange_bounds, lets_a_good_responder_answer_beside_hanging_ones)
+{
+	static const struct responder_act acts[] = {
+		{ .path = "/good", .bytes = "HTTP/1.1 200 OK\r\n\r\ngood" },
+		{ .bytes = "", .end = RESPONDER_HANGS },
+	};
+	char *hangs = responder_url(responder, "/");
+	char *good = responder_url(responder, "/good");
+	struct fetched gone = { 0 }, got = { 0 };
+
+	responder_play(responder, acts, ARRAY_LEN(acts));
+	for (unsigned i = 0; i < 16; i++) {
+		cr_assert_not_null(start(hangs, &gone));
+		cr_assert_not_null(start(HUNG, &gone));
+	}
+	turn_until(requests, 16);
+	cr_assert_not_null(start(good, &got));
+	cr_assert(fetched_until(fetcher, &got, 1));
+	cr_expect_eq(got.result.outcome, STAPLE_GOOD);
+	cr_expect_lt(got.result.took_ms, LONG / 2);
+	cr_expect_eq(gone.calls, 0);
+	free(good);
+	free(hangs);
+}
+
 /* ---- Abandoned look-ups ---- */
 
 static void

@@ -23,7 +23,6 @@
 #include "runtime/privilege.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
-#include "runtime/stapling.h"
 #include "tls/context.h"
 #include "tls/identity.h"
 
@@ -197,33 +196,25 @@ out:
 	return status;
 }
 
-/* false: *err says why a start would end here. */
-static bool
-prepare(struct generation_parts *parts, const struct config *config,
-    struct err *err)
-{
-	if (!load_parts(parts, config, err))
-		return false;
-	parts->stapling = stapling_new(config, parts->log, true, err);
-	return parts->stapling != NULL;
-}
-
 static enum server_exit
 check_config(const struct config *config)
 {
 	struct generation_parts parts;
 	enum server_exit status = EXIT_START_FAILED;
 	struct err err = { "out of memory" };
+	bool bad_config = false;
 
 	memset(&parts, 0, sizeof(parts));
 	/* To stderr whatever [log] says: the operator is looking here. */
 	parts.log = log_new();
 	load_say_notes(parts.log, config, NULL);
-	if (parts.log && prepare(&parts, config, &err))
+	if (parts.log && load_parts(&parts, config, &err) &&
+	    load_stapling(&parts, config, true, &bad_config, &err))
 		status = check_generation(config, &parts);
 	else
 		fprintf(stderr, "%s\n", err.text);
-	stapling_free(parts.stapling);
+	if (bad_config)
+		status = EXIT_BAD_CONFIG;
 	load_parts_fini(&parts);
 	log_free(parts.log);
 	return status;

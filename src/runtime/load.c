@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "proxy/limit.h"
 #include "runtime/cpus.h"
+#include "runtime/stapling.h"
 #include "tls/ticket.h"
 
 #define LOW_PORTS_END 1024
@@ -49,9 +50,21 @@ load_parts(struct generation_parts *parts, const struct config *config,
 	return true;
 }
 
+bool
+load_stapling(struct generation_parts *parts, const struct config *config,
+    bool check_only, bool *bad_config, struct err *err)
+{
+	parts->stapling = stapling_new(config, parts->log, check_only, err);
+	*bad_config = parts->stapling == NULL &&
+		      err_names(err, config->ocsp.ca_file);
+	return parts->stapling != NULL;
+}
+
 void
 load_parts_fini(struct generation_parts *parts)
 {
+	stapling_free(parts->stapling);
+	parts->stapling = NULL;
 	ticket_keys_unref(parts->keys);
 	parts->keys = NULL;
 	limit_process_free(parts->process);

@@ -27,6 +27,14 @@ bool load_parts(struct generation_parts *parts, const struct config *config,
     struct err *err) MUST_CHECK;
 void load_parts_fini(struct generation_parts *parts);
 
+/*
+ * Stapling, before privileges are dropped (stapling_new); it ends with the
+ * parts.  false: *err, and *bad_config when a key of the configuration is to
+ * blame rather than the machine.
+ */
+bool load_stapling(struct generation_parts *parts, const struct config *config,
+    bool check_only, bool *bad_config, struct err *err) MUST_CHECK;
+
 /* Is there a TCP port below 1024? */
 bool load_needs_low_ports(const struct config *config);
 

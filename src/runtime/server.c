@@ -274,21 +274,6 @@ build_first(struct server *server, enum server_exit *status)
 	return generation;
 }
 
-/* A CA file that cannot be read is the configuration's fault. */
-static bool
-open_stapling(struct server *server, enum server_exit *status, struct err *err)
-{
-	const struct config *config = server->first;
-
-	server->parts.stapling = stapling_new(
-	    config, server->parts.log, false, err);
-	if (server->parts.stapling)
-		return true;
-	if (err_names(err, config->ocsp.ca_file))
-		*status = EXIT_BAD_CONFIG;
-	return false;
-}
-
 static enum server_exit
 start(struct server *server)
 {
@@ -297,6 +282,7 @@ start(struct server *server)
 	enum server_exit status = EXIT_START_FAILED;
 	struct generation *generation;
 	struct err err = { "" };
+	bool bad_config = false;
 
 	parts->log = log_new();
 	if (parts->log == NULL) {
@@ -309,7 +295,7 @@ start(struct server *server)
 	server->descriptors = process_raise_descriptors();
 	parts->inherited = inherited_collect(&err);
 	if (parts->inherited == NULL || !load_parts(parts, config, &err) ||
-	    !open_stapling(server, &status, &err))
+	    !load_stapling(parts, config, false, &bad_config, &err))
 		goto fail;
 	generation = build_first(server, &status);
 	if (generation == NULL)
@@ -322,7 +308,7 @@ start(struct server *server)
 		generation_unref(generation);
 fail:
 	fprintf(stderr, "%s\n", err.text);
-	return status;
+	return bad_config ? EXIT_BAD_CONFIG : EXIT_START_FAILED;
 }
 
 /* Accepts a server that start() left half-way. */
@@ -340,7 +326,6 @@ finish(struct server *server)
 	resolver_free(server->resolver);
 	generation_unref(server->pending);
 	generation_unref(server->current);
-	stapling_free(server->parts.stapling);
 	inherited_free(server->parts.inherited, NULL);
 	load_parts_fini(&server->parts);
 	process_remove_pid(server->pid_path, server->pid_fd);

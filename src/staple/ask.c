@@ -92,6 +92,7 @@ staple_ask_begin(struct staple_errand *errand)
 		.confirm = staple_errand_is_confirming(errand)
 			       ? &errand->accusing
 			       : NULL,
+		.in_vain = errand->unconfirmable,
 	};
 
 	*ask = (struct staple_ask){

@@ -124,7 +124,7 @@ staple_attempt_begin(struct staple_attempt *attempt,
 	if (confirm != NULL && confirm->url < cert->url_count) {
 		mark_done(attempt, confirm);
 		attempt->last = *confirm;
-		attempt->last.get = !confirm->get;
+		attempt->last.get = confirm->get == start->in_vain;
 		attempt->has_last = true;
 	} else if (worked != NULL && worked->url < cert->url_count) {
 		attempt->first = *worked;

@@ -12,7 +12,8 @@
  *
  * A confirming attempt asks the other URLs first and in that manner, and then
  * the same URL with the other method.  It never repeats the try that it is to
- * confirm.
+ * confirm; unless that was in vain before: then this try comes last, because
+ * who said "revoked" may be the only one who can take it back.
  */
 #ifndef STAPLE_ATTEMPT_H
 #define STAPLE_ATTEMPT_H
@@ -38,6 +39,7 @@ struct staple_attempt_start {
 	const struct staple_try *worked; /* last time; NULL: nothing did */
 	const struct staple_try
 	    *confirm; /* said revoked; NULL: not confirming */
+	bool in_vain; /* nobody has confirmed it so far */
 };
 
 struct staple_attempt {
@@ -46,7 +48,7 @@ struct staple_attempt {
 	bool begun;
 	bool has_first, has_last;
 	struct staple_try first; /* out of order: what worked */
-	struct staple_try last;  /* when confirming: the other method */
+	struct staple_try last;  /* when confirming: of the same URL */
 	struct staple_try current;
 	uint8_t done[STAPLE_URLS_MAX]; /* bits of (get, hash) tried, by URL */
 };

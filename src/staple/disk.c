@@ -52,7 +52,7 @@ use_saved(struct staple_errand *errand, struct staple_response *saved)
 {
 	staple_cache_publish(errand->entry, saved);
 	if (staple_response_is_revoked(saved))
-		errand->accuser = STAPLE_ACCUSER_DISK;
+		errand->accuser = STAPLE_ACCUSER_FORGOTTEN;
 	staple_report_line(errand, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
 	    "the response that was saved by an earlier run is used");
 }

@@ -1,9 +1,8 @@
 /*
  * One certificate's life: taking over what is known about it, looking at the
  * clock, drawing conclusions.  Staple thread only.  A revocation is weighed
- * here: whoever said so first is remembered, and every attempt until it is
- * confirmed leaves that try out, so that the next "revoked", whenever it
- * comes, is somebody else's word.
+ * here: whoever said so first is remembered, and until it is confirmed
+ * everybody else is asked before; only somebody else's "revoked" confirms it.
  */
 #include "staple/errand.h"
 
@@ -49,6 +48,13 @@ staple_errand_is_confirming(const struct staple_errand *errand)
 	return errand->accuser == STAPLE_ACCUSER_TRY && !errand->confirmed;
 }
 
+/* Is somebody waiting for how that ends? */
+static bool
+is_in_doubt(const struct staple_errand *errand)
+{
+	return staple_errand_is_confirming(errand) && !errand->unconfirmable;
+}
+
 /* ---- What has come ---- */
 
 /* Published first and saved after.  Where expiry is counted from receipt, the
@@ -69,16 +75,28 @@ publish(struct staple_errand *errand, struct staple_response *fresh)
 	staple_response_unref(held);
 }
 
+/* Who says "revoked" twice has confirmed nothing. */
+static bool
+was_accuser(const struct staple_errand *errand, const struct staple_try *trying)
+{
+	const struct staple_try *accusing = &errand->accusing;
+
+	return errand->accuser == STAPLE_ACCUSER_TRY &&
+	       accusing->url == trying->url && accusing->get == trying->get &&
+	       accusing->hash == trying->hash;
+}
+
 static void
 weigh_revoked(struct staple_errand *errand)
 {
 	if (errand->cert->staple_file != NULL) {
-		errand->accuser = STAPLE_ACCUSER_DISK;
+		errand->accuser = STAPLE_ACCUSER_FORGOTTEN;
 		errand->unconfirmable = true; /* nobody can be asked */
 	} else if (errand->accuser == STAPLE_ACCUSER_NONE) {
 		errand->accuser = STAPLE_ACCUSER_TRY;
 		errand->accusing = errand->ask.trying;
-	} else if (!errand->confirmed) {
+	} else if (!errand->confirmed &&
+		   !was_accuser(errand, &errand->ask.trying)) {
 		errand->confirmed = true;
 		errand->unconfirmable = false;
 		staple_report_line(errand, STAPLE_LEVEL_ERROR, STAPLE_REVOKED,
@@ -123,10 +141,10 @@ staple_errand_answered(
 	note_stale(errand, reply->outcome);
 	errand->failures = 0;
 	errand->outcome = reply->outcome;
-	errand->settled = !staple_errand_is_confirming(errand);
+	errand->settled = !is_in_doubt(errand);
 	staple_plan_refresh(errand, reply->freshness_s);
 	staple_report_attempt(errand);
-	if (staple_errand_is_confirming(errand))
+	if (is_in_doubt(errand))
 		staple_ask_begin(errand);
 	staple_plan_expect(errand);
 }
@@ -244,7 +262,11 @@ is_provided(const struct staple_errand *errand)
 static void
 start_over(struct staple_errand *errand)
 {
+	/* Tries were numbered by the URLs that there were. */
 	errand->worked_once = false;
+	if (errand->accuser == STAPLE_ACCUSER_TRY)
+		errand->accuser = STAPLE_ACCUSER_FORGOTTEN;
+	errand->unconfirmable = false;
 	errand->settled = false;
 	errand->failures = 0;
 	errand->tries_since = 0;

@@ -44,9 +44,9 @@ struct staple_ask {
 /* What is known about a revocation.  Who said so first must be remembered,
  * because only somebody else can confirm it. */
 enum staple_accuser {
-	STAPLE_ACCUSER_NONE, /* what is held is good, or nothing is */
-	STAPLE_ACCUSER_DISK, /* what is held was saved in another life */
-	STAPLE_ACCUSER_TRY   /* errand->accusing */
+	STAPLE_ACCUSER_NONE,      /* what is held is good, or nothing is */
+	STAPLE_ACCUSER_FORGOTTEN, /* in another life, or of another source */
+	STAPLE_ACCUSER_TRY        /* errand->accusing */
 };
 
 struct staple_errand {
@@ -113,7 +113,8 @@ void staple_errand_answered(
 void staple_errand_failed(
     struct staple_errand *errand, enum staple_outcome outcome);
 
-/* Is the next attempt to confirm what errand->accusing said? */
+/* Is the next attempt to confirm what errand->accusing said?  It goes on doing
+ * so when it was in vain (errand->unconfirmable), but nobody waits for it. */
 bool staple_errand_is_confirming(const struct staple_errand *errand);
 
 #endif

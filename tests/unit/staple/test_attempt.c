@@ -152,7 +152,7 @@ Test(attempt, asks_in_the_order_of_what_may_do)
 	for (size_t i = 0; i < ARRAY_LEN(order_rows); i++) {
 		const struct order_row *row = &order_rows[i];
 		struct staple_attempt_start start = { row->get_first, NULL,
-			NULL };
+			NULL, false };
 		struct staple_try worked, confirm;
 
 		if (row->worked != NULL) {
@@ -163,6 +163,32 @@ Test(attempt, asks_in_the_order_of_what_may_do)
 			confirm = parse(row->confirm);
 			start.confirm = &confirm;
 		}
+		cert.url_count = row->url_count;
+		play(&start, row->ends, tries);
+		cr_expect_str_eq(tries, row->expect, "%s", row->what);
+	}
+}
+
+static const struct vain_row {
+	const char *what;
+	size_t url_count;
+	const char *confirm, *ends, *expect;
+} vain_rows[] = {
+	{ "everybody else before", 2, "0P1", "u", "1P1 0P1" },
+	{ "nobody else is there", 1, "0G2", "r", "0G2" },
+	{ "and from there as ever", 1, "0P1", "m", "0P1 0G1" },
+};
+
+Test(attempt, repeats_at_last_what_nobody_confirmed_before)
+{
+	char tries[TRIES_MAX * 4 + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(vain_rows); i++) {
+		const struct vain_row *row = &vain_rows[i];
+		const struct staple_try confirm = parse(row->confirm);
+		const struct staple_attempt_start start = { .confirm = &confirm,
+			.in_vain = true };
+
 		cert.url_count = row->url_count;
 		play(&start, row->ends, tries);
 		cr_expect_str_eq(tries, row->expect, "%s", row->what);
@@ -191,7 +217,7 @@ Test(attempt, makes_no_try_twice)
 		struct staple_try known = { n % 3, n / 3 % 2,
 			n / 6 % 2 ? STAPLE_SHA256 : STAPLE_SHA1 };
 		struct staple_attempt_start start = { false, &known,
-			n / 12 % 2 ? &known : NULL };
+			n / 12 % 2 ? &known : NULL, n % 5 == 0 };
 
 		for (unsigned i = 0, rest = n / 24; i < 6; i++, rest /= 3)
 			ends[i] = "mhu"[rest % 3];
@@ -199,7 +225,7 @@ Test(attempt, makes_no_try_twice)
 		expect_no_repetition(tries);
 		*one = '\0';
 		print(one, &known);
-		if (start.confirm != NULL)
+		if (start.confirm != NULL && !start.in_vain)
 			cr_expect_null(strstr(tries, one), "%s", tries);
 	}
 }

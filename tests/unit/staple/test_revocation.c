@@ -119,3 +119,45 @@ Test(revocation, is_lifted_by_a_newer_second_answer)
 	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
 	cr_assert(!stage_look(actor)->confirmed && stage_look(actor)->settled);
 }
+
+/* Nobody else can be asked, and a hold is lifted by whoever placed it. */
+Test(revocation, is_lifted_by_the_only_try_that_is_answered)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	stage_play(STAGE_A, STAGE_GET,
+	    &(const struct stage_part){
+		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->unconfirmable);
+	stage_pass(35 * MINUTE);
+	cr_assert_leq(stage.asked_count, 8, "it asks in its own time");
+	cr_assert(stage_look(actor)->unconfirmable, "one voice is one voice");
+	cr_assert(stage_look(actor)->settled);
+	stage_play(STAGE_A, STAGE_POST,
+	    &(const struct stage_part){ .way = STAGE_ANSWERS });
+	stage_pass(35 * MINUTE);
+	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
+}
+
+/* Tries are remembered by number: that of another responder means nothing. */
+Test(revocation, is_confirmed_by_the_first_answer_of_another_responder)
+{
+	static const char *const urls[] = { STAGE_B };
+	const struct staple_source source = { .urls = urls, .url_count = 1 };
+	struct stage_actor *actor;
+
+	revoke_all();
+	stage_play(NULL, STAGE_GET,
+	    &(const struct stage_part){
+		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->unconfirmable);
+	stage_correct(actor, &source);
+	stage_run();
+	cr_assert(stage_look(actor)->confirmed);
+	cr_assert(!stage.asked[stage.asked_count - 1].get);
+}

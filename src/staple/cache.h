@@ -129,8 +129,8 @@ void staple_cache_read(
 struct staple_entry **staple_cache_list(
     struct staple_cache *cache, size_t *count) MUST_CHECK;
 
-/* Wait until all wanted entries are settled: true.  false: the monotonic
- * clock has reached until_ms, or the cache was closed. */
+/* Wait until all wanted entries are settled: true.  false: they are not, and
+ * the monotonic clock has reached until_ms or the cache was closed. */
 bool staple_cache_wait(struct staple_cache *cache, int64_t until_ms);
 
 #endif

@@ -187,7 +187,7 @@ staple_cache_wait(struct staple_cache *cache, int64_t until_ms)
 	while (cache->awaited > 0 && !cache->closed && failed == 0)
 		failed = pthread_cond_timedwait(
 		    &cache->settled, &cache->lock.native, &until);
-	settled = cache->awaited == 0 && !cache->closed;
+	settled = cache->awaited == 0;
 	mutex_unlock(&cache->lock);
 	return settled;
 }

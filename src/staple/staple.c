@@ -107,28 +107,12 @@ staple_free(struct staple *staple)
 
 /* ---- Configuring ---- */
 
-/* The options, but for what stays as long as the object lives. */
-static struct staple_settings *
-renew_settings(
-    const struct staple *staple, const struct staple_options *options)
-{
-	const struct staple_options *before = &staple->settings->values;
-	struct staple_options values = { 0 };
-
-	if (options != NULL)
-		values = *options;
-	values.store_dir = before->store_dir;
-	values.log = before->log;
-	values.on_change = before->on_change;
-	values.arg = before->arg;
-	return staple_settings_new(&values);
-}
-
 bool
 staple_configure(struct staple *staple, const struct staple_options *options,
     char *why, size_t why_len)
 {
-	struct staple_settings *settings = renew_settings(staple, options);
+	/* store_dir and the callbacks stay: the worker looks at its first. */
+	struct staple_settings *settings = staple_settings_new(options);
 	struct err err = { .text = "out of memory" };
 	struct staple_trust trust;
 

@@ -226,6 +226,7 @@ Test(attach, leaves_a_client_alone_that_shares_its_context)
 
 	authority_add(&rig.authority, both, &rig.other);
 	rig_attach(both, &rig_always);
+	rig_publish(&rig.other, OCSP_SAYS_GOOD, RIG_HOUR);
 	rig_attach(rig.context, &rig_automatic);
 	rig_publish(&rig.leaf, OCSP_SAYS_GOOD, RIG_HOUR);
 	for (size_t i = 0; i < RIG_VERSIONS; i++) {

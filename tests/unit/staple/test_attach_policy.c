@@ -200,6 +200,22 @@ Test(attach_policy, refuses_a_context_of_another)
 {
 	struct staple_cache *other = staple_cache_new();
 	const struct staple_watcher watcher = { other, NULL, &rig_automatic };
+	SSL_CTX *empty = SSL_CTX_new(TLS_server_method());
+	struct err err;
+
+	cr_assert(staple_attach_context(&watcher, empty, &err));
+	cr_expect(is_refused(empty, "the context belongs"));
+	cr_expect_not(is_refused(rig.context, ""), "it is nobody's");
+	staple_cache_close(other);
+	staple_cache_unref(other);
+	cr_expect_not(is_refused(empty, ""), "the other was freed");
+	SSL_CTX_free(empty);
+}
+
+Test(attach_policy, takes_over_what_a_freed_one_had_attached)
+{
+	struct staple_cache *other = staple_cache_new();
+	const struct staple_watcher watcher = { other, NULL, &rig_always };
 	struct shaken shaken;
 	struct err err;
 
@@ -207,7 +223,7 @@ Test(attach_policy, refuses_a_context_of_another)
 	cr_expect(is_refused(rig.context, "another struct staple"));
 	staple_cache_close(other);
 	staple_cache_unref(other);
-	cr_expect_not(is_refused(rig.context, ""), "the other was freed");
+	rig_attach(rig.context, &rig_automatic);
 	rig_publish(&rig.leaf, OCSP_SAYS_GOOD, RIG_HOUR);
 	shaken = rig_ask(0);
 	cr_expect(rig_is_staple(&shaken, &rig.leaf));

@@ -68,7 +68,7 @@ publish(struct staple_entry *entry, enum ocsp_status status)
 	staple_response_unref(response);
 }
 
-enum held { NOTHING, GOOD, REVOKED, CONFIRMED, UNCONFIRMABLE };
+enum held { NOTHING, GOOD, REVOKED, CONFIRMED, UNCONFIRMABLE, LIFTED };
 
 static const struct take_row {
 	const char *what;
@@ -102,6 +102,8 @@ static const struct take_row {
 	    REVOKED, NOW, true, 0 },
 	{ "good, though refused if revoked", STAPLE_MUST, STAPLE_REVOKED_REFUSE,
 	    GOOD, NOW, true, 0 },
+	{ "good again, as a newer answer lifted it", STAPLE_MUST,
+	    STAPLE_REVOKED_REFUSE, LIFTED, NOW, true, 0 },
 	{ "revoked and expired stays refused", STAPLE_MUST,
 	    STAPLE_REVOKED_REFUSE, CONFIRMED, NOW + HOUR, false,
 	    STAPLE_UNSENT_REVOKED },
@@ -114,13 +116,14 @@ static struct staple_entry *
 hold_as(enum held held)
 {
 	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
-	const struct staple_progress progress = { .confirmed = held ==
-							       CONFIRMED,
-		.unconfirmable = held == UNCONFIRMABLE };
+	struct staple_progress progress = { .settled = true };
 
-	if (held != NOTHING)
-		publish(
-		    entry, held == GOOD ? OCSP_SAYS_GOOD : OCSP_SAYS_REVOKED);
+	progress.confirmed = held == CONFIRMED || held == LIFTED;
+	progress.unconfirmable = held == UNCONFIRMABLE;
+	if (held == GOOD || held == LIFTED)
+		publish(entry, OCSP_SAYS_GOOD);
+	else if (held != NOTHING)
+		publish(entry, OCSP_SAYS_REVOKED);
 	staple_cache_tell(entry, &progress);
 	return entry;
 }

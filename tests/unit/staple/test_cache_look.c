@@ -1,7 +1,11 @@
 /* What is seen of the cache from outside: state, waiting, and the end. */
 #include <criterion/criterion.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -258,23 +262,45 @@ Test(cache_look, waits_again_when_facts_were_corrected)
 
 struct waiter {
 	struct thread thread;
+	atomic_int id; /* of the thread; 0: it has not begun */
 	bool settled;
 };
 
 static void
 wait_long(void *arg)
 {
-	((struct waiter *)arg)->settled = wait_for(PATIENCE_MS);
+	struct waiter *waiter = arg;
+
+	atomic_store(&waiter->id, (int)gettid());
+	waiter->settled = wait_for(PATIENCE_MS);
 }
 
-/* Whether the waiter comes before or after what follows: it must not miss
- * it. */
+/* Does the kernel say that it sleeps? */
+static bool
+is_asleep(int id)
+{
+	char path[64], text[128] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", id);
+	file = fopen(path, "r");
+	cr_assert_not_null(file, "%s", path);
+	cr_assert_not_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	return strstr(text, ") S") != NULL;
+}
+
+/* Until it waits, lest it come too late to be woken. */
 static void
 start(struct waiter *waiter)
 {
 	*waiter = (struct waiter){ .settled = false };
 	cr_assert(
 	    thread_start(&waiter->thread, "waiter", wait_long, waiter, NULL));
+	while (atomic_load(&waiter->id) == 0)
+		sched_yield();
+	while (!is_asleep(atomic_load(&waiter->id)))
+		sched_yield();
 }
 
 Test(cache_look, wakes_who_waits_when_the_last_is_settled, .timeout = 60)

@@ -297,3 +297,14 @@ Test(watch, is_helped_by_a_chain_that_is_found_later)
 	cr_expect_eq(cert->hindrance, STAPLE_UNASKED);
 	staple_cert_unref(cert);
 }
+
+Test(watch, keeps_its_source_where_a_chain_would_help)
+{
+	const struct staple_watcher watcher = { cache, NULL, &automatic };
+	struct err err;
+
+	cr_assert(staple_watch_certificate(
+	    &watcher, leaf.certificate, NULL, &source, &err));
+	find(leaf.certificate, authority.chain);
+	expect_url(leaf.certificate, configured[0], "no issuer, but a source");
+}

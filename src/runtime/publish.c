@@ -140,8 +140,8 @@ publish_settle(struct server *server)
 		return;
 	say_published(server);
 	server->state = SERVER_RUNNING;
+	/* First what has come meanwhile: it may end the process. */
+	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
-	else
-		staples_look(server);
 }

@@ -174,7 +174,6 @@ status_decides(const struct staple_ending *ending)
 	switch (ending->trouble) {
 	case STAPLE_TROUBLE_REDIRECT:
 	case STAPLE_TROUBLE_REDIRECTS:
-	case STAPLE_TROUBLE_LOOKUPS:
 		return false; /* it only led us there */
 	default:
 		return ending->http_status > 200;

@@ -98,32 +98,12 @@ staple_fetcher_wake(struct staple_fetcher *fetcher)
 
 /* ---- Start and cancel ---- */
 
-/* Where too many look-ups hang, only numbers are asked.  A proxy of our own is
- * the one whose name is looked up. */
-static bool
-may_ask(const struct staple_fetcher *fetcher, const char *url)
-{
-	const char *proxy = fetcher->options.proxy;
-	char host[HOST_MAX];
-	struct addr addr;
-
-	if (staple_lookups_may(&fetcher->lookups, clock_mono_ms()))
-		return true;
-	return staple_fetch_host(
-		   proxy != NULL && proxy[0] != '\0' ? proxy : url, host,
-		   sizeof(host)) &&
-	       addr_parse(&addr, NULL, host, NULL);
-}
-
 struct staple_fetch *
 staple_fetch_start(struct staple_fetcher *fetcher,
     const struct staple_fetch_order *order, staple_fetch_fn *done, void *arg)
 {
-	struct staple_fetch *fetch;
+	struct staple_fetch *fetch = calloc(1, sizeof(*fetch));
 
-	if (!may_ask(fetcher, order->url))
-		return NULL;
-	fetch = calloc(1, sizeof(*fetch));
 	if (fetch == NULL)
 		return NULL;
 	fetch->fetcher = fetcher;
@@ -139,12 +119,41 @@ staple_fetch_start(struct staple_fetcher *fetcher,
 	return fetch;
 }
 
-/* Is libcurl's thread still asking for a name? */
-static bool
-leaves_lookup(const struct staple_fetch *fetch)
+/* Whose name is looked up: a proxy of our own, or the URL's host. */
+static void
+find_host(const struct staple_fetch *fetch, char host[HOST_MAX])
 {
-	return fetch->transfer != NULL &&
-	       staple_transfer_phase(fetch->transfer) == STAPLE_AT_NAME;
+	const char *proxy = fetch->fetcher->options.proxy;
+	bool has_proxy = proxy != NULL && proxy[0] != '\0';
+
+	if (!staple_fetch_host(has_proxy ? proxy : fetch->url, host, HOST_MAX))
+		host[0] = '\0';
+}
+
+/* Where too many look-ups hang, only numbers are asked. */
+static bool
+may_ask(const struct staple_fetch *fetch)
+{
+	char host[HOST_MAX];
+	struct addr addr;
+
+	find_host(fetch, host);
+	return staple_lookups_may(
+		   &fetch->fetcher->lookups, host, clock_mono_ms()) ||
+	       addr_parse(&addr, NULL, host, NULL);
+}
+
+/* It is given up.  Is libcurl's thread still asking for its name? */
+static void
+count_lookup(const struct staple_fetch *fetch)
+{
+	char host[HOST_MAX];
+
+	if (fetch->transfer == NULL ||
+	    staple_transfer_phase(fetch->transfer) != STAPLE_AT_NAME)
+		return;
+	find_host(fetch, host);
+	staple_lookups_abandon(&fetch->fetcher->lookups, host, clock_mono_ms());
 }
 
 void
@@ -152,9 +161,7 @@ staple_fetch_cancel(struct staple_fetch *fetch)
 {
 	if (fetch == NULL || list_is_empty(&fetch->node))
 		return;
-	if (leaves_lookup(fetch))
-		staple_lookups_abandon(
-		    &fetch->fetcher->lookups, clock_mono_ms());
+	count_lookup(fetch);
 	free_fetch(fetch);
 }
 
@@ -237,8 +244,6 @@ judge_redirect(const struct staple_fetch *fetch, const char *where)
 	if (where == NULL || !staple_url_check(where, strlen(where), &why) ||
 	    (is_secure(fetch->url) && !is_secure(where)))
 		return STAPLE_TROUBLE_REDIRECT;
-	if (!may_ask(fetch->fetcher, where))
-		return STAPLE_TROUBLE_LOOKUPS;
 	return STAPLE_TROUBLE_NONE;
 }
 
@@ -273,9 +278,8 @@ on_ended(struct staple_fetch *fetch)
 		if (ending.trouble == STAPLE_TROUBLE_NONE)
 			return;
 	}
-	if (ending.trouble == STAPLE_TROUBLE_TIMEOUT && leaves_lookup(fetch))
-		staple_lookups_abandon(
-		    &fetch->fetcher->lookups, clock_mono_ms());
+	if (ending.trouble == STAPLE_TROUBLE_TIMEOUT)
+		count_lookup(fetch);
 	finish(fetch, &ending);
 }
 
@@ -301,6 +305,8 @@ begin(struct staple_fetch *fetch)
 		fetch->begun_ms = clock_mono_ms();
 	if (!staple_url_check(fetch->url, strlen(fetch->url), &why))
 		return STAPLE_TROUBLE_URL;
+	if (!may_ask(fetch))
+		return STAPLE_TROUBLE_LOOKUPS;
 	order.url = fetch->url;
 	order.timeout_ms = time_left(fetch);
 	fetch->transfer = staple_transfer_new(

@@ -60,8 +60,7 @@ void staple_fetcher_configure(
 
 /*
  * Start.  The callback comes exactly once, from a later staple_fetcher_turn,
- * unless it is cancelled.  NULL: no memory, or too many abandoned name
- * look-ups (32) are still running.
+ * unless it is cancelled.  NULL: no memory.
  */
 struct staple_fetch *staple_fetch_start(struct staple_fetcher *fetcher,
     const struct staple_fetch_order *order, staple_fetch_fn *done,

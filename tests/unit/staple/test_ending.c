@@ -41,8 +41,7 @@ static const struct row {
 	{ "a redirect astray",
 	    { .http_status = 302, .trouble = STAPLE_TROUBLE_REDIRECT },
 	    STAPLE_REDIRECT_REFUSED, "redirected to where we do not go" },
-	{ "a redirect to a name too many",
-	    { .http_status = 302, .trouble = STAPLE_TROUBLE_LOOKUPS },
+	{ "a name too many", { .trouble = STAPLE_TROUBLE_LOOKUPS },
 	    STAPLE_NAME_TIMEOUT, "too many name look-ups are hanging" },
 	/* no connection */
 	{ "a bad URL", { .trouble = STAPLE_TROUBLE_URL }, STAPLE_BAD_URL,
@@ -77,8 +76,7 @@ static const struct row {
 	{ "TLS: nothing known", { .trouble = STAPLE_TROUBLE_TLS, .detail = "" },
 	    STAPLE_TLS_FAILED, "TLS: handshake failed" },
 	{ "TLS: a stranger's bytes",
-	    { .trouble = STAPLE_TROUBLE_TLS,
-		.detail = "\x1b[m\n and \xff" },
+	    { .trouble = STAPLE_TROUBLE_TLS, .detail = "\x1b[m\n and \xff" },
 	    STAPLE_TLS_FAILED, "TLS: ?[m? and ?" },
 	/* no answer */
 	{ "closed", { .trouble = STAPLE_TROUBLE_CLOSED },

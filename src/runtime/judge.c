@@ -29,6 +29,11 @@ fails_already(const struct judge *judge, const struct identity *identity,
 	const struct service *service;
 	size_t i;
 
+	/* Time alone brings this hindrance to one that runs; any other comes
+	 * with the configuration that is tried. */
+	if (info->hindrance != STAPLE_UNASKED &&
+	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
+		return false;
 	for (i = 0; before && i < generation_service_count(before); i++) {
 		service = generation_service(before, i);
 		if (identity_equal(
@@ -164,6 +169,11 @@ judge_explain(const struct staple_info *info, char *out, size_t max)
 
 	if (!hindered && info->said[0])
 		snprintf(out, max, "%s", info->said);
+	else if (outcome == STAPLE_UNASKED)
+		snprintf(out, max,
+		    "no responder (of %u) has answered yet; check that this "
+		    "host can reach them, or allow more start_wait",
+		    info->responders);
 	else
 		snprintf(out, max, "%s%s%s", staple_outcome_sentence(outcome),
 		    advice[0] ? "; " : "", advice);

@@ -233,13 +233,18 @@ check_file(const struct config *config, const char *path, const char *loss,
 		close(fd);
 		return;
 	}
-	snprintf(text, sizeof(text),
-	    "%s cannot be read by %s (%s): %s will not be picked up; "
-	    "chgrp %s and chmod 640 would help",
-	    path, user_name(config), strerror(errno), loss,
-	    config->group  ? config->group
-	    : config->user ? config->user
-			   : "its group");
+	if (errno == ENOENT)
+		snprintf(text, sizeof(text),
+		    "%s does not exist: %s will be picked up when it does",
+		    path, loss);
+	else
+		snprintf(text, sizeof(text),
+		    "%s cannot be read by %s (%s): %s will not be picked up; "
+		    "chgrp %s and chmod 640 would help",
+		    path, user_name(config), strerror(errno), loss,
+		    config->group  ? config->group
+		    : config->user ? config->user
+				   : "its group");
 	log_warning(log, "process", text);
 }
 
@@ -275,8 +280,8 @@ check_store(const struct config *config, struct log *log)
 		return;
 	snprintf(text, sizeof(text),
 	    "%.256s cannot be written by %s (%s): no response will be kept "
-	    "over restarts; chown it",
-	    folder, user_name(config), strerror(errno));
+	    "over restarts; chown -R %.256s would help",
+	    folder, user_name(config), strerror(errno), config->store_dir);
 	log_warning(log, "process", text);
 }
 

@@ -205,11 +205,15 @@ struct novelty {
 	const struct generation *old;
 };
 
+/* Of one that was tried at this start the library has just told. */
 static void
-say_degraded(struct server *server, const struct judge_opinion *opinion)
+say_degraded(
+    struct server *server, const struct judge_opinion *opinion, bool starting)
 {
 	char why[ERR_TEXT_MAX / 2];
 
+	if (starting && opinion->info.settled)
+		return;
 	judge_explain(&opinion->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
 	    LOG_S("listener", opinion->service->listener->name),
@@ -217,13 +221,14 @@ say_degraded(struct server *server, const struct judge_opinion *opinion)
 }
 
 static void
-say_new(struct server *server, const struct judge_opinion *opinion)
+say_new(
+    struct server *server, const struct judge_opinion *opinion, bool starting)
 {
 	const struct config_listener *listener = opinion->service->listener;
 	const struct staple_info *info = &opinion->info;
 
 	if (opinion->verdict == VERDICT_DEGRADED)
-		say_degraded(server, opinion);
+		say_degraded(server, opinion, starting);
 	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
 		log_warning(server->parts.log, "ocsp",
 		    "the certificate demands a staple (must-staple) and, by "
@@ -252,7 +257,7 @@ say_one(void *arg, const struct judge_opinion *opinion)
 		    LOG_S("cert", opinion->info.name));
 	else if (novelty->old == NULL ||
 		 !generation_has_service(novelty->old, opinion->service))
-		say_new(server, opinion);
+		say_new(server, opinion, novelty->old == NULL);
 }
 
 void

@@ -76,6 +76,22 @@ def test_nobody_to_ask_refuses_the_reload(launch, ca, responders, stapled, mode)
     assert status_of(clinch.port(), ca) == "good"
 
 
+@pytest.mark.parametrize("mode", ["must", "always"])
+def test_taking_the_responder_away_is_refused(launch, ca, responders, stapled, mode):
+    """Proves the same row for a certificate that runs already: what the new
+    configuration breaks is not taken for broken before."""
+    responder = responders()
+    responder.window(-4, 6)
+    site = ca.issue(must_staple=True)
+    clinch = launch(stapled(site, f"mode = {mode}\nurl = {responder.url}"))
+    clinch.write(stapled(site, f"mode = {mode}"))
+    assert "refused" in clinch.reload()
+    assert clinch.grep("must be stapled, but there is no responder to ask")
+    before = responder.count()
+    until(lambda: responder.count() > before, "the responder is asked again", 20)
+    assert status_of(clinch.port(), ca) == "good"
+
+
 def test_what_was_held_is_inherited(launch, ca, responders, stapled):
     """Proves "failure, on reload: L is inherited", for a mode that changes."""
     responder = responders()

@@ -192,6 +192,7 @@ Test(judge, explains_with_what_was_said_or_what_to_do)
 		{ { .said = "http://a/: HTTP 500" }, "http://a/: HTTP 500" },
 		{ { .hindrance = STAPLE_NO_ISSUER }, "issuer" },
 		{ { .outcome = STAPLE_CERTIFICATE_EXPIRED }, "renew" },
+		{ { .responders = 2 }, "no responder (of 2) has answered" },
 	};
 	char text[256];
 

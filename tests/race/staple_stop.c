@@ -18,7 +18,7 @@ enum {
 	LEAVES = 6,
 	PATIENCE_MS = 20000,
 	TIMEOUT_MS = 60000, /* of a fetch: staple_free would be noticed */
-	FREE_MS = 5000
+	FREE_MS = 20000
 };
 
 static const struct staple_policy always = { .mode = STAPLE_ALWAYS };

@@ -30,6 +30,9 @@ static const struct {
 	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
 	{ SSL_R_INAPPROPRIATE_FALLBACK,
 	    "client fell back to an older version without need" },
+	/* Of our extension callbacks the one about the status alone refuses. */
+	{ SSL_R_CLIENTHELLO_TLSEXT,
+	    "client asked for a staple and there is no good one" },
 };
 
 /* The highest version the client can have offered, as far as it shows. */

@@ -207,6 +207,15 @@ def test_missing_issuers_are_among_the_mistakes(tmp_path, listener):
     assert any("clinch.ini:2:" in one and "none.pem: No such" in one for one in err.splitlines()), err
 
 
+def test_missing_issuers_are_bad_configuration(tmp_path, listener):
+    """Proves that --test and a start end with the same status."""
+    file = tmp_path / "clinch.ini"
+    file.write_text("[ocsp]\nca_file = none.pem\n" + listener("127.0.0.1:9"))
+    for option in (["--test"], []):
+        status, _, err = proxy.run("-c", file, *option)
+        assert status == 2 and "clinch.ini:2: ca_file: " in err, err
+
+
 BAD_IDENTITIES = {
     "missing": (lambda files, other: files.pem.unlink(), "No such file"),
     "empty": (lambda files, other: files.pem.write_bytes(b""), "is empty"),

@@ -242,6 +242,8 @@ staple_errand_review(struct staple_errand *errand)
 void
 staple_errand_hurry(struct staple_errand *errand)
 {
+	if (errand->due == 0) /* nobody is to be asked */
+		return;
 	staple_plan_at(errand, errand->office->wall_s);
 	errand->looked = false;
 	staple_errand_review(errand);

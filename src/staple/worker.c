@@ -304,7 +304,8 @@ staple_worker_start(struct staple_worker *worker, struct err *err)
 {
 	struct staple_office *office = &worker->office;
 
-	if (office->store != NULL) {
+	/* It is there already when a start that failed is tried again. */
+	if (office->store != NULL && office->writer == NULL) {
 		office->writer = staple_writer_start(
 		    office->store, on_disk, worker, err);
 		if (office->writer == NULL)

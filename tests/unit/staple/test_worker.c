@@ -76,6 +76,19 @@ Test(worker, asks_all_that_is_wanted_on_a_refresh)
 	cr_assert_eq(stage.asked_count, 4);
 }
 
+/* As a reload after it shows. */
+Test(worker, asks_for_no_try_where_nobody_is_asked)
+{
+	struct stage_actor *actor = stage_enter(NULL, STAPLE_WISH_WANTED);
+
+	stage_pass(MINUTE);
+	staple_worker_refresh(stage.worker);
+	stage_run();
+	stage_wish(actor, STAPLE_WISH_FATAL);
+	stage_run();
+	cr_assert_eq(stage_look(actor)->next_try, 0);
+}
+
 Test(worker, refreshes_at_most_every_ten_seconds)
 {
 	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);

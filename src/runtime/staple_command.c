@@ -242,8 +242,26 @@ open_to_readers(int fd)
 	return fchmod(fd, 0644 & ~mask) == 0;
 }
 
+/* A device, a pipe or a link to one: to be written to, never replaced. */
 static bool
-write_file(const char *path, const unsigned char *der, size_t len)
+is_special(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+static bool
+write_special(const char *path, const unsigned char *der, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	bool written = fd >= 0 && write_all(fd, der, len);
+
+	return fd >= 0 && close(fd) == 0 && written;
+}
+
+static bool
+replace_file(const char *path, const unsigned char *der, size_t len)
 {
 	char aside[PATH_MAX];
 	bool written;
@@ -266,16 +284,23 @@ write_file(const char *path, const unsigned char *der, size_t len)
 	return false;
 }
 
+static bool
+write_out(const char *path, const unsigned char *der, size_t len)
+{
+	if (strcmp(path, "-") == 0)
+		return write_all(STDOUT_FILENO, der, len);
+	return is_special(path) ? write_special(path, der, len)
+				: replace_file(path, der, len);
+}
+
 static enum staple_exit
 deliver(const struct run *run)
 {
 	const char *path = run->arguments->out_file;
 	size_t len;
 	const unsigned char *der = staple_response_der(run->response, &len);
-	bool done = strcmp(path, "-") == 0 ? write_all(STDOUT_FILENO, der, len)
-					   : write_file(path, der, len);
 
-	if (done)
+	if (write_out(path, der, len))
 		return STAPLE_EXIT_GOOD;
 	fprintf(stderr, "clinch staple: cannot write %s: %s\n", path,
 	    strerror(errno));

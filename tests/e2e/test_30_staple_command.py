@@ -174,6 +174,18 @@ def test_fetch_asks_as_the_daemon_does(ca, responders, tmp_path):
     assert two.count() == 0
 
 
+def test_fetch_replaces_no_device(ca, responders, tmp_path):
+    """Proves that what is no regular file is written to and stays what it is:
+    run as root, a rename would put a file in the place of /dev/stdout."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert fetch(ca.issue("piped", ocsp=responders().url), pipe) == (0, "", "")
+    assert stapled.Staple(os.read(reader, 65536)).status == "good"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
 def test_fetch_says_that_it_cannot_write(ca, responders, tmp_path):
     """Proves that a folder that is not there is told by name."""
     out = tmp_path / "no" / "such" / "folder"

@@ -88,7 +88,7 @@ Test(errand, backs_off_after_failures)
 	stage_pass(9);
 	cr_assert_eq(stage.asked_count, 1, "not under ten seconds");
 	stage_pass(12);
-	cr_assert_eq(stage.asked_count, 2);
+	cr_assert_geq(stage.asked_count, 2, "but soon after");
 	stage_pass(6 * HOUR);
 	before = stage.asked_count;
 	cr_assert_leq(before, 60);

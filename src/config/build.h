@@ -16,7 +16,7 @@ struct arena;
 struct report;
 struct source;
 
-#define BUILD_LISTENERS_MAX 1024
+#define BUILD_LISTENERS_MAX 4096
 
 /* What one section (or several of one name) said. */
 struct layer {

@@ -8,7 +8,7 @@ import pytest
 from lib.stapled import status_of
 from lib.wait import until
 
-SMALL = os.environ.get("CLINCH_SIZE") == "small"
+SMALL = os.environ.get("CLINCH_SIZE") == "small" or os.environ.get("CLINCH_SANITIZED")
 
 
 def listeners(certificates, connect):
@@ -57,7 +57,7 @@ def test_fetches_are_capped(launch, ca, responders, serve):
     clinch = launch(listeners(certificates, serve().connect), ready=False)
     until(lambda: len({one.serial for one in list(responder.asked)}) == many, "all are asked about", 120)
     clinch.wait_log("server started", deadline=60)
-    assert responder.most_at_once <= 5  # one may just be ending
+    assert responder.most_at_once <= 8  # four, and threads of the responder that are just ending
     assert status_of(clinch.port(f"l{many - 1}"), ca) == "good"
 
 

@@ -56,8 +56,9 @@ verdict_holds(const struct staple_info *info, int64_t now_s)
 
 /*
  * A held "revoked" alone, perhaps from disk, ends nothing: it is confirmed
- * first.  Where the confirmation has not come when patience is over, asking
- * has failed, and what is held is the last word there is.
+ * first.  Where a start or a reload cannot have that, because asking has failed
+ * or patience is over, what is held is the last word there is; but a process
+ * that runs goes on until there is a second one.
  */
 static enum verdict
 judge_revoked(const struct config_listener *policy,
@@ -68,7 +69,8 @@ judge_revoked(const struct config_listener *policy,
 			return VERDICT_WAIT; /* a newer good one lifts it */
 		return VERDICT_REVOKED_ON;
 	}
-	if (is_confirmed(info) || (may_wait && patience_over))
+	if (info->confirmed ||
+	    (may_wait && (info->unconfirmable || patience_over)))
 		return VERDICT_REVOKED;
 	return VERDICT_WAIT;
 }

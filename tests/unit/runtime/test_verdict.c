@@ -62,7 +62,7 @@ static const struct row rows[] = {
 	{ "revoked on disk, failure",
 	    { VALID, .revoked = true, .unconfirmable = true,
 		.outcome = STAPLE_CONNECTION_REFUSED },
-	    { "...r.RRRrr", "...r.RRRrr", "...r.RRRrr" } },
+	    { "...r.RRRrr", "...r.wwwrr", "...r.RRRrr" } },
 	{ "revoked, expired since", { EXPIRED, .revoked = true },
 	    { "...d.FFFdd", "...d.ddddd", "...d.FFFdd" } },
 	{ "unknown, with an answer", { VALID, .outcome = STAPLE_UNKNOWN },

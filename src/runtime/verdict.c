@@ -72,7 +72,9 @@ judge_revoked(const struct config_listener *policy,
 	if (info->confirmed ||
 	    (may_wait && (info->unconfirmable || patience_over)))
 		return VERDICT_REVOKED;
-	return VERDICT_WAIT;
+	/* Where nobody is asked there is nothing to wait for. */
+	return info->hindrance == STAPLE_UNASKED ? VERDICT_WAIT
+						 : VERDICT_REVOKED_ON;
 }
 
 enum verdict

@@ -168,6 +168,20 @@ Test(verdict, lets_on_revoked_have_its_own_way)
 	}
 }
 
+/* Or a start would wait for an answer that nobody is asked for. */
+Test(verdict, waits_for_no_confirmation_where_nobody_is_asked)
+{
+	const struct config_listener policy = { .ocsp = OCSP_MODE_AUTO,
+		.on_revoked = OCSP_REVOKED_EXIT };
+	const struct staple_info info = { VALID, .must_staple = true,
+		.revoked = true, .hindrance = STAPLE_NO_RESPONDER };
+
+	for (int phase = PHASE_START; phase <= PHASE_RELOAD; phase++)
+		cr_expect_eq(LETTERS[verdict_of(&policy, &info,
+				 (enum verdict_phase)phase, NOW, true)],
+		    'r');
+}
+
 Test(verdict, wants_what_the_mode_wants)
 {
 	static const char *const expect[] = { "...X.XXXXX", "...X.XXX.." };

@@ -57,13 +57,19 @@ judge_one(const struct judge *judge, const struct config_listener *listener,
 	return verdict;
 }
 
-/* A renewal that fails, waits on: the old certificate serves. */
+/* A renewal that fails, waits on: the old certificate serves.  One that is
+ * revoked ends nothing if it has a renewal, which takes its place at once. */
 static enum verdict
-soften(enum verdict verdict)
+soften(const struct judge_opinion *opinion)
 {
-	return verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED
-		   ? VERDICT_FINE
-		   : verdict;
+	enum verdict verdict = opinion->verdict;
+
+	if (opinion->renewal &&
+	    (verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED))
+		return VERDICT_FINE;
+	if (opinion->renewed && verdict == VERDICT_REVOKED)
+		return VERDICT_REVOKED_ON;
+	return verdict;
 }
 
 static void
@@ -75,8 +81,7 @@ visit_one(const struct judge *judge, struct judge_opinion *opinion,
 		return;
 	opinion->verdict = judge_one(judge, opinion->service->listener,
 	    opinion->identity, &opinion->info);
-	if (opinion->renewal)
-		opinion->verdict = soften(opinion->verdict);
+	opinion->verdict = soften(opinion);
 	visit(arg, opinion);
 }
 
@@ -85,15 +90,19 @@ judge_each(const struct judge *judge, const struct generation *generation,
     judge_visit_fn *visit, void *arg)
 {
 	struct judge_opinion opinion;
+	struct identity *renewal;
 	size_t i;
 
 	for (i = 0; i < generation_service_count(generation); i++) {
 		memset(&opinion, 0, sizeof(opinion));
+		renewal = generation_renewal(generation, i);
 		opinion.service = generation_service(generation, i);
 		opinion.identity = tls_context_identity(opinion.service->tls);
+		opinion.renewed = renewal != NULL;
 		visit_one(judge, &opinion, visit, arg);
-		opinion.identity = generation_renewal(generation, i);
+		opinion.identity = renewal;
 		opinion.renewal = true;
+		opinion.renewed = false;
 		visit_one(judge, &opinion, visit, arg);
 	}
 }

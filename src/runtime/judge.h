@@ -35,6 +35,7 @@ struct judge_opinion {
 	const struct identity *identity;
 	/* It waits to replace the service's own: failing only keeps it out. */
 	bool renewal;
+	bool renewed; /* ...and this is the service's own, which it replaces */
 	enum verdict verdict;
 	struct staple_info info;
 };

@@ -166,6 +166,8 @@ refuse_pending(struct server *server)
 		server->parts.log, generation_config(server->current), &err))
 		log_error(server->parts.log, "config", err.text);
 	refuse(server, fresh);
+	/* Staples of the running one came while this was waited for. */
+	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
 }

@@ -1,6 +1,8 @@
 """Staples over reloads: kept, waited for, refused."""
 
+import os
 import shutil
+import signal
 
 import pytest
 
@@ -204,6 +206,26 @@ def test_a_revoked_renewal(renewing, ca, mode, said):
         assert staple_of(one.clinch.port(), ca, one.old).status == "good"
     else:
         assert status_of(one.clinch.port(), ca) in ("revoked", "good")
+
+
+def test_a_revoked_certificate_gives_way_to_its_renewal(renewing, ca, stapled):
+    """Proves that rule 5a ends with the old certificate's validity: a CA often
+    revokes what it has replaced.  No strict mode ends the process for a
+    certificate that is to go anyway, not even while a reload holds the swap up."""
+    one = renewing("always\nmin_interval = 1s\nmax_interval = 2s")
+    other = ca.issue(ocsp=one.responder.url, label="other")
+    one.responder.behave("unauthorized", one.new)
+    assert "reloaded" in one.renew()
+    one.responder.behave("hang", other)
+    text = one.clinch.file.read_text().replace("timeout = 1s\nstart_wait = 2s", "timeout = 30s\nstart_wait = 6s")
+    one.clinch.write(text + stapled(other, name="b").replace("[ocsp]", ""))
+    os.kill(one.clinch.pid, signal.SIGHUP)
+    until(lambda: one.responder.count(other), "the reload waits")
+    one.responder.behave("revoked", one.old)
+    one.clinch.wait_log("a second answer confirms")
+    assert one.shows(one.old)
+    one.clinch.wait_log("reload refused", deadline=20)
+    until(lambda: one.shows(one.new), "the new one serves", 20)
 
 
 def test_a_dying_certificate_is_not_held_on_to(renewing, ca):

@@ -1,8 +1,9 @@
 /*
  * When to act.  Staple thread only.  A due time is a point of the wall clock,
  * because validity is, and the wall clock may jump.  Forward, what is due is
- * simply past; backward shows in a `now` before the moment at which the due
- * time was worked out, and then it is worked out again.
+ * simply past.  Backward, the middle of a window stays where it is; but a pause
+ * after a failure was meant to begin at the moment at which it was worked out,
+ * so a `now` before that moment has it worked out again.
  */
 #include "staple/plan.h"
 
@@ -109,8 +110,6 @@ staple_plan_correct(struct staple_errand *errand)
 
 	if (now < errand->planned && errand->failures != 0)
 		staple_plan_retry(errand);
-	else if (now < errand->planned)
-		staple_plan_first(errand);
 	if (errand->tries_since > now)
 		errand->tries_since = now;
 	if (errand->due > latest)
@@ -130,15 +129,11 @@ expect(struct staple_errand *errand, int64_t when)
 void
 staple_plan_expect(struct staple_errand *errand)
 {
-	int64_t now = errand->office->wall_s;
 	struct staple_window window;
 
 	if (!errand->ask.busy)
 		expect(errand, errand->due);
-	expect(errand, errand->cert->not_after);
-	if (!staple_plan_window(errand, &window))
-		return;
-	expect(errand, window.expires);
-	expect(errand, staple_schedule_next_rung(
-			   errand->tries_since, window.expires, now));
+	if (staple_plan_window(errand, &window))
+		expect(errand, staple_schedule_next_rung(errand->tries_since,
+				   window.expires, errand->office->wall_s));
 }

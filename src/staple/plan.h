@@ -33,7 +33,8 @@ void staple_plan_retry(struct staple_errand *errand);
  * window may wait for its time, anything else asks now. */
 void staple_plan_first(struct staple_errand *errand);
 
-/* Work it out again if the clock was set back or intervals were shortened. */
+/* Work it out again if the clock was set back after a failure, or if intervals
+ * were shortened. */
 void staple_plan_correct(struct staple_errand *errand);
 
 /* Have all errands reviewed when this one will have something to do or to

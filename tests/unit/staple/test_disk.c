@@ -4,14 +4,15 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "staple/cache.h"
 #include "staple/store.h"
 #include "tests/support/stage.h"
 
-enum { MINUTE = 60, HOUR = 3600 };
+enum { MINUTE = 60, HOUR = 3600, DAY = 24 * HOUR };
 
 static struct pki_folder folder;
 
@@ -81,6 +82,19 @@ save_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
 
 	save(actor, made.der, made.len);
 	ocsp_drop(&made);
+}
+
+/* It was saved at that time. */
+static void
+touch(const struct stage_actor *actor, int64_t when)
+{
+	const struct timeval times[2] = { { .tv_sec = when },
+		{ .tv_sec = when } };
+	char path[256];
+
+	snprintf(
+	    path, sizeof(path), "%s/ocsp/%s", folder.path, actor->cert->id);
+	cr_assert_eq(utimes(path, times), 0);
 }
 
 Test(disk, staples_what_was_saved_while_nobody_answers)
@@ -154,6 +168,53 @@ Test(disk, does_not_use_the_response_of_another_certificate)
 	stage_run();
 	cr_assert(!stage_look(actor)->held);
 	cr_assert(stage_heard("saved response is not used"));
+}
+
+/* Without an issuer nothing can be verified, and that is said anyway. */
+Test(disk, does_not_look_at_what_it_cannot_verify)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct err err;
+	struct staple_cert *bare = staple_cert_new(
+	    actor->leaf.certificate, NULL, NULL, NULL, &err);
+
+	cr_assert_not_null(bare);
+	save_answer(actor, &(const struct ocsp_wish){ 0 });
+	staple_cache_correct(actor->entry, bare);
+	staple_cert_unref(bare);
+	stage_run();
+	cr_assert(!stage_heard("saved response"));
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_NO_ISSUER);
+}
+
+static const struct received_row {
+	const char *what;
+	int64_t saved, expect; /* from now; that of the response is -1 h */
+} received_rows[] = {
+	{ "saved a minute ago", -MINUTE, DAY - MINUTE },
+	{ "saved before it was made", -9 * HOUR, DAY - HOUR },
+	{ "saved in the future", 9 * HOUR, DAY },
+};
+
+/* Rule 8: from thisUpdate or its receipt, and the file knows the receipt. */
+Test(disk, takes_the_time_of_the_file_for_that_of_its_receipt)
+{
+	for (size_t i = 0; i < ARRAY_LEN(received_rows); i++) {
+		const struct received_row *row = &received_rows[i];
+		const struct ocsp_wish wish = { .this_update = stage_now() -
+							       HOUR };
+		struct stage_actor *actor = stage_enter(
+		    STAGE_AIA, STAPLE_WISH_WANTED);
+		struct ocsp_made made = authority_answer(
+		    &stage.authority, &actor->leaf, &wish);
+
+		save(actor, made.der, made.len);
+		touch(actor, stage_now() + row->saved);
+		ocsp_drop(&made);
+		stage_run();
+		cr_assert_eq(stage_look(actor)->expires,
+		    stage_now() + row->expect, "%s", row->what);
+	}
 }
 
 Test(disk, says_nothing_where_nothing_was_saved)

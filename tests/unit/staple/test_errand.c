@@ -71,9 +71,10 @@ Test(errand, asks_when_the_cache_says_it_is_stale)
 {
 	struct stage_actor *actor;
 
-	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .fresh_s = 10 * MINUTE);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .fresh_s = 10 * MINUTE,
+	    .took_ms = 3000);
 	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	stage_run();
+	stage_pass(3);
 	cr_assert_eq(stage_look(actor)->next_try, stage_now() + 10 * MINUTE);
 }
 
@@ -351,14 +352,12 @@ Test(errand, notices_within_a_minute_that_the_clock_was_set_back)
 	cr_assert_leq(stage_look(actor)->next_try, stage_now() + HOUR);
 }
 
-Test(errand, plans_anew_when_the_clock_was_set_back_after_an_answer)
+Test(errand, asks_within_max_interval_when_the_clock_was_set_back)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	int64_t asked_at;
 
 	stage_run();
 	stage_set_clock(-30 * DAY);
 	stage_pass(MINUTE);
-	asked_at = stage_look(actor)->next_try;
-	cr_assert_leq(asked_at, stage_now() + 12 * HOUR);
+	cr_assert_leq(stage_look(actor)->next_try, stage_now() + DAY / 2);
 }

@@ -332,9 +332,9 @@ class Responder:
 
     def do_slow_drip(self, client, asked):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(600):
+        for _ in range(900):
             client.sendall(b"\x30")
-            if self.released.wait(0.1):
+            if self.released.wait(0.02):
                 return
 
     def do_close(self, client, asked):

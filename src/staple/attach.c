@@ -181,7 +181,7 @@ make_index(void)
 static bool
 add_scope(const struct staple_watcher *watcher, SSL_CTX *context)
 {
-	struct scope *scope = malloc(sizeof(*scope));
+	struct scope *scope = calloc(1, sizeof(*scope));
 
 	if (scope == NULL)
 		return false;

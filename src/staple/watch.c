@@ -95,7 +95,7 @@ choose_facts(struct staple_cache *cache, struct staple_cert *fresh, bool found)
 static bool
 add_holder(X509 *certificate, struct staple_entry *entry, enum staple_wish wish)
 {
-	struct holder *holder = malloc(sizeof(*holder));
+	struct holder *holder = calloc(1, sizeof(*holder));
 
 	if (holder == NULL)
 		return false;

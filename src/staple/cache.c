@@ -323,6 +323,10 @@ staple_cache_tell(
 
 	mutex_lock(&cache->lock);
 	entry->progress = *progress;
+	/* What was tried with the old facts, while new ones wait to be taken
+	 * over, settles nothing. */
+	if (entry->known && !list_is_empty(&entry->in_changed))
+		entry->progress.settled = false;
 	staple_cache_count_locked(cache, entry);
 	staple_cache_unlock_counted(cache);
 }

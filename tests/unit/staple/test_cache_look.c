@@ -260,6 +260,21 @@ Test(cache_look, waits_again_when_facts_were_corrected)
 	staple_cert_unref(again);
 }
 
+/* An attempt with the old facts ends before the new ones are taken over. */
+Test(cache_look, is_not_settled_by_what_was_tried_with_old_facts)
+{
+	struct staple_cert *again = authority_facts(&authority, &leaf, NULL);
+
+	staple_entry_unref(staple_cache_next_changed(cache));
+	staple_cache_correct(entry, again);
+	tell(true);
+	cr_expect_not(wait_for(0));
+	staple_entry_unref(staple_cache_next_changed(cache));
+	tell(true);
+	cr_expect(wait_for(0));
+	staple_cert_unref(again);
+}
+
 struct waiter {
 	struct thread thread;
 	atomic_int id; /* of the thread; 0: it has not begun */

@@ -1,0 +1,71 @@
+"""Responses that another tool pushes into a file (rule 39)."""
+
+import types
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+
+from lib.stapled import staple_of, status_of, wait_staple
+from lib.wait import stays
+
+
+@pytest.fixture
+def pushed(ca, responders, tmp_path):
+    """pushed.push(about, status): what the other tool writes."""
+    responder = responders()
+
+    class Pushed:
+        file = tmp_path / "pushed.der"
+
+        def push(self, about, status="good", **window):
+            asked = types.SimpleNamespace(serial=about.serial, request=types.SimpleNamespace(hash_algorithm=hashes.SHA1()))
+            fresh = self.file.with_suffix(".new")
+            fresh.write_bytes(responder.response(asked, status, **window))
+            fresh.rename(self.file)
+
+    return Pushed()
+
+
+def test_it_may_come_later_and_be_replaced(launch, ca, responders, stapled, pushed):
+    """Proves that a lenient start goes on without the file, that it is stapled
+    when it comes, and that no responder is asked."""
+    responder = responders()
+    site, other = ca.issue(ocsp=responder.url, label="pushed"), ca.issue(label="other")
+    clinch = launch(stapled(site, "mode = prefer", more=f"staple_file = {pushed.file}"))
+    assert status_of(clinch.port(), ca) is None
+    assert clinch.grep(r"warning ocsp .*pushed\.der: there is no such file.*outcome=file_unreadable")
+    pushed.push(site)
+    first = wait_staple(clinch.port(), ca, site, deadline=40)
+    pushed.push(other)
+    clinch.wait_log(r"pushed\.der: .*outcome=wrong_certificate", deadline=40)
+    assert staple_of(clinch.port(), ca, site) == first
+    pushed.push(site, "revoked", this_update=-1)
+    wait_staple(clinch.port(), ca, site, "revoked", deadline=40)
+    assert responder.count() == 0
+
+
+@pytest.mark.parametrize("what", ["missing", "expired", "other"])
+def test_a_strict_start_wants_it(launch, ca, stapled, pushed, what):
+    """Proves exit status 1 with a sentence that names the file."""
+    site, other = ca.issue(label="pushed"), ca.issue(label="other")
+    if what == "expired":
+        pushed.push(site, this_update=-7200, next_update=-1)
+    elif what == "other":
+        pushed.push(other)
+    clinch = launch(stapled(site, "mode = always", more=f"staple_file = {pushed.file}"), ready=False)
+    assert clinch.wait_exit() == 1
+    assert clinch.grep(r"error ocsp certificate localhost must be stapled.*pushed\.der: ")
+
+
+def test_revoked_ends_a_start_and_nothing_that_runs(launch, ca, stapled, pushed):
+    """Proves that a file's word, which nobody can confirm, counts at a start
+    alone; clients of a process that runs are told the truth."""
+    site = ca.issue(label="pushed")
+    text = stapled(site, "mode = always", more=f"staple_file = {pushed.file}")
+    pushed.push(site)
+    clinch = launch(text)
+    assert status_of(clinch.port(), ca) == "good"
+    pushed.push(site, "revoked", this_update=-1)
+    wait_staple(clinch.port(), ca, site, "revoked", deadline=40)
+    assert stays(lambda: clinch.process.poll() is None, 0.5)
+    assert launch(text, ready=False).wait_exit() == 3

@@ -23,6 +23,8 @@
  * 2^53, which every reader of JSON gets exactly. */
 #define IDS_PER_THREAD_SHIFT 44
 
+#define EVENTS_PER_WAIT 64 /* that libev fetches at least, if there are more */
+
 struct loop {
 	/* fixed at creation */
 	unsigned index;
@@ -40,7 +42,8 @@ struct loop {
 
 	/* this thread only */
 	struct generation *generation;
-	struct generation *retired;  /* let go after the next wait */
+	struct generation *retired;  /* let go after some more waits */
+	size_t waits;                /* ...so many */
 	bool adopting;               /* ...and that is to be told */
 	struct acceptor **acceptors; /* one per port; NULL: no memory for it */
 	size_t acceptor_count;
@@ -98,13 +101,15 @@ serve_port(struct loop *loop, const struct generation_port *port)
 }
 
 /*
- * Let a generation go, but only when the loop has waited once more: libev
- * forgets a descriptor lazily, at the event that a refusing socket raises,
- * and the last holder, perhaps another thread, closes it.
+ * Let a generation go, but only when the loop has waited for the last event of
+ * each of these sockets: libev forgets a descriptor lazily, at the event that
+ * a refusing socket raises, and the last holder, perhaps another thread,
+ * closes it.
  */
 static void
-retire(struct loop *loop)
+retire(struct loop *loop, size_t sockets)
 {
+	loop->waits = 1 + sockets / EVENTS_PER_WAIT;
 	generation_unref(loop->retired);
 	loop->retired = loop->generation;
 	loop->generation = NULL;
@@ -132,9 +137,9 @@ adopt(struct loop *loop, struct generation *generation)
 		acceptors[i] = serve_port(loop, &port);
 	}
 	free_acceptors(loop->acceptors, loop->acceptor_count, true);
+	retire(loop, loop->acceptor_count);
 	loop->acceptors = acceptors;
 	loop->acceptor_count = count;
-	retire(loop);
 	loop->generation = generation;
 	loop->adopting = true;
 }
@@ -145,14 +150,20 @@ static void
 stop_accepting(struct loop *loop, bool empty)
 {
 	free_acceptors(loop->acceptors, loop->acceptor_count, empty);
+	retire(loop, loop->acceptor_count);
 	loop->acceptors = NULL;
 	loop->acceptor_count = 0;
-	retire(loop);
 }
 
 static void
 let_go(struct loop *loop)
 {
+	if (loop->waits > 1) {
+		loop->waits--;
+		ev_async_send(loop->ev, &loop->wake);
+		return;
+	}
+	loop->waits = 0;
 	generation_unref(loop->retired);
 	loop->retired = NULL;
 	if (loop->adopting) {

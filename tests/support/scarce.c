@@ -11,8 +11,8 @@ void *__wrap_calloc(size_t count, size_t size);
 /* How many more succeed before one fails; negative: all do. */
 static long countdown = -1;
 
-static bool
-fails_now(void)
+bool
+scarce_fails_now(void)
 {
 	return countdown >= 0 && countdown-- == 0;
 }
@@ -20,7 +20,7 @@ fails_now(void)
 void *
 __wrap_calloc(size_t count, size_t size)
 {
-	return fails_now() ? NULL : __real_calloc(count, size);
+	return scarce_fails_now() ? NULL : __real_calloc(count, size);
 }
 
 static void *
@@ -28,7 +28,7 @@ allocate(size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return fails_now() ? NULL : malloc(size);
+	return scarce_fails_now() ? NULL : malloc(size);
 }
 
 static void *
@@ -36,7 +36,7 @@ reallocate(void *old, size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return fails_now() ? NULL : realloc(old, size);
+	return scarce_fails_now() ? NULL : realloc(old, size);
 }
 
 static void

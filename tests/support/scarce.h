@@ -11,6 +11,9 @@
 /* From now on the n-th allocation fails, counted from 0, and only that. */
 void scarce_begin(long n);
 
+/* For an allocator that a test wraps itself: is this the one? */
+bool scarce_fails_now(void);
+
 /* No more.  true: there was an n-th. */
 bool scarce_end(void);
 

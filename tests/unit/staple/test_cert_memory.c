@@ -1,8 +1,7 @@
 /*
  * A certificate with everything in it, worked out with the n-th allocation
  * failing, for every n: what comes of it is whole, or it is an error; never
- * half, never a leak.  Our own allocators are wrapped by the linker, OpenSSL
- * is given its own before it allocates anything.
+ * half, never a leak.
  */
 #include "staple/cert.h"
 
@@ -10,76 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "base/err.h"
 #include "tests/support/pki.h"
+#include "tests/support/scarce.h"
 
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 char *__real_strndup(const char *text, size_t len);
 char *__wrap_strndup(const char *text, size_t len);
 
-/* How many more succeed before one fails; negative: all do. */
-static long countdown = -1;
-
-static bool
-fails_now(void)
-{
-	return countdown >= 0 && countdown-- == 0;
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-	return fails_now() ? NULL : __real_calloc(count, size);
-}
-
 char *
 __wrap_strdup(const char *text)
 {
-	return fails_now() ? NULL : __real_strdup(text);
+	return scarce_fails_now() ? NULL : __real_strdup(text);
 }
 
 char *
 __wrap_strndup(const char *text, size_t len)
 {
-	return fails_now() ? NULL : __real_strndup(text, len);
-}
-
-static void *
-allocate(size_t size, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return fails_now() ? NULL : malloc(size);
-}
-
-static void *
-reallocate(void *old, size_t size, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return fails_now() ? NULL : realloc(old, size);
-}
-
-static void
-release(void *old, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	free(old);
-}
-
-/* Criterion itself may load what uses OpenSSL: before its main. */
-__attribute__((constructor)) static void
-take_over(void)
-{
-	if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
-		abort();
+	return scarce_fails_now() ? NULL : __real_strndup(text, len);
 }
 
 static struct {
@@ -173,11 +123,10 @@ know_with_failure(long n)
 	struct err err = { "" };
 	bool failed;
 
-	countdown = n;
+	scarce_begin(n);
 	cert = staple_cert_new(
 	    leaf, fixture.chain, &source, &fixture.trust, &err);
-	failed = countdown < 0;
-	countdown = -1;
+	failed = scarce_end();
 	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
 	if (cert != NULL) {
 		expect_whole(cert, n);
@@ -211,13 +160,12 @@ Test(cert_memory, running_out_while_stores_are_opened_is_an_error)
 
 	for (; failed && n < 100000; n++) {
 		err.text[0] = '\0';
-		countdown = n;
+		scarce_begin(n);
 		if (staple_trust_init(&trust, NULL, &err))
 			staple_trust_fini(&trust);
 		else
 			cr_expect_str_neq(err.text, "", "allocation %ld", n);
-		failed = countdown < 0;
-		countdown = -1;
+		failed = scarce_end();
 		cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
 	}
 	cr_expect(n > 10 && n < 100000, "%ld", n);

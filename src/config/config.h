@@ -40,6 +40,18 @@ struct config_cidrs {
 	size_t count;
 };
 
+/* Files named by a key that may repeat: which one belongs to which is told by
+ * their order. */
+struct config_path {
+	const char *path;
+	struct config_where where;
+};
+
+struct config_paths {
+	struct config_path *items;
+	size_t count;
+};
+
 /* One accept= value. */
 struct config_accept {
 	struct addr addr;
@@ -92,9 +104,34 @@ enum config_on_revoked {
 };
 enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
 
+enum config_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRE };
+enum config_crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN };
+enum config_sni_unknown { SNI_DEFAULT, SNI_REJECT };
+enum config_proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
+
+/* What a PROXY v2 header carries besides addresses; a mask. */
+enum config_proxy_tlv {
+	PROXY_TLV_AUTHORITY = 1,
+	PROXY_TLV_ALPN = 2,
+	PROXY_TLV_SSL = 4,
+	PROXY_TLV_CN = 8,
+	PROXY_TLV_CERT = 16,
+	PROXY_TLV_CRC32C = 32,
+	PROXY_TLV_UNIQUE_ID = 64
+};
+
+/*
+ * A listener, or one of its hosts: the same struct, as a host is what its
+ * listener is for one name.  In a host every field holds the effective value,
+ * its own or the listener's, and `pattern` is set.
+ */
 struct config_listener {
-	const char *name;
+	const char *name;          /* of the listener, in its hosts too */
+	const char *pattern;       /* lower case: "a.example", "*.example";
+				      NULL: the listener itself */
 	struct config_where where; /* of its heading */
+	struct config_listener *hosts; /* in file order; none in a host */
+	size_t host_count;
 
 	struct config_accepts accept;
 	const char *fd; /* LISTEN_FDNAMES name, NULL: by address */
@@ -107,11 +144,38 @@ struct config_listener {
 	uint32_t retry_after_ms;
 	uint32_t resolve_ms;
 
-	const char *cert; /* PEM: chain, leaf first; key too when key is NULL */
-	const char *key;
-	struct config_where cert_where;
-	struct config_where key_where;
+	/* PEM: chains, leaf first.  keys is empty (each key is in its cert
+	 * file), or keys.items[i] belongs to certs.items[i]; staple_files
+	 * likewise. */
+	struct config_paths certs;
+	struct config_paths keys;
+	struct config_paths staple_files; /* DER, kept by another tool */
+	bool certs_own; /* a host: certs are its own, not the listener's */
+	const char *cert_dir; /* every PEM in it, named by its SANs; or NULL */
+	struct config_where cert_dir_where;
 	enum config_key_permissions key_permissions;
+	enum config_sni_unknown sni_unknown;
+	bool watch; /* changed files are picked up by themselves */
+
+	/* Clients. */
+	enum config_verify verify;
+	const char *ca_file; /* trust; set unless verify is none */
+	const char *crl_file; /* NULL: no revocation lists */
+	enum config_crl_check crl_check;
+	struct config_strings allow_san; /* "dns:*.example", "email:", "uri:",
+					    "ip:"; a bare word is dns: */
+	struct config_strings allow_cn;
+	struct config_where verify_where;
+	struct config_where ca_file_where;
+	struct config_where crl_file_where;
+	struct config_where allow_san_where;
+	struct config_where allow_cn_where;
+
+	/* PROXY protocol. */
+	bool proxy_in;
+	struct config_cidrs proxy_trust;
+	enum config_proxy_out proxy_out;
+	unsigned proxy_tlv; /* a mask of enum config_proxy_tlv */
 
 	enum config_profile profile;
 	enum config_tls_version min_version;
@@ -133,11 +197,6 @@ struct config_listener {
 	enum config_on_revoked on_revoked; /* refuse where ocsp_set and [ocsp]
 					      says nothing */
 	struct config_where ocsp_where; /* of the mode, wherever it was said */
-	/* Belongs to the certificate: the same in all listeners with this
-	 * cert.  NULL: responders are asked. */
-	const char *staple_file;
-	struct config_where staple_file_where;
-
 	uint32_t timeout_handshake_ms;
 	uint32_t timeout_connect_ms;
 	uint32_t timeout_idle_ms;
@@ -190,7 +249,9 @@ struct config {
 	uint32_t drain_timeout_ms;
 	bool drain_timeout_set; /* else 8s, or 30s under systemd */
 	const char *pid_file;
-	uint32_t ticket_rotate_ms; /* [tls] */
+	uint32_t ticket_rotate_ms;   /* [tls] */
+	const char *ticket_key_file; /* [tls]; NULL: keys of our own */
+	struct config_where ticket_key_file_where;
 	const char *store_dir;     /* NULL: nothing is kept */
 	struct config_where store_dir_where;
 	struct config_ocsp ocsp;
@@ -230,7 +291,16 @@ const struct config *config_parse(const char *name, const char *bytes,
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config); /* NULL ok */
 
-/* Would these two listeners behave alike (everything but `where`)? */
+/* The file of the i-th certificate's private key, never NULL; its place is
+ * that of the key, or of the cert if it is in there. */
+const struct config_path *config_key_of(
+    const struct config_listener *listener, size_t i);
+/* The i-th certificate's staple_file; NULL: none. */
+const struct config_path *config_staple_file_of(
+    const struct config_listener *listener, size_t i);
+
+/* Would these two listeners behave alike (everything but `where`), hosts
+ * included?  Or these two hosts? */
 bool config_listener_equal(
     const struct config_listener *a, const struct config_listener *b);
 

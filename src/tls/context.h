@@ -1,38 +1,56 @@
 /*
- * One policy made real: the SSL_CTX of a listener, with its identity, protocol
- * versions, ciphers, groups, ALPN and session scope.  Immutable after birth;
- * counted; any thread may create streams from it.
+ * One policy made real: an SSL_CTX with protocol versions, ciphers, groups,
+ * ALPN, client authentication and tickets, but without a certificate; those
+ * come through a callback (server.h), so that thousands of names share one
+ * context.  Immutable after birth; counted; any thread may use it.
  */
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "config/config.h"
 
 struct err;
-struct identity;
 struct ssl_ctx_st;
-struct ticket_keys;
+struct ssl_st;
 struct tls_context;
+struct trust;
 
 /*
- * Build from a listener's configuration.  References identity and keys.
- * Groups this OpenSSL does not know are left out one by one and named in
- * *warning (may be NULL; "" when none).  NULL and *err: why, beginning with the
- * file:line of the key at fault when there is one.  Main thread.
+ * Build from the effective settings of a listener or host.  trust: NULL where
+ * verify is none; else referenced.  Groups this OpenSSL does not know are left
+ * out one by one and named in *warning (may be NULL; "" when none).  NULL and
+ * *err: why, beginning with the file:line of the key at fault when there is
+ * one.  Main thread.
  */
-struct tls_context *tls_context_new(const struct config_listener *config,
-    struct identity *identity, struct ticket_keys *keys, struct err *warning,
-    struct err *err) MUST_CHECK;
+struct tls_context *tls_context_new(const struct config_listener *settings,
+    struct trust *trust, struct err *warning, struct err *err) MUST_CHECK;
 
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL ok */
 
-struct identity *tls_context_identity(const struct tls_context *context);
+/*
+ * What tells contexts apart: equal digests, equal contexts.  Says nothing of
+ * names, files or places, and is the same on every machine.
+ */
+bool tls_context_digest(const struct config_listener *settings,
+    const struct trust *trust, uint8_t digest[32], struct err *err) MUST_CHECK;
 
-/* The OpenSSL object, for the stapling joint alone.  Borrowed. */
+/*
+ * Make a connection that began under another context follow this one in
+ * everything (DESIGN.md, "TLS by name": OpenSSL switches less than it says).
+ * In the ClientHello callback alone.  false: no memory.
+ */
+bool tls_context_apply(
+    const struct tls_context *context, struct ssl_st *ssl) MUST_CHECK;
+
+/* NULL: no clients are verified. */
+const struct trust *tls_context_trust(const struct tls_context *context);
+
+/* The OpenSSL object, for the stapling joint and server.c.  Borrowed. */
 struct ssl_ctx_st *tls_context_native(const struct tls_context *context);
 
 #endif

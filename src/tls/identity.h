@@ -19,6 +19,16 @@ typedef struct x509_st X509;
 typedef struct evp_pkey_st EVP_PKEY;
 struct stack_st_X509;
 
+/* What kind of client an identity serves: one of each per name. */
+enum identity_kind {
+	IDENTITY_RSA,
+	IDENTITY_RSA_PSS,
+	IDENTITY_ECDSA,
+	IDENTITY_ED25519,
+	IDENTITY_ED448,
+	IDENTITY_KINDS
+};
+
 /*
  * Load the chain (leaf first) from cert_path and the key from key_path, or
  * from cert_path too when key_path is NULL.  Blocks on the disk: main thread.
@@ -41,6 +51,18 @@ EVP_PKEY *identity_key(const struct identity *identity); /* borrowed */
 /* For logs: subject CN or first SAN, and when it ends (seconds, epoch). */
 const char *identity_name(const struct identity *identity);
 int64_t identity_not_after(const struct identity *identity);
+
+enum identity_kind identity_kind(const struct identity *identity);
+const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
+
+/*
+ * The host names it is for, normalised as patterns (sni.h), without doubles:
+ * the DNS names among its SANs, or, where there are none, its common name if
+ * that is one.  RFC 6125 section 6.4.4.  What is no pattern of ours (a
+ * wildcard in the middle, a NUL) is left out.
+ */
+size_t identity_pattern_count(const struct identity *identity);
+const char *identity_pattern(const struct identity *identity, size_t i);
 
 /* Same certificate and key bytes? */
 bool identity_equal(const struct identity *a, const struct identity *b);

@@ -25,7 +25,7 @@
 #include "base/buf.h"
 
 struct pool;
-struct tls_context;
+struct tls_server;
 struct ssl_st;
 
 enum io {
@@ -82,14 +82,31 @@ struct stream_facts {
 	unsigned alpn_len;
 	bool resumed;
 	bool stapled; /* an OCSP response was sent along */
+
+	/* The client's certificate. */
+	bool client_presented;  /* in this handshake */
+	bool client_in_session; /* in this one or the one it resumes */
+	bool client_verified;   /* it was taken (never true without one) */
+
+	/* The certificate it was shown; "" when resumed. */
+	char key_algorithm[16];          /* "EC256", "RSA2048", "ED25519" */
+	const char *signature_algorithm; /* "ecdsa-with-SHA256" */
 };
+
+/* Of a stream whose handshake is done: the client's common name (escaped for
+ * nobody: bytes of a certificate we verified), "" when there is none. */
+void stream_client_name(const struct stream *stream, char *out, size_t max);
+
+/* ...and its certificate as DER; the length, 0: none, or larger than max. */
+size_t stream_client_der(
+    const struct stream *stream, uint8_t *out, size_t max);
 
 /* Take over a connected (or connecting) non-blocking socket. */
 void stream_init_plain(struct stream *stream, int fd, struct pool *pool);
 
-/* The context must outlive the stream: the connection's service holds it. */
+/* The server must outlive the stream: the connection's service holds it. */
 bool stream_init_tls(struct stream *stream, int fd, struct pool *pool,
-    struct tls_context *context)
+    struct tls_server *server)
     MUST_CHECK; /* false: no memory; fd not taken */
 
 /* Free, close the socket.  `reset`: end with RST instead of FIN. */
@@ -98,6 +115,20 @@ void stream_fini(struct stream *stream, bool reset);
 /* An event said so. */
 void stream_readable(struct stream *stream);
 void stream_writable(struct stream *stream);
+
+/*
+ * Before the handshake: the first bytes of the client as they are on the wire,
+ * for a header that comes before TLS.  IO_DONE: at least `least` bytes are at
+ * *bytes (*len of them, all that came; valid until the next call on the
+ * stream); IO_WANT_READ: call again after stream_readable().  Nothing is
+ * consumed but by stream_skip; the rest is the start of the handshake.
+ */
+enum io stream_peek(struct stream *stream, size_t least, const uint8_t **bytes,
+    size_t *len) MUST_CHECK;
+void stream_skip(struct stream *stream, size_t count);
+
+/* The number of the site (server.h) that the client's name led to. */
+size_t stream_site(const struct stream *stream);
 
 /*
  * Go on with the handshake (plain: IO_DONE at once).  Each flight leaves in

@@ -1,42 +1,65 @@
 /*
- * Session-ticket keys: made at start, kept in memory only, rotated by the
- * main thread, used by every listener thread through the ticket lock (a leaf
- * held for copying 80 bytes).  The newest key signs, it and the two before it
- * open.  One set lives as long as the process, so that a reload does not cut
- * off resumption.  Counted.
+ * Session-ticket keys: made at start and rotated, or read from a file that a
+ * fleet shares; used by every listener thread through the ticket lock (a leaf
+ * held for copying 80 bytes).  The first key signs, all open.  One set lives
+ * as long as the process, so that a reload does not cut off resumption.
+ * Counted.
  */
 #ifndef TLS_TICKET_H
 #define TLS_TICKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "config/config.h"
 
 struct err;
 struct ticket_keys;
 struct ssl_ctx_st;
 
+/* More than a fleet needs to rotate: next, current, and those before. */
+#define TICKET_KEYS_MAX 8
+
 struct ticket_keys *ticket_keys_new(struct err *err) MUST_CHECK;
 struct ticket_keys *ticket_keys_ref(struct ticket_keys *keys);
 void ticket_keys_unref(struct ticket_keys *keys); /* NULL ok */
 
-/* A fresh key signs from now on; the oldest is forgotten.  Main thread. */
+/* A fresh key of our own signs from now on; of more than three the oldest is
+ * forgotten.  Main thread. */
 bool ticket_keys_rotate(struct ticket_keys *keys, struct err *err) MUST_CHECK;
 
 /*
- * Give the context tickets from these keys.  Every ticket carries the time of
- * its first full handshake and `policy` (32 bytes); a ticket of another
- * policy, or older than lifetime_ms counted from that first handshake, is
- * ignored and a full handshake follows (RFC 8446 section 4.6.1, RFC 5077).
- * Takes its own reference, dropped with the context.
+ * The keys of a file take the place of all there are.  A line is the base64 of
+ * 80 bytes (name, AES-256 key, HMAC-SHA-256 key):
+ * `openssl rand 80 | openssl base64 -A`.  Comments begin with #.  Permissions as for
+ * private keys (identity_load).  Main thread; blocks on the disk.  false: *err
+ * names the file (and the line), and nothing has changed.
  */
-bool ticket_attach(struct ticket_keys *keys, struct ssl_ctx_st *context,
-    const uint8_t policy[32], uint32_t lifetime_ms, struct err *err) MUST_CHECK;
+bool ticket_keys_load(struct ticket_keys *keys, const char *path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err) MUST_CHECK;
+
+/* Can this file be loaded?  The same sentences; nothing changes. */
+bool ticket_keys_check(const char *path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err) MUST_CHECK;
+
+/*
+ * Give a context tickets.  Keys, policy and lifetime are those of the site a
+ * connection is in (server.h).  Every ticket carries the time of its first
+ * full handshake, until when its client's certificates hold, and the site's
+ * scope; one of another scope or server name, too old (counted from that first
+ * handshake), or whose client could not come again in full (client.h), is
+ * ignored and a full handshake follows (RFC 8446 section 4.6.1, RFC 5077, RFC
+ * 6066 section 3).
+ */
+void ticket_attach(struct ssl_ctx_st *context);
 
 /*
  * Where the time of tickets comes from, instead of the wall clock: for tests,
- * which set it before the first context is attached.
+ * which set it before the first handshake.
  */
 typedef int64_t ticket_clock_fn(void *arg);
 void ticket_keys_set_clock(

@@ -1,0 +1,1 @@
+#include "proxy/crc32c.h"

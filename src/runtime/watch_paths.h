@@ -1,0 +1,3 @@
+#ifndef RUNTIME_WATCH_PATHS_H
+#define RUNTIME_WATCH_PATHS_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef TLS_HELLO_H
+#define TLS_HELLO_H
+#endif

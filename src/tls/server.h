@@ -1,0 +1,80 @@
+/*
+ * What one listener shows to the world: its sites, and which name leads to
+ * which.  A site is one policy with the identities shown under it.  Site 0 is
+ * the listener's own.  Built by one thread, sealed, then immutable; counted;
+ * any thread may make streams from it.
+ */
+#ifndef TLS_SERVER_H
+#define TLS_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+#include "tls/identity.h"
+
+struct err;
+struct sni_table;
+struct ssl_st;
+struct ticket_keys;
+struct tls_context;
+struct tls_server;
+
+/* Fixed when added.  The fields are for tls/ and for whoever builds. */
+struct tls_site {
+	size_t number;
+	const struct config_listener *settings; /* borrowed: outlives */
+	struct tls_context *context;
+	struct identity *identities[IDENTITY_KINDS]; /* by kind; NULL: none */
+	struct ticket_keys *keys;                    /* of the server */
+	uint8_t scope[32];   /* a session begun in another is not resumed */
+	int64_t lifetime_ms; /* of a session */
+};
+
+/* With room for so many sites and patterns.  References the keys.  NULL: no
+ * memory. */
+struct tls_server *tls_server_new(
+    size_t sites, size_t names, struct ticket_keys *keys) MUST_CHECK;
+struct tls_server *tls_server_ref(struct tls_server *server);
+void tls_server_unref(struct tls_server *server); /* NULL ok */
+
+/*
+ * Add a site; references context and identities (IDENTITY_KINDS of them, by
+ * kind, NULL where there is none; all NULL: every handshake is refused).  Its
+ * number is the count of those before it.  The scope of its sessions is a hash
+ * of the context's digest and the listener's name.  false: *err.
+ */
+bool tls_server_add(struct tls_server *server,
+    const struct config_listener *settings, struct tls_context *context,
+    struct identity *const *identities, struct err *err) MUST_CHECK;
+
+/* A normalised pattern (sni.h) leads to that site; the first one counts. */
+bool tls_server_name(
+    struct tls_server *server, const char *pattern, size_t site) MUST_CHECK;
+
+/* No more will be added.  reject: a client that asks for no known name, or
+ * for none, gets unrecognized_name instead of site 0. */
+void tls_server_seal(struct tls_server *server, bool reject);
+
+size_t tls_server_count(const struct tls_server *server);
+const struct tls_site *tls_server_site(
+    const struct tls_server *server, size_t number);
+/* The site for a name as a client would send it; NULL: refused. */
+const struct tls_site *tls_server_find(
+    const struct tls_server *server, const char *name, size_t len);
+
+/* A new SSL of this server: in site 0 until its ClientHello says otherwise.
+ * The server must outlive it.  NULL: no memory. */
+struct ssl_st *tls_server_ssl(struct tls_server *server) MUST_CHECK;
+
+/* The site a connection is in. */
+const struct tls_site *tls_site_of(const struct ssl_st *ssl);
+
+/* ---- for context.c: callbacks of every context ---- */
+
+struct ssl_ctx_st;
+void tls_server_attach(struct ssl_ctx_st *context);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Who is believed to vouch for clients: the certificates of ca_file and the
+ * revocation lists of crl_file.  Immutable after loading, counted; any thread
+ * may hold a reference.  Loading blocks on the disk: main thread.
+ */
+#ifndef TLS_TRUST_H
+#define TLS_TRUST_H
+
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+
+struct err;
+struct trust;
+struct stack_st_X509_NAME;
+struct x509_store_st;
+
+/*
+ * crl_file may be NULL.  NULL and *err (names the file): it cannot be read,
+ * holds no certificate (no CRL), or one is damaged.  *warning (may be NULL; ""
+ * when none) names lists that cannot help: expired, expiring within seven
+ * days, not yet valid, or of nobody in ca_file.  Such lists fail closed:
+ * clients of an issuer without a valid list are refused.
+ */
+struct trust *trust_load(const char *ca_file, const char *crl_file,
+    enum config_crl_check check, int64_t now_s, struct err *warning,
+    struct err *err) MUST_CHECK;
+struct trust *trust_ref(struct trust *trust);
+void trust_unref(struct trust *trust); /* NULL ok */
+
+/* SHA-256 of everything it says: certificates, lists, and how they are used;
+ * the same on every machine. */
+const uint8_t *trust_digest(const struct trust *trust);
+
+/* When the first of its lists ends (seconds, epoch); INT64_MAX: never. */
+int64_t trust_lists_end(const struct trust *trust);
+/* Does a list belong to an issuer in ca_file? true without lists. */
+bool trust_lists_fit(const struct trust *trust);
+
+/* For contexts: the store, with its flags set, and the names to ask for
+ * (RFC 8446 section 4.2.4).  Borrowed. */
+struct x509_store_st *trust_store(const struct trust *trust);
+struct stack_st_X509_NAME *trust_names(const struct trust *trust);
+
+#endif

@@ -1,10 +1,13 @@
 /*
- * The SSL_CTX of a listener.  Built on the main thread, immutable afterwards,
+ * The SSL_CTX of a policy.  Built on the main thread, immutable afterwards,
  * read by the callbacks on the listener threads.  Session caches are off:
  * resumption lives in tickets alone, so threads share nothing per session.
+ * It holds no certificate: the only thing that thousands of names differ in
+ * is put into each connection, for two microseconds of its time.
  */
 #include "tls/context.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,10 +16,12 @@
 #include <openssl/ssl.h>
 
 #include "base/err.h"
+#include "tls/client.h"
 #include "tls/error.h"
-#include "tls/identity.h"
 #include "tls/policy.h"
+#include "tls/server.h"
 #include "tls/ticket.h"
+#include "tls/trust.h"
 
 enum { SECONDS_MAX = 7 * 24 * 3600 };
 
@@ -25,8 +30,9 @@ struct tls_context {
 
 	/* fixed at creation */
 	SSL_CTX *native;
-	struct identity *identity;
-	uint8_t *alpn; /* wire format, RFC 7301 section 3.1; NULL: none */
+	struct trust *trust; /* NULL: no clients are verified */
+	char *groups;        /* as OpenSSL takes them: it hands out none */
+	uint8_t *alpn;       /* wire format, RFC 7301 section 3.1; NULL: none */
 	unsigned alpn_len;
 };
 
@@ -45,20 +51,6 @@ set_options(SSL_CTX *native)
 	/* No 0-RTT: a proxy cannot know which requests may be replayed. */
 	SSL_CTX_set_max_early_data(native, 0);
 	SSL_CTX_set_recv_max_early_data(native, 0);
-}
-
-static bool
-use_identity(
-    struct tls_context *context, struct identity *identity, struct err *err)
-{
-	if (SSL_CTX_use_cert_and_key(context->native,
-		identity_certificate(identity), identity_key(identity),
-		identity_chain(identity), 1) != 1) {
-		tls_error_set(err, "OpenSSL refuses the certificate");
-		return false;
-	}
-	context->identity = identity_ref(identity);
-	return true;
 }
 
 /*
@@ -114,48 +106,71 @@ set_alpn(struct tls_context *context, const struct config_strings *alpn,
 	return true;
 }
 
-/* Agreeing to any name keeps it in the session, so that the access log knows
- * it after a resumption too. */
 static int
-on_server_name(SSL *ssl, int *alert, void *arg)
+on_verify(int ok, X509_STORE_CTX *store)
 {
-	(void)ssl;
-	(void)alert;
-	(void)arg;
-	return SSL_TLSEXT_ERR_OK;
+	return client_on_verify(ok, store);
+}
+
+static int
+verify_mode(enum config_verify verify)
+{
+	switch (verify) {
+	case VERIFY_OPTIONAL:
+		return SSL_VERIFY_PEER;
+	case VERIFY_REQUIRE:
+		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	case VERIFY_NONE:
+		break;
+	}
+	return SSL_VERIFY_NONE;
 }
 
 static bool
-set_resumption(SSL_CTX *native, const struct config_listener *config,
-    struct ticket_keys *keys, struct err *err)
+set_clients(struct tls_context *context, enum config_verify verify,
+    struct trust *trust, struct err *err)
 {
-	uint8_t policy[32];
-	long seconds = (long)(config->session_timeout_ms / 1000);
+	STACK_OF(X509_NAME) * names;
 
-	if (!policy_digest(config, policy, err))
-		return false;
-	if (SSL_CTX_set_session_id_context(native, policy, sizeof(policy)) !=
-	    1) {
-		tls_error_set(err, "no session id context");
+	assert((verify == VERIFY_NONE) == (trust == NULL));
+	SSL_CTX_set_verify(context->native, verify_mode(verify), on_verify);
+	if (trust == NULL)
+		return true;
+	context->trust = trust_ref(trust);
+	names = SSL_dup_CA_list(trust_names(trust));
+	if (names == NULL || SSL_CTX_set1_verify_cert_store(
+				 context->native, trust_store(trust)) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		tls_error_set(err, "no store of client CAs");
 		return false;
 	}
-	if (!config->tickets) {
+	SSL_CTX_set_client_CA_list(context->native, names);
+	return true;
+}
+
+static void
+set_resumption(SSL_CTX *native, const struct config_listener *settings)
+{
+	long seconds = (long)(settings->session_timeout_ms / 1000);
+
+	/* In a context without tickets too: a connection that began in it
+	 * may go over to one that has them, or the other way round. */
+	ticket_attach(native);
+	if (!settings->tickets) {
 		SSL_CTX_set_options(native, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(native, 0);
-		return true;
+		return;
 	}
 	/* RFC 8446 section 4.6.1: a ticket lives seven days at most. */
 	if (seconds > SECONDS_MAX)
 		seconds = SECONDS_MAX;
 	SSL_CTX_set_timeout(native, seconds > 0 ? seconds : 1);
 	SSL_CTX_set_num_tickets(native, 1);
-	return ticket_attach(
-	    keys, native, policy, config->session_timeout_ms, err);
 }
 
 static bool
-fill(struct tls_context *context, const struct config_listener *config,
-    struct identity *identity, struct err *warning, struct err *err)
+fill(struct tls_context *context, const struct config_listener *settings,
+    struct trust *trust, struct err *warning, struct err *err)
 {
 	context->native = SSL_CTX_new(TLS_server_method());
 	if (context->native == NULL) {
@@ -163,17 +178,19 @@ fill(struct tls_context *context, const struct config_listener *config,
 		return false;
 	}
 	set_options(context->native);
-	SSL_CTX_set_tlsext_servername_callback(context->native, on_server_name);
-	return policy_set_versions(context->native, config, err) &&
-	       policy_set_ciphers(context->native, config, err) &&
-	       policy_set_groups(context->native, config, warning, err) &&
-	       use_identity(context, identity, err) &&
-	       set_alpn(context, &config->alpn, err);
+	set_resumption(context->native, settings);
+	tls_server_attach(context->native);
+	return policy_set_versions(context->native, settings, err) &&
+	       policy_set_ciphers(context->native, settings, err) &&
+	       policy_set_groups(
+		   context->native, settings, &context->groups, warning, err) &&
+	       set_clients(context, settings->verify, trust, err) &&
+	       set_alpn(context, &settings->alpn, err);
 }
 
 struct tls_context *
-tls_context_new(const struct config_listener *config, struct identity *identity,
-    struct ticket_keys *keys, struct err *warning, struct err *err)
+tls_context_new(const struct config_listener *settings, struct trust *trust,
+    struct err *warning, struct err *err)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
@@ -184,8 +201,7 @@ tls_context_new(const struct config_listener *config, struct identity *identity,
 		return NULL;
 	}
 	atomic_init(&context->refs, 1);
-	if (fill(context, config, identity, warning, err) &&
-	    set_resumption(context->native, config, keys, err))
+	if (fill(context, settings, trust, warning, err))
 		return context;
 	tls_context_unref(context);
 	return NULL;
@@ -205,15 +221,60 @@ tls_context_unref(struct tls_context *context)
 				   memory_order_acq_rel) != 1)
 		return;
 	SSL_CTX_free(context->native);
-	identity_unref(context->identity);
+	trust_unref(context->trust);
+	free(context->groups);
 	free(context->alpn);
 	free(context);
 }
 
-struct identity *
-tls_context_identity(const struct tls_context *context)
+/* SSL_set1_param would only add: what the old one has and the new one has not
+ * would stay. */
+static void
+follow_param(SSL *ssl, SSL_CTX *native)
 {
-	return context->identity;
+	X509_VERIFY_PARAM *from = SSL_CTX_get0_param(native);
+	X509_VERIFY_PARAM *to = SSL_get0_param(ssl);
+
+	X509_VERIFY_PARAM_clear_flags(to, X509_VERIFY_PARAM_get_flags(to));
+	X509_VERIFY_PARAM_set_flags(to, X509_VERIFY_PARAM_get_flags(from));
+	X509_VERIFY_PARAM_set_depth(to, X509_VERIFY_PARAM_get_depth(from));
+}
+
+static void
+follow_options(SSL *ssl, SSL_CTX *native)
+{
+	uint64_t wanted = SSL_CTX_get_options(native);
+
+	SSL_clear_options(ssl, SSL_get_options(ssl) & ~wanted);
+	SSL_set_options(ssl, wanted);
+}
+
+/* Certificates and their callback, ciphers, the stores and names of CAs, the
+ * security level, ALPN and the status callback come with SSL_set_SSL_CTX; the
+ * rest does not. */
+bool
+tls_context_apply(const struct tls_context *context, struct ssl_st *ssl)
+{
+	SSL_CTX *native = context->native;
+
+	if (SSL_set_SSL_CTX(ssl, native) == NULL)
+		return false;
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(native),
+	    SSL_CTX_get_verify_callback(native));
+	follow_param(ssl, native);
+	follow_options(ssl, native);
+	return SSL_set_min_proto_version(
+		   ssl, SSL_CTX_get_min_proto_version(native)) == 1 &&
+	       SSL_set_max_proto_version(
+		   ssl, SSL_CTX_get_max_proto_version(native)) == 1 &&
+	       SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(native)) == 1 &&
+	       SSL_set1_groups_list(ssl, context->groups) == 1;
+}
+
+const struct trust *
+tls_context_trust(const struct tls_context *context)
+{
+	return context->trust;
 }
 
 struct ssl_ctx_st *

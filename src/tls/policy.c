@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include "base/err.h"
@@ -139,7 +138,8 @@ keep_groups(
 
 bool
 policy_set_groups(struct ssl_ctx_st *context,
-    const struct config_listener *config, struct err *warning, struct err *err)
+    const struct config_listener *config, char **taken, struct err *warning,
+    struct err *err)
 {
 	const char *wanted = config->groups != NULL ? config->groups : GROUPS;
 	char *names = strdup(wanted), *kept = calloc(1, strlen(wanted) + 1);
@@ -160,38 +160,10 @@ policy_set_groups(struct ssl_ctx_st *context,
 		    left_out.text);
 out:
 	free(names);
-	free(kept);
-	return ok;
-}
-
-/* NULL and "" differ, and no value can run into its neighbour. */
-static bool
-add_text(EVP_MD_CTX *digest, const char *text)
-{
-	if (text == NULL)
-		return EVP_DigestUpdate(digest, "-", 2) == 1;
-	return EVP_DigestUpdate(digest, "+", 1) == 1 &&
-	       EVP_DigestUpdate(digest, text, strlen(text) + 1) == 1;
-}
-
-bool
-policy_digest(
-    const struct config_listener *config, uint8_t digest[32], struct err *err)
-{
-	const uint8_t small[] = { (uint8_t)config->profile,
-		(uint8_t)config->min_version, (uint8_t)config->max_version };
-	EVP_MD_CTX *state = EVP_MD_CTX_new();
-	bool ok = state != NULL &&
-		  EVP_DigestInit_ex(state, EVP_sha256(), NULL) == 1 &&
-		  EVP_DigestUpdate(state, small, sizeof(small)) == 1 &&
-		  add_text(state, config->name) &&
-		  add_text(state, config->ciphers) &&
-		  add_text(state, config->ciphersuites) &&
-		  add_text(state, config->groups) &&
-		  EVP_DigestFinal_ex(state, digest, NULL) == 1;
-
-	EVP_MD_CTX_free(state);
-	if (!ok)
-		tls_error_set(err, "no SHA-256");
+	if (!ok) {
+		free(kept);
+		kept = NULL;
+	}
+	*taken = kept;
 	return ok;
 }

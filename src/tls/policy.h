@@ -7,7 +7,6 @@
 #define TLS_POLICY_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/attr.h"
 #include "config/config.h"
@@ -20,16 +19,10 @@ bool policy_set_versions(struct ssl_ctx_st *context,
 bool policy_set_ciphers(struct ssl_ctx_st *context,
     const struct config_listener *config, struct err *err) MUST_CHECK;
 
-/* Groups left out are named in *warning (may be NULL; else already ""). */
+/* Those that were taken become *taken, for SSL_set1_groups_list; free() it.
+ * Groups left out are named in *warning (may be NULL; else already ""). */
 bool policy_set_groups(struct ssl_ctx_st *context,
-    const struct config_listener *config, struct err *warning,
-    struct err *err) MUST_CHECK;
-
-/*
- * A digest of everything that decides who may connect and how: a session
- * begun under another digest is not resumed under this one.
- */
-bool policy_digest(const struct config_listener *config, uint8_t digest[32],
+    const struct config_listener *config, char **taken, struct err *warning,
     struct err *err) MUST_CHECK;
 
 #endif

@@ -25,6 +25,7 @@ struct tls_server;
 /* Fixed when added.  The fields are for tls/ and for whoever builds. */
 struct tls_site {
 	size_t number;
+	struct tls_server *server;              /* it is of; borrowed */
 	const struct config_listener *settings; /* borrowed: outlives */
 	struct tls_context *context;
 	struct identity *identities[IDENTITY_KINDS]; /* by kind; NULL: none */
@@ -71,6 +72,10 @@ struct ssl_st *tls_server_ssl(struct tls_server *server) MUST_CHECK;
 
 /* The site a connection is in. */
 const struct tls_site *tls_site_of(const struct ssl_st *ssl);
+
+/* For hello.c alone: move a connection into a site of its server, with its
+ * context and the scope of its sessions.  false: no memory. */
+bool tls_site_enter(const struct tls_site *site, struct ssl_st *ssl) MUST_CHECK;
 
 /* ---- for context.c: callbacks of every context ---- */
 

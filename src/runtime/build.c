@@ -10,12 +10,10 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "proxy/service.h"
-#include "runtime/generation.h"
+#include "base/log.h"
 #include "runtime/generation_inner.h"
 #include "runtime/ports.h"
-#include "runtime/stapling.h"
-#include "tls/context.h"
+#include "tls/ticket.h"
 
 void
 generation_errors_free(struct generation_errors *errors)
@@ -43,19 +41,33 @@ build_error(struct build *build, enum blame blame, const char *text)
 
 void
 build_fail(struct build *build, enum blame blame,
-    const struct config_where *where, const struct config_listener *listener,
+    const struct config_where *where, const struct config_listener *settings,
     struct err *err)
 {
-	err_prefix(err, "listener %s", listener->name);
+	if (settings->pattern)
+		err_prefix(err, "host %s", settings->pattern);
+	err_prefix(err, "listener %s", settings->name);
 	if (where->line > 0)
 		err_prefix(err, "%s:%u", where->file, where->line);
 	build_error(build, blame, err->text);
 }
 
-/*
- * The sockets of one service.  A shared service keeps the configuration it was
- * born with, whose accept lines are equal to the new ones but for `where`.
- */
+void
+build_warn(const struct build *build, const struct config_listener *settings,
+    const char *text)
+{
+	struct log_field fields[3] = { { 0 } };
+	size_t count = 1;
+
+	if (text[0] == '\0')
+		return;
+	fields[count++] = LOG_S("listener", settings->name);
+	if (settings->pattern)
+		fields[count++] = LOG_S("host", settings->pattern);
+	log_write(build->parts->log, LEVEL_WARNING, "tls", text, fields, count);
+}
+
+/* The sockets of one service. */
 static void
 build_ports(struct build *build, struct ports_source *source,
     const struct config_listener *listener, struct service *service)
@@ -97,82 +109,98 @@ build_all_ports(struct build *build)
 	free(source.taken);
 }
 
-/* The other listener that shows this certificate with another staple_file. */
-static const struct config_listener *
-find_contradiction(const struct build *build, size_t i, const char *id)
+/* With the same configuration the sockets are the same. */
+static void
+share_all_ports(struct build *build)
 {
-	const char *file = build->config->listeners[i].staple_file;
-	const struct config_listener *other;
-	struct staple_info info;
-	size_t k;
+	struct err err = { "" };
 
-	for (k = 0; k < build->fresh->service_count; k++) {
-		other = &build->config->listeners[k];
-		if (other->staple_file && strcmp(other->staple_file, file) == 0)
-			continue;
-		if (stapling_state(build->parts->stapling,
-			tls_context_identity(build->fresh->services[k]->tls),
-			&info) &&
-		    strcmp(info.id, id) == 0)
-			return other;
-	}
-	return NULL;
+	if (!ports_share(&build->fresh->ports, &build->old->ports,
+		build->old->services, build->fresh->services, &err))
+		build_error(build, BLAME_SYSTEM, err.text);
 }
 
-/* What is fetched belongs to the certificate: two sources contradict. */
+/* Keys that a fleet shares are read when the generation is in force; that
+ * they can be is found out now. */
 static void
-check_sources(struct build *build)
+check_tickets(struct build *build)
 {
-	const struct config_listener *listener, *other;
-	struct staple_info info;
-	struct err err;
+	const struct config *config = build->config;
+	const struct config_where *where = &config->ticket_key_file_where;
+	struct err err = { "" };
+
+	if (config->ticket_key_file == NULL ||
+	    build->cause == GENERATION_FILES ||
+	    ticket_keys_check(config->ticket_key_file,
+		KEYS_WARN, NULL, &err))
+		return;
+	err_prefix(&err, "%s:%u: ticket_key_file", where->file, where->line);
+	build_error(build, BLAME_CONFIG, err.text);
+}
+
+/*
+ * What libstaple knows of a certificate follows from [ocsp]; as long as that
+ * says the same, those it has been shown already need not be shown again.
+ */
+static bool
+must_ask_anew(const struct config *config, const struct generation *old)
+{
+	const struct config_strings *ours = &config->ocsp.urls, *theirs;
 	size_t i;
 
-	for (i = 0; i < build->fresh->service_count; i++) {
-		listener = &build->config->listeners[i];
-		if (listener->staple_file == NULL ||
-		    !stapling_state(build->parts->stapling,
-			tls_context_identity(build->fresh->services[i]->tls),
-			&info))
-			continue;
-		other = find_contradiction(build, i, info.id);
-		if (other == NULL)
-			continue;
-		err_set(&err,
-		    "staple_file: listener %s (%s:%u) shows the same "
-		    "certificate without this file; say the same in both",
-		    other->name, other->where.file, other->where.line);
-		build_fail(build, BLAME_CONFIG, &listener->staple_file_where,
-		    listener, &err);
-	}
+	if (old == NULL || config == old->config)
+		return old == NULL;
+	theirs = &old->config->ocsp.urls;
+	if (config->ocsp.ca_file || old->config->ocsp.ca_file ||
+	    ours->count != theirs->count)
+		return true;
+	for (i = 0; i < ours->count; i++)
+		if (strcmp(ours->items[i], theirs->items[i]) != 0)
+			return true;
+	return false;
+}
+
+static void
+run(struct build *build)
+{
+	size_t i;
+
+	check_tickets(build);
+	for (i = 0; i < build->config->listener_count; i++)
+		build_display(build, i);
+	/* Contexts too: all that is wrong is told in one run. */
+	for (i = 0; i < build->config->listener_count; i++)
+		build_service(build, i);
+	if (build->failed || build->cause == GENERATION_CHECK)
+		return;
+	if (build->cause == GENERATION_FILES)
+		share_all_ports(build);
+	else
+		build_all_ports(build);
 }
 
 struct generation *
 generation_build(struct generation *old, const struct config *config,
-    const struct generation_parts *parts, bool check_only,
+    const struct generation_parts *parts, enum generation_cause cause,
     struct generation_errors *errors)
 {
 	struct build build = {
 		.old = old,
 		.config = config,
 		.parts = parts,
+		.cause = cause,
 		.now_s = clock_wall_ms() / 1000,
 		.errors = errors,
+		.asks_anew = must_ask_anew(config, old),
 	};
-	size_t i;
 
 	memset(errors, 0, sizeof(*errors));
 	build.fresh = generation_new(config);
-	if (build.fresh == NULL) {
+	if (build.fresh && build_index(&build))
+		run(&build);
+	else
 		build_error(&build, BLAME_SYSTEM, "out of memory");
-		return NULL;
-	}
-	for (i = 0; i < config->listener_count; i++)
-		build_service(&build, &config->listeners[i]);
-	if (!build.failed)
-		check_sources(&build);
-	if (!build.failed && !check_only)
-		build_all_ports(&build);
+	build_forget(&build);
 	if (!build.failed)
 		return build.fresh;
 	generation_unref(build.fresh);

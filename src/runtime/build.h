@@ -1,6 +1,8 @@
 /*
- * One run of generation_build: build.c leads it and opens the sockets,
- * build_service.c makes what one listener section means.  Main thread.
+ * One run of generation_build (or of renew_generation): build.c leads it and
+ * opens the sockets, build_credentials.c reads certificates, build_context.c
+ * makes policies, build_sites.c brings names, policies and certificates
+ * together, build_service.c adds what is beyond TLS.  Main thread.
  */
 #ifndef RUNTIME_BUILD_H
 #define RUNTIME_BUILD_H
@@ -10,20 +12,32 @@
 
 #include "base/attr.h"
 #include "config/config.h"
+#include "runtime/generation.h"
+#include "staple/staple.h"
 
+struct credential;
+struct credential_key;
+struct display;
 struct err;
-struct generation;
-struct generation_errors;
-struct generation_parts;
+struct identity;
+struct service;
+struct tls_context;
+struct tls_server;
 
 struct build {
 	struct generation *old; /* may be NULL */
 	const struct config *config;
 	const struct generation_parts *parts;
+	enum generation_cause cause;
 	int64_t now_s;
 	struct generation_errors *errors;
 	struct generation *fresh;
+	bool asks_anew; /* every certificate is shown to the library again */
 	bool failed;
+
+	/* trees of what `fresh` and `old` hold, by what tells it apart */
+	void *credentials;
+	void *old_credentials;
 };
 
 enum blame { BLAME_CONFIG, BLAME_SYSTEM };
@@ -31,13 +45,59 @@ enum blame { BLAME_CONFIG, BLAME_SYSTEM };
 /* Add a sentence; the build has failed. */
 void build_error(struct build *build, enum blame blame, const char *text);
 
-/* The same, with the line and the listener in front. */
+/* The same, with the line and the listener (or host) in front. */
 void build_fail(struct build *build, enum blame blame,
-    const struct config_where *where, const struct config_listener *listener,
+    const struct config_where *where, const struct config_listener *settings,
     struct err *err);
 
-/* Load, share or make what this section means and append it to `fresh`; or
- * fail, with everything that is wrong with it. */
-void build_service(struct build *build, const struct config_listener *listener);
+/* A warning about these settings; "" is none. */
+void build_warn(const struct build *build,
+    const struct config_listener *settings, const char *text);
+
+/* ---- build_display.c ---- */
+
+/* Everything that listener i and its hosts show, into display i of `fresh`;
+ * what is wrong is reported. */
+void build_display(struct build *build, size_t i);
+
+/* ---- build_credentials.c ---- */
+
+/* The certificate of these files: one of `fresh`, or of `old` where nothing
+ * has changed, or read.  cert and key (both NULL in a folder) say where they
+ * stand.  Borrowed from `fresh`.  NULL: reported. */
+struct credential *build_credential(struct build *build,
+    const struct config_listener *user, const struct config_path *cert,
+    const struct config_path *key, const struct credential_key *id) MUST_CHECK;
+
+/* One of an earlier generation, as it is.  Likewise. */
+struct credential *build_share(struct build *build,
+    const struct config_listener *user,
+    struct credential *credential) MUST_CHECK;
+
+/* Put a credential (taken) in force in `fresh`.  false: no memory. */
+bool build_hold(struct build *build, const struct config_listener *user,
+    struct credential *credential) MUST_CHECK;
+
+/* The trees are built from, and forgotten. */
+bool build_index(struct build *build) MUST_CHECK;
+void build_forget(struct build *build);
+
+/* ---- build_context.c ---- */
+
+/* The context for these settings and that staple policy: one of `fresh`, or
+ * taken over from `old`, or made.  Borrowed from `fresh`.  NULL: reported. */
+struct tls_context *build_context(struct build *build,
+    const struct config_listener *settings,
+    const struct staple_policy *policy) MUST_CHECK;
+
+/* ---- build_sites.c ---- */
+
+/* Names, policies and certificates of listener i.  NULL: reported. */
+struct tls_server *build_sites(struct build *build, size_t i) MUST_CHECK;
+
+/* ---- build_service.c ---- */
+
+/* Append the service of listener i, or fail. */
+void build_service(struct build *build, size_t i);
 
 #endif

@@ -13,18 +13,20 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/service.h"
 #include "runtime/check_staples.h"
+#include "runtime/expiry.h"
 #include "runtime/generation.h"
 #include "runtime/load.h"
 #include "runtime/privilege.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
-#include "tls/context.h"
 #include "tls/identity.h"
+#include "tls/server.h"
 
 static void
 say_addresses(const struct config_listener *listener)
@@ -55,6 +57,9 @@ say_backends(const struct config_listener *listener)
 	printf(" (%s)", listener->balance == BALANCE_RR ? "rr" : "prio");
 }
 
+/* Many names are a number. */
+#define SITES_SHOWN 20
+
 static void
 say_certificate(const struct identity *identity)
 {
@@ -64,7 +69,37 @@ say_certificate(const struct identity *identity)
 
 	if (gmtime_r(&end, &tm))
 		strftime(text, sizeof(text), "%Y-%m-%d", &tm);
-	printf("certificate %s until %s", identity_name(identity), text);
+	printf("%s until %s (%s)", identity_name(identity), text,
+	    identity_kind_name(identity_kind(identity)));
+}
+
+static void
+say_certificates(const struct tls_site *site)
+{
+	const char *before = "certificate ";
+	size_t kind;
+
+	for (kind = 0; kind < IDENTITY_KINDS; kind++) {
+		if (site->identities[kind] == NULL)
+			continue;
+		printf("%s", before);
+		say_certificate(site->identities[kind]);
+		before = " and ";
+	}
+	if (strcmp(before, " and ") != 0)
+		printf("no certificate yet");
+}
+
+static void
+say_clients(const struct config_listener *settings)
+{
+	if (settings->verify == VERIFY_NONE)
+		return;
+	printf(", client certificates %s, by %s",
+	    settings->verify == VERIFY_REQUIRE ? "required" : "taken",
+	    settings->ca_file);
+	if (settings->crl_file)
+		printf(" less %s", settings->crl_file);
 }
 
 static const char *
@@ -89,20 +124,50 @@ say_versions(const struct config_listener *listener)
 }
 
 static void
-say_service(const struct service *service, const struct generation_parts *parts)
+say_site(const struct service *service, size_t number)
+{
+	const struct config_listener *settings =
+	    service->sites[number].settings;
+
+	printf(" -> ");
+	say_backends(settings);
+	printf(", ");
+	say_certificates(tls_server_site(service->tls, number));
+	printf(", ");
+	say_versions(settings);
+	say_clients(settings);
+	printf("\n");
+}
+
+/* Sites of the listener's own settings are names of its certificates. */
+static void
+say_hosts(const struct service *service)
+{
+	const struct config_listener *settings;
+	size_t i, said = 0;
+
+	for (i = 1; i < service->site_count; i++) {
+		settings = service->sites[i].settings;
+		if (settings->pattern == NULL || said++ >= SITES_SHOWN)
+			continue;
+		printf("  host %s", settings->pattern);
+		say_site(service, i);
+	}
+	if (said > SITES_SHOWN)
+		printf("  and %zu hosts more\n", said - SITES_SHOWN);
+}
+
+static void
+say_service(const struct service *service)
 {
 	const struct config_listener *listener = service->listener;
 
 	printf("listener %s: ", listener->name);
 	say_addresses(listener);
-	printf(" -> ");
-	say_backends(listener);
-	printf(", ");
-	say_certificate(tls_context_identity(service->tls));
-	printf(", ");
-	say_versions(listener);
-	printf("\n");
-	check_say_staple(parts->stapling, service);
+	say_site(service, 0);
+	say_hosts(service);
+	if (listener->sni_unknown == SNI_REJECT)
+		printf("  any other name is refused\n");
 }
 
 static void
@@ -169,7 +234,8 @@ check_generation(
 	struct err err;
 	size_t i;
 
-	generation = generation_build(NULL, config, parts, true, &errors);
+	generation = generation_build(
+	    NULL, config, parts, GENERATION_CHECK, &errors);
 	if (generation == NULL) {
 		load_complain(&errors.all);
 		status = errors.bad_config ? EXIT_BAD_CONFIG
@@ -178,7 +244,9 @@ check_generation(
 	}
 	resolve_check(generation, parts->log);
 	for (i = 0; i < generation_service_count(generation); i++)
-		say_service(generation_service(generation, i), parts);
+		say_service(generation_service(generation, i));
+	check_say_staples(parts->stapling, generation);
+	expiry_look(generation, parts->log, clock_wall_ms() / 1000);
 	say_process(config, parts);
 	if (!check_outputs(config)) {
 		status = EXIT_START_FAILED;

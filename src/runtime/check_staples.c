@@ -10,39 +10,39 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
-#include "proxy/service.h"
+#include "runtime/credential.h"
+#include "runtime/generation.h"
 #include "runtime/judge.h"
 #include "runtime/process.h"
 #include "runtime/stapling.h"
 #include "runtime/verdict.h"
-#include "tls/context.h"
 
 static const char *
-mode_name(enum config_ocsp_mode mode)
+mode_name(enum staple_mode mode)
 {
 	static const char *const names[] = {
-		[OCSP_MODE_AUTO] = "auto",
-		[OCSP_MODE_MUST] = "must",
-		[OCSP_MODE_ALWAYS] = "always",
-		[OCSP_MODE_NEVER] = "never",
-		[OCSP_MODE_PREFER] = "prefer",
+		[STAPLE_AUTO] = "auto",
+		[STAPLE_MUST] = "must",
+		[STAPLE_ALWAYS] = "always",
+		[STAPLE_NEVER] = "never",
+		[STAPLE_PREFER] = "prefer",
 	};
 
 	return names[mode];
 }
 
 static void
-say_source(const struct config *config, const struct config_listener *listener,
+say_source(const struct config *config, const char *staple_file,
     const struct staple_info *info)
 {
 	size_t i;
 
-	if (listener->staple_file)
-		printf(", from %s", listener->staple_file);
+	if (staple_file)
+		printf(", from %s", staple_file);
 	else
 		printf(", %u responder%s", info->responders,
 		    info->responders == 1 ? "" : "s");
-	for (i = 0; !listener->staple_file && i < config->ocsp.urls.count; i++)
+	for (i = 0; !staple_file && i < config->ocsp.urls.count; i++)
 		printf("%s%s", i ? ", " : ": ", config->ocsp.urls.items[i]);
 	if (config->store_dir)
 		printf(", kept in %s", config->store_dir);
@@ -50,29 +50,47 @@ say_source(const struct config *config, const struct config_listener *listener,
 		printf(", not kept over restarts (no store_dir)");
 }
 
-void
-check_say_staple(const struct stapling *stapling, const struct service *service)
+static void
+say_staple(const struct config *config, const struct holding *holding,
+    const struct staple_info *info)
 {
-	const struct config_listener *listener = service->listener;
-	struct staple_info info;
+	const struct credential_key *id = &holding->credential->id;
+	bool wanted = verdict_wants(&id->policy, info);
 	char why[ERR_TEXT_MAX / 2];
-	bool wanted;
 
-	if (!stapling_state(
-		stapling, tls_context_identity(service->tls), &info))
-		return;
-	wanted = verdict_wants(listener, &info);
-	printf("  %s: ocsp = %s, certificate %s must-staple",
-	    wanted && info.hindrance == STAPLE_UNASKED ? "stapled"
-						       : "not stapled",
-	    mode_name(listener->ocsp), info.must_staple ? "with" : "without");
-	if (wanted && info.hindrance == STAPLE_UNASKED) {
-		say_source(service->config, listener, &info);
-	} else if (wanted || listener->ocsp == OCSP_MODE_PREFER) {
-		judge_explain(&info, why, sizeof(why));
+	printf("certificate %s: %s: ocsp = %s, certificate %s must-staple",
+	    info->name,
+	    wanted && info->hindrance == STAPLE_UNASKED ? "stapled"
+							: "not stapled",
+	    mode_name(id->policy.mode), info->must_staple ? "with" : "without");
+	if (wanted && info->hindrance == STAPLE_UNASKED) {
+		say_source(config, id->staple_file, info);
+	} else if (wanted || id->policy.mode == STAPLE_PREFER) {
+		judge_explain(info, why, sizeof(why));
 		printf(", %s", why);
 	}
 	printf("\n");
+}
+
+void
+check_say_staples(
+    const struct stapling *stapling, const struct generation *generation)
+{
+	const struct credential *credential;
+	const struct identity *identity;
+	const struct holding *holding;
+	struct staple_info info;
+	size_t i;
+
+	for (i = 0; i < generation_holding_count(generation); i++) {
+		holding = generation_holding(generation, i);
+		credential = holding->credential;
+		identity = credential->identity ? credential->identity
+						: credential->renewal;
+		if (identity && stapling_state(stapling, identity, &info))
+			say_staple(
+			    generation_config(generation), holding, &info);
+	}
 }
 
 static bool

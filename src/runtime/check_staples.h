@@ -10,12 +10,12 @@
 #include "base/attr.h"
 #include "config/config.h"
 
-struct service;
+struct generation;
 struct stapling;
 
-/* One line on stdout about the certificate of this service. */
-void check_say_staple(
-    const struct stapling *stapling, const struct service *service);
+/* One line on stdout about each certificate. */
+void check_say_staples(
+    const struct stapling *stapling, const struct generation *generation);
 
 /* Could a start make or use store_dir?  false: said on stderr. */
 bool check_store(const struct config *config) MUST_CHECK;

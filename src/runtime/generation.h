@@ -15,6 +15,7 @@
 #include "base/attr.h"
 #include "config/config.h"
 
+struct credential;
 struct generation;
 struct identity;
 struct inherited;
@@ -42,18 +43,26 @@ struct generation_errors {
 };
 void generation_errors_free(struct generation_errors *errors);
 
+/* Why one is built. */
+enum generation_cause {
+	GENERATION_CHECK, /* --test: no socket is opened */
+	GENERATION_FULL,  /* a start or a reload: all must be good */
+	GENERATION_FILES  /* files have changed: what is bad stays out, and
+			     what it would replace goes on */
+};
+
 /*
  * Open or adopt sockets, load identities, build contexts, share what did not
- * change with `old` (may be NULL).  A renewed certificate that should be
- * stapled and has no staple yet waits, while the old one serves.  What is
- * fetched is settled by this generation from now on, even when it fails
- * (stapling_restore).  Warnings are logged.  `check_only` opens
- * no socket (--test).  Every listener's errors are collected; sockets are
- * opened only when nothing else is wrong.  NULL: failed, `errors` says why.
+ * change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
+ * certificate that should be stapled and has no staple yet waits, while the
+ * old one serves.  What is fetched is settled by this generation from now on,
+ * even when it fails (stapling_restore).  Warnings are logged.  Every
+ * listener's errors are collected; sockets are opened only when nothing else
+ * is wrong.  NULL: failed, `errors` says why.
  */
 struct generation *generation_build(struct generation *old,
     const struct config *config, const struct generation_parts *parts,
-    bool check_only, struct generation_errors *errors) MUST_CHECK;
+    enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
 
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* NULL ok */
@@ -74,12 +83,20 @@ struct generation_port generation_port(
 size_t generation_service_count(const struct generation *generation);
 struct service *generation_service(
     const struct generation *generation, size_t i);
-bool generation_has_service(
-    const struct generation *generation, const struct service *service);
 
-/* The certificate that will replace service i's when it has its first staple
- * (see renew.h); borrowed; NULL: none waits. */
-struct identity *generation_renewal(
+/* Every certificate once, however many names show it.  Borrowed. */
+struct holding {
+	const struct config_listener *user; /* the first that shows it */
+	struct credential *credential;
+};
+size_t generation_holding_count(const struct generation *generation);
+const struct holding *generation_holding(
     const struct generation *generation, size_t i);
+bool generation_has(
+    const struct generation *generation, const struct identity *identity);
+
+/* Did anything but stamps change between these two of one configuration? */
+bool generation_differs(
+    const struct generation *a, const struct generation *b);
 
 #endif

@@ -7,30 +7,77 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "runtime/generation.h"
 #include "runtime/ports.h"
+#include "runtime/stamp.h"
+#include "staple/staple.h"
 
-struct identity;
+struct credential;
 struct service;
+struct tls_context;
+
+/* ca_file and crl_file as they were read. */
+struct trust_holding {
+	const struct config_listener *user; /* whose paths these are */
+	struct trust *trust;                /* a reference */
+	struct stamp ca_stamp;
+	struct stamp crl_stamp;
+	bool settled;
+
+	/* main thread only */
+	int days_said; /* of the last warning that a list ends; see expiry.h */
+};
+
+/* A context, and what tells it from another. */
+struct context_holding {
+	uint8_t digest[32];
+	struct staple_policy policy;
+	struct tls_context *context; /* a reference */
+};
+
+/* What one listener and its hosts were given to show, borrowed from the
+ * holdings: the listener's certs, then what is in its folder, then each host's
+ * own certs, in file order. */
+struct display {
+	struct credential **items;
+	size_t count;
+	size_t folder_count;
+};
 
 struct generation {
 	atomic_uint references;
 
 	/* fixed at creation */
 	const struct config *config;
-	struct service **services;  /* one per listener section */
-	struct identity **renewals; /* one per service; NULL: none waits */
+	struct service **services; /* one per listener section */
 	size_t service_count;
+	struct display *displays; /* likewise */
 	struct ports ports;
+
+	/* each thing once */
+	struct holding *holdings; /* references to the credentials */
+	size_t holding_count, holding_room;
+	struct trust_holding *trusts;
+	size_t trust_count, trust_room;
+	struct context_holding *contexts;
+	size_t context_count, context_room;
 };
 
 /* With room for every listener; one reference.  NULL: no memory. */
 struct generation *generation_new(const struct config *config) MUST_CHECK;
 
-/* Append; both are taken, `renewal` may be NULL. */
-void generation_add(struct generation *generation, struct service *service,
-    struct identity *renewal);
+/* Append; what is counted is taken, also when it fails for want of memory. */
+bool generation_hold(struct generation *generation,
+    const struct config_listener *user,
+    struct credential *credential) MUST_CHECK;
+bool generation_hold_trust(struct generation *generation,
+    const struct trust_holding *holding) MUST_CHECK;
+bool generation_hold_context(struct generation *generation,
+    const struct context_holding *holding) MUST_CHECK;
+bool display_add(
+    struct display *display, struct credential *credential) MUST_CHECK;
 
 #endif

@@ -9,11 +9,10 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/service.h"
+#include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "runtime/stapling.h"
 #include "staple/outcome.h"
-#include "tls/context.h"
 #include "tls/identity.h"
 
 /*
@@ -26,7 +25,7 @@ fails_already(const struct judge *judge, const struct identity *identity,
     const struct staple_info *info)
 {
 	const struct generation *before = judge->before;
-	const struct service *service;
+	const struct credential *old;
 	size_t i;
 
 	/* Time alone brings this hindrance to one that runs; any other comes
@@ -34,11 +33,10 @@ fails_already(const struct judge *judge, const struct identity *identity,
 	if (info->hindrance != STAPLE_UNASKED &&
 	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
 		return false;
-	for (i = 0; before && i < generation_service_count(before); i++) {
-		service = generation_service(before, i);
-		if (identity_equal(
-			tls_context_identity(service->tls), identity) &&
-		    verdict_of(service->listener, info, judge->phase,
+	for (i = 0; before && i < generation_holding_count(before); i++) {
+		old = generation_holding(before, i)->credential;
+		if (old->identity && identity_equal(old->identity, identity) &&
+		    verdict_of(&old->id.policy, info, judge->phase,
 			judge->now_s, true) == VERDICT_FAILED)
 			return true;
 	}
@@ -46,29 +44,34 @@ fails_already(const struct judge *judge, const struct identity *identity,
 }
 
 static enum verdict
-judge_one(const struct judge *judge, const struct config_listener *listener,
+judge_one(const struct judge *judge, const struct staple_policy *policy,
     const struct identity *identity, const struct staple_info *info)
 {
 	enum verdict verdict = verdict_of(
-	    listener, info, judge->phase, judge->now_s, judge->patience_over);
+	    policy, info, judge->phase, judge->now_s, judge->patience_over);
 
 	if (verdict == VERDICT_FAILED && fails_already(judge, identity, info))
 		return VERDICT_DEGRADED;
 	return verdict;
 }
 
-/* A renewal that fails, waits on: the old certificate serves.  One that is
- * revoked ends nothing if it has a renewal, which takes its place at once. */
+/* What waits and fails, waits on: the old certificate serves.  One that is
+ * revoked ends nothing if it has a renewal, which takes its place at once; and
+ * nothing in a folder concerns anyone but itself. */
 static enum verdict
 soften(const struct judge_opinion *opinion)
 {
 	enum verdict verdict = opinion->verdict;
+	bool in_folder = opinion->credential->id.in_folder;
 
 	if (opinion->renewal &&
-	    (verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED))
+	    (verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED ||
+		(in_folder && verdict != VERDICT_WAIT)))
 		return VERDICT_FINE;
 	if (opinion->renewed && verdict == VERDICT_REVOKED)
 		return VERDICT_REVOKED_ON;
+	if (in_folder && verdict == VERDICT_FAILED)
+		return VERDICT_DEGRADED;
 	return verdict;
 }
 
@@ -79,7 +82,7 @@ visit_one(const struct judge *judge, struct judge_opinion *opinion,
 	if (opinion->identity == NULL ||
 	    !stapling_state(judge->stapling, opinion->identity, &opinion->info))
 		return;
-	opinion->verdict = judge_one(judge, opinion->service->listener,
+	opinion->verdict = judge_one(judge, &opinion->credential->id.policy,
 	    opinion->identity, &opinion->info);
 	opinion->verdict = soften(opinion);
 	visit(arg, opinion);
@@ -89,18 +92,19 @@ void
 judge_each(const struct judge *judge, const struct generation *generation,
     judge_visit_fn *visit, void *arg)
 {
+	const struct holding *holding;
 	struct judge_opinion opinion;
-	struct identity *renewal;
 	size_t i;
 
-	for (i = 0; i < generation_service_count(generation); i++) {
+	for (i = 0; i < generation_holding_count(generation); i++) {
 		memset(&opinion, 0, sizeof(opinion));
-		renewal = generation_renewal(generation, i);
-		opinion.service = generation_service(generation, i);
-		opinion.identity = tls_context_identity(opinion.service->tls);
-		opinion.renewed = renewal != NULL;
+		holding = generation_holding(generation, i);
+		opinion.user = holding->user;
+		opinion.credential = holding->credential;
+		opinion.identity = holding->credential->identity;
+		opinion.renewed = holding->credential->renewal != NULL;
 		visit_one(judge, &opinion, visit, arg);
-		opinion.identity = renewal;
+		opinion.identity = holding->credential->renewal;
 		opinion.renewal = true;
 		opinion.renewed = false;
 		visit_one(judge, &opinion, visit, arg);
@@ -137,7 +141,7 @@ judge_all(const struct judge *judge, const struct generation *generation)
 }
 
 bool
-judge_may_ask(const struct judge *judge, const struct config_listener *listener,
+judge_may_ask(const struct judge *judge, const struct staple_policy *policy,
     const struct identity *identity, struct err *err)
 {
 	struct staple_info info;
@@ -145,7 +149,7 @@ judge_may_ask(const struct judge *judge, const struct config_listener *listener,
 
 	if (!stapling_state(judge->stapling, identity, &info) ||
 	    info.hindrance == STAPLE_UNASKED ||
-	    judge_one(judge, listener, identity, &info) != VERDICT_FAILED)
+	    judge_one(judge, policy, identity, &info) != VERDICT_FAILED)
 		return true;
 	judge_explain(&info, why, sizeof(why));
 	err_set(err, "certificate %s must be stapled, but %s", info.name, why);
@@ -153,9 +157,8 @@ judge_may_ask(const struct judge *judge, const struct config_listener *listener,
 }
 
 bool
-judge_keeps_out(const struct judge *judge,
-    const struct config_listener *listener, const struct identity *renewed,
-    const struct identity *served)
+judge_keeps_out(const struct judge *judge, const struct staple_policy *policy,
+    const struct identity *renewed, const struct identity *served)
 {
 	struct staple_info fresh, old;
 	const struct verdict_served before = {
@@ -165,7 +168,39 @@ judge_keeps_out(const struct judge *judge,
 
 	return stapling_state(judge->stapling, renewed, &fresh) &&
 	       stapling_state(judge->stapling, served, &old) &&
-	       verdict_keeps_out(listener, &fresh, &before, judge->now_s);
+	       verdict_keeps_out(policy, &fresh, &before, judge->now_s);
+}
+
+bool
+judge_lets_in(const struct judge *judge, const struct staple_policy *policy,
+    const struct identity *identity)
+{
+	struct staple_info info;
+
+	if (!stapling_state(judge->stapling, identity, &info))
+		return true;
+	switch (verdict_of(policy, &info, PHASE_RELOAD, judge->now_s,
+	    judge->patience_over)) {
+	case VERDICT_FINE:
+	case VERDICT_DEGRADED:
+	case VERDICT_REVOKED_ON:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+judge_is_due(const struct judge *judge, const struct credential *credential)
+{
+	const struct staple_policy *policy = &credential->id.policy;
+
+	if (credential->renewal == NULL)
+		return false;
+	if (credential->identity == NULL)
+		return judge_lets_in(judge, policy, credential->renewal);
+	return !judge_keeps_out(
+	    judge, policy, credential->renewal, credential->identity);
 }
 
 void

@@ -13,10 +13,10 @@
 #include "runtime/verdict.h"
 
 struct config_listener;
+struct credential;
 struct err;
 struct generation;
 struct identity;
-struct service;
 struct stapling;
 
 struct judge {
@@ -31,17 +31,18 @@ struct judge {
 
 /* One certificate, as of now.  Borrowed for the call. */
 struct judge_opinion {
-	const struct service *service;
+	const struct config_listener *user; /* the first that shows it */
+	const struct credential *credential;
 	const struct identity *identity;
-	/* It waits to replace the service's own: failing only keeps it out. */
+	/* It waits to come into service: failing only keeps it out. */
 	bool renewal;
-	bool renewed; /* ...and this is the service's own, which it replaces */
+	bool renewed; /* ...and this is the one that serves meanwhile */
 	enum verdict verdict;
 	struct staple_info info;
 };
 typedef void judge_visit_fn(void *arg, const struct judge_opinion *opinion);
 
-/* Every certificate that is watched, with the listener that shows it. */
+/* Every certificate that is watched, once, with a listener that shows it. */
 void judge_each(const struct judge *judge, const struct generation *generation,
     judge_visit_fn *visit, void *arg);
 
@@ -58,13 +59,21 @@ struct judge_sum judge_all(
  * by policy failing is fatal.  false: *err says what to do.
  */
 bool judge_may_ask(const struct judge *judge,
-    const struct config_listener *listener, const struct identity *identity,
+    const struct staple_policy *policy, const struct identity *identity,
     struct err *err) MUST_CHECK;
 
 /* Renewal: must `renewed` wait while `served` goes on? */
 bool judge_keeps_out(const struct judge *judge,
-    const struct config_listener *listener, const struct identity *renewed,
+    const struct staple_policy *policy, const struct identity *renewed,
     const struct identity *served);
+
+/* May one that is new, and replaces nobody, come into service now? */
+bool judge_lets_in(const struct judge *judge,
+    const struct staple_policy *policy, const struct identity *identity);
+
+/* Has the time of what waits in this credential come? */
+bool judge_is_due(
+    const struct judge *judge, const struct credential *credential);
 
 /* What came of asking, in words: the attempt, or why there was none. */
 void judge_explain(const struct staple_info *info, char *out, size_t max);

@@ -12,14 +12,45 @@
 #include "proxy/service.h"
 #include "runtime/generation.h"
 
+/* Walks over all backends of a generation; sites that share theirs stand
+ * together, and are met once. */
+struct walk {
+	struct generation *generation;
+	size_t service;
+	size_t site;
+	const struct service_site *met; /* the last one */
+};
+
+static const struct service_site *
+next_site(struct walk *walk)
+{
+	const struct service_site *site;
+	struct service *service;
+
+	while (walk->service < generation_service_count(walk->generation)) {
+		service = generation_service(walk->generation, walk->service);
+		while (walk->site < service->site_count) {
+			site = &service->sites[walk->site++];
+			if (walk->met && walk->met->backends == site->backends)
+				continue;
+			walk->met = site;
+			return site;
+		}
+		walk->service++;
+		walk->site = 0;
+	}
+	return NULL;
+}
+
 static size_t
 count_backends(struct generation *generation)
 {
-	size_t i, total = 0;
+	struct walk walk = { .generation = generation };
+	const struct service_site *site;
+	size_t total = 0;
 
-	for (i = 0; i < generation_service_count(generation); i++)
-		total += backends_count(
-		    generation_service(generation, i)->backends);
+	while ((site = next_site(&walk)) != NULL)
+		total += backends_count(site->backends);
 	return total;
 }
 
@@ -54,15 +85,15 @@ add(struct names *names, const char *host, uint32_t every_ms)
 }
 
 static bool
-add_service(struct names *names, const struct service *service)
+add_site(struct names *names, const struct service_site *site)
 {
 	const char *host;
 	uint16_t port;
 	size_t i;
 
-	for (i = 0; i < backends_count(service->backends); i++) {
-		host = backends_host(service->backends, i, &port);
-		if (host && !add(names, host, service->listener->resolve_ms))
+	for (i = 0; i < backends_count(site->backends); i++) {
+		host = backends_host(site->backends, i, &port);
+		if (host && !add(names, host, site->settings->resolve_ms))
 			return false;
 	}
 	return true;
@@ -71,15 +102,16 @@ add_service(struct names *names, const struct service *service)
 bool
 names_init(struct names *names, struct generation *generation)
 {
-	size_t i;
+	struct walk walk = { .generation = generation };
+	const struct service_site *site;
 
 	names->count = 0;
 	names->items = calloc(
 	    count_backends(generation) + 1, sizeof(names->items[0]));
 	if (names->items == NULL)
 		return false;
-	for (i = 0; i < generation_service_count(generation); i++) {
-		if (!add_service(names, generation_service(generation, i))) {
+	while ((site = next_site(&walk)) != NULL) {
+		if (!add_site(names, site)) {
 			names_fini(names);
 			return false;
 		}
@@ -181,18 +213,18 @@ is_of(const struct name *name, const struct backends *backends, size_t i,
 bool
 name_put(const struct name *name, struct generation *generation)
 {
-	struct backends *backends;
+	struct walk walk = { .generation = generation };
+	const struct service_site *site;
 	uint16_t port;
-	size_t i, k;
+	size_t k;
 
 	if (name->last_count == 0)
 		return true;
-	for (i = 0; i < generation_service_count(generation); i++) {
-		backends = generation_service(generation, i)->backends;
-		for (k = 0; k < backends_count(backends); k++) {
-			if (is_of(name, backends, k, &port) &&
-			    !backends_put(
-				backends, k, name->last, name->last_count))
+	while ((site = next_site(&walk)) != NULL) {
+		for (k = 0; k < backends_count(site->backends); k++) {
+			if (is_of(name, site->backends, k, &port) &&
+			    !backends_put(site->backends, k, name->last,
+				name->last_count))
 				return false;
 		}
 	}
@@ -202,15 +234,15 @@ name_put(const struct name *name, struct generation *generation)
 bool
 name_is_resolved(const struct name *name, struct generation *generation)
 {
-	struct backends *backends;
+	struct walk walk = { .generation = generation };
+	const struct service_site *site;
 	uint16_t port;
-	size_t i, k;
+	size_t k;
 
-	for (i = 0; i < generation_service_count(generation); i++) {
-		backends = generation_service(generation, i)->backends;
-		for (k = 0; k < backends_count(backends); k++) {
-			if (is_of(name, backends, k, &port) &&
-			    !backends_resolved(backends, k))
+	while ((site = next_site(&walk)) != NULL) {
+		for (k = 0; k < backends_count(site->backends); k++) {
+			if (is_of(name, site->backends, k, &port) &&
+			    !backends_resolved(site->backends, k))
 				return false;
 		}
 	}

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "runtime/folder.h"
 
 #define DESCRIPTORS_MAX (1024u * 1024u)
 #define DESCRIPTORS_RESERVE_MAX 1024u
@@ -285,23 +286,68 @@ check_store(const struct config *config, struct log *log)
 	log_warning(log, "process", text);
 }
 
+static void
+check_paths(const struct config *config, const struct config_paths *paths,
+    const char *what, struct log *log)
+{
+	size_t i;
+
+	for (i = 0; i < paths->count; i++)
+		check_file(config, paths->items[i].path, what, log);
+}
+
+static void
+check_settings(const struct config *config,
+    const struct config_listener *settings, struct log *log)
+{
+	check_paths(config, &settings->certs, "renewals", log);
+	check_paths(config, &settings->keys, "renewals", log);
+	check_paths(config, &settings->staple_files, "responses", log);
+	if (settings->verify != VERIFY_NONE)
+		check_file(config, settings->ca_file, "changes", log);
+	if (settings->crl_file)
+		check_file(config, settings->crl_file, "changes", log);
+}
+
+static void
+check_cert_dir(
+    const struct config *config, const char *path, struct log *log)
+{
+	struct folder folder;
+	struct err err;
+	size_t i;
+
+	if (!folder_list(&folder, path, &err))
+		check_file(config, path, "renewals", log);
+	for (i = 0; i < folder.count; i++) {
+		check_file(config, folder.items[i].cert, "renewals", log);
+		if (strcmp(folder.items[i].cert, folder.items[i].key) != 0)
+			check_file(
+			    config, folder.items[i].key, "renewals", log);
+	}
+	folder_free(&folder);
+}
+
 void
 process_check_readable(const struct config *config, struct log *log)
 {
 	const struct config_listener *listener;
-	size_t i;
+	size_t i, k;
 
 	check_file(config, config->file, "changes", log);
 	for (i = 0; i < config->listener_count; i++) {
 		listener = &config->listeners[i];
-		if (listener->cert)
-			check_file(config, listener->cert, "renewals", log);
-		if (listener->key)
-			check_file(config, listener->key, "renewals", log);
-		if (listener->staple_file)
-			check_file(
-			    config, listener->staple_file, "responses", log);
+		check_settings(config, listener, log);
+		if (listener->cert_dir)
+			check_cert_dir(config, listener->cert_dir, log);
+		for (k = 0; k < listener->host_count; k++)
+			if (listener->hosts[k].certs_own ||
+			    listener->hosts[k].ca_file != listener->ca_file)
+				check_settings(
+				    config, &listener->hosts[k], log);
 	}
+	if (config->ticket_key_file)
+		check_file(config, config->ticket_key_file, "changes", log);
 	if (config->ocsp.ca_file)
 		check_file(config, config->ocsp.ca_file, "changes", log);
 	check_store(config, log);

@@ -32,18 +32,26 @@ apply_cap(struct server *server, const struct config *config)
 	limit_process_set_cap(server->parts.process, cap ? cap : possible);
 }
 
+/* Keys of a file are rotated by whoever writes it. */
+static double
+rotation_s(const struct config *config)
+{
+	return config->ticket_key_file ? 0 : config->ticket_rotate_ms / 1000.0;
+}
+
 /* What of a configuration belongs to the process rather than a generation:
- * caps and the rotation of ticket keys. */
+ * caps, ticket keys and their rotation. */
 static void
 adopt_settings(struct server *server, const struct config *config)
 {
-	double every_s = config->ticket_rotate_ms / 1000.0;
+	double every_s = rotation_s(config);
 
 	apply_cap(server, config);
+	files_load_tickets(server, config);
 	if (ev_is_active(&server->rotate) && server->rotate.repeat == every_s)
 		return; /* a reload must not put the rotation off */
 	ev_timer_stop(server->ev, &server->rotate);
-	if (config->ticket_rotate_ms == 0)
+	if (every_s == 0)
 		return;
 	ev_timer_set(&server->rotate, every_s, every_s);
 	ev_timer_start(server->ev, &server->rotate);
@@ -94,6 +102,12 @@ publish_ready(struct server *server)
 	notify_send(text);
 }
 
+static bool
+is_new_configuration(enum server_news news)
+{
+	return news == SERVER_STARTED || news == SERVER_RELOADED;
+}
+
 void
 publish_pending(struct server *server, enum server_news news)
 {
@@ -104,7 +118,7 @@ publish_pending(struct server *server, enum server_news news)
 	server->pending = NULL;
 	server->publishing = true;
 	server->news = news;
-	if (news != SERVER_RENEWED)
+	if (is_new_configuration(news))
 		adopt_settings(server, generation_config(server->current));
 	staples_published(server, old);
 	/* Ours first: the sockets that are gone must close with the loops'. */
@@ -112,15 +126,16 @@ publish_pending(struct server *server, enum server_news news)
 	atomic_store(&server->adopted, 0);
 	for (i = 0; i < server->loop_count; i++)
 		loop_adopt(server->loops[i], server->current);
-	if (news != SERVER_RENEWED)
+	files_follow(server);
+	if (is_new_configuration(news))
 		announce_all(server);
 }
 
-/* A renewal has said so of each certificate. */
+/* Renewals and changed files have said so of each certificate. */
 static void
 say_published(struct server *server)
 {
-	if (server->news == SERVER_RENEWED)
+	if (!is_new_configuration(server->news))
 		return;
 	log_notice(server->parts.log, "server",
 	    server->news == SERVER_STARTED ? "started" : "reloaded",
@@ -144,4 +159,6 @@ publish_settle(struct server *server)
 	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
+	else
+		files_settle(server);
 }

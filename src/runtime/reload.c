@@ -108,7 +108,7 @@ build(struct server *server)
 		return NULL;
 	if (stapling_configure(server->parts.stapling, config, &err)) {
 		fresh = generation_build(server->current, config,
-		    &server->parts, false, &build_errors);
+		    &server->parts, GENERATION_FULL, &build_errors);
 		if (fresh == NULL)
 			log_errors(server, &build_errors.all);
 		generation_errors_free(&build_errors);
@@ -170,6 +170,8 @@ refuse_pending(struct server *server)
 	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
+	else
+		files_settle(server);
 }
 
 void

@@ -1,40 +1,33 @@
 /*
- * The swap of a renewed certificate, in memory.  Main thread.  The generation
- * it starts from stays as it is, published or not; a port that was opened for
- * one that was never published is as fresh in the next.
+ * The swap of a renewed certificate, in memory.  Main thread.  No file is read
+ * again: the next generation is made of what this one holds, with what waited
+ * in the place of what it replaces.  The generation it starts from stays as it
+ * is, published or not; a port that was opened for one that was never
+ * published is as fresh in the next.
  */
 #include "runtime/renew.h"
 
+#include <string.h>
+
 #include "base/err.h"
 #include "base/log.h"
-#include "proxy/service.h"
-#include "runtime/generation.h"
+#include "runtime/build.h"
+#include "runtime/credential.h"
 #include "runtime/generation_inner.h"
 #include "runtime/judge.h"
 #include "runtime/ports.h"
-#include "runtime/stapling.h"
-#include "tls/context.h"
 #include "tls/identity.h"
+#include "tls/trust.h"
 
 bool
 renew_is_waited_for(const struct generation *generation)
 {
 	size_t i;
 
-	for (i = 0; i < generation->service_count; i++)
-		if (generation->renewals[i])
+	for (i = 0; i < generation->holding_count; i++)
+		if (generation->holdings[i].credential->renewal)
 			return true;
 	return false;
-}
-
-static bool
-is_due(const struct judge *judge, const struct generation *generation, size_t i)
-{
-	const struct service *service = generation->services[i];
-	const struct identity *renewal = generation->renewals[i];
-
-	return renewal && !judge_keeps_out(judge, service->listener, renewal,
-			      tls_context_identity(service->tls));
 }
 
 static bool
@@ -42,100 +35,139 @@ is_any_due(const struct judge *judge, const struct generation *generation)
 {
 	size_t i;
 
-	for (i = 0; i < generation->service_count; i++)
-		if (is_due(judge, generation, i))
+	for (i = 0; i < generation->holding_count; i++)
+		if (judge_is_due(judge, generation->holdings[i].credential))
 			return true;
 	return false;
 }
 
-/* The same service with another certificate. */
-static struct service *
-make_successor(const struct service *old, struct identity *identity,
-    const struct generation_parts *parts, struct err *err)
+/* Every certificate, those that are due in their new state. */
+static bool
+hold_all(struct build *build, const struct judge *judge)
 {
-	struct service *service = NULL;
-	struct tls_context *tls = tls_context_new(
-	    old->listener, identity, parts->keys, NULL, err);
+	const struct holding *holding;
+	struct credential *credential;
+	size_t i;
 
-	if (tls == NULL)
-		return NULL;
-	if (!stapling_attach(parts->stapling, old->listener, tls, err))
-		goto out;
-	service = service_new(
-	    old->config, old->listener, tls, old->backends, old->limit);
-	if (service == NULL)
-		err_set(err, "out of memory");
-out:
-	tls_context_unref(tls);
-	return service;
+	for (i = 0; i < build->old->holding_count; i++) {
+		holding = &build->old->holdings[i];
+		credential = holding->credential;
+		credential = judge_is_due(judge, credential)
+				 ? credential_copy(
+				       credential, credential->renewal, NULL)
+				 : credential_ref(credential);
+		if (!credential ||
+		    !build_hold(build, holding->user, credential))
+			return false;
+	}
+	return true;
 }
 
 static bool
-fill(struct generation *fresh, const struct generation *from,
-    const struct generation_parts *parts, const struct judge *judge,
-    struct err *err)
+hold_trusts(struct build *build)
 {
-	struct identity *renewal;
-	struct service *service;
+	struct trust_holding holding;
 	size_t i;
 
-	for (i = 0; i < from->service_count; i++) {
-		service = from->services[i];
-		renewal = from->renewals[i];
-		if (!is_due(judge, from, i)) {
-			generation_add(fresh, service_ref(service),
-			    renewal ? identity_ref(renewal) : NULL);
-			continue;
-		}
-		service = make_successor(service, renewal, parts, err);
-		if (service == NULL) {
-			err_prefix(err, "renewed certificate %s",
-			    identity_name(renewal));
+	for (i = 0; i < build->old->trust_count; i++) {
+		holding = build->old->trusts[i];
+		holding.trust = trust_ref(holding.trust);
+		if (!generation_hold_trust(build->fresh, &holding))
 			return false;
-		}
-		generation_add(fresh, service, NULL);
 	}
-	return ports_share(
-	    &fresh->ports, &from->ports, from->services, fresh->services, err);
+	return true;
+}
+
+/* The same display with what is held now. */
+static bool
+display_again(struct build *build, size_t i)
+{
+	const struct display *old = &build->old->displays[i];
+	struct display *display = &build->fresh->displays[i];
+	struct credential *credential;
+	size_t k;
+
+	display->folder_count = old->folder_count;
+	for (k = 0; k < old->count; k++) {
+		credential = build_share(
+		    build, &build->config->listeners[i], old->items[k]);
+		if (!credential || !display_add(display, credential))
+			return false;
+	}
+	return true;
+}
+
+static bool
+fill(struct build *build, const struct judge *judge, struct err *err)
+{
+	struct generation *fresh = build->fresh, *old = build->old;
+	size_t i;
+
+	err_set(err, "out of memory");
+	if (!hold_all(build, judge) || !hold_trusts(build))
+		return false;
+	for (i = 0; i < build->config->listener_count; i++) {
+		if (!display_again(build, i))
+			return false;
+		build_service(build, i);
+	}
+	if (!build->failed)
+		return ports_share(&fresh->ports, &old->ports, old->services,
+		    fresh->services, err);
+	if (build->errors->all.list.count > 0)
+		err_set(err, "%s", build->errors->all.list.items[0]);
+	return false;
 }
 
 static void
 say_swapped(const struct generation *fresh, const struct generation *from,
     struct log *log)
 {
+	const struct credential *before, *after;
 	size_t i;
 
-	for (i = 0; i < fresh->service_count; i++) {
-		if (fresh->services[i] == from->services[i])
+	for (i = 0; i < fresh->holding_count; i++) {
+		before = from->holdings[i].credential;
+		after = fresh->holdings[i].credential;
+		if (before == after)
 			continue;
-		log_notice(log, "ocsp", "renewed certificate in service",
-		    LOG_S("listener", fresh->services[i]->listener->name),
-		    LOG_S("cert", identity_name(from->renewals[i])));
+		log_notice(log, "ocsp",
+		    before->identity ? "renewed certificate in service"
+				     : "certificate in service",
+		    LOG_S("listener", fresh->holdings[i].user->name),
+		    LOG_S("cert", identity_name(after->identity)),
+		    LOG_S("file", after->id.cert));
 	}
 }
 
 struct generation *
 renew_generation(struct generation *from, const struct generation_parts *parts,
-    int64_t now_s, struct err *err)
+    const struct judge *judge, struct err *err)
 {
-	const struct judge judge = {
-		.stapling = parts->stapling,
-		.now_s = now_s,
+	struct generation_errors errors;
+	struct build build = {
+		.old = from,
+		.config = from->config,
+		.parts = parts,
+		.cause = GENERATION_FILES,
+		.now_s = judge->now_s,
+		.errors = &errors,
 	};
-	struct generation *fresh;
+	bool fine;
 
+	memset(&errors, 0, sizeof(errors));
 	err_set(err, "%s", "");
-	if (!is_any_due(&judge, from))
+	if (!is_any_due(judge, from))
 		return NULL;
-	fresh = generation_new(from->config);
-	if (fresh == NULL) {
-		err_set(err, "out of memory");
-		return NULL;
+	build.fresh = generation_new(from->config);
+	fine = build.fresh && fill(&build, judge, err);
+	build_forget(&build);
+	generation_errors_free(&errors);
+	if (fine) {
+		say_swapped(build.fresh, from, parts->log);
+		return build.fresh;
 	}
-	if (fill(fresh, from, parts, &judge, err)) {
-		say_swapped(fresh, from, parts->log);
-		return fresh;
-	}
-	generation_unref(fresh);
+	err_prefix(err, "renewed certificates stay out");
+	generation_unref(build.fresh);
 	return NULL;
 }

@@ -6,13 +6,13 @@
 #define RUNTIME_RENEW_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/attr.h"
 
 struct err;
 struct generation;
 struct generation_parts;
+struct judge;
 
 /* Does any certificate wait? */
 bool renew_is_waited_for(const struct generation *generation);
@@ -24,7 +24,7 @@ bool renew_is_waited_for(const struct generation *generation);
  * NULL: nothing to do, or *err says why it cannot be done.
  */
 struct generation *renew_generation(struct generation *from,
-    const struct generation_parts *parts, int64_t now_s,
+    const struct generation_parts *parts, const struct judge *judge,
     struct err *err) MUST_CHECK;
 
 #endif

@@ -27,6 +27,7 @@
 #include "runtime/resolve.h"
 #include "runtime/server_inner.h"
 #include "runtime/stapling.h"
+#include "runtime/watch.h"
 #include "tls/ticket.h"
 
 #define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
@@ -218,6 +219,8 @@ start_threads(struct server *server, struct err *err)
 	}
 	reload_init(server);
 	staples_init(server);
+	if (!files_init(server, err))
+		return false;
 	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
 	server->rotate.data = server;
 	drain_init(server);
@@ -261,7 +264,7 @@ build_first(struct server *server, enum server_exit *status)
 	struct generation *generation;
 
 	generation = generation_build(
-	    NULL, server->first, &server->parts, false, &errors);
+	    NULL, server->first, &server->parts, GENERATION_FULL, &errors);
 	if (generation == NULL) {
 		load_complain(&errors.all);
 		*status = errors.bad_config ? EXIT_BAD_CONFIG
@@ -324,6 +327,7 @@ finish(struct server *server)
 	free(server->loops);
 	stapling_say_counters(server->parts.stapling);
 	resolver_free(server->resolver);
+	watch_free(server->watch);
 	generation_unref(server->pending);
 	generation_unref(server->current);
 	inherited_free(server->parts.inherited, NULL);

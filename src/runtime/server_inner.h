@@ -20,6 +20,7 @@
 struct err;
 struct loop;
 struct resolver;
+struct watch;
 
 enum server_state {
 	SERVER_STARTING, /* no listener thread accepts yet */
@@ -29,7 +30,12 @@ enum server_state {
 };
 
 /* What is said of a generation when every loop serves it. */
-enum server_news { SERVER_STARTED, SERVER_RELOADED, SERVER_RENEWED };
+enum server_news {
+	SERVER_STARTED,
+	SERVER_RELOADED,
+	SERVER_RENEWED, /* certificates that waited are in service */
+	SERVER_FILES    /* files have changed by themselves */
+};
 
 enum server_signal {
 	SERVER_SIGTERM,
@@ -62,7 +68,9 @@ struct server {
 	bool publishing;            /* some loop serves the one before */
 	enum server_news news;      /* of what is being published */
 	bool reload_wanted;         /* came while one was under way */
+	bool files_wanted;          /* likewise: files have changed */
 	struct resolver *resolver;
+	struct watch *watch;
 	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];
@@ -70,6 +78,7 @@ struct server {
 	struct ev_timer patience;   /* so did its staples */
 	struct ev_timer renewals;   /* while a certificate waits in current */
 	struct ev_timer rotate;     /* ticket keys */
+	struct ev_timer expiry;     /* certificates near their end */
 	struct ev_timer drain_end;
 	struct ev_async told;    /* by a listener thread */
 	struct ev_async stapled; /* by the staple thread */
@@ -134,6 +143,20 @@ void staples_published(struct server *server, const struct generation *old);
 
 /* Certificates have changed, or time has passed: stop, go on, renew. */
 void staples_look(struct server *server);
+
+/* ---- files.c ---- */
+
+bool files_init(struct server *server, struct err *err) MUST_CHECK;
+
+/* `current` is another one: its files are watched, and its certificates'
+ * ends looked at. */
+void files_follow(struct server *server);
+
+/* Nothing else is under way: what has changed meanwhile is looked at now. */
+void files_settle(struct server *server);
+
+/* Keys that a fleet shares, from ticket_key_file if there is one. */
+void files_load_tickets(struct server *server, const struct config *config);
 
 /* ---- drain.c ---- */
 

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "proxy/service.h"
+#include "runtime/credential.h"
 #include "runtime/judge.h"
 #include "runtime/renew.h"
 #include "runtime/resolve.h"
@@ -98,13 +98,22 @@ struct refusal {
 	enum server_exit status;
 };
 
+/* Of the certificate, or of the folder it was found in. */
+static const struct config_where *
+where_of(const struct judge_opinion *opinion)
+{
+	return opinion->credential->id.in_folder
+		   ? &opinion->user->cert_dir_where
+		   : &opinion->user->certs.items[0].where;
+}
+
 /* At a start also to stderr, where whoever started us is looking. */
 static void
 complain(struct server *server, const struct judge_opinion *opinion,
     const struct err *err)
 {
 	const struct config *config = generation_config(server->pending);
-	const struct config_listener *listener = opinion->service->listener;
+	const struct config_listener *listener = opinion->user;
 
 	log_error(server->parts.log, "ocsp", err->text,
 	    LOG_S("listener", listener->name),
@@ -113,7 +122,7 @@ complain(struct server *server, const struct judge_opinion *opinion,
 	if (server->state == SERVER_STARTING &&
 	    strcmp(config->log.output, "stderr") != 0)
 		fprintf(stderr, "%s:%u: listener %s: %s\n",
-		    listener->cert_where.file, listener->cert_where.line,
+		    where_of(opinion)->file, where_of(opinion)->line,
 		    listener->name, err->text);
 }
 
@@ -161,9 +170,10 @@ staples_refuse(struct server *server)
 static bool
 renew(struct server *server, struct generation **slot)
 {
+	const struct judge judge = judge_now(server, PHASE_RELOAD);
 	struct err err;
 	struct generation *fresh = renew_generation(
-	    *slot, &server->parts, clock_wall_ms() / 1000, &err);
+	    *slot, &server->parts, &judge, &err);
 
 	if (fresh && !resolver_follow(server->resolver, fresh)) {
 		err_set(&err, "out of memory for backend names");
@@ -216,7 +226,7 @@ say_degraded(
 		return;
 	judge_explain(&opinion->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
-	    LOG_S("listener", opinion->service->listener->name),
+	    LOG_S("listener", opinion->user->name),
 	    LOG_S("cert", opinion->info.name), LOG_S("reason", why));
 }
 
@@ -224,7 +234,7 @@ static void
 say_new(
     struct server *server, const struct judge_opinion *opinion, bool starting)
 {
-	const struct config_listener *listener = opinion->service->listener;
+	const struct config_listener *listener = opinion->user;
 	const struct staple_info *info = &opinion->info;
 
 	if (opinion->verdict == VERDICT_DEGRADED)
@@ -244,19 +254,28 @@ say_new(
 }
 
 static void
+say_waiting(const struct novelty *novelty, const struct judge_opinion *opinion)
+{
+	log_notice(novelty->server->parts.log, "ocsp",
+	    opinion->credential->identity
+		? "renewed certificate waits for its staple; the old one "
+		  "serves"
+		: "certificate waits for its staple and is not in service",
+	    LOG_S("listener", opinion->user->name),
+	    LOG_S("cert", opinion->info.name),
+	    LOG_S("file", opinion->credential->id.cert));
+}
+
+static void
 say_one(void *arg, const struct judge_opinion *opinion)
 {
 	const struct novelty *novelty = arg;
 	struct server *server = novelty->server;
 
 	if (opinion->renewal)
-		log_notice(server->parts.log, "ocsp",
-		    "renewed certificate waits for its staple; the old one "
-		    "serves",
-		    LOG_S("listener", opinion->service->listener->name),
-		    LOG_S("cert", opinion->info.name));
+		say_waiting(novelty, opinion);
 	else if (novelty->old == NULL ||
-		 !generation_has_service(novelty->old, opinion->service))
+		 !generation_has(novelty->old, opinion->identity))
 		say_new(server, opinion, novelty->old == NULL);
 }
 
@@ -286,7 +305,7 @@ find_revoked(void *arg, const struct judge_opinion *opinion)
 	server->status = EXIT_REVOKED;
 	log_error(server->parts.log, "ocsp",
 	    "the certificate is revoked: the process ends",
-	    LOG_S("listener", opinion->service->listener->name),
+	    LOG_S("listener", opinion->user->name),
 	    LOG_S("cert", opinion->info.name),
 	    LOG_S("said", opinion->info.said));
 }

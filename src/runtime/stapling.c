@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "proxy/service.h"
+#include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "runtime/privilege.h"
 #include "tls/context.h"
@@ -88,8 +88,18 @@ options_of(struct stapling *stapling, const struct config *config)
 	};
 }
 
-static struct staple_policy
-policy_of(const struct config_listener *listener)
+/* Strict modes stop when a certificate is revoked, if nothing else is said. */
+static bool
+ends_process(const struct staple_policy *policy)
+{
+	if (policy->on_revoked == STAPLE_REVOKED_BY_MODE)
+		return policy->mode == STAPLE_MUST ||
+		       policy->mode == STAPLE_ALWAYS;
+	return policy->on_revoked == STAPLE_REVOKED_EXIT;
+}
+
+struct staple_policy
+stapling_policy(const struct config_listener *settings, bool in_folder)
 {
 	static const enum staple_mode modes[] = {
 		[OCSP_MODE_AUTO] = STAPLE_AUTO,
@@ -110,11 +120,15 @@ policy_of(const struct config_listener *listener)
 		[OCSP_REVOKED_STAPLE] = STAPLE_REVOKED_STAPLE,
 	};
 
-	return (struct staple_policy){
-		.mode = modes[listener->ocsp],
-		.without_staple = withouts[listener->without_staple],
-		.on_revoked = revokeds[listener->on_revoked],
+	struct staple_policy policy = {
+		.mode = modes[settings->ocsp],
+		.without_staple = withouts[settings->without_staple],
+		.on_revoked = revokeds[settings->on_revoked],
 	};
+
+	if (in_folder && ends_process(&policy))
+		policy.on_revoked = STAPLE_REVOKED_REFUSE;
+	return policy;
 }
 
 /* Put the line of the key in front whose file the sentence names. */
@@ -217,32 +231,28 @@ stapling_configure(
 
 bool
 stapling_watch(struct stapling *stapling, const struct config *config,
-    const struct config_listener *listener, const struct identity *identity,
+    const struct identity *identity, const struct credential_key *id,
     struct err *err)
 {
-	const struct staple_policy policy = policy_of(listener);
 	const struct staple_source source = {
 		.urls = (const char *const *)config->ocsp.urls.items,
 		.url_count = config->ocsp.urls.count,
-		.staple_file = listener->staple_file,
+		.staple_file = id->staple_file,
 	};
 
 	return stapling == NULL ||
 	       staple_watch(stapling->staple, identity_certificate(identity),
-		   identity_chain(identity), &source, &policy, err->text,
+		   identity_chain(identity), &source, &id->policy, err->text,
 		   sizeof(err->text));
 }
 
 bool
-stapling_attach(struct stapling *stapling,
-    const struct config_listener *listener, const struct tls_context *tls,
-    struct err *err)
+stapling_attach(struct stapling *stapling, const struct tls_context *context,
+    const struct staple_policy *policy, struct err *err)
 {
-	const struct staple_policy policy = policy_of(listener);
-
 	return stapling == NULL ||
-	       staple_attach(stapling->staple, tls_context_native(tls), &policy,
-		   err->text, sizeof(err->text));
+	       staple_attach(stapling->staple, tls_context_native(context),
+		   policy, err->text, sizeof(err->text));
 }
 
 static bool
@@ -250,20 +260,20 @@ restore(struct stapling *stapling, const struct generation *generation,
     struct err *err)
 {
 	const struct config *config = generation_config(generation);
-	const struct service *service;
-	const struct identity *renewal;
+	const struct credential *credential;
 	size_t i;
 
 	if (!stapling_configure(stapling, config, err))
 		return false;
-	for (i = 0; i < generation_service_count(generation); i++) {
-		service = generation_service(generation, i);
-		renewal = generation_renewal(generation, i);
-		if (!stapling_watch(stapling, config, service->listener,
-			tls_context_identity(service->tls), err))
+	for (i = 0; i < generation_holding_count(generation); i++) {
+		credential = generation_holding(generation, i)->credential;
+		if (credential->identity &&
+		    !stapling_watch(stapling, config, credential->identity,
+			&credential->id, err))
 			return false;
-		if (renewal && !stapling_watch(stapling, config,
-				   service->listener, renewal, err))
+		if (credential->renewal &&
+		    !stapling_watch(stapling, config, credential->renewal,
+			&credential->id, err))
 			return false;
 	}
 	return true;
@@ -291,18 +301,21 @@ stapling_state(const struct stapling *stapling, const struct identity *identity,
 void
 stapling_keep(struct stapling *stapling, const struct generation *generation)
 {
-	size_t count = generation_service_count(generation);
-	struct identity **kept;
+	size_t i, count = generation_holding_count(generation);
+	struct identity *identity;
 
 	if (stapling == NULL || stapling->kept)
 		return;
-	kept = calloc(count + 1, sizeof(kept[0]));
-	if (kept == NULL)
+	stapling->kept = calloc(count + 1, sizeof(stapling->kept[0]));
+	if (stapling->kept == NULL)
 		return; /* then some counters will be missing */
-	stapling->kept = kept;
-	for (; stapling->kept_count < count; stapling->kept_count++)
-		kept[stapling->kept_count] = identity_ref(tls_context_identity(
-		    generation_service(generation, stapling->kept_count)->tls));
+	for (i = 0; i < count; i++) {
+		identity =
+		    generation_holding(generation, i)->credential->identity;
+		if (identity)
+			stapling->kept[stapling->kept_count++] = identity_ref(
+			    identity);
+	}
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "staple/staple.h"
 
+struct credential_key;
 struct err;
 struct generation;
 struct identity;
@@ -41,16 +42,22 @@ bool stapling_start(struct stapling *stapling, stapling_changed_fn *changed,
 bool stapling_configure(struct stapling *stapling, const struct config *config,
     struct err *err) MUST_CHECK;
 
-/* Fetch for this identity as this listener wants it.  Again with another
- * configuration: that one counts from now on. */
+/*
+ * What these settings ask for, in the library's words.  in_folder: of a
+ * certificate from cert_dir, whose revocation never ends the process.
+ */
+struct staple_policy stapling_policy(
+    const struct config_listener *settings, bool in_folder);
+
+/* Fetch for this identity as its id says.  Again with another configuration:
+ * that one counts from now on, and a staple_file is looked at again. */
 bool stapling_watch(struct stapling *stapling, const struct config *config,
-    const struct config_listener *listener, const struct identity *identity,
+    const struct identity *identity, const struct credential_key *id,
     struct err *err) MUST_CHECK;
 
-/* Staple in this context, whose identity is watched already.  Before any
- * other thread uses it. */
+/* Staple in this context.  Before any other thread uses it. */
 bool stapling_attach(struct stapling *stapling,
-    const struct config_listener *listener, const struct tls_context *tls,
+    const struct tls_context *context, const struct staple_policy *policy,
     struct err *err) MUST_CHECK;
 
 /* [ocsp] and every identity of a running generation as they were before

@@ -10,18 +10,18 @@
 #define RENEWAL_MARGIN_S 3600
 
 static bool
-is_fatal(const struct config_listener *policy)
+is_fatal(const struct staple_policy *policy)
 {
-	return policy->ocsp == OCSP_MODE_MUST ||
-	       policy->ocsp == OCSP_MODE_ALWAYS;
+	return policy->mode == STAPLE_MUST ||
+	       policy->mode == STAPLE_ALWAYS;
 }
 
-static enum config_on_revoked
-on_revoked(const struct config_listener *policy)
+static enum staple_on_revoked
+on_revoked(const struct staple_policy *policy)
 {
-	if (policy->on_revoked != OCSP_REVOKED_BY_MODE)
+	if (policy->on_revoked != STAPLE_REVOKED_BY_MODE)
 		return policy->on_revoked;
-	return is_fatal(policy) ? OCSP_REVOKED_EXIT : OCSP_REVOKED_STAPLE;
+	return is_fatal(policy) ? STAPLE_REVOKED_EXIT : STAPLE_REVOKED_STAPLE;
 }
 
 static bool
@@ -32,17 +32,17 @@ is_confirmed(const struct staple_info *info)
 
 bool
 verdict_wants(
-    const struct config_listener *policy, const struct staple_info *info)
+    const struct staple_policy *policy, const struct staple_info *info)
 {
-	switch (policy->ocsp) {
-	case OCSP_MODE_AUTO:
-	case OCSP_MODE_MUST:
+	switch (policy->mode) {
+	case STAPLE_AUTO:
+	case STAPLE_MUST:
 		return info->must_staple;
-	case OCSP_MODE_ALWAYS:
+	case STAPLE_ALWAYS:
 		return true;
-	case OCSP_MODE_PREFER:
+	case STAPLE_PREFER:
 		return info->hindrance != STAPLE_NO_RESPONDER;
-	case OCSP_MODE_NEVER:
+	case STAPLE_NEVER:
 		break;
 	}
 	return false;
@@ -61,10 +61,10 @@ verdict_holds(const struct staple_info *info, int64_t now_s)
  * that runs goes on until there is a second one.
  */
 static enum verdict
-judge_revoked(const struct config_listener *policy,
+judge_revoked(const struct staple_policy *policy,
     const struct staple_info *info, bool may_wait, bool patience_over)
 {
-	if (on_revoked(policy) != OCSP_REVOKED_EXIT) {
+	if (on_revoked(policy) != STAPLE_REVOKED_EXIT) {
 		if (may_wait && !info->settled && !patience_over)
 			return VERDICT_WAIT; /* a newer good one lifts it */
 		return VERDICT_REVOKED_ON;
@@ -78,7 +78,7 @@ judge_revoked(const struct config_listener *policy,
 }
 
 enum verdict
-verdict_of(const struct config_listener *policy, const struct staple_info *info,
+verdict_of(const struct staple_policy *policy, const struct staple_info *info,
     enum verdict_phase phase, int64_t now_s, bool patience_over)
 {
 	bool may_wait = phase != PHASE_RUNNING;
@@ -101,17 +101,17 @@ verdict_of(const struct config_listener *policy, const struct staple_info *info,
 
 /* Would handshakes be given something, rather than an alert? */
 static bool
-is_stapled(const struct config_listener *policy, const struct staple_info *info,
+is_stapled(const struct staple_policy *policy, const struct staple_info *info,
     int64_t now_s)
 {
 	if (!verdict_holds(info, now_s))
 		return false;
-	return !info->revoked || (on_revoked(policy) == OCSP_REVOKED_STAPLE &&
+	return !info->revoked || (on_revoked(policy) == STAPLE_REVOKED_STAPLE &&
 				     is_confirmed(info));
 }
 
 bool
-verdict_keeps_out(const struct config_listener *policy,
+verdict_keeps_out(const struct staple_policy *policy,
     const struct staple_info *renewed, const struct verdict_served *served,
     int64_t now_s)
 {

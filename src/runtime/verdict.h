@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/config.h"
 #include "staple/staple.h"
 
 enum verdict_phase { PHASE_START, PHASE_RUNNING, PHASE_RELOAD };
@@ -25,14 +24,14 @@ enum verdict {
 
 /* Does this policy ask for a staple of this certificate? */
 bool verdict_wants(
-    const struct config_listener *policy, const struct staple_info *info);
+    const struct staple_policy *policy, const struct staple_info *info);
 
 /* Does a verified response say anything valid at this time? */
 bool verdict_holds(const struct staple_info *info, int64_t now_s);
 
 /* patience_over: start_wait has passed without an answer to anybody; then
  * a start and a reload wait no more. */
-enum verdict verdict_of(const struct config_listener *policy,
+enum verdict verdict_of(const struct staple_policy *policy,
     const struct staple_info *info, enum verdict_phase phase, int64_t now_s,
     bool patience_over);
 
@@ -47,7 +46,7 @@ struct verdict_served {
  * first staple while the old one serves?  At most until an hour before the
  * end of the old one, and not for one that is revoked.
  */
-bool verdict_keeps_out(const struct config_listener *policy,
+bool verdict_keeps_out(const struct staple_policy *policy,
     const struct staple_info *renewed, const struct verdict_served *served,
     int64_t now_s);
 

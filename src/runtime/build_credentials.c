@@ -1,0 +1,327 @@
+/*
+ * From files to certificates in use.  Main thread.  Files that were not
+ * touched are not read again, so a reload that changes one host reads one
+ * certificate.  What is bad decides by the cause: at a start or a reload it is
+ * an error, when files have changed by themselves (and in a folder always) it
+ * is one line in the log, and what it would have replaced goes on.
+ *
+ * The library keeps the strongest wish for each certificate object, so an old
+ * object is used again only for the same policy: that is part of the key.
+ */
+#include "runtime/build.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "runtime/credential.h"
+#include "runtime/generation_inner.h"
+#include "runtime/judge.h"
+#include "runtime/stapling.h"
+#include "tls/identity.h"
+
+/* A node of a tree is the id inside a credential. */
+static int
+compare(const void *a, const void *b)
+{
+	return credential_compare(a, b);
+}
+
+static struct credential *
+find(void *tree, const struct credential_key *id)
+{
+	struct credential_key **node = tfind(id, &tree, compare);
+
+	return node ? container_of(*node, struct credential, id) : NULL;
+}
+
+bool
+build_hold(struct build *build, const struct config_listener *user,
+    struct credential *credential)
+{
+	return generation_hold(build->fresh, user, credential) &&
+	       tsearch(&credential->id, &build->credentials, compare) != NULL;
+}
+
+bool
+build_index(struct build *build)
+{
+	size_t i;
+
+	for (i = 0; build->old && i < build->old->holding_count; i++)
+		if (!tsearch(&build->old->holdings[i].credential->id,
+			&build->old_credentials, compare))
+			return false;
+	return true;
+}
+
+static void
+keep_node(void *node)
+{
+	(void)node; /* it is inside what a generation holds */
+}
+
+void
+build_forget(struct build *build)
+{
+	tdestroy(build->credentials, keep_node);
+	tdestroy(build->old_credentials, keep_node);
+}
+
+/* ---- What is wrong ---- */
+
+/* One certificate as it is being brought in. */
+struct arrival {
+	const struct config_listener *user;
+	const struct config_path *cert; /* NULL: found in the folder */
+	const struct config_path *key;
+	struct credential *old; /* of the same files; or NULL */
+	struct credential *fresh;
+};
+
+/* May it be left out, or its predecessor go on? */
+static bool
+is_lenient(const struct build *build, const struct arrival *arrival)
+{
+	return arrival->fresh->id.in_folder || build->cause == GENERATION_FILES;
+}
+
+/* Each line to mend: the key's when it is the key, or is missing as well. */
+static void
+fail_strictly(
+    struct build *build, const struct arrival *arrival, struct err *err)
+{
+	const struct credential_key *id = &arrival->fresh->id;
+	bool apart = strcmp(id->cert, id->key) != 0;
+	bool is_key = apart && err_names(err, id->key) &&
+		      !err_names(err, id->cert);
+
+	build_fail(build, BLAME_CONFIG,
+	    is_key ? &arrival->key->where : &arrival->cert->where,
+	    arrival->user, err);
+	if (is_key || !apart || access(id->key, R_OK) == 0)
+		return;
+	err_set_errno(err, errno, "cannot read %s", id->key);
+	build_fail(
+	    build, BLAME_CONFIG, &arrival->key->where, arrival->user, err);
+}
+
+/* Said once for each state of the files. */
+static void
+fail_leniently(
+    const struct build *build, const struct arrival *arrival, struct err *err)
+{
+	const struct credential *old = arrival->old;
+	bool serves = old && old->identity;
+
+	arrival->fresh->bad = true;
+	log_error(build->parts->log, "tls",
+	    serves ? "certificate not replaced, the old one serves on"
+		   : "certificate left out",
+	    LOG_S("listener", arrival->user->name),
+	    LOG_S("file", arrival->fresh->id.cert), LOG_S("error", err->text));
+}
+
+static void
+fail(struct build *build, const struct arrival *arrival, struct err *err)
+{
+	if (is_lenient(build, arrival))
+		fail_leniently(build, arrival, err);
+	else
+		fail_strictly(build, arrival, err);
+}
+
+/* ---- What is right ---- */
+
+/* The library looks after this one from now on, if it can. */
+static bool
+watch(struct build *build, const struct arrival *arrival,
+    const struct identity *identity)
+{
+	const struct credential_key *id = &arrival->fresh->id;
+	const struct config_listener *user = arrival->user;
+	const struct judge judge = {
+		.stapling = build->parts->stapling,
+		.phase = build->old ? PHASE_RELOAD : PHASE_START,
+		.before = build->old,
+		.now_s = build->now_s,
+	};
+	struct err err = { "" };
+
+	if (stapling_watch(build->parts->stapling, build->config, identity, id,
+		&err) &&
+	    judge_may_ask(&judge, &id->policy, identity, &err))
+		return true;
+	if (is_lenient(build, arrival))
+		fail_leniently(build, arrival, &err);
+	else
+		build_fail(build, BLAME_SYSTEM,
+		    user->ocsp_where.line > 0 ? &user->ocsp_where
+					      : &arrival->cert->where,
+		    user, &err);
+	return false;
+}
+
+/* Must it wait for its first staple? */
+static bool
+must_wait(const struct build *build, const struct arrival *arrival,
+    const struct identity *identity)
+{
+	const struct credential *old = arrival->old;
+	const struct judge judge = {
+		.stapling = build->parts->stapling,
+		.phase = build->old ? PHASE_RELOAD : PHASE_START,
+		.now_s = build->now_s,
+	};
+
+	if (old && old->identity)
+		return judge_keeps_out(&judge, &arrival->fresh->id.policy,
+		    identity, old->identity);
+	/* In a folder nobody else waits for it, and it may stay out. */
+	return arrival->fresh->id.in_folder &&
+	       !judge_lets_in(&judge, &arrival->fresh->id.policy, identity);
+}
+
+/* An equal object that is known already takes the place of the new one. */
+static struct identity *
+prefer_known(const struct credential *old, struct identity *fresh)
+{
+	struct identity *known = NULL;
+
+	if (old && old->identity && identity_equal(old->identity, fresh))
+		known = old->identity;
+	else if (old && old->renewal && identity_equal(old->renewal, fresh))
+		known = old->renewal;
+	if (known == NULL)
+		return fresh;
+	identity_unref(fresh);
+	return identity_ref(known);
+}
+
+static void
+settle(struct build *build, struct arrival *arrival, struct identity *identity)
+{
+	struct credential *fresh = arrival->fresh, *old = arrival->old;
+	bool serves = old && old->identity == identity;
+
+	if (!serves && must_wait(build, arrival, identity)) {
+		fresh->renewal = identity_ref(identity);
+		identity = old ? old->identity : NULL;
+	}
+	fresh->identity = identity ? identity_ref(identity) : NULL;
+	if (serves)
+		fresh->days_said = old->days_said;
+}
+
+/* What serves and what waits stay as they are. */
+static void
+go_on(struct arrival *arrival)
+{
+	struct credential *fresh = arrival->fresh, *old = arrival->old;
+
+	if (old == NULL || !fresh->bad)
+		return;
+	fresh->identity = old->identity ? identity_ref(old->identity) : NULL;
+	fresh->renewal = old->renewal ? identity_ref(old->renewal) : NULL;
+	fresh->days_said = old->days_said;
+}
+
+static void
+read_files(struct build *build, struct arrival *arrival)
+{
+	struct err err = { "" }, warning = { "" };
+	struct identity *identity = credential_load(
+	    arrival->fresh, &warning, &err);
+
+	if (identity == NULL) {
+		fail(build, arrival, &err);
+		go_on(arrival);
+		return;
+	}
+	build_warn(build, arrival->user, warning.text);
+	identity = prefer_known(arrival->old, identity);
+	if (watch(build, arrival, identity))
+		settle(build, arrival, identity);
+	else
+		go_on(arrival);
+	identity_unref(identity);
+}
+
+/* ---- One certificate ---- */
+
+/* Is what an earlier generation made of these files still true?  A person who
+ * asks for a reload is told again what is bad. */
+static bool
+may_share(const struct build *build, const struct credential *old)
+{
+	if (old == NULL || (old->bad && build->cause != GENERATION_FILES))
+		return false;
+	return (old->identity || old->renewal || old->bad) &&
+	       credential_is_current(old);
+}
+
+/* Shared objects too, where [ocsp] says something new, or to have a
+ * staple_file looked at again. */
+static void
+show_library(struct build *build, struct arrival *arrival)
+{
+	const struct credential *old = arrival->fresh;
+
+	if (!build->asks_anew && old->id.staple_file == NULL)
+		return;
+	/* What cannot be has been reported; nothing else follows from it. */
+	if (old->identity)
+		(void)watch(build, arrival, old->identity);
+	if (old->renewal)
+		(void)watch(build, arrival, old->renewal);
+}
+
+struct credential *
+build_credential(struct build *build, const struct config_listener *user,
+    const struct config_path *cert, const struct config_path *key,
+    const struct credential_key *id)
+{
+	struct credential *known = find(build->credentials, id);
+	struct arrival arrival = {
+		.user = user,
+		.cert = cert,
+		.key = key,
+		.old = known ? NULL : find(build->old_credentials, id),
+	};
+	struct err err = { "out of memory" };
+
+	if (known)
+		return known;
+	if (may_share(build, arrival.old)) {
+		arrival.fresh = credential_ref(arrival.old);
+		show_library(build, &arrival);
+	} else {
+		arrival.fresh = credential_new(id);
+		if (arrival.fresh)
+			read_files(build, &arrival);
+	}
+	if (arrival.fresh && build_hold(build, user, arrival.fresh))
+		return arrival.fresh;
+	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	return NULL;
+}
+
+struct credential *
+build_share(struct build *build, const struct config_listener *user,
+    struct credential *credential)
+{
+	struct credential *known = find(build->credentials, &credential->id);
+	struct err err = { "out of memory" };
+
+	if (known)
+		return known;
+	if (build_hold(build, user, credential_ref(credential)))
+		return credential;
+	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	return NULL;
+}

@@ -1,0 +1,56 @@
+/*
+ * Which certificates a listener shows for which name: each claims the names it
+ * is for, and for each name one of each kind wins.  Main thread.
+ */
+#ifndef RUNTIME_CLAIMS_H
+#define RUNTIME_CLAIMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "tls/identity.h"
+
+struct credential;
+struct sni_table;
+
+/* One of each kind, for one name.  Borrowed from the credentials. */
+struct shown {
+	struct identity *identities[IDENTITY_KINDS];
+	bool in_folder; /* one of them is from cert_dir */
+};
+
+/* The first of its kind counts; one without identity is passed over.  false:
+ * there was one of that kind. */
+bool shown_put(struct shown *shown, const struct credential *credential);
+
+struct claims {
+	/* as given */
+	struct credential *const *items;
+	size_t named; /* by keys; the others are from the folder */
+	size_t count;
+
+	/* worked out: sorted patterns, and what is shown for each */
+	const char **patterns;
+	struct shown *shown;
+	size_t pattern_count;
+	struct sni_table *table; /* from patterns to both */
+	struct shown first;      /* for clients without a known name */
+};
+
+/*
+ * Work out from the first `count` of items, of which `named` are the
+ * listener's own.  Those go before the folder's; in the folder the one that
+ * lasts longest goes first, as a renewed certificate may come as another file.
+ * The items must outlive the claims.  false: no memory.
+ */
+bool claims_init(struct claims *claims, struct credential *const *items,
+    size_t named, size_t count) MUST_CHECK;
+void claims_fini(struct claims *claims); /* a zeroed one is fine */
+
+/* What is shown for a pattern: for a plain name its own or its wildcard's,
+ * for a wildcard that very wildcard's.  NULL: nobody claims it. */
+const struct shown *claims_find(
+    const struct claims *claims, const char *pattern);
+
+#endif

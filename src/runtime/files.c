@@ -1,0 +1,237 @@
+/*
+ * Files that have changed by themselves: certificates and keys, client CAs and
+ * revocation lists, staple files, shared ticket keys.  Main thread.  What the
+ * watch says is only that something may have changed: the generation is built
+ * again from the same configuration, which reads what has another stamp, and
+ * is dropped if nothing came of it.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "runtime/credential.h"
+#include "runtime/expiry.h"
+#include "runtime/generation_inner.h"
+#include "runtime/resolve.h"
+#include "runtime/server_inner.h"
+#include "runtime/watch.h"
+#include "tls/identity.h"
+#include "tls/ticket.h"
+
+/* Wall time may jump, so no longer sleep is set. */
+#define EXPIRY_S 60.0
+
+/* ---- What is watched ---- */
+
+struct list {
+	struct watch_path *paths;
+	struct stamp *stamps; /* of what was read */
+	size_t count;
+};
+
+static void
+add_read(struct list *list, const char *path, const struct stamp *stamp)
+{
+	list->paths[list->count] = (struct watch_path){ .path = path };
+	list->stamps[list->count++] = *stamp;
+}
+
+static void
+add_now(struct list *list, const char *path, bool is_folder)
+{
+	struct stamp stamp;
+
+	if (path == NULL)
+		return;
+	stamp = stamp_of(path);
+	add_read(list, path, &stamp);
+	list->paths[list->count - 1].is_folder = is_folder;
+}
+
+static void
+add_credential(struct list *list, const struct credential *credential)
+{
+	add_read(list, credential->id.cert, &credential->cert_stamp);
+	add_read(list, credential->id.key, &credential->key_stamp);
+	add_now(list, credential->id.staple_file, false);
+}
+
+static void
+add_trust(struct list *list, const struct trust_holding *holding)
+{
+	add_read(list, holding->user->ca_file, &holding->ca_stamp);
+	if (holding->user->crl_file)
+		add_read(list, holding->user->crl_file, &holding->crl_stamp);
+}
+
+static void
+fill(struct list *list, const struct generation *generation)
+{
+	const struct config *config = generation->config;
+	const struct config_listener *listener;
+	size_t i;
+
+	for (i = 0; i < generation->holding_count; i++)
+		if (generation->holdings[i].user->watch)
+			add_credential(
+			    list, generation->holdings[i].credential);
+	for (i = 0; i < generation->trust_count; i++)
+		if (generation->trusts[i].user->watch)
+			add_trust(list, &generation->trusts[i]);
+	for (i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->watch)
+			add_now(list, listener->cert_dir, true);
+	}
+	add_now(list, config->ticket_key_file, false);
+}
+
+static bool
+follow(struct server *server)
+{
+	const struct generation *generation = server->current;
+	size_t room = 3 * generation->holding_count +
+		      2 * generation->trust_count +
+		      generation->config->listener_count + 1;
+	struct list list = {
+		.paths = calloc(room, sizeof(list.paths[0])),
+		.stamps = calloc(room, sizeof(list.stamps[0])),
+	};
+	bool fine = list.paths && list.stamps;
+
+	if (fine) {
+		fill(&list, generation);
+		fine = watch_follow(
+		    server->watch, list.paths, list.stamps, list.count);
+	}
+	free(list.paths);
+	free(list.stamps);
+	return fine;
+}
+
+void
+files_follow(struct server *server)
+{
+	if (!follow(server))
+		log_error(server->parts.log, "watch",
+		    "out of memory: changed files are not picked up");
+	expiry_look(
+	    server->current, server->parts.log, clock_wall_ms() / 1000);
+}
+
+/* ---- What has changed ---- */
+
+void
+files_load_tickets(struct server *server, const struct config *config)
+{
+	struct err err = { "" }, warning = { "" };
+
+	if (config->ticket_key_file == NULL)
+		return;
+	if (!ticket_keys_load(server->parts.keys, config->ticket_key_file,
+		KEYS_WARN, &warning, &err))
+		log_error(server->parts.log, "tls",
+		    "ticket keys not replaced, the old ones go on",
+		    LOG_S("error", err.text));
+	else if (warning.text[0])
+		log_warning(server->parts.log, "tls", warning.text);
+}
+
+static void
+say_replaced(const struct server *server, const struct generation *fresh)
+{
+	const struct credential *credential;
+	size_t i;
+
+	for (i = 0; i < fresh->holding_count; i++) {
+		credential = fresh->holdings[i].credential;
+		if (credential->identity == NULL ||
+		    generation_has(server->current, credential->identity))
+			continue;
+		log_notice(server->parts.log, "tls",
+		    "changed certificate in service",
+		    LOG_S("listener", fresh->holdings[i].user->name),
+		    LOG_S("cert", identity_name(credential->identity)),
+		    LOG_S("file", credential->id.cert));
+	}
+}
+
+static struct generation *
+build(struct server *server)
+{
+	struct generation_errors errors;
+	struct generation *fresh = generation_build(server->current,
+	    generation_config(server->current), &server->parts,
+	    GENERATION_FILES, &errors);
+	size_t i;
+
+	for (i = 0; i < errors.all.list.count; i++)
+		log_error(server->parts.log, "tls", errors.all.list.items[i]);
+	generation_errors_free(&errors);
+	return fresh;
+}
+
+static void
+look(struct server *server)
+{
+	struct generation *fresh = build(server);
+
+	files_load_tickets(server, generation_config(server->current));
+	if (fresh == NULL || !generation_differs(fresh, server->current)) {
+		generation_unref(fresh);
+		files_follow(server); /* links may lead elsewhere now */
+		return;
+	}
+	if (!resolver_follow(server->resolver, fresh)) {
+		log_error(server->parts.log, "tls",
+		    "out of memory: changed files are not in force");
+		generation_unref(fresh);
+		return;
+	}
+	say_replaced(server, fresh);
+	server->pending = fresh;
+	publish_pending(server, SERVER_FILES);
+}
+
+void
+files_settle(struct server *server)
+{
+	if (!server->files_wanted || server->state != SERVER_RUNNING ||
+	    server->pending || server->publishing)
+		return;
+	server->files_wanted = false;
+	look(server);
+}
+
+static void
+on_change(void *arg)
+{
+	struct server *server = arg;
+
+	server->files_wanted = true;
+	files_settle(server);
+}
+
+static void
+on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	if (server->current)
+		expiry_look(server->current, server->parts.log,
+		    clock_wall_ms() / 1000);
+}
+
+bool
+files_init(struct server *server, struct err *err)
+{
+	ev_timer_init(&server->expiry, on_expiry, EXPIRY_S, EXPIRY_S);
+	server->expiry.data = server;
+	ev_timer_start(server->ev, &server->expiry);
+	server->watch = watch_new(
+	    server->ev, server->parts.log, on_change, server, err);
+	return server->watch != NULL;
+}

@@ -1,22 +1,15 @@
 /*
- * A stream and its peer in one thread.  The certificate is handed to
- * identity_load in an anonymous memory file, so no test leaves files behind.
+ * A stream and its peer in one thread.
  */
 #include "tests/support/link.h"
 
-#include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
-
-#include "base/err.h"
-#include "tls/identity.h"
 
 enum {
 	ROUNDS = 50,
@@ -38,56 +31,6 @@ must(bool ok, const char *what)
 	fprintf(stderr, "link: %s failed\n", what);
 	ERR_print_errors_fp(stderr);
 	abort();
-}
-
-struct config_listener
-link_config(void)
-{
-	return (struct config_listener){
-		.name = "test",
-		.min_version = TLS_VERSION_1_2,
-		.tickets = true,
-		.session_timeout_ms = 2 * 3600 * 1000,
-	};
-}
-
-static struct identity *
-make_identity(enum pki_key key)
-{
-	struct pki made = pki_make(
-	    &(struct pki_wish){ .name = "localhost", .key = key });
-	char *certificate = pki_certificate_pem(&made);
-	char *secret = pki_key_pem(&made), *both, path[64];
-	int fd = memfd_create("identity", MFD_CLOEXEC);
-	struct identity *identity;
-	struct err err;
-
-	both = pki_join(certificate, secret);
-	must(fd >= 0 && write(fd, both, strlen(both)) == (ssize_t)strlen(both),
-	    "writing the identity");
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	identity = identity_load(path, NULL, KEYS_ANY, NULL, &err);
-	must(identity != NULL, "loading the identity");
-	close(fd);
-	free(certificate);
-	free(secret);
-	free(both);
-	pki_drop(&made);
-	return identity;
-}
-
-struct tls_context *
-link_context(const struct config_listener *config, enum pki_key key,
-    struct ticket_keys *keys)
-{
-	struct identity *identity = make_identity(key);
-	struct err err = { .text = "" };
-	struct tls_context *context = tls_context_new(
-	    config, identity, keys, NULL, &err);
-
-	must(context != NULL, err.text);
-	identity_unref(identity);
-	return context;
 }
 
 static int
@@ -125,12 +68,11 @@ on_session(SSL *ssl, SSL_SESSION *session)
 }
 
 void
-link_open_tls(
-    struct link *link, enum link_kind kind, struct tls_context *context)
+link_open_tls(struct link *link, enum link_kind kind, struct tls_server *server)
 {
 	int fd = open_pair(link, kind);
 
-	must(stream_init_tls(&link->server, fd, link->pool, context),
+	must(stream_init_tls(&link->server, fd, link->pool, server),
 	    "making the stream");
 	link->context = SSL_CTX_new(TLS_client_method());
 	must(link->context != NULL, "making the client's context");
@@ -221,11 +163,11 @@ link_handshake(struct link *link, int *client)
 
 void
 link_establish(struct link *link, enum link_kind kind,
-    struct tls_context *context, int version)
+    struct tls_server *server, int version)
 {
 	int client;
 
-	link_open_tls(link, kind, context);
+	link_open_tls(link, kind, server);
 	SSL_set_min_proto_version(link->client, version);
 	SSL_set_max_proto_version(link->client, version);
 	must(link_handshake(link, &client) == IO_DONE && client == 1,

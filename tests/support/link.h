@@ -18,7 +18,8 @@
 #include "base/pool.h"
 #include "config/config.h"
 #include "tests/support/pki.h"
-#include "tls/context.h"
+#include "tls/identity.h"
+#include "tls/server.h"
 #include "tls/stream.h"
 #include "tls/ticket.h"
 
@@ -32,6 +33,8 @@ struct link_version {
 	int version;
 };
 extern const struct link_version link_versions[LINK_VERSIONS];
+
+struct tls_context;
 
 struct link {
 	struct pool *pool;
@@ -48,15 +51,30 @@ struct link {
 /* A listener's configuration with the built-in defaults. */
 struct config_listener link_config(void);
 
-/* A context for it, with a self-signed certificate made on the spot. */
-struct tls_context *link_context(const struct config_listener *config,
+/* An identity of a pair; chain: the PEM of more certificates, or "". */
+struct identity *link_identity(const struct pki *pair, const char *chain);
+
+/* A context for it; ca_file and crl_file are read when it verifies. */
+struct tls_context *link_context(const struct config_listener *config);
+
+/*
+ * A server for it and its hosts, each a site with a context of its own; all
+ * show the same identity: a self-signed one made on the spot, or one's own.
+ * Borrows config.
+ */
+struct tls_server *link_server(const struct config_listener *config,
     enum pki_key key, struct ticket_keys *keys);
+struct tls_server *link_server_of(const struct config_listener *config,
+    struct identity *identity, struct ticket_keys *keys);
+
+/* The SSL_CTX of its site 0; borrowed. */
+struct ssl_ctx_st *link_native(const struct tls_server *server);
 
 void link_open_plain(struct link *link, enum link_kind kind);
 
 /* The client trusts anyone; set what else is wanted on link->client. */
 void link_open_tls(
-    struct link *link, enum link_kind kind, struct tls_context *context);
+    struct link *link, enum link_kind kind, struct tls_server *server);
 void link_close(struct link *link); /* checks that no block is missing */
 
 /* Carry bytes: from the wire to the client, from the client to the wire. */
@@ -71,7 +89,7 @@ enum io link_handshake(struct link *link, int *client);
 
 /* Open, with only this version (0: any), handshake, expect success. */
 void link_establish(struct link *link, enum link_kind kind,
-    struct tls_context *context, int version);
+    struct tls_server *server, int version);
 
 /* The client sends text (TLS or plain); false: it could not. */
 bool link_say(struct link *link, const char *text);

@@ -5,6 +5,7 @@
 #include "tls/bio.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -14,25 +15,33 @@
 
 enum { CHAIN = 300 };
 
+static struct config_listener config;
 static struct ticket_keys *keys;
-static struct tls_context *context;
+static struct tls_server *server;
 static struct link link;
 
-/* A context whose certificate chain does not fit one block. */
-static struct tls_context *
-wide_context(void)
+/* A server whose certificate chain does not fit one block. */
+static struct tls_server *
+wide_server(void)
 {
-	struct config_listener config = link_config();
-	struct tls_context *wide = link_context(&config, PKI_P256, keys);
+	struct pki leaf = pki_make(&(struct pki_wish){ .name = "localhost" });
 	struct pki filler = pki_make(&(struct pki_wish){ .name = "filler" });
-	int i;
+	char *one = pki_certificate_pem(&filler);
+	char *chain = calloc(CHAIN, strlen(one) + 1);
+	struct identity *identity;
+	struct tls_server *wide;
 
-	for (i = 0; i < CHAIN; i++)
-		cr_assert(SSL_CTX_add1_chain_cert(
-		    tls_context_native(wide), filler.certificate));
 	cr_assert_gt(
 	    CHAIN * i2d_X509(filler.certificate, NULL), (int)POOL_BLOCK_SIZE);
+	for (int i = 0; i < CHAIN; i++)
+		strcat(chain, one);
+	identity = link_identity(&leaf, chain);
+	wide = link_server_of(&config, identity, keys);
+	identity_unref(identity);
+	free(chain);
+	free(one);
 	pki_drop(&filler);
+	pki_drop(&leaf);
 	return wide;
 }
 
@@ -41,8 +50,9 @@ set_up(void)
 {
 	keys = ticket_keys_new(NULL);
 	cr_assert_not_null(keys);
-	context = wide_context();
-	link_open_tls(&link, LINK_STREAM, context);
+	config = link_config();
+	server = wide_server();
+	link_open_tls(&link, LINK_STREAM, server);
 	SSL_set_max_cert_list(link.client, 1024 * 1024);
 }
 
@@ -50,7 +60,7 @@ static void
 tear_down(void)
 {
 	link_close(&link);
-	tls_context_unref(context);
+	tls_server_unref(server);
 	ticket_keys_unref(keys);
 }
 

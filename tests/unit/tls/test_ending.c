@@ -8,23 +8,23 @@
 
 #include "tests/support/link.h"
 
+static struct config_listener config;
 static struct ticket_keys *keys;
-static struct tls_context *context;
+static struct tls_server *server;
 
 static void
 set_up(void)
 {
-	struct config_listener config = link_config();
-
+	config = link_config();
 	keys = ticket_keys_new(NULL);
 	cr_assert_not_null(keys);
-	context = link_context(&config, PKI_P256, keys);
+	server = link_server(&config, PKI_P256, keys);
 }
 
 static void
 tear_down(void)
 {
-	tls_context_unref(context);
+	tls_server_unref(server);
 	ticket_keys_unref(keys);
 }
 
@@ -41,7 +41,7 @@ Test(ending, tells_close_notify_from_a_bare_fin)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++)
 		for (size_t i = 0; i < 2; i++) {
-			link_establish(&link, LINK_STREAM, context,
+			link_establish(&link, LINK_STREAM, server,
 			    link_versions[v].version);
 			if (rows[i].notify)
 				link_notify(&link);
@@ -61,7 +61,7 @@ Test(ending, is_pending_behind_the_last_bytes)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert(link_say(&link, "last"));
 		link_notify(&link);
 		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
@@ -78,7 +78,7 @@ Test(ending, of_the_client_leaves_the_answer_its_way)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert(link_say(&link, "question"));
 		link_notify(&link);
 		link_fin(&link);
@@ -100,7 +100,7 @@ Test(ending, of_ours_leaves_the_client_its_way)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert_eq(link_answer(&link, "bye"), IO_DONE);
 		cr_assert_eq(stream_end(&link.server), IO_DONE);
 		cr_assert_eq(link_hear(&link, text, sizeof(text)), 3);
@@ -121,7 +121,7 @@ Test(ending, sends_nothing_to_a_client_that_has_closed)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_PACKETS, context, link_versions[v].version);
+		    &link, LINK_PACKETS, server, link_versions[v].version);
 		link_feed(&link);
 		link.sends = 0;
 		link_notify(&link);
@@ -141,7 +141,7 @@ Test(ending, is_notified_after_an_answer_although_its_fin_came)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert_eq(link_answer(&link, "early"), IO_DONE);
 		link_notify(&link);
 		link_fin(&link);
@@ -158,7 +158,7 @@ Test(ending, answers_no_key_update_afterwards)
 	struct link link;
 	char text[64];
 
-	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_3_VERSION);
 	cr_assert_eq(stream_end(&link.server), IO_DONE);
 	for (int i = 0; i < 3; i++) {
 		cr_assert(
@@ -184,7 +184,7 @@ Test(ending, is_notified_when_only_half_of_that_came)
 	char text[64];
 
 	for (size_t i = 0; i < 2; i++) {
-		link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+		link_establish(&link, LINK_STREAM, server, TLS1_3_VERSION);
 		if (rows[i].notify)
 			link_notify(&link);
 		if (rows[i].fin)
@@ -205,7 +205,7 @@ Test(ending, waits_for_what_is_still_to_be_sent)
 	size_t got = 0;
 	int i;
 
-	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_3_VERSION);
 	for (i = 0; i < 100000; i++)
 		if (link_answer(&link, "a little at a time") != IO_DONE)
 			break;
@@ -226,7 +226,7 @@ Test(ending, by_reset_is_a_failure)
 	struct link link;
 	char text[64];
 
-	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_3_VERSION);
 	cr_assert_eq(link_answer(&link, "unread"), IO_DONE);
 	link_hang_up(&link);
 	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_FAILED);

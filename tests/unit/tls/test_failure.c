@@ -43,12 +43,12 @@ static const struct {
 Test(failure, names_what_is_no_tls)
 {
 	struct config_listener config = link_config();
-	struct tls_context *context = link_context(&config, PKI_P256, keys);
+	struct tls_server *server = link_server(&config, PKI_P256, keys);
 	struct link link;
 	char text[128];
 
 	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
-		link_open_tls(&link, LINK_STREAM, context);
+		link_open_tls(&link, LINK_STREAM, server);
 		cr_assert_eq(
 		    send(link.peer, strangers[i].given, strangers[i].len, 0),
 		    (ssize_t)strangers[i].len);
@@ -60,7 +60,7 @@ Test(failure, names_what_is_no_tls)
 		    strangers[i].expect);
 		link_close(&link);
 	}
-	tls_context_unref(context);
+	tls_server_unref(server);
 }
 
 /* One row of a disagreement: what we ask, what the client does. */
@@ -74,19 +74,18 @@ struct quarrel {
 static void
 expect_quarrel(const struct quarrel *row)
 {
-	struct tls_context *context = link_context(
-	    &row->config, PKI_P256, keys);
+	struct tls_server *server = link_server(&row->config, PKI_P256, keys);
 	struct link link;
 	char text[128];
 
-	link_open_tls(&link, LINK_STREAM, context);
+	link_open_tls(&link, LINK_STREAM, server);
 	row->prepare(link.client);
 	cr_assert_eq(link_handshake(&link, NULL), IO_FAILED, "%s", row->what);
 	cr_assert_eq(link.server.failure, STREAM_HANDSHAKE, "%s", row->what);
 	cr_assert_str_eq(stream_failure_text(&link.server, text, sizeof(text)),
 	    row->expect, "%s: %s", row->what, text);
 	link_close(&link);
-	tls_context_unref(context);
+	tls_server_unref(server);
 }
 
 static void
@@ -208,12 +207,12 @@ static const struct {
 Test(failure, tells_that_the_client_left_half_way)
 {
 	struct config_listener config = link_config();
-	struct tls_context *context = link_context(&config, PKI_P256, keys);
+	struct tls_server *server = link_server(&config, PKI_P256, keys);
 	struct link link;
 	char text[128];
 
 	for (size_t i = 0; i < 3; i++) {
-		link_open_tls(&link, LINK_STREAM, context);
+		link_open_tls(&link, LINK_STREAM, server);
 		cr_assert_eq(send(link.peer, "\x16\x03\x01\x00\xc0\x01\x00\x00",
 				 partings[i].len, 0),
 		    (ssize_t)partings[i].len);
@@ -228,39 +227,39 @@ Test(failure, tells_that_the_client_left_half_way)
 		    "client left in the middle of the handshake");
 		link_close(&link);
 	}
-	tls_context_unref(context);
+	tls_server_unref(server);
 }
 
 Test(failure, lets_the_alert_reach_the_client)
 {
 	struct config_listener config = link_config();
-	struct tls_context *context;
+	struct tls_server *server;
 	struct link link;
 	int said;
 
 	config.min_version = TLS_VERSION_1_3;
-	context = link_context(&config, PKI_P256, keys);
-	link_open_tls(&link, LINK_PACKETS, context);
+	server = link_server(&config, PKI_P256, keys);
+	link_open_tls(&link, LINK_PACKETS, server);
 	at_most_12(link.client);
 	cr_assert_eq(link_handshake(&link, &said), IO_FAILED);
 	cr_assert_eq(link.sends, 1, "one alert");
 	cr_assert_eq(SSL_get_state(link.client), TLS_ST_CW_CLNT_HELLO);
 	cr_assert_neq(said, 1);
 	link_close(&link);
-	tls_context_unref(context);
+	tls_server_unref(server);
 }
 
 Test(failure, is_not_there_without_one)
 {
 	struct config_listener config = link_config();
-	struct tls_context *context = link_context(&config, PKI_P256, keys);
+	struct tls_server *server = link_server(&config, PKI_P256, keys);
 	struct link link;
 	char text[128];
 
-	link_establish(&link, LINK_STREAM, context, 0);
+	link_establish(&link, LINK_STREAM, server, 0);
 	cr_assert_eq(link.server.failure, STREAM_OK);
 	cr_assert_str_eq(stream_failure_text(&link.server, text, sizeof(text)),
 	    "no failure");
 	link_close(&link);
-	tls_context_unref(context);
+	tls_server_unref(server);
 }

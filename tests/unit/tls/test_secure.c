@@ -12,23 +12,23 @@
 
 #include "tests/support/link.h"
 
+static struct config_listener config;
 static struct ticket_keys *keys;
-static struct tls_context *context;
+static struct tls_server *server;
 
 static void
 set_up(void)
 {
-	struct config_listener config = link_config();
-
+	config = link_config();
 	keys = ticket_keys_new(NULL);
 	cr_assert_not_null(keys);
-	context = link_context(&config, PKI_P256, keys);
+	server = link_server(&config, PKI_P256, keys);
 }
 
 static void
 tear_down(void)
 {
-	tls_context_unref(context);
+	tls_server_unref(server);
 	ticket_keys_unref(keys);
 }
 
@@ -42,7 +42,7 @@ Test(secure, carries_bytes_both_ways)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		stream_facts(&link.server, &facts);
 		cr_assert_str_eq(facts.version, link_versions[v].what);
 		cr_assert_not_null(facts.group, "%s", link_versions[v].what);
@@ -63,7 +63,7 @@ Test(secure, owns_no_block_while_idle)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert_eq(stream_flush(&link.server), IO_DONE);
 		cr_assert_eq(pool_in_use(link.pool), 0, "%s after handshake",
 		    link_versions[v].what);
@@ -86,7 +86,7 @@ Test(secure, sends_each_flight_at_once)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_PACKETS, context, link_versions[v].version);
+		    &link, LINK_PACKETS, server, link_versions[v].version);
 		cr_assert_eq(link.sends, flights[v], "%s: %zu sends",
 		    link_versions[v].what, link.sends);
 		link_close(&link);
@@ -99,7 +99,7 @@ Test(secure, lets_the_ticket_leave_with_the_first_response)
 	char text[64];
 	size_t before;
 
-	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_PACKETS, server, TLS1_3_VERSION);
 	before = link.sends;
 	cr_assert(link.server.hold_output);
 	cr_assert_not(stream_wants_write(&link.server), "held is not waiting");
@@ -116,7 +116,7 @@ Test(secure, lets_the_ticket_leave_alone_when_told)
 	struct link link;
 	char text[64];
 
-	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_PACKETS, server, TLS1_3_VERSION);
 	cr_assert_eq(stream_flush(&link.server), IO_DONE);
 	cr_assert_not(link.server.hold_output);
 	cr_assert_eq(link_hear(&link, text, sizeof(text)), 0);
@@ -128,7 +128,7 @@ Test(secure, holds_nothing_back_in_tls12)
 {
 	struct link link;
 
-	link_establish(&link, LINK_STREAM, context, TLS1_2_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_2_VERSION);
 	cr_assert_not(link.server.hold_output);
 	cr_assert_not_null(link.session, "the client waits for it");
 	link_close(&link);
@@ -150,15 +150,15 @@ block_of(struct link *link, size_t len)
 
 Test(secure, sends_a_whole_turn_in_one_send)
 {
-	struct config_listener config = link_config();
-	struct tls_context *wide;
+	struct config_listener given = link_config();
+	struct tls_server *wide;
 	struct link link;
 	struct buf from;
 	static uint8_t heard[STREAM_TURN_BYTES];
 
 	/* CBC has the longest records of all. */
-	config.ciphers = "ECDHE-ECDSA-AES256-SHA384";
-	wide = link_context(&config, PKI_P256, keys);
+	given.ciphers = "ECDHE-ECDSA-AES256-SHA384";
+	wide = link_server(&given, PKI_P256, keys);
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
 		    &link, LINK_PACKETS, wide, link_versions[v].version);
@@ -172,7 +172,7 @@ Test(secure, sends_a_whole_turn_in_one_send)
 		buf_drop(&from, link.pool);
 		link_close(&link);
 	}
-	tls_context_unref(wide);
+	tls_server_unref(wide);
 }
 
 Test(secure, takes_more_than_a_turn_if_it_must)
@@ -181,7 +181,7 @@ Test(secure, takes_more_than_a_turn_if_it_must)
 	struct link link;
 	struct buf from;
 
-	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_PACKETS, server, TLS1_3_VERSION);
 	from = block_of(&link, POOL_BLOCK_SIZE);
 	cr_assert_eq(stream_write(&link.server, &from), IO_DONE);
 	cr_assert_eq(link_hear(&link, heard, sizeof(heard)), sizeof(heard));
@@ -199,7 +199,7 @@ Test(secure, gathers_records_into_one_read)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		for (i = 0; i < 3; i++)
 			cr_assert_eq(
 			    SSL_write_ex(link.client, "abc", 3, &sent), 1);
@@ -220,7 +220,7 @@ Test(secure, knows_of_bytes_no_event_will_announce)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert(link_say(&link, "0123456789"));
 		cr_assert(link_say(&link, "next record"));
 		into = block_of(&link, POOL_BLOCK_SIZE - 4);
@@ -275,7 +275,7 @@ Test(secure, takes_nothing_more_while_the_peer_does_not_read)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		taken = fill_socket(&link);
 		cr_assert(stream_wants_write(&link.server));
 		cr_assert_eq(link_answer(&link, "no"), IO_WANT_WRITE);
@@ -293,7 +293,7 @@ Test(secure, answers_a_key_update)
 	struct link link;
 	char text[64];
 
-	link_establish(&link, LINK_PACKETS, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_PACKETS, server, TLS1_3_VERSION);
 	cr_assert_eq(stream_flush(&link.server), IO_DONE);
 	link_feed(&link);
 	link.sends = 0;
@@ -313,7 +313,7 @@ Test(secure, lets_no_flood_of_empty_records_keep_the_thread)
 	char text[64];
 	int i;
 
-	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_3_VERSION);
 	for (i = 0; i < 5800; i++) {
 		cr_assert(
 		    SSL_key_update(link.client, SSL_KEY_UPDATE_NOT_REQUESTED));
@@ -334,7 +334,7 @@ Test(secure, reads_no_more_while_its_answers_find_no_room)
 	size_t taken;
 	int i;
 
-	link_establish(&link, LINK_STREAM, context, TLS1_3_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_3_VERSION);
 	taken = fill_socket(&link);
 	cr_assert_not(stream_must_write_first(&link.server));
 	for (i = 0; i < 2600; i++) {
@@ -360,7 +360,7 @@ Test(secure, refuses_a_bad_record)
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		link_establish(
-		    &link, LINK_STREAM, context, link_versions[v].version);
+		    &link, LINK_STREAM, server, link_versions[v].version);
 		cr_assert_eq(send(link.peer,
 				 "\x17\x03\x03\x00\x14"
 				 "no record of ours...",
@@ -382,7 +382,7 @@ Test(secure, refuses_renegotiation)
 	struct link link;
 	char text[64];
 
-	link_establish(&link, LINK_STREAM, context, TLS1_2_VERSION);
+	link_establish(&link, LINK_STREAM, server, TLS1_2_VERSION);
 	cr_assert_eq(SSL_renegotiate(link.client), 1);
 	(void)SSL_do_handshake(link.client);
 	link_push(&link);

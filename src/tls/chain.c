@@ -13,6 +13,7 @@
 #include <openssl/x509.h>
 
 #include "base/err.h"
+#include "tls/chain_cache.h"
 #include "tls/error.h"
 #include "tls/pem.h"
 
@@ -24,12 +25,18 @@ is_certificate(const struct pem_block *block)
 	       strcmp(block->type, "TRUSTED CERTIFICATE") == 0;
 }
 
-static bool
-add(struct chain *chain, const struct pem_block *block, const char *path,
-    struct err *err)
+/* Leaves differ; only those behind them are worth a look in the cache. */
+static X509 *
+decode(const struct chain *chain, struct chain_cache *cache,
+    const struct pem_block *block)
 {
-	const unsigned char *der = block->data;
-	X509 *certificate = d2i_X509_AUX(NULL, &der, block->len);
+	return chain_cache_decode(chain->leaf == NULL ? NULL : cache,
+	    block->data, (size_t)block->len);
+}
+
+static bool
+add(struct chain *chain, X509 *certificate, const char *path, struct err *err)
+{
 	int position = 1 + (chain->leaf != NULL) + sk_X509_num(chain->rest);
 
 	if (certificate == NULL) {
@@ -48,8 +55,8 @@ add(struct chain *chain, const struct pem_block *block, const char *path,
 }
 
 bool
-chain_decode(struct chain *chain, const struct pem *pem, const char *path,
-    struct err *err)
+chain_decode(struct chain *chain, struct chain_cache *cache,
+    const struct pem *pem, const char *path, struct err *err)
 {
 	*chain = (struct chain){ NULL, sk_X509_new_null() };
 	if (chain->rest == NULL) {
@@ -58,7 +65,8 @@ chain_decode(struct chain *chain, const struct pem *pem, const char *path,
 	}
 	for (size_t i = 0; i < pem->count; i++)
 		if (is_certificate(&pem->blocks[i]) &&
-		    !add(chain, &pem->blocks[i], path, err))
+		    !add(chain, decode(chain, cache, &pem->blocks[i]), path,
+			err))
 			return false;
 	if (chain->leaf == NULL)
 		err_set(err, "%s holds no certificate, only: %s", path,
@@ -75,7 +83,7 @@ chain_load(struct chain *chain, const char *path, struct err *err)
 	*chain = (struct chain){ NULL, NULL };
 	tls_error_clear();
 	loaded = pem_read(&pem, path, err) &&
-		 chain_decode(chain, &pem, path, err);
+		 chain_decode(chain, NULL, &pem, path, err);
 	/* There may have been a key in it. */
 	pem_wipe(&pem);
 	return loaded;

@@ -11,6 +11,7 @@
 
 #include "base/attr.h"
 
+struct chain_cache;
 struct err;
 struct pem;
 
@@ -23,9 +24,10 @@ struct chain {
 };
 
 /* false: *err names the path: no certificate in it, one is damaged, or (load)
- * it cannot be read.  Drop it in every case. */
-bool chain_decode(struct chain *chain, const struct pem *pem, const char *path,
-    struct err *err) MUST_CHECK;
+ * it cannot be read.  Drop it in every case.  cache: for those behind the
+ * leaf; NULL: none. */
+bool chain_decode(struct chain *chain, struct chain_cache *cache,
+    const struct pem *pem, const char *path, struct err *err) MUST_CHECK;
 bool chain_load(
     struct chain *chain, const char *path, struct err *err) MUST_CHECK;
 void chain_drop(struct chain *chain); /* a zeroed one is fine */

@@ -1,30 +1,27 @@
 /*
- * A certificate chain and the key that belongs to it.  Made on the main
- * thread, immutable afterwards.  Everything that can be wrong with the two
+ * A certificate chain and the key that belongs to it.  Made on any thread,
+ * immutable afterwards.  Everything that can be wrong with the two
  * files is found here and told in a sentence that names the file, because a
  * pair that loads but does not serve is found by clients at night.
  */
 #include "tls/identity.h"
 
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "tls/chain.h"
+#include "tls/chain_cache.h"
 #include "tls/error.h"
+#include "tls/identity_inner.h"
 #include "tls/key.h"
 #include "tls/pem.h"
-
-enum { NAME_MAX_BYTES = 256 };
 
 struct identity {
 	atomic_uint refs;
@@ -32,12 +29,20 @@ struct identity {
 	/* fixed at creation */
 	struct chain chain;
 	EVP_PKEY *key;
-	char name[NAME_MAX_BYTES];
+	enum identity_kind kind;
+	struct identity_names names;
 	int64_t not_after;
+};
+
+struct identity_loader {
+	struct chain_cache *chains;
+	struct key_decoder *keys;
 };
 
 /* What is loaded from where, while it is loaded. */
 struct load {
+	struct identity_loader *loader;
+	enum config_key_permissions permissions;
 	const char *cert_path;
 	const char *key_path; /* may be cert_path itself */
 	struct pem cert;
@@ -60,18 +65,17 @@ warn(struct load *load, const char *sentence)
 }
 
 static bool
-check_permissions(
-    struct load *load, unsigned mode, enum config_key_permissions permissions)
+check_permissions(struct load *load, unsigned mode)
 {
 	struct err sentence;
 
-	if (permissions == KEYS_ANY || (mode & 0007) == 0)
+	if (load->permissions == KEYS_ANY || (mode & 0007) == 0)
 		return true;
 	err_set(&sentence,
 	    "the private key in %s can be used by every user (mode %04o); "
 	    "chmod o= %s",
 	    load->key_path, mode, load->key_path);
-	if (permissions == KEYS_REFUSE) {
+	if (load->permissions == KEYS_REFUSE) {
 		err_set(load->err, "%s", sentence.text);
 		return false;
 	}
@@ -143,84 +147,51 @@ check_dates(struct identity *identity, struct load *load)
 }
 
 static bool
-copy_name(struct identity *identity, const ASN1_STRING *string)
+read_chain(struct identity *identity, struct load *load)
 {
-	unsigned char *utf8 = NULL;
-	int len = ASN1_STRING_to_UTF8(&utf8, string);
-
-	if (len > 0)
-		snprintf(identity->name, sizeof(identity->name), "%.*s", len,
-		    (char *)utf8);
-	OPENSSL_free(utf8);
-	tls_error_clear();
-	return len > 0;
+	return pem_read(&load->cert, load->cert_path, load->err) &&
+	       chain_decode(&identity->chain, load->loader->chains, &load->cert,
+		   load->cert_path, load->err) &&
+	       identity_kind_find(&identity->kind, identity->chain.leaf,
+		   load->cert_path, load->err);
 }
 
 static bool
-name_from_subject(struct identity *identity)
-{
-	const X509_NAME *subject = X509_get_subject_name(identity->chain.leaf);
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-
-	return at >= 0 &&
-	       copy_name(identity,
-		   X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-}
-
-static void
-find_name(struct identity *identity)
-{
-	GENERAL_NAMES *names;
-	bool found = name_from_subject(identity);
-	int i;
-
-	if (found)
-		return;
-	names = X509_get_ext_d2i(
-	    identity->chain.leaf, NID_subject_alt_name, NULL, NULL);
-	for (i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-		if (name->type == GEN_DNS)
-			found = copy_name(identity, name->d.dNSName);
-	}
-	GENERAL_NAMES_free(names);
-	tls_error_clear();
-	if (!found)
-		snprintf(identity->name, sizeof(identity->name), "unnamed");
-}
-
-static bool
-fill(struct identity *identity, struct load *load,
-    enum config_key_permissions permissions)
+read_key(struct identity *identity, struct load *load)
 {
 	bool together = strcmp(load->key_path, load->cert_path) == 0;
 	const struct pem *key = together ? &load->cert : &load->key;
 
-	if (!pem_read(&load->cert, load->cert_path, load->err) ||
-	    !chain_decode(
-		&identity->chain, &load->cert, load->cert_path, load->err))
-		return false;
 	if (!together && !pem_read(&load->key, load->key_path, load->err))
 		return false;
-	identity->key = key_decode(key, load->key_path, load->err);
-	if (identity->key == NULL || !check_pair(identity, load) ||
-	    !check_permissions(load, key->mode, permissions))
+	identity->key = key_decode(
+	    load->loader->keys, key, load->key_path, load->err);
+	return identity->key != NULL && check_pair(identity, load) &&
+	       check_permissions(load, key->mode);
+}
+
+static bool
+fill(struct identity *identity, struct load *load)
+{
+	if (!read_chain(identity, load) || !read_key(identity, load))
 		return false;
 	check_dates(identity, load);
-	find_name(identity);
-	return true;
+	if (identity_names_find(&identity->names, identity->chain.leaf))
+		return true;
+	err_set(load->err, "out of memory");
+	return false;
 }
 
 struct identity *
-identity_load(const char *cert_path, const char *key_path,
-    enum config_key_permissions permissions, struct err *warning,
-    struct err *err)
+identity_loader_load(struct identity_loader *loader,
+    const struct identity_files *files, struct err *warning, struct err *err)
 {
 	struct identity *identity = calloc(1, sizeof(*identity));
 	struct load load = {
-		.cert_path = cert_path,
-		.key_path = key_path != NULL ? key_path : cert_path,
+		.loader = loader,
+		.permissions = files->permissions,
+		.cert_path = files->cert,
+		.key_path = files->key ? files->key : files->cert,
 		.warning = warning,
 		.err = err,
 	};
@@ -232,13 +203,62 @@ identity_load(const char *cert_path, const char *key_path,
 	}
 	atomic_init(&identity->refs, 1);
 	tls_error_clear();
-	if (!fill(identity, &load, permissions)) {
+	if (!fill(identity, &load)) {
 		identity_unref(identity);
 		identity = NULL;
 	}
 	pem_wipe(&load.cert);
 	pem_wipe(&load.key);
 	return identity;
+}
+
+struct identity *
+identity_load(const char *cert_path, const char *key_path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err)
+{
+	struct identity_loader shares_nothing = { NULL, NULL };
+	const struct identity_files files = {
+		.cert = cert_path,
+		.key = key_path,
+		.permissions = permissions,
+	};
+
+	return identity_loader_load(&shares_nothing, &files, warning, err);
+}
+
+struct identity_loader *
+identity_loader_new(void)
+{
+	struct identity_loader *loader = calloc(1, sizeof(*loader));
+
+	if (loader == NULL)
+		return NULL;
+	loader->chains = chain_cache_new();
+	loader->keys = key_decoder_new();
+	if (loader->chains && loader->keys)
+		return loader;
+	identity_loader_free(loader);
+	return NULL;
+}
+
+void
+identity_loader_free(struct identity_loader *loader)
+{
+	if (loader == NULL)
+		return;
+	chain_cache_free(loader->chains);
+	key_decoder_free(loader->keys);
+	free(loader);
+}
+
+void
+identity_loader_know(
+    struct identity_loader *loader, const struct identity *identity)
+{
+	for (int i = 0; i < sk_X509_num(identity->chain.rest); i++)
+		chain_cache_know(
+		    loader->chains, sk_X509_value(identity->chain.rest, i));
 }
 
 struct identity *
@@ -255,6 +275,7 @@ identity_unref(struct identity *identity)
 				    memory_order_acq_rel) != 1)
 		return;
 	chain_drop(&identity->chain);
+	identity_names_drop(&identity->names);
 	EVP_PKEY_free(identity->key);
 	free(identity);
 }
@@ -280,13 +301,31 @@ identity_key(const struct identity *identity)
 const char *
 identity_name(const struct identity *identity)
 {
-	return identity->name;
+	return identity->names.shown;
 }
 
 int64_t
 identity_not_after(const struct identity *identity)
 {
 	return identity->not_after;
+}
+
+enum identity_kind
+identity_kind(const struct identity *identity)
+{
+	return identity->kind;
+}
+
+size_t
+identity_pattern_count(const struct identity *identity)
+{
+	return identity->names.count;
+}
+
+const char *
+identity_pattern(const struct identity *identity, size_t i)
+{
+	return identity->names.patterns[i];
 }
 
 /* Pairs with equal certificates have equal keys: each was checked. */

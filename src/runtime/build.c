@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "runtime/credential.h"
 #include "runtime/generation_inner.h"
 #include "runtime/ports.h"
+#include "tls/identity.h"
 #include "tls/ticket.h"
 
 void
@@ -160,6 +162,76 @@ must_ask_anew(const struct config *config, const struct generation *old)
 	return false;
 }
 
+/* ---- One certificate, two sources ---- */
+
+static const struct identity *
+identity_of(const struct holding *holding)
+{
+	return holding->credential->renewal ? holding->credential->renewal
+					    : holding->credential->identity;
+}
+
+static int
+compare_certificates(const void *a, const void *b)
+{
+	const struct holding *const *one = a, *const *other = b;
+
+	return identity_compare(identity_of(*one), identity_of(*other));
+}
+
+static bool
+is_same_file(const struct holding *a, const struct holding *b)
+{
+	const char *one = a->credential->id.staple_file;
+	const char *other = b->credential->id.staple_file;
+
+	return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+/* The one that has a staple_file is to be mended. */
+static void
+report_contradiction(
+    struct build *build, const struct holding *one, const struct holding *other)
+{
+	struct err err;
+
+	if (one->credential->id.staple_file == NULL) {
+		report_contradiction(build, other, one);
+		return;
+	}
+	err_set(&err,
+	    "staple_file: listener %s (%s:%u) shows the same certificate "
+	    "without this file; say the same in both",
+	    other->user->name, other->user->where.file,
+	    other->user->where.line);
+	build_fail(build, BLAME_CONFIG, &one->user->staple_files.items[0].where,
+	    one->user, &err);
+}
+
+/* What is fetched belongs to the certificate: two sources contradict. */
+static void
+check_sources(struct build *build)
+{
+	const struct generation *fresh = build->fresh;
+	const struct holding **sorted;
+	size_t i, count = 0;
+
+	sorted = calloc(fresh->holding_count + 1, sizeof(sorted[0]));
+	if (sorted == NULL) {
+		build_error(build, BLAME_SYSTEM, "out of memory");
+		return;
+	}
+	for (i = 0; i < fresh->holding_count; i++)
+		if (identity_of(&fresh->holdings[i]))
+			sorted[count++] = &fresh->holdings[i];
+	qsort(sorted, count, sizeof(sorted[0]), compare_certificates);
+	for (i = 1; i < count; i++)
+		if (compare_certificates(&sorted[i - 1], &sorted[i]) == 0 &&
+		    !is_same_file(sorted[i - 1], sorted[i]))
+			report_contradiction(build, sorted[i - 1], sorted[i]);
+	free(sorted);
+}
+
 static void
 run(struct build *build)
 {
@@ -168,6 +240,8 @@ run(struct build *build)
 	check_tickets(build);
 	for (i = 0; i < build->config->listener_count; i++)
 		build_display(build, i);
+	if (build->cause != GENERATION_FILES)
+		check_sources(build);
 	/* Contexts too: all that is wrong is told in one run. */
 	for (i = 0; i < build->config->listener_count; i++)
 		build_service(build, i);

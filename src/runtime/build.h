@@ -20,6 +20,7 @@ struct credential_key;
 struct display;
 struct err;
 struct identity;
+struct identity_loader;
 struct service;
 struct tls_context;
 struct tls_server;
@@ -32,6 +33,7 @@ struct build {
 	int64_t now_s;
 	struct generation_errors *errors;
 	struct generation *fresh;
+	struct identity_loader *loader; /* made for the first file read */
 	bool asks_anew; /* every certificate is shown to the library again */
 	bool failed;
 
@@ -62,12 +64,21 @@ void build_display(struct build *build, size_t i);
 
 /* ---- build_credentials.c ---- */
 
+/* What is asked for, and where it was said. */
+struct build_wish {
+	const struct config_listener *user;
+	const struct config_path *cert; /* NULL: found in the folder */
+	const struct config_path *key;
+	const struct credential_key *id;
+	/* Of the old generation: what it takes the place of, whatever files
+	 * that came from; NULL: nothing, or what came from the same files. */
+	const struct credential *before;
+};
+
 /* The certificate of these files: one of `fresh`, or of `old` where nothing
- * has changed, or read.  cert and key (both NULL in a folder) say where they
- * stand.  Borrowed from `fresh`.  NULL: reported. */
-struct credential *build_credential(struct build *build,
-    const struct config_listener *user, const struct config_path *cert,
-    const struct config_path *key, const struct credential_key *id) MUST_CHECK;
+ * has changed, or read.  Borrowed from `fresh`.  NULL: reported. */
+struct credential *build_credential(
+    struct build *build, const struct build_wish *wish) MUST_CHECK;
 
 /* One of an earlier generation, as it is.  Likewise. */
 struct credential *build_share(struct build *build,

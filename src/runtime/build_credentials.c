@@ -69,6 +69,7 @@ keep_node(void *node)
 void
 build_forget(struct build *build)
 {
+	identity_loader_free(build->loader);
 	tdestroy(build->credentials, keep_node);
 	tdestroy(build->old_credentials, keep_node);
 }
@@ -77,10 +78,9 @@ build_forget(struct build *build)
 
 /* One certificate as it is being brought in. */
 struct arrival {
-	const struct config_listener *user;
-	const struct config_path *cert; /* NULL: found in the folder */
-	const struct config_path *key;
+	const struct build_wish *wish;
 	struct credential *old; /* of the same files; or NULL */
+	const struct credential *before; /* which it replaces; or NULL */
 	struct credential *fresh;
 };
 
@@ -102,13 +102,13 @@ fail_strictly(
 		      !err_names(err, id->cert);
 
 	build_fail(build, BLAME_CONFIG,
-	    is_key ? &arrival->key->where : &arrival->cert->where,
-	    arrival->user, err);
+	    is_key ? &arrival->wish->key->where : &arrival->wish->cert->where,
+	    arrival->wish->user, err);
 	if (is_key || !apart || access(id->key, R_OK) == 0)
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
 	build_fail(
-	    build, BLAME_CONFIG, &arrival->key->where, arrival->user, err);
+	    build, BLAME_CONFIG, &arrival->wish->key->where, arrival->wish->user, err);
 }
 
 /* Said once for each state of the files. */
@@ -116,14 +116,14 @@ static void
 fail_leniently(
     const struct build *build, const struct arrival *arrival, struct err *err)
 {
-	const struct credential *old = arrival->old;
-	bool serves = old && old->identity;
+	const struct credential *before = arrival->before;
+	bool serves = before && before->identity;
 
 	arrival->fresh->bad = true;
 	log_error(build->parts->log, "tls",
 	    serves ? "certificate not replaced, the old one serves on"
 		   : "certificate left out",
-	    LOG_S("listener", arrival->user->name),
+	    LOG_S("listener", arrival->wish->user->name),
 	    LOG_S("file", arrival->fresh->id.cert), LOG_S("error", err->text));
 }
 
@@ -144,7 +144,7 @@ watch(struct build *build, const struct arrival *arrival,
     const struct identity *identity)
 {
 	const struct credential_key *id = &arrival->fresh->id;
-	const struct config_listener *user = arrival->user;
+	const struct config_listener *user = arrival->wish->user;
 	const struct judge judge = {
 		.stapling = build->parts->stapling,
 		.phase = build->old ? PHASE_RELOAD : PHASE_START,
@@ -162,26 +162,28 @@ watch(struct build *build, const struct arrival *arrival,
 	else
 		build_fail(build, BLAME_SYSTEM,
 		    user->ocsp_where.line > 0 ? &user->ocsp_where
-					      : &arrival->cert->where,
+					      : &arrival->wish->cert->where,
 		    user, &err);
 	return false;
 }
 
 /* Must it wait for its first staple? */
 static bool
-must_wait(const struct build *build, const struct arrival *arrival,
+must_wait(struct build *build, const struct arrival *arrival,
     const struct identity *identity)
 {
-	const struct credential *old = arrival->old;
+	const struct credential *before = arrival->before;
 	const struct judge judge = {
 		.stapling = build->parts->stapling,
 		.phase = build->old ? PHASE_RELOAD : PHASE_START,
 		.now_s = build->now_s,
 	};
 
-	if (old && old->identity)
-		return judge_keeps_out(&judge, &arrival->fresh->id.policy,
-		    identity, old->identity);
+	if (before && before->identity)
+		return !identity_equal(before->identity, identity) &&
+		       watch(build, arrival, before->identity) &&
+		       judge_keeps_out(&judge, &arrival->fresh->id.policy,
+			   identity, before->identity);
 	/* In a folder nobody else waits for it, and it may stay out. */
 	return arrival->fresh->id.in_folder &&
 	       !judge_lets_in(&judge, &arrival->fresh->id.policy, identity);
@@ -206,44 +208,71 @@ prefer_known(const struct credential *old, struct identity *fresh)
 static void
 settle(struct build *build, struct arrival *arrival, struct identity *identity)
 {
-	struct credential *fresh = arrival->fresh, *old = arrival->old;
-	bool serves = old && old->identity == identity;
+	const struct credential *before = arrival->before;
+	struct credential *fresh = arrival->fresh;
 
-	if (!serves && must_wait(build, arrival, identity)) {
+	if (must_wait(build, arrival, identity)) {
 		fresh->renewal = identity_ref(identity);
-		identity = old ? old->identity : NULL;
+		identity = before ? before->identity : NULL;
 	}
 	fresh->identity = identity ? identity_ref(identity) : NULL;
-	if (serves)
-		fresh->days_said = old->days_said;
+	if (before && before->identity == identity)
+		fresh->days_said = before->days_said;
 }
 
 /* What serves and what waits stay as they are. */
 static void
 go_on(struct arrival *arrival)
 {
-	struct credential *fresh = arrival->fresh, *old = arrival->old;
+	const struct credential *before = arrival->before;
+	struct credential *fresh = arrival->fresh;
 
-	if (old == NULL || !fresh->bad)
+	if (before == NULL || !fresh->bad)
 		return;
-	fresh->identity = old->identity ? identity_ref(old->identity) : NULL;
-	fresh->renewal = old->renewal ? identity_ref(old->renewal) : NULL;
-	fresh->days_said = old->days_said;
+	if (before->identity)
+		fresh->identity = identity_ref(before->identity);
+	if (before->renewal)
+		fresh->renewal = identity_ref(before->renewal);
+	fresh->days_said = before->days_said;
+}
+
+/* New certificates share the intermediates of old ones. */
+static bool
+has_loader(struct build *build)
+{
+	const struct credential *old;
+	size_t i;
+
+	if (build->loader)
+		return true;
+	build->loader = identity_loader_new();
+	for (i = 0; build->loader && build->old &&
+		    i < build->old->holding_count;
+	     i++) {
+		old = build->old->holdings[i].credential;
+		if (old->identity)
+			identity_loader_know(build->loader, old->identity);
+	}
+	return build->loader != NULL;
 }
 
 static void
 read_files(struct build *build, struct arrival *arrival)
 {
 	struct err err = { "" }, warning = { "" };
-	struct identity *identity = credential_load(
-	    arrival->fresh, &warning, &err);
+	struct identity *identity = NULL;
 
+	if (has_loader(build))
+		identity = credential_load(
+		    arrival->fresh, build->loader, &warning, &err);
+	else
+		err_set(&err, "out of memory");
 	if (identity == NULL) {
 		fail(build, arrival, &err);
 		go_on(arrival);
 		return;
 	}
-	build_warn(build, arrival->user, warning.text);
+	build_warn(build, arrival->wish->user, warning.text);
 	identity = prefer_known(arrival->old, identity);
 	if (watch(build, arrival, identity))
 		settle(build, arrival, identity);
@@ -281,30 +310,32 @@ show_library(struct build *build, struct arrival *arrival)
 		(void)watch(build, arrival, old->renewal);
 }
 
-struct credential *
-build_credential(struct build *build, const struct config_listener *user,
-    const struct config_path *cert, const struct config_path *key,
-    const struct credential_key *id)
+static void
+arrive(struct build *build, struct arrival *arrival)
 {
-	struct credential *known = find(build->credentials, id);
-	struct arrival arrival = {
-		.user = user,
-		.cert = cert,
-		.key = key,
-		.old = known ? NULL : find(build->old_credentials, id),
-	};
+	if (may_share(build, arrival->old)) {
+		arrival->fresh = credential_ref(arrival->old);
+		show_library(build, arrival);
+		return;
+	}
+	arrival->fresh = credential_new(arrival->wish->id);
+	if (arrival->fresh)
+		read_files(build, arrival);
+}
+
+struct credential *
+build_credential(struct build *build, const struct build_wish *wish)
+{
+	const struct config_listener *user = wish->user;
+	struct credential *known = find(build->credentials, wish->id);
+	struct arrival arrival = { .wish = wish };
 	struct err err = { "out of memory" };
 
 	if (known)
 		return known;
-	if (may_share(build, arrival.old)) {
-		arrival.fresh = credential_ref(arrival.old);
-		show_library(build, &arrival);
-	} else {
-		arrival.fresh = credential_new(id);
-		if (arrival.fresh)
-			read_files(build, &arrival);
-	}
+	arrival.old = find(build->old_credentials, wish->id);
+	arrival.before = arrival.old ? arrival.old : wish->before;
+	arrive(build, &arrival);
 	if (arrival.fresh && build_hold(build, user, arrival.fresh))
 		return arrival.fresh;
 	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);

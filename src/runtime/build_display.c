@@ -4,6 +4,9 @@
  */
 #include "runtime/build.h"
 
+#include <stdint.h>
+#include <string.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "runtime/credential.h"
@@ -25,26 +28,116 @@ show(struct build *build, struct display *display,
 	return false;
 }
 
+/* ---- What stood in the same place ---- */
+
+/* The old certificates of one listener or host, in order. */
+struct ancestors {
+	struct credential *const *items;
+	size_t count;
+};
+
+/* Reloads rarely reorder: the same place is tried first. */
+static size_t
+find_listener(const struct config *config, const char *name, size_t i)
+{
+	size_t k;
+
+	if (i < config->listener_count &&
+	    strcmp(config->listeners[i].name, name) == 0)
+		return i;
+	for (k = 0; k < config->listener_count; k++)
+		if (strcmp(config->listeners[k].name, name) == 0)
+			return k;
+	return SIZE_MAX;
+}
+
+/* Hosts are walked in their order, so the next one is the usual one. */
+struct walk {
+	const struct config_listener *listener; /* NULL: there was none */
+	const struct display *display;
+	size_t host; /* next one */
+	size_t item; /* where its certificates begin */
+};
+
+static void
+begin_walk(const struct build *build, struct walk *walk, size_t i)
+{
+	const struct config_listener *listener = &build->config->listeners[i];
+	size_t at = SIZE_MAX;
+
+	*walk = (struct walk){ 0 };
+	if (build->old)
+		at = find_listener(build->old->config, listener->name, i);
+	if (at == SIZE_MAX)
+		return;
+	walk->listener = &build->old->config->listeners[at];
+	walk->display = &build->old->displays[at];
+	walk->item = walk->listener->certs.count + walk->display->folder_count;
+}
+
+static struct ancestors
+ancestors_of_listener(const struct walk *walk)
+{
+	if (walk->listener == NULL)
+		return (struct ancestors){ 0 };
+	return (struct ancestors){
+		walk->display->items,
+		walk->listener->certs.count,
+	};
+}
+
+static size_t
+own_count(const struct config_listener *host)
+{
+	return host->certs_own ? host->certs.count : 0;
+}
+
+/* From the walk's place to the end; its place is then behind the one found,
+ * or as it was. */
+static struct ancestors
+ancestors_of_host(struct walk *walk, const char *pattern)
+{
+	const struct config_listener *hosts;
+	size_t host = walk->host, item = walk->item;
+	struct ancestors found = { 0 };
+
+	for (; walk->listener && host < walk->listener->host_count; host++) {
+		hosts = walk->listener->hosts;
+		if (strcmp(hosts[host].pattern, pattern) == 0) {
+			found.items = walk->display->items + item;
+			found.count = own_count(&hosts[host]);
+			walk->host = host + 1;
+			walk->item = item + found.count;
+			return found;
+		}
+		item += own_count(&hosts[host]);
+	}
+	return found;
+}
+
+/* ---- What is shown ---- */
+
 static void
 show_own(struct build *build, struct display *display,
-    const struct config_listener *user)
+    const struct config_listener *user, const struct ancestors *ancestors)
 {
-	const struct config_path *cert, *key, *staple_file;
+	const struct config_path *staple_file;
 	struct credential_key id = {
 		.permissions = user->key_permissions,
 		.policy = stapling_policy(user, false),
 	};
+	struct build_wish wish = { .user = user, .id = &id };
 	size_t i;
 
 	for (i = 0; i < user->certs.count; i++) {
-		cert = &user->certs.items[i];
-		key = config_key_of(user, i);
+		wish.cert = &user->certs.items[i];
+		wish.key = config_key_of(user, i);
+		wish.before = i < ancestors->count ? ancestors->items[i] : NULL;
 		staple_file = config_staple_file_of(user, i);
-		id.cert = cert->path;
-		id.key = key->path;
+		id.cert = wish.cert->path;
+		id.key = wish.key->path;
 		id.staple_file = staple_file ? staple_file->path : NULL;
-		if (!show(build, display, user,
-			build_credential(build, user, cert, key, &id)))
+		if (!show(build, display, user, build_credential(build, &wish)))
 			return;
 	}
 }
@@ -58,13 +151,13 @@ show_folder(struct build *build, struct display *display,
 		.policy = stapling_policy(user, true),
 		.in_folder = true,
 	};
+	const struct build_wish wish = { .user = user, .id = &id };
 	size_t i;
 
 	for (i = 0; i < folder->count; i++) {
 		id.cert = folder->items[i].cert;
 		id.key = folder->items[i].key;
-		if (!show(build, display, user,
-			build_credential(build, user, NULL, NULL, &id)))
+		if (!show(build, display, user, build_credential(build, &wish)))
 			return;
 		display->folder_count++;
 	}
@@ -123,12 +216,20 @@ build_display(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
 	struct display *display = &build->fresh->displays[i];
+	const struct config_listener *host;
+	struct ancestors ancestors;
+	struct walk walk;
 	size_t k;
 
-	show_own(build, display, listener);
+	begin_walk(build, &walk, i);
+	ancestors = ancestors_of_listener(&walk);
+	show_own(build, display, listener, &ancestors);
 	if (listener->cert_dir)
 		show_all_of_folder(build, display, i);
-	for (k = 0; k < listener->host_count; k++)
-		if (listener->hosts[k].certs_own)
-			show_own(build, display, &listener->hosts[k]);
+	for (k = 0; k < listener->host_count; k++) {
+		host = &listener->hosts[k];
+		ancestors = ancestors_of_host(&walk, host->pattern);
+		if (host->certs_own)
+			show_own(build, display, host, &ancestors);
+	}
 }

@@ -100,8 +100,10 @@ find_or_make_backends(const struct service *service,
 		if (connect_alike(
 			service->sites[tries[i]].settings, settings))
 			return backends_ref(service->sites[tries[i]].backends);
-	backends = backends_new(settings);
 	old = tfind(&wanted, &old_sites, compare_sites);
+	if (old && (*old)->settings == settings) /* the same configuration */
+		return backends_ref((*old)->backends);
+	backends = backends_new(settings);
 	if (backends && old)
 		backends_inherit(backends, (*old)->backends);
 	return backends;

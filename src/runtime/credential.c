@@ -145,9 +145,14 @@ credential_is_current(const struct credential *credential)
 }
 
 struct identity *
-credential_load(const struct credential *credential, struct err *warning,
-    struct err *err)
+credential_load(const struct credential *credential,
+    struct identity_loader *loader, struct err *warning, struct err *err)
 {
-	return identity_load(credential->id.cert, credential->id.key,
-	    credential->id.permissions, warning, err);
+	const struct identity_files files = {
+		.cert = credential->id.cert,
+		.key = credential->id.key,
+		.permissions = credential->id.permissions,
+	};
+
+	return identity_loader_load(loader, &files, warning, err);
 }

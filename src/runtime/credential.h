@@ -17,6 +17,7 @@
 
 struct err;
 struct identity;
+struct identity_loader;
 
 /* What tells one from another.  Borrowed texts in a question, copies in a
  * credential. */
@@ -69,6 +70,7 @@ bool credential_is_current(const struct credential *credential);
 
 /* Read the files; *warning as in identity_load.  NULL: *err. */
 struct identity *credential_load(const struct credential *credential,
-    struct err *warning, struct err *err) MUST_CHECK;
+    struct identity_loader *loader, struct err *warning,
+    struct err *err) MUST_CHECK;
 
 #endif

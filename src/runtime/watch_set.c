@@ -56,6 +56,40 @@ sort(struct watch_set *set)
 	set->count = kept + 1;
 }
 
+static char *
+join(const char *folder, const char *name)
+{
+	size_t len = strlen(folder);
+	char *path = NULL;
+
+	while (len > 0 && folder[len - 1] == '/')
+		len--;
+	return asprintf(&path, "%.*s/%s", (int)len, folder, name) < 0 ? NULL
+								      : path;
+}
+
+/* Takes the path, which may be NULL.  NULL: no memory. */
+static struct watch_file *
+add(struct watch_set *set, char *path)
+{
+	size_t capacity = set->capacity ? set->capacity * 2 : 64;
+	struct watch_file *grown = set->files;
+
+	if (path && set->count == set->capacity) {
+		grown = realloc(set->files, capacity * sizeof(grown[0]));
+		if (grown) {
+			set->files = grown;
+			set->capacity = capacity;
+		}
+	}
+	if (path == NULL || grown == NULL) {
+		free(path);
+		return NULL;
+	}
+	grown[set->count] = (struct watch_file){ .path = path };
+	return &grown[set->count++];
+}
+
 bool
 watch_set_init(struct watch_set *set, const struct watch_path *paths,
     const struct stamp *read, size_t count)
@@ -63,18 +97,13 @@ watch_set_init(struct watch_set *set, const struct watch_path *paths,
 	struct watch_file *file;
 	size_t i;
 
-	set->count = 0;
-	set->files = calloc(count + 1, sizeof(set->files[0]));
-	if (set->files == NULL)
-		return false;
+	*set = (struct watch_set){ 0 };
 	for (i = 0; i < count; i++) {
-		file = &set->files[i];
-		file->path = strdup(paths[i].path);
-		if (file->path == NULL) {
+		file = add(set, strdup(paths[i].path));
+		if (file == NULL) {
 			watch_set_fini(set);
 			return false;
 		}
-		set->count++;
 		file->is_folder = paths[i].is_folder;
 		file->is_known = read != NULL;
 		if (read)
@@ -146,32 +175,84 @@ watch_set_learn(
 	}
 }
 
-static struct watch_file *
-add(struct watch_set *set, size_t *capacity)
+/* Everything that is in a folder; one that cannot be read is empty. */
+static bool
+list_folder(struct watch_set *set, const char *path)
 {
-	struct watch_file *grown;
+	DIR *dir = opendir(path);
+	struct watch_file *file;
+	struct dirent *entry;
+	bool fine = true;
 
-	if (set->count == *capacity) {
-		*capacity = *capacity ? *capacity * 2 : 64;
-		grown = realloc(set->files, *capacity * sizeof(grown[0]));
-		if (grown == NULL)
-			return NULL;
-		set->files = grown;
+	if (dir == NULL)
+		return errno != ENOMEM;
+	while (fine && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
+			continue;
+		file = add(set, join(path, entry->d_name));
+		fine = file != NULL;
+		if (file)
+			file->found = true;
 	}
-	set->files[set->count] = (struct watch_file){ 0 };
-	return &set->files[set->count];
+	closedir(dir);
+	return fine;
 }
 
-static bool
-add_path(struct watch_set *set, size_t *capacity, char *path)
+bool
+watch_set_expand(struct watch_set *set, const struct watch_set *from)
 {
-	struct watch_file *file = path ? add(set, capacity) : NULL;
+	const struct watch_file *named;
+	struct watch_file *file;
+	bool fine = true;
+	size_t i = 0;
 
-	if (file == NULL) {
-		free(path);
+	*set = (struct watch_set){ 0 };
+	while (fine && (named = next_named(from, &i)) != NULL) {
+		file = add(set, strdup(named->path));
+		if (file)
+			file->is_folder = named->is_folder;
+		fine = file &&
+		       (!named->is_folder || list_folder(set, named->path));
+	}
+	if (!fine) {
+		watch_set_fini(set);
 		return false;
 	}
-	file->path = path;
-	set->count++;
+	sort(set);
+	watch_set_learn(set, from, true);
 	return true;
+}
+
+/* Has it changed?  Know it as it is now. */
+static bool
+look(struct watch_file *file, struct stamp now, bool touched, int64_t now_ns)
+{
+	bool differs = file->is_known && (!stamp_equal(&file->stamp, &now) ||
+					     (touched && !file->settled));
+
+	file->stamp = now;
+	file->settled = stamp_is_settled(&now, now_ns);
+	file->is_known = true;
+	return differs;
+}
+
+struct watch_look
+watch_set_look(struct watch_set *set, bool touched, int64_t now_ns)
+{
+	struct watch_look result = { 0 };
+	struct watch_file *file;
+	struct stamp now;
+	size_t i;
+
+	for (i = 0; i < set->count; i++) {
+		file = &set->files[i];
+		now = stamp_of(file->path);
+		if (now.errnum == EACCES && file->is_known &&
+		    file->stamp.errnum == 0)
+			result.hidden = file->path;
+		else if (look(file, now, touched, now_ns))
+			result.differs = true;
+	}
+	return result;
 }

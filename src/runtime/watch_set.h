@@ -26,6 +26,7 @@ struct watch_file {
 struct watch_set {
 	struct watch_file *files;
 	size_t count;
+	size_t capacity;
 };
 
 /*

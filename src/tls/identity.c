@@ -328,6 +328,12 @@ identity_pattern(const struct identity *identity, size_t i)
 	return identity->names.patterns[i];
 }
 
+int
+identity_compare(const struct identity *a, const struct identity *b)
+{
+	return X509_cmp(a->chain.leaf, b->chain.leaf);
+}
+
 /* Pairs with equal certificates have equal keys: each was checked. */
 bool
 identity_equal(const struct identity *a, const struct identity *b)

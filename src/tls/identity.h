@@ -89,6 +89,9 @@ const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
 size_t identity_pattern_count(const struct identity *identity);
 const char *identity_pattern(const struct identity *identity, size_t i);
 
+/* An order of certificates, whatever their chains: 0 is the same one. */
+int identity_compare(const struct identity *a, const struct identity *b);
+
 /* Same certificate and key bytes? */
 bool identity_equal(const struct identity *a, const struct identity *b);
 

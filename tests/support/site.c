@@ -9,6 +9,9 @@
 
 #include "config/config.h"
 #include "proxy/limit.h"
+#include "proxy/service.h"
+#include "runtime/credential.h"
+#include "tls/server.h"
 #include "tls/ticket.h"
 
 static void
@@ -86,9 +89,41 @@ site_build(struct site *site, struct generation *old, const char *text,
 	struct generation_errors errors;
 	struct generation *generation;
 
-	generation = generation_build(
-	    old, config, &site->parts, check_only, &errors);
+	generation = generation_build(old, config, &site->parts,
+	    check_only ? GENERATION_CHECK : GENERATION_FULL, &errors);
 	generation_errors_free(&errors);
 	config_unref(config);
 	return generation;
+}
+
+struct generation *
+site_look_again(struct site *site, struct generation *old)
+{
+	struct generation_errors errors;
+	struct generation *generation;
+
+	generation = generation_build(old, generation_config(old),
+	    &site->parts, GENERATION_FILES, &errors);
+	generation_errors_free(&errors);
+	return generation;
+}
+
+struct credential *
+site_credential(const struct generation *generation, size_t i)
+{
+	return generation_holding(generation, i)->credential;
+}
+
+const char *
+site_shown(const struct generation *generation, size_t i, const char *name)
+{
+	const struct service *service = generation_service(generation, i);
+	const struct tls_site *site = tls_server_find(
+	    service->tls, name, strlen(name));
+	size_t kind;
+
+	for (kind = 0; site && kind < IDENTITY_KINDS; kind++)
+		if (site->identities[kind])
+			return identity_name(site->identities[kind]);
+	return site ? "nothing" : "refused";
 }

@@ -28,4 +28,16 @@ const struct config *site_config(const struct site *site, const char *text);
 struct generation *site_build(struct site *site, struct generation *old,
     const char *text, bool check_only);
 
+/* What a change of files makes of it: the same configuration, built again. */
+struct generation *site_look_again(struct site *site, struct generation *old);
+
+/* The i-th certificate in use. */
+struct credential *site_credential(
+    const struct generation *generation, size_t i);
+
+/* The name in the certificate (the first kind there is) that listener i shows
+ * to clients who ask for `name` ("" for none): or "nothing", or "refused". */
+const char *site_shown(
+    const struct generation *generation, size_t i, const char *name);
+
 #endif

@@ -13,7 +13,9 @@
 
 #include "proxy/listener.h"
 #include "proxy/service.h"
+#include "runtime/credential.h"
 #include "tests/support/site.h"
+#include "tls/server.h"
 
 #define LISTENER(name, more)                                 \
 	"[listener " name "]\naccept = unix:" name ".sock\n" \
@@ -51,12 +53,26 @@ socket_of(const struct generation *generation, size_t i)
 	return generation_port(generation, i).listener;
 }
 
-Test(generation, shares_a_service_that_did_not_change)
+static struct identity *
+identity_of(const struct generation *generation)
+{
+	return site_credential(generation, 0)->identity;
+}
+
+static struct tls_context *
+context_of(const struct generation *generation)
+{
+	return tls_server_site(generation_service(generation, 0)->tls, 0)
+	    ->context;
+}
+
+Test(generation, shares_all_that_did_not_change)
 {
 	struct generation *old = build(NULL, LISTENER("a", ""));
 	struct generation *fresh = build(old, "\n\n" LISTENER("a", ""));
 
-	cr_expect_eq(generation_service(fresh, 0), generation_service(old, 0));
+	cr_expect_eq(identity_of(fresh), identity_of(old));
+	cr_expect_eq(context_of(fresh), context_of(old));
 	cr_expect_eq(socket_of(fresh, 0), socket_of(old, 0));
 	cr_expect(generation_port(old, 0).fresh);
 	cr_expect_not(generation_port(fresh, 0).fresh);
@@ -92,7 +108,7 @@ Test(generation, notices_a_certificate_that_changed_in_place)
 	snprintf(to, sizeof(to), "%s/key.pem", site.folder.path);
 	cr_assert_eq(rename(from, to), 0);
 	fresh = build(old, LISTENER("a", ""));
-	cr_expect_neq(generation_service(fresh, 0), generation_service(old, 0));
+	cr_expect_neq(identity_of(fresh), identity_of(old));
 	cr_expect_eq(socket_of(fresh, 0), socket_of(old, 0));
 	generation_unref(old);
 	generation_unref(fresh);
@@ -157,7 +173,7 @@ refuse(const char *text)
 	struct generation *generation;
 
 	generation = generation_build(
-	    NULL, config, &site.parts, false, &errors);
+	    NULL, config, &site.parts, GENERATION_FULL, &errors);
 	cr_assert_null(generation);
 	cr_assert_gt(errors.all.list.count, 0u);
 	config_unref(config);

@@ -7,10 +7,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/service.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
-#include "tls/context.h"
 
 /* Refuses every connection at once. */
 #define NOBODY "OCSP;URI:http://127.0.0.1:1/"
@@ -138,7 +136,7 @@ try_to_build(const char *cert, const char *more, char *text, size_t max)
 	    cert, more);
 	config = site_config(&stapled.site, ini);
 	generation = generation_build(
-	    NULL, config, &stapled.site.parts, true, &errors);
+	    NULL, config, &stapled.site.parts, GENERATION_CHECK, &errors);
 	text[0] = '\0';
 	if (generation == NULL)
 		snprintf(text, max, "%s", errors.all.list.items[0]);

@@ -9,10 +9,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "proxy/service.h"
+#include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
-#include "tls/context.h"
 #include "tls/identity.h"
 
 #define ASKED "OCSP;URI:http://127.0.0.1:1/"
@@ -50,14 +49,13 @@ TestSuite(renew, .init = set_up, .fini = tear_down);
 static const char *
 served(const struct generation *generation)
 {
-	return identity_name(
-	    tls_context_identity(generation_service(generation, 0)->tls));
+	return site_shown(generation, 0, "");
 }
 
 static const char *
 waiting(const struct generation *generation)
 {
-	struct identity *renewal = generation_renewal(generation, 0);
+	struct identity *renewal = site_credential(generation, 0)->renewal;
 
 	return renewal ? identity_name(renewal) : "nobody";
 }
@@ -112,9 +110,12 @@ Test(renew, knows_whether_anybody_waits)
 static struct generation *
 renew_at(struct generation *from, int64_t now_s)
 {
+	struct judge judge = stapled_judge(&stapled, PHASE_RELOAD);
+	struct generation *next;
 	struct err err;
-	struct generation *next = renew_generation(
-	    from, &stapled.site.parts, now_s, &err);
+
+	judge.now_s = now_s;
+	next = renew_generation(from, &stapled.site.parts, &judge, &err);
 
 	cr_expect_str_eq(err.text, "");
 	generation_unref(from);
@@ -169,7 +170,7 @@ Test(renew, leaves_everything_else_as_it_is)
 	struct service *after = generation_service(next, 0);
 
 	cr_expect_neq(before, after);
-	cr_expect_eq(before->backends, after->backends);
+	cr_expect_eq(before->sites[0].backends, after->sites[0].backends);
 	cr_expect_eq(before->limit, after->limit);
 	cr_expect_eq(before->config, after->config);
 	cr_expect_eq(generation_port(fresh, 0).listener,

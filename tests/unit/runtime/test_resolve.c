@@ -93,7 +93,7 @@ Test(resolve, puts_the_answer_into_the_backends_before_it_reports)
 	struct service *service = generation_service(generation, 0);
 
 	cr_expect_eq(reports, 1);
-	cr_expect(backends_resolved(service->backends, 0));
+	cr_expect(backends_resolved(service->sites[0].backends, 0));
 	generation_unref(generation);
 }
 
@@ -103,9 +103,9 @@ Test(resolve, gives_a_new_service_what_is_known_already)
 	struct generation *fresh = site_build(&site, NULL, one_name, true);
 	struct service *service = generation_service(fresh, 0);
 
-	cr_expect_not(backends_resolved(service->backends, 0));
+	cr_expect_not(backends_resolved(service->sites[0].backends, 0));
 	cr_assert(resolver_follow(resolver, fresh));
-	cr_expect(backends_resolved(service->backends, 0));
+	cr_expect(backends_resolved(service->sites[0].backends, 0));
 	generation_unref(old);
 	generation_unref(fresh);
 }

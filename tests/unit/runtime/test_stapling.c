@@ -44,7 +44,7 @@ look(const struct generation *generation)
 	struct staple_info info;
 
 	cr_assert(stapling_state(stapled.site.parts.stapling,
-	    tls_context_identity(generation_service(generation, 0)->tls),
+	    site_credential(generation, 0)->identity,
 	    &info));
 	return info;
 }

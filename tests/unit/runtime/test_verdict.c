@@ -18,19 +18,19 @@
 
 /* Each policy and certificate, in the order of a row's letters. */
 static const struct column {
-	enum config_ocsp_mode mode;
+	enum staple_mode mode;
 	bool must_staple;
 } columns[] = {
-	{ OCSP_MODE_NEVER, false },
-	{ OCSP_MODE_NEVER, true },
-	{ OCSP_MODE_AUTO, false },
-	{ OCSP_MODE_AUTO, true },
-	{ OCSP_MODE_MUST, false },
-	{ OCSP_MODE_MUST, true },
-	{ OCSP_MODE_ALWAYS, false },
-	{ OCSP_MODE_ALWAYS, true },
-	{ OCSP_MODE_PREFER, false },
-	{ OCSP_MODE_PREFER, true },
+	{ STAPLE_NEVER, false },
+	{ STAPLE_NEVER, true },
+	{ STAPLE_AUTO, false },
+	{ STAPLE_AUTO, true },
+	{ STAPLE_MUST, false },
+	{ STAPLE_MUST, true },
+	{ STAPLE_ALWAYS, false },
+	{ STAPLE_ALWAYS, true },
+	{ STAPLE_PREFER, false },
+	{ STAPLE_PREFER, true },
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -98,7 +98,7 @@ static void
 check_cell(const struct row *row, enum verdict_phase phase, size_t column,
     bool patience_over)
 {
-	const struct config_listener policy = { .ocsp = columns[column].mode };
+	const struct staple_policy policy = { .mode = columns[column].mode };
 	struct staple_info info = row->info;
 	enum verdict verdict;
 
@@ -106,7 +106,7 @@ check_cell(const struct row *row, enum verdict_phase phase, size_t column,
 	verdict = verdict_of(&policy, &info, phase, NOW, patience_over);
 	cr_expect_eq(LETTERS[verdict], row->expect[phase][column],
 	    "%s: phase %d, mode %d, must-staple %d: %c", row->what, (int)phase,
-	    (int)policy.ocsp, info.must_staple, LETTERS[verdict]);
+	    (int)policy.mode, info.must_staple, LETTERS[verdict]);
 }
 
 static void
@@ -139,25 +139,25 @@ Test(verdict, lets_on_revoked_have_its_own_way)
 {
 	static const struct {
 		const char *what;
-		enum config_ocsp_mode mode;
-		enum config_on_revoked given;
+		enum staple_mode mode;
+		enum staple_on_revoked given;
 		char expect;
 	} cases[] = {
-		{ "auto, by mode", OCSP_MODE_AUTO, OCSP_REVOKED_BY_MODE, 'r' },
-		{ "auto, exit", OCSP_MODE_AUTO, OCSP_REVOKED_EXIT, 'R' },
-		{ "auto, refuse", OCSP_MODE_AUTO, OCSP_REVOKED_REFUSE, 'r' },
-		{ "prefer, exit", OCSP_MODE_PREFER, OCSP_REVOKED_EXIT, 'R' },
-		{ "must, by mode", OCSP_MODE_MUST, OCSP_REVOKED_BY_MODE, 'R' },
-		{ "must, refuse", OCSP_MODE_MUST, OCSP_REVOKED_REFUSE, 'r' },
-		{ "always, staple", OCSP_MODE_ALWAYS, OCSP_REVOKED_STAPLE,
+		{ "auto, by mode", STAPLE_AUTO, STAPLE_REVOKED_BY_MODE, 'r' },
+		{ "auto, exit", STAPLE_AUTO, STAPLE_REVOKED_EXIT, 'R' },
+		{ "auto, refuse", STAPLE_AUTO, STAPLE_REVOKED_REFUSE, 'r' },
+		{ "prefer, exit", STAPLE_PREFER, STAPLE_REVOKED_EXIT, 'R' },
+		{ "must, by mode", STAPLE_MUST, STAPLE_REVOKED_BY_MODE, 'R' },
+		{ "must, refuse", STAPLE_MUST, STAPLE_REVOKED_REFUSE, 'r' },
+		{ "always, staple", STAPLE_ALWAYS, STAPLE_REVOKED_STAPLE,
 		    'r' },
-		{ "never, exit", OCSP_MODE_NEVER, OCSP_REVOKED_EXIT, '.' },
+		{ "never, exit", STAPLE_NEVER, STAPLE_REVOKED_EXIT, '.' },
 	};
 	const struct staple_info info = { REVOKED, .confirmed = true,
 		.must_staple = true };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct config_listener policy = { .ocsp = cases[i].mode,
+		const struct staple_policy policy = { .mode = cases[i].mode,
 			.on_revoked = cases[i].given };
 
 		for (int phase = PHASE_START; phase <= PHASE_RELOAD; phase++)
@@ -171,8 +171,8 @@ Test(verdict, lets_on_revoked_have_its_own_way)
 /* Or a start would wait for an answer that nobody is asked for. */
 Test(verdict, waits_for_no_confirmation_where_nobody_is_asked)
 {
-	const struct config_listener policy = { .ocsp = OCSP_MODE_AUTO,
-		.on_revoked = OCSP_REVOKED_EXIT };
+	const struct staple_policy policy = { .mode = STAPLE_AUTO,
+		.on_revoked = STAPLE_REVOKED_EXIT };
 	const struct staple_info info = { VALID, .must_staple = true,
 		.revoked = true, .hindrance = STAPLE_NO_RESPONDER };
 
@@ -190,8 +190,8 @@ Test(verdict, wants_what_the_mode_wants)
 
 	for (size_t i = 0; i < 2; i++)
 		for (size_t k = 0; k < COLUMNS; k++) {
-			const struct config_listener policy = {
-				.ocsp = columns[k].mode
+			const struct staple_policy policy = {
+				.mode = columns[k].mode
 			};
 			const struct staple_info info = {
 				.must_staple = columns[k].must_staple,
@@ -207,42 +207,42 @@ Test(verdict, keeps_a_renewal_out_until_it_has_a_staple)
 {
 	static const struct {
 		const char *what;
-		enum config_ocsp_mode mode;
+		enum staple_mode mode;
 		struct staple_info renewed, served;
 		int64_t ends_s;
 		bool expect;
 	} cases[] = {
-		{ "not answered yet", OCSP_MODE_ALWAYS, { NOTHING }, { VALID },
+		{ "not answered yet", STAPLE_ALWAYS, { NOTHING }, { VALID },
 		    NOW + 3601, true },
-		{ "not answered, prefer", OCSP_MODE_PREFER, { NOTHING },
+		{ "not answered, prefer", STAPLE_PREFER, { NOTHING },
 		    { VALID }, NOW + 3601, true },
-		{ "the old one ends within the hour", OCSP_MODE_ALWAYS,
+		{ "the old one ends within the hour", STAPLE_ALWAYS,
 		    { NOTHING }, { VALID }, NOW + 3600, false },
-		{ "answered", OCSP_MODE_ALWAYS, { VALID }, { VALID },
+		{ "answered", STAPLE_ALWAYS, { VALID }, { VALID },
 		    NOW + 9999, false },
-		{ "its answer has expired", OCSP_MODE_ALWAYS, { EXPIRED },
+		{ "its answer has expired", STAPLE_ALWAYS, { EXPIRED },
 		    { VALID }, NOW + 9999, true },
-		{ "revoked", OCSP_MODE_ALWAYS, { REVOKED, .confirmed = true },
+		{ "revoked", STAPLE_ALWAYS, { REVOKED, .confirmed = true },
 		    { VALID }, NOW + 9999, true },
-		{ "revoked, and clients are to know", OCSP_MODE_PREFER,
+		{ "revoked, and clients are to know", STAPLE_PREFER,
 		    { REVOKED, .confirmed = true }, { VALID }, NOW + 9999,
 		    false },
-		{ "perhaps revoked", OCSP_MODE_PREFER, { REVOKED }, { VALID },
+		{ "perhaps revoked", STAPLE_PREFER, { REVOKED }, { VALID },
 		    NOW + 9999, true },
-		{ "the old one is revoked", OCSP_MODE_ALWAYS, { NOTHING },
+		{ "the old one is revoked", STAPLE_ALWAYS, { NOTHING },
 		    { REVOKED }, NOW + 9999, false },
-		{ "the old one has no staple", OCSP_MODE_ALWAYS, { NOTHING },
+		{ "the old one has no staple", STAPLE_ALWAYS, { NOTHING },
 		    { NOTHING }, NOW + 9999, true },
-		{ "nobody to ask", OCSP_MODE_ALWAYS,
+		{ "nobody to ask", STAPLE_ALWAYS,
 		    { .hindrance = STAPLE_NO_RESPONDER }, { VALID }, NOW + 9999,
 		    false },
-		{ "not wanted", OCSP_MODE_AUTO, { NOTHING }, { VALID },
+		{ "not wanted", STAPLE_AUTO, { NOTHING }, { VALID },
 		    NOW + 9999, false },
 	};
 	struct verdict_served served;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct config_listener policy = { .ocsp = cases[i].mode };
+		const struct staple_policy policy = { .mode = cases[i].mode };
 
 		served.info = &cases[i].served;
 		served.ends_s = cases[i].ends_s;

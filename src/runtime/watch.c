@@ -74,12 +74,11 @@ say_hidden(struct watch *watch, const char *path)
 }
 
 static void
-look(struct watch *watch)
+look(struct watch *watch, bool touched)
 {
 	struct watch_look result = watch_set_look(
-	    &watch->set, watch->touched, clock_wall_ms() * INT64_C(1000000));
+	    &watch->set, touched, clock_wall_ms() * INT64_C(1000000));
 
-	watch->touched = false;
 	watch->differs |= result.differs;
 	say_hidden(watch, result.hidden);
 }
@@ -111,7 +110,7 @@ gather(struct watch_places *places, const struct watch_set *set)
 
 /* Watch the folders that count for these files now. */
 static bool
-watch_folders(struct watch *watch, const struct watch_set *set,
+follow_folders(struct watch *watch, const struct watch_set *set,
     struct watch_result *result)
 {
 	struct watch_places places = { 0 };
@@ -136,7 +135,7 @@ adopt(struct watch *watch, const struct watch_set *names,
 
 	if (!watch_set_expand(&fresh, names))
 		return false;
-	if (!watch_folders(watch, &fresh, result)) {
+	if (!follow_folders(watch, &fresh, result)) {
 		watch_set_fini(&fresh);
 		return false;
 	}
@@ -189,7 +188,8 @@ on_quiet(struct ev_loop *loop, struct ev_timer *timer, int events)
 	(void)events;
 	if (!refresh(watch, &watch->set))
 		watch->partial = true;
-	look(watch);
+	look(watch, watch->touched);
+	watch->touched = false;
 	if (!watch->differs)
 		return;
 	watch->differs = false;
@@ -206,7 +206,7 @@ on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
 	/* A failure leaves it partial, and there is a next time. */
 	if (watch->partial)
 		(void)!refresh(watch, &watch->set);
-	look(watch);
+	look(watch, false);
 	if (watch->differs)
 		wait_for_quiet(watch);
 }
@@ -283,7 +283,7 @@ watch_follow(struct watch *watch, const struct watch_path *paths,
 	watch_set_fini(&fresh);
 	if (!fine)
 		return false;
-	look(watch);
+	look(watch, false);
 	if (watch->differs)
 		wait_for_quiet(watch);
 	return true;

@@ -20,7 +20,8 @@ struct log;
 struct stamp;
 struct watch;
 
-/* Some watched file may have changed.  From the main loop. */
+/* Some watched file may have changed (rarely: none has).  From the main loop;
+ * may call watch_follow, not watch_free. */
 typedef void watch_fn(void *arg);
 
 /* Without inotify (no instance to be had) the comparing alone is left, and one
@@ -30,11 +31,12 @@ struct watch *watch_new(struct ev_loop *loop, struct log *log,
 
 struct watch_path {
 	const char *path;
-	bool is_folder; /* every file in it counts */
+	bool
+	    is_folder; /* everything in it counts, and what links in it lead to */
 };
 
 /*
- * From now on these and no others; copied.  Stamps are taken first, so that a
+ * From now on these and no others; copied; in any order, also twice.  Stamps are taken first, so that a
  * change between the reading and this call is seen at once if `read` (may be
  * NULL: unknown) holds the stamps of what was read, as many as paths.  false:
  * no memory; the old ones are still watched.

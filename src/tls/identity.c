@@ -22,6 +22,7 @@
 #include "tls/identity_inner.h"
 #include "tls/key.h"
 #include "tls/pem.h"
+#include "tls/secret.h"
 
 struct identity {
 	atomic_uint refs;
@@ -69,17 +70,13 @@ check_permissions(struct load *load, unsigned mode)
 {
 	struct err sentence;
 
-	if (load->permissions == KEYS_ANY || (mode & 0007) == 0)
-		return true;
-	err_set(&sentence,
-	    "the private key in %s can be used by every user (mode %04o); "
-	    "chmod o= %s",
-	    load->key_path, mode, load->key_path);
-	if (load->permissions == KEYS_REFUSE) {
+	if (!secret_check_mode("the private key", load->key_path, mode,
+		load->permissions, &sentence)) {
 		err_set(load->err, "%s", sentence.text);
 		return false;
 	}
-	warn(load, sentence.text);
+	if (sentence.text[0] != '\0')
+		warn(load, sentence.text);
 	return true;
 }
 

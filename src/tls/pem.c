@@ -6,11 +6,7 @@
  */
 #include "tls/pem.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
@@ -19,91 +15,7 @@
 
 #include "base/err.h"
 #include "tls/error.h"
-
-enum { FILE_MAX = 1024 * 1024 };
-
-/* A file's contents; data is cleansed by whoever drops it. */
-struct text {
-	char *data;
-	size_t len;
-};
-
-static void
-drop_text(struct text *text)
-{
-	OPENSSL_clear_free(text->data, text->len);
-	*text = (struct text){ 0 };
-}
-
-static bool
-check_kind(const struct stat *st, const char *path, struct err *err)
-{
-	if (S_ISDIR(st->st_mode)) {
-		err_set(err, "%s is a directory, not a PEM file", path);
-		return false;
-	}
-	if (!S_ISREG(st->st_mode)) {
-		err_set(err, "%s is not a regular file", path);
-		return false;
-	}
-	if (st->st_size == 0) {
-		err_set(err, "%s is empty", path);
-		return false;
-	}
-	if (st->st_size > FILE_MAX) {
-		err_set(err, "%s is larger than 1 MiB: no PEM file", path);
-		return false;
-	}
-	return true;
-}
-
-/* len is what fstat said; a file that has shrunk since ends earlier. */
-static bool
-fill_text(struct text *text, int fd, const char *path, struct err *err)
-{
-	size_t max = text->len;
-	ssize_t n = 1;
-
-	text->len = 0;
-	while (n > 0 && text->len < max) {
-		n = read(fd, text->data + text->len, max - text->len);
-		if (n > 0)
-			text->len += (size_t)n;
-		else if (n < 0 && errno == EINTR)
-			n = 1;
-	}
-	if (n < 0)
-		err_set_errno(err, errno, "cannot read %s", path);
-	return n >= 0;
-}
-
-static bool
-read_text(struct text *text, unsigned *mode, const char *path, struct err *err)
-{
-	/* O_NONBLOCK: opening a FIFO must not hang the start. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-	bool ok = false;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		err_set_errno(err, errno, "cannot read %s", path);
-		goto out;
-	}
-	if (!check_kind(&st, path, err))
-		goto out;
-	*mode = st.st_mode & 07777;
-	text->len = (size_t)st.st_size;
-	text->data = OPENSSL_zalloc(text->len);
-	if (text->data == NULL) {
-		err_set(err, "out of memory reading %s", path);
-		goto out;
-	}
-	ok = fill_text(text, fd, path, err);
-out:
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
+#include "tls/secret.h"
 
 static bool
 add_block(struct pem *pem, const struct pem_block *block)
@@ -150,8 +62,8 @@ next_block(struct pem *pem, BIO *bio, bool *more)
 }
 
 static bool
-split(
-    struct pem *pem, const struct text *text, const char *path, struct err *err)
+split(struct pem *pem, const struct secret *text, const char *path,
+    struct err *err)
 {
 	BIO *bio = BIO_new_mem_buf(text->data, (int)text->len);
 	bool more = bio != NULL, ok = more;
@@ -178,13 +90,14 @@ split(
 bool
 pem_read(struct pem *pem, const char *path, struct err *err)
 {
-	struct text text = { 0 };
+	struct secret text;
 	bool ok;
 
 	*pem = (struct pem){ 0 };
-	ok = read_text(&text, &pem->mode, path, err) &&
+	ok = secret_read(&text, path, "PEM file", err) &&
 	     split(pem, &text, path, err);
-	drop_text(&text);
+	pem->mode = text.mode;
+	secret_wipe(&text);
 	return ok;
 }
 

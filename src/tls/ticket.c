@@ -1,7 +1,8 @@
 /*
  * Session tickets.  The callbacks run on the listener threads, inside
- * handshakes; rotation on the main thread.  The lock covers copying one key,
- * nothing else: random bytes are drawn before it and ciphers set up after it.
+ * handshakes; rotation and loading on the main thread.  The lock covers
+ * copying keys, nothing else: random bytes are drawn and files read before it,
+ * ciphers set up after it.
  *
  * The decision to question is that each ticket carries the time of its first
  * full handshake, although OpenSSL keeps a time of its own: in TLS 1.3 every
@@ -10,10 +11,10 @@
  */
 #include "tls/ticket.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -23,21 +24,19 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mutex.h"
+#include "tls/client.h"
 #include "tls/error.h"
+#include "tls/hello.h"
+#include "tls/server.h"
+#include "tls/ticket_facts.h"
+#include "tls/ticket_file.h"
 
 enum {
-	KEYS_KEPT = 3,
-	POLICY_BYTES = 32,
-	/* What a ticket carries: birth in ms, big-endian, then the policy. */
-	APPDATA_BYTES = 8 + POLICY_BYTES,
+	OWN_KEPT = 3, /* of the keys made here */
 	/* A wall clock that was set back by less is forgiven. */
-	SKEW_MS = 60 * 1000
-};
-
-struct ticket_key {
-	uint8_t name[16];
-	uint8_t aes[32];
-	uint8_t hmac[32];
+	SKEW_MS = 60 * 1000,
+	/* RFC 8446 section 4.6.1: no ticket lasts longer than seven days. */
+	SECONDS_MAX = 7 * 24 * 3600
 };
 
 struct ticket_keys {
@@ -49,20 +48,9 @@ struct ticket_keys {
 	void *now_arg;
 	struct mutex lock;
 
-	/* under lock; the newest first */
-	struct ticket_key keys[KEYS_KEPT];
-	size_t count;
+	/* under lock; the first one signs */
+	struct ticket_file held;
 };
-
-/* What a context has to do with tickets; lives and dies with it. */
-struct scope {
-	struct ticket_keys *keys;
-	uint8_t policy[POLICY_BYTES];
-	int64_t lifetime_ms;
-};
-
-static int scope_index = -1; /* of the ex-data; fixed once made */
-static pthread_once_t scope_once = PTHREAD_ONCE_INIT;
 
 static int64_t
 wall_ms(void *arg)
@@ -77,11 +65,13 @@ static void push_locked(struct ticket_keys *keys,
 static void
 push_locked(struct ticket_keys *keys, const struct ticket_key *fresh)
 {
-	memmove(&keys->keys[1], &keys->keys[0],
-	    (KEYS_KEPT - 1) * sizeof(keys->keys[0]));
-	keys->keys[0] = *fresh;
-	if (keys->count < KEYS_KEPT)
-		keys->count++;
+	struct ticket_file *held = &keys->held;
+
+	memmove(&held->keys[1], &held->keys[0],
+	    (OWN_KEPT - 1) * sizeof(held->keys[0]));
+	held->keys[0] = *fresh;
+	if (held->count < OWN_KEPT)
+		held->count++;
 }
 
 bool
@@ -144,7 +134,7 @@ ticket_keys_unref(struct ticket_keys *keys)
 		return;
 	EVP_CIPHER_free(keys->cipher);
 	mutex_fini(&keys->lock);
-	OPENSSL_cleanse(keys->keys, sizeof(keys->keys));
+	ticket_file_wipe(&keys->held);
 	free(keys);
 }
 
@@ -156,29 +146,51 @@ ticket_keys_set_clock(
 	keys->now_arg = arg;
 }
 
-/* Copy the signing key, or the one called `name`; its age, or -1. */
+bool
+ticket_keys_check(const char *path, enum config_key_permissions permissions,
+    struct err *warning, struct err *err)
+{
+	struct ticket_file file;
+	bool ok = ticket_file_read(&file, path, permissions, warning, err);
+
+	ticket_file_wipe(&file);
+	return ok;
+}
+
+bool
+ticket_keys_load(struct ticket_keys *keys, const char *path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err)
+{
+	struct ticket_file file;
+	bool ok = ticket_file_read(&file, path, permissions, warning, err);
+
+	if (ok) {
+		mutex_lock(&keys->lock);
+		keys->held = file;
+		mutex_unlock(&keys->lock);
+	}
+	ticket_file_wipe(&file);
+	return ok;
+}
+
+/* Copy the signing key, or the one called `name`; its place, or -1. */
 static int
 copy_key(struct ticket_keys *keys, const uint8_t *name, struct ticket_key *out)
 {
+	const struct ticket_file *held = &keys->held;
 	int found = -1;
 	size_t i;
 
 	mutex_lock(&keys->lock);
-	for (i = 0; found < 0 && i < keys->count; i++)
+	for (i = 0; found < 0 && i < held->count; i++)
 		if (name == NULL ||
-		    memcmp(keys->keys[i].name, name, sizeof(out->name)) == 0)
+		    memcmp(held->keys[i].name, name, sizeof(out->name)) == 0)
 			found = (int)i;
 	if (found >= 0)
-		*out = keys->keys[found];
+		*out = held->keys[found];
 	mutex_unlock(&keys->lock);
 	return found;
-}
-
-static struct scope *
-scope_of(SSL *ssl)
-{
-	/* Not the context that called back: a name may have switched it. */
-	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), scope_index);
 }
 
 static bool
@@ -195,46 +207,45 @@ set_mac(EVP_MAC_CTX *mac, const struct ticket_key *key)
 }
 
 static int
-seal(struct scope *scope, struct ticket_key *key, uint8_t *name, uint8_t *iv,
-    EVP_CIPHER_CTX *cipher)
+seal(struct ticket_keys *keys, struct ticket_key *key, uint8_t *name,
+    uint8_t *iv, EVP_CIPHER_CTX *cipher)
 {
-	(void)copy_key(scope->keys, NULL, key); /* there is always one */
-	if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(scope->keys->cipher)) != 1)
+	(void)copy_key(keys, NULL, key); /* there is always one */
+	if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(keys->cipher)) != 1)
 		return -1;
 	memcpy(name, key->name, sizeof(key->name));
-	return EVP_EncryptInit_ex2(
-		   cipher, scope->keys->cipher, key->aes, iv, NULL) == 1
+	return EVP_EncryptInit_ex2(cipher, keys->cipher, key->aes, iv, NULL) ==
+		       1
 		   ? 1
 		   : -1;
 }
 
 /* 0: not ours; 1: fine; 2: fine, and the client should get a new one. */
 static int
-unseal(struct scope *scope, struct ticket_key *key, const uint8_t *name,
+unseal(struct ticket_keys *keys, struct ticket_key *key, const uint8_t *name,
     const uint8_t *iv, EVP_CIPHER_CTX *cipher)
 {
-	int age = copy_key(scope->keys, name, key);
+	int place = copy_key(keys, name, key);
 
-	if (age < 0)
+	if (place < 0)
 		return 0;
-	if (EVP_DecryptInit_ex2(
-		cipher, scope->keys->cipher, key->aes, iv, NULL) != 1)
+	if (EVP_DecryptInit_ex2(cipher, keys->cipher, key->aes, iv, NULL) != 1)
 		return -1;
-	return age == 0 ? 1 : 2;
+	return place == 0 ? 1 : 2;
 }
 
 static int
 on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac, int sealing)
 {
-	struct scope *scope = scope_of(ssl);
+	/* Not from the context that called back: a name may have led the
+	 * connection to another one. */
+	struct ticket_keys *keys = tls_site_of(ssl)->keys;
 	struct ticket_key key;
 	int result;
 
-	if (scope == NULL)
-		return 0;
-	result = sealing ? seal(scope, &key, name, iv, cipher)
-			 : unseal(scope, &key, name, iv, cipher);
+	result = sealing ? seal(keys, &key, name, iv, cipher)
+			 : unseal(keys, &key, name, iv, cipher);
 	if (result > 0 && !set_mac(mac, &key))
 		result = -1;
 	OPENSSL_cleanse(&key, sizeof(key));
@@ -245,79 +256,91 @@ on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 	return result;
 }
 
-static void
-put_birth(uint8_t *to, int64_t birth)
-{
-	uint64_t bits = (uint64_t)birth;
-	int i;
-
-	for (i = 7; i >= 0; i--, bits >>= 8)
-		to[i] = (uint8_t)bits;
-}
-
 static int64_t
-get_birth(const uint8_t *from)
+now_of(const struct tls_site *site)
 {
-	uint64_t bits = 0;
-	int i;
-
-	for (i = 0; i < 8; i++)
-		bits = bits << 8 | from[i];
-	return (int64_t)bits;
+	return site->keys->now_ms(site->keys->now_arg);
 }
 
-/* What the session carries, NULL when it was never given anything. */
-static const uint8_t *
-appdata_of(SSL_SESSION *session)
+/* OpenSSL counts from now, and by the listener's time-out, not the host's. */
+static void
+set_timeout(SSL_SESSION *session, int64_t left_ms)
 {
-	void *data = NULL;
-	size_t len = 0;
+	int64_t seconds = left_ms / 1000;
 
-	if (session == NULL ||
-	    SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 ||
-	    len != APPDATA_BYTES)
-		return NULL;
-	return data;
+	if (seconds < 0)
+		seconds = 0; /* RFC 8446 section 4.6.1: discard at once */
+	if (seconds > SECONDS_MAX)
+		seconds = SECONDS_MAX;
+	SSL_SESSION_set_timeout(session, (long)seconds);
 }
 
 /* A ticket is about to be made. */
 static int
 on_give(SSL *ssl, void *arg)
 {
-	struct scope *scope = scope_of(ssl);
+	const struct tls_site *site = tls_site_of(ssl);
 	SSL_SESSION *session = SSL_get_session(ssl);
-	const uint8_t *held = appdata_of(session);
-	uint8_t fresh[APPDATA_BYTES];
-	int64_t left_ms, now;
+	int64_t now_ms = now_of(site);
+	struct ticket_facts facts;
 
 	(void)arg;
-	if (scope == NULL)
-		return 1;
-	now = scope->keys->now_ms(scope->keys->now_arg);
-	if (held == NULL) {
-		put_birth(fresh, now);
-		memcpy(fresh + 8, scope->policy, POLICY_BYTES);
-		return SSL_SESSION_set1_ticket_appdata(
-		    session, fresh, sizeof(fresh));
+	if (!ticket_facts_get(session, &facts)) {
+		facts.birth_ms = now_ms;
+		facts.good_until = client_good_until(ssl);
+		memcpy(facts.scope, site->scope, sizeof(facts.scope));
+		set_timeout(session, site->lifetime_ms);
+		return ticket_facts_put(session, &facts);
 	}
-	/* A renewed ticket keeps its birth, and says how long it lasts: in
-	 * TLS 1.3 OpenSSL counts the lifetime from now (RFC 8446 4.6.1). */
-	left_ms = scope->lifetime_ms - (now - get_birth(held));
-	if (SSL_version(ssl) == TLS1_3_VERSION && left_ms >= 1000)
-		SSL_SESSION_set_timeout(session, (long)(left_ms / 1000));
+	/* A renewed ticket keeps its birth, and says how long it still lasts
+	 * (RFC 8446 section 4.6.1).  In TLS 1.2 OpenSSL keeps the time of the
+	 * session too, and says nothing. */
+	if (SSL_version(ssl) == TLS1_3_VERSION)
+		set_timeout(
+		    session, site->lifetime_ms - (now_ms - facts.birth_ms));
 	return 1;
 }
 
+/*
+ * RFC 6066 section 3: a session is not resumed under another name than its
+ * own; nor with one if it has none, nor the other way round.  OpenSSL has not
+ * read the name yet when it opens a ticket.
+ */
 static bool
-is_valid(const struct scope *scope, const uint8_t *appdata)
+asks_same_name(SSL *ssl, const SSL_SESSION *session)
 {
-	int64_t age;
+	const char *held = SSL_SESSION_get0_hostname(session);
+	const uint8_t *name = NULL;
+	size_t len = 0;
 
-	if (appdata == NULL ||
-	    memcmp(appdata + 8, scope->policy, POLICY_BYTES) != 0)
+	switch (hello_name(ssl, &name, &len)) {
+	case HELLO_NO_NAME:
+		return held == NULL;
+	case HELLO_NAME:
+		return held != NULL && strlen(held) == len &&
+		       strncasecmp(held, (const char *)name, len) == 0;
+	case HELLO_MALFORMED:
+		break;
+	}
+	return false;
+}
+
+/* Everything that a full handshake would look at, and RFC 6066. */
+static bool
+may_resume(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls_site *site = tls_site_of(ssl);
+	int64_t now_ms = now_of(site), age_ms;
+	struct ticket_facts facts;
+
+	if (!site->settings->tickets || !ticket_facts_get(session, &facts) ||
+	    memcmp(facts.scope, site->scope, sizeof(facts.scope)) != 0)
 		return false;
-	age = scope->keys->now_ms(scope->keys->now_arg) - get_birth(appdata);
-	return age >= -SKEW_MS && age < scope->lifetime_ms;
+	age_ms = now_ms - facts.birth_ms;
+	return age_ms >= -SKEW_MS && age_ms < site->lifetime_ms &&
+	       asks_same_name(ssl, session) &&
+	       client_may_resume(
+		   site, session, facts.good_until, now_ms / 1000);
 }
 
 /* A ticket has come back. */
@@ -325,59 +348,20 @@ static SSL_TICKET_RETURN
 on_return(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
     size_t name_len, SSL_TICKET_STATUS status, void *arg)
 {
-	struct scope *scope = scope_of(ssl);
-
 	(void)name;
 	(void)name_len;
 	(void)arg;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	if (scope == NULL || !is_valid(scope, appdata_of(session)))
+	if (!may_resume(ssl, session))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE
 					    : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-static void
-on_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index,
-    long number, void *arg)
+void
+ticket_attach(struct ssl_ctx_st *context)
 {
-	struct scope *scope = pointer;
-
-	(void)parent;
-	(void)data;
-	(void)index;
-	(void)number;
-	(void)arg;
-	if (scope == NULL)
-		return;
-	ticket_keys_unref(scope->keys);
-	free(scope);
-}
-
-static void
-make_index(void)
-{
-	scope_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_free);
-}
-
-bool
-ticket_attach(struct ticket_keys *keys, struct ssl_ctx_st *context,
-    const uint8_t policy[32], uint32_t lifetime_ms, struct err *err)
-{
-	struct scope *scope = calloc(1, sizeof(*scope));
-
-	pthread_once(&scope_once, make_index);
-	if (scope == NULL || scope_index < 0 ||
-	    SSL_CTX_set_ex_data(context, scope_index, scope) != 1) {
-		free(scope);
-		tls_error_set(err, "no memory for session tickets");
-		return false;
-	}
-	scope->keys = ticket_keys_ref(keys);
-	scope->lifetime_ms = lifetime_ms;
-	memcpy(scope->policy, policy, POLICY_BYTES);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_key);
 	SSL_CTX_set_session_ticket_cb(context, on_give, on_return, NULL);
-	return true;
 }

@@ -5,6 +5,7 @@
 #include "tls/policy.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/ssl.h>
@@ -126,26 +127,42 @@ Test(policy, names_the_line_of_a_list_it_cannot_use)
 Test(policy, leaves_unknown_groups_out_one_by_one)
 {
 	static const struct {
-		const char *what, *given, *warning;
+		const char *what, *given, *taken, *warning;
 	} rows[] = {
-		{ "our own list", NULL, "" },
-		{ "all known", "P-256:X25519", "" },
-		{ "one unknown", "P-256:Q-7:X25519",
+		{ "all known", "P-256:X25519", "P-256:X25519", "" },
+		{ "one unknown", "P-256:Q-7:X25519", "P-256:X25519",
 		    "groups not known to this OpenSSL: Q-7" },
-		{ "two unknown", "Q-7:P-384:R-8",
+		{ "two unknown", "Q-7:P-384:R-8", "P-384",
 		    "groups not known to this OpenSSL: Q-7, R-8" },
+		{ "other borders", "P-256, X25519", "P-256:X25519", "" },
 	};
 	struct err err, warning;
+	char *taken;
 
 	for (size_t i = 0; i < 4; i++) {
 		struct config_listener given = { .groups = rows[i].given };
 
 		err_set(&warning, "%s", "");
-		cr_assert(policy_set_groups(native, &given, &warning, &err),
+		cr_assert(
+		    policy_set_groups(native, &given, &taken, &warning, &err),
 		    "%s", rows[i].what);
+		cr_assert_str_eq(taken, rows[i].taken, "%s", rows[i].what);
+		free(taken);
 		cr_assert_str_eq(
 		    warning.text, rows[i].warning, "%s", rows[i].what);
 	}
+}
+
+Test(policy, warns_of_no_group_that_nobody_asked_for)
+{
+	struct config_listener none = { 0 };
+	struct err err, warning = { .text = "" };
+	char *taken;
+
+	cr_assert(policy_set_groups(native, &none, &taken, &warning, &err));
+	cr_assert_str_eq(warning.text, "");
+	cr_assert_not_null(strstr(taken, "X25519:P-256:P-384"));
+	free(taken);
 }
 
 Test(policy, needs_one_group_at_least)
@@ -153,46 +170,11 @@ Test(policy, needs_one_group_at_least)
 	struct config_listener given = { .groups = "Q-7:R-8",
 		.groups_where = { "clinch.ini", 9 } };
 	struct err err, warning = { .text = "" };
+	char *taken;
 
-	cr_assert_not(policy_set_groups(native, &given, &warning, &err));
+	cr_assert_not(
+	    policy_set_groups(native, &given, &taken, &warning, &err));
+	cr_assert_null(taken);
 	cr_assert_str_eq(err.text,
 	    "clinch.ini:9: groups = Q-7:R-8: this OpenSSL knows none of them");
-}
-
-Test(policy, digests_differ_when_the_policy_does)
-{
-	static const struct config_listener rows[] = {
-		{ .name = "a" },
-		{ .name = "b" },
-		{ .name = "a", .profile = PROFILE_MODERN },
-		{ .name = "a", .min_version = TLS_VERSION_1_3 },
-		{ .name = "a", .max_version = TLS_VERSION_1_3 },
-		{ .name = "a", .ciphers = "x" },
-		{ .name = "a", .ciphersuites = "x" },
-		{ .name = "a", .groups = "x" },
-		{ .name = "a", .ciphers = "" },
-	};
-	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-	uint8_t digests[ROWS][32], again[32];
-
-	for (size_t i = 0; i < ROWS; i++) {
-		cr_assert(policy_digest(&rows[i], digests[i], NULL));
-		for (size_t j = 0; j < i; j++)
-			cr_assert_arr_neq(digests[i], digests[j], 32,
-			    "rows %zu and %zu", i, j);
-	}
-	cr_assert(policy_digest(&rows[3], again, NULL));
-	cr_assert_arr_eq(again, digests[3], 32);
-}
-
-Test(policy, digest_ignores_what_decides_nothing)
-{
-	struct config_listener plain = { .name = "a" }, timed = plain;
-	uint8_t one[32], two[32];
-
-	timed.timeout_idle_ms = 1234;
-	timed.session_timeout_ms = 99;
-	cr_assert(policy_digest(&plain, one, NULL));
-	cr_assert(policy_digest(&timed, two, NULL));
-	cr_assert_arr_eq(one, two, 32);
 }

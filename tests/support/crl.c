@@ -1,0 +1,89 @@
+/*
+ * Revocation lists for tests.  One thread.
+ */
+#include "tests/support/crl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+static void
+must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "crl: %s failed\n", what);
+	ERR_print_errors_fp(stderr);
+	abort();
+}
+
+static ASN1_TIME *
+time_of(const char *text, const char *otherwise)
+{
+	ASN1_TIME *time = ASN1_TIME_new();
+
+	must(time != NULL && ASN1_TIME_set_string_X509(
+				 time, text != NULL ? text : otherwise) == 1,
+	    "a time");
+	return time;
+}
+
+static void
+revoke(X509_CRL *crl, X509 *certificate, ASN1_TIME *when)
+{
+	X509_REVOKED *entry = X509_REVOKED_new();
+
+	must(entry != NULL &&
+		 X509_REVOKED_set_serialNumber(
+		     entry, X509_get_serialNumber(certificate)) == 1 &&
+		 X509_REVOKED_set_revocationDate(entry, when) == 1 &&
+		 X509_CRL_add0_revoked(crl, entry) == 1,
+	    "revoking");
+}
+
+static X509_CRL *
+make(const struct crl_wish *wish)
+{
+	X509_CRL *crl = X509_CRL_new();
+	ASN1_TIME *from = time_of(wish->from, "20200101000000Z");
+	ASN1_TIME *to = time_of(wish->to, "20990101000000Z");
+
+	must(crl != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1,
+	    "making a list");
+	must(X509_CRL_set_issuer_name(
+		 crl, X509_get_subject_name(wish->issuer->certificate)) == 1,
+	    "naming its issuer");
+	must(X509_CRL_set1_lastUpdate(crl, from) == 1 &&
+		 X509_CRL_set1_nextUpdate(crl, to) == 1,
+	    "dating it");
+	if (wish->revoked != NULL)
+		revoke(crl, wish->revoked->certificate, from);
+	must(X509_CRL_sort(crl) == 1 &&
+		 X509_CRL_sign(crl, wish->issuer->key, EVP_sha256()) > 0,
+	    "signing it");
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(to);
+	return crl;
+}
+
+char *
+crl_pem(const struct crl_wish *wish)
+{
+	X509_CRL *crl = make(wish);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *data, *text;
+	long len;
+
+	must(
+	    bio != NULL && PEM_write_bio_X509_CRL(bio, crl) == 1, "writing it");
+	len = BIO_get_mem_data(bio, &data);
+	text = strndup(data, (size_t)len);
+	must(text != NULL, "copying it");
+	BIO_free(bio);
+	X509_CRL_free(crl);
+	return text;
+}

@@ -1,0 +1,21 @@
+/*
+ * Revocation lists made when a test runs.  One thread; aborts when OpenSSL
+ * fails.
+ */
+#ifndef SUPPORT_CRL_H
+#define SUPPORT_CRL_H
+
+#include "tests/support/pki.h"
+
+/* Zero means: of nobody, valid from 2020 to 2099. */
+struct crl_wish {
+	const struct pki *issuer;
+	const struct pki *revoked; /* NULL: nobody */
+	const char *from;          /* "20200101000000Z" */
+	const char *to;
+};
+
+/* PEM; free() it. */
+char *crl_pem(const struct crl_wish *wish);
+
+#endif

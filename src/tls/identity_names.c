@@ -68,16 +68,6 @@ find_shown(
 		snprintf(names->shown, sizeof(names->shown), "unnamed");
 }
 
-/* One that is not ASCII is no name of the DNS (RFC 5280 section 7.2). */
-static bool
-is_plain(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (text[i] <= ' ' || text[i] > '~')
-			return false;
-	return true;
-}
-
 /* false: no memory.  A name that is no pattern adds nothing. */
 static bool
 add(struct identity_names *names, const ASN1_STRING *string)
@@ -87,8 +77,8 @@ add(struct identity_names *names, const ASN1_STRING *string)
 	char *text = text_of(string, &len);
 	bool fine = true;
 
-	/* It ends in a NUL of OpenSSL's, and is_plain bars any other. */
-	if (text && is_plain(text, len) &&
+	/* It ends in a NUL of OpenSSL's; no other may be in it. */
+	if (text && strlen(text) == len &&
 	    sni_normalise_pattern(pattern, text)) {
 		names->patterns[names->count] = strdup(pattern);
 		fine = names->patterns[names->count] != NULL;

@@ -97,11 +97,14 @@ limit(SSL *client, int version)
 	SSL_set_max_proto_version(client, version);
 }
 
+static char host_name[] = "host.example", other_name[] = "other.example";
+
 /* A client in that place.  What its server saw, or "refused". */
 static void
 expect(struct tls_server *server, int place, int version, const struct row *row)
 {
 	static const char *const places[] = { "the listener", "the host" };
+	static char *const names[] = { other_name, host_name };
 	const char *wanted = place == LISTENER ? row->expect_one
 					       : row->expect_other;
 	struct link link;
@@ -109,8 +112,7 @@ expect(struct tls_server *server, int place, int version, const struct row *row)
 
 	link_open_tls(&link, LINK_STREAM, server);
 	limit(link.client, version);
-	SSL_set_tlsext_host_name(
-	    link.client, place == HOST ? "host.example" : "other.example");
+	cr_assert(SSL_set_tlsext_host_name(link.client, names[place]));
 	if (row->prepare != NULL)
 		row->prepare(link.client);
 	if (link_handshake(&link, NULL) == IO_DONE)

@@ -260,30 +260,41 @@ read_local(const uint8_t *bytes, size_t start, size_t len)
 	return "the PROXY header's checksum is wrong";
 }
 
-/* NULL: well.  A Unix client, or one that the sender does not know, has no
- * address to take. */
+/* A Unix client, or one that the sender does not know, has none to take. */
+static void
+read_addresses(
+    struct proxyproto_header *header, unsigned family, const uint8_t *block)
+{
+	switch (family) {
+	case PP2_TCP4:
+		read_inet(&header->client, block, block + 8);
+		read_inet(&header->server, block + 4, block + 10);
+		break;
+	case PP2_TCP6:
+		read_inet6(&header->client, block, block + 32);
+		read_inet6(&header->server, block + 16, block + 34);
+		break;
+	default:
+		header->local = true;
+	}
+}
+
+/* NULL: well. */
 static const char *
 read_v2(struct proxyproto_header *header, const uint8_t *bytes, size_t len)
 {
-	const uint8_t *block = bytes + PP2_FRONT_SIZE;
 	unsigned family = bytes[PP2_SIGNATURE_SIZE + 1];
 	size_t start = addresses_end(family);
 
-	header->local = true;
-	if (bytes[PP2_SIGNATURE_SIZE] == PP2_LOCAL)
+	if (bytes[PP2_SIGNATURE_SIZE] == PP2_LOCAL) {
+		header->local = true;
 		return read_local(bytes, start, len);
+	}
 	if (start == 0)
 		return "the PROXY header is of a family that is no stream";
 	if (start > len)
 		return "the PROXY header is too short for its addresses";
-	if (family == PP2_TCP4) {
-		read_inet(&header->client, block, block + 8);
-		read_inet(&header->server, block + 4, block + 10);
-	} else if (family == PP2_TCP6) {
-		read_inet6(&header->client, block, block + 32);
-		read_inet6(&header->server, block + 16, block + 34);
-	}
-	header->local = family != PP2_TCP4 && family != PP2_TCP6;
+	read_addresses(header, family, bytes + PP2_FRONT_SIZE);
 	return take_tlvs(header, bytes, start, len);
 }
 

@@ -122,20 +122,38 @@ files_follow(struct server *server)
 
 /* ---- What has changed ---- */
 
+/* Not yet looked at, or another file by now? */
+static bool
+is_news(struct server *server, const char *path)
+{
+	struct stamp stamp = stamp_of(path);
+
+	if (stamp_equal(&stamp, &server->tickets_read))
+		return false;
+	server->tickets_read = stamp;
+	return true;
+}
+
 void
 files_load_tickets(struct server *server, const struct config *config)
 {
+	const char *path = config->ticket_key_file;
 	struct err err = { "" }, warning = { "" };
 
-	if (config->ticket_key_file == NULL)
+	if (path == NULL || !is_news(server, path))
 		return;
-	if (!ticket_keys_load(server->parts.keys, config->ticket_key_file,
-		KEYS_WARN, &warning, &err))
+	if (!ticket_keys_load(
+		server->parts.keys, path, KEYS_WARN, &warning, &err)) {
 		log_error(server->parts.log, "tls",
 		    "ticket keys not replaced, the old ones go on",
 		    LOG_S("error", err.text));
-	else if (warning.text[0])
+		return;
+	}
+	if (warning.text[0])
 		log_warning(server->parts.log, "tls", warning.text);
+	if (server->state != SERVER_STARTING)
+		log_notice(server->parts.log, "tls", "ticket keys replaced",
+		    LOG_S("file", path));
 }
 
 static void

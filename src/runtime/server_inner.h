@@ -16,6 +16,7 @@
 #include "base/attr.h"
 #include "runtime/generation.h"
 #include "runtime/server.h"
+#include "runtime/stamp.h"
 
 struct err;
 struct loop;
@@ -71,6 +72,7 @@ struct server {
 	bool files_wanted;          /* likewise: files have changed */
 	struct resolver *resolver;
 	struct watch *watch;
+	struct stamp tickets_read; /* of ticket_key_file */
 	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];

@@ -25,15 +25,15 @@ def key_pem(key, encryption=PLAIN):
 class Authority:
     """A throwaway CA that writes its files into one folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name="test CA", label="ca"):
         self.folder = folder
         self.key = new_key()
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.certificate = self._builder(name, name, self.key.public_key(), 3650).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         ).sign(self.key, hashes.SHA256())
         self.issued, self.keys = {}, {}  # by serial number
-        self.file = folder / "ca.pem"
+        self.file = folder / f"{label}.pem"
         self.file.write_bytes(self.certificate.public_bytes(PEM))
 
     @staticmethod
@@ -49,15 +49,21 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(days=days))
         )
 
-    def issue(self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None):
+    def issue(
+        self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None,
+        names=None, folder=None, key=None,
+    ):
         """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
-        ocsp: responder URLs for the AIA extension; chain: with the issuer."""
-        key = new_key(kind)
+        ocsp: responder URLs for the AIA extension; chain: with the issuer;
+        names: SANs instead of the name and 127.0.0.1; days: may be negative."""
+        key = key or new_key(kind)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = self._builder(subject, self.certificate.subject, key.public_key(), days).add_extension(
-            x509.SubjectAlternativeName(names), critical=False
-        )
+        if names is None:
+            names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [x509.DNSName(one) if isinstance(one, str) else one for one in names]
+        builder = self._builder(subject, self.certificate.subject, key.public_key(), days)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         urls = [ocsp] if isinstance(ocsp, str) else list(ocsp)
         if urls:
             access = [
@@ -72,7 +78,23 @@ class Authority:
         leaf = builder.sign(self.key, hashes.SHA256())
         self.issued[leaf.serial_number], self.keys[leaf.serial_number] = leaf, key
         pem = leaf.public_bytes(PEM) + (self.certificate.public_bytes(PEM) if chain else b"")
-        return Files(self.folder, label or name, pem, key_pem(key), key, leaf)
+        return Files(folder or self.folder, label or name, pem, key_pem(key), key, leaf)
+
+    def revoke(self, path, *revoked, days=30, begins=1):
+        """Write a revocation list of this CA with these certificates in it;
+        days: until its next update, negative: it has expired."""
+        now = datetime.datetime.utcnow()
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now - datetime.timedelta(days=begins))
+            .next_update(now + datetime.timedelta(days=days))
+        )
+        for files in revoked:
+            one = x509.RevokedCertificateBuilder().serial_number(files.serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(one.build())
+        replace(path, builder.sign(self.key, hashes.SHA256()).public_bytes(PEM))
+        return path
 
     def signer(self, name="OCSP signer", usage=True, begins=30, days=30):
         """A certificate of this CA that may (usage) sign responses: (certificate, key)."""
@@ -82,6 +104,14 @@ class Authority:
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
         return builder.sign(self.key, hashes.SHA256()), key
+
+
+def replace(path, data):
+    """Put a whole new file in the place of another one, as tools should."""
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_bytes(data)
+    aside.chmod(0o600)
+    aside.rename(path)
 
 
 class Files:

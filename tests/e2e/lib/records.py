@@ -56,3 +56,32 @@ def connect(port, ca, keylog, receive_buffer=None):
     secrets = [line.split() for line in keylog.read_text().splitlines()]
     [secret] = [words[2] for words in secrets if words[0] == "CLIENT_TRAFFIC_SECRET_0"]
     return one, Writer(bytes.fromhex(secret))
+
+
+def extension(kind, data):
+    return struct.pack("!HH", kind, len(data)) + data
+
+
+def client_hello(name, entries=None):
+    """A TLS 1.2 ClientHello that asks for these bytes as a name; entries: the
+    whole server_name list instead."""
+    if entries is None:
+        entries = b"\0" + struct.pack("!H", len(name)) + name
+    extensions = (
+        extension(0, struct.pack("!H", len(entries)) + entries)
+        + extension(10, b"\0\2\0\x17")  # supported_groups: P-256
+        + extension(11, b"\1\0")
+        + extension(13, b"\0\4\4\3\4\1")  # ECDSA and RSA with SHA-256
+    )
+    body = b"\x03\x03" + bytes(32) + b"\0" + b"\0\4\xc0\x2b\xc0\x2f" + b"\1\0"
+    body += struct.pack("!H", len(extensions)) + extensions
+    hello = b"\1" + struct.pack("!I", len(body))[1:] + body
+    return b"\x16\x03\x01" + struct.pack("!H", len(hello)) + hello
+
+
+def hello_with_name(port, name, entries=None):
+    """What such a hello is answered with: "alert", "server hello" or "end"."""
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        sock.sendall(client_hello(name, entries))
+        first = sock.recv(1)
+    return {b"\x15": "alert", b"\x16": "server hello"}.get(first, "end")

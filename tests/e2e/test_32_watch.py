@@ -1,0 +1,217 @@
+"""Files that change by themselves: certificates, keys, lists, folders."""
+
+import os
+import shutil
+import threading
+
+import pytest
+
+from lib import client, peer, pki, service
+from lib.peer import meet, visit
+from lib.wait import stays, until
+
+REPLACED = r"changed certificate in service"
+KEPT = r"certificate not replaced, the old one serves on"
+
+
+def config(connect, cert, key=None, more=""):
+    lines = ["[listener web]", "accept = 127.0.0.1:0", f"connect = {connect}", f"cert = {cert}"]
+    return "\n".join([*lines, *([f"key = {key}"] if key else []), more]) + "\n"
+
+
+def shows(clinch, files, name=None):
+    return meet(clinch.port(), name=name).serial == files.serial
+
+
+@pytest.fixture
+def pair(ca, tmp_path):
+    """Two identities, and a folder where the first one is in use."""
+    folder = tmp_path / "live"
+    folder.mkdir()
+    old, new = ca.issue("localhost", label="old"), ca.issue("localhost", label="new")
+    shutil.copy(old.crt, folder / "site.crt")
+    shutil.copy(old.key, folder / "site.key")
+    return folder, old, new
+
+
+def test_a_file_written_in_place_and_one_renamed_over_it(launch, serve, pair):
+    """Proves that both ways of replacing a joint file are picked up."""
+    folder, old, new = pair
+    joint = folder / "joint.pem"
+    shutil.copy(old.pem, joint)
+    clinch = launch(config(serve().connect, joint))
+    assert shows(clinch, old)
+    joint.write_bytes(new.pem.read_bytes())
+    until(lambda: shows(clinch, new), "the new certificate")
+    pki.replace(joint, old.pem.read_bytes())
+    until(lambda: shows(clinch, old), "the old certificate again")
+    assert len(clinch.grep(REPLACED)) == 2
+
+
+def test_certbot_swaps_links(launch, serve, tmp_path, ca):
+    """Proves that a swap of the links in live/ is seen, which point into
+    archive/, where nothing of the old names changes."""
+    live, archive = tmp_path / "live", tmp_path / "archive"
+    live.mkdir(), archive.mkdir()
+    made = [ca.issue("localhost", label=f"cert{i}") for i in (1, 2)]
+    for i, files in enumerate(made, 1):
+        shutil.copy(files.crt, archive / f"fullchain{i}.pem")
+        shutil.copy(files.key, archive / f"privkey{i}.pem")
+
+    def point(i):
+        for name in ("fullchain", "privkey"):
+            aside = live / f".{name}"
+            os.symlink(f"../archive/{name}{i}.pem", aside)
+            aside.rename(live / f"{name}.pem")
+
+    point(1)
+    clinch = launch(config(serve().connect, live / "fullchain.pem", live / "privkey.pem"))
+    assert shows(clinch, made[0])
+    point(2)
+    until(lambda: shows(clinch, made[1]), "the renewed certificate")
+
+
+def test_kubernetes_swaps_a_folder(launch, serve, tmp_path, ca):
+    """Proves that a swap of ..data is seen: the links named in the
+    configuration never change, the folder they lead through does."""
+    made = [ca.issue("localhost", label=f"k8s{i}") for i in (1, 2)]
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    for i, files in enumerate(made):
+        version = mount / f"..version{i}"
+        version.mkdir()
+        shutil.copy(files.crt, version / "tls.crt")
+        shutil.copy(files.key, version / "tls.key")
+    os.symlink("..version0", mount / "..data")
+    for name in ("tls.crt", "tls.key"):
+        os.symlink(f"..data/{name}", mount / name)
+    clinch = launch(config(serve().connect, mount / "tls.crt", mount / "tls.key"))
+    assert shows(clinch, made[0])
+    os.symlink("..version1", mount / "..data_tmp")
+    (mount / "..data_tmp").rename(mount / "..data")
+    until(lambda: shows(clinch, made[1]), "the new secret")
+
+
+class Load:
+    """Clients that connect and talk one after the other, until told to end."""
+
+    def __init__(self, port, made, count=3):
+        self.port, self.made = port, made
+        self.done, self.failed, self.serials = 0, [], set()
+        self.going = True
+        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self):
+        while self.going:
+            try:
+                with client.Client(self.port, self.made) as one:
+                    assert one.ping()
+                    self.serials.add(one.tls.getpeercert()["serialNumber"])
+                self.done += 1
+            except Exception as error:
+                self.failed.append(repr(error))
+
+    def end(self):
+        self.going = False
+        for thread in self.threads:
+            thread.join(30)
+
+
+def test_a_half_written_pair_and_a_swap_under_load_lose_no_handshake(launch, serve, pair, ca):
+    """Proves that a new certificate beside the old key is not put in service,
+    that the pair is once it is whole, and that no client notices any of it."""
+    folder, old, new = pair
+    clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key"))
+    load = Load(clinch.port(), client.context(ca.file))
+    until(lambda: load.done > 20, "some handshakes", 30)
+    (folder / "site.crt").write_bytes(new.crt.read_bytes()[:300])
+    clinch.wait_log(KEPT)
+    (folder / "site.crt").write_bytes(new.crt.read_bytes())
+    clinch.wait_log(KEPT, 2)
+    assert "key does not match certificate" in clinch.grep(KEPT)[-1]
+    assert shows(clinch, old)
+    (folder / "site.key").write_bytes(new.key.read_bytes())
+    clinch.wait_log(REPLACED)
+    before = load.done
+    until(lambda: load.done > before + 20, "handshakes after the swap", 30)
+    load.end()
+    assert load.failed == []
+    assert f"{new.serial:X}" in {serial.lstrip("0") for serial in load.serials}
+    assert shows(clinch, new)
+
+
+def test_a_file_that_is_gone_changes_nothing(launch, serve, pair):
+    """Proves that the old certificate serves on without its files, and that
+    it is replaced when they are back."""
+    folder, old, new = pair
+    clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key"))
+    (folder / "site.crt").unlink()
+    clinch.wait_log(KEPT)
+    assert shows(clinch, old)
+    (folder / "site.key").write_bytes(new.key.read_bytes())
+    (folder / "site.crt").write_bytes(new.crt.read_bytes())
+    until(lambda: shows(clinch, new), "the new certificate")
+
+
+def test_nothing_is_picked_up_where_nobody_watches(launch, serve, pair):
+    """Proves watch = no: a reload is needed then."""
+    folder, old, new = pair
+    joint = folder / "joint.pem"
+    shutil.copy(old.pem, joint)
+    clinch = launch(config(serve().connect, joint, more="watch = no"))
+    pki.replace(joint, new.pem.read_bytes())
+    assert stays(lambda: shows(clinch, old), 1.5)
+    assert "reloaded" in clinch.reload()
+    assert shows(clinch, new)
+
+
+def test_files_come_and_go_in_a_folder(launch, serve, ca, tmp_path):
+    """Proves cert_dir: a new file's names are served, a bad one is one error
+    line, a removed one's names are unknown again, and an emptied folder
+    leaves what was there."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    first = ca.issue("first.example", label="a-first", folder=folder)
+    first.crt.unlink(), first.key.unlink()
+    more = "sni_unknown = reject"
+    text = f"[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert_dir = {folder}\n{more}\n"
+    clinch = launch(text)
+    assert meet(clinch.port(), name="second.example").alert
+    second = ca.issue("second.example", label="second", folder=tmp_path)
+    pki.replace(folder / "b-second.pem", second.pem.read_bytes())
+    until(lambda: shows(clinch, second, "second.example"), "the second certificate")
+    (folder / "c-bad.pem").write_text("nonsense")
+    clinch.wait_log(r"certificate left out.*c-bad\.pem")
+    assert shows(clinch, first, "first.example") and shows(clinch, second, "second.example")
+    (folder / "b-second.pem").unlink()
+    until(lambda: meet(clinch.port(), name="second.example").alert, "the second name to be unknown")
+    (folder / "c-bad.pem").unlink()
+    (folder / "a-first.pem").unlink()
+    clinch.wait_log(r"certificates of cert_dir serve on")
+    assert shows(clinch, first, "first.example")
+
+
+def test_only_what_changed_is_said(launch, serve, pair, tmp_path):
+    """Proves that a file touched without a change, and other files in the same
+    folder, make no new certificate and no line."""
+    folder, old, _ = pair
+    clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key"))
+    os.utime(folder / "site.crt")
+    (folder / "other.txt").write_text("nothing of ours")
+    assert stays(lambda: not clinch.grep(f"{REPLACED}|{KEPT}"), 1.5)
+    assert shows(clinch, old)
+
+
+@pytest.mark.parametrize("days, expect", [(40, None), (29, 29), (13, 13), (6, 6), (0.5, 1), (-1, 0)])
+def test_the_end_of_a_certificate_is_warned_of_once(launch, serve, ca, days, expect):
+    """Proves the steps of 30, 14, 7 and 1 days, and that a reload says it no
+    second time."""
+    site = ca.issue("localhost", days=days, label="ending")
+    clinch = launch(config(serve().connect, site.pem))
+    assert "reloaded" in clinch.reload()
+    warned = clinch.grep(r"certificate (expires soon|has expired)")
+    assert len(warned) == (expect is not None), clinch.output()
+    if expect is not None:
+        assert f"days={expect}" in warned[0] and str(site.pem) in warned[0]

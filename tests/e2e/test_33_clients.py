@@ -1,0 +1,201 @@
+"""Client certificates: who is taken, who is not, and what is said of it."""
+
+import pytest
+from cryptography import x509
+
+from lib import pki, proxy
+from lib.peer import context, visit
+from lib.wait import until
+
+
+@pytest.fixture(scope="module")
+def people(ca, tmp_path_factory):
+    """Clients of our CA and of a stranger's."""
+    stranger = pki.Authority(tmp_path_factory.mktemp("stranger"), "stranger CA", "stranger")
+    uri = x509.UniformResourceIdentifier("spiffe://corp/ns/web")
+    return {
+        "alice": ca.issue("alice", names=["alice.partner.example", x509.RFC822Name("alice@partner.example"), uri], label="alice"),
+        "bob": ca.issue("bob", names=["bob.other.example"], label="bob"),
+        "ended": ca.issue("ended", days=-1, label="ended"),
+        "stranger": stranger.issue("stranger"),
+        "nobody": None,
+        "stranger CA": stranger,
+    }
+
+
+def config(connect, site, more="", hosts=""):
+    return f"[listener web]\naccept = 127.0.0.1:0\nconnect = {connect}\ncert = {site.pem}\n{more}\n{hosts}\n"
+
+
+def admitted(clinch, ca, people, who, version=None, name="localhost"):
+    return visit(clinch.port(), context(ca, version, people[who]), name).admitted
+
+
+TAKEN = {
+    "none": ["alice", "bob", "ended", "stranger", "nobody"],
+    "optional": ["alice", "bob", "nobody"],
+    "require": ["alice", "bob"],
+}
+
+
+@pytest.mark.parametrize("mode", TAKEN)
+def test_verify_means_what_it_says(launch, serve, ca, site, people, mode, version):
+    """Proves none, optional and require in both versions: with a good
+    certificate, without one, with one that has ended and with a stranger's."""
+    backend = serve()
+    clinch = launch(config(backend.connect, site, f"verify = {mode}\nca_file = {ca.file}" if mode != "none" else ""))
+    for who in ("alice", "bob", "ended", "stranger", "nobody"):
+        before = backend.accepted
+        assert admitted(clinch, ca, people, who, version) == (who in TAKEN[mode]), who
+        assert (backend.accepted > before) == (who in TAKEN[mode]), f"{who} reached the backend"
+
+
+SENTENCES = [
+    ("ended", "certificate has expired"),
+    ("stranger", "unable to get local issuer certificate|unable to verify"),
+    ("nobody", "no client certificate|did not return a certificate"),
+    ("bob", "allow_san"),
+]
+
+
+def test_the_log_says_why_a_client_was_refused(launch, serve, ca, site, people):
+    """Proves that each refusal names its reason, and the peer."""
+    more = f"verify = require\nca_file = {ca.file}\nallow_san = dns:*.partner.example"
+    clinch = launch(config(serve().connect, site, more))
+    for count, (who, sentence) in enumerate(SENTENCES, 1):
+        assert not admitted(clinch, ca, people, who)
+        line = clinch.wait_log(r"reason=handshake_failed", count)
+        assert proxy.fields(line)["peer"].startswith("127.0.0.1:")
+        import re
+
+        assert re.search(sentence, line), line
+
+
+RULES = [
+    ("allow_san = dns:*.partner.example", ["alice"]),
+    ("allow_san = bob.other.example", ["bob"]),
+    ("allow_san = email:alice@partner.example", ["alice"]),
+    ("allow_san = uri:spiffe://corp/ns/*", ["alice"]),
+    ("allow_san = ip:192.0.2.0/24", []),
+    ("allow_cn = bob", ["bob"]),
+    ("allow_san = dns:*.partner.example\nallow_cn = bob", ["alice", "bob"]),
+    ("allow_san = dns:*.nowhere.example", []),
+]
+
+
+@pytest.mark.parametrize("rules, expect", RULES)
+def test_only_those_who_match_are_let_in(launch, serve, ca, site, people, rules, expect):
+    """Proves allow_san and allow_cn: one match of either is enough."""
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\n{rules}"))
+    assert [who for who in ("alice", "bob") if admitted(clinch, ca, people, who)] == expect
+
+
+def test_each_host_has_rules_of_its_own(launch, serve, ca, site, people, version):
+    """Proves that a host is stricter, or laxer, than its listener, in both
+    versions."""
+    hosts = f"[host web strict.example]\nverify = require\nca_file = {ca.file}\n[host web alice.example]\nverify = require\nca_file = {ca.file}\nallow_cn = alice\n"
+    clinch = launch(config(serve().connect, site, hosts=hosts))
+    assert admitted(clinch, ca, people, "nobody", version)
+    assert not admitted(clinch, ca, people, "nobody", version, "strict.example")
+    assert admitted(clinch, ca, people, "bob", version, "strict.example")
+    assert not admitted(clinch, ca, people, "bob", version, "alice.example")
+    assert admitted(clinch, ca, people, "alice", version, "alice.example")
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}", "[host web lax.example]\nverify = none\n"))
+    assert admitted(clinch, ca, people, "nobody", version, "lax.example")
+    assert not admitted(clinch, ca, people, "nobody", version)
+
+
+def test_the_revoked_are_refused_and_a_new_list_counts_at_once(launch, serve, ca, site, people, tmp_path):
+    """Proves crl_file, and that a changed one is picked up by itself."""
+    crl = ca.revoke(tmp_path / "list.crl", people["alice"])
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+    assert not admitted(clinch, ca, people, "alice")
+    assert clinch.wait_log("certificate revoked")
+    assert admitted(clinch, ca, people, "bob")
+    ca.revoke(crl, people["bob"])
+    until(lambda: not admitted(clinch, ca, people, "bob"), "bob to be refused")
+    assert admitted(clinch, ca, people, "alice")
+
+
+def test_a_bad_list_changes_nothing(launch, serve, ca, site, people, tmp_path):
+    """Proves that a list that cannot be read, and one of another CA, do not
+    take the place of a good one: one error line, and the old one goes on."""
+    crl = ca.revoke(tmp_path / "list.crl", people["alice"])
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+    pki.replace(crl, b"nonsense")
+    clinch.wait_log("client certificates are checked as before")
+    people["stranger CA"].revoke(crl)
+    clinch.wait_log("client certificates are checked as before", 2)
+    assert admitted(clinch, ca, people, "bob") and not admitted(clinch, ca, people, "alice")
+
+
+@pytest.mark.parametrize("what", ["expired", "foreign"])
+def test_a_list_that_cannot_help_closes_the_door(launch, serve, ca, site, people, tmp_path, what):
+    """Proves that an expired list, and one of another CA, fail closed and are
+    warned of; a good one opens the door by itself."""
+    crl = tmp_path / "list.crl"
+    if what == "expired":
+        ca.revoke(crl, days=-1, begins=9)
+    else:
+        people["stranger CA"].revoke(crl)
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+    assert clinch.grep(rf"warning .*{crl}"), clinch.output()
+    assert not admitted(clinch, ca, people, "alice")
+    ca.revoke(crl)
+    until(lambda: admitted(clinch, ca, people, "alice"), "alice to be let in")
+
+
+def test_a_list_about_to_end_is_warned_of(launch, serve, ca, site, tmp_path):
+    """Proves the warning seven days ahead, once."""
+    crl = ca.revoke(tmp_path / "list.crl", days=6)
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+    assert len(clinch.grep(rf"warning .*{crl}")) == 1, clinch.output()
+    assert "reloaded" in clinch.reload()
+    assert len(clinch.grep(rf"warning .*{crl}")) == 1, clinch.output()
+
+
+def test_a_new_ca_counts_at_once(launch, serve, ca, site, people, tmp_path):
+    """Proves that a changed ca_file is picked up by itself, that strangers are
+    then taken and the others are not; and that a bad one changes nothing."""
+    file = tmp_path / "clients.pem"
+    pki.replace(file, ca.file.read_bytes())
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {file}"))
+    assert admitted(clinch, ca, people, "alice") and not admitted(clinch, ca, people, "stranger")
+    pki.replace(file, b"nonsense")
+    clinch.wait_log("client certificates are checked as before")
+    assert admitted(clinch, ca, people, "alice")
+    pki.replace(file, people["stranger CA"].file.read_bytes())
+    until(lambda: admitted(clinch, ca, people, "stranger"), "the stranger to be taken")
+    assert not admitted(clinch, ca, people, "alice")
+
+
+BAD = [
+    ("verify = require", "ca_file"),
+    ("ca_file = none.pem\nverify = require", "none.pem"),
+    ("crl_file = none.crl\nverify = require\nca_file = {ca}", "none.crl"),
+    ("allow_cn = alice", "verify"),
+    ("crl_file = {ca}\nverify = require\nca_file = {ca}", "CRL|revocation"),
+]
+
+
+@pytest.mark.parametrize("more, expect", BAD)
+def test_what_cannot_be_obeyed_is_refused(serve, ca, site, tmp_path, more, expect):
+    """Proves that no listener starts with less than what was asked for."""
+    import re
+
+    file = tmp_path / "clinch.ini"
+    file.write_text(config(serve().connect, site, more.format(ca=ca.file)))
+    status, _, errors = proxy.run("-c", file)
+    assert status == 2
+    assert re.search(rf"clinch\.ini:\d+: .*({expect})", errors), errors
+
+
+def test_sni_is_no_authorisation(serve, ca, site, tmp_path):
+    """Proves that --test warns of two hosts with different rules and one
+    backend, and not of two with two backends."""
+    file = tmp_path / "clinch.ini"
+    strict = f"[host web strict.example]\nverify = require\nca_file = {ca.file}\n"
+    file.write_text(config("127.0.0.1:1", site, hosts=strict))
+    assert "backend" in proxy.run("--test", "-c", file)[2]
+    file.write_text(config("127.0.0.1:1", site, hosts=strict + "connect = 127.0.0.1:2\n"))
+    assert "backend" not in proxy.run("--test", "-c", file)[2]

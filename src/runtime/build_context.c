@@ -28,8 +28,7 @@ is_same_text(const char *a, const char *b)
 }
 
 static bool
-is_same_trust(
-    const struct config_listener *a, const struct config_listener *b)
+is_same_trust(const struct config_listener *a, const struct config_listener *b)
 {
 	return is_same_text(a->ca_file, b->ca_file) &&
 	       is_same_text(a->crl_file, b->crl_file) &&
@@ -37,8 +36,8 @@ is_same_trust(
 }
 
 static const struct trust_holding *
-find_trust(const struct generation *generation,
-    const struct config_listener *settings)
+find_trust(
+    const struct generation *generation, const struct config_listener *settings)
 {
 	size_t i;
 
@@ -183,8 +182,8 @@ fail_context(struct build *build, const struct config_listener *settings,
 	struct tls_context *context = NULL;
 	const char **blamed;
 
-	while (context == NULL && (blamed = find_blamed(&rest, err)) &&
-	       *blamed) {
+	while (
+	    context == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
 		build_error(build, BLAME_CONFIG, err->text);
 		*blamed = NULL;
 		context = tls_context_new(&rest, trust, NULL, err);
@@ -223,8 +222,8 @@ find(const struct generation *generation, const struct context_holding *wanted)
 
 	for (i = 0; generation && i < generation->context_count; i++) {
 		one = &generation->contexts[i];
-		if (memcmp(one->digest, wanted->digest,
-			sizeof(one->digest)) == 0 &&
+		if (memcmp(one->digest, wanted->digest, sizeof(one->digest)) ==
+			0 &&
 		    memcmp(&one->policy, &wanted->policy,
 			sizeof(one->policy)) == 0)
 			return one;

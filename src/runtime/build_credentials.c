@@ -79,7 +79,7 @@ build_forget(struct build *build)
 /* One certificate as it is being brought in. */
 struct arrival {
 	const struct build_wish *wish;
-	struct credential *old; /* of the same files; or NULL */
+	struct credential *old;          /* of the same files; or NULL */
 	const struct credential *before; /* which it replaces; or NULL */
 	struct credential *fresh;
 };
@@ -107,8 +107,8 @@ fail_strictly(
 	if (is_key || !apart || access(id->key, R_OK) == 0)
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
-	build_fail(
-	    build, BLAME_CONFIG, &arrival->wish->key->where, arrival->wish->user, err);
+	build_fail(build, BLAME_CONFIG, &arrival->wish->key->where,
+	    arrival->wish->user, err);
 }
 
 /* Said once for each state of the files. */
@@ -153,8 +153,8 @@ watch(struct build *build, const struct arrival *arrival,
 	};
 	struct err err = { "" };
 
-	if (stapling_watch(build->parts->stapling, build->config, identity, id,
-		&err) &&
+	if (stapling_watch(
+		build->parts->stapling, build->config, identity, id, &err) &&
 	    judge_may_ask(&judge, &id->policy, identity, &err))
 		return true;
 	if (is_lenient(build, arrival))
@@ -246,8 +246,8 @@ has_loader(struct build *build)
 	if (build->loader)
 		return true;
 	build->loader = identity_loader_new();
-	for (i = 0; build->loader && build->old &&
-		    i < build->old->holding_count;
+	for (i = 0;
+	     build->loader && build->old && i < build->old->holding_count;
 	     i++) {
 		old = build->old->holdings[i].credential;
 		if (old->identity)

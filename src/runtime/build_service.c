@@ -70,8 +70,7 @@ keep_node(void *node)
 /* ---- Backends ---- */
 
 static bool
-connect_alike(
-    const struct config_listener *a, const struct config_listener *b)
+connect_alike(const struct config_listener *a, const struct config_listener *b)
 {
 	size_t i;
 
@@ -97,8 +96,7 @@ find_or_make_backends(const struct service *service,
 	size_t i, tries[2] = { 0, service->site_count - 1 };
 
 	for (i = 0; service->site_count > 0 && i < ARRAY_LEN(tries); i++)
-		if (connect_alike(
-			service->sites[tries[i]].settings, settings))
+		if (connect_alike(service->sites[tries[i]].settings, settings))
 			return backends_ref(service->sites[tries[i]].backends);
 	old = tfind(&wanted, &old_sites, compare_sites);
 	if (old && (*old)->settings == settings) /* the same configuration */
@@ -165,8 +163,8 @@ check_shown(struct build *build, size_t i)
 	if (display->folder_count == 0 || listener->certs.count > 0 ||
 	    build->cause == GENERATION_FILES)
 		return true;
-	err_set(&err, "cert_dir: no file in %s can be used",
-	    listener->cert_dir);
+	err_set(
+	    &err, "cert_dir: no file in %s can be used", listener->cert_dir);
 	build_fail(
 	    build, BLAME_CONFIG, &listener->cert_dir_where, listener, &err);
 	return false;

@@ -52,8 +52,8 @@ report_twins(struct sites *sites, const struct config_listener *host,
 	    "of each kind",
 	    credential->id.cert,
 	    identity_kind_name(identity_kind(credential->identity)));
-	build_fail(
-	    sites->build, BLAME_CONFIG, &host->certs.items[0].where, host, &err);
+	build_fail(sites->build, BLAME_CONFIG, &host->certs.items[0].where,
+	    host, &err);
 }
 
 static void
@@ -189,8 +189,7 @@ add_claimed(struct sites *sites)
 		host = find_host(sites, claims->patterns[i]);
 		/* Then the host's own certificates are shown, and the host's
 		 * pattern leads there already. */
-		if (host != SNI_NONE &&
-		    sites->listener->hosts[host].certs_own)
+		if (host != SNI_NONE && sites->listener->hosts[host].certs_own)
 			continue;
 		if (!add_name(sites, claims->patterns[i],
 			settings_of(sites, host), &claims->shown[i]))

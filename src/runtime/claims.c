@@ -99,8 +99,8 @@ group(struct claims *claims, const struct claim *list, size_t count)
 	for (i = 0; i < count; i++) {
 		if (strcmp(pattern, list[i].pattern) != 0) {
 			pattern = list[i].pattern;
-			if (!sni_table_add(claims->table, pattern,
-				claims->pattern_count))
+			if (!sni_table_add(
+				claims->table, pattern, claims->pattern_count))
 				return false;
 			claims->patterns[claims->pattern_count++] = pattern;
 		}

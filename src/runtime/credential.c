@@ -82,9 +82,9 @@ credential_new(const struct credential_key *id)
 	}
 	credential->cert_stamp = stamp_of(id->cert);
 	credential->key_stamp = stamp_of(id->key);
-	credential->settled =
-	    stamp_is_settled(&credential->cert_stamp, now_ns) &&
-	    stamp_is_settled(&credential->key_stamp, now_ns);
+	credential->settled = stamp_is_settled(
+				  &credential->cert_stamp, now_ns) &&
+			      stamp_is_settled(&credential->key_stamp, now_ns);
 	return credential;
 }
 

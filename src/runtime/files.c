@@ -116,8 +116,7 @@ files_follow(struct server *server)
 	if (!follow(server))
 		log_error(server->parts.log, "watch",
 		    "out of memory: changed files are not picked up");
-	expiry_look(
-	    server->current, server->parts.log, clock_wall_ms() / 1000);
+	expiry_look(server->current, server->parts.log, clock_wall_ms() / 1000);
 }
 
 /* ---- What has changed ---- */
@@ -239,8 +238,8 @@ on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	(void)ev;
 	(void)events;
 	if (server->current)
-		expiry_look(server->current, server->parts.log,
-		    clock_wall_ms() / 1000);
+		expiry_look(
+		    server->current, server->parts.log, clock_wall_ms() / 1000);
 }
 
 bool

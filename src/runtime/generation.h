@@ -96,7 +96,6 @@ bool generation_has(
     const struct generation *generation, const struct identity *identity);
 
 /* Did anything but stamps change between these two of one configuration? */
-bool generation_differs(
-    const struct generation *a, const struct generation *b);
+bool generation_differs(const struct generation *a, const struct generation *b);
 
 #endif

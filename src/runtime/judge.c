@@ -179,8 +179,8 @@ judge_lets_in(const struct judge *judge, const struct staple_policy *policy,
 
 	if (!stapling_state(judge->stapling, identity, &info))
 		return true;
-	switch (verdict_of(policy, &info, PHASE_RELOAD, judge->now_s,
-	    judge->patience_over)) {
+	switch (verdict_of(
+	    policy, &info, PHASE_RELOAD, judge->now_s, judge->patience_over)) {
 	case VERDICT_FINE:
 	case VERDICT_DEGRADED:
 	case VERDICT_REVOKED_ON:

@@ -310,8 +310,7 @@ check_settings(const struct config *config,
 }
 
 static void
-check_cert_dir(
-    const struct config *config, const char *path, struct log *log)
+check_cert_dir(const struct config *config, const char *path, struct log *log)
 {
 	struct folder folder;
 	struct err err;

@@ -13,6 +13,7 @@ import time
 from processes import (Trouble, busy_seconds, cpu_seconds, pss_bytes,
                        wait_until)
 from stage import Stage
+from start import measure_starts
 from table import CLINCH
 
 WARM_UP = 0.5
@@ -187,6 +188,8 @@ def idle_memory(bench, row, name):
 
 def measure(bench, row, names, failed):
     """One row for these proxies; failed(name, why) for those it cannot."""
+    if row.mode == "start":
+        return measure_starts(bench, row, names, failed)
     if row.mode != "idle":
         return measure_rates(bench, row, names, failed)
     found = {}

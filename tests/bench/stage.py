@@ -11,6 +11,7 @@ import time
 from types import SimpleNamespace
 
 import peers
+from many import Many
 from processes import Process, free_port, tree, wait_until
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -29,8 +30,12 @@ class Bench:
         self.idle = args.idle
         for name in KEYS:
             self._make_certificate(name)
+        self.many = None
         if any(row.stapled for row in args.rows):
             self._make_staple()
+        if any(row.many for row in args.rows):
+            self.many = Many(self.path("many"), self.path("root.crt"),
+                             max(row.many for row in args.rows))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -85,6 +90,7 @@ class Bench:
             key=self.path(row.cert + ".key"),
             pem=self.path(row.cert + ".pem"),
             staple=self.path(row.cert + ".der") if row.stapled else None,
+            many=self.many if row.many else None,
             # Nobody is to change user: the folder is ours alone.
             user=pwd.getpwuid(os.getuid()).pw_name,
             group=grp.getgrgid(os.getgid()).gr_name)
@@ -117,18 +123,26 @@ class Stage:
         self.processes.append(process)
         return process
 
-    def _start_proxy(self, name, backend):
+    def prepare(self, name, backend):
+        """The peer's module, and what it may want to know."""
         peer = peers.load(name)
-        says = getattr(peer, "SAYS_PORT", None)
-        self.port = 0 if says else free_port()
-        site = self.bench.site(self.row, name, self.port, backend)
+        self.says = getattr(peer, "SAYS_PORT", None)
+        self.port = 0 if self.says else free_port()
+        return peer, self.bench.site(self.row, name, self.port, backend)
+
+    def learn_port(self):
+        """Of a program that chooses its own, once it has told."""
+        match = self.says and self.says.search(self.proxy.said())
+        if match:
+            self.port = int(match["port"])
+
+    def _start_proxy(self, name, backend):
+        peer, site = self.prepare(name, backend)
         proxy = self.proxy = self._start(peer.command(site), site.folder)
 
         def listens():
             proxy.check()
-            match = says.search(proxy.said()) if says else None
-            if match:
-                self.port = int(match["port"])
+            self.learn_port()
             return bool(self.port) and answers(self.port)
 
         wait_until(listens, 10, name + " does not listen")

@@ -16,8 +16,13 @@ max_connections = {connections}
 [listener bench]
 accept = 127.0.0.1:0
 connect = 127.0.0.1:{backend}
+"""
+ONE = """\
 cert = {cert}
 key = {key}
+"""
+MANY = """\
+cert_dir = {many.folder}
 """
 STAPLED = """\
 ocsp = always
@@ -33,6 +38,7 @@ def find():
 
 
 def command(site):
-    text = CONFIG + (STAPLED if site.staple else "")
+    text = CONFIG + (MANY if site.many else ONE)
+    text += STAPLED if site.staple else ""
     config = write(site, "clinch.ini", text.format(**vars(site)))
     return [find(), "-c", config]

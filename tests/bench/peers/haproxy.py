@@ -16,7 +16,7 @@ defaults
     timeout client 1h
     timeout server 1h
 listen bench
-    bind 127.0.0.1:{port} ssl crt {pem} curves X25519:P-256 backlog 4096
+    bind 127.0.0.1:{port} ssl crt {crt} curves X25519:P-256 backlog 4096
     server backend 127.0.0.1:{backend}
 """
 
@@ -26,5 +26,7 @@ def find():
 
 
 def command(site):
-    config = write(site, "haproxy.cfg", CONFIG.format(**vars(site)))
+    crt = site.many.folder if site.many else site.pem
+    text = CONFIG.format(crt=crt, **vars(site))
+    config = write(site, "haproxy.cfg", text)
     return [find(), "-db", "-q", "-f", config]

@@ -7,7 +7,7 @@ TITLE = "hitch"
 CONFIG = """\
 frontend = {{ host = "127.0.0.1" port = "{port}" }}
 backend = "[127.0.0.1]:{backend}"
-pem-file = "{pem}"
+{certificates}
 workers = {workers}
 backlog = 4096
 daemon = off
@@ -24,5 +24,9 @@ def find():
 
 
 def command(site):
-    config = write(site, "hitch.conf", CONFIG.format(**vars(site)))
+    found = 'pem-file = "%s"' % site.pem
+    if site.many:
+        found = 'pem-dir = "%s"' % site.many.folder
+    text = CONFIG.format(certificates=found, **vars(site))
+    config = write(site, "hitch.conf", text)
     return [find(), "--config=" + config]

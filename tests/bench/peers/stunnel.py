@@ -18,6 +18,15 @@ key = {pem}
 sslVersionMin = TLSv1.2
 curves = X25519:P-256
 """
+# A section for each name beside the one that listens.
+SITE = """\
+[site{number}]
+sni = bench:{name}
+connect = 127.0.0.1:{backend}
+cert = {path}
+sslVersionMin = TLSv1.2
+curves = X25519:P-256
+"""
 
 
 def find():
@@ -25,5 +34,11 @@ def find():
 
 
 def command(site):
-    config = write(site, "stunnel.conf", CONFIG.format(**vars(site)))
+    text = CONFIG.format(**vars(site))
+    if site.many:
+        text += "".join(
+            SITE.format(number=i, name=name, path=path, backend=site.backend)
+            for i, (name, path) in enumerate(
+                zip(site.many.names, site.many.paths)))
+    config = write(site, "stunnel.conf", text)
     return [find(), config]

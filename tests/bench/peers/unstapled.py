@@ -8,5 +8,5 @@ find = clinch.find
 
 
 def command(site):
-    text = (clinch.CONFIG + "ocsp = never\n").format(**vars(site))
+    text = (clinch.CONFIG + clinch.ONE + "ocsp = never\n").format(**vars(site))
     return [find(), "-c", write(site, "clinch.ini", text)]

@@ -262,14 +262,15 @@ now_of(const struct tls_site *site)
 	return site->keys->now_ms(site->keys->now_arg);
 }
 
-/* OpenSSL counts from now, and by the listener's time-out, not the host's. */
+/* OpenSSL counts from now, and by the listener's time-out, not the host's.  It
+ * fails to make a ticket of 0 seconds: it reads them back as 3. */
 static void
 set_timeout(SSL_SESSION *session, int64_t left_ms)
 {
 	int64_t seconds = left_ms / 1000;
 
-	if (seconds < 0)
-		seconds = 0; /* RFC 8446 section 4.6.1: discard at once */
+	if (seconds < 1)
+		seconds = 1;
 	if (seconds > SECONDS_MAX)
 		seconds = SECONDS_MAX;
 	SSL_SESSION_set_timeout(session, (long)seconds);

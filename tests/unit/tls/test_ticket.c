@@ -1,18 +1,25 @@
 /*
- * Resumption: that it works in both versions, that rotation bounds it, that
- * its lifetime counts from the first full handshake, and that a ticket is
- * worth nothing under another policy.  Time is the test's own.
+ * Tickets and their keys: that resumption works in both versions, that
+ * rotation and files of keys bound it, and that its lifetime counts from the
+ * first full handshake.  Time is the test's own.
  */
 #include "tls/ticket.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/err.h"
 #include "tests/support/link.h"
+#include "tests/support/visit.h"
 
 enum { HOUR_MS = 3600 * 1000 };
 
 static int64_t now_ms;
 static struct ticket_keys *keys;
+static struct config_listener settings;
+static struct tls_server *server;
 
 static int64_t
 tell_time(void *arg)
@@ -27,275 +34,337 @@ set_up(void)
 	cr_assert_not_null(keys);
 	now_ms = INT64_C(1700000000000);
 	ticket_keys_set_clock(keys, tell_time, &now_ms);
+	settings = link_config();
+	server = link_server(&settings, PKI_P256, keys);
 }
 
 static void
 tear_down(void)
 {
+	tls_server_unref(server);
 	ticket_keys_unref(keys);
 }
 
 TestSuite(ticket, .init = set_up, .fini = tear_down);
 
-/* OpenSSL tells a TLS 1.2 client of no ticket that renews another: look. */
-static void
-keep_session(struct link *link, int version, SSL_SESSION **session)
+static struct visitor
+visitor_of(size_t v)
 {
-	SSL_SESSION *fresh = version == TLS1_2_VERSION
-				 ? SSL_get1_session(link->client)
-				 : link->session;
-
-	if (fresh == NULL)
-		return;
-	SSL_SESSION_free(*session);
-	*session = fresh;
-	if (version != TLS1_2_VERSION)
-		link->session = NULL;
-}
-
-/*
- * Connect with the session held in *session (NULL: none), which is replaced
- * by the new one the server gives, if it does.  Was it resumed?
- */
-static bool
-visit(struct tls_context *context, int version, SSL_SESSION **session)
-{
-	struct stream_facts facts;
-	struct link link;
-	char text[8];
-	int client;
-
-	link_open_tls(&link, LINK_STREAM, context);
-	SSL_set_min_proto_version(link.client, version);
-	SSL_set_max_proto_version(link.client, version);
-	if (*session != NULL)
-		cr_assert(SSL_set_session(link.client, *session));
-	cr_assert_eq(link_handshake(&link, &client), IO_DONE);
-	cr_assert_eq(link_answer(&link, "x"), IO_DONE);
-	cr_assert_eq(link_hear(&link, text, sizeof(text)), 1);
-	stream_facts(&link.server, &facts);
-	cr_assert_eq(facts.resumed, SSL_session_reused(link.client));
-	keep_session(&link, version, session);
-	link_close(&link);
-	return facts.resumed;
-}
-
-static struct tls_context *
-context_named(const char *name)
-{
-	struct config_listener config = link_config();
-
-	config.name = name;
-	return link_context(&config, PKI_P256, keys);
+	return (struct visitor){ .version = link_versions[v].version };
 }
 
 Test(ticket, resumes)
 {
-	struct tls_context *context = context_named("a");
-
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		SSL_SESSION *session = NULL;
+		struct visitor visitor = visitor_of(v);
 
-		cr_assert_not(
-		    visit(context, link_versions[v].version, &session));
-		cr_assert_not_null(session, "%s", link_versions[v].what);
-		cr_assert(visit(context, link_versions[v].version, &session),
-		    "%s", link_versions[v].what);
-		SSL_SESSION_free(session);
+		cr_assert_eq(visit(server, &visitor), VISIT_FULL);
+		cr_assert_not_null(
+		    visitor.session, "%s", link_versions[v].what);
+		cr_assert_eq(visit(server, &visitor), VISIT_RESUMED, "%s",
+		    link_versions[v].what);
+		visitor_drop(&visitor);
 	}
-	tls_context_unref(context);
 }
 
 Test(ticket, is_one_per_handshake_in_tls13)
 {
-	struct tls_context *context = context_named("a");
-	SSL_SESSION *session = NULL, *first;
+	struct visitor visitor = { .version = TLS1_3_VERSION };
+	SSL_SESSION *first;
 
-	cr_assert_not(visit(context, TLS1_3_VERSION, &session));
-	first = session;
+	cr_assert_eq(visit(server, &visitor), VISIT_FULL);
+	first = visitor.session;
 	cr_assert(SSL_SESSION_up_ref(first));
-	cr_assert(visit(context, TLS1_3_VERSION, &session));
-	cr_assert_neq(session, first, "a resumed client gets a new one");
+	cr_assert_eq(visit(server, &visitor), VISIT_RESUMED);
+	cr_assert_neq(
+	    visitor.session, first, "a resumed client gets a new one");
 	SSL_SESSION_free(first);
-	SSL_SESSION_free(session);
-	tls_context_unref(context);
+	visitor_drop(&visitor);
 }
 
 static const struct {
 	const char *what;
 	int count;
-	bool resumed;
+	enum visited visited;
 } rotations[] = {
-	{ "newest key", 0, true },
-	{ "second key", 1, true },
-	{ "third key", 2, true },
-	{ "forgotten key", 3, false },
+	{ "newest key", 0, VISIT_RESUMED },
+	{ "second key", 1, VISIT_RESUMED },
+	{ "third key", 2, VISIT_RESUMED },
+	{ "forgotten key", 3, VISIT_FULL },
 };
 
 Test(ticket, outlives_two_rotations_and_not_three)
 {
-	struct tls_context *context = context_named("a");
-
 	for (size_t v = 0; v < LINK_VERSIONS; v++)
 		for (size_t i = 0; i < 4; i++) {
-			SSL_SESSION *session = NULL;
+			struct visitor visitor = visitor_of(v);
 
-			(void)visit(
-			    context, link_versions[v].version, &session);
+			(void)visit(server, &visitor);
 			for (int n = 0; n < rotations[i].count; n++)
 				cr_assert(ticket_keys_rotate(keys, NULL));
-			cr_assert_eq(
-			    visit(context, link_versions[v].version, &session),
-			    rotations[i].resumed, "%s, %s", rotations[i].what,
+			cr_assert_eq(visit(server, &visitor),
+			    rotations[i].visited, "%s, %s", rotations[i].what,
 			    link_versions[v].what);
-			SSL_SESSION_free(session);
+			visitor_drop(&visitor);
 		}
-	tls_context_unref(context);
 }
 
 Test(ticket, of_an_old_key_is_replaced)
 {
-	struct tls_context *context = context_named("a");
-
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		SSL_SESSION *session = NULL;
+		struct visitor visitor = visitor_of(v);
 
-		(void)visit(context, link_versions[v].version, &session);
+		(void)visit(server, &visitor);
 		for (int n = 0; n < 6; n++) {
 			cr_assert(ticket_keys_rotate(keys, NULL));
-			cr_assert(
-			    visit(context, link_versions[v].version, &session),
+			cr_assert_eq(visit(server, &visitor), VISIT_RESUMED,
 			    "%s, rotation %d", link_versions[v].what, n + 1);
 		}
-		SSL_SESSION_free(session);
+		visitor_drop(&visitor);
 	}
-	tls_context_unref(context);
 }
 
 static const struct {
 	const char *what;
 	int64_t later_ms;
-	bool resumed;
+	enum visited visited;
 } ages[] = {
-	{ "just young enough", 2 * HOUR_MS - 1, true },
-	{ "just too old", 2 * HOUR_MS, false },
-	{ "the clock set back a little", -1000, true },
-	{ "the clock set back far", -HOUR_MS, false },
+	{ "just young enough", 2 * HOUR_MS - 1, VISIT_RESUMED },
+	{ "just too old", 2 * HOUR_MS, VISIT_FULL },
+	{ "the clock set back a little", -1000, VISIT_RESUMED },
+	{ "the clock set back far", -HOUR_MS, VISIT_FULL },
 };
 
 Test(ticket, is_too_old_after_its_lifetime)
 {
-	struct tls_context *context = context_named("a");
-
 	for (size_t v = 0; v < LINK_VERSIONS; v++)
 		for (size_t i = 0; i < 4; i++) {
-			SSL_SESSION *session = NULL;
+			struct visitor visitor = visitor_of(v);
 
-			(void)visit(
-			    context, link_versions[v].version, &session);
+			(void)visit(server, &visitor);
 			now_ms += ages[i].later_ms;
-			cr_assert_eq(
-			    visit(context, link_versions[v].version, &session),
-			    ages[i].resumed, "%s, %s", ages[i].what,
-			    link_versions[v].what);
-			SSL_SESSION_free(session);
+			cr_assert_eq(visit(server, &visitor), ages[i].visited,
+			    "%s, %s", ages[i].what, link_versions[v].what);
+			visitor_drop(&visitor);
 		}
-	tls_context_unref(context);
 }
 
 Test(ticket, keeps_its_birth_when_renewed)
 {
-	struct tls_context *context = context_named("a");
-
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		SSL_SESSION *session = NULL;
+		struct visitor visitor = visitor_of(v);
 
-		(void)visit(context, link_versions[v].version, &session);
+		(void)visit(server, &visitor);
 		for (int n = 0; n < 3; n++) {
 			now_ms += HOUR_MS / 2;
 			/* so that TLS 1.2 renews it too */
 			cr_assert(ticket_keys_rotate(keys, NULL));
-			cr_assert(
-			    visit(context, link_versions[v].version, &session));
+			cr_assert_eq(visit(server, &visitor), VISIT_RESUMED);
 		}
 		now_ms += HOUR_MS / 2;
-		cr_assert_not(
-		    visit(context, link_versions[v].version, &session),
+		cr_assert_eq(visit(server, &visitor), VISIT_FULL,
 		    "%s: two hours since the full handshake",
 		    link_versions[v].what);
-		cr_assert(visit(context, link_versions[v].version, &session),
+		cr_assert_eq(visit(server, &visitor), VISIT_RESUMED,
 		    "%s: that was a full one", link_versions[v].what);
-		SSL_SESSION_free(session);
+		visitor_drop(&visitor);
 	}
-	tls_context_unref(context);
 }
 
 Test(ticket, says_how_long_it_still_lasts)
 {
-	struct tls_context *context = context_named("a");
-	SSL_SESSION *session = NULL;
+	struct visitor visitor = { .version = TLS1_3_VERSION };
+	static const struct {
+		int64_t later_ms;
+		unsigned long hint;
+	} rows[] = { { 0, 7200 }, { HOUR_MS, 3600 }, { HOUR_MS - 500, 1 } };
 
-	(void)visit(context, TLS1_3_VERSION, &session);
-	cr_assert_eq(SSL_SESSION_get_ticket_lifetime_hint(session), 7200);
-	now_ms += HOUR_MS;
-	(void)visit(context, TLS1_3_VERSION, &session);
-	cr_assert_eq(SSL_SESSION_get_ticket_lifetime_hint(session), 3600);
-	SSL_SESSION_free(session);
-	tls_context_unref(context);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		now_ms += rows[i].later_ms;
+		cr_assert_eq(visit(server, &visitor),
+		    i == 0 ? VISIT_FULL : VISIT_RESUMED);
+		cr_assert_eq(
+		    SSL_SESSION_get_ticket_lifetime_hint(visitor.session),
+		    rows[i].hint, "after %lld ms", (long long)rows[i].later_ms);
+	}
+	visitor_drop(&visitor);
 }
 
-Test(ticket, is_worth_nothing_under_another_policy)
+/* The listener's is what OpenSSL would say. */
+Test(ticket, lasts_as_long_as_its_host_says)
 {
-	struct tls_context *ours = context_named("a");
-	struct tls_context *other = context_named("b");
-	struct tls_context *again = context_named("a");
+	struct config_listener host = link_config();
+	struct tls_server *both;
 
+	host.pattern = "a.example";
+	host.session_timeout_ms = 4 * HOUR_MS;
+	settings.hosts = &host;
+	settings.host_count = 1;
+	both = link_server(&settings, PKI_P256, keys);
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		SSL_SESSION *session = NULL;
+		struct visitor visitor = visitor_of(v);
 
-		(void)visit(ours, link_versions[v].version, &session);
-		cr_assert(visit(again, link_versions[v].version, &session),
-		    "%s: a reload", link_versions[v].what);
-		cr_assert_not(visit(other, link_versions[v].version, &session),
-		    "%s: another listener", link_versions[v].what);
-		SSL_SESSION_free(session);
+		visitor.name = host.pattern;
+		(void)visit(both, &visitor);
+		cr_assert_eq(
+		    SSL_SESSION_get_ticket_lifetime_hint(visitor.session),
+		    4 * 3600, "%s", link_versions[v].what);
+		now_ms += 3 * HOUR_MS;
+		cr_assert_eq(visit(both, &visitor), VISIT_RESUMED, "%s",
+		    link_versions[v].what);
+		visitor_drop(&visitor);
 	}
-	tls_context_unref(ours);
-	tls_context_unref(other);
-	tls_context_unref(again);
+	tls_server_unref(both);
 }
 
 Test(ticket, is_not_given_when_off)
 {
-	struct config_listener config = link_config();
-	struct tls_context *context;
+	struct tls_server *off;
 
-	config.tickets = false;
-	context = link_context(&config, PKI_P256, keys);
+	settings.tickets = false;
+	off = link_server(&settings, PKI_P256, keys);
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		SSL_SESSION *session = NULL;
+		struct visitor visitor = visitor_of(v);
 
-		cr_assert_not(
-		    visit(context, link_versions[v].version, &session));
-		cr_assert(session == NULL || !SSL_SESSION_has_ticket(session),
+		cr_assert_eq(visit(off, &visitor), VISIT_FULL);
+		cr_assert(visitor.session == NULL ||
+			      !SSL_SESSION_has_ticket(visitor.session),
 		    "%s", link_versions[v].what);
-		cr_assert_not(
-		    visit(context, link_versions[v].version, &session),
+		cr_assert_eq(visit(off, &visitor), VISIT_FULL,
 		    "%s: no resumption", link_versions[v].what);
-		SSL_SESSION_free(session);
+		visitor_drop(&visitor);
 	}
-	tls_context_unref(context);
+	tls_server_unref(off);
 }
 
-Test(ticket, keys_live_as_long_as_a_context_needs_them)
+Test(ticket, keys_live_as_long_as_a_server_needs_them)
 {
-	struct tls_context *context = context_named("a");
-	SSL_SESSION *session = NULL;
+	struct visitor visitor = { .version = TLS1_3_VERSION };
 
 	ticket_keys_unref(keys);
 	keys = NULL;
-	cr_assert_not(visit(context, TLS1_3_VERSION, &session));
-	cr_assert(visit(context, TLS1_3_VERSION, &session));
-	SSL_SESSION_free(session);
-	tls_context_unref(context);
+	cr_assert_eq(visit(server, &visitor), VISIT_FULL);
+	cr_assert_eq(visit(server, &visitor), VISIT_RESUMED);
+	visitor_drop(&visitor);
+}
+
+/* OpenSSL cannot say 0 seconds. */
+Test(ticket, of_no_lifetime_ends_no_handshake)
+{
+	struct tls_server *strict;
+
+	settings.session_timeout_ms = 0;
+	strict = link_server(&settings, PKI_P256, keys);
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		struct visitor visitor = visitor_of(v);
+
+		cr_assert_eq(visit(strict, &visitor), VISIT_FULL);
+		cr_assert_eq(visit(strict, &visitor), VISIT_FULL, "%s",
+		    link_versions[v].what);
+		visitor_drop(&visitor);
+	}
+	tls_server_unref(strict);
+}
+
+/* Load a file of the keys with these seeds, a digit each; none: a key of
+ * our own. */
+static bool
+load(struct ticket_keys *into, const char *seeds)
+{
+	struct pki_folder folder;
+	char text[TICKET_KEYS_MAX * VISIT_LINE] = "", *path;
+	struct err err;
+	bool ok;
+
+	if (*seeds == '\0')
+		return ticket_keys_rotate(into, NULL);
+	for (; *seeds != '\0'; seeds++)
+		visit_key_line(text + strlen(text), (uint8_t)*seeds);
+	pki_folder_make(&folder);
+	path = pki_write(&folder, "keys", text);
+	ok = ticket_keys_load(into, path, KEYS_ANY, NULL, &err);
+	cr_assert_eq(ticket_keys_check(path, KEYS_ANY, NULL, &err), ok);
+	free(path);
+	pki_folder_remove(&folder);
+	return ok;
+}
+
+static const struct {
+	const char *what;
+	const char *before;
+	const char *after;
+	enum visited visited;
+} files[] = {
+	{ "the same file", "1", "1", VISIT_RESUMED },
+	{ "a new key in front", "1", "21", VISIT_RESUMED },
+	{ "the last of eight", "1", "87654321", VISIT_RESUMED },
+	{ "the next key behind", "1", "12", VISIT_RESUMED },
+	{ "the first of two moved back", "12", "21", VISIT_RESUMED },
+	{ "the old key is gone", "1", "2", VISIT_FULL },
+	{ "the key that signed is gone", "12", "2", VISIT_FULL },
+	{ "no file before", "", "1", VISIT_FULL },
+	{ "a file that cannot be used", "1", "22", VISIT_RESUMED },
+};
+
+Test(ticket, is_opened_by_any_key_of_the_file)
+{
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		for (size_t v = 0; v < LINK_VERSIONS; v++) {
+			struct visitor visitor = visitor_of(v);
+
+			cr_assert(load(keys, files[i].before));
+			(void)visit(server, &visitor);
+			(void)load(keys, files[i].after);
+			cr_assert_eq(visit(server, &visitor), files[i].visited,
+			    "%s, %s", files[i].what, link_versions[v].what);
+			visitor_drop(&visitor);
+		}
+}
+
+/* Its name is what a ticket begins with (RFC 5077 section 4). */
+Test(ticket, is_signed_by_the_first_key_of_the_file)
+{
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		struct visitor visitor = visitor_of(v);
+		const unsigned char *ticket;
+		size_t len;
+
+		cr_assert(load(keys, "123"));
+		for (int n = 0; n < 3; n++) {
+			(void)visit(server, &visitor);
+			SSL_SESSION_get0_ticket(visitor.session, &ticket, &len);
+			cr_assert_geq(len, 16);
+			cr_assert_eq(ticket[0], n == 0 ? '1' : '2', "%s, %d",
+			    link_versions[v].what, n);
+			cr_assert(load(keys, "21"));
+		}
+		visitor_drop(&visitor);
+	}
+}
+
+Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
+{
+	struct ticket_keys *others = ticket_keys_new(NULL);
+	struct tls_server *other;
+
+	ticket_keys_set_clock(others, tell_time, &now_ms);
+	other = link_server(&settings, PKI_P256, others);
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		struct visitor visitor = visitor_of(v);
+
+		cr_assert(ticket_keys_rotate(others, NULL));
+		(void)visit(server, &visitor);
+		cr_assert_eq(visit(other, &visitor), VISIT_FULL,
+		    "%s: keys of their own", link_versions[v].what);
+		cr_assert(load(keys, "12") && load(others, "12"));
+		(void)visit(server, &visitor);
+		cr_assert_eq(visit(other, &visitor), VISIT_RESUMED, "%s",
+		    link_versions[v].what);
+		cr_assert_eq(visit(server, &visitor), VISIT_RESUMED,
+		    "%s: and back", link_versions[v].what);
+		cr_assert(ticket_keys_rotate(keys, NULL));
+		visitor_drop(&visitor);
+	}
+	tls_server_unref(other);
+	ticket_keys_unref(others);
 }

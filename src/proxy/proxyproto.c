@@ -1,8 +1,10 @@
 /*
  * What a backend is told of its client.  Any thread; bytes into a buffer of
- * the caller's.  The one decision: addresses of two families are told as IPv6,
- * the IPv4 one mapped, as haproxy does, because a client is then still known
- * where UNKNOWN would lose it.  UNKNOWN is for what has no address at all.
+ * the caller's.  Two decisions, both as haproxy has them.  Addresses of two
+ * families are told as IPv6, the IPv4 one mapped: the client is then still
+ * known.  And where there is no address (a Unix client), version 1 says
+ * UNKNOWN and version 2 says LOCAL, which every receiver must take; PROXY
+ * without a family it may refuse (section 2.2), and haproxy does.
  */
 #include "proxy/proxyproto.h"
 
@@ -139,30 +141,27 @@ put_text(struct writer *writer, unsigned type, const char *text)
 		put_tlv(writer, type, text, strlen(text));
 }
 
+/* Command, family, room for the length, addresses. */
 static void
 put_addresses(struct writer *writer, const struct proxyproto_facts *facts)
 {
+	int family = common_family(facts);
 	struct in6_addr client, local;
 
-	switch (common_family(facts)) {
-	case AF_INET:
-		put_byte(writer, PP2_TCP4);
-		put_short(writer, 0); /* the length, later */
+	if (family == AF_UNSPEC) {
+		put(writer, (uint8_t[]){ PP2_LOCAL, PP2_UNSPEC, 0, 0 }, 4);
+		return;
+	}
+	if (family == AF_INET) {
+		put(writer, (uint8_t[]){ PP2_PROXY, PP2_TCP4, 0, 0 }, 4);
 		put(writer, &facts->client->in.sin_addr, 4);
 		put(writer, &facts->local->in.sin_addr, 4);
-		break;
-	case AF_INET6:
+	} else {
 		client = widen(facts->client);
 		local = widen(facts->local);
-		put_byte(writer, PP2_TCP6);
-		put_short(writer, 0);
+		put(writer, (uint8_t[]){ PP2_PROXY, PP2_TCP6, 0, 0 }, 4);
 		put(writer, client.s6_addr, 16);
 		put(writer, local.s6_addr, 16);
-		break;
-	default:
-		put_byte(writer, PP2_UNSPEC);
-		put_short(writer, 0);
-		return;
 	}
 	put_short(writer, addr_port(facts->client));
 	put_short(writer, addr_port(facts->local));
@@ -237,7 +236,6 @@ format_v2(const struct proxyproto_facts *facts, uint8_t *out)
 	struct writer sum = { .out = out };
 
 	put(&writer, PP2_SIGNATURE, PP2_SIGNATURE_SIZE);
-	put_byte(&writer, PP2_PROXY);
 	put_addresses(&writer, facts);
 	sum.len = put_tlvs(&writer, facts);
 	put_short(&length, writer.len - PP2_FRONT_SIZE);

@@ -191,9 +191,12 @@ take_tlvs(struct proxyproto_header *header, const uint8_t *bytes, size_t start,
 	const uint8_t *at = bytes + start, *end = bytes + len;
 	struct tlv sum, unique;
 
+	/* Section 2.2: LOCAL is taken whatever comes along. */
 	if (!find_tlv(at, end, PP2_TYPE_CRC32C, &sum) ||
 	    !find_tlv(at, end, PP2_TYPE_UNIQUE_ID, &unique))
-		return "the PROXY header's TLVs do not fill it exactly";
+		return bytes[PP2_SIGNATURE_SIZE] == PP2_LOCAL
+			   ? NULL
+			   : "the PROXY header's TLVs do not fill it exactly";
 	if (sum.count > 0 && !sum_is_right(bytes, len, &sum))
 		return "the PROXY header's checksum is wrong";
 	if (unique.count > 1 || unique.len > PROXYPROTO_UNIQUE_MAX)
@@ -243,26 +246,9 @@ read_inet6(struct addr *addr, const uint8_t *host, const uint8_t *port)
 	addr_from_sockaddr(addr, (struct sockaddr *)&in6, sizeof(in6));
 }
 
-/*
- * Section 2.2: what LOCAL brings along is skipped unread, its family too.  A
- * sum that can be found all the same must be right: a PROXY whose command was
- * spoiled on the way looks like LOCAL.
- */
-static const char *
-read_local(const uint8_t *bytes, size_t start, size_t len)
-{
-	struct tlv sum;
-
-	if (start == 0 || start > len ||
-	    !find_tlv(bytes + start, bytes + len, PP2_TYPE_CRC32C, &sum) ||
-	    sum.count == 0 || sum_is_right(bytes, len, &sum))
-		return NULL;
-	return "the PROXY header's checksum is wrong";
-}
-
 /* A Unix client, or one that the sender does not know, has none to take. */
 static void
-read_addresses(
+take_addresses(
     struct proxyproto_header *header, unsigned family, const uint8_t *block)
 {
 	switch (family) {
@@ -286,15 +272,18 @@ read_v2(struct proxyproto_header *header, const uint8_t *bytes, size_t len)
 	unsigned family = bytes[PP2_SIGNATURE_SIZE + 1];
 	size_t start = addresses_end(family);
 
-	if (bytes[PP2_SIGNATURE_SIZE] == PP2_LOCAL) {
-		header->local = true;
-		return read_local(bytes, start, len);
-	}
+	header->local = bytes[PP2_SIGNATURE_SIZE] == PP2_LOCAL;
+	/* Section 2.2: the family of LOCAL is ignored.  If it can be read all
+	 * the same, its sum and its id count: haproxy says LOCAL of a client
+	 * without an address, and a spoiled PROXY looks like LOCAL. */
+	if (header->local && (start == 0 || start > len))
+		return NULL;
 	if (start == 0)
 		return "the PROXY header is of a family that is no stream";
 	if (start > len)
 		return "the PROXY header is too short for its addresses";
-	read_addresses(header, family, bytes + PP2_FRONT_SIZE);
+	if (!header->local)
+		take_addresses(header, family, bytes + PP2_FRONT_SIZE);
 	return take_tlvs(header, bytes, start, len);
 }
 

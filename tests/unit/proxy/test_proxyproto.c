@@ -75,28 +75,28 @@ announced(void)
 static const struct address_row {
 	const char *what, *client, *local;
 	const char *v1; /* without PROXY, CR and LF */
-	const char *v2; /* from the family on */
+	const char *v2; /* from the command on */
 } address_rows[] = {
 	{ "IPv4", V4_CLIENT, V4_LOCAL, "TCP4 192.0.2.1 198.51.100.2 1025 443",
-	    "11000cc0000201c6336402040101bb" },
+	    "2111000cc0000201c6336402040101bb" },
 	{ "IPv6", V6_CLIENT, V6_LOCAL, "TCP6 2001:db8::1 2001:db8::2 65535 443",
-	    "21002420010db8000000000000000000000001"
+	    "2121002420010db8000000000000000000000001"
 	    "20010db8000000000000000000000002ffff01bb" },
 	{ "a client mapped into IPv6 is an IPv4 one", "[::ffff:192.0.2.1]:1025",
 	    V4_LOCAL, "TCP4 192.0.2.1 198.51.100.2 1025 443",
-	    "11000cc0000201c6336402040101bb" },
+	    "2111000cc0000201c6336402040101bb" },
 	{ "an IPv4 client of an IPv6 address", V4_CLIENT, V6_LOCAL,
 	    "TCP6 0:0:0:0:0:ffff:c000:201 2001:db8::2 1025 443",
-	    "21002400000000000000000000ffffc0000201"
+	    "2121002400000000000000000000ffffc0000201"
 	    "20010db8000000000000000000000002040101bb" },
 	{ "an IPv6 client of an IPv4 address", V6_CLIENT, V4_LOCAL,
 	    "TCP6 2001:db8::1 0:0:0:0:0:ffff:c633:6402 65535 443",
-	    "21002420010db8000000000000000000000001"
+	    "2121002420010db8000000000000000000000001"
 	    "00000000000000000000ffffc6336402ffff01bb" },
-	{ "a Unix client", "unix:/run/a", V4_LOCAL, "UNKNOWN", "000000" },
-	{ "a Unix listener", V4_CLIENT, "unix:/run/a", "UNKNOWN", "000000" },
-	{ "no client address", NULL, V4_LOCAL, "UNKNOWN", "000000" },
-	{ "no local address", V4_CLIENT, NULL, "UNKNOWN", "000000" },
+	{ "a Unix client", "unix:/run/a", V4_LOCAL, "UNKNOWN", "20000000" },
+	{ "a Unix listener", V4_CLIENT, "unix:/run/a", "UNKNOWN", "20000000" },
+	{ "no client address", NULL, V4_LOCAL, "UNKNOWN", "20000000" },
+	{ "no local address", V4_CLIENT, NULL, "UNKNOWN", "20000000" },
 };
 
 Test(proxyproto, tells_both_addresses_as_text)
@@ -126,7 +126,7 @@ Test(proxyproto, tells_both_addresses_as_bytes)
 		char expect[256];
 		size_t len = proxyproto_format(PROXY_OUT_V2, &all, out);
 
-		sprintf(expect, SIGNATURE "21%s", row->v2);
+		sprintf(expect, SIGNATURE "%s", row->v2);
 		cr_expect_str_eq(hex(0, len), expect, "%s", row->what);
 	}
 }

@@ -45,6 +45,7 @@ static const struct block_row {
 	{ "LOCAL of no known family", "20ff", "ffffff", 0, NULL, "" },
 	{ "LOCAL with what is no TLV", "2000", "ffffff", 0, NULL, "" },
 	{ "LOCAL with a right sum", "2000", "030004a9b87e8f", 0, NULL, "" },
+	{ "LOCAL with an id", "2000", "0500026869", 0, NULL, "hi" },
 	{ "a client that is not known", "2100", "", 0, NULL, "" },
 	{ "...but has an id", "2100", "0500026869", 0, NULL, "hi" },
 	{ "a Unix client", "2131", "", 216, NULL, "" },

@@ -36,9 +36,10 @@ struct watch {
 	struct watch_set set;
 	struct watch_folders folders;
 	struct ev_io events;
-	struct ev_timer quiet;   /* active: something has happened */
+	struct ev_timer quiet;   /* till it is over */
 	struct ev_timer compare; /* always active */
-	ev_tstamp since;         /* of the first thing that has happened */
+	bool waits;              /* for quiet: something has happened */
+	ev_tstamp since;         /* of the first thing that has */
 	bool touched;            /* there was an event */
 	bool differs;            /* changed() is owed */
 	bool partial;            /* not every folder is watched */
@@ -52,8 +53,10 @@ wait_for_quiet(struct watch *watch)
 	ev_tstamp now = ev_now(watch->loop), wait = watch->patience.quiet_s;
 	ev_tstamp left;
 
-	if (!ev_is_active(&watch->quiet))
+	/* The timer is no witness: due and not yet called, it is inactive. */
+	if (!watch->waits)
 		watch->since = now;
+	watch->waits = true;
 	left = watch->since + watch->patience.most_s - now;
 	if (wait > left)
 		wait = left > 0 ? left : 0;
@@ -73,7 +76,8 @@ say_hidden(struct watch *watch, const char *path)
 	watch->said_hidden = path != NULL;
 }
 
-static void
+/* Is there a change that was not seen before? */
+static bool
 look(struct watch *watch, bool touched)
 {
 	struct watch_look result = watch_set_look(
@@ -81,6 +85,7 @@ look(struct watch *watch, bool touched)
 
 	watch->differs |= result.differs;
 	say_hidden(watch, result.hidden);
+	return result.differs;
 }
 
 static void
@@ -188,8 +193,9 @@ on_quiet(struct ev_loop *loop, struct ev_timer *timer, int events)
 	(void)events;
 	if (!refresh(watch, &watch->set))
 		watch->partial = true;
-	look(watch, watch->touched);
+	(void)look(watch, watch->touched);
 	watch->touched = false;
+	watch->waits = false;
 	if (!watch->differs)
 		return;
 	watch->differs = false;
@@ -206,8 +212,7 @@ on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
 	/* A failure leaves it partial, and there is a next time. */
 	if (watch->partial)
 		(void)!refresh(watch, &watch->set);
-	look(watch, false);
-	if (watch->differs)
+	if (look(watch, false))
 		wait_for_quiet(watch);
 }
 
@@ -283,8 +288,7 @@ watch_follow(struct watch *watch, const struct watch_path *paths,
 	watch_set_fini(&fresh);
 	if (!fine)
 		return false;
-	look(watch, false);
-	if (watch->differs)
+	if (look(watch, false))
 		wait_for_quiet(watch);
 	return true;
 }

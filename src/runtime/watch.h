@@ -31,15 +31,16 @@ struct watch *watch_new(struct ev_loop *loop, struct log *log,
 
 struct watch_path {
 	const char *path;
-	bool
-	    is_folder; /* everything in it counts, and what links in it lead to */
+	/* Everything in it counts, and what the links in it lead to. */
+	bool is_folder;
 };
 
 /*
- * From now on these and no others; copied; in any order, also twice.  Stamps are taken first, so that a
- * change between the reading and this call is seen at once if `read` (may be
- * NULL: unknown) holds the stamps of what was read, as many as paths.  false:
- * no memory; the old ones are still watched.
+ * From now on these and no others; copied; in any order, also twice.  `read`
+ * (may be NULL: unknown) holds the stamps of what was read, as many as paths:
+ * a change between the reading and this call is seen then.  The same paths
+ * again cost a stat each, and no event is lost in between.  false: no memory;
+ * the old ones are still watched.
  */
 bool watch_follow(struct watch *watch, const struct watch_path *paths,
     const struct stamp *read, size_t count) MUST_CHECK;

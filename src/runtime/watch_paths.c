@@ -253,19 +253,6 @@ watch_places_sort(struct watch_places *places)
 	places->count = kept + 1;
 }
 
-bool
-watch_places_equal(const struct watch_places *a, const struct watch_places *b)
-{
-	size_t i;
-
-	if (a->count != b->count)
-		return false;
-	for (i = 0; i < a->count; i++)
-		if (compare(&a->items[i], &b->items[i]) != 0)
-			return false;
-	return true;
-}
-
 size_t
 watch_places_run(const struct watch_places *places, size_t first)
 {

@@ -43,9 +43,6 @@ void watch_places_sort(struct watch_places *places);
 
 /* The rest is for sorted ones. */
 
-bool watch_places_equal(
-    const struct watch_places *a, const struct watch_places *b);
-
 /* How many places from the first one on are in the folder of that one? */
 size_t watch_places_run(const struct watch_places *places, size_t first);
 

@@ -1,58 +1,106 @@
 /*
- * Threads that make and open tickets while one rotates the keys, and contexts
- * that come and go with references to them.  Run under ThreadSanitizer; exits
- * with 0 when every handshake succeeded.
+ * Threads that make and open tickets while one rotates the keys and loads
+ * them from a file, and servers that come and go with references to them.  Run
+ * under ThreadSanitizer; exits with 0 when every handshake succeeded.
  *
- * Each thread drives both ends of its connections in memory.  The identity is
- * made by hand rather than loaded, and each worker resumes whenever it can.
+ * Each thread drives both ends of its connections in memory, and resumes
+ * whenever it can.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include <openssl/ec.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "base/err.h"
 #include "base/thread.h"
+#include "tests/support/link.h"
+#include "tests/support/pki.h"
+#include "tls/identity.h"
+#include "tls/server.h"
 #include "tls/ticket.h"
 
-enum { WORKERS = 4, HANDSHAKES = 150, ROTATIONS = 300, ROUNDS = 20 };
+enum { WORKERS = 4, HANDSHAKES = 150, CHANGES = 300, ROUNDS = 20, FILES = 2 };
 
 struct worker {
 	struct thread thread;
-	struct ticket_keys *keys; /* own reference */
-	SSL_CTX *context;         /* shared by all workers */
+	struct ticket_keys *keys;  /* own reference */
+	struct tls_server *server; /* shared by all workers */
 	unsigned resumed;
 	bool ok;
 };
 
-static SSL_CTX *
-server_context(struct ticket_keys *keys)
-{
-	static const uint8_t policy[32] = { 1 };
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = X509_new();
-	bool ok =
-	    context != NULL && key != NULL && certificate != NULL &&
-	    X509_set_pubkey(certificate, key) == 1 &&
-	    X509_gmtime_adj(X509_getm_notBefore(certificate), 0) != NULL &&
-	    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600) != NULL &&
-	    X509_sign(certificate, key, EVP_sha256()) > 0 &&
-	    SSL_CTX_use_cert_and_key(context, certificate, key, NULL, 1) == 1 &&
-	    SSL_CTX_set_session_id_context(context, policy, sizeof(policy)) ==
-		1 &&
-	    ticket_attach(keys, context, policy, 3600 * 1000, NULL);
+/* What the main thread changes keys with. */
+struct changer {
+	struct config_listener settings;
+	struct ticket_keys *keys;
+	struct identity *identity;
+	struct pki_folder folder;
+	char *files[FILES];
+};
 
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-	if (ok)
-		return context;
-	SSL_CTX_free(context);
-	return NULL;
+static struct identity *
+make_identity(void)
+{
+	struct pki made = pki_make(&(struct pki_wish){ .name = "localhost" });
+	struct identity *identity = link_identity(&made, "");
+
+	pki_drop(&made);
+	return identity;
+}
+
+/* Two keys: the same in every file, in another order. */
+static char *
+write_keys(const struct pki_folder *folder, int number)
+{
+	unsigned char bytes[80];
+	char text[256] = "", name[16];
+	int i;
+
+	for (i = 0; i < FILES; i++) {
+		memset(bytes, 1 + (number + i) % FILES, sizeof(bytes));
+		EVP_EncodeBlock(
+		    (unsigned char *)text + strlen(text), bytes, sizeof(bytes));
+		strcat(text, "\n");
+	}
+	snprintf(name, sizeof(name), "keys.%d", number);
+	return pki_write(folder, name, text);
+}
+
+static bool
+open_changer(struct changer *changer)
+{
+	int i;
+
+	*changer = (struct changer){ .settings = link_config() };
+	changer->keys = ticket_keys_new(NULL);
+	changer->identity = make_identity();
+	pki_folder_make(&changer->folder);
+	for (i = 0; i < FILES; i++)
+		changer->files[i] = write_keys(&changer->folder, i);
+	return changer->keys != NULL;
+}
+
+static void
+close_changer(struct changer *changer)
+{
+	int i;
+
+	for (i = 0; i < FILES; i++)
+		free(changer->files[i]);
+	pki_folder_remove(&changer->folder);
+	identity_unref(changer->identity);
+	ticket_keys_unref(changer->keys);
+}
+
+static struct tls_server *
+make_server(const struct changer *changer)
+{
+	return link_server_of(
+	    &changer->settings, changer->identity, changer->keys);
 }
 
 static bool
@@ -82,7 +130,8 @@ shake(SSL *client, SSL *server)
 static bool
 visit(struct worker *worker, SSL_CTX *clients, SSL_SESSION **session)
 {
-	SSL *client = SSL_new(clients), *server = SSL_new(worker->context);
+	SSL *client = SSL_new(clients),
+	    *server = tls_server_ssl(worker->server);
 	bool ok = client != NULL && server != NULL;
 
 	if (ok && *session != NULL)
@@ -125,46 +174,49 @@ work(void *arg)
 }
 
 static bool
-rotate(struct ticket_keys *keys)
+change(const struct changer *changer, struct err *err)
 {
-	struct err err;
+	bool ok = true;
 	int i;
 
-	for (i = 0; i < ROTATIONS; i++) {
-		SSL_CTX *passing = server_context(keys);
+	for (i = 0; ok && i < CHANGES; i++) {
+		struct tls_server *passing = make_server(changer);
 
-		if (passing == NULL || !ticket_keys_rotate(keys, &err))
-			return false;
-		SSL_CTX_free(passing);
+		if (i % 3 == FILES)
+			ok = ticket_keys_rotate(changer->keys, err);
+		else
+			ok = ticket_keys_load(changer->keys,
+			    changer->files[i % 3], KEYS_ANY, NULL, err);
+		tls_server_unref(passing);
 	}
-	return true;
+	return ok;
 }
 
 int
 main(void)
 {
 	static struct worker workers[WORKERS];
-	struct err err = { .text = "no context" };
-	struct ticket_keys *keys = ticket_keys_new(&err);
-	SSL_CTX *context = keys != NULL ? server_context(keys) : NULL;
-	bool ok = context != NULL;
+	struct err err = { .text = "no keys" };
+	struct changer changer;
+	bool ok = open_changer(&changer);
+	struct tls_server *server = ok ? make_server(&changer) : NULL;
 	unsigned resumed = 0;
 	int i;
 
 	for (i = 0; ok && i < WORKERS; i++) {
-		workers[i].keys = ticket_keys_ref(keys);
-		workers[i].context = context;
+		workers[i].keys = ticket_keys_ref(changer.keys);
+		workers[i].server = server;
 		ok = thread_start(
 		    &workers[i].thread, "worker", work, &workers[i], &err);
 	}
-	ok = ok && rotate(keys);
+	ok = ok && change(&changer, &err);
 	for (i = 0; i < WORKERS; i++) {
 		thread_join(&workers[i].thread);
 		ok = ok && workers[i].ok;
 		resumed += workers[i].resumed;
 	}
-	SSL_CTX_free(context);
-	ticket_keys_unref(keys);
+	tls_server_unref(server);
+	close_changer(&changer);
 	printf("ticket: %u of %u resumed, %s\n", resumed, WORKERS * HANDSHAKES,
 	    ok ? "ok" : err.text);
 	return ok && resumed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -33,6 +33,9 @@ dress(SSL *client, const struct visitor *visitor)
 	must(visitor->name == NULL ||
 		 SSL_set_tlsext_host_name(client, visitor->name) == 1,
 	    "asking for a name");
+	must(visitor->groups == NULL ||
+		 SSL_set1_groups_list(client, visitor->groups) == 1,
+	    "choosing groups");
 	must(visitor->pair == NULL ||
 		 SSL_use_cert_and_key(client, visitor->pair->certificate,
 		     visitor->pair->key, NULL, 1) == 1,

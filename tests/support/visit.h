@@ -22,6 +22,7 @@ extern const char *const visit_names[];
 struct visitor {
 	int version;
 	const char *name;       /* server_name; NULL: none */
+	const char *groups;     /* NULL: OpenSSL's own */
 	const struct pki *pair; /* certificate and key; NULL: none */
 	SSL_SESSION *session;   /* the last one that was given; owned */
 };

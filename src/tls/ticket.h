@@ -1,7 +1,7 @@
 /*
  * Session-ticket keys: made at start and rotated, or read from a file that a
  * fleet shares; used by every listener thread through the ticket lock (a leaf
- * held for copying 80 bytes).  The first key signs, all open.  One set lives
+ * held for copying keys).  The first key signs, all open.  One set lives
  * as long as the process, so that a reload does not cut off resumption.
  * Counted.
  */
@@ -33,9 +33,10 @@ bool ticket_keys_rotate(struct ticket_keys *keys, struct err *err) MUST_CHECK;
 /*
  * The keys of a file take the place of all there are.  A line is the base64 of
  * 80 bytes (name, AES-256 key, HMAC-SHA-256 key):
- * `openssl rand 80 | openssl base64 -A`.  Comments begin with #.  Permissions as for
- * private keys (identity_load).  Main thread; blocks on the disk.  false: *err
- * names the file (and the line), and nothing has changed.
+ * `openssl rand 80 | openssl base64 -A`.  Comments begin with #.  Permissions
+ * as for private keys (identity_load); *warning (may be NULL) is "" when there
+ * is nothing to say.  Main thread; blocks on the disk.  false: *err names the
+ * file (and the line), and nothing has changed.
  */
 bool ticket_keys_load(struct ticket_keys *keys, const char *path,
     enum config_key_permissions permissions, struct err *warning,

@@ -146,22 +146,35 @@ judge(struct acceptor *acceptor, int errnum)
 	}
 }
 
+/* Why this one may not stay; NULL: it may.  Who speaks for others is judged
+ * here, those it speaks for once it has named them. */
+static const char *
+refusal(const struct service *service, struct conn_client *client)
+{
+	const struct config_listener *config = service->listener;
+	enum limit_answer answer;
+
+	if (config->proxy_in)
+		return limit_trusts(config, &client->peer)
+			   ? NULL
+			   : "client refused: it is not in proxy_trust";
+	answer = limit_admit(
+	    service->limit, config, &client->peer, &client->counted);
+	return answer == LIMIT_OK ? NULL : full_sentence(answer);
+}
+
 static void
 welcome(struct acceptor *acceptor, struct conn_client *client)
 {
-	struct service *service = acceptor->service;
-	enum limit_answer answer;
+	const char *why = refusal(acceptor->service, client);
 
-	answer = limit_admit(
-	    service->limit, service->listener, &client->peer, &client->counted);
-	if (answer == LIMIT_OK) {
-		conn_new(acceptor->set, service, client);
+	if (why == NULL) {
+		conn_new(acceptor->set, acceptor->service, client);
 		return;
 	}
 	close(client->fd);
-	unreserve(service->limit);
-	complain(acceptor, &acceptor->refused, LEVEL_INFO,
-	    full_sentence(answer), &client->peer);
+	unreserve(acceptor->service->limit);
+	complain(acceptor, &acceptor->refused, LEVEL_INFO, why, &client->peer);
 }
 
 static enum attempt

@@ -12,6 +12,7 @@
 
 /* Lengths on the wire are one byte. */
 #define ALPN_MAX 256
+#define NAME_MAX_BYTES 128
 
 static const char *
 terminate_alpn(const struct stream_facts *facts, char out[ALPN_MAX])
@@ -27,22 +28,37 @@ terminate_alpn(const struct stream_facts *facts, char out[ALPN_MAX])
 	return out;
 }
 
+static const char *
+verify_word(const struct stream_facts *facts)
+{
+	if (facts->client_verified)
+		return "ok";
+	return facts->client_in_session ? "failed" : "none";
+}
+
 void
 access_write(struct log *log, const struct access_record *record)
 {
 	struct stream_facts facts = { 0 };
-	char peer[ADDR_TEXT_MAX], alpn[ALPN_MAX];
+	char peer[ADDR_TEXT_MAX], via[ADDR_TEXT_MAX], alpn[ALPN_MAX];
+	char name[NAME_MAX_BYTES] = "";
 
 	if (!log_has_access(log))
 		return;
 	if (record->handshake_done)
 		stream_facts(record->client, &facts);
+	if (facts.client_verified)
+		stream_client_name(record->client, name, sizeof(name));
 
 	const struct log_field fields[] = {
 		{ 0 }, /* the placeholder log_access skips */
 		LOG_N("conn", record->id),
 		LOG_S("listener", record->listener),
 		LOG_S("peer", addr_print(record->peer, peer, sizeof(peer))),
+		LOG_S("via", record->via ? addr_print(record->via, via,
+						sizeof(via))
+					 : NULL),
+		LOG_S("host", record->host),
 		LOG_S("sni", facts.sni),
 		LOG_S("alpn", terminate_alpn(&facts, alpn)),
 		LOG_S("version", facts.version),
@@ -50,6 +66,10 @@ access_write(struct log *log, const struct access_record *record)
 		LOG_S("group", facts.group),
 		LOG_S("resumed", facts.resumed ? "yes" : "no"),
 		LOG_S("stapled", facts.stapled ? "yes" : "no"),
+		LOG_S("verify", record->handshake_done
+				    ? verify_word(&facts)
+				    : NULL),
+		LOG_S("client", name[0] ? name : NULL),
 		LOG_S("backend", record->backend),
 		LOG_N("up", record->bytes_up),
 		LOG_N("down", record->bytes_down),

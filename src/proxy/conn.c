@@ -54,6 +54,17 @@ count_handshake(struct conn *conn)
 		counter_add(&conn->set->resumed, 1);
 }
 
+/* From here on the name that was asked for decides. */
+static void
+enter_site(struct conn *conn)
+{
+	const struct service_site *site =
+	    &conn->service->sites[stream_site(&conn->client)];
+
+	conn->settings = site->settings;
+	backend_walk_init(&conn->walk, site->backends);
+}
+
 static enum verdict
 do_handshake(struct conn *conn)
 {
@@ -73,6 +84,9 @@ do_handshake(struct conn *conn)
 	conn->handshake_ms = (uint32_t)(now_ms - conn->started_ms);
 	limit_handshake_done(conn->service->limit);
 	count_handshake(conn);
+	enter_site(conn);
+	if (!conn_header_put(conn))
+		return conn_end(conn, CONN_NO_MEMORY);
 	return conn_enter(conn, &connecting, now_ms);
 }
 
@@ -190,7 +204,7 @@ connect_late(struct conn *conn)
 
 /* ---- the machine ---- */
 
-static const struct conn_state handshaking = { "handshake", do_handshake,
+const struct conn_state conn_handshaking = { "handshake", do_handshake,
 	handshake_late, CONN_TIMEOUT(handshake) };
 static const struct conn_state connecting = { "connect", do_connect,
 	connect_late, CONN_TIMEOUT(connect) };
@@ -233,19 +247,22 @@ conn_new(struct conn_set *set, struct service *service,
 	}
 	conn->set = set;
 	conn->service = service_ref(service);
+	conn->settings = service->listener;
 	conn->peer = client->peer;
 	conn->counted = client->counted;
 	conn->id = set->next_id++;
 	conn->started_ms = clock_mono_ms();
 	conn->since_ms = conn->started_ms;
-	conn->state = &handshaking;
+	conn->state = service->listener->proxy_in ? &conn_greeting
+						  : &conn_handshaking;
 	conn_watch_init(conn);
 	relay_init(&conn->up, &conn->client, &conn->backend);
 	relay_init(&conn->down, &conn->backend, &conn->client);
-	backend_walk_init(&conn->walk, service->backends);
+	backend_walk_init(&conn->walk, service->sites[0].backends);
 	stream_init_plain(&conn->backend, -1, set->pool);
 	conn_set_add(conn);
-	if (!stream_init_tls(
+	if (!conn_greet_init(conn) ||
+	    !stream_init_tls(
 		&conn->client, client->fd, set->pool, service->tls)) {
 		stream_init_plain(&conn->client, client->fd, set->pool);
 		conn_close(conn, CONN_NO_MEMORY);

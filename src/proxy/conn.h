@@ -35,6 +35,9 @@ enum conn_reason {
 	CONN_HANDSHAKE_TIMEOUT,
 	CONN_NOT_TLS,
 	CONN_CLIENT_GONE,     /* left in the middle of the handshake */
+	CONN_BAD_PROXY,       /* no PROXY header, or a bad one */
+	CONN_DENIED,          /* allow and deny refuse the carried address */
+	CONN_FULL_ADDRESS,    /* per_ip_max does */
 	CONN_BACKEND_REFUSED, /* no backend took the connection */
 	CONN_BACKEND_UNRESOLVED,
 	CONN_BACKEND_TIMEOUT,

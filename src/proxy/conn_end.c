@@ -29,7 +29,7 @@
 #define ERROR_TEXT_MAX 256
 
 /* Whose error text explains the end. */
-enum culprit { NOBODY, CLIENT, BACKEND, WALK };
+enum culprit { NOBODY, CLIENT, CARRIED, BACKEND, WALK };
 
 /* One row per reason. */
 static const struct {
@@ -57,6 +57,14 @@ static const struct {
 	[CONN_CLIENT_GONE] = { "client_gone",
 	    "client left before its handshake", LEVEL_INFO, CLIENT, true,
 	    false },
+	[CONN_BAD_PROXY] = { "bad_proxy_header",
+	    "client refused: bad PROXY header", LEVEL_NOTICE, CARRIED, true,
+	    true },
+	[CONN_DENIED] = { "denied", "client refused: allow and deny say so",
+	    LEVEL_INFO, NOBODY, true, true },
+	[CONN_FULL_ADDRESS] = { "per_ip_max",
+	    "client refused: per_ip_max reached", LEVEL_INFO, NOBODY, true,
+	    true },
 	[CONN_BACKEND_REFUSED] = { "backend_refused",
 	    "no backend takes connections", LEVEL_WARNING, WALK, true, true },
 	[CONN_BACKEND_UNRESOLVED] = { "backend_unresolved",
@@ -126,6 +134,8 @@ error_text(const struct conn *conn, char *out, size_t max)
 	switch (ends[conn->reason].culprit) {
 	case CLIENT:
 		return stream_failure_text(&conn->client, out, max);
+	case CARRIED:
+		return conn->carried->why;
 	case BACKEND:
 		return stream_failure_text(&conn->backend, out, max);
 	case WALK:
@@ -140,8 +150,8 @@ log_end(struct conn *conn)
 {
 	struct conn_set *set = conn->set;
 	enum log_level level = ends[conn->reason].level;
-	char peer[ADDR_TEXT_MAX], error[ERROR_TEXT_MAX];
-	struct log_field fields[9] = { { 0 } };
+	char peer[ADDR_TEXT_MAX], via[ADDR_TEXT_MAX], error[ERROR_TEXT_MAX];
+	struct log_field fields[11] = { { 0 } };
 	size_t n = 1;
 
 	if (!log_may(set->log, level))
@@ -152,6 +162,11 @@ log_end(struct conn *conn)
 	fields[n++] = LOG_S("listener", conn->service->listener->name);
 	fields[n++] = LOG_S(
 	    "peer", addr_print(&conn->peer, peer, sizeof(peer)));
+	if (conn->carried)
+		fields[n++] = LOG_S(
+		    "via", addr_print(&conn->carried->via, via, sizeof(via)));
+	if (conn->settings->pattern)
+		fields[n++] = LOG_S("host", conn->settings->pattern);
 	fields[n++] = LOG_S("reason", ends[conn->reason].name);
 	if (backend_walk_name(&conn->walk) != NULL)
 		fields[n++] = LOG_S("backend", backend_walk_name(&conn->walk));
@@ -172,7 +187,9 @@ write_access(const struct conn *conn)
 	struct access_record record = {
 		.id = conn->id,
 		.listener = conn->service->listener->name,
+		.host = conn->settings->pattern,
 		.peer = &conn->peer,
+		.via = conn->carried ? &conn->carried->via : NULL,
 		.client = &conn->client,
 		.handshake_done = conn->handshake_done,
 		.bytes_up = conn->client.bytes_in,
@@ -249,6 +266,7 @@ conn_close(struct conn *conn, enum conn_reason reason)
 	settle_limits(conn->service, conn->handshake_done, conn->counted);
 	conn_set_remove(conn);
 	service_unref(conn->service);
+	free(conn->carried);
 	free(conn);
 }
 

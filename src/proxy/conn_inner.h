@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "proxy/backend.h"
 #include "proxy/conn.h"
+#include "proxy/proxyproto.h"
 #include "proxy/relay.h"
 #include "tls/stream.h"
 
@@ -28,6 +29,15 @@ enum verdict {
 	STEP_WAIT,  /* for an event */
 	STEP_AGAIN, /* the state changed: step on at once */
 	STEP_END    /* conn->reason says why */
+};
+
+/* What a PROXY header brought along. */
+struct conn_carried {
+	struct addr via;    /* who brought it */
+	struct addr server; /* where the client connected to; len 0: unknown */
+	uint8_t unique[PROXYPROTO_UNIQUE_MAX];
+	size_t unique_len;
+	const char *why; /* it was refused; a constant sentence */
 };
 
 struct conn_state {
@@ -45,6 +55,9 @@ struct conn {
 	struct list held;
 	struct conn_set *set;    /* borrowed; outlives its connections */
 	struct service *service; /* a reference */
+	/* The listener's, from the handshake on those of the site. */
+	const struct config_listener *settings;
+	struct conn_carried *carried; /* owned; NULL: no proxy_in */
 	const struct conn_state *state;
 
 	struct stream client;
@@ -107,6 +120,23 @@ void conn_advance(struct conn *conn);
 
 /* Its deadline has passed; the connection may be gone afterwards. */
 void conn_late(struct conn *conn);
+
+/* The state after greet, and before connect. */
+extern const struct conn_state conn_handshaking;
+
+/* ---- conn_greet.c ---- */
+
+/* The first state with proxy_in. */
+extern const struct conn_state conn_greeting;
+
+/* false: no memory. */
+bool conn_greet_init(struct conn *conn) MUST_CHECK;
+
+/* ---- conn_header.c ---- */
+
+/* Put the PROXY header in front of what the client says, if the site wants
+ * one.  Once, after the handshake.  false: no memory. */
+bool conn_header_put(struct conn *conn) MUST_CHECK;
 
 /* ---- conn_relay.c ---- */
 

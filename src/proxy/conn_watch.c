@@ -23,9 +23,9 @@
 static int64_t
 state_deadline(const struct conn *conn)
 {
-	const char *listener = (const char *)conn->service->listener;
+	const char *settings = (const char *)conn->settings;
 	const uint32_t *timeout_ms =
-	    (const uint32_t *)(const void *)(listener + conn->state->timeout);
+	    (const uint32_t *)(const void *)(settings + conn->state->timeout);
 
 	return conn->since_ms + *timeout_ms;
 }

@@ -272,6 +272,12 @@ count_in(struct limit *limit, struct limit_address *fresh, uint32_t cap)
 	return entry;
 }
 
+bool
+limit_trusts(const struct config_listener *config, const struct addr *peer)
+{
+	return addr_is_unix(peer) || contains(&config->proxy_trust, peer);
+}
+
 enum limit_answer
 limit_admit(struct limit *limit, const struct config_listener *config,
     const struct addr *peer, struct limit_address **counted)

@@ -64,6 +64,11 @@ void limit_release(struct limit *limit);
 enum limit_answer limit_admit(struct limit *limit,
     const struct config_listener *config, const struct addr *peer,
     struct limit_address **counted) MUST_CHECK;
+/* May this peer speak for others, by proxy_trust?  A unix client may: who comes
+ * there is said by unix_mode. */
+bool limit_trusts(
+    const struct config_listener *config, const struct addr *peer);
+
 /* counted: NULL ok. */
 void limit_forget(struct limit *limit, struct limit_address *counted);
 

@@ -29,6 +29,22 @@ relay_discard(struct relay *relay)
 	buf_drop(&relay->buf, relay->from->pool);
 }
 
+uint8_t *
+relay_front(struct relay *relay, size_t max)
+{
+	if (!buf_hold(&relay->buf, relay->from->pool))
+		return NULL;
+	assert(buf_room(&relay->buf) >= max);
+	return buf_tail(&relay->buf);
+}
+
+void
+relay_commit(struct relay *relay, size_t count)
+{
+	buf_commit(&relay->buf, count);
+	buf_rest(&relay->buf, relay->from->pool);
+}
+
 static bool
 has_output(const struct relay *relay)
 {

@@ -8,6 +8,8 @@
 #define PROXY_RELAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -55,6 +57,14 @@ enum relay_state relay_read_ahead(struct relay *relay) MUST_CHECK;
  * is read and dropped, so that `from` can finish in peace.
  */
 void relay_discard(struct relay *relay);
+
+/*
+ * Room for at most `max` bytes of our own in front of what will be read (max is
+ * far less than a block); relay_commit says how many there are.  Before
+ * anything was read.  NULL: no memory.
+ */
+uint8_t *relay_front(struct relay *relay, size_t max) MUST_CHECK;
+void relay_commit(struct relay *relay, size_t count);
 
 /* Should the event loop watch from's socket for input? */
 bool relay_wants_input(const struct relay *relay);

@@ -9,23 +9,38 @@
 
 #include "proxy/backend.h"
 #include "proxy/limit.h"
-#include "tls/context.h"
+#include "tls/server.h"
 
 struct service *
 service_new(const struct config *config, const struct config_listener *listener,
-    struct tls_context *tls, struct backends *backends, struct limit *limit)
+    struct tls_server *tls, struct limit *limit)
 {
 	struct service *service = calloc(1, sizeof(*service));
 
 	if (service == NULL)
 		return NULL;
+	service->sites =
+	    calloc(tls_server_count(tls), sizeof(service->sites[0]));
+	if (service->sites == NULL) {
+		free(service);
+		return NULL;
+	}
 	atomic_init(&service->references, 1);
 	service->config = config_ref(config);
 	service->listener = listener;
-	service->tls = tls_context_ref(tls);
-	service->backends = backends_ref(backends);
+	service->tls = tls_server_ref(tls);
 	service->limit = limit_ref(limit);
 	return service;
+}
+
+void
+service_add(struct service *service, const struct config_listener *settings,
+    struct backends *backends)
+{
+	service->sites[service->site_count++] = (struct service_site){
+		.settings = settings,
+		.backends = backends_ref(backends),
+	};
 }
 
 struct service *
@@ -45,9 +60,11 @@ service_unref(struct service *service)
 	if (atomic_fetch_sub_explicit(
 		&service->references, 1, memory_order_acq_rel) > 1)
 		return;
+	while (service->site_count > 0)
+		backends_unref(service->sites[--service->site_count].backends);
+	free(service->sites);
 	limit_unref(service->limit);
-	backends_unref(service->backends);
-	tls_context_unref(service->tls);
+	tls_server_unref(service->tls);
 	config_unref(service->config);
 	free(service);
 }

@@ -21,8 +21,9 @@
 #include "base/buf.h"
 #include "base/pool.h"
 #include "tls/bio.h"
-#include "tls/context.h"
+#include "tls/client.h"
 #include "tls/error.h"
+#include "tls/server.h"
 #include "tls/wire.h"
 
 enum {
@@ -40,9 +41,9 @@ _Static_assert((STREAM_TURN_BYTES / RECORD_PLAIN) * RECORD_ROOM + SMALL_ROOM <=
     "one turn of plaintext must fit one block of records");
 
 bool
-secure_open(struct stream *stream, struct tls_context *context)
+secure_open(struct stream *stream, struct tls_server *server)
 {
-	SSL *ssl = SSL_new(tls_context_native(context));
+	SSL *ssl = tls_server_ssl(server);
 
 	if (ssl == NULL || !bio_attach(ssl, stream)) {
 		SSL_free(ssl);
@@ -117,6 +118,12 @@ interpret(struct stream *stream, int result, enum stream_failure failure)
 static enum io
 finish(struct stream *stream)
 {
+	/* Whatever has been resumed: the policy is that of now. */
+	if (!client_is_admitted(tls_site_of(stream->ssl), stream->ssl)) {
+		stream->failure_code = ERR_PACK(
+		    ERR_LIB_SSL, 0, SSL_R_CERTIFICATE_VERIFY_FAILED);
+		return wire_fail(stream, STREAM_HANDSHAKE, 0);
+	}
 	/* In TLS 1.3 only a ticket can be there, and the client waits for
 	 * none (RFC 8446 section 4.6.1).  In 1.2 it is our Finished. */
 	if (SSL_version(stream->ssl) == TLS1_3_VERSION &&
@@ -293,39 +300,8 @@ secure_must_read_first(const struct stream *stream)
 	       SSL_want_read(stream->ssl);
 }
 
-static const char *
-group_name(SSL *ssl)
+size_t
+secure_site(const struct stream *stream)
 {
-	int id = (int)SSL_get_negotiated_group(ssl);
-
-	return id == 0 ? NULL : SSL_group_to_name(ssl, id);
-}
-
-/* Whoever decides about staples has told OpenSSL, and no one else. */
-static bool
-was_stapled(SSL *ssl)
-{
-	unsigned char *response = NULL;
-
-	return SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0;
-}
-
-void
-secure_facts(const struct stream *stream, struct stream_facts *facts)
-{
-	const unsigned char *alpn = NULL;
-	unsigned alpn_len = 0;
-
-	SSL_get0_alpn_selected(stream->ssl, &alpn, &alpn_len);
-	*facts = (struct stream_facts){
-		.version = SSL_get_version(stream->ssl),
-		.cipher = SSL_get_cipher_name(stream->ssl),
-		.group = group_name(stream->ssl),
-		.sni = SSL_get_servername(
-		    stream->ssl, TLSEXT_NAMETYPE_host_name),
-		.alpn = (const char *)alpn,
-		.alpn_len = alpn_len,
-		.resumed = SSL_session_reused(stream->ssl) == 1,
-		.stapled = was_stapled(stream->ssl),
-	};
+	return tls_site_of(stream->ssl)->number;
 }

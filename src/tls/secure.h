@@ -11,10 +11,10 @@
 #include "base/attr.h"
 #include "tls/stream.h"
 
-struct tls_context;
+struct tls_server;
 
 /* Give the stream its SSL.  false: no memory. */
-bool secure_open(struct stream *stream, struct tls_context *context) MUST_CHECK;
+bool secure_open(struct stream *stream, struct tls_server *server) MUST_CHECK;
 void secure_close(struct stream *stream); /* no SSL: nothing */
 
 /* The contracts of stream_handshake, stream_read and stream_write. */
@@ -29,6 +29,8 @@ enum io secure_notify(struct stream *stream) MUST_CHECK;
 bool secure_must_write_first(const struct stream *stream);
 bool secure_must_read_first(const struct stream *stream);
 
+/* See stream.h. */
+size_t secure_site(const struct stream *stream);
 void secure_facts(const struct stream *stream, struct stream_facts *facts);
 
 #endif

@@ -29,10 +29,10 @@ stream_init_plain(struct stream *stream, int fd, struct pool *pool)
 
 bool
 stream_init_tls(struct stream *stream, int fd, struct pool *pool,
-    struct tls_context *context)
+    struct tls_server *server)
 {
 	stream_init_plain(stream, fd, pool);
-	if (secure_open(stream, context))
+	if (secure_open(stream, server))
 		return true;
 	stream->fd = -1;
 	return false;
@@ -66,6 +66,39 @@ void
 stream_writable(struct stream *stream)
 {
 	stream->may_write = true;
+}
+
+enum io
+stream_peek(struct stream *stream, size_t least, const uint8_t **bytes,
+    size_t *len)
+{
+	enum io io = stream->failure == STREAM_OK ? IO_DONE : IO_FAILED;
+	size_t got;
+
+	while (io == IO_DONE && buf_len(&stream->in) < least) {
+		if (!buf_hold(&stream->in, stream->pool))
+			return wire_fail(stream, STREAM_NO_MEMORY, 0);
+		io = wire_recv(stream, buf_tail(&stream->in),
+		    buf_room(&stream->in), &got);
+		buf_commit(&stream->in, got);
+	}
+	buf_rest(&stream->in, stream->pool);
+	*len = buf_len(&stream->in);
+	*bytes = *len > 0 ? buf_bytes(&stream->in) : NULL;
+	return io;
+}
+
+void
+stream_skip(struct stream *stream, size_t count)
+{
+	buf_consume(&stream->in, count);
+	buf_rest(&stream->in, stream->pool);
+}
+
+size_t
+stream_site(const struct stream *stream)
+{
+	return stream->ssl == NULL ? 0 : secure_site(stream);
 }
 
 enum io

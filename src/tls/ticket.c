@@ -334,7 +334,7 @@ may_resume(SSL *ssl, SSL_SESSION *session)
 	int64_t now_ms = now_of(site), age_ms;
 	struct ticket_facts facts;
 
-	if (!site->settings->tickets || !ticket_facts_get(session, &facts) ||
+	if (!ticket_facts_get(session, &facts) ||
 	    memcmp(facts.scope, site->scope, sizeof(facts.scope)) != 0)
 		return false;
 	age_ms = now_ms - facts.birth_ms;

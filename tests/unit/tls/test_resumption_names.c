@@ -72,6 +72,8 @@ static const struct walk {
 	    VISIT_FULL },
 	{ "a name with a longer one", RULES(house), "who.example",
 	    "who.example.", false, VISIT_FULL },
+	{ "a name that another begins with", RULES(house), "who.example.net",
+	    "who.example", false, VISIT_FULL },
 	{ "hosts alike, with a client", RULES(allowing), "same.example",
 	    "who.example", true, VISIT_FULL },
 

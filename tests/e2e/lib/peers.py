@@ -25,14 +25,13 @@ defaults
 
 NGINX_HEAD = """\
 daemon off;
-master_process off;
+user root;
+worker_processes 1;
 pid {folder}/nginx.pid;
 error_log stderr info;
 load_module {module};
 events {{ }}
 stream {{
-    log_format seen '$remote_addr $remote_port $proxy_protocol_addr $proxy_protocol_port '
-                    '$proxy_protocol_server_addr $proxy_protocol_server_port';
 """
 
 NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"

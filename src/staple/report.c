@@ -26,8 +26,8 @@ staple_report_line(struct staple_errand *errand, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...)
 {
 	char text[STAPLE_VOICE_TEXT_MAX];
-	const struct staple_event event = { level, errand->cert->name, outcome,
-		text };
+	const struct staple_event event = { level, errand->cert->name,
+		errand->cert->id, outcome, text };
 	va_list args;
 
 	va_start(args, format);
@@ -41,7 +41,7 @@ staple_report_trouble(struct staple_office *office, enum staple_level level,
     const char *format, ...)
 {
 	char text[STAPLE_VOICE_TEXT_MAX];
-	const struct staple_event event = { level, NULL, STAPLE_UNASKED, text };
+	const struct staple_event event = { .level = level, .message = text };
 	va_list args;
 
 	va_start(args, format);
@@ -130,6 +130,7 @@ gather(const struct staple_errand *errand)
 	struct staple_response *held = staple_cache_held(errand->entry);
 	struct staple_news news = {
 		.name = errand->cert->name,
+		.id = errand->cert->id,
 		.outcome = errand->outcome,
 		.said = errand->said.text,
 		.fatal = errand->wish == STAPLE_WISH_FATAL,

@@ -145,6 +145,7 @@ enum staple_level {
 struct staple_event {
 	enum staple_level level;
 	const char *certificate;     /* its name; NULL: of the library itself */
+	const char *id;              /* as in staple_info; NULL: as above */
 	enum staple_outcome outcome; /* STAPLE_UNASKED: of no attempt */
 	const char *message;         /* one sentence, or two */
 };

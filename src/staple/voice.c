@@ -155,6 +155,7 @@ fill(struct staple_event *event, enum staple_level level,
 {
 	*event = (struct staple_event){ .level = level,
 		.certificate = news->name,
+		.id = news->id,
 		.outcome = news->outcome,
 		.message = voice->text };
 }

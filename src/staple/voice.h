@@ -37,6 +37,7 @@ struct staple_voice {
 /* What has just happened to a certificate. */
 struct staple_news {
 	const char *name;
+	const char *id;
 	enum staple_outcome outcome;
 	const char *said;    /* each URL and what came of it; "" none */
 	bool fatal;          /* by policy failing is fatal: must or always */

@@ -67,6 +67,8 @@ on_log(void *arg, const struct staple_event *event)
 	heard->outcome = event->outcome;
 	snprintf(heard->certificate, sizeof(heard->certificate), "%s",
 	    event->certificate != NULL ? event->certificate : "");
+	snprintf(heard->id, sizeof(heard->id), "%s",
+	    event->id != NULL ? event->id : "");
 	snprintf(heard->message, sizeof(heard->message), "%s", event->message);
 }
 

@@ -84,6 +84,7 @@ struct stage_heard {
 	enum staple_level level;
 	enum staple_outcome outcome;
 	char certificate[64];
+	char id[65];
 	char message[1024];
 };
 

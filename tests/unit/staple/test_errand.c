@@ -184,6 +184,23 @@ Test(errand, warns_when_the_old_answer_comes_until_the_end)
 	ocsp_drop(&made);
 }
 
+/* A renewed certificate has the name of the old one. */
+Test(errand, says_of_which_certificate_each_line_is)
+{
+	struct stage_actor *old = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *renewed;
+
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_run();
+	renewed = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_eq(stage.heard_count, 2u);
+	cr_expect_str_eq(
+	    stage.heard[0].certificate, stage.heard[1].certificate);
+	cr_expect_str_eq(stage.heard[0].id, old->cert->id);
+	cr_expect_str_eq(stage.heard[1].id, renewed->cert->id);
+}
+
 /* Rule 8: without nextUpdate it is usable for a day from its receipt, so the
  * same bytes come to be usable for longer. */
 Test(errand, counts_the_default_lifetime_from_the_last_receipt)

@@ -26,9 +26,11 @@ TestSuite(voice, .init = set_up);
 static struct staple_news
 news_of(enum staple_outcome outcome, int64_t now)
 {
-	return (struct staple_news){
-		.name = "a.example", .outcome = outcome, .said = "", .now = now
-	};
+	return (struct staple_news){ .name = "a.example",
+		.id = "1f",
+		.outcome = outcome,
+		.said = "",
+		.now = now };
 }
 
 /* With a staple that is valid for a long time. */
@@ -132,6 +134,7 @@ Test(voice, raises_its_voice_as_the_matrix_says)
 		    row->what);
 		cr_expect_eq(event.level, row->expect, "%s", row->what);
 		cr_expect_str_eq(event.certificate, "a.example");
+		cr_expect_str_eq(event.id, "1f");
 		cr_expect_eq(event.outcome, row->outcome, "%s", row->what);
 	}
 }

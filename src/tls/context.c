@@ -130,7 +130,7 @@ static bool
 set_clients(struct tls_context *context, enum config_verify verify,
     struct trust *trust, struct err *err)
 {
-	STACK_OF(X509_NAME) * names;
+	STACK_OF(X509_NAME) *names = NULL;
 
 	assert((verify == VERIFY_NONE) == (trust == NULL));
 	SSL_CTX_set_verify(context->native, verify_mode(verify), on_verify);

@@ -55,9 +55,9 @@ access_write(struct log *log, const struct access_record *record)
 		LOG_N("conn", record->id),
 		LOG_S("listener", record->listener),
 		LOG_S("peer", addr_print(record->peer, peer, sizeof(peer))),
-		LOG_S("via", record->via ? addr_print(record->via, via,
-						sizeof(via))
-					 : NULL),
+		LOG_S("via", record->via
+				 ? addr_print(record->via, via, sizeof(via))
+				 : NULL),
 		LOG_S("host", record->host),
 		LOG_S("sni", facts.sni),
 		LOG_S("alpn", terminate_alpn(&facts, alpn)),
@@ -66,9 +66,8 @@ access_write(struct log *log, const struct access_record *record)
 		LOG_S("group", facts.group),
 		LOG_S("resumed", facts.resumed ? "yes" : "no"),
 		LOG_S("stapled", facts.stapled ? "yes" : "no"),
-		LOG_S("verify", record->handshake_done
-				    ? verify_word(&facts)
-				    : NULL),
+		LOG_S("verify",
+		    record->handshake_done ? verify_word(&facts) : NULL),
 		LOG_S("client", name[0] ? name : NULL),
 		LOG_S("backend", record->backend),
 		LOG_N("up", record->bytes_up),

@@ -16,9 +16,9 @@ struct log;
 struct access_record {
 	uint64_t id;
 	const char *listener;
-	const char *host;        /* the pattern; NULL: the listener itself */
+	const char *host; /* the pattern; NULL: the listener itself */
 	const struct addr *peer;
-	const struct addr *via; /* who brought it; NULL: nobody */
+	const struct addr *via;      /* who brought it; NULL: nobody */
 	const char *backend;         /* as configured; NULL: none was reached */
 	const struct stream *client; /* may have failed */
 	bool handshake_done;

@@ -113,7 +113,7 @@ conn_header_put(struct conn *conn)
 		if (facts.tlvs & PROXY_TLV_UNIQUE_ID)
 			name_connection(conn, &sheet, &facts);
 	}
-	relay_commit(&conn->up,
-	    proxyproto_format(settings->proxy_out, &facts, front));
+	relay_commit(
+	    &conn->up, proxyproto_format(settings->proxy_out, &facts, front));
 	return true;
 }

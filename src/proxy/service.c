@@ -19,8 +19,8 @@ service_new(const struct config *config, const struct config_listener *listener,
 
 	if (service == NULL)
 		return NULL;
-	service->sites =
-	    calloc(tls_server_count(tls), sizeof(service->sites[0]));
+	service->sites = calloc(
+	    tls_server_count(tls), sizeof(service->sites[0]));
 	if (service->sites == NULL) {
 		free(service);
 		return NULL;

@@ -66,8 +66,8 @@ describe_client(SSL *ssl, struct stream_facts *facts)
 	client_facts(ssl, &client);
 	facts->client_presented = client.presented;
 	facts->client_in_session = client.in_session;
-	facts->client_verified =
-	    client.in_session && client.verify_result == X509_V_OK;
+	facts->client_verified = client.in_session &&
+				 client.verify_result == X509_V_OK;
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 
 #include "tls/error.h"
 
@@ -27,6 +28,8 @@ static const struct {
 	    "client accepts no signature our key can make" },
 	{ SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS,
 	    "client accepts no signature our key can make" },
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
+	    "no client certificate was sent, and one is required" },
 	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
 	{ SSL_R_INAPPROPRIATE_FALLBACK,
 	    "client fell back to an older version without need" },
@@ -88,6 +91,33 @@ say_alert(int alert, char *out, size_t max)
 	    small);
 }
 
+/* Of a client's certificate: what was wrong with it. */
+static void
+say_verification(SSL *ssl, char *out, size_t max)
+{
+	long result = SSL_get_verify_result(ssl);
+
+	switch (result) {
+	case X509_V_OK:
+		snprintf(out, max,
+		    "the session of a client that would not be let in now");
+		break;
+	case X509_V_ERR_APPLICATION_VERIFICATION:
+		snprintf(out, max,
+		    "client certificate matches neither allow_san nor "
+		    "allow_cn");
+		break;
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+		snprintf(out, max,
+		    "client certificate: crl_file has no list of its issuer");
+		break;
+	default:
+		snprintf(out, max, "client certificate: %s",
+		    X509_verify_cert_error_string(result));
+		break;
+	}
+}
+
 static const char *
 find_words(int reason)
 {
@@ -107,7 +137,9 @@ say_code(const struct stream *stream, char *out, size_t max)
 	const char *words = find_words(reason);
 	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
 
-	if (ours && reason >= SSL_AD_REASON_OFFSET)
+	if (ours && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		say_verification(stream->ssl, out, max);
+	else if (ours && reason >= SSL_AD_REASON_OFFSET)
 		say_alert(reason - SSL_AD_REASON_OFFSET, out, max);
 	else if (ours && (reason == SSL_R_UNSUPPORTED_PROTOCOL ||
 			     reason == SSL_R_VERSION_TOO_LOW))

@@ -88,17 +88,25 @@ split(struct pem *pem, const struct secret *text, const char *path,
 }
 
 bool
-pem_read(struct pem *pem, const char *path, struct err *err)
+pem_read_up_to(
+    struct pem *pem, const char *path, size_t max_bytes, struct err *err)
 {
+	const struct secret_kind kind = { "PEM file", max_bytes };
 	struct secret text;
 	bool ok;
 
 	*pem = (struct pem){ 0 };
-	ok = secret_read(&text, path, "PEM file", err) &&
+	ok = secret_read(&text, path, &kind, err) &&
 	     split(pem, &text, path, err);
 	pem->mode = text.mode;
 	secret_wipe(&text);
 	return ok;
+}
+
+bool
+pem_read(struct pem *pem, const char *path, struct err *err)
+{
+	return pem_read_up_to(pem, path, PEM_MAX_BYTES, err);
 }
 
 void

@@ -33,6 +33,11 @@ struct pem {
  */
 bool pem_read(struct pem *pem, const char *path, struct err *err) MUST_CHECK;
 
+/* Of identities.  Bundles of CAs and revocation lists may be larger. */
+#define PEM_MAX_BYTES (1024u * 1024u)
+bool pem_read_up_to(struct pem *pem, const char *path, size_t max_bytes,
+    struct err *err) MUST_CHECK;
+
 /* Cleanse and free.  A zeroed struct is fine. */
 void pem_wipe(struct pem *pem);
 

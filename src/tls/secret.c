@@ -14,14 +14,12 @@
 
 #include "base/err.h"
 
-enum { FILE_MAX = 1024 * 1024 };
-
 static bool
-check_stat(
-    const struct stat *st, const char *path, const char *kind, struct err *err)
+check_stat(const struct stat *st, const char *path,
+    const struct secret_kind *kind, struct err *err)
 {
 	if (S_ISDIR(st->st_mode)) {
-		err_set(err, "%s is a directory, not a %s", path, kind);
+		err_set(err, "%s is a directory, not a %s", path, kind->name);
 		return false;
 	}
 	if (!S_ISREG(st->st_mode)) {
@@ -32,8 +30,9 @@ check_stat(
 		err_set(err, "%s is empty", path);
 		return false;
 	}
-	if (st->st_size > FILE_MAX) {
-		err_set(err, "%s is larger than 1 MiB: no %s", path, kind);
+	if ((size_t)st->st_size > kind->max_bytes) {
+		err_set(err, "%s is larger than %zu MiB: no %s", path,
+		    kind->max_bytes >> 20, kind->name);
 		return false;
 	}
 	return true;
@@ -60,8 +59,8 @@ fill(struct secret *secret, int fd, const char *path, struct err *err)
 }
 
 bool
-secret_read(
-    struct secret *secret, const char *path, const char *kind, struct err *err)
+secret_read(struct secret *secret, const char *path,
+    const struct secret_kind *kind, struct err *err)
 {
 	/* O_NONBLOCK: opening a FIFO must not hang the start. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

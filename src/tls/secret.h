@@ -19,13 +19,19 @@ struct secret {
 	unsigned mode; /* permission bits of the file */
 };
 
+/* What it should be. */
+struct secret_kind {
+	const char *name; /* "PEM file" */
+	size_t max_bytes;
+};
+
 /*
  * Read all of it.  false and *err (a sentence that names the path): it cannot
- * be read, is no regular file, is empty, or too large for what it should be
- * (`kind`: "PEM file").  Wipe with secret_wipe in every case.
+ * be read, is no regular file, is empty, or too large for what it should be.
+ * Wipe with secret_wipe in every case.
  */
-bool secret_read(struct secret *secret, const char *path, const char *kind,
-    struct err *err) MUST_CHECK;
+bool secret_read(struct secret *secret, const char *path,
+    const struct secret_kind *kind, struct err *err) MUST_CHECK;
 
 /* Cleanse and free.  A zeroed struct is fine. */
 void secret_wipe(struct secret *secret);

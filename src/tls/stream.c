@@ -28,8 +28,8 @@ stream_init_plain(struct stream *stream, int fd, struct pool *pool)
 }
 
 bool
-stream_init_tls(struct stream *stream, int fd, struct pool *pool,
-    struct tls_server *server)
+stream_init_tls(
+    struct stream *stream, int fd, struct pool *pool, struct tls_server *server)
 {
 	stream_init_plain(stream, fd, pool);
 	if (secure_open(stream, server))
@@ -69,8 +69,8 @@ stream_writable(struct stream *stream)
 }
 
 enum io
-stream_peek(struct stream *stream, size_t least, const uint8_t **bytes,
-    size_t *len)
+stream_peek(
+    struct stream *stream, size_t least, const uint8_t **bytes, size_t *len)
 {
 	enum io io = stream->failure == STREAM_OK ? IO_DONE : IO_FAILED;
 	size_t got;
@@ -78,8 +78,8 @@ stream_peek(struct stream *stream, size_t least, const uint8_t **bytes,
 	while (io == IO_DONE && buf_len(&stream->in) < least) {
 		if (!buf_hold(&stream->in, stream->pool))
 			return wire_fail(stream, STREAM_NO_MEMORY, 0);
-		io = wire_recv(stream, buf_tail(&stream->in),
-		    buf_room(&stream->in), &got);
+		io = wire_recv(
+		    stream, buf_tail(&stream->in), buf_room(&stream->in), &got);
 		buf_commit(&stream->in, got);
 	}
 	buf_rest(&stream->in, stream->pool);

@@ -98,16 +98,14 @@ struct stream_facts {
 void stream_client_name(const struct stream *stream, char *out, size_t max);
 
 /* ...and its certificate as DER; the length, 0: none, or larger than max. */
-size_t stream_client_der(
-    const struct stream *stream, uint8_t *out, size_t max);
+size_t stream_client_der(const struct stream *stream, uint8_t *out, size_t max);
 
 /* Take over a connected (or connecting) non-blocking socket. */
 void stream_init_plain(struct stream *stream, int fd, struct pool *pool);
 
 /* The server must outlive the stream: the connection's service holds it. */
 bool stream_init_tls(struct stream *stream, int fd, struct pool *pool,
-    struct tls_server *server)
-    MUST_CHECK; /* false: no memory; fd not taken */
+    struct tls_server *server) MUST_CHECK; /* false: no memory; fd not taken */
 
 /* Free, close the socket.  `reset`: end with RST instead of FIN. */
 void stream_fini(struct stream *stream, bool reset);

@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include "base/err.h"
+#include "tls/pem.h"
 #include "tls/secret.h"
 
 #define MAKE_ONE "openssl rand 80 | openssl base64 -A"
@@ -181,13 +182,15 @@ ticket_file_read(struct ticket_file *file, const char *path,
     enum config_key_permissions permissions, struct err *warning,
     struct err *err)
 {
+	const struct secret_kind kind = { "file of ticket keys",
+		PEM_MAX_BYTES };
 	struct err sentence;
 	struct secret text;
 	bool ok;
 
 	*file = (struct ticket_file){ 0 };
 	err_set(warning, "%s", "");
-	ok = secret_read(&text, path, "file of ticket keys", err) &&
+	ok = secret_read(&text, path, &kind, err) &&
 	     read_lines(file, &text, path, err);
 	if (ok) {
 		ok = secret_check_mode(

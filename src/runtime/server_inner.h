@@ -79,6 +79,7 @@ struct server {
 	struct ev_timer names_late; /* the names of pending took too long */
 	struct ev_timer patience;   /* so did its staples */
 	struct ev_timer renewals;   /* while a certificate waits in current */
+	struct ev_timer glance;     /* the staple thread has news */
 	struct ev_timer rotate;     /* ticket keys */
 	struct ev_timer expiry;     /* certificates near their end */
 	struct ev_timer drain_end;

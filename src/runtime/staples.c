@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "runtime/credential.h"
+#include "runtime/generation.h"
 #include "runtime/judge.h"
 #include "runtime/renew.h"
 #include "runtime/resolve.h"
@@ -23,6 +24,9 @@
 /* How late it may be noticed that the certificate to be replaced is about to
  * end; wall time may jump, so no longer sleep is set. */
 #define RENEWALS_S 60.0
+
+/* Between looks, for each certificate. */
+#define GLANCE_S 20e-6
 
 static struct judge
 judge_now(const struct server *server, enum verdict_phase phase)
@@ -336,8 +340,30 @@ on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	staples_look(watcher->data);
 }
 
+/*
+ * Every look judges all certificates; so that thousands of answers do not make
+ * thousands of looks at thousands, the next one waits for a time that grows
+ * with their number.
+ */
 static void
 on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	struct server *server = watcher->data;
+	const struct generation *generation =
+	    server->pending ? server->pending : server->current;
+	double later_s = 0;
+
+	(void)events;
+	if (ev_is_active(&server->glance))
+		return;
+	if (generation)
+		later_s = GLANCE_S * generation_holding_count(generation);
+	ev_timer_set(&server->glance, later_s, 0.0);
+	ev_timer_start(ev, &server->glance);
+}
+
+static void
+on_glance(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	(void)ev;
 	(void)events;
@@ -351,6 +377,8 @@ staples_init(struct server *server)
 	server->patience.data = server;
 	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
 	server->renewals.data = server;
+	ev_timer_init(&server->glance, on_glance, 0.0, 0.0);
+	server->glance.data = server;
 	ev_async_init(&server->stapled, on_stapled);
 	server->stapled.data = server;
 	ev_async_start(server->ev, &server->stapled);
@@ -361,4 +389,5 @@ staples_stop(struct server *server)
 {
 	ev_timer_stop(server->ev, &server->patience);
 	ev_timer_stop(server->ev, &server->renewals);
+	ev_timer_stop(server->ev, &server->glance);
 }

@@ -21,6 +21,9 @@
 #include "tls/context.h"
 #include "tls/identity.h"
 
+/* Enough of a fingerprint to tell an old certificate from its successor. */
+#define ID_SHOWN 8
+
 struct stapling {
 	/* fixed before the staple thread starts */
 	struct staple *staple;
@@ -44,11 +47,16 @@ on_event(void *arg, const struct staple_event *event)
 		[STAPLE_LEVEL_DEBUG] = LEVEL_DEBUG,
 	};
 	const struct stapling *stapling = arg;
-	struct log_field fields[3] = { { 0 } };
+	struct log_field fields[4] = { { 0 } };
+	char id[ID_SHOWN + 1];
 	size_t count = 1;
 
 	if (event->certificate)
 		fields[count++] = LOG_S("cert", event->certificate);
+	if (event->id) {
+		snprintf(id, sizeof(id), "%s", event->id);
+		fields[count++] = LOG_S("id", id);
+	}
 	if (event->outcome != STAPLE_UNASKED)
 		fields[count++] = LOG_S(
 		    "outcome", staple_outcome_name(event->outcome));

@@ -37,6 +37,7 @@ write_authorities(void)
 	keep("both.pem", pki_join(one, two));
 	keep("ca.pem", one);
 	keep("other.pem", two);
+	keep("brief.pem", pki_certificate_pem(&rig.brief_ca));
 	keep("empty.crl", crl_pem(&(struct crl_wish){ .issuer = &rig.ca }));
 	keep("revoked.crl", crl_pem(&(struct crl_wish){
 				.issuer = &rig.ca, .revoked = &rig.client }));
@@ -45,11 +46,11 @@ write_authorities(void)
 }
 
 static struct pki
-make_client(const char *to)
+make_client(const struct pki *issuer, const char *to)
 {
 	return pki_make(&(struct pki_wish){ .name = "client",
 	    .san = "DNS:client.example",
-	    .issuer = &rig.ca,
+	    .issuer = issuer,
 	    .to = to });
 }
 
@@ -74,8 +75,11 @@ rig_open(void)
 	rig.ca = pki_make(&(struct pki_wish){ .name = "CA", .ca = true });
 	rig.other_ca = pki_make(
 	    &(struct pki_wish){ .name = "Other", .ca = true });
-	rig.client = make_client(NULL);
-	rig.brief = make_client(END_TEXT);
+	rig.brief_ca = pki_make(
+	    &(struct pki_wish){ .name = "Brief", .ca = true, .to = END_TEXT });
+	rig.client = make_client(&rig.ca, NULL);
+	rig.brief = make_client(&rig.ca, END_TEXT);
+	rig.heir = make_client(&rig.brief_ca, NULL);
 	rig.shown = make_identity();
 	write_authorities();
 }
@@ -93,8 +97,10 @@ rig_close(void)
 	identity_unref(rig.shown);
 	pki_drop(&rig.client);
 	pki_drop(&rig.brief);
+	pki_drop(&rig.heir);
 	pki_drop(&rig.ca);
 	pki_drop(&rig.other_ca);
+	pki_drop(&rig.brief_ca);
 	pki_folder_remove(&rig.folder);
 	ticket_keys_unref(rig.keys);
 }

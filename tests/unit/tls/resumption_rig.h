@@ -25,12 +25,15 @@ enum { RIG_SITES = 6 };
 struct rig {
 	int64_t now_ms;
 	struct ticket_keys *keys;
-	struct pki_folder folder; /* ca.pem, other.pem, both.pem; empty.crl,
-				     revoked.crl, brief.crl (until RIG_END) */
+	/* ca.pem, other.pem, both.pem, brief.pem; empty.crl, revoked.crl,
+	 * brief.crl.  What is brief holds until RIG_END_S. */
+	struct pki_folder folder;
 	struct pki ca;
 	struct pki other_ca;
+	struct pki brief_ca;
 	struct pki client; /* of ca; CN client, SAN client.example */
-	struct pki brief;  /* the same, until RIG_END */
+	struct pki brief;  /* the same, but brief */
+	struct pki heir;   /* the same, of brief_ca */
 	struct identity *shown;
 };
 extern struct rig rig;
@@ -71,7 +74,7 @@ struct standing {
 void stand(struct standing *standing, const struct rule *rules, size_t count);
 void fall(struct standing *standing);
 
-/* v: of link_versions.  pair: NULL, or the rig's client or brief. */
+/* v: of link_versions.  pair: NULL, or one of the rig's clients. */
 struct visitor rig_visitor(size_t v, const char *name, const struct pki *pair);
 
 #endif

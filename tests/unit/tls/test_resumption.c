@@ -148,6 +148,8 @@ static const struct {
 } ends[] = {
 	{ "nothing ends", { REQUIRE }, &rig.client, VISIT_RESUMED },
 	{ "the client's certificate", { REQUIRE }, &rig.brief, VISIT_FULL },
+	{ "that of the client's CA", { REQUIRE, .ca = "brief.pem" }, &rig.heir,
+	    VISIT_FULL },
 	{ "the certificate of an optional client", { OPTIONAL }, &rig.brief,
 	    VISIT_FULL },
 	{ "an optional client has none", { OPTIONAL }, NULL, VISIT_RESUMED },

@@ -30,6 +30,8 @@ static const struct {
 	    "client accepts no signature our key can make" },
 	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
 	    "no client certificate was sent, and one is required" },
+	{ SSL_R_SSL3_EXT_INVALID_SERVERNAME,
+	    "client asked for no name of ours" },
 	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
 	{ SSL_R_INAPPROPRIATE_FALLBACK,
 	    "client fell back to an older version without need" },

@@ -173,6 +173,25 @@ Test(failure, tells_what_is_not_shared)
 }
 
 static void
+for_nobody(SSL *client)
+{
+	static char name[] = "nobody.example";
+
+	cr_assert(SSL_set_tlsext_host_name(client, name));
+}
+
+Test(failure, tells_that_the_client_asked_for_somebody_else)
+{
+	struct config_listener strict = link_config();
+
+	strict.sni_unknown = SNI_REJECT;
+	expect_quarrel(&(struct quarrel){ "unknown name", strict, for_nobody,
+	    "client asked for no name of ours" });
+	expect_quarrel(&(struct quarrel){ "no name", strict, at_most_12,
+	    "client asked for no name of ours" });
+}
+
+static void
 distrustful(SSL *client)
 {
 	SSL_set_verify(client, SSL_VERIFY_PEER, NULL);

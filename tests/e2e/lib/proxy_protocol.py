@@ -115,7 +115,7 @@ def parse_line(raw):
 
 def parse_block(raw):
     command, family = raw[12], raw[13]
-    assert command == PROXY, f"command {command:#x}"
+    assert command == (LOCAL if family == UNSPEC else PROXY), f"command {command:#x} and family {family:#x}"
     rest = raw[16:]
     if family == UNSPEC:
         return Header(raw, 2, rest=rest)

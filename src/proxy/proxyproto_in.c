@@ -54,8 +54,7 @@ read_port(const char *text)
 	size_t len = strspn(text, "0123456789");
 	long port;
 
-	if (len == 0 || len > 5 || text[len] != '\0' ||
-	    (text[0] == '0' && len > 1))
+	if (len == 0 || text[len] != '\0' || (text[0] == '0' && len > 1))
 		return -1;
 	port = strtol(text, NULL, 10);
 	return port <= UINT16_MAX ? (int)port : -1;

@@ -292,3 +292,30 @@ Test(proxyproto, sums_the_whole_header_with_zeros_in_place_of_the_sum)
 	for (int i = 0; i < 4; i++)
 		cr_expect_eq(sum[i], right >> (24 - 8 * i) & 0xff);
 }
+
+static const struct rest_row {
+	const char *what;
+	size_t rest, expect; /* what the name leaves, and what is left */
+} rest_rows[] = {
+	{ "nothing", 0, 0 },
+	{ "a byte too few", 7, 7 },
+	{ "just what TLS needs at least", 8, 0 },
+	{ "that, and a TLV of one byte", 12, 0 },
+};
+
+Test(proxyproto, tells_of_tls_as_far_as_there_is_room)
+{
+	static char name[PROXYPROTO_OUT_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(rest_rows); i++) {
+		const struct rest_row *row = &rest_rows[i];
+		struct proxyproto_facts all = facts(
+		    NULL, NULL, PROXY_TLV_AUTHORITY | PROXY_TLV_SSL);
+
+		memset(name, 'a', sizeof(name));
+		name[PROXYPROTO_OUT_MAX - 16 - 3 - row->rest] = '\0';
+		all.authority = name;
+		cr_expect_eq(proxyproto_format(PROXY_OUT_V2, &all, out),
+		    PROXYPROTO_OUT_MAX - row->expect, "%s", row->what);
+	}
+}

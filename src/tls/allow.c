@@ -1,7 +1,9 @@
 /*
  * allow_san and allow_cn.  Any thread; nothing is kept.  Names are compared as
- * their kind is: host names and mail domains without case, the rest exactly.
- * What a certificate says with a NUL or a wildcard in it is no name of anybody.
+ * their kind is: host names and mail domains without case, addresses as
+ * numbers, the rest byte by byte.  A host name with a wildcard in it is the
+ * name of nobody: the certificate of "*.example.org" says that it may speak
+ * for many, not which of them has come.
  */
 #include "tls/allow.h"
 
@@ -9,24 +11,126 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "tls/common_name.h"
 
-enum { TEXT_MAX = 1024 };
-
-/* One name of a certificate, as text (or as bytes of an address). */
-struct name {
-	int type; /* GEN_DNS, GEN_EMAIL, GEN_URI, GEN_IPADD */
-	char text[TEXT_MAX];
-	struct addr addr;
+/* Not terminated. */
+struct text {
+	const char *bytes;
+	size_t len;
 };
 
-/* The pattern behind its prefix; its kind. */
-static int
-split(const char **pattern)
+/* What a certificate or a pattern says. */
+struct name {
+	int type; /* GEN_DNS, GEN_EMAIL, GEN_URI, GEN_IPADD */
+	struct text text;
+	struct addr addr; /* of a certificate's GEN_IPADD, which has no text */
+};
+
+static struct text
+text_of(const char *string)
+{
+	return (struct text){ string, strlen(string) };
+}
+
+static struct text
+without_front(struct text text, size_t count)
+{
+	return (struct text){ text.bytes + count, text.len - count };
+}
+
+static bool
+begins_with(struct text text, const char *front)
+{
+	size_t len = strlen(front);
+
+	return text.len >= len && memcmp(text.bytes, front, len) == 0;
+}
+
+static bool
+is_same(struct text a, struct text b)
+{
+	return a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
+}
+
+/* ASCII letters alone: the locale is C. */
+static bool
+is_same_host(struct text a, struct text b)
+{
+	return a.len == b.len && strncasecmp(a.bytes, b.bytes, a.len) == 0;
+}
+
+/* RFC 6125 section 6.4.3: "*." stands for the whole first label, of which
+ * there must be one. */
+static bool
+host_matches(struct text pattern, struct text name)
+{
+	const char *dot = memchr(name.bytes, '.', name.len);
+
+	if (memchr(name.bytes, '*', name.len) != NULL)
+		return false;
+	if (!begins_with(pattern, "*."))
+		return is_same_host(pattern, name);
+	return dot != NULL && dot != name.bytes &&
+	       is_same_host(without_front(pattern, 1),
+		   without_front(name, (size_t)(dot - name.bytes)));
+}
+
+/* RFC 5321 section 2.4: the domain has no case; the local part, which may hold
+ * an @ in quotes, has. */
+static bool
+mail_matches(struct text pattern, struct text name)
+{
+	const char *at = memrchr(name.bytes, '@', name.len);
+	const char *wanted = memrchr(pattern.bytes, '@', pattern.len);
+	struct text local = { name.bytes, 0 }, one = { pattern.bytes, 0 };
+
+	if (at == NULL || at == name.bytes || wanted == NULL)
+		return false;
+	local.len = (size_t)(at - name.bytes);
+	one.len = (size_t)(wanted - pattern.bytes);
+	return is_same_host(without_front(pattern, one.len),
+		   without_front(name, local.len)) &&
+	       (is_same(one, text_of("*")) || is_same(one, local));
+}
+
+static bool
+uri_matches(struct text pattern, struct text name)
+{
+	if (pattern.len == 0 || pattern.bytes[pattern.len - 1] != '*')
+		return is_same(pattern, name);
+	pattern.len--;
+	return name.len >= pattern.len &&
+	       memcmp(pattern.bytes, name.bytes, pattern.len) == 0;
+}
+
+static bool
+address_matches(struct text pattern, const struct addr *addr)
+{
+	struct cidr cidr;
+
+	return cidr_parse(&cidr, pattern.bytes, NULL) &&
+	       cidr_contains(&cidr, addr);
+}
+
+/* Whoever writes "a.example." means a.example (RFC 1034 section 3.1); in a
+ * certificate nobody may (RFC 5280 section 4.2.1.6). */
+static struct text
+without_root(struct text pattern)
+{
+	if (pattern.len > 0 && pattern.bytes[pattern.len - 1] == '.')
+		pattern.len--;
+	return pattern;
+}
+
+static struct name
+read_pattern(const char *pattern)
 {
 	static const struct {
 		const char *prefix;
@@ -39,130 +143,80 @@ split(const char **pattern)
 	};
 	size_t i, len;
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
 		len = strlen(kinds[i].prefix);
-		if (strncasecmp(*pattern, kinds[i].prefix, len) == 0) {
-			*pattern += len;
-			return kinds[i].type;
-		}
+		if (strncasecmp(pattern, kinds[i].prefix, len) == 0)
+			return (struct name){ .type = kinds[i].type,
+				.text = text_of(pattern + len) };
 	}
-	return GEN_DNS;
-}
-
-/* "*." stands for one label, and nothing less (RFC 6125 section 6.4.3). */
-static bool
-matches_host(const char *pattern, const char *name)
-{
-	const char *dot;
-
-	if (strncmp(pattern, "*.", 2) != 0)
-		return strcasecmp(pattern, name) == 0;
-	dot = strchr(name, '.');
-	return dot && dot != name && strcasecmp(pattern + 1, dot) == 0;
+	return (struct name){ .type = GEN_DNS, .text = text_of(pattern) };
 }
 
 static bool
-matches_mail(const char *pattern, const char *name)
+name_matches(const char *text, const struct name *name)
 {
-	const char *at = strrchr(name, '@'), *wanted = strrchr(pattern, '@');
-	size_t len;
+	const struct name pattern = read_pattern(text);
 
-	if (at == NULL || wanted == NULL || strcasecmp(at, wanted) != 0)
+	if (pattern.type != name->type)
 		return false;
-	len = (size_t)(wanted - pattern);
-	return strncmp(pattern, "*@", 2) == 0 ||
-	       (len == (size_t)(at - name) && memcmp(pattern, name, len) == 0);
-}
-
-static bool
-matches_uri(const char *pattern, const char *name)
-{
-	size_t len = strlen(pattern);
-
-	if (len > 0 && pattern[len - 1] == '*')
-		return strncmp(pattern, name, len - 1) == 0;
-	return strcmp(pattern, name) == 0;
-}
-
-static bool
-matches_address(const char *pattern, const struct addr *addr)
-{
-	struct cidr cidr;
-	struct err err;
-
-	return cidr_parse(&cidr, pattern, &err) && cidr_contains(&cidr, addr);
-}
-
-static bool
-matches(const char *pattern, const struct name *name)
-{
-	if (split(&pattern) != name->type)
-		return false;
-	switch (name->type) {
-	case GEN_DNS:
-		return matches_host(pattern, name->text);
+	switch (pattern.type) {
 	case GEN_EMAIL:
-		return matches_mail(pattern, name->text);
+		return mail_matches(pattern.text, name->text);
 	case GEN_URI:
-		return matches_uri(pattern, name->text);
+		return uri_matches(pattern.text, name->text);
+	case GEN_IPADD:
+		return address_matches(pattern.text, &name->addr);
 	default:
-		return matches_address(pattern, &name->addr);
+		return host_matches(without_root(pattern.text), name->text);
 	}
 }
 
+/* RFC 5280 section 4.2.1.6: four octets, or sixteen. */
 static bool
-copy_text(struct name *name, const ASN1_STRING *string, bool is_host)
+read_address(struct addr *addr, const ASN1_STRING *string)
 {
 	const unsigned char *bytes = ASN1_STRING_get0_data(string);
-	size_t len = (size_t)ASN1_STRING_length(string);
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
 
-	if (len == 0 || len >= TEXT_MAX || memchr(bytes, '\0', len) != NULL ||
-	    (is_host && memchr(bytes, '*', len) != NULL))
-		return false;
-	memcpy(name->text, bytes, len);
-	name->text[len] = '\0';
-	return true;
-}
-
-static bool
-copy_address(struct name *name, const ASN1_STRING *string)
-{
-	const unsigned char *bytes = ASN1_STRING_get0_data(string);
-	struct sockaddr_in v4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
-
-	if (ASN1_STRING_length(string) == (int)sizeof(v4.sin_addr)) {
-		memcpy(&v4.sin_addr, bytes, sizeof(v4.sin_addr));
+	switch (ASN1_STRING_length(string)) {
+	case sizeof(in.sin_addr):
+		memcpy(&in.sin_addr, bytes, sizeof(in.sin_addr));
 		addr_from_sockaddr(
-		    &name->addr, (const struct sockaddr *)&v4, sizeof(v4));
+		    addr, (const struct sockaddr *)&in, sizeof(in));
 		return true;
-	}
-	if (ASN1_STRING_length(string) != (int)sizeof(v6.sin6_addr))
+	case sizeof(in6.sin6_addr):
+		memcpy(&in6.sin6_addr, bytes, sizeof(in6.sin6_addr));
+		addr_from_sockaddr(
+		    addr, (const struct sockaddr *)&in6, sizeof(in6));
+		return true;
+	default:
 		return false;
-	memcpy(&v6.sin6_addr, bytes, sizeof(v6.sin6_addr));
-	addr_from_sockaddr(
-	    &name->addr, (const struct sockaddr *)&v6, sizeof(v6));
-	return true;
+	}
 }
 
 /* false: nothing that a pattern could match. */
 static bool
 read_name(struct name *name, const GENERAL_NAME *from)
 {
-	name->type = from->type;
+	const ASN1_STRING *string;
+
+	*name = (struct name){ .type = from->type };
 	switch (from->type) {
-	case GEN_DNS:
-		return copy_text(name, from->d.dNSName, true);
-	case GEN_EMAIL:
-		return copy_text(name, from->d.rfc822Name, false);
-	case GEN_URI:
-		return copy_text(
-		    name, from->d.uniformResourceIdentifier, false);
 	case GEN_IPADD:
-		return copy_address(name, from->d.iPAddress);
+		return read_address(&name->addr, from->d.iPAddress);
+	case GEN_DNS:
+	case GEN_EMAIL:
+	case GEN_URI:
+		string = from->d.ia5;
+		break;
 	default:
 		return false;
 	}
+	name->text.bytes = (const char *)ASN1_STRING_get0_data(string);
+	name->text.len = (size_t)ASN1_STRING_length(string);
+	return name->text.len > 0 &&
+	       memchr(name->text.bytes, '\0', name->text.len) == NULL;
 }
 
 static bool
@@ -171,7 +225,7 @@ any_matches(const struct config_strings *patterns, const struct name *name)
 	size_t i;
 
 	for (i = 0; i < patterns->count; i++)
-		if (matches(patterns->items[i], name))
+		if (name_matches(patterns->items[i], name))
 			return true;
 	return false;
 }
@@ -186,7 +240,9 @@ san_matches(const struct config_strings *patterns, X509 *certificate)
 
 	if (patterns->count == 0)
 		return false;
+	ERR_set_mark(); /* we may be inside a handshake */
 	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	ERR_pop_to_mark();
 	for (i = 0; !found && i < sk_GENERAL_NAME_num(names); i++)
 		found = read_name(&name, sk_GENERAL_NAME_value(names, i)) &&
 			any_matches(patterns, &name);
@@ -194,27 +250,18 @@ san_matches(const struct config_strings *patterns, X509 *certificate)
 	return found;
 }
 
-/* The last common name is the most specific one. */
 static bool
-cn_matches(const struct config_strings *patterns, X509 *certificate)
+cn_matches(const struct config_strings *patterns, const X509 *certificate)
 {
-	X509_NAME *subject = X509_get_subject_name(certificate);
-	struct name name = { .text = "" };
-	int at = -1, next = -1;
+	char *name = patterns->count > 0 ? common_name_of(certificate) : NULL;
+	bool found = false;
 	size_t i;
 
-	while ((next = X509_NAME_get_index_by_NID(
-		    subject, NID_commonName, next)) >= 0)
-		at = next;
-	if (at < 0 ||
-	    !copy_text(&name,
-		X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)),
-		true))
-		return false;
-	for (i = 0; i < patterns->count; i++)
-		if (matches_host(patterns->items[i], name.text))
-			return true;
-	return false;
+	for (i = 0; name && !found && i < patterns->count; i++)
+		found = host_matches(
+		    text_of(patterns->items[i]), text_of(name));
+	OPENSSL_free(name);
+	return found;
 }
 
 bool

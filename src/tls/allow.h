@@ -18,7 +18,7 @@ typedef struct x509_st X509;
  * "email:" an address, or "*@domain"; "uri:" exact, or a prefix that ends
  * with "*" ("uri:spiffe://a.example/ns/" then anything); "ip:" an address or
  * a CIDR range.  allow_cn: exact without case, or "*.name".  A name with a NUL
- * in it matches nothing.
+ * in it matches nothing, nor does a host or common name with a "*".
  */
 bool allow_matches(const struct config_listener *settings, X509 *certificate);
 

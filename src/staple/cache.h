@@ -46,6 +46,8 @@ void staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert);
 /* A holder changes its wish. */
 void staple_cache_wish(
     struct staple_entry *entry, enum staple_wish before, enum staple_wish now);
+/* Its staple_file may be a new one: have the staple thread look at it. */
+void staple_cache_look(struct staple_entry *entry);
 /* Give up being a holder. */
 void staple_cache_release(struct staple_entry *entry, enum staple_wish wish);
 
@@ -78,13 +80,20 @@ void staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason);
 /* ---- The staple thread ---- */
 
 /*
- * The next entry that is new, or whose wish or facts changed, or that lost
- * its last holder, since it was last given out; a new reference; NULL: none.
+ * The next entry that is wanted for the first time, or whose wish or facts
+ * changed since, or that is to be looked at, or that lost its last holder; a
+ * new reference; NULL: none.  What was never wanted is never given out.
  */
 struct staple_entry *staple_cache_next_changed(struct staple_cache *cache);
+bool staple_cache_has_changed(struct staple_cache *cache);
 
 /* The strongest wish of any holder. */
 enum staple_wish staple_entry_wish(struct staple_entry *entry);
+
+/* The facts, a new reference, and the wish that goes with them: what is wanted
+ * is no sketch. */
+struct staple_cert *staple_entry_facts(
+    struct staple_entry *entry, enum staple_wish *wish);
 
 /* Take it out of the table if nobody holds it: true. */
 bool staple_cache_forget(struct staple_entry *entry);

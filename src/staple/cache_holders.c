@@ -1,7 +1,8 @@
 /*
  * Who wants which certificate to be stapled, and how the staple thread learns
- * of it: an entry that is new, changed or given up is put on a list that the
- * thread empties, and membership is a reference.  Any thread: the last holder
+ * of it: an entry that is wanted, changed or given up is put on a list that the
+ * thread empties, and membership is a reference.  What nobody has wanted yet
+ * is none of the thread's business and costs it nothing.  Any thread: the last holder
  * of a certificate lets go wherever its X509 is freed, even inside the free
  * of a connection.  Nobody is woken by that: the staple thread looks at least
  * once a minute.
@@ -88,7 +89,8 @@ learn_locked(struct staple_cache *cache, struct staple_entry *entry,
 		return NULL;
 	entry->cert = staple_cert_ref(cert);
 	entry->progress.settled = false;
-	hand_over_locked(cache, entry);
+	if (entry->known || entry->wish != STAPLE_WISH_NONE)
+		hand_over_locked(cache, entry);
 	return before;
 }
 
@@ -107,7 +109,6 @@ staple_cache_hold(
 		entry = fresh;
 		list_append(
 		    staple_cache_bucket(cache, cert->key), &entry->in_bucket);
-		hand_over_locked(cache, entry);
 	} else {
 		entry->references++;
 	}
@@ -149,6 +150,17 @@ staple_cache_wish(
 }
 
 void
+staple_cache_look(struct staple_entry *entry)
+{
+	struct staple_cache *cache = entry->cache;
+
+	mutex_lock(&cache->lock);
+	if (entry->wish != STAPLE_WISH_NONE)
+		hand_over_locked(cache, entry);
+	mutex_unlock(&cache->lock);
+}
+
+void
 staple_cache_release(struct staple_entry *entry, enum staple_wish wish)
 {
 	struct staple_cache *cache = entry->cache;
@@ -183,6 +195,30 @@ staple_cache_next_changed(struct staple_cache *cache)
 	}
 	mutex_unlock(&cache->lock);
 	return entry;
+}
+
+bool
+staple_cache_has_changed(struct staple_cache *cache)
+{
+	bool changed;
+
+	mutex_lock(&cache->lock);
+	changed = !list_is_empty(&cache->changed);
+	mutex_unlock(&cache->lock);
+	return changed;
+}
+
+struct staple_cert *
+staple_entry_facts(struct staple_entry *entry, enum staple_wish *wish)
+{
+	struct staple_cache *cache = entry->cache;
+	struct staple_cert *cert;
+
+	mutex_lock(&cache->lock);
+	cert = staple_cert_ref(entry->cert);
+	*wish = entry->wish;
+	mutex_unlock(&cache->lock);
+	return cert;
 }
 
 enum staple_wish

@@ -162,12 +162,16 @@ read_source(
 	}
 	if (!staple_cert_find_urls(cert, leaf, source) || starved())
 		return false;
-	if (!has_responder(cert) && cert->hint[0] == '\0')
+	if (has_responder(cert))
+		return true;
+	cert->hindrance = STAPLE_NO_RESPONDER;
+	if (cert->hint[0] == '\0')
 		staple_cert_note(
 		    cert, "it names no responder, and none is configured");
 	return true;
 }
 
+/* Without a responder nobody needs the issuer: that is what is said first. */
 static bool
 read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_trust *trust)
@@ -175,17 +179,87 @@ read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
 	staple_cert_find_issuer(cert, leaf, chain, trust);
 	if (starved())
 		return false;
+	cert->complete = true;
+	if (cert->issuer == NULL && has_responder(cert))
+		cert->hindrance = STAPLE_NO_ISSUER;
 	return cert->issuer == NULL || staple_cert_make_requests(cert, leaf);
 }
 
-/* Without a responder nobody needs the issuer: that is what is said first. */
-static void
-judge(struct staple_cert *cert)
+static struct staple_cert *
+make(struct err *err)
 {
-	if (!has_responder(cert))
-		cert->hindrance = STAPLE_NO_RESPONDER;
-	else if (cert->issuer == NULL)
-		cert->hindrance = STAPLE_NO_ISSUER;
+	struct staple_cert *cert = calloc(1, sizeof(*cert));
+
+	if (cert == NULL)
+		err_set(err, "no memory for what is known of a certificate");
+	else
+		atomic_init(&cert->references, 1);
+	/* Whatever others left there would be taken for our own. */
+	ERR_clear_error();
+	return cert;
+}
+
+/* Memory ran out.  NULL. */
+static struct staple_cert *
+give_up(struct staple_cert *cert, struct err *err)
+{
+	err_set(err, "%s: memory ran out", cert->name);
+	ERR_clear_error();
+	staple_cert_unref(cert);
+	return NULL;
+}
+
+struct staple_cert *
+staple_cert_sketch(
+    X509 *leaf, const struct staple_source *source, struct err *err)
+{
+	struct staple_cert *cert = make(err);
+
+	if (cert == NULL)
+		return NULL;
+	if (!staple_cert_key(leaf, cert->key)) {
+		err_set(err,
+		    "the certificate cannot be encoded, or memory ran out");
+		staple_cert_unref(cert);
+		return NULL;
+	}
+	if (!read_leaf(cert, leaf) || !read_source(cert, leaf, source))
+		return give_up(cert, err);
+	return cert;
+}
+
+/* What a sketch says, without what is its own. */
+static bool
+copy_sketch(struct staple_cert *cert, const struct staple_cert *sketch)
+{
+	memcpy(cert->key, sketch->key, sizeof(cert->key));
+	memcpy(cert->id, sketch->id, sizeof(cert->id));
+	memcpy(cert->name, sketch->name, sizeof(cert->name));
+	memcpy(cert->hint, sketch->hint, sizeof(cert->hint));
+	cert->must_staple = sketch->must_staple;
+	cert->not_before = sketch->not_before;
+	cert->not_after = sketch->not_after;
+	cert->hindrance = sketch->hindrance;
+	if (sketch->staple_file != NULL) {
+		cert->staple_file = strdup(sketch->staple_file);
+		if (cert->staple_file == NULL)
+			return false;
+	}
+	return staple_cert_copy_urls(cert, sketch);
+}
+
+struct staple_cert *
+staple_cert_complete(const struct staple_cert *sketch, X509 *leaf,
+    STACK_OF(X509) * chain, const struct staple_trust *trust, struct err *err)
+{
+	struct staple_cert *cert = make(err);
+
+	if (cert == NULL)
+		return NULL;
+	if (!copy_sketch(cert, sketch) ||
+	    !read_issuer(cert, leaf, chain, trust))
+		return give_up(cert, err);
+	return cert;
 }
 
 struct staple_cert *
@@ -193,30 +267,11 @@ staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_source *source, const struct staple_trust *trust,
     struct err *err)
 {
-	struct staple_cert *cert = calloc(1, sizeof(*cert));
+	struct staple_cert *cert = staple_cert_sketch(leaf, source, err);
 
-	if (cert == NULL) {
-		err_set(err, "no memory for what is known of a certificate");
-		return NULL;
-	}
-	atomic_init(&cert->references, 1);
-	/* This also empties the queue of what others left there. */
-	if (!staple_cert_key(leaf, cert->key)) {
-		err_set(err,
-		    "the certificate cannot be encoded, or memory ran out");
-		goto fail;
-	}
-	if (!read_leaf(cert, leaf) || !read_source(cert, leaf, source) ||
-	    !read_issuer(cert, leaf, chain, trust)) {
-		err_set(err, "%s: memory ran out", cert->name);
-		goto fail;
-	}
-	judge(cert);
+	if (cert != NULL && !read_issuer(cert, leaf, chain, trust))
+		return give_up(cert, err);
 	return cert;
-fail:
-	ERR_clear_error();
-	staple_cert_unref(cert);
-	return NULL;
 }
 
 struct staple_cert *
@@ -254,6 +309,28 @@ static bool
 is_same_issuer(const X509 *a, const X509 *b)
 {
 	return a == b || (a != NULL && b != NULL && X509_cmp(a, b) == 0);
+}
+
+bool
+staple_cert_has_source(
+    const struct staple_cert *cert, const struct staple_source *source)
+{
+	static const struct staple_source none = { 0 };
+
+	if (source == NULL)
+		source = &none;
+	if (!is_same_text(cert->staple_file, source->staple_file) ||
+	    cert->urls_configured != (source->url_count > 0))
+		return false;
+	if (!cert->urls_configured)
+		return true;
+	if (cert->url_count != source->url_count)
+		return false;
+	for (size_t i = 0; i < cert->url_count; i++) {
+		if (strcmp(cert->urls[i], source->urls[i]) != 0)
+			return false;
+	}
+	return true;
 }
 
 bool

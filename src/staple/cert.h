@@ -4,6 +4,9 @@
  * whether it must be stapled.  Worked out once, from bytes that may be
  * hostile; immutable and counted afterwards; any thread.
  *
+ * The issuer costs more than all the rest, for it is proven to have signed; a
+ * sketch does without, and is all that is needed until somebody is asked.
+ *
  * It holds no reference on the X509 it was made from: the last holder of a
  * certificate must be able to let go.
  */
@@ -52,7 +55,8 @@ struct staple_cert {
 	char name[128];                   /* printable, escaped */
 	bool must_staple;              /* RFC 7633: the feature list holds 5 */
 	int64_t not_before, not_after; /* epoch seconds; 0: not readable */
-	X509 *issuer;                  /* owned reference; NULL: not found */
+	bool complete; /* false: a sketch, whose issuer nobody looked for */
+	X509 *issuer;  /* owned reference; NULL: not found */
 	enum staple_origin origin;
 	OCSP_CERTID *ids[STAPLE_HASHES]; /* NULL without an issuer */
 	struct staple_request requests[STAPLE_HASHES];
@@ -61,8 +65,9 @@ struct staple_cert {
 	bool urls_configured; /* they replaced the certificate's own */
 	char *staple_file;    /* NULL: none */
 
-	/* STAPLE_UNASKED, NO_RESPONDER or NO_ISSUER; and why, in words, such as
-	 * which URLs were left out.  A staple_file needs no responder. */
+	/* STAPLE_UNASKED, NO_RESPONDER or (never of a sketch) NO_ISSUER; and
+	 * why, in words, such as which URLs were left out.  A staple_file needs
+	 * no responder. */
 	enum staple_outcome hindrance;
 	char hint[256];
 };
@@ -87,6 +92,17 @@ void staple_trust_fini(struct staple_trust *trust); /* zeroed is fine */
 struct staple_cert *staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_source *source, const struct staple_trust *trust,
     struct err *err) MUST_CHECK;
+
+/* The same without the issuer. */
+struct staple_cert *staple_cert_sketch(
+    X509 *leaf, const struct staple_source *source, struct err *err) MUST_CHECK;
+
+/* Another one, which says what the sketch of that leaf says and has the
+ * issuer.  NULL: *err (no memory). */
+struct staple_cert *staple_cert_complete(const struct staple_cert *sketch,
+    X509 *leaf, STACK_OF(X509) * chain, const struct staple_trust *trust,
+    struct err *err) MUST_CHECK;
+
 struct staple_cert *staple_cert_ref(struct staple_cert *cert);
 void staple_cert_unref(struct staple_cert *cert); /* NULL ok */
 
@@ -94,6 +110,15 @@ void staple_cert_unref(struct staple_cert *cert); /* NULL ok */
  * reload works everything out anew, and must ask nobody for it. */
 bool staple_cert_says_same(
     const struct staple_cert *a, const struct staple_cert *b);
+
+/* Does it go by this source (NULL: none)? */
+bool staple_cert_has_source(
+    const struct staple_cert *cert, const struct staple_source *source);
+
+/* Would its issuer be found in this chain again?  It is known to have signed,
+ * so nothing has to be verified. */
+bool staple_cert_fits_chain(
+    const struct staple_cert *cert, STACK_OF(X509) * chain);
 
 /* The key alone; false: it cannot be encoded. */
 bool staple_cert_key(X509 *leaf, unsigned char key[STAPLE_KEY_SIZE]) MUST_CHECK;

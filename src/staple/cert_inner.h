@@ -24,6 +24,10 @@ void staple_cert_note(struct staple_cert *cert, const char *format, ...)
 bool staple_cert_find_urls(struct staple_cert *cert, X509 *leaf,
     const struct staple_source *source) MUST_CHECK;
 
+/* The same from another one of that leaf.  false: no memory. */
+bool staple_cert_copy_urls(
+    struct staple_cert *cert, const struct staple_cert *from) MUST_CHECK;
+
 /* issuer, origin; no issuer leaves a note. */
 void staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust);

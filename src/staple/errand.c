@@ -6,6 +6,7 @@
  */
 #include "staple/errand.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "staple/ask.h"
@@ -264,6 +265,7 @@ is_provided(const struct staple_errand *errand)
 static void
 start_over(struct staple_errand *errand)
 {
+	assert(errand->cert->complete);
 	/* Tries were numbered by the URLs that there were. */
 	errand->worked_once = false;
 	if (errand->accuser == STAPLE_ACCUSER_TRY)
@@ -280,8 +282,8 @@ start_over(struct staple_errand *errand)
 void
 staple_errand_update(struct staple_errand *errand)
 {
-	struct staple_cert *cert = staple_entry_cert(errand->entry);
-	enum staple_wish wish = staple_entry_wish(errand->entry);
+	enum staple_wish wish;
+	struct staple_cert *cert = staple_entry_facts(errand->entry, &wish);
 	bool goes_on = errand->wish != STAPLE_WISH_NONE &&
 		       wish != STAPLE_WISH_NONE &&
 		       staple_cert_says_same(errand->cert, cert) &&
@@ -293,6 +295,8 @@ staple_errand_update(struct staple_errand *errand)
 	if (goes_on) {
 		staple_cert_unref(cert);
 		staple_report_state(errand);
+		if (errand->cert->staple_file != NULL)
+			staple_errand_review(errand);
 		return;
 	}
 	staple_ask_cancel(errand);

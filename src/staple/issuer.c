@@ -116,6 +116,24 @@ staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
 	}
 }
 
+bool
+staple_cert_fits_chain(const struct staple_cert *cert, STACK_OF(X509) * chain)
+{
+	const X509_NAME *name;
+
+	if (cert->issuer == NULL)
+		return false;
+	/* The first of that name would be tried first. */
+	name = X509_get_subject_name(cert->issuer);
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *candidate = sk_X509_value(chain, i);
+
+		if (X509_NAME_cmp(X509_get_subject_name(candidate), name) == 0)
+			return X509_cmp(candidate, cert->issuer) == 0;
+	}
+	return false;
+}
+
 static bool
 load_ca_file(X509_STORE *store, const char *ca_file, struct err *err)
 {

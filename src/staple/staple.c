@@ -133,6 +133,14 @@ staple_configure(struct staple *staple, const struct staple_options *options,
 
 static const struct staple_policy automatic = { .mode = STAPLE_AUTO };
 
+/* The thread is woken for what concerns it alone. */
+static void
+wake_if_changed(struct staple *staple)
+{
+	if (staple_cache_has_changed(staple->cache))
+		staple_worker_wake(staple->worker);
+}
+
 static struct staple_watcher
 watcher_of(struct staple *staple, const struct staple_policy *policy)
 {
@@ -152,7 +160,7 @@ staple_attach(struct staple *staple, SSL_CTX *context,
 	bool attached = staple_attach_context(&watcher, context, &err);
 
 	/* What was watched before a failure stays so. */
-	staple_worker_wake(staple->worker);
+	wake_if_changed(staple);
 	return attached || explain(&err, why, why_len);
 }
 
@@ -167,7 +175,7 @@ staple_watch(struct staple *staple, X509 *certificate, STACK_OF(X509) * chain,
 	if (!staple_watch_certificate(
 		&watcher, certificate, chain, source, &err))
 		return explain(&err, why, why_len);
-	staple_worker_wake(staple->worker);
+	wake_if_changed(staple);
 	return true;
 }
 

@@ -157,8 +157,10 @@ struct staple_info {
 	char id[65];      /* SHA-256 of the DER in hex: the file in store_dir */
 	bool must_staple; /* the certificate carries the extension */
 	bool wanted;      /* some policy asks for its staple */
-	unsigned responders;           /* URLs there are to ask */
-	enum staple_outcome hindrance; /* why nobody is asked; or UNASKED */
+	unsigned responders; /* URLs there are to ask */
+	/* Why nobody can be asked, or UNASKED.  The issuer is looked for when
+	 * the certificate becomes wanted: not before is it missing. */
+	enum staple_outcome hindrance;
 
 	/* A good response is held and valid, or an attempt of this process has
 	 * ended since the certificate was wanted. */
@@ -206,7 +208,8 @@ struct staple_options {
 	uint32_t max_fetches;        /* at a time: 32 */
 	staple_log_fn *log;          /* NULL: silence */
 	staple_change_fn *on_change; /* something in its staple_info that
-				decides (outcome, held, settled, confirmed) */
+				decides (outcome, held, settled, confirmed), of
+				one that is wanted, or was */
 	void *arg;                   /* of both callbacks */
 };
 
@@ -251,8 +254,11 @@ bool staple_attach(struct staple *staple, SSL_CTX *context,
  * stand (NULL: look in the stores).  source: NULL or zero: what the
  * certificate says; of several calls the last one counts.  Before handshakes
  * show it, and the very object that they will show: an equal one shares the
- * response, but must be watched as well.  There is no detach: when the last
- * holder frees the X509, it is forgotten.
+ * response, but must be watched as well.  Watching it again asks nobody
+ * anything new, but has its staple_file looked at at once: whoever sees that
+ * file change calls this again.  One that no policy wants costs next to
+ * nothing until one does.  There is no detach: when the last holder frees the
+ * X509, it is forgotten.
  */
 bool staple_watch(struct staple *staple, X509 *certificate,
     STACK_OF(X509) * chain, const struct staple_source *source,

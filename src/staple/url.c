@@ -238,3 +238,21 @@ staple_cert_find_urls(
 		    cert, "%zu more were left out", listing.left_out - 1);
 	return ok;
 }
+
+bool
+staple_cert_copy_urls(struct staple_cert *cert, const struct staple_cert *from)
+{
+	cert->url_count = 0;
+	cert->urls = calloc(STAPLE_URLS_MAX, sizeof(*cert->urls));
+	if (cert->urls == NULL)
+		return false;
+	cert->urls_configured = from->urls_configured;
+	while (cert->url_count < from->url_count) {
+		char *copy = strdup(from->urls[cert->url_count]);
+
+		if (copy == NULL)
+			return false;
+		cert->urls[cert->url_count++] = copy;
+	}
+	return true;
+}

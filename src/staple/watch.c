@@ -3,8 +3,11 @@
  * up; handshakes of any thread look at the entry; the hook that lets go runs
  * wherever the last reference to the X509 is dropped, maybe after staple_free.
  *
- * The decision to question is that facts equal to those that are known are
- * dropped: a reload shows every certificate anew, and must ask nobody.
+ * Two decisions to question.  Facts equal to those that are known are dropped:
+ * a reload shows every certificate anew, and must ask nobody.  And what no
+ * policy wants is only sketched, because thousands of certificates may be
+ * shown; whoever wants one later has its facts completed first, so that the
+ * staple thread never sees a sketch of something wanted.
  */
 #include "staple/watch.h"
 
@@ -73,21 +76,118 @@ wants_help(const struct staple_cert *held)
 	       held->staple_file == NULL;
 }
 
-/* These facts or those that are known already; a reference. */
-static struct staple_cert *
-choose_facts(struct staple_cache *cache, struct staple_cert *fresh, bool found)
-{
-	struct staple_entry *entry = staple_cache_find(cache, fresh->key);
-	struct staple_cert *held;
+/* A certificate as it is shown to us, and what is known of it. */
+struct showing {
+	const struct staple_watcher *watcher;
+	X509 *certificate;
+	STACK_OF(X509) * chain;
+	const struct staple_source *source;
+	bool found; /* in a context, which knows of no source */
 
-	if (entry == NULL)
-		return staple_cert_ref(fresh);
-	held = staple_entry_cert(entry);
-	staple_entry_unref(entry);
-	if (staple_cert_says_same(fresh, held) || (found && !wants_help(held)))
-		return held;
-	staple_cert_unref(held);
-	return staple_cert_ref(fresh);
+	struct staple_entry *entry; /* a reference; NULL: none yet */
+	struct staple_cert *held;   /* the entry's; a reference */
+	struct staple_cert *sketch; /* a reference; NULL: not made yet */
+};
+
+static bool
+make_sketch(struct showing *showing, struct err *err)
+{
+	if (showing->sketch == NULL)
+		showing->sketch = staple_cert_sketch(
+		    showing->certificate, showing->source, err);
+	return showing->sketch != NULL;
+}
+
+/* The object itself knows its entry; any other has to be looked at first. */
+static bool
+look_up(struct showing *showing, struct err *err)
+{
+	struct staple_cache *cache = showing->watcher->cache;
+	struct staple_entry *entry = staple_watch_entry(showing->certificate);
+
+	if (entry != NULL && staple_entry_cache(entry) == cache) {
+		staple_entry_ref(entry);
+	} else {
+		if (!make_sketch(showing, err))
+			return false;
+		entry = staple_cache_find(cache, showing->sketch->key);
+	}
+	showing->entry = entry;
+	if (entry != NULL)
+		showing->held = staple_entry_cert(entry);
+	return true;
+}
+
+static void
+drop(struct showing *showing)
+{
+	staple_cert_unref(showing->sketch);
+	staple_cert_unref(showing->held);
+	staple_entry_unref(showing->entry);
+}
+
+static bool
+is_wanted(const struct showing *showing, const struct staple_cert *facts)
+{
+	const struct staple_policy *policy = showing->watcher->policy;
+
+	return staple_cert_wish(facts, policy) != STAPLE_WISH_NONE ||
+	       (showing->entry != NULL &&
+		   staple_entry_wish(showing->entry) != STAPLE_WISH_NONE);
+}
+
+/* Does what is known go by the source that counts? */
+static bool
+agrees(const struct showing *showing)
+{
+	if (showing->held == NULL)
+		return false;
+	return showing->found
+		   ? !wants_help(showing->held)
+		   : staple_cert_has_source(showing->held, showing->source);
+}
+
+/* Would the same issuer be found again? */
+static bool
+suffices(const struct showing *showing)
+{
+	return showing->held->complete &&
+	       (showing->found ||
+		   staple_cert_fits_chain(showing->held, showing->chain));
+}
+
+/* What is to be known from now on; a reference. */
+static struct staple_cert *
+work_out(struct showing *showing, struct err *err)
+{
+	const struct staple_watcher *watcher = showing->watcher;
+	struct staple_cert *base = showing->held;
+
+	if (agrees(showing) && (!is_wanted(showing, base) || suffices(showing)))
+		return staple_cert_ref(base);
+	if (!agrees(showing) || base->complete) {
+		if (!make_sketch(showing, err))
+			return NULL;
+		base = showing->sketch;
+	}
+	if (!is_wanted(showing, base))
+		return staple_cert_ref(base);
+	return staple_cert_complete(
+	    base, showing->certificate, showing->chain, watcher->trust, err);
+}
+
+/* The same, or what is known already if that says as much. */
+static struct staple_cert *
+choose_facts(struct showing *showing, struct err *err)
+{
+	struct staple_cert *facts = work_out(showing, err);
+	struct staple_cert *held = showing->held;
+
+	if (facts == NULL || held == NULL || facts == held ||
+	    !staple_cert_says_same(facts, held))
+		return facts;
+	staple_cert_unref(facts);
+	return staple_cert_ref(held);
 }
 
 /* ---- Holders ---- */
@@ -163,20 +263,30 @@ hold(struct staple_cache *cache, X509 *certificate, struct staple_cert *facts,
 	return false;
 }
 
-static bool
-watch(const struct staple_watcher *watcher, X509 *certificate,
-    struct staple_cert *fresh, bool found, struct err *err)
+/* Whoever shows a certificate again may know of a new staple_file. */
+static void
+look_at_file(X509 *certificate, const struct staple_cert *facts)
 {
-	struct staple_cert *facts;
-	bool held;
+	if (facts->staple_file != NULL)
+		staple_cache_look(staple_watch_entry(certificate));
+}
 
-	if (fresh == NULL)
-		return false;
-	facts = choose_facts(watcher->cache, fresh, found);
-	held = hold(watcher->cache, certificate, facts,
-	    staple_cert_wish(facts, watcher->policy), err);
+static bool
+watch(struct showing *showing, struct err *err)
+{
+	const struct staple_watcher *watcher = showing->watcher;
+	struct staple_cert *facts = NULL;
+	bool held = false;
+
+	if (look_up(showing, err))
+		facts = choose_facts(showing, err);
+	if (facts != NULL)
+		held = hold(watcher->cache, showing->certificate, facts,
+		    staple_cert_wish(facts, watcher->policy), err);
+	if (held)
+		look_at_file(showing->certificate, facts);
 	staple_cert_unref(facts);
-	staple_cert_unref(fresh);
+	drop(showing);
 	return held;
 }
 
@@ -185,16 +295,22 @@ staple_watch_certificate(const struct staple_watcher *watcher,
     X509 *certificate, STACK_OF(X509) * chain,
     const struct staple_source *source, struct err *err)
 {
-	return watch(watcher, certificate,
-	    staple_cert_new(certificate, chain, source, watcher->trust, err),
-	    false, err);
+	struct showing showing = { .watcher = watcher,
+		.certificate = certificate,
+		.chain = chain,
+		.source = source };
+
+	return watch(&showing, err);
 }
 
 bool
 staple_watch_found(const struct staple_watcher *watcher, X509 *certificate,
     STACK_OF(X509) * chain, struct err *err)
 {
-	return watch(watcher, certificate,
-	    staple_cert_new(certificate, chain, NULL, watcher->trust, err),
-	    true, err);
+	struct showing showing = { .watcher = watcher,
+		.certificate = certificate,
+		.chain = chain,
+		.found = true };
+
+	return watch(&showing, err);
 }

@@ -112,11 +112,11 @@ Test(
 Test(
     cache_holders, hands_over_what_lost_its_last_holder_so_that_it_is_forgotten)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
+	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
 
 	cr_expect(is_handed_over());
 	staple_entry_ref(entry); /* the staple thread's errand */
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
 	cr_expect(is_handed_over());
 	cr_expect(is_there());
 	cr_expect(staple_cache_forget(entry));
@@ -126,33 +126,33 @@ Test(
 
 Test(cache_holders, does_not_forget_what_somebody_holds_again)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
+	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
 
 	cr_expect(is_handed_over());
 	staple_entry_ref(entry);
-	staple_cache_release(entry, STAPLE_WISH_NONE);
-	cr_expect_eq(hold(STAPLE_WISH_NONE), entry);
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	cr_expect_eq(hold(STAPLE_WISH_WANTED), entry);
 	cr_expect_not(staple_cache_forget(entry));
 	cr_expect(is_there());
 	staple_entry_unref(entry);
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
 	cr_expect(is_handed_over());
 }
 
 Test(cache_holders, makes_another_entry_after_one_was_forgotten)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_NONE), *another;
+	struct staple_entry *entry = hold(STAPLE_WISH_WANTED), *another;
 
 	cr_expect(is_handed_over());
 	staple_entry_ref(entry);
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
 	cr_expect(staple_cache_forget(entry));
 	cr_expect_not(is_handed_over(), "what is forgotten comes back");
-	another = hold(STAPLE_WISH_NONE);
+	another = hold(STAPLE_WISH_WANTED);
 	cr_expect_neq(another, entry);
 	staple_entry_unref(entry);
 	cr_expect(is_there());
-	staple_cache_release(another, STAPLE_WISH_NONE);
+	staple_cache_release(another, STAPLE_WISH_WANTED);
 }
 
 /* ---- What the staple thread is told of ---- */
@@ -162,8 +162,6 @@ static const struct wish_row {
 	enum staple_wish first, second, strongest;
 	bool news; /* by the second holder */
 } wish_rows[] = {
-	{ "nobody wants it", STAPLE_WISH_NONE, STAPLE_WISH_NONE,
-	    STAPLE_WISH_NONE, false },
 	{ "the second wants it", STAPLE_WISH_NONE, STAPLE_WISH_WANTED,
 	    STAPLE_WISH_WANTED, true },
 	{ "the first wants it", STAPLE_WISH_WANTED, STAPLE_WISH_NONE,
@@ -180,7 +178,8 @@ Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
 		const struct wish_row *row = &wish_rows[i];
 		struct staple_entry *entry = hold(row->first);
 
-		cr_expect(is_handed_over(), "%s: new", row->what);
+		cr_expect_eq(is_handed_over(), row->first != STAPLE_WISH_NONE,
+		    "%s: new", row->what);
 		cr_expect_eq(hold(row->second), entry, "%s", row->what);
 		cr_expect_eq(is_handed_over(), row->news, "%s", row->what);
 		cr_expect_eq(
@@ -194,11 +193,44 @@ Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
 	}
 }
 
+/* Thousands of them cost the staple thread nothing. */
+Test(cache_holders, never_hands_over_what_nobody_has_wanted)
+{
+	struct staple_cert *again = invent(0, 0);
+	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
+
+	cr_expect_not(staple_cache_has_changed(cache));
+	cr_expect_eq(hold(STAPLE_WISH_NONE), entry);
+	staple_cache_correct(entry, again);
+	staple_cache_look(entry);
+	staple_cache_release(entry, STAPLE_WISH_NONE);
+	cr_expect_not(is_handed_over());
+	staple_cache_release(entry, STAPLE_WISH_NONE);
+	cr_expect_not(is_handed_over());
+	cr_expect_not(is_there());
+	staple_cert_unref(again);
+}
+
+Test(cache_holders, hands_over_what_is_to_be_looked_at)
+{
+	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+
+	cr_expect(is_handed_over());
+	cr_expect_not(staple_cache_has_changed(cache));
+	staple_cache_look(entry);
+	staple_cache_look(entry);
+	cr_expect(staple_cache_has_changed(cache));
+	cr_expect(is_handed_over());
+	cr_expect_not(is_handed_over(), "once is enough");
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	cr_expect(is_handed_over());
+}
+
 Test(cache_holders, hands_over_a_holder_that_changes_its_wish)
 {
 	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
 
-	cr_expect(is_handed_over());
+	cr_expect_not(is_handed_over());
 	staple_cache_wish(entry, STAPLE_WISH_NONE, STAPLE_WISH_FATAL);
 	cr_expect(is_handed_over());
 	cr_expect_eq(staple_entry_wish(entry), STAPLE_WISH_FATAL);
@@ -209,7 +241,7 @@ Test(cache_holders, hands_over_a_holder_that_changes_its_wish)
 Test(cache_holders, hands_over_new_facts_but_not_the_same_ones)
 {
 	struct staple_cert *again = invent(0, 0);
-	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
+	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
 	struct staple_cert *known;
 
 	cr_expect(is_handed_over());
@@ -221,19 +253,19 @@ Test(cache_holders, hands_over_new_facts_but_not_the_same_ones)
 	cr_expect_eq(known, again);
 	staple_cert_unref(known);
 	staple_cert_unref(again);
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
 	cr_expect(is_handed_over());
 }
 
 Test(cache_holders, hands_over_each_entry_once_in_order)
 {
 	struct staple_cert *other = invent(1, 1);
-	struct staple_entry *one = hold(STAPLE_WISH_NONE);
+	struct staple_entry *one = hold(STAPLE_WISH_WANTED);
 	struct staple_entry *two = staple_cache_hold(
-	    cache, other, STAPLE_WISH_NONE);
+	    cache, other, STAPLE_WISH_WANTED);
 	struct staple_entry *changed;
 
-	staple_cache_wish(one, STAPLE_WISH_NONE, STAPLE_WISH_WANTED);
+	staple_cache_wish(one, STAPLE_WISH_WANTED, STAPLE_WISH_FATAL);
 	changed = staple_cache_next_changed(cache);
 	cr_expect_eq(changed, one);
 	staple_entry_unref(changed);
@@ -241,8 +273,8 @@ Test(cache_holders, hands_over_each_entry_once_in_order)
 	cr_expect_eq(changed, two);
 	staple_entry_unref(changed);
 	cr_expect_not(is_handed_over());
-	staple_cache_release(one, STAPLE_WISH_WANTED);
-	staple_cache_release(two, STAPLE_WISH_NONE);
+	staple_cache_release(one, STAPLE_WISH_FATAL);
+	staple_cache_release(two, STAPLE_WISH_WANTED);
 	cr_expect(is_handed_over());
 	cr_expect(is_handed_over());
 	staple_cert_unref(other);

@@ -151,6 +151,46 @@ Test(cert_memory, running_out_anywhere_leaves_a_whole_certificate_or_none)
 	cr_expect(n > 100 && n < 100000, "%ld", n);
 }
 
+/* The same of a sketch that is completed. */
+static bool
+complete_with_failure(const struct staple_cert *sketch, long n)
+{
+	X509 *leaf = X509_dup(fixture.leaf.certificate);
+	struct staple_cert *cert;
+	struct err err = { "" };
+	bool failed;
+
+	scarce_begin(n);
+	cert = staple_cert_complete(
+	    sketch, leaf, fixture.chain, &fixture.trust, &err);
+	failed = scarce_end();
+	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
+	if (cert != NULL)
+		expect_whole(cert, n);
+	else
+		cr_expect(failed && err.text[0] != '\0', "allocation %ld", n);
+	staple_cert_unref(cert);
+	X509_free(leaf);
+	return failed;
+}
+
+Test(cert_memory, running_out_leaves_a_sketch_completed_or_as_it_was)
+{
+	const struct staple_source source = { .staple_file = "/x" };
+	struct err err;
+	struct staple_cert *sketch = staple_cert_sketch(
+	    fixture.leaf.certificate, &source, &err);
+	long n = 0;
+
+	cr_assert_not_null(sketch);
+	cr_assert_not(complete_with_failure(sketch, 1000000));
+	while (n < 100000 && complete_with_failure(sketch, n))
+		n++;
+	cr_expect(n > 50 && n < 100000, "%ld", n);
+	cr_expect_not(sketch->complete);
+	staple_cert_unref(sketch);
+}
+
 Test(cert_memory, running_out_while_stores_are_opened_is_an_error)
 {
 	struct staple_trust trust;

@@ -21,7 +21,14 @@ struct scope {
 	enum schema_section section;
 	struct layer *layer;
 	struct config_listener *listener;
+	const struct section *source;
 };
+
+static const struct schema_row *
+find(const struct scope *scope, const char *key)
+{
+	return schema_recall(scope->build->memo, scope->section, key);
+}
 
 static void
 remember_place(const struct scope *scope, const struct schema_row *row,
@@ -38,7 +45,7 @@ remember_place(const struct scope *scope, const struct schema_row *row,
 
 static bool
 read_value(const struct scope *scope, const struct schema_row *row,
-    const struct statement *statement)
+    const struct statement *statement, const char *value)
 {
 	struct value_place place = {
 		.rules = &row->rules,
@@ -49,12 +56,12 @@ read_value(const struct scope *scope, const struct schema_row *row,
 	};
 	struct err err;
 
-	if (statement->value[0] == '\0' && !row->type->may_be_empty) {
+	if (value[0] == '\0' && !row->type->may_be_empty) {
 		report_error(scope->build->report, &statement->where,
 		    "%s needs a value", statement->key);
 		return false;
 	}
-	if (!row->type->read(&place, statement->value, &err)) {
+	if (!row->type->read(&place, value, &err)) {
 		report_error(scope->build->report, &statement->where, "%s: %s",
 		    statement->key, err.text);
 		return false;
@@ -63,25 +70,33 @@ read_value(const struct scope *scope, const struct schema_row *row,
 	return true;
 }
 
-/* true: the field has the value now. */
+/* A statement as this value (NULL: a broken one) of a key.  true: the field
+ * has it now. */
 static bool
-apply_row(const struct scope *scope, const struct schema_row *row,
-    const struct statement *statement)
+apply_value(const struct scope *scope, const struct schema_row *row,
+    const struct statement *statement, const char *value)
 {
 	const struct config_where **said =
 	    &scope->layer->said[schema_index(row)];
 
-	if (*said != NULL && !row->type->list) {
+	if (*said != NULL && row->type->list == 0) {
 		report_error(scope->build->report, &statement->where,
 		    "%s is already set in %s:%u", statement->key, (*said)->file,
 		    (*said)->line);
 		return false;
 	}
-	if (*said == NULL && row->type->list)
+	if (*said == NULL)
 		memset(schema_field(row, scope->build->config, scope->listener),
-		    0, sizeof(struct config_strings));
+		    0, row->type->list);
 	*said = &statement->where;
-	return statement->value != NULL && read_value(scope, row, statement);
+	return value != NULL && read_value(scope, row, statement, value);
+}
+
+static bool
+apply_row(const struct scope *scope, const struct schema_row *row,
+    const struct statement *statement)
+{
+	return apply_value(scope, row, statement, statement->value);
 }
 
 static void
@@ -130,10 +145,8 @@ apply_version(const struct scope *scope, const struct statement *statement)
 	if (near_same(statement->value, "all"))
 		return;
 	/* What is wrong with the one is wrong with the other. */
-	if (apply_row(
-		scope, schema_find(SCHEMA_LISTENER, "min_version"), statement))
-		(void)apply_row(scope,
-		    schema_find(SCHEMA_LISTENER, "max_version"), statement);
+	if (apply_row(scope, find(scope, "min_version"), statement))
+		(void)apply_row(scope, find(scope, "max_version"), statement);
 }
 
 static void
@@ -183,14 +196,98 @@ apply_syslog(const struct scope *scope, const struct statement *statement)
 		scope->build->config->log.output = "syslog";
 }
 
+/* The key of ours that a word stands for; NULL: none. */
+static const char *
+key_of(const struct word *word)
+{
+	switch (word->verdict) {
+	case WORD_VERIFY:
+	case WORD_REQUIRE:
+		return "verify";
+	case WORD_ALLOW:
+		return "allow_san";
+	case WORD_PROXY_OUT:
+		return "proxy_out";
+	default:
+		return NULL;
+	}
+}
+
+static void
+apply_as_key(const struct scope *scope, const struct statement *statement,
+    const struct word *word, const char *value)
+{
+	(void)apply_value(scope, find(scope, key_of(word)), statement, value);
+}
+
+/* stunnel matches any of its checks, as allow_san does. */
+static void
+apply_allow(const struct scope *scope, const struct statement *statement,
+    const struct word *word)
+{
+	const char *value = arena_format(
+	    scope->build->arena, "%s%s", word->says, statement->value);
+
+	if (value == NULL)
+		report_no_memory(scope->build->report);
+	else
+		apply_as_key(scope, statement, word, value);
+}
+
+/* Services are hosts by it; elsewhere it says nothing. */
+static void
+apply_sni(const struct scope *scope, const struct statement *statement)
+{
+	if (scope->section == SCHEMA_HOST &&
+	    statement == heading_sni(scope->source))
+		return;
+	report_error(scope->build->report, &statement->where,
+	    "%s: a name has a section of its own: write [host LISTENER "
+	    "PATTERN]",
+	    statement->key);
+}
+
 /* Does the word say something about listeners, and is this no place for it? */
 static bool
-is_misplaced(const struct scope *scope, enum word_verdict verdict)
+is_misplaced(const struct scope *scope, const struct word *word)
 {
-	return (verdict == WORD_VERSION || verdict == WORD_OPTIONS) &&
-	       (scope->section == SCHEMA_GLOBAL ||
-		   scope->section == SCHEMA_LOG ||
-		   scope->section == SCHEMA_OCSP);
+	const char *key = key_of(word);
+
+	if (word->verdict == WORD_VERSION || word->verdict == WORD_OPTIONS)
+		key = "min_version";
+	return key != NULL && find(scope, key) == NULL;
+}
+
+static void
+obey_word(const struct scope *scope, const struct statement *statement,
+    const struct word *word)
+{
+	switch (word->verdict) {
+	case WORD_VERSION:
+		apply_version(scope, statement);
+		break;
+	case WORD_OPTIONS:
+		apply_option(scope, statement);
+		break;
+	case WORD_SYSLOG:
+		apply_syslog(scope, statement);
+		break;
+	case WORD_VERIFY:
+	case WORD_PROXY_OUT:
+		apply_as_key(scope, statement, word, word->says);
+		break;
+	case WORD_ALLOW:
+		apply_allow(scope, statement, word);
+		break;
+	case WORD_REQUIRE:
+		scope->layer->require_cert = statement;
+		break;
+	case WORD_SNI:
+		apply_sni(scope, statement);
+		break;
+	default:
+		break;
+	}
 }
 
 static void
@@ -198,25 +295,19 @@ apply_word(const struct scope *scope, const struct statement *statement)
 {
 	const struct word *word = words_find(statement->key, statement->value);
 
-	if (word == NULL || is_misplaced(scope, word->verdict)) {
+	if (word == NULL || is_misplaced(scope, word)) {
 		refuse_key(scope, statement);
 		return;
 	}
 	if (word->verdict == WORD_REFUSED) {
 		report_error(scope->build->report, &statement->where, "%s: %s",
-		    statement->key, word->sentence);
+		    statement->key, word->says);
 		return;
 	}
 	if (word->verdict == WORD_NO_EFFECT)
 		ignore_key(scope->build, word->name);
-	if (statement->value == NULL)
-		return;
-	if (word->verdict == WORD_VERSION)
-		apply_version(scope, statement);
-	if (word->verdict == WORD_OPTIONS)
-		apply_option(scope, statement);
-	if (word->verdict == WORD_SYSLOG)
-		apply_syslog(scope, statement);
+	if (statement->value != NULL)
+		obey_word(scope, statement, word);
 }
 
 void
@@ -224,17 +315,17 @@ apply_section(struct build *build, const struct section *section,
     enum schema_section kind, struct layer *layer,
     struct config_listener *listener)
 {
-	struct scope scope = { build, kind, layer, listener };
+	struct scope scope = { build, kind, layer, listener, section };
 	const struct schema_row *row;
 
 	for (size_t i = 0; i < section->count; i++) {
-		row = schema_find(kind, section->items[i].key);
+		row = find(&scope, section->items[i].key);
 		if (row != NULL)
 			(void)apply_row(&scope, row, &section->items[i]);
 	}
 	/* Words after keys: some give way to a key of the section. */
 	for (size_t i = 0; i < section->count; i++) {
-		row = schema_find(kind, section->items[i].key);
+		row = find(&scope, section->items[i].key);
 		if (row == NULL)
 			apply_word(&scope, &section->items[i]);
 	}
@@ -264,10 +355,10 @@ apply_defaults(struct build *build)
 }
 
 const struct config_where *
-apply_said_in(
-    const struct layer *layer, enum schema_section section, const char *key)
+apply_said_in(const struct build *build, const struct layer *layer,
+    enum schema_section section, const char *key)
 {
-	size_t i = schema_index(schema_find(section, key));
+	size_t i = schema_index(schema_recall(build->memo, section, key));
 
 	for (; layer != NULL; layer = layer->parent)
 		if (layer->said[i] != NULL)
@@ -276,20 +367,42 @@ apply_said_in(
 }
 
 const struct config_where *
-apply_said(const struct layer *layer, const char *key)
+apply_said(
+    const struct build *build, const struct layer *layer, const char *key)
 {
-	return apply_said_in(layer, SCHEMA_LISTENER, key);
+	return apply_said_in(build, layer, SCHEMA_LISTENER, key);
+}
+
+const struct config_where *
+apply_said_here(
+    const struct build *build, const struct layer *layer, const char *key)
+{
+	return layer->said[schema_index(
+	    schema_recall(build->memo, SCHEMA_LISTENER, key))];
 }
 
 void
-apply_consequences(struct config_listener *listener, const struct layer *layer)
+apply_certificate(const struct build *build, const struct layer *layer,
+    struct config_listener *listener)
+{
+	if (apply_said_here(build, layer, "cert") == NULL)
+		return;
+	if (apply_said_here(build, layer, "key") == NULL)
+		listener->keys = (struct config_paths){ 0 };
+	if (apply_said_here(build, layer, "staple_file") == NULL)
+		listener->staple_files = (struct config_paths){ 0 };
+}
+
+void
+apply_consequences(const struct build *build,
+    struct config_listener *listener, const struct layer *layer)
 {
 	/* A profile goes before the built-in floor; what is said goes first,
 	 * and TLS 1.2 ciphers say that TLS 1.2 is wanted. */
 	if (listener->profile == PROFILE_MODERN &&
 	    listener->max_version != TLS_VERSION_1_2 &&
-	    apply_said(layer, "min_version") == NULL &&
-	    apply_said(layer, "ciphers") == NULL)
+	    apply_said(build, layer, "min_version") == NULL &&
+	    apply_said(build, layer, "ciphers") == NULL)
 		listener->min_version = TLS_VERSION_1_3;
 	for (; layer != NULL; layer = layer->parent) {
 		if (layer->no_tls12 && listener->min_version == TLS_VERSION_1_2)

@@ -10,13 +10,16 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "config/heading.h"
 #include "config/schema.h"
 
 struct arena;
 struct report;
+struct section;
 struct source;
 
 #define BUILD_LISTENERS_MAX 4096
+#define BUILD_HOSTS_MAX 65536 /* of all listeners */
 
 /* What one section (or several of one name) said. */
 struct layer {
@@ -26,7 +29,14 @@ struct layer {
 	bool no_tls12;
 	bool no_tls13;
 	bool no_tickets;
+	/* stunnel's requireCert: the nearest counts */
+	const struct statement *require_cert;
+	/* Of a listener: one for each of its hosts, and how many name it. */
+	struct layer *hosts;
+	size_t host_room;
 };
+
+struct statement;
 
 struct build {
 	struct config *config;
@@ -39,6 +49,8 @@ struct build {
 	struct layer tls;
 	struct layer ocsp;
 	struct layer *listeners; /* one for each of config->listeners */
+	enum heading *headings;  /* one for each section of the source */
+	struct schema_memo *memo;
 	bool is_stunnel;
 	const char *ignored; /* names of keys without effect, with commas */
 };
@@ -48,23 +60,55 @@ struct build {
 void build_config(struct build *build, const struct source *source);
 
 /* apply.c: one section's statements into the fields. */
-struct section;
 void apply_section(struct build *build, const struct section *section,
     enum schema_section kind, struct layer *layer,
     struct config_listener *listener);
 /* The built-in value of every row. */
 void apply_defaults(struct build *build);
-/* What follows for a listener once all its keys are known: from its profile
- * and from stunnel's options. */
-void apply_consequences(
+/* What follows for a listener or host once all its keys are known: from its
+ * profile and from stunnel's options. */
+void apply_consequences(const struct build *build,
     struct config_listener *listener, const struct layer *layer);
+
+/* A section's certificate brings its own key and staple: those of the
+ * defaults belong to another. */
+void apply_certificate(const struct build *build, const struct layer *layer,
+    struct config_listener *listener);
+
+/* Is there memory for a section's layer? */
+bool build_layer(struct build *build, struct layer *layer,
+    const struct layer *parent) MUST_CHECK;
 
 /* Where a listener's value of a key, or that of another section, was said;
  * NULL: it is built in. */
 const struct config_where *apply_said(
-    const struct layer *layer, const char *key);
-const struct config_where *apply_said_in(
+    const struct build *build, const struct layer *layer, const char *key);
+const struct config_where *apply_said_in(const struct build *build,
     const struct layer *layer, enum schema_section section, const char *key);
+/* The same, in this very section. */
+const struct config_where *apply_said_here(
+    const struct build *build, const struct layer *layer, const char *key);
+
+/* hosts.c: every host, as its listener is so far and then by its own keys. */
+void hosts_apply(struct build *build, const struct source *source);
+
+/*
+ * Everything that shows certificates: each listener followed by its hosts.
+ * Begin with a zeroed one; false: there are no more.
+ */
+struct site {
+	struct config_listener *settings;
+	const struct layer *layer;
+	struct config_listener *listener; /* a host's; else its own self */
+	size_t next_listener;
+	size_t next_host;
+};
+bool build_next_site(const struct build *build, struct site *site);
+
+/* "listener web" or "host a.example of listener web", for sentences. */
+#define BUILD_NAME_MAX 400
+const char *build_name(
+    char out[BUILD_NAME_MAX], const struct config_listener *settings);
 
 /* stapling.c: what of [ocsp] and of each other's holds for listeners, once
  * all keys are known; with its errors. */
@@ -72,8 +116,13 @@ void stapling_settle(const struct build *build);
 
 /* check.c: contradictions and what is missing. */
 void check_config(const struct build *build);
-/* Beside other errors, those files that cannot be read at all: a good
- * configuration leaves that to whoever opens them and knows more. */
+/* check_files.c: beside other errors, those files that cannot be read at all:
+ * a good configuration leaves that to whoever opens them and knows more. */
 void check_files(const struct build *build);
+/* check_clients.c: who may come in, and what is said of it in vain. */
+void check_clients(const struct build *build);
+/* check_shared.c: a note where hosts with different rules lead to one
+ * backend. */
+void check_shared(const struct build *build);
 
 #endif

@@ -4,84 +4,207 @@
  * the search for a key's place goes from the listener up through the
  * sections its value may have come from.  Main thread.
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/addr.h"
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/lookup.h"
 #include "config/report.h"
 
 #define ACCEPTS_MAX 4096 /* in all listeners */
 
-static void
-check_missing(struct report *report, const struct config_listener *listener,
-    const struct layer *layer)
+/* What was said wrongly has been reported and is not missing. */
+static bool
+lacks(const struct build *build, const struct site *site, const char *key)
 {
-	/* What was said wrongly has been reported and is not missing. */
-	if (apply_said(layer, "accept") == NULL &&
-	    apply_said(layer, "fd") == NULL)
-		report_error(report, &listener->where,
+	return apply_said(build, site->layer, key) == NULL;
+}
+
+static void
+check_ends(const struct build *build, const struct site *site)
+{
+	const struct config_listener *listener = site->settings;
+
+	if (lacks(build, site, "accept") && lacks(build, site, "fd"))
+		report_error(build->report, &listener->where,
 		    "listener %.64s has no accept: say where clients connect, "
 		    "such as accept = 443",
 		    listener->name);
-	if (apply_said(layer, "connect") == NULL)
-		report_error(report, &listener->where,
+	if (lacks(build, site, "connect"))
+		report_error(build->report, &listener->where,
 		    "listener %.64s has no connect: name the backend, such as "
 		    "connect = 127.0.0.1:8080",
 		    listener->name);
-	if (apply_said(layer, "cert") == NULL)
-		report_error(report, &listener->where,
+}
+
+static bool
+has_certificate(const struct build *build, const struct site *site)
+{
+	return !lacks(build, site, "cert") || !lacks(build, site, "cert_dir");
+}
+
+/* The hosts of a listener without a certificate: one of them without one;
+ * NULL: all have their own. */
+static const struct config_listener *
+find_bare_host(const struct config_listener *listener)
+{
+	for (size_t i = 0; i < listener->host_count; i++)
+		if (!listener->hosts[i].certs_own)
+			return &listener->hosts[i];
+	return NULL;
+}
+
+static void
+check_certificate(const struct build *build, const struct site *site)
+{
+	const struct config_listener *listener = site->settings;
+	const struct config_listener *bare = find_bare_host(listener);
+
+	if (has_certificate(build, site))
+		return;
+	if (listener->host_count == 0)
+		report_error(build->report, &listener->where,
 		    "listener %.64s has no cert: name a PEM file with its "
-		    "certificate",
+		    "certificate, or a folder of them by cert_dir",
 		    listener->name);
+	else if (bare != NULL)
+		report_error(build->report, &bare->where,
+		    "host %s has no cert, and listener %.64s has none "
+		    "either: name a PEM file with its certificate",
+		    bare->pattern, listener->name);
+	else if (listener->sni_unknown != SNI_REJECT)
+		report_error(build->report, &listener->where,
+		    "listener %.64s has no cert: its hosts have theirs, but a "
+		    "client that asks for none of them is shown the "
+		    "listener's own: name one, or refuse such clients by "
+		    "sni_unknown = reject",
+		    listener->name);
+}
+
+/* One file of `key` for each cert, or none. */
+static void
+check_pairs(const struct build *build, const struct site *site, const char *key,
+    const struct config_paths *files)
+{
+	const struct config_paths *certs = &site->settings->certs;
+	const struct config_where *where = apply_said_here(
+	    build, site->layer, key);
+	char name[BUILD_NAME_MAX];
+
+	if (files->count == 0 || files->count == certs->count)
+		return;
+	build_name(name, site->settings);
+	if (where == NULL)
+		where = &files->items[0].where;
+	if (certs->count == 0)
+		report_error(build->report, where,
+		    "%s of %s belongs to no cert: name the cert here as well",
+		    key, name);
+	else
+		report_error(build->report, where,
+		    "%s has %zu of cert and %zu of %s: each cert needs one, in "
+		    "the same order%s",
+		    name, certs->count, files->count, key,
+		    strcmp(key, "key") == 0 ? " (a cert file with the key in "
+					      "it is named again)"
+					    : ", or none");
+}
+
+/* A host's own key or staple beside its listener's certificates. */
+static void
+check_strays(const struct build *build, const struct site *site)
+{
+	static const char *const keys[] = { "key", "staple_file" };
+	const struct config_where *where;
+	char name[BUILD_NAME_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		where = apply_said_here(build, site->layer, keys[i]);
+		if (where != NULL)
+			report_error(build->report, where,
+			    "%s of %s belongs to no cert: name the cert here "
+			    "as well",
+			    keys[i], build_name(name, site->settings));
+	}
+}
+
+static void
+check_files_of(const struct build *build, const struct site *site)
+{
+	if (site->settings->pattern != NULL && !site->settings->certs_own) {
+		check_strays(build, site);
+		return;
+	}
+	check_pairs(build, site, "key", &site->settings->keys);
+	check_pairs(build, site, "staple_file", &site->settings->staple_files);
 }
 
 /* The later of two places where one of the two keys was said. */
 static const struct config_where *
-blame(const struct config_listener *listener, const struct layer *layer,
-    const char *first, const char *second)
+blame(const struct build *build, const struct site *site, const char *first,
+    const char *second)
 {
-	const struct config_where *where = apply_said(layer, first);
+	const struct config_where *where = apply_said(
+	    build, site->layer, first);
 
 	if (where == NULL)
-		where = apply_said(layer, second);
-	return where != NULL ? where : &listener->where;
+		where = apply_said(build, site->layer, second);
+	return where != NULL ? where : &site->settings->where;
+}
+
+static bool
+has_same_versions(
+    const struct config_listener *a, const struct config_listener *b)
+{
+	return a->min_version == b->min_version &&
+	       a->max_version == b->max_version && a->profile == b->profile;
 }
 
 static void
-check_versions(struct report *report, const struct config_listener *listener,
-    const struct layer *layer)
+check_versions(const struct build *build, const struct site *site)
 {
-	if (listener->max_version != TLS_VERSION_1_2)
+	const struct config_listener *settings = site->settings;
+	char name[BUILD_NAME_MAX];
+
+	if (settings->max_version != TLS_VERSION_1_2)
 		return;
-	if (listener->min_version == TLS_VERSION_1_3)
-		report_error(report,
-		    blame(listener, layer, "max_version", "min_version"),
-		    "listener %.64s allows no TLS version at all: min_version "
-		    "is TLSv1.3 and max_version is TLSv1.2",
-		    listener->name);
-	else if (listener->profile == PROFILE_MODERN)
-		report_error(report,
-		    blame(listener, layer, "max_version", "profile"),
-		    "listener %.64s: profile modern is TLS 1.3 alone, but "
-		    "max_version is TLSv1.2",
-		    listener->name);
+	/* Said of the listener already. */
+	if (settings->pattern != NULL &&
+	    has_same_versions(settings, site->listener))
+		return;
+	if (settings->min_version == TLS_VERSION_1_3)
+		report_error(build->report,
+		    blame(build, site, "max_version", "min_version"),
+		    "%s allows no TLS version at all: min_version is TLSv1.3 "
+		    "and max_version is TLSv1.2",
+		    build_name(name, settings));
+	else if (settings->profile == PROFILE_MODERN)
+		report_error(build->report,
+		    blame(build, site, "max_version", "profile"),
+		    "%s: profile modern is TLS 1.3 alone, but max_version is "
+		    "TLSv1.2",
+		    build_name(name, settings));
 }
 
 static void
 check_names(const struct build *build)
 {
 	const struct config *config = build->config;
+	struct lookup names;
 
-	for (size_t i = 1; i < config->listener_count; i++) {
+	if (!lookup_init(&names, build->arena, config->listener_count)) {
+		report_no_memory(build->report);
+		return;
+	}
+	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
-		const struct config_listener *other = config->listeners;
+		const void **first = lookup_at(&names, listener->name);
+		const struct config_listener *other = *first;
 
-		while (strcmp(other->name, listener->name) != 0)
-			other++;
-		if (other != listener)
+		if (other == NULL)
+			*first = listener;
+		else
 			report_error(build->report, &listener->where,
 			    "there is already a listener %.64s in %s:%u",
 			    listener->name, other->where.file,
@@ -115,19 +238,31 @@ report_twice(struct report *report, const struct taken *first,
 	    first->accept->where.file, first->accept->where.line);
 }
 
-static void
-find_twins(struct report *report, const struct taken *taken, size_t count)
+/* false: no memory. */
+static bool
+find_twins(
+    const struct build *build, const struct taken *taken, size_t count)
 {
-	for (size_t i = 1; i < count; i++) {
-		const struct addr *addr = &taken[i].accept->addr;
+	char text[ADDR_TEXT_MAX];
+	struct lookup addresses;
 
-		for (size_t j = 0; j < i; j++) {
-			if (!addr_equal(addr, &taken[j].accept->addr))
-				continue;
-			report_twice(report, &taken[j], &taken[i]);
-			break;
-		}
+	if (!lookup_init(&addresses, build->arena, count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const char *key;
+		const void **first;
+
+		addr_print(&taken[i].accept->addr, text, sizeof(text));
+		key = arena_copy(build->arena, text, strlen(text));
+		if (key == NULL)
+			return false;
+		first = lookup_at(&addresses, key);
+		if (*first == NULL)
+			*first = &taken[i];
+		else
+			report_twice(build->report, *first, &taken[i]);
 	}
+	return true;
 }
 
 static size_t
@@ -168,53 +303,46 @@ check_addresses(const struct build *build)
 					&listener->accept.items[j], listener
 				};
 	}
-	find_twins(build->report, taken, count);
+	if (!find_twins(build, taken, count))
+		report_no_memory(build->report);
+}
+
+/* A file of keys is not rotated by us. */
+static void
+check_tickets(const struct build *build)
+{
+	const struct config_where *where = apply_said_in(
+	    build, &build->tls, SCHEMA_TLS, "ticket_rotate");
+
+	if (where != NULL && build->config->ticket_key_file != NULL)
+		report_note(build->report,
+		    "%s:%u: ticket_rotate has no effect beside "
+		    "ticket_key_file: keys change when that file does",
+		    where->file, where->line);
 }
 
 void
 check_config(const struct build *build)
 {
 	const struct config *config = build->config;
+	struct site site = { 0 };
 
-	for (size_t i = 0; i < config->listener_count; i++) {
-		check_missing(
-		    build->report, &config->listeners[i], &build->listeners[i]);
-		check_versions(
-		    build->report, &config->listeners[i], &build->listeners[i]);
+	while (build_next_site(build, &site)) {
+		if (site.settings->pattern == NULL) {
+			check_ends(build, &site);
+			check_certificate(build, &site);
+		}
+		check_files_of(build, &site);
+		check_versions(build, &site);
 	}
 	check_names(build);
 	check_addresses(build);
+	check_tickets(build);
+	check_clients(build);
+	check_shared(build);
 	if (config->listener_count == 0 && report_is_clean(build->report))
 		report_error(build->report,
 		    &(struct config_where){ config->file, 0 },
 		    "there is no listener: add a section [listener NAME] with "
 		    "accept, connect and cert");
-}
-
-static void
-check_file(struct report *report, const char *key, const char *path,
-    const struct config_where *where)
-{
-	if (path != NULL && access(path, R_OK) != 0)
-		report_error(report, where, "%s: cannot read %s: %s", key, path,
-		    strerror(errno));
-}
-
-void
-check_files(const struct build *build)
-{
-	const struct config *config = build->config;
-
-	if (report_is_clean(build->report))
-		return;
-	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct config_listener *listener = &config->listeners[i];
-
-		check_file(build->report, "cert", listener->cert,
-		    &listener->cert_where);
-		check_file(
-		    build->report, "key", listener->key, &listener->key_where);
-	}
-	check_file(build->report, "ca_file", config->ocsp.ca_file,
-	    &config->ocsp.ca_file_where);
 }

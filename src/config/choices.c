@@ -138,3 +138,42 @@ const struct value_word choice_methods[] = {
 	{ "get", OCSP_METHOD_GET },
 	{ NULL, 0 },
 };
+
+const struct value_word choice_sni_unknown[] = {
+	{ "default", SNI_DEFAULT },
+	{ "reject", SNI_REJECT },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_verify[] = {
+	{ "none", VERIFY_NONE },
+	{ "optional", VERIFY_OPTIONAL },
+	{ "require", VERIFY_REQUIRE },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_crl_check[] = {
+	{ "leaf", CRL_CHECK_LEAF },
+	{ "chain", CRL_CHECK_CHAIN },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_proxy_out[] = {
+	{ "off", PROXY_OUT_OFF },
+	{ "no", PROXY_OUT_OFF },
+	{ "v1", PROXY_OUT_V1 },
+	{ "v2", PROXY_OUT_V2 },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_proxy_tlv[] = {
+	{ "none", 0 },
+	{ "authority", PROXY_TLV_AUTHORITY },
+	{ "alpn", PROXY_TLV_ALPN },
+	{ "ssl", PROXY_TLV_SSL },
+	{ "cn", PROXY_TLV_CN },
+	{ "cert", PROXY_TLV_CERT },
+	{ "crc32c", PROXY_TLV_CRC32C },
+	{ "unique_id", PROXY_TLV_UNIQUE_ID },
+	{ NULL, 0 },
+};

@@ -22,5 +22,10 @@ extern const struct value_word choice_modes[];
 extern const struct value_word choice_without_staple[];
 extern const struct value_word choice_on_revoked[];
 extern const struct value_word choice_methods[];
+extern const struct value_word choice_sni_unknown[];
+extern const struct value_word choice_verify[];
+extern const struct value_word choice_crl_check[];
+extern const struct value_word choice_proxy_out[];
+extern const struct value_word choice_proxy_tlv[];
 
 #endif

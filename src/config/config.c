@@ -15,6 +15,7 @@
 #include "config/report.h"
 #include "config/schema.h"
 #include "config/source.h"
+#include "config/value.h"
 
 struct holder {
 	atomic_uint references;
@@ -148,13 +149,29 @@ config_where_begins(const struct config_where *where, const char *sentence)
 	       strncmp(sentence + length, line, strlen(line)) == 0;
 }
 
-bool
-config_listener_equal(
-    const struct config_listener *a, const struct config_listener *b)
+const struct config_path *
+config_key_of(const struct config_listener *listener, size_t i)
+{
+	return i < listener->keys.count ? &listener->keys.items[i]
+					: &listener->certs.items[i];
+}
+
+const struct config_path *
+config_staple_file_of(const struct config_listener *listener, size_t i)
+{
+	const struct config_paths *files = &listener->staple_files;
+
+	if (i >= files->count || files->items[i].path == NULL)
+		return NULL;
+	return &files->items[i];
+}
+
+static bool
+is_same_site(const struct config_listener *a, const struct config_listener *b)
 {
 	if (strcmp(a->name, b->name) != 0 ||
-	    a->without_staple != b->without_staple ||
-	    a->on_revoked != b->on_revoked)
+	    !value_same_text(a->pattern, b->pattern) ||
+	    a->certs_own != b->certs_own || a->host_count != b->host_count)
 		return false;
 	for (size_t i = 0; i < schema_count(); i++) {
 		const struct schema_row *row = schema_row(i);
@@ -164,6 +181,18 @@ config_listener_equal(
 			schema_field_const(row, NULL, b)))
 			return false;
 	}
+	return true;
+}
+
+bool
+config_listener_equal(
+    const struct config_listener *a, const struct config_listener *b)
+{
+	if (!is_same_site(a, b))
+		return false;
+	for (size_t i = 0; i < a->host_count; i++)
+		if (!is_same_site(&a->hosts[i], &b->hosts[i]))
+			return false;
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "config/expand.h"
 #include "config/schema.h"
+#include "config/value.h"
 
 static void
 print_sections(FILE *out, unsigned sections)
@@ -22,6 +23,7 @@ print_sections(FILE *out, unsigned sections)
 		{ SCHEMA_TLS, "tls" },
 		{ SCHEMA_OCSP, "ocsp" },
 		{ SCHEMA_LISTENER, "listener" },
+		{ SCHEMA_HOST, "host" },
 	};
 	const char *comma = "";
 
@@ -145,6 +147,33 @@ print_listener(FILE *out, const struct config_listener *listener)
 	fputc('\n', out);
 }
 
+/* Does a certificate of its own bring these along? */
+static bool
+goes_with_certificate(const struct schema_row *row)
+{
+	return row->type == &value_paths;
+}
+
+/* What differs for one name; the rest is in the listener. */
+static void
+print_host(FILE *out, const struct config_listener *host,
+    const struct config_listener *listener)
+{
+	fprintf(out, "[host %s %s]\n", host->name, host->pattern);
+	for (size_t i = 0; i < schema_count(); i++) {
+		const struct schema_row *row = schema_row(i);
+
+		if (!row->of_listener || (row->sections & SCHEMA_HOST) == 0)
+			continue;
+		if (goes_with_certificate(row)
+			? host->certs_own
+			: !row->type->equal(schema_field_const(row, NULL, host),
+			      schema_field_const(row, NULL, listener)))
+			print_key(out, row, NULL, host);
+	}
+	fputc('\n', out);
+}
+
 void
 config_print(const struct config *config, FILE *out)
 {
@@ -152,6 +181,11 @@ config_print(const struct config *config, FILE *out)
 	print_section(out, config, SCHEMA_LOG);
 	print_section(out, config, SCHEMA_TLS);
 	print_section(out, config, SCHEMA_OCSP);
-	for (size_t i = 0; i < config->listener_count; i++)
-		print_listener(out, &config->listeners[i]);
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+
+		print_listener(out, listener);
+		for (size_t k = 0; k < listener->host_count; k++)
+			print_host(out, &listener->hosts[k], listener);
+	}
 }

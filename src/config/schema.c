@@ -33,6 +33,33 @@ schema_find(enum schema_section section, const char *key)
 	return NULL;
 }
 
+static size_t
+slot_of(enum schema_section section, const char *key)
+{
+	size_t sum = (size_t)section;
+
+	for (; *key != '\0'; key++)
+		sum = sum * 31 + (unsigned char)*key;
+	return sum % SCHEMA_MEMO;
+}
+
+const struct schema_row *
+schema_recall(
+    struct schema_memo *memo, enum schema_section section, const char *key)
+{
+	size_t i = slot_of(section, key);
+
+	if (memo == NULL)
+		return schema_find(section, key);
+	if (memo->slots[i].key == NULL || memo->slots[i].section != section ||
+	    strcmp(memo->slots[i].key, key) != 0) {
+		memo->slots[i].key = key;
+		memo->slots[i].section = section;
+		memo->slots[i].row = schema_find(section, key);
+	}
+	return memo->slots[i].row;
+}
+
 static void
 offer_aliases(struct near *near, const struct schema_row *row)
 {
@@ -83,6 +110,8 @@ schema_section_name(unsigned sections)
 		return "[ocsp]";
 	if (sections == SCHEMA_LISTENER)
 		return "[listener NAME]";
+	if (sections == (SCHEMA_LISTENER | SCHEMA_HOST))
+		return "[listener NAME] or [host LISTENER PATTERN]";
 	return "[tls] or [listener NAME]";
 }
 

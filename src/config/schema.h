@@ -18,6 +18,7 @@ enum schema_section {
 	SCHEMA_TLS = 4,
 	SCHEMA_LISTENER = 8,
 	SCHEMA_OCSP = 16,
+	SCHEMA_HOST = 32,
 	SCHEMA_TOP = 31 /* before any section: every key */
 };
 
@@ -49,6 +50,22 @@ size_t schema_index(const struct schema_row *row);
 /* The row of a key by name or alias in one section (or SCHEMA_TOP, where the
  * first row of that name wins).  NULL: none. */
 const struct schema_row *schema_find(
+    enum schema_section section, const char *key);
+
+/*
+ * The same, remembering what was looked for: a large file says the same few
+ * keys again and again.  Zeroed it is empty; keys are borrowed.  A NULL memo
+ * remembers nothing.
+ */
+#define SCHEMA_MEMO 256
+struct schema_memo {
+	struct {
+		const char *key;
+		enum schema_section section;
+		const struct schema_row *row;
+	} slots[SCHEMA_MEMO];
+};
+const struct schema_row *schema_recall(struct schema_memo *memo,
     enum schema_section section, const char *key);
 
 /* The nearest name known in that section; NULL: nothing is near. */

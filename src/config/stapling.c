@@ -1,64 +1,137 @@
 /*
  * What stapling makes of all keys together.  How a response is sent belongs
- * to the listener, which may override [ocsp]; what is fetched belongs to the
- * certificate, so a staple_file said in one listener is that of every
- * listener with the same certificate.  Main thread.
+ * to the listener or host, which may override [ocsp]; what is fetched belongs
+ * to the certificate, so a staple_file said in one place is that of every
+ * listener and host with the same certificate.  Main thread.
  */
 #include <string.h>
 
+#include "config/arena.h"
 #include "config/build.h"
+#include "config/lookup.h"
 #include "config/report.h"
 
+/* A host has its listener's values already, where it says nothing. */
 static void
-settle_listener(
-    struct config_listener *listener, const struct config_ocsp *ocsp)
+settle_site(struct config_listener *settings, const struct config_ocsp *ocsp)
 {
-	if (!listener->ocsp_set) {
-		listener->ocsp = ocsp->mode;
-		listener->ocsp_where = ocsp->mode_where;
+	if (!settings->ocsp_set) {
+		settings->ocsp = ocsp->mode;
+		settings->ocsp_where = ocsp->mode_where;
 	}
-	listener->without_staple = ocsp->without_staple;
-	listener->on_revoked = ocsp->on_revoked;
+	if (settings->without_staple == OCSP_WITHOUT_BY_MODE)
+		settings->without_staple = ocsp->without_staple;
+	if (settings->on_revoked == OCSP_REVOKED_BY_MODE)
+		settings->on_revoked = ocsp->on_revoked;
 	/* One tenant's revoked certificate does not stop the others. */
-	if (listener->ocsp_set && ocsp->on_revoked == OCSP_REVOKED_BY_MODE)
-		listener->on_revoked = OCSP_REVOKED_REFUSE;
+	if (settings->ocsp_set && settings->on_revoked == OCSP_REVOKED_BY_MODE)
+		settings->on_revoked = OCSP_REVOKED_REFUSE;
 }
 
-/* false: the two contradict each other. */
+/* Are its certificates its own? */
 static bool
-share_staple_file(struct report *report, struct config_listener *first,
-    struct config_listener *second)
+shows_own(const struct config_listener *settings)
 {
-	if (first->cert == NULL || second->cert == NULL ||
-	    strcmp(first->cert, second->cert) != 0)
+	return settings->pattern == NULL || settings->certs_own;
+}
+
+static size_t
+count_certificates(const struct build *build)
+{
+	struct site site = { 0 };
+	size_t count = 0;
+
+	while (build_next_site(build, &site))
+		if (shows_own(site.settings))
+			count += site.settings->certs.count;
+	return count;
+}
+
+/* The staple file of each certificate that has one; false: another than
+ * before, which is reported. */
+static bool
+note_file(const struct build *build, const struct config_listener *settings,
+    size_t i, struct lookup *files)
+{
+	const struct config_path *file = config_staple_file_of(settings, i);
+	const char *cert = settings->certs.items[i].path;
+	const struct config_path *first;
+	char name[BUILD_NAME_MAX];
+	const void **known;
+
+	if (file == NULL)
 		return true;
-	if (second->staple_file == NULL) {
-		second->staple_file = first->staple_file;
-		second->staple_file_where = first->staple_file_where;
-	} else if (first->staple_file == NULL) {
-		first->staple_file = second->staple_file;
-		first->staple_file_where = second->staple_file_where;
-	} else if (strcmp(first->staple_file, second->staple_file) != 0) {
-		report_error(report, &second->staple_file_where,
-		    "staple_file of listener %.64s is another one than in "
-		    "%s:%u, but both are for the certificate %s",
-		    second->name, first->staple_file_where.file,
-		    first->staple_file_where.line, second->cert);
-		return false;
+	known = lookup_at(files, cert);
+	first = *known;
+	if (first == NULL)
+		*known = file;
+	if (first == NULL || strcmp(first->path, file->path) == 0)
+		return true;
+	report_error(build->report, &file->where,
+	    "staple_file of %s is another one than in %s:%u, but both are for "
+	    "the certificate %s",
+	    build_name(name, settings), first->where.file, first->where.line,
+	    cert);
+	return false;
+}
+
+static void
+note_files(const struct build *build, struct lookup *files)
+{
+	struct site site = { 0 };
+
+	while (build_next_site(build, &site)) {
+		if (!shows_own(site.settings))
+			continue;
+		for (size_t i = 0; i < site.settings->certs.count; i++)
+			if (!note_file(build, site.settings, i, files))
+				break;
+	}
+}
+
+/* Fill in what others said of the same certificates; certificates that
+ * nobody said it of stay without. */
+static bool
+take_files(const struct build *build, struct config_listener *settings,
+    const struct lookup *files)
+{
+	struct config_paths *list = &settings->staple_files;
+	const struct config_path *file;
+
+	for (size_t i = 0; i < settings->certs.count; i++) {
+		file = lookup_find(files, settings->certs.items[i].path);
+		if (file == NULL)
+			continue;
+		if (list->items == NULL)
+			list->items = arena_alloc(build->arena,
+			    settings->certs.count * sizeof(list->items[0]));
+		if (list->items == NULL)
+			return false;
+		list->count = settings->certs.count;
+		list->items[i] = *file;
 	}
 	return true;
 }
 
-static void
-share_staple_files(const struct build *build)
+static bool
+share_files(const struct build *build)
 {
-	struct config_listener *listeners = build->config->listeners;
+	struct site site = { 0 };
+	struct lookup files;
 
-	for (size_t i = 1; i < build->config->listener_count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (!share_staple_file(
-				build->report, &listeners[j], &listeners[i]))
-				break;
+	if (!lookup_init(&files, build->arena, count_certificates(build)))
+		return false;
+	note_files(build, &files);
+	while (build_next_site(build, &site)) {
+		struct config_listener *settings = site.settings;
+
+		if (!shows_own(settings))
+			settings->staple_files = site.listener->staple_files;
+		else if (settings->staple_files.count == 0 &&
+			 !take_files(build, settings, &files))
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -66,8 +139,8 @@ check_mode(const struct build *build)
 {
 	const struct config_where *ocsp, *mode;
 
-	ocsp = apply_said_in(&build->global, SCHEMA_GLOBAL, "ocsp");
-	mode = apply_said_in(&build->ocsp, SCHEMA_OCSP, "mode");
+	ocsp = apply_said_in(build, &build->global, SCHEMA_GLOBAL, "ocsp");
+	mode = apply_said_in(build, &build->ocsp, SCHEMA_OCSP, "mode");
 	if (ocsp != NULL && mode != NULL)
 		report_error(build->report, mode,
 		    "mode contradicts ocsp in %s:%u: keep one of the two",
@@ -83,10 +156,10 @@ check_intervals(const struct build *build)
 
 	if (ocsp->min_interval_ms <= ocsp->max_interval_ms)
 		return;
-	where = apply_said_in(&build->ocsp, SCHEMA_OCSP, "min_interval");
+	where = apply_said_in(build, &build->ocsp, SCHEMA_OCSP, "min_interval");
 	if (where == NULL)
 		where = apply_said_in(
-		    &build->ocsp, SCHEMA_OCSP, "max_interval");
+		    build, &build->ocsp, SCHEMA_OCSP, "max_interval");
 	value_format_duration(least, ocsp->min_interval_ms);
 	value_format_duration(most, ocsp->max_interval_ms);
 	report_error(build->report, where,
@@ -97,11 +170,12 @@ check_intervals(const struct build *build)
 void
 stapling_settle(const struct build *build)
 {
-	struct config *config = build->config;
+	struct site site = { 0 };
 
-	for (size_t i = 0; i < config->listener_count; i++)
-		settle_listener(&config->listeners[i], &config->ocsp);
-	share_staple_files(build);
+	while (build_next_site(build, &site))
+		settle_site(site.settings, &build->config->ocsp);
+	if (!share_files(build))
+		report_no_memory(build->report);
 	check_mode(build);
 	check_intervals(build);
 }

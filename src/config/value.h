@@ -47,7 +47,7 @@ typedef bool value_equal_fn(const void *a, const void *b);
 
 struct value_type {
 	const char *name; /* in --list-keys */
-	bool list;        /* may repeat; a list is {items, count} */
+	size_t list; /* may repeat: the bytes of an empty one; 0: may not */
 	bool may_be_empty;
 	value_read_fn *read;
 	value_print_fn *print;
@@ -63,6 +63,8 @@ extern const struct value_type value_level;    /* enum log_level */
 extern const struct value_type value_version;  /* enum config_tls_version */
 extern const struct value_type value_stapling; /* enum config_ocsp_mode */
 extern const struct value_type value_switch;   /* the same, by yes and no */
+extern const struct value_type value_verify;   /* enum config_verify */
+extern const struct value_type value_tlvs;     /* unsigned, a mask of words */
 extern const struct value_type value_text;     /* const char * */
 extern const struct value_type value_colons;   /* const char *, a:b:c */
 extern const struct value_type value_path;     /* const char * */
@@ -71,6 +73,9 @@ extern const struct value_type value_sink;     /* a path or one of words */
 extern const struct value_type value_proxy;    /* a URL, or "" for none */
 extern const struct value_type value_strings;  /* struct config_strings */
 extern const struct value_type value_urls;     /* struct config_strings */
+extern const struct value_type value_paths;    /* struct config_paths */
+extern const struct value_type value_sans;     /* struct config_strings */
+extern const struct value_type value_cns;      /* struct config_strings */
 extern const struct value_type value_cidrs;    /* struct config_cidrs */
 extern const struct value_type value_accepts;  /* struct config_accepts */
 extern const struct value_type value_connects; /* struct config_connects */
@@ -88,6 +93,9 @@ void value_print_text(FILE *out, const char *key, const char *text);
 /* "key = prefix + path", the path made absolute: it may be read anywhere. */
 void value_print_path(
     FILE *out, const char *key, const char *prefix, const char *path);
+
+/* The size of every list but masks: each is {items, count}. */
+#define VALUE_LIST sizeof(struct config_strings)
 
 /* For readers of lists: append a copy of an item of `size` bytes to the list
  * at place->field; call `take` for each trimmed item between commas (copied

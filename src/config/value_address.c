@@ -197,7 +197,7 @@ equal_connects(const void *a, const void *b)
 
 const struct value_type value_accepts = {
 	.name = "list of addresses",
-	.list = true,
+	.list = VALUE_LIST,
 	.read = read_accepts,
 	.print = print_accepts,
 	.equal = equal_accepts,
@@ -205,7 +205,7 @@ const struct value_type value_accepts = {
 
 const struct value_type value_connects = {
 	.name = "list of backends",
-	.list = true,
+	.list = VALUE_LIST,
 	.read = read_connects,
 	.print = print_connects,
 	.equal = equal_connects,

@@ -17,6 +17,7 @@
 /* A list is emptied, and appended to, without knowing of what it is. */
 _Static_assert(
     sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
+	sizeof(struct config_paths) == sizeof(struct config_strings) &&
 	sizeof(struct config_accepts) == sizeof(struct config_strings) &&
 	sizeof(struct config_connects) == sizeof(struct config_strings),
     "lists are all a pointer and a count");
@@ -182,7 +183,7 @@ equal_cidrs(const void *a, const void *b)
 
 const struct value_type value_strings = {
 	.name = "list of names",
-	.list = true,
+	.list = VALUE_LIST,
 	.read = read_strings,
 	.print = value_print_strings,
 	.equal = value_equal_strings,
@@ -190,7 +191,7 @@ const struct value_type value_strings = {
 
 const struct value_type value_cidrs = {
 	.name = "list of ranges",
-	.list = true,
+	.list = VALUE_LIST,
 	.read = read_cidrs,
 	.print = print_cidrs,
 	.equal = equal_cidrs,

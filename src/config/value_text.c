@@ -14,6 +14,8 @@
 #include "config/near.h"
 #include "config/value.h"
 
+#define PATHS_MAX 4096
+
 void
 value_print_text(FILE *out, const char *key, const char *text)
 {
@@ -102,14 +104,20 @@ read_colons(const struct value_place *place, const char *text, struct err *err)
 }
 
 static bool
+check_length(const char *path, struct err *err)
+{
+	if (strlen(path) < PATH_MAX)
+		return true;
+	err_set(err, "the path is longer than the system allows");
+	return false;
+}
+
+static bool
 read_path(const struct value_place *place, const char *text, struct err *err)
 {
-	if (strlen(text) >= PATH_MAX) {
-		err_set(err, "the path is longer than the system allows");
-		return false;
-	}
-	return keep(
-	    place, file_beside(place->arena, place->where->file, text), err);
+	return check_length(text, err) &&
+	       keep(place, file_beside(place->arena, place->where->file, text),
+		   err);
 }
 
 static void
@@ -121,6 +129,56 @@ print_path(FILE *out, const char *key, const void *field,
 	(void)rules;
 	if (path != NULL)
 		value_print_path(out, key, "", path);
+}
+
+static bool
+take_path(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct config_paths *list = place->field;
+	struct config_path path = { .where = *place->where };
+
+	if (!check_length(text, err))
+		return false;
+	if (list->count >= PATHS_MAX)
+		return value_too_many(PATHS_MAX, err);
+	path.path = file_beside(place->arena, place->where->file, text);
+	return path.path != NULL ? value_append(place, &path, sizeof(path), err)
+				 : value_no_memory(err);
+}
+
+static bool
+read_paths(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_path, err);
+}
+
+/* A list with gaps was filled from elsewhere, and will be again. */
+static void
+print_paths(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const struct config_paths *list = field;
+
+	(void)rules;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].path == NULL)
+			return;
+	for (size_t i = 0; i < list->count; i++)
+		value_print_path(out, key, "", list->items[i].path);
+}
+
+static bool
+equal_paths(const void *a, const void *b)
+{
+	const struct config_paths *left = a, *right = b;
+
+	if (left->count != right->count)
+		return false;
+	for (size_t i = 0; i < left->count; i++)
+		if (!value_same_text(
+			left->items[i].path, right->items[i].path))
+			return false;
+	return true;
 }
 
 /* stunnel writes an empty pid to say: none. */
@@ -200,6 +258,14 @@ const struct value_type value_path = {
 	.read = read_path,
 	.print = print_path,
 	.equal = equal_text,
+};
+
+const struct value_type value_paths = {
+	.name = "list of paths",
+	.list = VALUE_LIST,
+	.read = read_paths,
+	.print = print_paths,
+	.equal = equal_paths,
 };
 
 const struct value_type value_pid_path = {

@@ -142,7 +142,7 @@ equal_proxy(const void *a, const void *b)
 
 const struct value_type value_urls = {
 	.name = "list of URLs",
-	.list = true,
+	.list = VALUE_LIST,
 	.read = read_urls,
 	.print = value_print_strings,
 	.equal = value_equal_strings,

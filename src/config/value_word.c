@@ -180,6 +180,68 @@ read_switch(const struct value_place *place, const char *text, struct err *err)
 	return true;
 }
 
+/* stunnel's levels look alike and mean more or less than they say. */
+static bool
+read_verify(const struct value_place *place, const char *text, struct err *err)
+{
+	if (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0') {
+		err_set(err,
+		    "levels by number are not known here: write none, "
+		    "optional (a client may come without a certificate) or "
+		    "require");
+		return false;
+	}
+	return read_choice(place, text, err);
+}
+
+/* One word is one bit, "none" is none. */
+static bool
+take_bit(const struct value_place *place, const char *text, struct err *err)
+{
+	unsigned *mask = place->field;
+	int bit = 0;
+	struct value_place one = {
+		.rules = place->rules,
+		.field = &bit,
+	};
+
+	if (!read_choice(&one, text, err))
+		return false;
+	*mask |= (unsigned)bit;
+	return true;
+}
+
+static bool
+read_bits(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_bit, err);
+}
+
+static void
+print_bits(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	unsigned mask = *(const unsigned *)field;
+	const struct value_word *word;
+	const char *comma = "";
+
+	fprintf(out, "%s = ", key);
+	for (word = rules->words; word->word != NULL; word++) {
+		if (mask != 0 ? ((unsigned)word->number & mask) == 0
+			      : word->number != 0)
+			continue;
+		fprintf(out, "%s%s", comma, word->word);
+		comma = ", ";
+	}
+	fputc('\n', out);
+}
+
+static bool
+equal_bits(const void *a, const void *b)
+{
+	return *(const unsigned *)a == *(const unsigned *)b;
+}
+
 /* The key whose field this is as well says more. */
 static void
 print_nothing(FILE *out, const char *key, const void *field,
@@ -231,4 +293,19 @@ const struct value_type value_switch = {
 	.read = read_switch,
 	.print = print_nothing,
 	.equal = equal_int,
+};
+
+const struct value_type value_verify = {
+	.name = "word",
+	.read = read_verify,
+	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_tlvs = {
+	.name = "list of words",
+	.list = sizeof(unsigned),
+	.read = read_bits,
+	.print = print_bits,
+	.equal = equal_bits,
 };

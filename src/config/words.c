@@ -13,10 +13,6 @@
 
 #include "config/near.h"
 
-#define CLIENT_CERTIFICATES \
-	"client certificates are not supported by this version"
-#define PROXY_PROTOCOL "the PROXY protocol is not supported by this version"
-#define NAMES "several names in one listener are not supported by this version"
 #define LATER "not supported by this version"
 #define ENGINES "OpenSSL engines are gone: put the key into a PEM file"
 #define PSK "pre-shared keys are not supported: use a certificate"
@@ -26,7 +22,15 @@
 #define NO_PROGRAMS                                               \
 	"clinch starts no programs: let the program listen on a " \
 	"port or a Unix socket and name it in connect"
-#define TICKET_SECRETS "ticket keys are made at start and rotated: remove it"
+#define TICKET_SECRETS                                                 \
+	"ticket keys are made at start and rotated, or are those of "     \
+	"ticket_key_file in [tls]: remove it"
+#define ONE_FILE(key)                                                \
+	"folders of hashed files are not read: put them into one file, " \
+	"such as by cat, and name it in " key
+#define NO_PINS                                                       \
+	"single certificates are not pinned: name their CA in ca_file, " \
+	"set verify = require and name the clients in allow_san"
 #define CHROOT                                                        \
 	"a reload could not read files from inside: use the service " \
 	"manager or a container to confine the process"
@@ -43,16 +47,21 @@ static const struct word words[] = {
 	{ "pty", "no", WORD_QUIET, NULL },
 	{ "transparent", "none", WORD_QUIET, NULL },
 	{ "transparent", "no", WORD_QUIET, NULL },
-	{ "requireCert", "no", WORD_QUIET, NULL },
-	{ "verifyChain", "no", WORD_QUIET, NULL },
 	{ "verifyPeer", "no", WORD_QUIET, NULL },
-	{ "verify", "none", WORD_QUIET, NULL },
 
 	/* stunnel: what we do in a way of our own. */
 	{ "sslVersion", NULL, WORD_VERSION, NULL },
 	{ "options", NULL, WORD_OPTIONS, NULL },
 	{ "syslog", "no", WORD_QUIET, NULL },
 	{ "syslog", NULL, WORD_SYSLOG, NULL },
+	{ "requireCert", NULL, WORD_REQUIRE, NULL },
+	{ "sni", NULL, WORD_SNI, NULL },
+	{ "verifyChain", "no", WORD_VERIFY, "none" },
+	{ "verifyChain", "yes", WORD_VERIFY, "require" },
+	{ "checkHost", NULL, WORD_ALLOW, "dns:" },
+	{ "checkEmail", NULL, WORD_ALLOW, "email:" },
+	{ "checkIP", NULL, WORD_ALLOW, "ip:" },
+	{ "protocol", "proxy", WORD_PROXY_OUT, "v1" },
 
 	/* stunnel: no effect. */
 	{ "reset", NULL, WORD_NO_EFFECT, NULL },
@@ -77,15 +86,11 @@ static const struct word words[] = {
 	{ "libwrap", NULL, WORD_REFUSED, "use allow and deny instead" },
 	{ "ident", NULL, WORD_REFUSED, "use allow and deny instead" },
 	{ "chroot", NULL, WORD_REFUSED, CHROOT },
-	{ "CApath", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "CAengine", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "CRLpath", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "checkHost", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "checkEmail", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "checkIP", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "requireCert", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "verifyChain", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "verifyPeer", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "CApath", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
+	{ "CAengine", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
+	{ "CRLpath", NULL, WORD_REFUSED, ONE_FILE("crl_file") },
+	{ "verifyChain", NULL, WORD_REFUSED, "this is neither yes nor no" },
+	{ "verifyPeer", NULL, WORD_REFUSED, NO_PINS },
 	{ "OCSPaia", NULL, WORD_REFUSED,
 	    "use [ocsp]: without url there, the responders that certificates "
 	    "name are asked" },
@@ -115,15 +120,17 @@ static const struct word words[] = {
 	    "there is no shared session cache: remove it, as sessions are "
 	    "resumed by tickets" },
 	{ "transparent", NULL, WORD_REFUSED,
-	    "backends see the proxy's own address: remove it" },
+	    "backends see the proxy's own address: remove it, and tell them "
+	    "of the client by proxy_out" },
 	{ "local", NULL, WORD_REFUSED,
 	    "the source address is chosen by the routing table: remove it" },
-	{ "redirect", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
+	{ "redirect", NULL, WORD_REFUSED,
+	    "clients without a good certificate are refused: give others a "
+	    "listener or host of their own" },
 	{ "config", NULL, WORD_REFUSED,
 	    "use the keys ciphers, groups, min_version and the like" },
 	{ "securityLevel", NULL, WORD_REFUSED,
 	    "write @SECLEVEL=... at the end of ciphers" },
-	{ "protocol", "proxy", WORD_REFUSED, PROXY_PROTOCOL },
 	{ "protocol", NULL, WORD_REFUSED,
 	    "clinch does not speak the start of other protocols: let clients "
 	    "begin with TLS" },
@@ -134,25 +141,7 @@ static const struct word words[] = {
 	    "timeout_close" },
 
 	/* Keys of later versions. */
-	{ "sni", NULL, WORD_REFUSED, NAMES },
-	{ "sni_unknown", NULL, WORD_REFUSED, NAMES },
-	{ "hosts", NULL, WORD_REFUSED, NAMES },
-	{ "cert_dir", NULL, WORD_REFUSED, NAMES },
-	{ "verify", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "ca_file", NULL, WORD_REFUSED,
-	    CLIENT_CERTIFICATES " (for stapling, put it into [ocsp])" },
-	{ "crl_file", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "crl_check", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "allow_san", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "allow_cn", NULL, WORD_REFUSED, CLIENT_CERTIFICATES },
-	{ "proxy_in", NULL, WORD_REFUSED, PROXY_PROTOCOL },
-	{ "proxy_out", NULL, WORD_REFUSED, PROXY_PROTOCOL },
-	{ "write_proxy", NULL, WORD_REFUSED, PROXY_PROTOCOL },
-	{ "proxy_trust", NULL, WORD_REFUSED, PROXY_PROTOCOL },
-	{ "proxy_tlv", NULL, WORD_REFUSED, PROXY_PROTOCOL },
 	{ "sandbox", NULL, WORD_REFUSED, LATER },
-	{ "ticket_key_file", NULL, WORD_REFUSED, LATER },
-	{ "watch", NULL, WORD_REFUSED, LATER },
 };
 
 static bool
@@ -164,6 +153,8 @@ fits(const struct word *word, const char *value)
 		return false;
 	if (strcmp(word->value, "no") == 0)
 		return near_in("no off false 0", value);
+	if (strcmp(word->value, "yes") == 0)
+		return near_in("yes on true 1", value);
 	return strcasecmp(word->value, value) == 0;
 }
 
@@ -181,8 +172,6 @@ words_later_section(const char *name)
 {
 	if (strcasecmp(name, "admin") == 0)
 		return "the admin endpoint is not supported by this version";
-	if (strncasecmp(name, "host", 4) == 0 && strchr(" \t", name[4]) != NULL)
-		return NAMES;
 	return NULL;
 }
 

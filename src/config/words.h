@@ -11,18 +11,23 @@
 enum word_verdict {
 	WORD_QUIET,     /* says what is the case anyway */
 	WORD_NO_EFFECT, /* ignored, and named in one note */
-	WORD_REFUSED,   /* the sentence says what to do instead */
+	WORD_REFUSED,   /* said why */
 	WORD_VERSION,   /* sslVersion */
 	WORD_OPTIONS,   /* options */
-	WORD_SYSLOG     /* syslog = yes */
+	WORD_SYSLOG,    /* syslog = yes */
+	WORD_VERIFY,    /* verify = what it says */
+	WORD_ALLOW,     /* allow_san = what it says, and the value behind it */
+	WORD_PROXY_OUT, /* proxy_out = what it says */
+	WORD_REQUIRE,   /* requireCert */
+	WORD_SNI        /* sni: read with the heading */
 };
 
 struct word {
 	const char *name;
-	const char *value; /* only with this value ("no": any spelling of it);
+	const char *value; /* only with this value ("no", "yes": any spelling);
 			      NULL: with all others */
 	enum word_verdict verdict;
-	const char *sentence;
+	const char *says; /* refused: what to do instead */
 };
 
 /* What is known of this key with this value (NULL: a broken one).  NULL:

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "runtime/claims.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
@@ -119,6 +120,29 @@ is_last(const struct sites *sites, const struct config_listener *settings,
 		   sizeof(shown->identities)) == 0;
 }
 
+/* A certificate that no client can be shown (a key too weak, say) is an error
+ * where keys name it.  One from a folder, or one that came by itself, is left
+ * out: its names are refused. */
+static bool
+leave_out(struct sites *sites, const struct config_listener *settings,
+    struct tls_context *context, const struct shown *shown, struct err *err)
+{
+	static struct identity *const nothing[IDENTITY_KINDS];
+	struct build *build = sites->build;
+
+	if (!shown->in_folder && build->cause != GENERATION_FILES) {
+		build_fail(
+		    build, BLAME_CONFIG, &settings->where, settings, err);
+		return false;
+	}
+	log_error(build->parts->log, "tls", "certificate left out",
+	    LOG_S("listener", settings->name), LOG_S("error", err->text));
+	if (tls_server_add(sites->server, settings, context, nothing, err))
+		return true;
+	build_fail(build, BLAME_SYSTEM, &settings->where, settings, err);
+	return false;
+}
+
 static bool
 add_site(struct sites *sites, const struct config_listener *settings,
     const struct shown *shown, size_t *number)
@@ -136,12 +160,9 @@ add_site(struct sites *sites, const struct config_listener *settings,
 	context = build_context(sites->build, settings, &policy);
 	if (context == NULL)
 		return false; /* reported */
-	if (tls_server_add(
-		sites->server, settings, context, shown->identities, &err))
-		return true;
-	build_fail(
-	    sites->build, BLAME_SYSTEM, &settings->where, settings, &err);
-	return false;
+	return tls_server_add(sites->server, settings, context,
+		   shown->identities, &err) ||
+	       leave_out(sites, settings, context, shown, &err);
 }
 
 static bool

@@ -105,12 +105,23 @@ rig_close(void)
 	ticket_keys_unref(rig.keys);
 }
 
+static struct config_strings
+list_of(struct standing *standing, size_t site, size_t key, const char *word)
+{
+	char *copy = standing->words[site][key];
+
+	if (word == NULL)
+		return (struct config_strings){ 0 };
+	snprintf(copy, sizeof(standing->words[site][key]), "%s", word);
+	standing->items[site][key] = copy;
+	return (struct config_strings){ &standing->items[site][key], 1 };
+}
+
 static void
 settle(struct standing *standing, size_t i, const struct rule *rule,
     struct config_listener *settings)
 {
 	char(*paths)[96] = standing->paths[i];
-	char **words = standing->words[i];
 
 	*settings = link_config();
 	snprintf(paths[0], sizeof(paths[0]), "%s/%s", rig.folder.path,
@@ -124,12 +135,8 @@ settle(struct standing *standing, size_t i, const struct rule *rule,
 	settings->crl_file = rule->crl != NULL ? paths[1] : NULL;
 	settings->ciphers = rule->ciphers;
 	settings->tickets = !rule->off;
-	words[0] = (char *)rule->allow;
-	settings->allow_san = (struct config_strings){ &words[0],
-		rule->allow != NULL };
-	words[1] = (char *)rule->cn;
-	settings->allow_cn = (struct config_strings){ &words[1],
-		rule->cn != NULL };
+	settings->allow_san = list_of(standing, i, 0, rule->allow);
+	settings->allow_cn = list_of(standing, i, 1, rule->cn);
 }
 
 void

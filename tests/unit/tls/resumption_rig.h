@@ -65,7 +65,8 @@ struct rule {
 struct standing {
 	struct config_listener listener;
 	struct config_listener hosts[RIG_SITES];
-	char *words[RIG_SITES][2];
+	char words[RIG_SITES][2][32];
+	char *items[RIG_SITES][2];
 	char paths[RIG_SITES][2][96];
 	struct tls_server *server;
 };

@@ -75,7 +75,7 @@ struct staple_cert {
 /* Where issuers are looked for after the chain.  Counted by OpenSSL. */
 struct staple_trust {
 	X509_STORE *ca_file; /* NULL: none configured */
-	X509_STORE *system;  /* the default paths */
+	X509_STORE *system;  /* the default paths, read when first needed */
 };
 
 /* ca_file NULL: the system's store alone.  Blocks on the disk. */

@@ -94,6 +94,19 @@ note_failure(struct staple_cert *cert, const struct search *search)
 		    cert, "its issuer (%s) is nowhere to be found", name);
 }
 
+/*
+ * A hundred and more certificates, of which nearly every chain needs none: so
+ * they are read when the first one does.  Reading twice would be harmless.
+ */
+static X509_STORE *
+read_system(X509_STORE *store)
+{
+	if (sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) == 0 &&
+	    X509_STORE_set_default_paths(store) != 1)
+		ERR_clear_error();
+	return store;
+}
+
 void
 staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust)
@@ -107,7 +120,8 @@ staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
 		cert->origin = STAPLE_ORIGIN_CA_FILE;
 	}
 	if (cert->issuer == NULL && trust != NULL) {
-		cert->issuer = find_in_store(&search, trust->system);
+		cert->issuer = find_in_store(
+		    &search, read_system(trust->system));
 		cert->origin = STAPLE_ORIGIN_SYSTEM;
 	}
 	if (cert->issuer == NULL) {
@@ -163,7 +177,6 @@ staple_trust_init(
 	if (ca_file != NULL)
 		trust->ca_file = X509_STORE_new();
 	if (trust->system == NULL ||
-	    X509_STORE_set_default_paths(trust->system) != 1 ||
 	    (ca_file != NULL && trust->ca_file == NULL)) {
 		err_set(err, "no memory for the certificates of authorities");
 		ERR_clear_error();

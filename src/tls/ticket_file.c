@@ -11,12 +11,12 @@
 #include <openssl/evp.h>
 
 #include "base/err.h"
-#include "tls/pem.h"
 #include "tls/secret.h"
 
 #define MAKE_ONE "openssl rand 80 | openssl base64 -A"
 
 enum {
+	FILE_MAX = 1024 * 1024,
 	KEY_BYTES = sizeof(struct ticket_key),
 	/* What nginx and haproxy take for AES-128 keys. */
 	SHORT_BYTES = 48,
@@ -182,8 +182,7 @@ ticket_file_read(struct ticket_file *file, const char *path,
     enum config_key_permissions permissions, struct err *warning,
     struct err *err)
 {
-	const struct secret_kind kind = { "file of ticket keys",
-		PEM_MAX_BYTES };
+	const struct secret_kind kind = { "file of ticket keys", FILE_MAX };
 	struct err sentence;
 	struct secret text;
 	bool ok;

@@ -63,7 +63,7 @@ next_block(struct pem *pem, BIO *bio, bool *more)
 
 static bool
 split(struct pem *pem, const struct secret *text, const char *path,
-    struct err *err)
+    const struct pem_kind *kind, struct err *err)
 {
 	BIO *bio = BIO_new_mem_buf(text->data, (int)text->len);
 	bool more = bio != NULL, ok = more;
@@ -80,24 +80,24 @@ split(struct pem *pem, const struct secret *text, const char *path,
 	if (pem->count == 0) {
 		err_set(err,
 		    "%s holds no PEM block; convert DER with: "
-		    "openssl x509 -inform der -in %s -out site.pem",
-		    path, path);
+		    "openssl %s -inform der -in %s -out %s",
+		    path, kind->command, path, kind->result);
 		return false;
 	}
 	return true;
 }
 
 bool
-pem_read_up_to(
-    struct pem *pem, const char *path, size_t max_bytes, struct err *err)
+pem_read_as(struct pem *pem, const char *path, const struct pem_kind *kind,
+    struct err *err)
 {
-	const struct secret_kind kind = { "PEM file", max_bytes };
+	const struct secret_kind file = { "PEM file", kind->max_bytes };
 	struct secret text;
 	bool ok;
 
 	*pem = (struct pem){ 0 };
-	ok = secret_read(&text, path, &kind, err) &&
-	     split(pem, &text, path, err);
+	ok = secret_read(&text, path, &file, err) &&
+	     split(pem, &text, path, kind, err);
 	pem->mode = text.mode;
 	secret_wipe(&text);
 	return ok;
@@ -106,7 +106,9 @@ pem_read_up_to(
 bool
 pem_read(struct pem *pem, const char *path, struct err *err)
 {
-	return pem_read_up_to(pem, path, PEM_MAX_BYTES, err);
+	static const struct pem_kind kind = { 1024 * 1024, "x509", "site.pem" };
+
+	return pem_read_as(pem, path, &kind, err);
 }
 
 void

@@ -33,9 +33,13 @@ struct pem {
  */
 bool pem_read(struct pem *pem, const char *path, struct err *err) MUST_CHECK;
 
-/* Of identities.  Bundles of CAs and revocation lists may be larger. */
-#define PEM_MAX_BYTES (1024u * 1024u)
-bool pem_read_up_to(struct pem *pem, const char *path, size_t max_bytes,
+/* As pem_read, for files of another kind than certificates and keys. */
+struct pem_kind {
+	size_t max_bytes;
+	const char *command; /* of openssl, that makes PEM of DER: "crl" */
+	const char *result;  /* such a file's name: "lists.pem" */
+};
+bool pem_read_as(struct pem *pem, const char *path, const struct pem_kind *kind,
     struct err *err) MUST_CHECK;
 
 /* Cleanse and free.  A zeroed struct is fine. */

@@ -1,17 +1,22 @@
 /*
  * Who is believed to vouch for clients.  Loaded on the main thread, immutable
- * afterwards.  The decision to question is that any certificate of ca_file is
- * an end of a chain, a root or not: an operator who names the CA of one
- * department means that department, not whoever its root certifies besides.
+ * afterwards.
+ *
+ * The decision to question is that any certificate of ca_file is an end of a
+ * chain, a root or not (nginx and haproxy insist on roots): an operator who
+ * names the CA of one department means that department, and would have to
+ * admit whomever its root certifies besides.  Except with crl_check = chain:
+ * there each certificate is looked up in the list of its issuer, so the chain
+ * must go on to one that is its own.
  */
 #include "tls/trust.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -20,11 +25,13 @@
 #include "base/err.h"
 #include "tls/error.h"
 #include "tls/pem.h"
+#include "tls/trust_inner.h"
 
 enum {
-	FILE_MAX = 64 * 1024 * 1024, /* lists of large CAs */
-	WARN_S = 7 * 24 * 3600,
-	ISSUER_MAX = 256
+	MAX_BYTES = 16 * 1024 * 1024,
+	/* A handshake has room for 2^16 - 1 bytes of names, and must not fail
+	 * for want of a hint. */
+	NAMES_MAX_BYTES = 60 * 1024
 };
 
 struct trust {
@@ -38,42 +45,104 @@ struct trust {
 	bool lists_fit;
 };
 
-/* What a file is being made into. */
-struct load {
-	struct trust *trust;
-	EVP_MD_CTX *digest;
-	STACK_OF(X509) * certificates;
-	int64_t now_s;
-	struct err *warning;
-	struct err *err;
-};
-
-static bool
-is_type(const struct pem_block *block, const char *types)
+void
+trust_warn(struct trust_load *load, const char *format, ...)
 {
-	const char *found = strstr(types, block->type);
-	size_t len = strlen(block->type);
+	char text[ERR_TEXT_MAX];
+	struct err before;
+	va_list args;
 
-	/* Whole words between bars alone. */
-	return found && (found == types || found[-1] == '|') &&
-	       (found[len] == '|' || found[len] == '\0');
+	if (load->warning == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	before = *load->warning;
+	err_set(load->warning, "%s%s%s", before.text,
+	    before.text[0] != '\0' ? "; " : "", text);
 }
 
-/* Each with its length in front: no two can run into each other. */
-static bool
-digest_block(struct load *load, const struct pem_block *block)
+/* Type and length in front: no two blocks can run into each other. */
+bool
+trust_digest_block(struct trust_load *load, const struct pem_block *block)
 {
-	const uint64_t len = (uint64_t)block->len;
-	uint8_t front[8];
-	int i;
+	char front[64];
+	int len = snprintf(
+	    front, sizeof(front), "%s %ld\n", block->type, block->len);
 
-	for (i = 0; i < 8; i++)
-		front[i] = (uint8_t)(len >> (8 * i));
-	return EVP_DigestUpdate(load->digest, front, sizeof(front)) == 1 &&
-	       EVP_DigestUpdate(load->digest, block->data, len) == 1;
+	return EVP_DigestUpdate(load->digest, front, (size_t)len) == 1 &&
+	       EVP_DigestUpdate(
+		   load->digest, block->data, (size_t)block->len) == 1;
 }
 
 /* ---- Certificates ---- */
+
+/* NULL: another kind of block, or *damaged. */
+static X509 *
+decode(const struct pem_block *block, bool *damaged)
+{
+	const unsigned char *der = block->data;
+	X509 *certificate = NULL;
+
+	*damaged = false;
+	if (strcmp(block->type, "TRUSTED CERTIFICATE") == 0)
+		certificate = d2i_X509_AUX(NULL, &der, block->len);
+	else if (strcmp(block->type, "CERTIFICATE") == 0 ||
+		 strcmp(block->type, "X509 CERTIFICATE") == 0)
+		certificate = d2i_X509(NULL, &der, block->len);
+	else
+		return NULL;
+	*damaged = certificate == NULL;
+	return certificate;
+}
+
+/* Takes the certificate. */
+static bool
+add(struct trust_load *load, X509 *certificate)
+{
+	if (sk_X509_push(load->certificates, certificate) > 0)
+		return X509_STORE_add_cert(load->store, certificate) == 1;
+	X509_free(certificate);
+	return false;
+}
+
+static bool
+add_block(struct trust_load *load, const struct pem_block *block,
+    const char *path, struct err *err)
+{
+	bool damaged;
+	X509 *certificate = decode(block, &damaged);
+
+	if (damaged)
+		tls_error_set(err, "%s: certificate %d is damaged", path,
+		    sk_X509_num(load->certificates) + 1);
+	if (certificate == NULL)
+		return !damaged;
+	if (add(load, certificate) && trust_digest_block(load, block))
+		return true;
+	tls_error_set(err, "cannot use the certificates of %s", path);
+	return false;
+}
+
+static bool
+load_certificates(struct trust_load *load, const char *path, struct err *err)
+{
+	static const struct pem_kind kind = { MAX_BYTES, "x509", "ca.pem" };
+	struct pem pem;
+	bool fine = pem_read_as(&pem, path, &kind, err);
+	size_t i;
+
+	for (i = 0; fine && i < pem.count; i++)
+		fine = add_block(load, &pem.blocks[i], path, err);
+	pem_wipe(&pem);
+	if (fine && sk_X509_num(load->certificates) == 0) {
+		err_set(err, "%s holds no certificate", path);
+		fine = false;
+	}
+	return fine;
+}
+
+/* ---- Names ---- */
 
 static bool
 has_name(const struct trust *trust, const X509_NAME *name)
@@ -88,212 +157,122 @@ has_name(const struct trust *trust, const X509_NAME *name)
 }
 
 static bool
-add_name(struct trust *trust, const X509 *certificate)
+add_name(struct trust *trust, const X509_NAME *name)
 {
-	const X509_NAME *name = X509_get_subject_name(certificate);
-	X509_NAME *copy;
+	X509_NAME *copy = X509_NAME_dup(name);
 
-	if (has_name(trust, name))
-		return true;
-	copy = X509_NAME_dup(name);
 	if (copy && sk_X509_NAME_push(trust->names, copy) > 0)
 		return true;
 	X509_NAME_free(copy);
 	return false;
 }
 
-static bool
-add_certificate(struct load *load, const struct pem_block *block)
+static void
+drop_names(struct trust *trust)
 {
-	const unsigned char *der = block->data;
-	X509 *certificate = is_type(block, "TRUSTED CERTIFICATE")
-				? d2i_X509_AUX(NULL, &der, block->len)
-				: d2i_X509(NULL, &der, block->len);
-
-	if (certificate && digest_block(load, block) &&
-	    X509_STORE_add_cert(load->trust->store, certificate) == 1 &&
-	    add_name(load->trust, certificate) &&
-	    sk_X509_push(load->certificates, certificate) > 0)
-		return true;
-	X509_free(certificate);
-	return false;
+	while (sk_X509_NAME_num(trust->names) > 0)
+		X509_NAME_free(sk_X509_NAME_pop(trust->names));
 }
 
+/* Too many, or too long: none, which asks for any (RFC 5246 section 7.4.4, RFC
+ * 8446 section 4.2.4). */
 static bool
-load_certificates(struct load *load, const char *path)
+collect_names(struct trust *trust, const struct trust_load *load)
 {
-	struct pem pem;
-	size_t i;
-	bool fine = pem_read_up_to(&pem, path, FILE_MAX, load->err);
-
-	for (i = 0; fine && i < pem.count; i++) {
-		if (!is_type(&pem.blocks[i],
-			"CERTIFICATE|X509 CERTIFICATE|TRUSTED CERTIFICATE"))
-			continue;
-		fine = add_certificate(load, &pem.blocks[i]);
-		if (!fine)
-			tls_error_set(load->err,
-			    "%s: certificate %zu is damaged", path, i + 1);
-	}
-	pem_wipe(&pem);
-	if (fine && sk_X509_num(load->certificates) == 0) {
-		err_set(load->err, "%s holds no certificate", path);
-		fine = false;
-	}
-	return fine;
-}
-
-/* ---- Revocation lists ---- */
-
-static int64_t
-seconds_of(const ASN1_TIME *when)
-{
-	struct tm tm;
-
-	if (when == NULL)
-		return INT64_MAX; /* no next one was announced */
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
-static bool
-is_of_ours(const struct load *load, X509_CRL *list)
-{
-	const X509 *certificate;
+	const X509_NAME *name;
+	size_t bytes = 0, len;
 	int i;
 
 	for (i = 0; i < sk_X509_num(load->certificates); i++) {
-		certificate = sk_X509_value(load->certificates, i);
-		if (X509_NAME_cmp(X509_CRL_get_issuer(list),
-			X509_get_subject_name(certificate)) == 0 &&
-		    X509_CRL_verify(list, X509_get0_pubkey(certificate)) == 1)
-			return true;
-	}
-	tls_error_clear();
-	return false;
-}
-
-static void
-warn(const struct load *load, const char *path, X509_CRL *list,
-    const char *sentence)
-{
-	char issuer[ISSUER_MAX] = "";
-	struct err one;
-
-	if (load->warning == NULL)
-		return;
-	X509_NAME_oneline(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
-	err_set(&one, "%s: the list of %s %s", path, issuer, sentence);
-	if (load->warning->text[0] == '\0')
-		*load->warning = one;
-	else
-		err_prefix(load->warning, "%s; also", one.text);
-}
-
-static void
-judge_list(struct load *load, const char *path, X509_CRL *list)
-{
-	int64_t end = seconds_of(X509_CRL_get0_nextUpdate(list));
-	int64_t begin = seconds_of(X509_CRL_get0_lastUpdate(list));
-
-	if (!is_of_ours(load, list)) {
-		warn(load, path, list,
-		    "is of nobody in ca_file: it revokes nothing, and clients "
-		    "of an issuer without a list are refused");
-		return;
-	}
-	load->trust->lists_fit = true;
-	if (end < load->trust->lists_end)
-		load->trust->lists_end = end;
-	if (end <= load->now_s)
-		warn(load, path, list,
-		    "has expired: its issuer's clients are refused until "
-		    "there is a new one");
-	else if (end - load->now_s <= WARN_S)
-		warn(load, path, list, "expires within seven days");
-	if (begin > load->now_s)
-		warn(load, path, list,
-		    "is not valid yet: its issuer's clients are refused");
-}
-
-static bool
-add_list(struct load *load, const char *path, const struct pem_block *block)
-{
-	const unsigned char *der = block->data;
-	X509_CRL *list = d2i_X509_CRL(NULL, &der, block->len);
-	bool fine = list && digest_block(load, block) &&
-		    X509_STORE_add_crl(load->trust->store, list) == 1;
-
-	if (fine)
-		judge_list(load, path, list);
-	X509_CRL_free(list);
-	return fine;
-}
-
-static bool
-load_lists(struct load *load, const char *path)
-{
-	struct pem pem;
-	size_t i, count = 0;
-	bool fine = pem_read_up_to(&pem, path, FILE_MAX, load->err);
-
-	for (i = 0; fine && i < pem.count; i++) {
-		if (!is_type(&pem.blocks[i], "X509 CRL"))
+		name = X509_get_subject_name(
+		    sk_X509_value(load->certificates, i));
+		if (has_name(trust, name))
 			continue;
-		count++;
-		fine = add_list(load, path, &pem.blocks[i]);
-		if (!fine)
-			tls_error_set(load->err,
-			    "%s: revocation list %zu is damaged", path, count);
+		if (X509_NAME_get0_der(name, NULL, &len) != 1 ||
+		    !add_name(trust, name))
+			return false;
+		bytes += 2 + len;
+		if (bytes > NAMES_MAX_BYTES) {
+			drop_names(trust);
+			return true;
+		}
 	}
-	pem_wipe(&pem);
-	if (fine && count == 0) {
-		err_set(load->err,
-		    "%s holds no revocation list (X509 CRL); convert DER "
-		    "with: openssl crl -inform der -in %s",
-		    path, path);
-		fine = false;
-	}
-	return fine;
+	return true;
 }
 
 /* ---- The whole ---- */
 
 static bool
-use_lists(struct load *load, const char *path, enum config_crl_check check)
+has_root(const struct trust_load *load)
 {
-	unsigned long flags = X509_V_FLAG_CRL_CHECK;
-	uint8_t kind = (uint8_t)check;
+	int i;
 
-	if (path == NULL)
-		return true;
+	for (i = 0; i < sk_X509_num(load->certificates); i++)
+		if (X509_self_signed(sk_X509_value(load->certificates, i), 0) ==
+		    1)
+			return true;
+	return false;
+}
+
+static unsigned long
+flags_of(const char *crl_file, enum config_crl_check check)
+{
+	if (crl_file == NULL)
+		return X509_V_FLAG_PARTIAL_CHAIN;
 	if (check == CRL_CHECK_CHAIN)
-		flags |= X509_V_FLAG_CRL_CHECK_ALL;
-	load->trust->lists_fit = false;
-	return EVP_DigestUpdate(load->digest, &kind, 1) == 1 &&
-	       X509_STORE_set_flags(load->trust->store, flags) == 1 &&
-	       load_lists(load, path);
+		return X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+	return X509_V_FLAG_CRL_CHECK | X509_V_FLAG_PARTIAL_CHAIN;
+}
+
+/* The digest begins with how the rest is used. */
+static bool
+set_use(struct trust_load *load, unsigned long flags)
+{
+	const char *use = flags & X509_V_FLAG_CRL_CHECK_ALL ? "chain\n"
+			  : flags & X509_V_FLAG_CRL_CHECK   ? "leaf\n"
+							    : "none\n";
+
+	return EVP_DigestInit_ex(load->digest, EVP_sha256(), NULL) == 1 &&
+	       EVP_DigestUpdate(load->digest, use, strlen(use)) == 1 &&
+	       X509_STORE_set_flags(load->store, flags) == 1;
 }
 
 static bool
-fill(struct load *load, const char *ca_file, const char *crl_file,
-    enum config_crl_check check)
+load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
+    enum config_crl_check check, struct err *err)
 {
-	struct trust *trust = load->trust;
+	if (!set_use(load, flags_of(crl_file, check)) ||
+	    !load_certificates(load, ca_file, err))
+		return false;
+	if (crl_file == NULL)
+		return true;
+	if (check == CRL_CHECK_CHAIN && !has_root(load))
+		trust_warn(load,
+		    "%s holds no root, which crl_check = chain needs: every "
+		    "client certificate is refused",
+		    ca_file);
+	return trust_load_lists(load, crl_file, err);
+}
 
+/* false: no memory. */
+static bool
+begin(struct trust *trust, struct trust_load *load)
+{
 	trust->store = X509_STORE_new();
 	trust->names = sk_X509_NAME_new_null();
-	trust->lists_end = INT64_MAX;
-	trust->lists_fit = true;
-	load->digest = EVP_MD_CTX_new();
+	load->store = trust->store;
 	load->certificates = sk_X509_new_null();
-	err_set(load->err, "out of memory reading %s", ca_file);
-	return trust->store && trust->names && load->digest &&
-	       load->certificates &&
-	       EVP_DigestInit_ex(load->digest, EVP_sha256(), NULL) == 1 &&
-	       X509_STORE_set_flags(trust->store, X509_V_FLAG_PARTIAL_CHAIN) ==
-		   1 &&
-	       load_certificates(load, ca_file) &&
-	       use_lists(load, crl_file, check) &&
+	load->digest = EVP_MD_CTX_new();
+	return trust->store && trust->names && load->certificates &&
+	       load->digest;
+}
+
+static bool
+finish(struct trust *trust, struct trust_load *load)
+{
+	trust->lists_end = load->lists_end;
+	trust->lists_fit = load->lists_fit;
+	return collect_names(trust, load) &&
 	       EVP_DigestFinal_ex(load->digest, trust->digest, NULL) == 1;
 }
 
@@ -302,28 +281,30 @@ trust_load(const char *ca_file, const char *crl_file,
     enum config_crl_check check, int64_t now_s, struct err *warning,
     struct err *err)
 {
-	struct load load = {
-		.trust = calloc(1, sizeof(*load.trust)),
+	struct trust *trust = calloc(1, sizeof(*trust));
+	struct trust_load load = {
 		.now_s = now_s,
 		.warning = warning,
-		.err = err,
+		.lists_end = INT64_MAX,
+		.lists_fit = true,
 	};
 	bool fine;
 
 	err_set(warning, "%s", "");
-	if (load.trust == NULL) {
-		err_set(err, "out of memory");
+	err_set(err, "out of memory reading %s", ca_file);
+	if (trust == NULL)
 		return NULL;
-	}
-	atomic_init(&load.trust->refs, 1);
+	atomic_init(&trust->refs, 1);
 	tls_error_clear();
-	fine = fill(&load, ca_file, crl_file, check);
+	fine = begin(trust, &load) &&
+	       load_files(&load, ca_file, crl_file, check, err) &&
+	       finish(trust, &load);
 	tls_error_clear();
 	EVP_MD_CTX_free(load.digest);
 	sk_X509_pop_free(load.certificates, X509_free);
 	if (fine)
-		return load.trust;
-	trust_unref(load.trust);
+		return trust;
+	trust_unref(trust);
 	return NULL;
 }
 

@@ -21,7 +21,8 @@ struct x509_store_st;
  * holds no certificate (no CRL), or one is damaged.  *warning (may be NULL; ""
  * when none) names lists that cannot help: expired, expiring within seven
  * days, not yet valid, or of nobody in ca_file.  Such lists fail closed:
- * clients of an issuer without a valid list are refused.
+ * clients of an issuer without a valid list are refused.  It also tells of a
+ * ca_file without the root that crl_check = chain needs.
  */
 struct trust *trust_load(const char *ca_file, const char *crl_file,
     enum config_crl_check check, int64_t now_s, struct err *warning,
@@ -39,7 +40,7 @@ int64_t trust_lists_end(const struct trust *trust);
 bool trust_lists_fit(const struct trust *trust);
 
 /* For contexts: the store, with its flags set, and the names to ask for
- * (RFC 8446 section 4.2.4).  Borrowed. */
+ * (RFC 8446 section 4.2.4; none when they are too many).  Borrowed. */
 struct x509_store_st *trust_store(const struct trust *trust);
 struct stack_st_X509_NAME *trust_names(const struct trust *trust);
 

@@ -10,6 +10,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 static void
 must(bool ok, const char *what)
@@ -45,6 +46,20 @@ revoke(X509_CRL *crl, X509 *certificate, ASN1_TIME *when)
 	    "revoking");
 }
 
+static void
+mark_part(X509_CRL *crl, const char *part)
+{
+	char value[128];
+	X509_EXTENSION *extension;
+
+	snprintf(value, sizeof(value), "critical,fullname:%s", part);
+	extension = X509V3_EXT_conf_nid(
+	    NULL, NULL, NID_issuing_distribution_point, value);
+	must(extension != NULL && X509_CRL_add_ext(crl, extension, -1) == 1,
+	    "marking a part");
+	X509_EXTENSION_free(extension);
+}
+
 static X509_CRL *
 make(const struct crl_wish *wish)
 {
@@ -58,10 +73,12 @@ make(const struct crl_wish *wish)
 		 crl, X509_get_subject_name(wish->issuer->certificate)) == 1,
 	    "naming its issuer");
 	must(X509_CRL_set1_lastUpdate(crl, from) == 1 &&
-		 X509_CRL_set1_nextUpdate(crl, to) == 1,
+		 (wish->endless || X509_CRL_set1_nextUpdate(crl, to) == 1),
 	    "dating it");
 	if (wish->revoked != NULL)
 		revoke(crl, wish->revoked->certificate, from);
+	if (wish->part != NULL)
+		mark_part(crl, wish->part);
 	must(X509_CRL_sort(crl) == 1 &&
 		 X509_CRL_sign(crl, wish->issuer->key, EVP_sha256()) > 0,
 	    "signing it");

@@ -13,6 +13,8 @@ struct crl_wish {
 	const struct pki *revoked; /* NULL: nobody */
 	const char *from;          /* "20200101000000Z" */
 	const char *to;
+	bool endless;     /* no nextUpdate */
+	const char *part; /* "URI:http://a.example/1": one of several */
 };
 
 /* PEM; free() it. */

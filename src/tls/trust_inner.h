@@ -1,0 +1,43 @@
+/*
+ * What trust.c and trust_lists.c share while two files become a trust.
+ * Main thread.
+ */
+#ifndef TLS_TRUST_INNER_H
+#define TLS_TRUST_INNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "base/attr.h"
+
+struct err;
+struct pem_block;
+
+struct trust_load {
+	X509_STORE *store;
+	STACK_OF(X509) * certificates; /* of ca_file */
+	EVP_MD_CTX *digest;
+	int64_t now_s;
+	struct err *warning; /* may be NULL */
+
+	/* what trust_load_lists finds */
+	int64_t lists_end;
+	bool lists_fit;
+};
+
+/* false: no memory. */
+bool trust_digest_block(
+    struct trust_load *load, const struct pem_block *block) MUST_CHECK;
+
+/* One more sentence of warning. */
+void trust_warn(struct trust_load *load, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+/* Add the lists of a file to the store, and judge them. */
+bool trust_load_lists(
+    struct trust_load *load, const char *path, struct err *err) MUST_CHECK;
+
+#endif

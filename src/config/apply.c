@@ -281,6 +281,7 @@ obey_word(const struct scope *scope, const struct statement *statement,
 		break;
 	case WORD_REQUIRE:
 		scope->layer->require_cert = statement;
+		scope->layer->requires_cert = word->says[0] == 'y';
 		break;
 	case WORD_SNI:
 		apply_sni(scope, statement);
@@ -352,6 +353,7 @@ apply_defaults(struct build *build)
 			report_error(build->report, &where,
 			    "the default of %s: %s", row->name, err.text);
 	}
+	build->builtin = build->defaults;
 }
 
 const struct config_where *

@@ -224,6 +224,7 @@ settle(const struct build *build)
 	while (build_next_site(build, &site))
 		apply_consequences(build, site.settings, site.layer);
 	stapling_settle(build);
+	clients_settle(build);
 }
 
 void

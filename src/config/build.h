@@ -31,6 +31,7 @@ struct layer {
 	bool no_tickets;
 	/* stunnel's requireCert: the nearest counts */
 	const struct statement *require_cert;
+	bool requires_cert;
 	/* Of a listener: one for each of its hosts, and how many name it. */
 	struct layer *hosts;
 	size_t host_room;
@@ -42,7 +43,8 @@ struct build {
 	struct config *config;
 	struct arena *arena;
 	struct report *report;
-	struct config_listener defaults;
+	struct config_listener builtin;
+	struct config_listener defaults; /* with those of the file */
 	struct layer top;
 	struct layer global;
 	struct layer log;
@@ -114,13 +116,15 @@ const char *build_name(
  * all keys are known; with its errors. */
 void stapling_settle(const struct build *build);
 
+/* clients.c: who may come in: what is said of it in vain is an error, or is
+ * forgotten where it only was a default. */
+void clients_settle(const struct build *build);
+
 /* check.c: contradictions and what is missing. */
 void check_config(const struct build *build);
 /* check_files.c: beside other errors, those files that cannot be read at all:
  * a good configuration leaves that to whoever opens them and knows more. */
 void check_files(const struct build *build);
-/* check_clients.c: who may come in, and what is said of it in vain. */
-void check_clients(const struct build *build);
 /* check_shared.c: a note where hosts with different rules lead to one
  * backend. */
 void check_shared(const struct build *build);

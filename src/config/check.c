@@ -338,7 +338,6 @@ check_config(const struct build *build)
 	check_names(build);
 	check_addresses(build);
 	check_tickets(build);
-	check_clients(build);
 	check_shared(build);
 	if (config->listener_count == 0 && report_is_clean(build->report))
 		report_error(build->report,

@@ -208,6 +208,19 @@ add_host(struct build *build, const struct host *from)
 	return true;
 }
 
+/* A host of no listener: its keys are read for their errors. */
+static bool
+try_host(struct build *build, const struct host *from)
+{
+	struct config_listener host = build->defaults;
+	struct layer layer = { 0 };
+
+	if (!build_layer(build, &layer, &build->tls))
+		return false;
+	apply_section(build, from->section, SCHEMA_HOST, &layer, &host);
+	return true;
+}
+
 /* One listener's patterns; the first of two alike counts. */
 static bool
 find_twins(const struct build *build, const struct config_listener *listener)
@@ -241,7 +254,8 @@ add_hosts(struct build *build, const struct source *source, size_t count)
 	if (hosts == NULL || !gather(build, source, hosts) || !make_room(build))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (hosts[i].listener != NULL && !add_host(build, &hosts[i]))
+		if (hosts[i].listener != NULL ? !add_host(build, &hosts[i])
+					      : !try_host(build, &hosts[i]))
 			return false;
 	for (size_t i = 0; i < build->config->listener_count; i++)
 		if (build->config->listeners[i].host_count > 0 &&

@@ -135,9 +135,12 @@ read_pair(const struct reading *reading, const char *text)
 	char *value;
 	int status;
 
-	memset(&pair, 0, sizeof(pair));
+	/* Member by member: the texts are large, and lines are many. */
 	pair.rest = text;
 	pair.left = strlen(text);
+	pair.given = pair.taken = pair.length = 0;
+	pair.stuck = false;
+	pair.key[0] = pair.value[0] = '\0';
 	status = ini_parse_stream(give_piece, &pair, take_piece, &pair);
 	wrong = judge_pair(&pair, status);
 	if (wrong != NULL) {

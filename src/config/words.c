@@ -28,6 +28,7 @@
 #define ONE_FILE(key)                                                \
 	"folders of hashed files are not read: put them into one file, " \
 	"such as by cat, and name it in " key
+#define NEITHER "say yes or no"
 #define NO_PINS                                                       \
 	"single certificates are not pinned: name their CA in ca_file, " \
 	"set verify = require and name the clients in allow_san"
@@ -54,7 +55,8 @@ static const struct word words[] = {
 	{ "options", NULL, WORD_OPTIONS, NULL },
 	{ "syslog", "no", WORD_QUIET, NULL },
 	{ "syslog", NULL, WORD_SYSLOG, NULL },
-	{ "requireCert", NULL, WORD_REQUIRE, NULL },
+	{ "requireCert", "no", WORD_REQUIRE, "no" },
+	{ "requireCert", "yes", WORD_REQUIRE, "yes" },
 	{ "sni", NULL, WORD_SNI, NULL },
 	{ "verifyChain", "no", WORD_VERIFY, "none" },
 	{ "verifyChain", "yes", WORD_VERIFY, "require" },
@@ -89,7 +91,8 @@ static const struct word words[] = {
 	{ "CApath", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
 	{ "CAengine", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
 	{ "CRLpath", NULL, WORD_REFUSED, ONE_FILE("crl_file") },
-	{ "verifyChain", NULL, WORD_REFUSED, "this is neither yes nor no" },
+	{ "requireCert", NULL, WORD_REFUSED, NEITHER },
+	{ "verifyChain", NULL, WORD_REFUSED, NEITHER },
 	{ "verifyPeer", NULL, WORD_REFUSED, NO_PINS },
 	{ "OCSPaia", NULL, WORD_REFUSED,
 	    "use [ocsp]: without url there, the responders that certificates "

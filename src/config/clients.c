@@ -1,8 +1,9 @@
 /*
  * Who may come in: client certificates and PROXY headers.  A rule that would
  * not be applied is an error and no mere remark, as whoever wrote it relies
- * on it; but it may stand where only some of those below it need it.  Main
- * thread.
+ * on it; but it may stand where only some of those below need it, and is then
+ * forgotten by the others, so that none of them differs by what it does not
+ * use.  Main thread.
  */
 #include <string.h>
 
@@ -11,22 +12,31 @@
 #include "config/report.h"
 #include "config/source.h"
 
+#define VERIFY "verify = optional or verify = require"
+#define FIELD(name)                                \
+	offsetof(struct config_listener, name),    \
+	    sizeof(((struct config_listener *)0)->name)
+
 static bool
 verifies(const struct config_listener *settings)
 {
 	return settings->verify != VERIFY_NONE;
 }
 
+/* A default may always be said. */
 static bool
 revokes(const struct config_listener *settings)
 {
-	return settings->crl_file != NULL;
+	return (verifies(settings) && settings->crl_file != NULL) ||
+	       settings->crl_check == CRL_CHECK_LEAF;
 }
 
 static bool
 sends_v2(const struct config_listener *settings)
 {
-	return settings->proxy_out == PROXY_OUT_V2;
+	return settings->proxy_out == PROXY_OUT_V2 ||
+	       settings->proxy_tlv ==
+		   (PROXY_TLV_AUTHORITY | PROXY_TLV_ALPN | PROXY_TLV_SSL);
 }
 
 static bool
@@ -38,15 +48,16 @@ takes_headers(const struct config_listener *settings)
 /* Keys that mean nothing without another. */
 static const struct need {
 	const char *key;
+	size_t offset, size; /* of its field */
 	bool (*is_met)(const struct config_listener *settings);
 	const char *without;
 } needs[] = {
-	{ "crl_file", verifies, "verify = optional or require" },
-	{ "crl_check", revokes, "crl_file" },
-	{ "allow_san", verifies, "verify = optional or require" },
-	{ "allow_cn", verifies, "verify = optional or require" },
-	{ "proxy_tlv", sends_v2, "proxy_out = v2" },
-	{ "proxy_trust", takes_headers, "proxy_in = yes" },
+	{ "crl_file", FIELD(crl_file), verifies, VERIFY },
+	{ "crl_check", FIELD(crl_check), revokes, "verify and crl_file" },
+	{ "allow_san", FIELD(allow_san), verifies, VERIFY },
+	{ "allow_cn", FIELD(allow_cn), verifies, VERIFY },
+	{ "proxy_tlv", FIELD(proxy_tlv), sends_v2, "proxy_out = v2" },
+	{ "proxy_trust", FIELD(proxy_trust), takes_headers, "proxy_in = yes" },
 };
 
 /* By the site itself, or by a host that takes it over? */
@@ -134,27 +145,24 @@ check_trust(const struct build *build, const struct site *site)
 static void
 check_require(const struct build *build, const struct site *site)
 {
+	enum config_verify verify = site->settings->verify;
 	const struct layer *layer = site->layer;
-	const struct statement *wish;
-	bool requires;
 
 	while (layer != NULL && layer->require_cert == NULL)
 		layer = layer->parent;
 	if (layer == NULL)
 		return;
-	wish = layer->require_cert;
-	requires = strchr("yYtT1oO", wish->value[0]) != NULL &&
-		   strcasecmp(wish->value, "off") != 0;
-	if (requires && site->settings->verify != VERIFY_REQUIRE)
-		report_error(build->report, &wish->where,
+	if (layer->requires_cert && verify == VERIFY_NONE)
+		report_error(build->report, &layer->require_cert->where,
 		    "%s: nothing is verified without verifyChain = yes: write "
 		    "verify = require instead",
-		    wish->key);
-	else if (!requires && site->settings->verify == VERIFY_REQUIRE)
-		report_error(build->report, &wish->where,
-		    "%s contradicts verify: write verify = optional alone "
-		    "where clients may come without a certificate",
-		    wish->key);
+		    layer->require_cert->key);
+	else if (layer->requires_cert != (verify == VERIFY_REQUIRE) &&
+		 verify != VERIFY_NONE)
+		report_error(build->report, &layer->require_cert->where,
+		    "%s: verify and verifyChain say otherwise: write verify "
+		    "= optional or verify = require alone",
+		    layer->require_cert->key);
 }
 
 /* The mode of a Unix socket decides who may connect to it. */
@@ -183,9 +191,30 @@ check_proxy(const struct build *build, const struct site *site)
 	    listener->name);
 }
 
-void
-check_clients(const struct build *build)
+static void
+forget(const struct build *build, const struct need *need,
+    struct config_listener *settings)
 {
+	memcpy((char *)settings + need->offset,
+	    (const char *)&build->builtin + need->offset, need->size);
+}
+
+static void
+forget_vain(const struct build *build, struct config_listener *listener)
+{
+	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+		if (is_met_below(&needs[i], listener))
+			continue;
+		forget(build, &needs[i], listener);
+		for (size_t k = 0; k < listener->host_count; k++)
+			forget(build, &needs[i], &listener->hosts[k]);
+	}
+}
+
+void
+clients_settle(const struct build *build)
+{
+	struct config *config = build->config;
 	struct site site = { 0 };
 
 	while (build_next_site(build, &site)) {
@@ -196,4 +225,6 @@ check_clients(const struct build *build)
 			check_proxy(build, &site);
 	}
 	check_default_needs(build);
+	for (size_t i = 0; i < config->listener_count; i++)
+		forget_vain(build, &config->listeners[i]);
 }

@@ -15,48 +15,19 @@
 #include <unistd.h>
 
 #include <criterion/criterion.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
-#include "base/err.h"
 #include "config/config.h"
 #include "proxy/backend.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
-#include "tls/context.h"
-#include "tls/identity.h"
+#include "tests/support/link.h"
+#include "tls/server.h"
 #include "tls/ticket.h"
 
 enum { TURNS = 8, ROUNDS = 10000 };
 
 /* ---- making it ---- */
-
-static void
-make_pair(const char *path)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = X509_new();
-	X509_NAME *name = X509_get_subject_name(certificate);
-	FILE *file = fopen(path, "w");
-
-	X509_set_version(certificate, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-	    (const unsigned char *)"localhost", -1, -1, 0);
-	X509_set_issuer_name(certificate, name);
-	X509_set_pubkey(certificate, key);
-	cr_assert(X509_sign(certificate, key, EVP_sha256()) > 0);
-	cr_assert_not_null(file);
-	cr_assert(PEM_write_X509(file, certificate));
-	cr_assert(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
-	fclose(file);
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-}
 
 static int
 listen_at(const char *path)
@@ -74,15 +45,17 @@ listen_at(const char *path)
 static const struct config *
 make_config(const struct rig *rig, const char *keys)
 {
+	const char *folder = rig->folder.path;
 	struct config_errors errors = { 0 };
 	const struct config *config;
-	char text[1024];
+	char name[96], text[1024];
 
+	snprintf(name, sizeof(name), "%s/rig.ini", folder);
 	snprintf(text, sizeof(text),
 	    "[web]\naccept = 127.0.0.1:0\nconnect = unix:%s/backend\n"
-	    "cert = %s/pair.pem\n%s\n",
-	    rig->folder, rig->folder, keys);
-	config = config_parse("rig.ini", text, strlen(text), &errors);
+	    "cert = pair.pem\n%s\n",
+	    folder, keys);
+	config = config_parse(name, text, strlen(text), &errors);
 	cr_assert_not_null(config, "%s",
 	    errors.list.count > 0 ? errors.list.items[0] : "no reason");
 	config_errors_free(&errors);
@@ -90,31 +63,35 @@ make_config(const struct rig *rig, const char *keys)
 }
 
 static void
-make_service(struct rig *rig)
+add_site(struct rig *rig, const struct config_listener *settings)
 {
-	const struct config_listener *listener = &rig->config->listeners[0];
-	struct backends *backends = backends_new(listener);
-	struct identity *identity;
-	struct err err = { { 0 } };
+	struct backends *backends = backends_new(settings);
 
-	identity = identity_load(listener->cert, NULL, KEYS_ANY, NULL, &err);
-	cr_assert_not_null(identity, "%s", err.text);
-	rig->keys = ticket_keys_new(&err);
-	cr_assert_not_null(rig->keys, "%s", err.text);
-	rig->context = tls_context_new(
-	    listener, identity, rig->keys, NULL, &err);
-	cr_assert_not_null(rig->context, "%s", err.text);
-	identity_unref(identity);
-	rig->process = limit_process_new();
-	rig->limit = limit_new(rig->process);
-	rig->service = service_new(
-	    rig->config, listener, rig->context, backends, rig->limit);
-	cr_assert_not_null(rig->service);
+	cr_assert_not_null(backends);
+	service_add(rig->service, settings, backends);
 	backends_unref(backends);
 }
 
+static void
+make_service(struct rig *rig)
+{
+	const struct config_listener *listener = &rig->config->listeners[0];
+
+	rig->keys = ticket_keys_new(NULL);
+	cr_assert_not_null(rig->keys);
+	rig->tls = link_server(listener, PKI_P256, rig->keys);
+	rig->process = limit_process_new();
+	rig->limit = limit_new(rig->process);
+	rig->service = service_new(
+	    rig->config, listener, rig->tls, rig->limit);
+	cr_assert_not_null(rig->service);
+	add_site(rig, listener);
+	for (size_t i = 0; i < listener->host_count; i++)
+		add_site(rig, &listener->hosts[i]);
+}
+
 void
-rig_init(struct rig *rig, const char *keys)
+rig_init_in(struct rig *rig, const struct pki_folder *folder, const char *keys)
 {
 	char path[96];
 
@@ -122,11 +99,10 @@ rig_init(struct rig *rig, const char *keys)
 	/* OpenSSL's own socket BIO writes alerts to whoever has closed. */
 	signal(SIGPIPE, SIG_IGN);
 	rig->client_fd = rig->backend_fd = -1;
-	strcpy(rig->folder, "/tmp/clinch-unit-XXXXXX");
-	cr_assert_not_null(mkdtemp(rig->folder));
-	snprintf(path, sizeof(path), "%s/pair.pem", rig->folder);
-	make_pair(path);
-	snprintf(path, sizeof(path), "%s/backend", rig->folder);
+	rig->peer.sa.sa_family = AF_UNIX;
+	rig->peer.len = sizeof(sa_family_t);
+	rig->folder = *folder;
+	snprintf(path, sizeof(path), "%s/backend", rig->folder.path);
 	rig->listening_fd = listen_at(path);
 	rig->config = make_config(rig, keys);
 	make_service(rig);
@@ -138,10 +114,17 @@ rig_init(struct rig *rig, const char *keys)
 }
 
 void
+rig_init(struct rig *rig, const char *keys)
+{
+	struct pki_folder folder;
+
+	pki_folder_make(&folder);
+	rig_init_in(rig, &folder, keys);
+}
+
+void
 rig_fini(struct rig *rig)
 {
-	char path[96];
-
 	conn_set_fini(&rig->set);
 	cr_expect_eq(limit_connections(rig->limit), 0, "a slot was kept");
 	ev_loop_destroy(rig->loop);
@@ -152,12 +135,10 @@ rig_fini(struct rig *rig)
 	service_unref(rig->service);
 	limit_unref(rig->limit);
 	limit_process_free(rig->process);
-	tls_context_unref(rig->context);
+	tls_server_unref(rig->tls);
 	ticket_keys_unref(rig->keys);
 	config_unref(rig->config);
-	snprintf(path, sizeof(path), "%s/pair.pem", rig->folder);
-	unlink(path);
-	rmdir(rig->folder);
+	pki_folder_remove(&rig->folder);
 }
 
 void
@@ -169,7 +150,7 @@ rig_refuse(struct rig *rig)
 		return;
 	close(rig->listening_fd);
 	rig->listening_fd = -1;
-	snprintf(path, sizeof(path), "%s/backend", rig->folder);
+	snprintf(path, sizeof(path), "%s/backend", rig->folder.path);
 	unlink(path);
 }
 
@@ -178,10 +159,9 @@ rig_refuse(struct rig *rig)
 void
 rig_connect(struct rig *rig)
 {
-	struct conn_client client = { .peer.len = sizeof(sa_family_t) };
+	struct conn_client client = { .peer = rig->peer };
 	int fds[2];
 
-	client.peer.sa.sa_family = AF_UNIX;
 	cr_assert_eq(socketpair(AF_UNIX,
 			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
 	    0);
@@ -195,20 +175,32 @@ rig_connect(struct rig *rig)
 	conn_new(&rig->set, rig->service, &client);
 }
 
-void
-rig_open(struct rig *rig)
+bool
+rig_shake(struct rig *rig)
 {
 	int result = 0;
 
-	rig_connect(rig);
 	for (int i = 0; i < TURNS && result != 1; i++) {
 		result = SSL_do_handshake(rig->client);
 		rig_turn(rig);
 	}
-	cr_assert_eq(result, 1, "the handshake did not come to its end");
+	return result == 1;
+}
+
+void
+rig_accept(struct rig *rig)
+{
 	rig->backend_fd = accept4(
 	    rig->listening_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	cr_assert_geq(rig->backend_fd, 0, "nobody came to the backend");
+}
+
+void
+rig_open(struct rig *rig)
+{
+	rig_connect(rig);
+	cr_assert(rig_shake(rig), "the handshake did not come to its end");
+	rig_accept(rig);
 }
 
 void

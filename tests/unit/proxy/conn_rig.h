@@ -11,22 +11,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "proxy/conn.h"
+#include "tests/support/pki.h"
 
 struct ssl_st;
 struct ssl_ctx_st;
 
 struct rig {
-	char folder[64];
+	struct pki_folder folder;
 	const struct config *config;
 	struct ticket_keys *keys;
-	struct tls_context *context;
+	struct tls_server *tls;
 	struct limit_process *process;
 	struct limit *limit;
 	struct service *service;
 	struct ev_loop *loop;
 	struct conn_set set;
 
+	struct addr peer; /* whom accept sees; a Unix client by default */
 	struct ssl_ctx_st *client_context;
 	struct ssl_st *client;
 	int client_fd;    /* -1: closed */
@@ -34,9 +37,14 @@ struct rig {
 	int backend_fd;   /* accepted; -1: none */
 };
 
-/* `keys` are lines of the listener section; "" for none. */
+/* `keys` are lines of the listener's section, and of its hosts' after it; ""
+ * for none.  Files they name are looked for in rig->folder. */
 void rig_init(struct rig *rig, const char *keys);
 void rig_fini(struct rig *rig);
+
+/* The same in a folder that was made and filled before; taken. */
+void rig_init_in(
+    struct rig *rig, const struct pki_folder *folder, const char *keys);
 
 /* The backend stops listening. */
 void rig_refuse(struct rig *rig);
@@ -44,7 +52,13 @@ void rig_refuse(struct rig *rig);
 /* A client connects; the connection begins. */
 void rig_connect(struct rig *rig);
 
-/* ...and is through to the backend. */
+/* Both go on with the handshake; is the client through? */
+bool rig_shake(struct rig *rig);
+
+/* The backend takes whoever came; asserts that somebody did. */
+void rig_accept(struct rig *rig);
+
+/* All three. */
 void rig_open(struct rig *rig);
 
 /* Turns of the loop that do not wait, enough for everything to settle. */

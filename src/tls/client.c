@@ -6,27 +6,24 @@
  */
 #include "tls/client.h"
 
-#include <string.h>
+#include <stdio.h>
 #include <time.h>
 
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
 #include "base/clock.h"
 #include "tls/allow.h"
+#include "tls/common_name.h"
 #include "tls/context.h"
 #include "tls/error.h"
 #include "tls/server.h"
+#include "tls/ticket_facts.h"
 #include "tls/trust.h"
 
-static int64_t
-seconds_of(const ASN1_TIME *when)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
+/* ---- The first look ---- */
 
 int
 client_on_verify(int ok, void *x509_store_ctx)
@@ -45,6 +42,15 @@ client_on_verify(int ok, void *x509_store_ctx)
 	return 0;
 }
 
+/* 0, long ago, for a date that is none. */
+static int64_t
+seconds_of(const ASN1_TIME *when)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
 int64_t
 client_good_until(struct ssl_st *ssl)
 {
@@ -52,6 +58,8 @@ client_good_until(struct ssl_st *ssl)
 	int64_t until = INT64_MAX, end;
 	int i;
 
+	if (chain == NULL && SSL_get0_peer_certificate(ssl) != NULL)
+		return 0; /* nobody knows */
 	for (i = 0; i < sk_X509_num(chain); i++) {
 		end = seconds_of(X509_get0_notAfter(sk_X509_value(chain, i)));
 		if (end < until)
@@ -60,15 +68,15 @@ client_good_until(struct ssl_st *ssl)
 	return until;
 }
 
-/* Everything about a certificate that is not the mathematics. */
+/* ---- The next ones ---- */
+
+/* Does the policy, as it is now, want this certificate, or do without one? */
 static bool
-is_good(const struct tls_site *site, X509 *certificate, int64_t now_s)
+is_wanted(const struct tls_site *site, X509 *certificate)
 {
 	if (certificate == NULL)
 		return site->settings->verify != VERIFY_REQUIRE;
-	return seconds_of(X509_get0_notBefore(certificate)) <= now_s &&
-	       seconds_of(X509_get0_notAfter(certificate)) > now_s &&
-	       allow_matches(site->settings, certificate);
+	return allow_matches(site->settings, certificate);
 }
 
 bool
@@ -76,26 +84,34 @@ client_may_resume(const struct tls_site *site, struct ssl_session_st *session,
     int64_t good_until, int64_t now_s)
 {
 	const struct trust *trust = tls_context_trust(site->context);
+	X509 *certificate = SSL_SESSION_get0_peer(session);
 
-	if (trust == NULL)
+	if (site->settings->verify == VERIFY_NONE)
 		return true;
-	return good_until > now_s && trust_lists_end(trust) > now_s &&
-	       is_good(site, SSL_SESSION_get0_peer(session), now_s);
+	if (!is_wanted(site, certificate))
+		return false;
+	return certificate == NULL ||
+	       (now_s < good_until && now_s < trust_lists_end(trust));
 }
 
 bool
 client_is_admitted(const struct tls_site *site, struct ssl_st *ssl)
 {
-	const struct trust *trust = tls_context_trust(site->context);
-	int64_t now_s = clock_wall_ms() / 1000;
+	SSL_SESSION *session = SSL_get_session(ssl);
+	struct ticket_facts facts;
 
-	if (trust == NULL)
-		return site->settings->verify == VERIFY_NONE;
-	if (SSL_session_reused(ssl) && trust_lists_end(trust) <= now_s)
+	if (site->settings->verify == VERIFY_NONE)
+		return true;
+	if (session == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
-	return SSL_get_verify_result(ssl) == X509_V_OK &&
-	       is_good(site, SSL_get0_peer_certificate(ssl), now_s);
+	if (!SSL_session_reused(ssl)) /* dates and lists were fine just now */
+		return is_wanted(site, SSL_get0_peer_certificate(ssl));
+	return ticket_facts_get(session, &facts) &&
+	       client_may_resume(
+		   site, session, facts.good_until, clock_wall_ms() / 1000);
 }
+
+/* ---- What is known afterwards ---- */
 
 void
 client_facts(struct ssl_st *ssl, struct client_facts *facts)
@@ -113,13 +129,10 @@ void
 client_common_name(struct ssl_st *ssl, char *out, size_t max)
 {
 	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	char *name = certificate ? common_name_of(certificate) : NULL;
 
-	out[0] = '\0';
-	if (certificate)
-		(void)X509_NAME_get_text_by_NID(
-		    X509_get_subject_name(certificate), NID_commonName, out,
-		    (int)max);
-	tls_error_clear();
+	snprintf(out, max, "%s", name ? name : "");
+	OPENSSL_free(name);
 }
 
 size_t
@@ -128,8 +141,10 @@ client_der(struct ssl_st *ssl, uint8_t *out, size_t max)
 	X509 *certificate = SSL_get0_peer_certificate(ssl);
 	int len = certificate ? i2d_X509(certificate, NULL) : 0;
 
-	if (len <= 0 || (size_t)len > max)
-		return 0;
-	len = i2d_X509(certificate, &out);
+	if (len > 0 && (size_t)len <= max)
+		len = i2d_X509(certificate, &out);
+	else
+		len = 0;
+	tls_error_clear();
 	return len > 0 ? (size_t)len : 0;
 }

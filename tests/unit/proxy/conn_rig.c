@@ -82,8 +82,7 @@ make_service(struct rig *rig)
 	rig->tls = link_server(listener, PKI_P256, rig->keys);
 	rig->process = limit_process_new();
 	rig->limit = limit_new(rig->process);
-	rig->service = service_new(
-	    rig->config, listener, rig->tls, rig->limit);
+	rig->service = service_new(rig->config, listener, rig->tls, rig->limit);
 	cr_assert_not_null(rig->service);
 	add_site(rig, listener);
 	for (size_t i = 0; i < listener->host_count; i++)

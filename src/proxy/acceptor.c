@@ -167,6 +167,10 @@ static void
 welcome(struct acceptor *acceptor, struct conn_client *client)
 {
 	const char *why = refusal(acceptor->service, client);
+	/* One who brings clients is rather a mistake of ours than a stranger. */
+	enum log_level level = acceptor->service->listener->proxy_in
+				   ? LEVEL_NOTICE
+				   : LEVEL_INFO;
 
 	if (why == NULL) {
 		conn_new(acceptor->set, acceptor->service, client);
@@ -174,7 +178,7 @@ welcome(struct acceptor *acceptor, struct conn_client *client)
 	}
 	close(client->fd);
 	unreserve(acceptor->service->limit);
-	complain(acceptor, &acceptor->refused, LEVEL_INFO, why, &client->peer);
+	complain(acceptor, &acceptor->refused, level, why, &client->peer);
 }
 
 static enum attempt

@@ -1,6 +1,6 @@
 /*
- * The story of one client, as four states: handshake and connect here, relay
- * and drain in conn_relay.c.
+ * The story of one client, as five states: greet (conn_greet.c, with proxy_in
+ * alone), handshake and connect here, relay and drain (conn_relay.c).
  * Runs on the listener thread that accepted it, from conn_new to conn_close.
  *
  * Events never decide anything: a callback notes what happened and calls
@@ -24,13 +24,12 @@ static const struct conn_state connecting;
 
 /* ---- handshake ---- */
 
-static enum conn_reason
-handshake_reason(const struct stream *client)
+enum conn_reason
+conn_early_reason(const struct conn *conn)
 {
-	switch (client->failure) {
+	switch (conn->client.failure) {
 	case STREAM_NOT_TLS:
 		return CONN_NOT_TLS;
-	case STREAM_OK: /* ended in the middle */
 	case STREAM_RESET:
 	case STREAM_CLOSED_EARLY:
 		return CONN_CLIENT_GONE;
@@ -77,7 +76,7 @@ do_handshake(struct conn *conn)
 	case IO_WANT_WRITE:
 		return STEP_WAIT;
 	default:
-		return conn_end(conn, handshake_reason(&conn->client));
+		return conn_end(conn, conn_early_reason(conn));
 	}
 	now_ms = clock_mono_ms();
 	conn->handshake_done = true;
@@ -174,7 +173,8 @@ do_connect(struct conn *conn)
 	if (stream_wants_write(&conn->client) &&
 	    stream_flush(&conn->client) == IO_FAILED)
 		return conn_client_failed(conn);
-	/* What the client says meanwhile goes out with the first send. */
+	/* What the client says meanwhile goes out with the first send; behind
+	 * a header of ours, with the second. */
 	switch (relay_read_ahead(&conn->up)) {
 	case RELAY_WAITS:
 		break;

@@ -1,7 +1,7 @@
 /*
  * One client, from accept to close, on one listener thread.  A connection is
- * born by conn_new, moves through named states (handshake, connect, relay,
- * drain) whenever an event comes, and has one way out, conn_close.
+ * born by conn_new, moves through named states (greet, handshake, connect,
+ * relay, drain) whenever an event comes, and has one way out, conn_close.
  *
  * struct conn_set is what all connections of a thread share; the thread that
  * runs the event loop owns it.  Its counters are written by that thread alone,

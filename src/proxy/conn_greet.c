@@ -3,8 +3,8 @@
  * is read before TLS begins, and from then on the address in it is the
  * client's.  Listener thread.
  *
- * Header and handshake share one deadline, counted from accept: a client that
- * is slow with the one has so much less for the other.
+ * Header and handshake share one deadline, counted from accept, and one slot
+ * of max_handshakes: whoever is slow with the one has less for the other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ admit(struct conn *conn)
 	switch (limit_admit(conn->service->limit, conn->service->listener,
 	    &conn->peer, &conn->counted)) {
 	case LIMIT_OK:
-		conn->state = &conn_handshaking;
+		conn->state = &conn_handshaking; /* since_ms stays */
 		return STEP_AGAIN;
 	case LIMIT_DENIED:
 		return conn_end(conn, CONN_DENIED);
@@ -57,14 +57,6 @@ take(struct conn *conn, const struct proxyproto_header *header, size_t len)
 }
 
 static enum verdict
-failed(struct conn *conn)
-{
-	return conn_end(conn, conn->client.failure == STREAM_NO_MEMORY
-				  ? CONN_NO_MEMORY
-				  : CONN_CLIENT_GONE);
-}
-
-static enum verdict
 do_greet(struct conn *conn)
 {
 	struct proxyproto_header header;
@@ -78,7 +70,7 @@ do_greet(struct conn *conn)
 		case IO_WANT_READ:
 			return STEP_WAIT;
 		default:
-			return failed(conn);
+			return conn_end(conn, conn_early_reason(conn));
 		}
 		switch (proxyproto_parse(bytes, have, &header, &len)) {
 		case PROXYPROTO_DONE:

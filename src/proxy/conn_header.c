@@ -7,8 +7,8 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "config/config.h"
 #include "proxy/conn_inner.h"
-#include "proxy/service.h"
 
 enum {
 	NAME_BYTES = 256,
@@ -16,7 +16,8 @@ enum {
 	UNIQUE_BYTES = 16 /* of chance; twice as many digits */
 };
 
-/* What the facts of a header point to, while it is composed. */
+/* What the facts of a header point to, while it is composed: each part is
+ * filled in where it is pointed to. */
 struct sheet {
 	struct stream_facts tls;
 	struct addr local;
@@ -25,6 +26,7 @@ struct sheet {
 	char unique[2 * UNIQUE_BYTES + 1];
 };
 
+/* Where the client connected to, as far as is known. */
 static const struct addr *
 find_local(const struct conn *conn, struct sheet *sheet)
 {
@@ -33,9 +35,9 @@ find_local(const struct conn *conn, struct sheet *sheet)
 
 	if (conn->carried && conn->carried->server.len > 0)
 		return &conn->carried->server;
-	if (getsockname(conn->client.fd, (struct sockaddr *)&local, &len) == 0)
-		addr_from_sockaddr(
-		    &sheet->local, (struct sockaddr *)&local, len);
+	if (getsockname(conn->client.fd, (struct sockaddr *)&local, &len) != 0)
+		return NULL;
+	addr_from_sockaddr(&sheet->local, (struct sockaddr *)&local, len);
 	return &sheet->local;
 }
 
@@ -45,7 +47,6 @@ name_connection(const struct conn *conn, struct sheet *sheet,
     struct proxyproto_facts *facts)
 {
 	uint8_t chance[UNIQUE_BYTES];
-	size_t i;
 
 	if (conn->carried && conn->carried->unique_len > 0) {
 		facts->unique = conn->carried->unique;
@@ -55,7 +56,7 @@ name_connection(const struct conn *conn, struct sheet *sheet,
 	if (getrandom(chance, sizeof(chance), GRND_NONBLOCK) !=
 	    (ssize_t)sizeof(chance))
 		return; /* none rather than one that is not unique */
-	for (i = 0; i < sizeof(chance); i++)
+	for (size_t i = 0; i < sizeof(chance); i++)
 		snprintf(sheet->unique + 2 * i, 3, "%02x", chance[i]);
 	facts->unique = (const uint8_t *)sheet->unique;
 	facts->unique_len = sizeof(sheet->unique) - 1;
@@ -91,29 +92,36 @@ describe_tls(const struct conn *conn, struct sheet *sheet,
 	}
 }
 
-bool
-conn_header_put(struct conn *conn)
+/* The header into out; its length. */
+static size_t
+compose(const struct conn *conn, uint8_t *out)
 {
 	const struct config_listener *settings = conn->settings;
 	struct proxyproto_facts facts = {
 		.client = &conn->peer,
 		.tlvs = settings->proxy_tlv,
 	};
-	struct sheet sheet = { .name = "" };
-	uint8_t *front;
+	struct sheet sheet;
 
-	if (settings->proxy_out == PROXY_OUT_OFF)
-		return true;
-	front = relay_front(&conn->up, PROXYPROTO_OUT_MAX);
-	if (front == NULL)
-		return false;
 	facts.local = find_local(conn, &sheet);
 	if (settings->proxy_out == PROXY_OUT_V2) {
 		describe_tls(conn, &sheet, &facts);
 		if (facts.tlvs & PROXY_TLV_UNIQUE_ID)
 			name_connection(conn, &sheet, &facts);
 	}
-	relay_commit(
-	    &conn->up, proxyproto_format(settings->proxy_out, &facts, front));
+	return proxyproto_format(settings->proxy_out, &facts, out);
+}
+
+bool
+conn_header_put(struct conn *conn)
+{
+	uint8_t *front;
+
+	if (conn->settings->proxy_out == PROXY_OUT_OFF)
+		return true;
+	front = relay_front(&conn->up, PROXYPROTO_OUT_MAX);
+	if (front == NULL)
+		return false;
+	relay_commit(&conn->up, compose(conn, front));
 	return true;
 }

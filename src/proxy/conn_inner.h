@@ -1,7 +1,9 @@
 /*
  * What the files of the connection share among themselves, and nobody else
- * includes: conn.c tells the story up to the connected backend, conn_relay.c
- * the rest, conn_watch.c derives what the event loop should watch, conn_end.c closes and says why, conn_set.c is the thread's
+ * includes: conn.c tells the story up to the connected backend, with a PROXY
+ * header before it (conn_greet.c) and one for the backend (conn_header.c);
+ * conn_relay.c tells the rest.  conn_watch.c derives what the event loop
+ * should watch, conn_end.c closes and says why, conn_set.c is the thread's
  * share.  One listener thread.
  *
  * One allocation per connection, at accept; everything it needs until its end
@@ -123,6 +125,9 @@ void conn_late(struct conn *conn);
 
 /* The state after greet, and before connect. */
 extern const struct conn_state conn_handshaking;
+
+/* The client's stream failed before its handshake was done. */
+enum conn_reason conn_early_reason(const struct conn *conn);
 
 /* ---- conn_greet.c ---- */
 

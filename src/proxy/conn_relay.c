@@ -13,7 +13,6 @@
 #include <errno.h>
 
 #include "config/config.h"
-#include "proxy/service.h"
 
 enum verdict
 conn_client_failed(struct conn *conn)
@@ -127,7 +126,7 @@ do_relay(struct conn *conn)
 
 	if (verdict != STEP_WAIT || !conn->down.input_ended)
 		return verdict;
-	if (conn->service->listener->timeout_close_ms > 0)
+	if (conn->settings->timeout_close_ms > 0)
 		return conn_enter(conn, &draining, conn->set->now_ms);
 	/* Not to wait for the client's end is no reason to cut its answer. */
 	return conn->down.output_ended ? finish(conn) : STEP_WAIT;

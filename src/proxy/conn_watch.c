@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "config/config.h"
-#include "proxy/service.h"
 #include "proxy/socket.h"
 
 /* ---- deadlines ---- */
@@ -33,7 +32,7 @@ state_deadline(const struct conn *conn)
 static int64_t
 lifetime_deadline(const struct conn *conn)
 {
-	uint32_t max_ms = conn->service->listener->max_lifetime_ms;
+	uint32_t max_ms = conn->settings->max_lifetime_ms;
 
 	return max_ms > 0 ? conn->started_ms + max_ms : INT64_MAX;
 }
@@ -46,7 +45,7 @@ lifetime_deadline(const struct conn *conn)
 static int64_t
 keepalive_deadline(const struct conn *conn)
 {
-	uint32_t keepalive_ms = conn->service->listener->keepalive_ms;
+	uint32_t keepalive_ms = conn->settings->keepalive_ms;
 
 	if (!conn->connected || conn->kept_alive || keepalive_ms == 0)
 		return INT64_MAX;
@@ -123,7 +122,7 @@ on_timer(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 	}
 	if (now_ms >= keepalive_deadline(conn)) {
 		socket_set_keepalive(
-		    conn->backend.fd, conn->service->listener->keepalive_ms);
+		    conn->backend.fd, conn->settings->keepalive_ms);
 		conn->kept_alive = true;
 	}
 	if (now_ms >= state_deadline(conn) && conn->connected &&

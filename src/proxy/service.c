@@ -5,6 +5,7 @@
  */
 #include "proxy/service.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "proxy/backend.h"
@@ -37,6 +38,7 @@ void
 service_add(struct service *service, const struct config_listener *settings,
     struct backends *backends)
 {
+	assert(service->site_count < tls_server_count(service->tls));
 	service->sites[service->site_count++] = (struct service_site){
 		.settings = settings,
 		.backends = backends_ref(backends),

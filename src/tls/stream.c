@@ -83,6 +83,8 @@ stream_peek(
 		buf_commit(&stream->in, got);
 	}
 	buf_rest(&stream->in, stream->pool);
+	if (io == IO_END)
+		io = wire_fail(stream, STREAM_CLOSED_EARLY, 0);
 	*len = buf_len(&stream->in);
 	*bytes = *len > 0 ? buf_bytes(&stream->in) : NULL;
 	return io;

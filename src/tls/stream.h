@@ -118,8 +118,9 @@ void stream_writable(struct stream *stream);
  * Before the handshake: the first bytes of the client as they are on the wire,
  * for a header that comes before TLS.  IO_DONE: at least `least` bytes are at
  * *bytes (*len of them, all that came; valid until the next call on the
- * stream); IO_WANT_READ: call again after stream_readable().  Nothing is
- * consumed but by stream_skip; the rest is the start of the handshake.
+ * stream); IO_WANT_READ: call again after stream_readable(); IO_FAILED: for
+ * one, they will never be as many.  Nothing is consumed but by stream_skip;
+ * the rest is the start of the handshake.  least: far less than a block.
  */
 enum io stream_peek(struct stream *stream, size_t least, const uint8_t **bytes,
     size_t *len) MUST_CHECK;

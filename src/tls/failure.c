@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "tls/common_name.h"
 #include "tls/error.h"
 
 static const struct {
@@ -93,31 +95,73 @@ say_alert(int alert, char *out, size_t max)
 	    small);
 }
 
-/* Of a client's certificate: what was wrong with it. */
+/* Where OpenSSL's words do not say which of our keys to look at. */
+static const struct {
+	int result;
+	const char *words;
+} refusals[] = {
+	{ X509_V_ERR_APPLICATION_VERIFICATION,
+	    "is not allowed by allow_san or allow_cn" },
+	{ X509_V_ERR_CERT_REVOKED, "is revoked" },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL,
+	    "there is no revocation list of its issuer in crl_file" },
+	{ X509_V_ERR_CRL_HAS_EXPIRED,
+	    "the revocation list of its issuer has expired" },
+	{ X509_V_ERR_CRL_NOT_YET_VALID,
+	    "the revocation list of its issuer is not valid yet" },
+	{ X509_V_ERR_CRL_SIGNATURE_FAILURE,
+	    "the revocation list of its issuer is not signed by it" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+	    "nobody in ca_file vouches for it (unable to get issuer "
+	    "certificate)" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+	    "nobody in ca_file vouches for it (unable to get local issuer "
+	    "certificate)" },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+	    "nobody in ca_file vouches for it (self-signed certificate)" },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "its root is not in ca_file" },
+	{ X509_V_ERR_INVALID_PURPOSE, "is not for clients (extendedKeyUsage)" },
+};
+
+static const char *
+refusal_words(long result)
+{
+	size_t i;
+
+	if (result == X509_V_OK)
+		return "no longer admitted, in a resumed session: by verify, "
+		       "allow rules, dates or lists";
+	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (refusals[i].result == result)
+			return refusals[i].words;
+	return X509_verify_cert_error_string(result);
+}
+
+/* A client that is refused has no peer certificate for OpenSSL, but the chain
+ * that was looked at begins with it. */
+static char *
+client_name(SSL *ssl)
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+
+	if (certificate == NULL)
+		certificate = sk_X509_value(SSL_get0_verified_chain(ssl), 0);
+	return certificate ? common_name_of(certificate) : NULL;
+}
+
 static void
 say_verification(SSL *ssl, char *out, size_t max)
 {
-	long result = SSL_get_verify_result(ssl);
+	const char *words = refusal_words(SSL_get_verify_result(ssl));
+	char *name = client_name(ssl);
 
-	switch (result) {
-	case X509_V_OK:
-		snprintf(out, max,
-		    "the session of a client that would not be let in now");
-		break;
-	case X509_V_ERR_APPLICATION_VERIFICATION:
-		snprintf(out, max,
-		    "client certificate matches neither allow_san nor "
-		    "allow_cn");
-		break;
-	case X509_V_ERR_UNABLE_TO_GET_CRL:
-		snprintf(out, max,
-		    "client certificate: crl_file has no list of its issuer");
-		break;
-	default:
-		snprintf(out, max, "client certificate: %s",
-		    X509_verify_cert_error_string(result));
-		break;
-	}
+	/* A stranger's name: the log escapes it, and may be long. */
+	if (name)
+		snprintf(
+		    out, max, "client certificate CN=%.64s: %s", name, words);
+	else
+		snprintf(out, max, "client certificate: %s", words);
+	OPENSSL_free(name);
 }
 
 static const char *
@@ -139,7 +183,9 @@ say_code(const struct stream *stream, char *out, size_t max)
 	const char *words = find_words(reason);
 	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
 
-	if (ours && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+	/* The earliest error may be of a signature deep in the chain. */
+	if (SSL_get_verify_result(stream->ssl) != X509_V_OK ||
+	    (ours && reason == SSL_R_CERTIFICATE_VERIFY_FAILED))
 		say_verification(stream->ssl, out, max);
 	else if (ours && reason >= SSL_AD_REASON_OFFSET)
 		say_alert(reason - SSL_AD_REASON_OFFSET, out, max);

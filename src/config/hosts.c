@@ -43,8 +43,8 @@ split(char *listener, const char *marks, const char **pattern)
 }
 
 static void
-refuse_listener(const struct build *build, const struct section *section,
-    const char *name)
+refuse_listener(
+    const struct build *build, const struct section *section, const char *name)
 {
 	const struct config *config = build->config;
 	struct near near;
@@ -83,24 +83,14 @@ find_listener(const struct build *build, struct host *host,
 /* What a section says about its place: "LISTENER PATTERN" and how to split
  * it.  NULL: it has been reported. */
 static const char *
-read_place(const struct build *build, const struct section *section,
-    enum heading heading, const char **marks)
+read_place(
+    const struct section *section, enum heading heading, const char **marks)
 {
-	const struct statement *sni;
-
 	*marks = " \t";
 	if (heading == HEADING_HOST)
 		return heading_name(section, heading);
 	*marks = ":";
-	sni = heading_sni(section);
-	for (const struct statement *again = sni + 1;
-	     again < section->items + section->count; again++)
-		if (near_same(again->key, sni->key))
-			report_error(build->report, &again->where,
-			    "%s is already set in %s:%u: write one section "
-			    "for each name",
-			    again->key, sni->where.file, sni->where.line);
-	return sni->value;
+	return heading_sni(section)->value;
 }
 
 static bool
@@ -108,7 +98,7 @@ read_names(const struct build *build, struct host *host, enum heading heading,
     const struct lookup *names)
 {
 	const char *marks, *pattern;
-	const char *place = read_place(build, host->section, heading, &marks);
+	const char *place = read_place(host->section, heading, &marks);
 	char *name;
 	struct err err;
 
@@ -150,8 +140,8 @@ gather_names(const struct build *build, struct lookup *names)
 
 /* Every host section with its listener. */
 static bool
-gather(const struct build *build, const struct source *source,
-    struct host *hosts)
+gather(
+    const struct build *build, const struct source *source, struct host *hosts)
 {
 	struct lookup names;
 

@@ -24,8 +24,11 @@ Test(schema, finds_a_key_by_any_spelling)
 		{ "NATS's word", "urls", SCHEMA_OCSP, "url" },
 		{ "of [ocsp], before any section", "url", SCHEMA_TOP, "url" },
 		{ "ambiguous before any section", "timeout", SCHEMA_TOP, NULL },
-		{ "the same", "ca_file", SCHEMA_TOP, NULL },
-		{ "but not in its section", "ca_file", SCHEMA_OCSP, "ca_file" },
+		{ "in its section", "ca_file", SCHEMA_OCSP, "ca_file" },
+		{ "a host's", "connect", SCHEMA_HOST, "connect" },
+		{ "not a host's", "accept", SCHEMA_HOST, NULL },
+		{ "not a host's, but [tls]'s", "tickets", SCHEMA_HOST, NULL },
+		{ "write-proxy", "write-proxy", SCHEMA_HOST, "proxy_out" },
 		{ "an alias of [tls]", "timeout", SCHEMA_TLS,
 		    "timeout_handshake" },
 		{ "but of [tls] alone", "timeout", SCHEMA_LISTENER, NULL },
@@ -82,7 +85,8 @@ Test(schema, suggests_the_nearest_key_and_nothing_far)
 Test(schema, gives_every_spelling_to_one_key_in_a_section)
 {
 	static const enum schema_section sections[] = { SCHEMA_GLOBAL,
-		SCHEMA_LOG, SCHEMA_TLS, SCHEMA_LISTENER, SCHEMA_OCSP };
+		SCHEMA_LOG, SCHEMA_TLS, SCHEMA_LISTENER, SCHEMA_OCSP,
+		SCHEMA_HOST };
 
 	for (size_t s = 0; s < ARRAY_LEN(sections); s++)
 		for (size_t i = 0; i < schema_count(); i++) {

@@ -37,6 +37,7 @@ Test(source, reads_an_included_file_in_its_place)
 	struct folder folder;
 	struct config_errors errors;
 	const struct config *config;
+	const struct config_path *cert;
 	char path[128];
 
 	folder_make(&folder);
@@ -49,11 +50,11 @@ Test(source, reads_an_included_file_in_its_place)
 	cr_assert_not_null(config, "%s", errors.list.items[0]);
 	cr_expect_eq(config->log.level, LEVEL_INFO);
 	cr_expect_eq(config->listeners[0].backlog, 7);
+	cert = &config->listeners[0].certs.items[0];
+	cr_expect_str_eq(cert->path, folder_file(&folder, "sub/c.pem", path));
 	cr_expect_str_eq(
-	    config->listeners[0].cert, folder_file(&folder, "sub/c.pem", path));
-	cr_expect_str_eq(config->listeners[0].cert_where.file,
-	    folder_file(&folder, "sub/rest.ini", path));
-	cr_expect_eq(config->listeners[0].cert_where.line, 3);
+	    cert->where.file, folder_file(&folder, "sub/rest.ini", path));
+	cr_expect_eq(cert->where.line, 3);
 	config_unref(config);
 	folder_remove(&folder);
 }

@@ -31,7 +31,7 @@ Test(stapling, holds_the_built_in_defaults)
 	cr_expect_eq(ocsp->max_fetches, 32);
 	cr_expect_null(ocsp->proxy);
 	cr_expect_null(config->store_dir);
-	cr_expect_null(config->listeners[0].staple_file);
+	cr_expect_eq(config->listeners[0].staple_files.count, 0);
 	cr_expect_not(config->listeners[0].ocsp_set);
 	config_unref(config);
 }
@@ -151,8 +151,8 @@ Test(stapling, remembers_where_its_files_were_said)
 	cr_expect_eq(config->store_dir_where.line, 1);
 	cr_expect_str_eq(config->ocsp.ca_file, "c");
 	cr_expect_eq(config->ocsp.ca_file_where.line, 3);
-	cr_expect_str_eq(config->listeners[0].staple_file, "f");
-	cr_expect_eq(config->listeners[0].staple_file_where.line, 8);
+	cr_expect_str_eq(config->listeners[0].staple_files.items[0].path, "f");
+	cr_expect_eq(config->listeners[0].staple_files.items[0].where.line, 8);
 	config_unref(config);
 }
 
@@ -168,16 +168,27 @@ Test(stapling, reads_a_list_of_responders_in_either_word)
 	config_unref(config);
 }
 
+static void
+expect_staple_file(const char *what, const struct config_listener *settings,
+    size_t i, const char *expect)
+{
+	const struct config_path *file = config_staple_file_of(settings, i);
+
+	cr_expect_eq(file != NULL, expect != NULL, "%s", what);
+	if (file != NULL && expect != NULL)
+		cr_expect_str_eq(file->path, expect, "%s", what);
+}
+
 Test(stapling, gives_a_staple_file_to_all_listeners_of_the_certificate)
 {
 	const struct config *config = read_good(LISTENER("a") OTHER("b", "x")
 		LISTENER("c") "staple_file = f\n" LISTENER("d"));
 	const struct config_listener *listeners = config->listeners;
 
-	cr_expect_str_eq(listeners[0].staple_file, "f");
-	cr_expect_eq(listeners[0].staple_file_where.line, 13);
-	cr_expect_null(listeners[1].staple_file);
-	cr_expect_str_eq(listeners[3].staple_file, "f");
+	expect_staple_file("said elsewhere", &listeners[0], 0, "f");
+	cr_expect_eq(listeners[0].staple_files.items[0].where.line, 13);
+	expect_staple_file("another certificate", &listeners[1], 0, NULL);
+	expect_staple_file("said elsewhere as well", &listeners[3], 0, "f");
 	config_unref(config);
 }
 
@@ -218,10 +229,6 @@ Test(stapling, finds_what_is_wrong)
 		{ "a listener's key", "[ocsp]\nstaple_file = x\n",
 		    "t.ini:6: staple_file does not belong here: put it into "
 		    "[listener NAME]" },
-		{ "trust of clients", "ca_file = x\n",
-		    "t.ini:5: ca_file: client certificates are not supported" },
-		{ "the same for all", "[tls]\nca_file = x\n",
-		    "t.ini:6: ca_file: client certificates are not supported" },
 		{ "two files for one certificate",
 		    "staple_file = x\n" LISTENER("b") "staple_file = y\n",
 		    "t.ini:10: staple_file of listener b is another one than "
@@ -237,10 +244,14 @@ Test(stapling, finds_what_is_wrong)
 
 Test(stapling, takes_no_word_before_any_section_that_has_two_meanings)
 {
+	const struct config *config = read_good("CAfile = x\n" LISTENER("a"));
+
+	/* The one of clients, as stunnel has it. */
+	cr_expect_str_eq(config->listeners[0].ca_file, "x");
+	cr_expect_null(config->ocsp.ca_file);
+	config_unref(config);
 	expect_error("timeout", "timeout = 5s\n" LISTENER("a"),
 	    "t.ini:1: timeout: say which: timeout_handshake, ");
-	expect_error("ca_file", "CAfile = x\n" LISTENER("a"),
-	    "t.ini:1: CAfile: client certificates are not supported");
 }
 
 Test(stapling, finds_what_can_never_be_asked)

@@ -136,15 +136,17 @@ Test(stunnel, refuses_what_would_be_missed)
 		const char *given, *expect;
 	} rows[] = {
 		{ "client = yes\n", "t.ini:5: client: clinch only serves" },
-		{ "verifyChain = yes\n", "t.ini:5: verifyChain: client" },
-		{ "CAfile = /ca.pem\n", "t.ini:5: CAfile: client" },
-		{ "CRLfile = /crl.pem\n", "t.ini:5: CRLfile: client" },
-		{ "checkHost = x\n", "t.ini:5: checkHost: client" },
-		{ "verify = 2\n", "t.ini:5: verify: client" },
+		{ "verifyPeer = yes\n", "t.ini:5: verifyPeer: single" },
+		{ "verifyChain = x\n", "t.ini:5: verifyChain: " },
+		{ "CApath = /ca\n", "t.ini:5: CApath: folders of" },
+		{ "CRLpath = /crl\n", "t.ini:5: CRLpath: folders of" },
+		{ "requireCert = yes\n", "t.ini:5: requireCert: nothing" },
+		{ "requireCert = x\n", "t.ini:5: requireCert: " },
+		{ "checkHost = x\n", "t.ini:5: allow_san does nothing" },
+		{ "verify = 2\n", "t.ini:5: verify: levels by number" },
 		{ "exec = /bin/x\n", "t.ini:5: exec: clinch starts no" },
 		{ "chroot = /x\n", "t.ini:5: chroot: a reload" },
 		{ "libwrap = yes\n", "t.ini:5: libwrap: use allow and" },
-		{ "protocol = proxy\n", "t.ini:5: protocol: the PROXY" },
 		{ "protocol = smtp\n", "t.ini:5: protocol: clinch does" },
 		{ "PSKsecrets = /x\n", "t.ini:5: PSKsecrets: pre-shared" },
 		{ "OCSP = http://o/\n", "t.ini:5: OCSP: \"http://o/\" is no "
@@ -155,7 +157,7 @@ Test(stunnel, refuses_what_would_be_missed)
 		{ "OCSPnonce = no\n", "t.ini:5: OCSPnonce: use [ocsp]: " },
 		{ "OCSPrequire = yes\n", "t.ini:5: OCSPrequire: use [ocsp]: " },
 		{ "TIMEOUTocsp = 5\n", "t.ini:5: TIMEOUTocsp: use timeout in" },
-		{ "sni = a:b\n", "t.ini:5: sni: several names" },
+		{ "sni = a:b\n", "t.ini:5: sni: a name has a section" },
 		{ "renegotiation = yes\n", "t.ini:5: renegotiation: " },
 		{ "options = -NO_SSLv3\n", "t.ini:5: options = -NO_SSLv3" },
 		{ "sslVersion = TLSv1\n", "t.ini:5: sslVersion: TLSv1 is" },
@@ -174,8 +176,73 @@ Test(stunnel, accepts_the_same_words_when_they_say_no)
 	const struct config *config = read_good(
 	    "fips = no\n" SERVICE("a") "client = no\nverifyChain = no\n"
 				       "libwrap = no\nrenegotiation = no\n"
-				       "verify = none\ndelay = yes\n");
+				       "requireCert = no\nverifyPeer = no\n"
+				       "delay = yes\n");
 
 	cr_expect_eq(config->notes.count, 3);
 	config_unref(config);
+}
+
+Test(stunnel, knows_clients_by_its_words)
+{
+	const struct config *config = read_good(
+	    "CAfile = /ca.pem\nCRLfile = /crl.pem\n" SERVICE(
+		"a") "verifyChain = yes\nrequireCert = yes\n"
+		     "checkHost = *.b\ncheckHost = c\n"
+		     "checkEmail = d@e\ncheckIP = ::1\n"
+		     "protocol = proxy\n");
+	const struct config_listener *a = &config->listeners[0];
+	static const char *const sans[] = { "dns:*.b", "dns:c", "email:d@e",
+		"ip:::1" };
+
+	cr_expect_eq(a->verify, VERIFY_REQUIRE);
+	cr_expect_eq(a->verify_where.line, 7);
+	cr_expect_str_eq(a->ca_file, "/ca.pem");
+	cr_expect_str_eq(a->crl_file, "/crl.pem");
+	cr_expect_eq(a->proxy_out, PROXY_OUT_V1);
+	cr_assert_eq(a->allow_san.count, ARRAY_LEN(sans));
+	for (size_t i = 0; i < ARRAY_LEN(sans); i++)
+		cr_expect_str_eq(a->allow_san.items[i], sans[i]);
+	config_unref(config);
+}
+
+Test(stunnel, makes_a_host_of_a_service_with_sni)
+{
+	const struct config *config = read_good(
+	    "[www]\nsni = https : WWW.b.\nconnect = 81\ncert = /w.pem\n" SERVICE(
+		"https") "[any]\nsni = https:*.b\nconnect = 82\n");
+	const struct config_listener *https = &config->listeners[0];
+
+	cr_assert_eq(config->listener_count, 1);
+	cr_assert_eq(https->host_count, 2);
+	cr_expect_str_eq(https->hosts[0].name, "https");
+	cr_expect_str_eq(https->hosts[0].pattern, "www.b");
+	cr_expect_str_eq(https->hosts[0].certs.items[0].path, "/w.pem");
+	cr_expect_str_eq(https->hosts[1].pattern, "*.b");
+	cr_expect_str_eq(https->hosts[1].connect.items[0].text, "82");
+	cr_expect_str_eq(https->hosts[1].certs.items[0].path, "/etc/s.pem");
+	/* Still a stunnel file, with stunnel's times. */
+	cr_expect_eq(https->hosts[0].timeout_handshake_ms, 300000);
+	config_unref(config);
+}
+
+Test(stunnel, says_what_is_wrong_with_sni)
+{
+	static const struct {
+		const char *given, *expect;
+	} rows[] = {
+		{ "sni = a\n", "t.ini:5: sni = a: write SERVICE:PATTERN" },
+		{ "sni = :b\n", "t.ini:5: sni = :b: write SERVICE:PATTERN" },
+		{ "sni = a:\n", "t.ini:5: sni = a:: write SERVICE:PATTERN" },
+		{ "sni = b:c\n", "t.ini:5: there is no listener b" },
+		{ "sni = a:1.2.3.4\n", "t.ini:5: host 1.2.3.4: an address" },
+		{ "sni = a:b\nsni = a:c\n", "t.ini:8: sni: a name has a" },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text),
+		    SERVICE("a") "[h]\nconnect = 1\n%s", rows[i].given);
+		expect_error(rows[i].given, text, rows[i].expect);
+	}
 }

@@ -1,0 +1,337 @@
+/*
+ * Who may come in: client certificates, PROXY headers, and backends that
+ * hosts with different rules share.
+ */
+#include <stdio.h>
+
+#include "unit/config/reading.h"
+
+#define HOST(pattern) "[host a " pattern "]\n"
+#define TCP(name)                \
+	"[listener " name "]\n"  \
+	"accept = 127.0.0.1:0\n" \
+	"connect = 8080\n"       \
+	"cert = /dev/null\n"
+
+struct row {
+	const char *what, *given, *expect; /* NULL: good */
+};
+
+/* Each behind a listener of four lines. */
+static void
+walk(const struct row *rows, size_t count)
+{
+	char text[512];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), LISTENER("a") "%s", rows[i].given);
+		if (rows[i].expect != NULL)
+			expect_error(rows[i].what, text, rows[i].expect);
+		else
+			config_unref(read_good(text));
+	}
+}
+
+Test(clients, come_without_a_certificate_by_default)
+{
+	const struct config *config = read_good(LISTENER("a"));
+	const struct config_listener *a = &config->listeners[0];
+
+	cr_expect_eq(a->verify, VERIFY_NONE);
+	cr_expect_eq(a->crl_check, CRL_CHECK_LEAF);
+	cr_expect_null(a->ca_file);
+	cr_expect_null(a->crl_file);
+	cr_expect_eq(a->sni_unknown, SNI_DEFAULT);
+	cr_expect(a->watch);
+	cr_expect_not(a->proxy_in);
+	cr_expect_eq(a->proxy_out, PROXY_OUT_OFF);
+	cr_expect_eq(
+	    a->proxy_tlv, PROXY_TLV_AUTHORITY | PROXY_TLV_ALPN | PROXY_TLV_SSL);
+	cr_expect_null(config->ticket_key_file);
+	config_unref(config);
+}
+
+Test(clients, are_judged_by_what_is_said_and_where)
+{
+	const struct config *config = read_good(
+	    "[tls]\nca_file = t\nwatch = no\nticket_key_file = f\n" LISTENER(
+		"a") "verify = optional\nCRLfile = r\ncrl_check = chain\n"
+		     "allow_cn = Jane Doe, *.x\nallow_san = x\n" HOST(
+			 "b") "verify = require\nCAfile = h\n");
+	const struct config_listener *a = &config->listeners[0];
+	const struct config_listener *b = &a->hosts[0];
+
+	cr_expect_str_eq(config->ticket_key_file, "f");
+	cr_expect_eq(config->ticket_key_file_where.line, 4);
+	cr_expect_not(a->watch);
+	cr_expect_eq(a->verify, VERIFY_OPTIONAL);
+	cr_expect_eq(a->verify_where.line, 9);
+	cr_expect_str_eq(a->ca_file, "t");
+	cr_expect_eq(a->ca_file_where.line, 2);
+	cr_expect_str_eq(a->crl_file, "r");
+	cr_expect_eq(a->crl_file_where.line, 10);
+	cr_expect_eq(b->verify, VERIFY_REQUIRE);
+	cr_expect_str_eq(b->ca_file, "h");
+	cr_expect_eq(b->ca_file_where.line, 16);
+	cr_expect_str_eq(b->crl_file, "r");
+	cr_expect_eq(b->crl_check, CRL_CHECK_CHAIN);
+	cr_expect_str_eq(b->allow_cn.items[0], "Jane Doe");
+	cr_expect_eq(b->allow_san_where.line, 13);
+	config_unref(config);
+}
+
+Test(clients, are_verified_by_somebody)
+{
+	static const struct row rows[] = {
+		{ "no trust", "verify = require\n",
+		    "t.ini:5: listener a verifies clients but has no ca_file" },
+		{ "optional", "backlog = 1\nverify = optional\n",
+		    "t.ini:6: listener a verifies clients but has no ca_file" },
+		{ "trust", "verify = require\nca_file = c\n", NULL },
+		{ "trust for all", "verify = require\n[tls]\nca_file = c\n",
+		    NULL },
+		{ "[ocsp]'s trust is another",
+		    "verify = require\n[ocsp]\nca_file = c\n",
+		    "t.ini:5: listener a verifies clients but has no" },
+		{ "a host without", HOST("b") "verify = require\n",
+		    "t.ini:6: host b of listener a verifies clients but has "
+		    "no ca_file" },
+		{ "the same error once",
+		    "verify = require\n" HOST("b") HOST("c"),
+		    "t.ini:5: listener a verifies" },
+		{ "a host's trust", HOST("b") "verify = require\nca_file = c\n",
+		    NULL },
+		{ "trust alone, for issuers", "ca_file = c\n", NULL },
+		{ "by number", "verify = 2\n",
+		    "t.ini:5: verify: levels by number are not known" },
+		{ "nearly a word", "verify = required\n",
+		    "t.ini:5: verify: \"required\" is unknown: did you mean "
+		    "\"require\"?" },
+	};
+
+	walk(rows, ARRAY_LEN(rows));
+}
+
+Test(clients, have_no_rules_that_nobody_applies)
+{
+	static const struct row rows[] = {
+		{ "a list", "crl_file = r\n",
+		    "t.ini:5: crl_file does nothing "
+		    "without verify = optional" },
+		{ "names", "allow_san = x\n", "t.ini:5: allow_san does" },
+		{ "a common name", "allow_cn = x\n", "t.ini:5: allow_cn does" },
+		{ "a host's", HOST("b") "allow_cn = x\n",
+		    "t.ini:6: allow_cn does nothing" },
+		{ "for one host of two",
+		    "allow_cn = x\nca_file = c\n" HOST("b")
+			HOST("d") "verify = require\n",
+		    NULL },
+		{ "a host that verifies nobody",
+		    "verify = require\nca_file = c\nallow_cn = x\n" HOST(
+			"b") "verify = none\n",
+		    NULL },
+		{ "how to look into no list",
+		    "verify = require\nca_file = c\ncrl_check = chain\n",
+		    "t.ini:7: crl_check does nothing without" },
+		{ "before all listeners, for none",
+		    "[tls]\n[listener b]\naccept = 1\nconnect = 1\ncert = c\n",
+		    NULL },
+	};
+
+	walk(rows, ARRAY_LEN(rows));
+	expect_error("a default for nobody", "allow_cn = x\n" LISTENER("a"),
+	    "t.ini:1: allow_cn does nothing without");
+	config_unref(read_good("allow_cn = x\nca_file = c\n" LISTENER("a")
+		TCP("b") "verify = require\n"));
+}
+
+Test(clients, that_are_not_verified_have_no_rules_left_over)
+{
+	const struct config *config = read_good(
+	    "allow_cn = x\nca_file = c\n" LISTENER("a")
+		TCP("b") "verify = require\n");
+
+	cr_expect_eq(config->listeners[0].allow_cn.count, 0);
+	cr_expect_eq(config->listeners[1].allow_cn.count, 1);
+	config_unref(config);
+}
+
+Test(clients, have_names_that_can_match)
+{
+	static const char trusted[] = "verify = require\nca_file = c\n";
+	static const struct row rows[] = {
+		{ "a host", "allow_san = *.b.example\n", NULL },
+		{ "all kinds",
+		    "allow_san = dns:a, email:*@b, uri:spiffe://c/*, "
+		    "ip:10.0.0.0/8\n",
+		    NULL },
+		{ "an address as a name", "allow_san = 10.0.0.1\n",
+		    "t.ini:7: allow_san: \"10.0.0.1\" is no name: write ip:" },
+		{ "half a label", "allow_san = dns:a*.b\n",
+		    "t.ini:7: allow_san: \"a*.b\": a * stands for" },
+		{ "no range", "allow_san = ip:10.0.0.0/33\n",
+		    "t.ini:7: allow_san: " },
+		{ "a star within", "allow_cn = a*\n",
+		    "t.ini:7: allow_cn: \"a*\": a * stands for" },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct row row = rows[i];
+
+		snprintf(text, sizeof(text), "%s%s", trusted, rows[i].given);
+		row.given = text;
+		walk(&row, 1);
+	}
+}
+
+Test(clients, send_proxy_headers_only_from_where_they_may)
+{
+	static const struct row rows[] = {
+		{ "anybody", "proxy_in = yes\n",
+		    "t.ini:5: listener a would believe anyone's PROXY header" },
+		{ "somebody", "proxy_in = yes\nproxy_trust = 10.0.0.0/8\n",
+		    NULL },
+		{ "in vain", "proxy_trust = 10.0.0.0/8\n",
+		    "t.ini:5: proxy_trust does nothing without proxy_in" },
+		{ "Unix sockets",
+		    "[listener b]\nproxy_in = yes\naccept = unix:s\n"
+		    "connect = 1\ncert = c\n",
+		    NULL },
+		{ "one that is none",
+		    "[listener b]\nproxy_in = yes\naccept = unix:s, 1\n"
+		    "connect = 1\ncert = c\n",
+		    "t.ini:6: listener b would believe" },
+		{ "not a range", "proxy_in = yes\nproxy_trust = lb\n",
+		    "t.ini:6: proxy_trust: " },
+		{ "a host's", HOST("b") "proxy_in = yes\n",
+		    "t.ini:6: proxy_in does not belong here: put it into "
+		    "[listener NAME]" },
+	};
+
+	walk(rows, ARRAY_LEN(rows));
+}
+
+Test(clients, are_told_of_in_as_many_words_as_named)
+{
+	static const struct {
+		const char *what, *given;
+		unsigned expect;
+	} rows[] = {
+		{ "one", "alpn", PROXY_TLV_ALPN },
+		{ "all of them",
+		    "authority, alpn, ssl, cn\nproxy_tlv = cert, crc32c, "
+		    "unique_id",
+		    127 },
+		{ "twice", "cn, CN", PROXY_TLV_CN },
+		{ "none", "none", 0 },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct config *config;
+
+		snprintf(text, sizeof(text),
+		    LISTENER("a") "write-proxy = v2\nproxy_tlv = %s\n",
+		    rows[i].given);
+		config = read_good(text);
+		cr_expect_eq(config->listeners[0].proxy_tlv, rows[i].expect,
+		    "%s", rows[i].what);
+		config_unref(config);
+	}
+}
+
+Test(clients, are_not_told_of_in_vain)
+{
+	static const struct row rows[] = {
+		{ "v1 has no room", "proxy_out = v1\nproxy_tlv = cn\n",
+		    "t.ini:6: proxy_tlv does nothing without proxy_out = v2" },
+		{ "a host may", "proxy_tlv = cn\n" HOST("b") "proxy_out = v2\n",
+		    NULL },
+		{ "no version", "proxy_out = yes\n",
+		    "t.ini:5: proxy_out: \"yes\" is not one of: off" },
+		{ "no such word", "proxy_out = v2\nproxy_tlv = cnn\n",
+		    "t.ini:6: proxy_tlv: \"cnn\"" },
+	};
+
+	walk(rows, ARRAY_LEN(rows));
+}
+
+/* The hosts' lines begin behind the six of a listener that verifies. */
+Test(clients, that_reach_one_backend_by_two_rules_are_noted)
+{
+	static const struct {
+		const char *what, *given;
+		size_t notes;
+	} rows[] = {
+		{ "the listener's rules", HOST("b"), 0 },
+		{ "other rules", HOST("b") "verify = none\n", 1 },
+		{ "other rules, another backend",
+		    HOST("b") "verify = none\nconnect = 8081\n", 0 },
+		{ "the same backend in other words",
+		    HOST("b") "verify = none\nconnect = 127.0.0.1:8080\n", 1 },
+		{ "another CA",
+		    HOST("b") "connect = x:1\n" HOST(
+			"c") "connect = x:1\nca_file = d\n",
+		    1 },
+		{ "one more list", HOST("b") "crl_file = d\n", 1 },
+		{ "one more name", HOST("b") "allow_cn = d\n", 1 },
+	};
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct config *config;
+
+		snprintf(text, sizeof(text),
+		    LISTENER("a") "verify = require\nca_file = c\n%s",
+		    rows[i].given);
+		config = read_good(text);
+		cr_expect_eq(
+		    config->notes.count, rows[i].notes, "%s", rows[i].what);
+		config_unref(config);
+	}
+}
+
+Test(clients, that_share_a_backend_are_named)
+{
+	const struct config *config = read_good(
+	    LISTENER("a") HOST("b") "verify = require\nca_file = c\n");
+
+	cr_assert_eq(config->notes.count, 1);
+	cr_expect_not_null(strstr(config->notes.items[0],
+	    "t.ini:5: host b of listener a and listener a have different "
+	    "rules for clients but share the backend 8080: "));
+	cr_expect_not_null(
+	    strstr(config->notes.items[0], "SNI is not authorisation"));
+	config_unref(config);
+}
+
+Test(clients, make_listeners_differ)
+{
+	static const char *const others[] = { "verify = optional\n",
+		"allow_san = x\n", "allow_cn = x\n", "crl_file = x\n",
+		"proxy_out = v1\n", "sni_unknown = reject\n", "watch = no\n",
+		"cert_dir = d\n", "cert = d\n",
+		"proxy_in = yes\nproxy_trust = ::1\n" };
+	static const char base[] = LISTENER("a") "ca_file = c\n";
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		const char *verify = strstr(others[i], "verify") == NULL
+					 ? "verify = require\n"
+					 : "verify = none\n";
+		const struct config *one, *other;
+
+		snprintf(text, sizeof(text), "%s%s", base, verify);
+		one = read_good(text);
+		snprintf(text, sizeof(text), "%s%s%s", base,
+		    strstr(others[i], "verify") == NULL ? verify : "",
+		    others[i]);
+		other = read_good(text);
+		cr_expect_not(config_listener_equal(
+				  &one->listeners[0], &other->listeners[0]),
+		    "%s", others[i]);
+		config_unref(one);
+		config_unref(other);
+	}
+}

@@ -1,0 +1,127 @@
+/*
+ * Names of hosts and clients: what is taken, in which form, and what is
+ * refused.
+ */
+#include "config/pattern.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define L63 "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc"
+
+Test(pattern, is_put_into_one_form)
+{
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "a name", "www.example.org", "www.example.org" },
+		{ "capitals", "WWW.Example.ORG", "www.example.org" },
+		{ "a last dot", "a.b.", "a.b" },
+		{ "a wildcard", "*.Example.org.", "*.example.org" },
+		{ "one label", "localhost", "localhost" },
+		{ "an A-label", "xn--bcher-kva.example",
+		    "xn--bcher-kva.example" },
+		{ "an underscore", "_a.b", "_a.b" },
+		{ "nearly an address", "1.2.3.4.example", "1.2.3.4.example" },
+		{ "the longest label", L63 ".x", L63 ".x" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char out[PATTERN_NAME_MAX + 1] = "";
+		struct err err = { "" };
+
+		cr_expect(pattern_normalise(out, rows[i].given, &err), "%s: %s",
+		    rows[i].what, err.text);
+		cr_expect_str_eq(out, rows[i].expect, "%s", rows[i].what);
+	}
+}
+
+Test(pattern, is_refused_when_nobody_can_ask_for_it)
+{
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "nothing", "", "nothing between" },
+		{ "a dot", ".", "nothing between" },
+		{ "an empty label", "a..b", "nothing between" },
+		{ "two last dots", "a..", "nothing between" },
+		{ "a dot in front", ".a", "nothing between" },
+		{ "everything", "*", "a * alone" },
+		{ "a wildcard of nothing", "*.", "a *" },
+		{ "a star within", "a*.b", "a * stands for" },
+		{ "a star behind", "a.*", "a * stands for" },
+		{ "two stars", "*.*.b", "a * stands for" },
+		{ "IPv4", "192.0.2.1", "an address" },
+		{ "IPv6", "2001:db8::1", "an address" },
+		{ "IPv6 in brackets", "[::1]", "an address" },
+		{ "a port", "a.b:443", "an address" },
+		{ "not ASCII", "b\303\274cher.example", "A-label" },
+		{ "a blank", "a b", "holds no ' '" },
+		{ "a path", "a/b", "holds no '/'" },
+		{ "too long a label", "x" L63, "63 bytes" },
+		{ "too long a name", L63 "." L63 "." L63 "." L63, "253 bytes" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char out[PATTERN_NAME_MAX + 1];
+		struct err err = { "" };
+
+		cr_expect_not(pattern_normalise(out, rows[i].given, &err), "%s",
+		    rows[i].what);
+		cr_expect_not_null(strstr(err.text, rows[i].expect), "%s: %s",
+		    rows[i].what, err.text);
+	}
+}
+
+Test(pattern, may_have_253_bytes_and_a_dot)
+{
+	char given[PATTERN_NAME_MAX + 2];
+	char out[PATTERN_NAME_MAX + 1];
+	struct err err;
+
+	snprintf(given, sizeof(given), "%s.%s.%s.%.61s.", L63, L63, L63, L63);
+	cr_assert_eq(strlen(given), PATTERN_NAME_MAX + 1);
+	cr_expect(pattern_normalise(out, given, &err));
+	cr_expect_eq(strlen(out), PATTERN_NAME_MAX);
+}
+
+Test(pattern, of_a_client_fits_its_kind)
+{
+	static const struct {
+		const char *given;
+		bool expect;
+	} rows[] = {
+		{ "a.example", true },
+		{ "DNS:*.a.example", true },
+		{ "dns:", false },
+		{ "dns:a.*", false },
+		{ "10.0.0.1", false },
+		{ "email:a@b", true },
+		{ "email:*@b.example", true },
+		{ "email:a", false },
+		{ "email:@b", false },
+		{ "email:a@", false },
+		{ "email:a*@b", false },
+		{ "email:*@*.b", false },
+		{ "uri:spiffe://a/b", true },
+		{ "uri:spiffe://a/*", true },
+		{ "uri:spiffe://*/b", false },
+		{ "uri:ab", false },
+		{ "ip:10.0.0.1", true },
+		{ "ip:2001:db8::/32", true },
+		{ "ip:10.0.0.0/33", false },
+		{ "ip:a.example", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = { "" };
+
+		cr_expect_eq(pattern_check_san(rows[i].given, &err),
+		    rows[i].expect, "%s: %s", rows[i].given, err.text);
+		cr_expect_eq(
+		    err.text[0] == '\0', rows[i].expect, "%s", rows[i].given);
+	}
+}

@@ -124,8 +124,8 @@ is_whole(const X509_CRL *list)
 		   list, NID_issuing_distribution_point, -1) < 0;
 }
 
-/* A newer list of the same issuer stands in for this one; unless they are
- * parts of a whole (RFC 5280 section 5.2.5), which each speak of others. */
+/* A list of the same issuer that lasts longer stands in for this one; unless
+ * it is part of a whole (RFC 5280 section 5.2.5) and speaks of others. */
 static bool
 is_superseded(
     const struct trust_load *load, STACK_OF(X509_CRL) * lists, X509_CRL *list)
@@ -136,8 +136,8 @@ is_superseded(
 	for (i = 0; i < sk_X509_CRL_num(lists); i++) {
 		other = sk_X509_CRL_value(lists, i);
 		if (X509_CRL_cmp(list, other) == 0 &&
-		    end_of(other) > end_of(list) && is_whole(list) &&
-		    is_whole(other) && is_of_ours(load, other))
+		    end_of(other) > end_of(list) && is_whole(other) &&
+		    is_of_ours(load, other))
 			return true;
 	}
 	return false;

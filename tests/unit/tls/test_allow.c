@@ -256,6 +256,26 @@ Test(allow, is_not_fooled_by_bytes_that_are_no_name)
 	}
 }
 
+/* In the middle of a handshake errors must not be left for others. */
+Test(allow, leaves_no_error_of_names_that_cannot_be_read)
+{
+	X509 *certificate = X509_new();
+	ASN1_OCTET_STRING *junk = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *extension;
+	char text[] = "*.example", *item = text;
+	struct config_listener settings = { .allow_san = list_of(&item) };
+
+	cr_assert(ASN1_OCTET_STRING_set(junk, (const uint8_t *)"\x30\x7f", 2));
+	extension = X509_EXTENSION_create_by_NID(
+	    NULL, NID_subject_alt_name, 0, junk);
+	cr_assert(X509_add_ext(certificate, extension, -1));
+	cr_expect_not(allow_matches(&settings, certificate));
+	cr_expect_eq(ERR_peek_error(), 0);
+	X509_EXTENSION_free(extension);
+	ASN1_OCTET_STRING_free(junk);
+	X509_free(certificate);
+}
+
 static const struct {
 	const char *what;
 	int type;

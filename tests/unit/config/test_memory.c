@@ -52,6 +52,10 @@ static const char rich[] =
     "key = k\nallow = ::1, 10.0.0.0/8\ndeny = 10.1.1.1\n"
     "[b]\naccept = 3\nconnect = [::1]:4\ncert = ${file:name}\n"
     "curves = X25519, P-256\noptions = WHATEVER\n"
+    "[host a *.x]\ncert = d, e\nkey = k, l\nallow_san = dns:a, ip:::1\n"
+    "verify = require\nca_file = f\nproxy_out = v2\nproxy_tlv = cn, cert\n"
+    "[host a y]\nstaple_file = s\ncert = d\nverify = require\nca_file = g\n"
+    "[x]\nsni = b:z\nconnect = 5\n"
     "[ocsp]\nurl = http://a/, http://b/\nca_file = c\nproxy = none\n";
 
 /* Fails when memory ran out and there was no error, or the other way. */

@@ -10,6 +10,7 @@
 #include "config/schema.h"
 #include "unit/config/reading.h"
 
+#define HOST(pattern) "[host a " pattern "]\n"
 #define SAMPLE TOP_SRCDIR "/etc/clinch.ini"
 
 static char *
@@ -93,6 +94,45 @@ Test(print, is_read_back_the_same)
 			"a") "ocsp = must\n" LISTENER("b") },
 		{ "a staple file that two listeners share",
 		    LISTENER("a") LISTENER("b") "staple_file = /f\n" },
+		{ "a staple file for one certificate of two",
+		    LISTENER("a") "cert = /d\n" LISTENER(
+			"b") "staple_file = /f\n" },
+		{ "a host that says nothing", LISTENER("a") HOST("b") },
+		{ "hosts of two listeners",
+		    LISTENER("a") HOST("*.b") "connect = 1\n" LISTENER(
+			"c") "[host c d]\nalpn = x\n" HOST("e") },
+		{ "certificates of its own",
+		    LISTENER("a") "key = /k\n" HOST(
+			"b") "cert = /c, /d\nkey = /k\nkey = /l\n"
+			     "staple_file = /s, /t\n" },
+		{ "the listener's certificate as its own",
+		    LISTENER("a") "key = /k\nstaple_file = /s\n" HOST(
+			"b") "cert = /dev/null\n" },
+		{ "a folder",
+		    "[listener a]\naccept = 1\nconnect = 1\n"
+		    "cert_dir = /d\nsni_unknown = reject\n" HOST("b") },
+		{ "lists that a host empties",
+		    LISTENER("a") "alpn = h2\nverify = require\n"
+				  "ca_file = /c\nallow_san = x\n" HOST(
+				      "b") "verify = none\n" },
+		{ "everything about clients",
+		    "ticket_key_file = /t\n[tls]\nca_file = /c\nwatch = no\n" LISTENER(
+			"a") "verify = optional\ncrl_file = /r\n"
+			     "crl_check = chain\nallow_cn = A B\n"
+			     "allow_san = uri:a:*, ip:::/0\n"
+			     "proxy_in = yes\nproxy_trust = ::1\n"
+			     "proxy_out = v2\nproxy_tlv = cn, cert\n" HOST(
+				 "b") "proxy_tlv = none\n" },
+		{ "rules for one listener of two",
+		    "allow_cn = x\nca_file = /c\n" LISTENER("a")
+			LISTENER("b") "verify = require\n" },
+		{ "modes of its own",
+		    "[ocsp]\non_revoked = exit\n" LISTENER("a")
+			HOST("b") "ocsp = must\non_revoked = refuse\n"
+				  "without_staple = serve\n" HOST(
+				      "c") "ocsp = no\n" },
+		{ "a mode for all hosts",
+		    LISTENER("a") "ocsp = must\n" HOST("b") },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

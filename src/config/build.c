@@ -54,16 +54,6 @@ follow_stunnel(struct build *build)
 	    build->config->file);
 }
 
-bool
-build_layer(
-    struct build *build, struct layer *layer, const struct layer *parent)
-{
-	layer->parent = parent;
-	layer->said = arena_alloc(
-	    build->arena, schema_count() * sizeof(layer->said[0]));
-	return layer->said != NULL;
-}
-
 /* What each section is; the number of listeners. */
 static size_t
 name_sections(struct build *build, const struct source *source)
@@ -81,11 +71,11 @@ name_sections(struct build *build, const struct source *source)
 static bool
 init_layers(struct build *build)
 {
-	return build_layer(build, &build->top, NULL) &&
-	       build_layer(build, &build->global, &build->top) &&
-	       build_layer(build, &build->log, &build->top) &&
-	       build_layer(build, &build->tls, &build->top) &&
-	       build_layer(build, &build->ocsp, &build->top);
+	return layer_init(build, &build->top, NULL) &&
+	       layer_init(build, &build->global, &build->top) &&
+	       layer_init(build, &build->log, &build->top) &&
+	       layer_init(build, &build->tls, &build->top) &&
+	       layer_init(build, &build->ocsp, &build->top);
 }
 
 static bool
@@ -154,7 +144,7 @@ add_listener(
 	    &config->listeners[config->listener_count];
 	struct layer *layer = &build->listeners[config->listener_count];
 
-	if (!build_layer(build, layer, &build->tls)) {
+	if (!layer_init(build, layer, &build->tls)) {
 		report_no_memory(build->report);
 		return;
 	}
@@ -163,7 +153,7 @@ add_listener(
 	listener->where = section->where;
 	config->listener_count++;
 	apply_section(build, section, SCHEMA_LISTENER, layer, listener);
-	apply_certificate(build, layer, listener);
+	layer_drop_pairs(build, layer, listener);
 }
 
 static void
@@ -209,8 +199,7 @@ build_name(char out[BUILD_NAME_MAX], const struct config_listener *settings)
 		snprintf(out, BUILD_NAME_MAX, "host %s of listener %.64s",
 		    settings->pattern, settings->name);
 	else
-		snprintf(
-		    out, BUILD_NAME_MAX, "listener %.64s", settings->name);
+		snprintf(out, BUILD_NAME_MAX, "listener %.64s", settings->name);
 	return out;
 }
 
@@ -222,7 +211,7 @@ settle(const struct build *build)
 	/* A host was its listener's copy before any of this: its profile
 	 * brings its own versions. */
 	while (build_next_site(build, &site))
-		apply_consequences(build, site.settings, site.layer);
+		layer_conclude(build, site.layer, site.settings);
 	stapling_settle(build);
 	clients_settle(build);
 }

@@ -67,29 +67,28 @@ void apply_section(struct build *build, const struct section *section,
     struct config_listener *listener);
 /* The built-in value of every row. */
 void apply_defaults(struct build *build);
-/* What follows for a listener or host once all its keys are known: from its
- * profile and from stunnel's options. */
-void apply_consequences(const struct build *build,
-    struct config_listener *listener, const struct layer *layer);
-
-/* A section's certificate brings its own key and staple: those of the
- * defaults belong to another. */
-void apply_certificate(const struct build *build, const struct layer *layer,
-    struct config_listener *listener);
-
-/* Is there memory for a section's layer? */
-bool build_layer(struct build *build, struct layer *layer,
+/* layer.c: a new one.  false: no memory. */
+bool layer_init(struct build *build, struct layer *layer,
     const struct layer *parent) MUST_CHECK;
 
 /* Where a listener's value of a key, or that of another section, was said;
  * NULL: it is built in. */
-const struct config_where *apply_said(
+const struct config_where *layer_said(
     const struct build *build, const struct layer *layer, const char *key);
-const struct config_where *apply_said_in(const struct build *build,
+const struct config_where *layer_said_in(const struct build *build,
     const struct layer *layer, enum schema_section section, const char *key);
 /* The same, in this very section. */
-const struct config_where *apply_said_here(
+const struct config_where *layer_said_here(
     const struct build *build, const struct layer *layer, const char *key);
+
+/* A section's certificate brings its own key and staple: those of the
+ * defaults belong to another. */
+void layer_drop_pairs(const struct build *build, const struct layer *layer,
+    struct config_listener *listener);
+/* What follows for a listener or host once all its keys are known: from its
+ * profile and from stunnel's options. */
+void layer_conclude(const struct build *build, const struct layer *layer,
+    struct config_listener *listener);
 
 /* hosts.c: every host, as its listener is so far and then by its own keys. */
 void hosts_apply(struct build *build, const struct source *source);

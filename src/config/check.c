@@ -18,7 +18,7 @@
 static bool
 lacks(const struct build *build, const struct site *site, const char *key)
 {
-	return apply_said(build, site->layer, key) == NULL;
+	return layer_said(build, site->layer, key) == NULL;
 }
 
 static void
@@ -88,7 +88,7 @@ check_pairs(const struct build *build, const struct site *site, const char *key,
     const struct config_paths *files)
 {
 	const struct config_paths *certs = &site->settings->certs;
-	const struct config_where *where = apply_said_here(
+	const struct config_where *where = layer_said_here(
 	    build, site->layer, key);
 	char name[BUILD_NAME_MAX];
 
@@ -120,7 +120,7 @@ check_strays(const struct build *build, const struct site *site)
 	char name[BUILD_NAME_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		where = apply_said_here(build, site->layer, keys[i]);
+		where = layer_said_here(build, site->layer, keys[i]);
 		if (where != NULL)
 			report_error(build->report, where,
 			    "%s of %s belongs to no cert: name the cert here "
@@ -145,11 +145,11 @@ static const struct config_where *
 blame(const struct build *build, const struct site *site, const char *first,
     const char *second)
 {
-	const struct config_where *where = apply_said(
+	const struct config_where *where = layer_said(
 	    build, site->layer, first);
 
 	if (where == NULL)
-		where = apply_said(build, site->layer, second);
+		where = layer_said(build, site->layer, second);
 	return where != NULL ? where : &site->settings->where;
 }
 
@@ -240,8 +240,7 @@ report_twice(struct report *report, const struct taken *first,
 
 /* false: no memory. */
 static bool
-find_twins(
-    const struct build *build, const struct taken *taken, size_t count)
+find_twins(const struct build *build, const struct taken *taken, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
 	struct lookup addresses;
@@ -311,7 +310,7 @@ check_addresses(const struct build *build)
 static void
 check_tickets(const struct build *build)
 {
-	const struct config_where *where = apply_said_in(
+	const struct config_where *where = layer_said_in(
 	    build, &build->tls, SCHEMA_TLS, "ticket_rotate");
 
 	if (where != NULL && build->config->ticket_key_file != NULL)

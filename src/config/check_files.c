@@ -26,8 +26,8 @@ check_list(struct report *report, const char *key,
 	if (list->items == taken->items)
 		return;
 	for (size_t i = 0; i < list->count; i++)
-		check_file(report, key, list->items[i].path,
-		    &list->items[i].where);
+		check_file(
+		    report, key, list->items[i].path, &list->items[i].where);
 }
 
 /* `from` is what it was before its own section. */
@@ -39,8 +39,8 @@ check_site(struct report *report, const struct config_listener *site,
 	check_list(report, "cert", &site->certs, &from->certs);
 	check_list(report, "key", &site->keys, &from->keys);
 	if (site->cert_dir != from->cert_dir)
-		check_file(report, "cert_dir", site->cert_dir,
-		    &site->cert_dir_where);
+		check_file(
+		    report, "cert_dir", site->cert_dir, &site->cert_dir_where);
 	if (site->ca_file != from->ca_file)
 		check_file(
 		    report, "ca_file", site->ca_file, &site->ca_file_where);

@@ -27,8 +27,7 @@ struct shared {
 };
 
 static bool
-has_same_rules(
-    const struct config_listener *a, const struct config_listener *b)
+has_same_rules(const struct config_listener *a, const struct config_listener *b)
 {
 	if (a->verify != b->verify)
 		return false;
@@ -130,8 +129,7 @@ is_worth_it(const struct config_listener *listener)
 }
 
 static bool
-look_at_listener(
-    struct shared *shared, const struct config_listener *listener)
+look_at_listener(struct shared *shared, const struct config_listener *listener)
 {
 	if (!is_worth_it(listener))
 		return true;

@@ -13,8 +13,8 @@
 #include "config/source.h"
 
 #define VERIFY "verify = optional or verify = require"
-#define FIELD(name)                                \
-	offsetof(struct config_listener, name),    \
+#define FIELD(name)                             \
+	offsetof(struct config_listener, name), \
 	    sizeof(((struct config_listener *)0)->name)
 
 static bool
@@ -62,8 +62,7 @@ static const struct need {
 
 /* By the site itself, or by a host that takes it over? */
 static bool
-is_met_below(
-    const struct need *need, const struct config_listener *settings)
+is_met_below(const struct need *need, const struct config_listener *settings)
 {
 	if (need->is_met(settings))
 		return true;
@@ -87,7 +86,7 @@ check_needs(const struct build *build, const struct site *site)
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		where = apply_said_here(build, site->layer, needs[i].key);
+		where = layer_said_here(build, site->layer, needs[i].key);
 		if (where != NULL && !is_met_below(&needs[i], site->settings))
 			report_vain(build, &needs[i], where);
 	}
@@ -110,7 +109,7 @@ check_default_needs(const struct build *build)
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		where = apply_said(build, &build->tls, needs[i].key);
+		where = layer_said(build, &build->tls, needs[i].key);
 		if (where != NULL && !is_met_anywhere(build, &needs[i]))
 			report_vain(build, &needs[i], where);
 	}
@@ -133,7 +132,7 @@ check_trust(const struct build *build, const struct site *site)
 
 	/* What was said wrongly has been reported and is not missing. */
 	if (!verifies_itself(site) || settings->ca_file != NULL ||
-	    apply_said(build, site->layer, "ca_file") != NULL)
+	    layer_said(build, site->layer, "ca_file") != NULL)
 		return;
 	report_error(build->report, &settings->verify_where,
 	    "%s verifies clients but has no ca_file: name a PEM file with the "
@@ -179,11 +178,11 @@ static void
 check_proxy(const struct build *build, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
-	const struct config_where *where = apply_said(
+	const struct config_where *where = layer_said(
 	    build, site->layer, "proxy_in");
 
 	if (!listener->proxy_in || where == NULL || is_local_only(listener) ||
-	    apply_said(build, site->layer, "proxy_trust") != NULL)
+	    layer_said(build, site->layer, "proxy_trust") != NULL)
 		return;
 	report_error(build->report, where,
 	    "listener %.64s would believe anyone's PROXY header: name the "

@@ -126,10 +126,10 @@ enum config_proxy_tlv {
  * its own or the listener's, and `pattern` is set.
  */
 struct config_listener {
-	const char *name;          /* of the listener, in its hosts too */
-	const char *pattern;       /* lower case: "a.example", "*.example";
+	const char *name;              /* of the listener, in its hosts too */
+	const char *pattern;           /* lower case: "a.example", "*.example";
 				      NULL: the listener itself */
-	struct config_where where; /* of its heading */
+	struct config_where where;     /* of its heading */
 	struct config_listener *hosts; /* in file order; none in a host */
 	size_t host_count;
 
@@ -159,7 +159,7 @@ struct config_listener {
 
 	/* Clients. */
 	enum config_verify verify;
-	const char *ca_file; /* trust; set unless verify is none */
+	const char *ca_file;  /* trust; set unless verify is none */
 	const char *crl_file; /* NULL: no revocation lists */
 	enum config_crl_check crl_check;
 	struct config_strings allow_san; /* "dns:*.example", "email:", "uri:",
@@ -252,7 +252,7 @@ struct config {
 	uint32_t ticket_rotate_ms;   /* [tls] */
 	const char *ticket_key_file; /* [tls]; NULL: keys of our own */
 	struct config_where ticket_key_file_where;
-	const char *store_dir;     /* NULL: nothing is kept */
+	const char *store_dir; /* NULL: nothing is kept */
 	struct config_where store_dir_where;
 	struct config_ocsp ocsp;
 

@@ -57,8 +57,8 @@ holds(const struct section *section, const char *key, struct schema_memo *memo)
 	    memo, SCHEMA_LISTENER, key);
 
 	for (size_t i = 0; i < section->count; i++)
-		if (schema_recall(memo, SCHEMA_LISTENER,
-			section->items[i].key) == row)
+		if (schema_recall(
+			memo, SCHEMA_LISTENER, section->items[i].key) == row)
 			return true;
 	return false;
 }

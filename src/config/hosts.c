@@ -184,7 +184,7 @@ add_host(struct build *build, const struct host *from)
 	struct config_listener *host = &listener->hosts[listener->host_count];
 	struct layer *layer = &from->layer->hosts[listener->host_count];
 
-	if (!build_layer(build, layer, from->layer))
+	if (!layer_init(build, layer, from->layer))
 		return false;
 	*host = *listener;
 	host->hosts = NULL;
@@ -193,8 +193,8 @@ add_host(struct build *build, const struct host *from)
 	host->where = from->section->where;
 	listener->host_count++;
 	apply_section(build, from->section, SCHEMA_HOST, layer, host);
-	apply_certificate(build, layer, host);
-	host->certs_own = apply_said_here(build, layer, "cert") != NULL;
+	layer_drop_pairs(build, layer, host);
+	host->certs_own = layer_said_here(build, layer, "cert") != NULL;
 	return true;
 }
 
@@ -205,7 +205,7 @@ try_host(struct build *build, const struct host *from)
 	struct config_listener host = build->defaults;
 	struct layer layer = { 0 };
 
-	if (!build_layer(build, &layer, &build->tls))
+	if (!layer_init(build, &layer, &build->tls))
 		return false;
 	apply_section(build, from->section, SCHEMA_HOST, &layer, &host);
 	return true;

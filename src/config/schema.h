@@ -65,8 +65,8 @@ struct schema_memo {
 		const struct schema_row *row;
 	} slots[SCHEMA_MEMO];
 };
-const struct schema_row *schema_recall(struct schema_memo *memo,
-    enum schema_section section, const char *key);
+const struct schema_row *schema_recall(
+    struct schema_memo *memo, enum schema_section section, const char *key);
 
 /* The nearest name known in that section; NULL: nothing is near. */
 const char *schema_nearest(enum schema_section section, const char *key);

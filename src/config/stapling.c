@@ -139,8 +139,8 @@ check_mode(const struct build *build)
 {
 	const struct config_where *ocsp, *mode;
 
-	ocsp = apply_said_in(build, &build->global, SCHEMA_GLOBAL, "ocsp");
-	mode = apply_said_in(build, &build->ocsp, SCHEMA_OCSP, "mode");
+	ocsp = layer_said_in(build, &build->global, SCHEMA_GLOBAL, "ocsp");
+	mode = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "mode");
 	if (ocsp != NULL && mode != NULL)
 		report_error(build->report, mode,
 		    "mode contradicts ocsp in %s:%u: keep one of the two",
@@ -156,9 +156,9 @@ check_intervals(const struct build *build)
 
 	if (ocsp->min_interval_ms <= ocsp->max_interval_ms)
 		return;
-	where = apply_said_in(build, &build->ocsp, SCHEMA_OCSP, "min_interval");
+	where = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "min_interval");
 	if (where == NULL)
-		where = apply_said_in(
+		where = layer_said_in(
 		    build, &build->ocsp, SCHEMA_OCSP, "max_interval");
 	value_format_duration(least, ocsp->min_interval_ms);
 	value_format_duration(most, ocsp->max_interval_ms);

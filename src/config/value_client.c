@@ -20,8 +20,8 @@ take_rule(const struct value_place *place, const char *text, struct err *err)
 	if (list->count >= RULES_MAX)
 		return value_too_many(RULES_MAX, err);
 	if (strlen(text) > RULE_LENGTH_MAX) {
-		err_set(err, "a name here has at most %d bytes",
-		    RULE_LENGTH_MAX);
+		err_set(
+		    err, "a name here has at most %d bytes", RULE_LENGTH_MAX);
 		return false;
 	}
 	copy = arena_copy(place->arena, text, strlen(text));

@@ -175,8 +175,7 @@ equal_paths(const void *a, const void *b)
 	if (left->count != right->count)
 		return false;
 	for (size_t i = 0; i < left->count; i++)
-		if (!value_same_text(
-			left->items[i].path, right->items[i].path))
+		if (!value_same_text(left->items[i].path, right->items[i].path))
 			return false;
 	return true;
 }

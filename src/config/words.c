@@ -22,14 +22,14 @@
 #define NO_PROGRAMS                                               \
 	"clinch starts no programs: let the program listen on a " \
 	"port or a Unix socket and name it in connect"
-#define TICKET_SECRETS                                                 \
-	"ticket keys are made at start and rotated, or are those of "     \
+#define TICKET_SECRETS                                                \
+	"ticket keys are made at start and rotated, or are those of " \
 	"ticket_key_file in [tls]: remove it"
-#define ONE_FILE(key)                                                \
+#define ONE_FILE(key)                                                    \
 	"folders of hashed files are not read: put them into one file, " \
 	"such as by cat, and name it in " key
 #define NEITHER "say yes or no"
-#define NO_PINS                                                       \
+#define NO_PINS                                                          \
 	"single certificates are not pinned: name their CA in ca_file, " \
 	"set verify = require and name the clients in allow_san"
 #define CHROOT                                                        \

@@ -120,7 +120,8 @@ pattern_normalise(
 	for (i = 0; i < length; i++)
 		out[i] = (char)tolower((unsigned char)text[i]);
 	out[length] = '\0';
-	return check_labels(strncmp(out, "*.", 2) == 0 ? out + 2 : out, err);
+	return check_labels(
+	    out[0] == '*' && out[1] == '.' ? out + 2 : out, err);
 }
 
 /* A mailbox, or "*@" and a domain. */

@@ -17,8 +17,10 @@
 #include <criterion/criterion.h>
 #include <openssl/ssl.h>
 
+#include "base/log.h"
 #include "config/config.h"
 #include "proxy/backend.h"
+#include "proxy/conn_inner.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
 #include "tests/support/link.h"
@@ -127,6 +129,7 @@ rig_fini(struct rig *rig)
 	conn_set_fini(&rig->set);
 	cr_expect_eq(limit_connections(rig->limit), 0, "a slot was kept");
 	ev_loop_destroy(rig->loop);
+	log_free(rig->log);
 	rig_close_client(rig);
 	rig_close_backend(rig);
 	rig_refuse(rig);
@@ -138,6 +141,39 @@ rig_fini(struct rig *rig)
 	ticket_keys_unref(rig->keys);
 	config_unref(rig->config);
 	pki_folder_remove(&rig->folder);
+}
+
+void
+rig_log(struct rig *rig)
+{
+	char path[96];
+	const struct log_options options = {
+		.level = LEVEL_DEBUG,
+		.output = path,
+		.access = path,
+	};
+
+	snprintf(path, sizeof(path), "%s/log", rig->folder.path);
+	rig->log = log_new();
+	cr_assert(log_configure(rig->log, &options, NULL));
+	rig->set.log = rig->log;
+}
+
+bool
+rig_logged(const struct rig *rig, const char *text)
+{
+	char path[96], all[8192];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/log", rig->folder.path);
+	file = fopen(path, "r");
+	cr_assert_not_null(file);
+	all[fread(all, 1, sizeof(all) - 1, file)] = '\0';
+	fclose(file);
+	if (strstr(all, text))
+		return true;
+	cr_log_error("no %s in:\n%s", text, all);
+	return false;
 }
 
 void
@@ -172,6 +208,13 @@ rig_connect(struct rig *rig)
 	SSL_set_connect_state(rig->client);
 	client.fd = fds[1];
 	conn_new(&rig->set, rig->service, &client);
+}
+
+struct conn *
+rig_conn(struct rig *rig)
+{
+	cr_assert(!list_is_empty(&rig->set.all), "it has ended");
+	return container_of(rig->set.all.prev, struct conn, all);
 }
 
 bool
@@ -233,6 +276,14 @@ rig_close_backend(struct rig *rig)
 	if (rig->backend_fd >= 0)
 		close(rig->backend_fd);
 	rig->backend_fd = -1;
+}
+
+void
+rig_client_sends(struct rig *rig, const void *bytes, size_t len)
+{
+	cr_assert_eq(send(rig->client_fd, bytes, len, MSG_NOSIGNAL),
+	    (ssize_t)len, "the client could not send");
+	rig_turn(rig);
 }
 
 void

@@ -27,6 +27,7 @@ struct rig {
 	struct limit *limit;
 	struct service *service;
 	struct ev_loop *loop;
+	struct log *log; /* NULL: see rig_log */
 	struct conn_set set;
 
 	struct addr peer; /* whom accept sees; a Unix client by default */
@@ -46,11 +47,18 @@ void rig_fini(struct rig *rig);
 void rig_init_in(
     struct rig *rig, const struct pki_folder *folder, const char *keys);
 
+/* From now on lines of every kind are written, and can be looked for. */
+void rig_log(struct rig *rig);
+bool rig_logged(const struct rig *rig, const char *text);
+
 /* The backend stops listening. */
 void rig_refuse(struct rig *rig);
 
 /* A client connects; the connection begins. */
 void rig_connect(struct rig *rig);
+
+/* ...and looked into: the last one that began; asserts that it is there. */
+struct conn *rig_conn(struct rig *rig);
 
 /* Both go on with the handshake; is the client through? */
 bool rig_shake(struct rig *rig);
@@ -70,7 +78,9 @@ void rig_wait(struct rig *rig);
 void rig_close_client(struct rig *rig);
 void rig_close_backend(struct rig *rig);
 
-/* Send all of it, from one end, while the loop turns. */
+/* Send all of it, from one end, while the loop turns: on the wire, or as
+ * payload. */
+void rig_client_sends(struct rig *rig, const void *bytes, size_t len);
 void rig_client_says(struct rig *rig, const void *bytes, size_t len);
 void rig_backend_says(struct rig *rig, const void *bytes, size_t len);
 

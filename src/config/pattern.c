@@ -67,17 +67,19 @@ check_label(const char *label, size_t length, struct err *err)
 	return true;
 }
 
+/* The first `length` bytes of the name, behind which at most a dot stands. */
 static bool
-check_labels(const char *name, struct err *err)
+check_labels(const char *name, size_t length, struct err *err)
 {
 	for (;;) {
-		size_t length = strcspn(name, ".");
+		size_t label = strcspn(name, ".");
 
-		if (!check_label(name, length, err))
+		if (!check_label(name, label, err))
 			return false;
-		if (name[length] == '\0')
+		if (label >= length)
 			return true;
-		name += length + 1;
+		name += label + 1;
+		length -= label + 1;
 	}
 }
 
@@ -92,7 +94,7 @@ check_kind(const char *text, struct err *err)
 		err_set(err,
 		    "an address is no name: clients never send one as SNI "
 		    "(RFC 6066)");
-	else if (strcmp(text, "*") == 0)
+	else if (strcmp(text, "*") == 0 || strcmp(text, "*.") == 0)
 		err_set(err,
 		    "a * alone is every name: what holds for those belongs to "
 		    "the listener");
@@ -106,22 +108,23 @@ pattern_normalise(
     char out[PATTERN_NAME_MAX + 1], const char *text, struct err *err)
 {
 	size_t length = strlen(text);
-	size_t i;
+	size_t wild = strncmp(text, "*.", 2) == 0 ? 2 : 0;
 
 	if (!check_kind(text, err))
 		return false;
-	if (length > 0 && text[length - 1] == '.')
+	if (length > wild && text[length - 1] == '.')
 		length--;
 	if (length > PATTERN_NAME_MAX) {
 		err_set(
 		    err, "no name is longer than %d bytes", PATTERN_NAME_MAX);
 		return false;
 	}
-	for (i = 0; i < length; i++)
+	if (!check_labels(text + wild, length - wild, err))
+		return false;
+	for (size_t i = 0; i < length; i++)
 		out[i] = (char)tolower((unsigned char)text[i]);
 	out[length] = '\0';
-	return check_labels(
-	    out[0] == '*' && out[1] == '.' ? out + 2 : out, err);
+	return true;
 }
 
 /* A mailbox, or "*@" and a domain. */

@@ -166,6 +166,11 @@ apply_option(const struct scope *scope, const struct statement *statement)
 		break;
 	case OPTION_NO_TICKET:
 		layer->no_tickets = true;
+		if (scope->section == SCHEMA_HOST)
+			report_error(report, &statement->where,
+			    "options = %s: tickets are all of a listener's or "
+			    "none: put it there",
+			    statement->value);
 		break;
 	case OPTION_REFUSED:
 		report_error(report, &statement->where,

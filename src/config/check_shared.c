@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/addr.h"
 #include "config/arena.h"
@@ -118,7 +117,7 @@ count_backends(const struct config_listener *listener)
 	return count;
 }
 
-/* Nothing can differ where nobody is verified. */
+/* Most listeners have one rule for all. */
 static bool
 is_worth_it(const struct config_listener *listener)
 {
@@ -128,14 +127,22 @@ is_worth_it(const struct config_listener *listener)
 	return false;
 }
 
+/* May a client be in the listener itself, and in none of its hosts? */
+static bool
+is_reachable(const struct config_listener *listener)
+{
+	return listener->certs.count > 0 || listener->cert_dir != NULL;
+}
+
 static bool
 look_at_listener(struct shared *shared, const struct config_listener *listener)
 {
 	if (!is_worth_it(listener))
 		return true;
 	if (!lookup_init(&shared->backends, shared->build->arena,
-		count_backends(listener)) ||
-	    !look_at(shared, listener))
+		count_backends(listener)))
+		return false;
+	if (is_reachable(listener) && !look_at(shared, listener))
 		return false;
 	for (size_t i = 0; i < listener->host_count; i++)
 		if (!look_at(shared, &listener->hosts[i]))

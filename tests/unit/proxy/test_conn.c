@@ -4,7 +4,6 @@
  */
 #include "proxy/conn.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/pool.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
+#include "tests/unit/proxy/port.h"
 
 /* On Unix sockets a reset is what a peer gets that left bytes unread. */
 static void
@@ -204,14 +204,10 @@ Test(conn, closes_the_client_when_no_backend_takes_it)
 static int
 open_port(char *keys, size_t max)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	socklen_t len = sizeof(in);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint16_t port;
+	int fd = port_bind(&port);
 
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&in, len), 0);
-	cr_assert_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	snprintf(keys, max, "connect = 127.0.0.1:%u", ntohs(in.sin_port));
+	snprintf(keys, max, "connect = 127.0.0.1:%u", port);
 	return fd;
 }
 

@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
+#include "proxy/proxyproto_inner.h"
 
 #define IN "proxy_in = yes\nproxy_trust = 127.0.0.0/8\n"
 
@@ -23,11 +24,10 @@
 
 #define LINE "PROXY TCP4 198.51.100.7 203.0.113.1 4711 443\r\n"
 #define OTHER_LINE "PROXY TCP4 198.51.100.8 203.0.113.1 4711 443\r\n"
-#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-#define PROXY_V2                                                       \
-	SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\0\x71\1\x12\x67" \
-		  "\1\xbb"
-#define LOCAL_V2 SIGNATURE "\x20\0\0\0"
+#define PROXY_V2                                                   \
+	PP2_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\0\x71\1" \
+		      "\x12\x67\1\xbb"
+#define LOCAL_V2 PP2_SIGNATURE "\x20\0\0\0"
 
 static void
 init(struct rig *rig, const char *keys)
@@ -152,9 +152,9 @@ Test(conn_greet, refuses_whoever_sends_no_good_header)
 		    "sent no PROXY header" },
 		{ "a line without end", long_line, sizeof(long_line),
 		    CONN_BAD_PROXY, "does not end within 107 bytes" },
-		{ "version 3", BYTES(SIGNATURE "\x31\x11\0\x0c"),
+		{ "version 3", BYTES(PP2_SIGNATURE "\x31\x11\0\x0c"),
 		    CONN_BAD_PROXY, "unknown version or command" },
-		{ "too long", BYTES(SIGNATURE "\x21\x11\x0f\xf1"),
+		{ "too long", BYTES(PP2_SIGNATURE "\x21\x11\x0f\xf1"),
 		    CONN_BAD_PROXY, "longer than 4096 bytes" },
 		{ "nothing", "", 0, CONN_CLIENT_GONE, "client left in" },
 		{ "half a header", LINE, 20, CONN_CLIENT_GONE,

@@ -95,6 +95,8 @@ say_alert(int alert, char *out, size_t max)
 	    small);
 }
 
+#define NOBODY "nobody in ca_file vouches for it"
+
 /* Where OpenSSL's words do not say which of our keys to look at. */
 static const struct {
 	int result;
@@ -102,7 +104,6 @@ static const struct {
 } refusals[] = {
 	{ X509_V_ERR_APPLICATION_VERIFICATION,
 	    "is not allowed by allow_san or allow_cn" },
-	{ X509_V_ERR_CERT_REVOKED, "is revoked" },
 	{ X509_V_ERR_UNABLE_TO_GET_CRL,
 	    "there is no revocation list of its issuer in crl_file" },
 	{ X509_V_ERR_CRL_HAS_EXPIRED,
@@ -111,15 +112,11 @@ static const struct {
 	    "the revocation list of its issuer is not valid yet" },
 	{ X509_V_ERR_CRL_SIGNATURE_FAILURE,
 	    "the revocation list of its issuer is not signed by it" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
-	    "nobody in ca_file vouches for it (unable to get issuer "
-	    "certificate)" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-	    "nobody in ca_file vouches for it (unable to get local issuer "
-	    "certificate)" },
-	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
-	    "nobody in ca_file vouches for it (self-signed certificate)" },
-	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "its root is not in ca_file" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NOBODY },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NOBODY },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOBODY },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, NOBODY },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, NOBODY },
 	{ X509_V_ERR_INVALID_PURPOSE, "is not for clients (extendedKeyUsage)" },
 };
 

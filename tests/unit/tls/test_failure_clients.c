@@ -12,7 +12,8 @@
 #include "tests/unit/tls/client_rig.h"
 #include "tests/unit/tls/resumption_rig.h"
 
-static struct pki ended, early, forged, alone, server_only, nameless, long_name;
+static struct pki ended, early, forged, alone, stranger, server_only, nameless;
+static struct pki long_name;
 
 static struct pki
 make(const char *from, const char *to, const char *usage)
@@ -76,6 +77,8 @@ set_up(void)
 	early = make("20980101000000Z", NULL, NULL);
 	server_only = make(NULL, NULL, "serverAuth");
 	alone = pki_make(&(struct pki_wish){ .name = "robot" });
+	stranger = pki_make(
+	    &(struct pki_wish){ .name = "robot", .issuer = &rig.other_ca });
 	nameless = pki_make(&(struct pki_wish){ .issuer = &rig.ca });
 	forged = make_forged();
 	long_name = make_long();
@@ -85,8 +88,8 @@ set_up(void)
 static void
 tear_down(void)
 {
-	struct pki *all[] = { &ended, &early, &forged, &alone, &server_only,
-		&nameless, &long_name };
+	struct pki *all[] = { &ended, &early, &forged, &alone, &stranger,
+		&server_only, &nameless, &long_name };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		pki_drop(all[i]);
@@ -116,13 +119,13 @@ static const struct {
 	    "client certificate CN=robot: is not for clients "
 	    "(extendedKeyUsage)" },
 	{ &alone, { REQUIRE },
-	    "client certificate CN=robot: nobody in ca_file vouches for it "
-	    "(self-signed certificate)" },
+	    "client certificate CN=robot: nobody in ca_file vouches for it" },
 	{ &rig.client, { REQUIRE, .ca = "other.pem" },
-	    "client certificate CN=client: nobody in ca_file vouches for it "
-	    "(unable to get local issuer certificate)" },
+	    "client certificate CN=client: nobody in ca_file vouches for it" },
+	{ &stranger, { REQUIRE },
+	    "client certificate CN=robot: nobody in ca_file vouches for it" },
 	{ &rig.client, { REQUIRE, .crl = "revoked.crl" },
-	    "client certificate CN=client: is revoked" },
+	    "client certificate CN=client: certificate revoked" },
 	{ &rig.client, { REQUIRE, .crl = "other.crl" },
 	    "client certificate CN=client: there is no revocation list of its "
 	    "issuer in crl_file" },
@@ -153,6 +156,8 @@ Test(failure_clients, says_which_certificate_and_why)
 			struct standing standing;
 			char text[256];
 
+			if (rows[i].pair == &stranger)
+				guest.along = &rig.other_ca; /* its root */
 			stand(&standing, &rows[i].rule, 1);
 			cr_expect_eq(
 			    guest_come(&guest, standing.server), IO_FAILED);

@@ -306,6 +306,32 @@ Test(clients, that_share_a_backend_are_named)
 	config_unref(config);
 }
 
+Test(clients, that_no_host_takes_in_share_nothing)
+{
+	const struct config *config = read_good(
+	    "[listener a]\naccept = 1\nconnect = 1\nsni_unknown = reject\n" HOST(
+		"b") "cert = c\nverify = require\nca_file = c\n");
+
+	cr_expect_eq(config->notes.count, 0);
+	config_unref(config);
+}
+
+Test(clients, that_share_backends_in_many_hosts_are_counted)
+{
+	char text[4096] = LISTENER("a");
+	const struct config *config;
+
+	for (int i = 0; i < 20; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+		    HOST("h%d") "verify = require\nca_file = c\n", i);
+	config = read_good(text);
+	cr_assert_eq(config->notes.count, 9);
+	cr_expect_str_eq(config->notes.items[8],
+	    "12 more hosts share a backend with others that have different "
+	    "rules for clients");
+	config_unref(config);
+}
+
 Test(clients, make_listeners_differ)
 {
 	static const char *const others[] = { "verify = optional\n",

@@ -131,6 +131,8 @@ Test(hosts, are_refused_with_a_sentence)
 		    "[listener NAME]" },
 		{ "a key of [tls]", HOST("b") "tickets = no\n",
 		    "t.ini:6: tickets does not belong here: put it into [tls]" },
+		{ "a part of the tickets", HOST("b") "options = NO_TICKET\n",
+		    "t.ini:6: options = NO_TICKET: tickets are all of a" },
 		{ "a typo", HOST("b") "conect = 1\n",
 		    "t.ini:6: unknown key \"conect\": did you mean" },
 		{ "twice",

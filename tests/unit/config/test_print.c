@@ -62,11 +62,24 @@ expect_round_trip(const struct config *config, const char *what)
 	free(text);
 }
 
+struct row {
+	const char *what, *given;
+};
+
+static void
+expect_round_trips(const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct config *config = read_good(rows[i].given);
+
+		expect_round_trip(config, rows[i].what);
+		config_unref(config);
+	}
+}
+
 Test(print, is_read_back_the_same)
 {
-	static const struct {
-		const char *what, *given;
-	} rows[] = {
+	static const struct row rows[] = {
 		{ "defaults", LISTENER("a") },
 		{ "two listeners", LISTENER("a") LISTENER("b c") },
 		{ "a stunnel file", "TIMEOUTclose = 0\n[s]\naccept = :::1\n"
@@ -97,6 +110,14 @@ Test(print, is_read_back_the_same)
 		{ "a staple file for one certificate of two",
 		    LISTENER("a") "cert = /d\n" LISTENER(
 			"b") "staple_file = /f\n" },
+	};
+
+	expect_round_trips(rows, ARRAY_LEN(rows));
+}
+
+Test(print, of_hosts_is_read_back_the_same)
+{
+	static const struct row rows[] = {
 		{ "a host that says nothing", LISTENER("a") HOST("b") },
 		{ "hosts of two listeners",
 		    LISTENER("a") HOST("*.b") "connect = 1\n" LISTENER(
@@ -133,14 +154,15 @@ Test(print, is_read_back_the_same)
 				      "c") "ocsp = no\n" },
 		{ "a mode for all hosts",
 		    LISTENER("a") "ocsp = must\n" HOST("b") },
+		{ "a host of another version",
+		    LISTENER("a") "profile = modern\n" HOST(
+			"b") "ciphers = HIGH\n" HOST("c") "min_version = 1.2\n" },
+		{ "a host by stunnel's words",
+		    "[a]\naccept = 1\nconnect = 1\ncert = /c\n"
+		    "[h]\nsni = a:b\noptions = NO_TLSv1_3\n" },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct config *config = read_good(rows[i].given);
-
-		expect_round_trip(config, rows[i].what);
-		config_unref(config);
-	}
+	expect_round_trips(rows, ARRAY_LEN(rows));
 }
 
 Test(print, makes_relative_paths_absolute)

@@ -281,3 +281,31 @@ Test(source, names_missing_files_beside_other_errors)
 	config_errors_free(&errors);
 	folder_remove(&folder);
 }
+
+static const char with_missing_files[] =
+    "foo\n[tls]\nca_file = 3\nticket_key_file = 4\n[listener a]\naccept = 0\n"
+    "connect = 1\ncert = 8, here\nkey = 9, here\ncert_dir = 10\n"
+    "verify = require\n[host a b]\n[host a c]\ncrl_file = 14\n"
+    "ca_file = 15\n[ocsp]\nca_file = 17\n";
+
+/* Each missing file is called by the line that names it. */
+Test(source, names_missing_files_beside_other_errors_once_where_they_are_said)
+{
+	static const unsigned lines[] = { 1, 3, 4, 8, 9, 10, 14, 15, 17 };
+	struct folder folder;
+	struct config_errors errors;
+	char expect[32];
+
+	folder_make(&folder);
+	folder_write(&folder, "here", "");
+	folder_write(&folder, "main.ini", with_missing_files);
+	cr_assert_null(load(&folder, &errors));
+	cr_expect_eq(errors.list.count, ARRAY_LEN(lines));
+	for (size_t i = 0; i < ARRAY_LEN(lines) && i < errors.list.count; i++) {
+		snprintf(expect, sizeof(expect), "/main.ini:%u: ", lines[i]);
+		cr_expect_not_null(strstr(errors.list.items[i], expect), "%s",
+		    errors.list.items[i]);
+	}
+	config_errors_free(&errors);
+	folder_remove(&folder);
+}

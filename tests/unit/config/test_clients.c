@@ -292,6 +292,34 @@ Test(clients, that_reach_one_backend_by_two_rules_are_noted)
 	}
 }
 
+/* A client that asks for no host is refused, or else is the listener's. */
+Test(clients, that_cannot_be_in_the_listener_itself_are_not_noted)
+{
+	static const struct {
+		const char *what, *given;
+		size_t notes;
+	} rows[] = {
+		{ "nobody", "sni_unknown = reject\n", 0 },
+		{ "whom the folder has names for",
+		    "sni_unknown = reject\ncert_dir = d\n", 1 },
+		{ "everybody", "cert = d\n", 1 },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct config *config;
+
+		snprintf(text, sizeof(text),
+		    "[listener a]\naccept = 0\nconnect = 1\n%s" HOST(
+			"b") "cert = c\nverify = require\nca_file = c\n",
+		    rows[i].given);
+		config = read_good(text);
+		cr_expect_eq(
+		    config->notes.count, rows[i].notes, "%s", rows[i].what);
+		config_unref(config);
+	}
+}
+
 Test(clients, that_share_a_backend_are_named)
 {
 	const struct config *config = read_good(

@@ -237,6 +237,8 @@ Test(stunnel, says_what_is_wrong_with_sni)
 		{ "sni = b:c\n", "t.ini:5: there is no listener b" },
 		{ "sni = a:1.2.3.4\n", "t.ini:5: host 1.2.3.4: an address" },
 		{ "sni = a:b\nsni = a:c\n", "t.ini:8: sni: a name has a" },
+		{ "sni = a:b\noptions = NO_TICKET\n",
+		    "t.ini:8: options = NO_TICKET: tickets are all of a" },
 	};
 	char text[256];
 

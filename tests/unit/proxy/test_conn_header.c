@@ -199,6 +199,7 @@ static void
 open_as_alice(struct rig *rig, const char *keys, struct pki *alice)
 {
 	static const uint8_t h2[] = "\2h2";
+	char name[] = "a.example";
 	struct pki ca = pki_make(
 	    &(struct pki_wish){ .name = "CA", .ca = true });
 	struct pki_folder folder;
@@ -210,7 +211,7 @@ open_as_alice(struct rig *rig, const char *keys, struct pki *alice)
 	SSL_CTX_use_certificate(rig->client_context, alice->certificate);
 	SSL_CTX_use_PrivateKey(rig->client_context, alice->key);
 	rig_connect(rig);
-	SSL_set_tlsext_host_name(rig->client, "a.example");
+	SSL_set_tlsext_host_name(rig->client, name);
 	SSL_set_alpn_protos(rig->client, h2, sizeof(h2) - 1);
 	cr_assert(rig_shake(rig));
 	rig_accept(rig);

@@ -22,9 +22,12 @@
 static void
 ask_for(struct rig *rig, const char *name)
 {
+	char own[64];
+
 	rig_connect(rig);
+	snprintf(own, sizeof(own), "%s", name ? name : "");
 	if (name)
-		SSL_set_tlsext_host_name(rig->client, name);
+		SSL_set_tlsext_host_name(rig->client, own);
 	cr_assert(rig_shake(rig));
 }
 

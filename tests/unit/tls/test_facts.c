@@ -118,8 +118,8 @@ make_dual(void)
 
 Test(facts, are_those_of_the_certificate_the_client_could_use)
 {
-	static const struct {
-		const char *given; /* what the client verifies */
+	static struct {
+		char given[32]; /* what the client verifies */
 		const char *key_algorithm, *signature_algorithm;
 	} rows[] = {
 		{ "ECDSA+SHA256", "EC256", "ecdsa-with-SHA256" },
@@ -189,6 +189,7 @@ Test(facts, tell_what_was_asked_for_and_agreed)
 {
 	static const uint8_t offer[] = "\2h2\x08http/1.1";
 	static char http[] = "http/1.1", *protocols[] = { http };
+	char name[] = "a.example";
 	struct tls_server *server;
 	struct stream_facts facts;
 	struct link link;
@@ -197,7 +198,7 @@ Test(facts, tell_what_was_asked_for_and_agreed)
 	server = link_server(&config, PKI_P256, keys);
 	link_open_tls(&link, LINK_STREAM, server);
 	SSL_set_alpn_protos(link.client, offer, sizeof(offer) - 1);
-	SSL_set_tlsext_host_name(link.client, "a.example");
+	SSL_set_tlsext_host_name(link.client, name);
 	cr_assert_eq(link_handshake(&link, NULL), IO_DONE);
 	stream_facts(&link.server, &facts);
 	cr_expect_str_eq(facts.version, "TLSv1.3");

@@ -195,6 +195,40 @@ Test(acceptor, sends_away_who_is_denied_and_goes_on)
 	close(welcome);
 }
 
+Test(acceptor, lets_only_the_trusted_bring_clients)
+{
+	static const struct {
+		const char *what, *trust;
+		bool expect;
+	} rows[] = {
+		{ "trusted", "127.0.0.0/8", true },
+		{ "not trusted", "10.0.0.0/8", false },
+	};
+	struct cidr trust, here;
+
+	/* Not those that bring clients, but the clients are judged by this. */
+	cr_assert(cidr_parse(&here, "127.0.0.0/8", NULL));
+	door.config.deny = (struct config_cidrs){ &here, 1 };
+	door.config.per_ip_max = 1;
+	door.config.proxy_in = true;
+	door.config.proxy_trust = (struct config_cidrs){ &trust, 1 };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t before = door.count;
+		int fds[2] = { knock(), knock() };
+
+		cr_assert(cidr_parse(&trust, rows[i].trust, NULL));
+		wake();
+		cr_expect_eq(door.count - before, rows[i].expect ? 2 : 0, "%s",
+		    rows[i].what);
+		for (size_t j = 0; j < 2; j++) {
+			cr_expect(rows[i].expect || is_closed(fds[j]));
+			close(fds[j]);
+		}
+		cr_expect_eq(limit_connections(door.service.limit), 2);
+	}
+	cr_expect_null(door.clients[0].counted);
+}
+
 Test(acceptor, sends_away_the_second_client_of_a_full_address)
 {
 	int first, second;

@@ -246,3 +246,32 @@ Test(limit, keeps_thousands_of_addresses_apart)
 	cr_expect_eq(admit("10.0.0.7:1", &again), LIMIT_OK);
 	limit_forget(fixture.limit, again);
 }
+
+static const struct {
+	const char *what, *given;
+	bool expect, by_nobody; /* with a list of two, without one */
+} trust_rows[] = {
+	{ "inside a network", "192.0.2.77:9", true, false },
+	{ "outside of it", "192.0.3.77:9", false, false },
+	{ "IPv6", "[2001:db8::7]:9", true, false },
+	{ "IPv6, outside", "[2001:db9::7]:9", false, false },
+	{ "a Unix client", "unix:/run/clinch.sock", true, true },
+};
+
+Test(limit, trusts_those_on_the_list_and_whoever_may_open_the_socket)
+{
+	struct cidr list[2];
+
+	cr_assert(cidr_parse(&list[0], "192.0.2.0/24", NULL));
+	cr_assert(cidr_parse(&list[1], "2001:db8::/32", NULL));
+	for (size_t i = 0; i < ARRAY_LEN(trust_rows); i++) {
+		struct addr peer = address(trust_rows[i].given);
+
+		fixture.config.proxy_trust = (struct config_cidrs){ list, 2 };
+		cr_expect_eq(limit_trusts(&fixture.config, &peer),
+		    trust_rows[i].expect, "%s", trust_rows[i].what);
+		fixture.config.proxy_trust.count = 0;
+		cr_expect_eq(limit_trusts(&fixture.config, &peer),
+		    trust_rows[i].by_nobody, "%s", trust_rows[i].what);
+	}
+}

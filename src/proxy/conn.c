@@ -258,7 +258,6 @@ conn_new(struct conn_set *set, struct service *service,
 	conn_watch_init(conn);
 	relay_init(&conn->up, &conn->client, &conn->backend);
 	relay_init(&conn->down, &conn->backend, &conn->client);
-	backend_walk_init(&conn->walk, service->sites[0].backends);
 	stream_init_plain(&conn->backend, -1, set->pool);
 	conn_set_add(conn);
 	if (!conn_greet_init(conn) ||

@@ -18,6 +18,7 @@
 #include "tls/trust.h"
 
 #define NS_PER_MS 1000000
+#define TRUST_DIGEST 32
 
 /* ---- Who vouches for clients ---- */
 
@@ -71,6 +72,12 @@ is_current(const struct trust_holding *old, const struct trust_holding *now)
 	       stamp_equal(&old->crl_stamp, &now->crl_stamp);
 }
 
+static bool
+is_same_digest(const struct trust *a, const struct trust *b)
+{
+	return memcmp(trust_digest(a), trust_digest(b), TRUST_DIGEST) == 0;
+}
+
 /* Lists that help nobody are taken at a start, where they close the door, but
  * do not replace better ones. */
 static struct trust *
@@ -89,7 +96,9 @@ read_trust(struct build *build, const struct config_listener *settings,
 		trust_unref(trust);
 		return NULL;
 	}
-	build_warn(build, settings, warning.text);
+	/* What is said of the very same has been said. */
+	if (old == NULL || !is_same_digest(trust, old->trust))
+		build_warn(build, settings, warning.text);
 	return trust;
 }
 
@@ -121,8 +130,11 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	}
 	trust = read_trust(build, settings, old, &err);
 	if (trust) {
-		now->days_said = expiry_lists_step(
-		    trust_lists_end(trust), build->now_s);
+		now->days_said =
+		    old && is_same_digest(trust, old->trust)
+			? old->days_said
+			: expiry_lists_step(
+			      trust_lists_end(trust), build->now_s);
 		return trust;
 	}
 	if (build->cause != GENERATION_FILES || old == NULL) {

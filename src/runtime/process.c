@@ -293,7 +293,8 @@ check_paths(const struct config *config, const struct config_paths *paths,
 	size_t i;
 
 	for (i = 0; i < paths->count; i++)
-		check_file(config, paths->items[i].path, what, log);
+		if (paths->items[i].path)
+			check_file(config, paths->items[i].path, what, log);
 }
 
 static void

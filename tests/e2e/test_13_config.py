@@ -38,15 +38,14 @@ def test_test_says_what_would_run(tmp_path, listener):
         ("[listener web]\nmin_version = SSLv3\n", 2, "SSLv3"),
         ("[listener web]\nallow = 10.0.0.0/99\n", 2, "allow"),
         ("[listener web]\ncert = a\ncert = b\n", 3, "cert"),
-        ("[listener web]\nverify = require\n", 2, "verify"),
+        ("[listener web]\nverify = require\n", 2, "ca_file"),
         ("[ocsp]\nmode = sometimes\n", 2, "prefer"),
         ("[ocsp]\nurl = ocsp.example/\n", 2, "http://"),
         ("[ocsp]\nproxy = proxy:3128\n", 2, "http://"),
         ("[ocsp]\nmin_interval = 2h\nmax_interval = 1h\n", 2, "max_interval"),
         ("[ocsp]\nmode = must\n[global]\nocsp = no\n", 2, "clinch.ini:4"),
         ("[listener web]\nocsp = alway\n", 2, "always"),
-        ("[listener web]\nca_file = x\n", 2, "client certificates"),
-        ("[listener web]\nca_file = x\n", 2, "[ocsp]"),
+        ("[listener web]\nallow_cn = x\n", 2, "verify"),
         ("[oscp]\nmode = must\n", 1, "[ocsp]"),
         ("x = ${NO_SUCH_VARIABLE_HERE}\n", 1, ""),
         ("include = no/such/file.ini\n", 1, "no/such/file.ini"),
@@ -189,7 +188,7 @@ def test_stapling_reads_back(tmp_path, listener):
     ):
         assert line in once.splitlines()
     assert once.count("\nocsp = ") == 1 and "; ocsp: mode of [ocsp]" in once
-    assert "on_revoked" not in once
+    assert "\non_revoked = " not in once.split("[listener plain]")[1]
 
 
 def test_test_takes_stapling(tmp_path, listener):

@@ -7,7 +7,7 @@ from lib import peer, proxy, service
 from lib.peer import meet, visit
 from lib.wait import until
 
-UNRECOGNIZED = "unrecognized name"
+UNRECOGNIZED = 112  # unrecognized_name
 
 
 @pytest.fixture(scope="module")

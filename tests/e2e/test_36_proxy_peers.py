@@ -9,7 +9,14 @@ from lib import client, proxy_protocol as pp
 from lib.peers import Peers, needs_haproxy, needs_nginx
 
 IN = "proxy_in = yes\nproxy_trust = 127.0.0.0/8\n"
-ALL = "proxy_tlv = authority, alpn, ssl, cn, cert, crc32c, unique_id\n"
+EVERYTHING = "authority, alpn, ssl, cn, cert, crc32c, unique_id"
+ALL = f"proxy_tlv = {EVERYTHING}\n"
+
+
+def telling(version, tlvs=EVERYTHING):
+    """Version 1 has no room for more than addresses."""
+    return f"proxy_out = {version}\n" + (f"proxy_tlv = {tlvs}\n" if version == "v2" else "")
+
 CLIENT, SERVER = ("192.0.2.1", 1025), ("198.51.100.2", 443)
 
 # Says over HTTP what it understood; blank where it knows nothing.
@@ -99,7 +106,7 @@ def test_haproxy_behind(launch, listener, tls, peers, out):
     checks the sum, and tells the name and the id that came."""
     path = peers.path("h")
     peers.haproxy(HAPROXY_BEHIND.format(path=path)).answering(path)
-    clinch = launch(listener(f"unix:{path}", f"proxy_out = {out}\nalpn = http/1.1\n{ALL}"))
+    clinch = launch(listener(f"unix:{path}", telling(out) + "alpn = http/1.1\n"))
     one = tls(clinch.port(), alpn=["http/1.1"])
     addresses = both(one)
     said = get(one)
@@ -115,7 +122,7 @@ def test_haproxy_behind_takes_a_unix_client(launch, listener, ca, peers, out):
     """Proves that UNKNOWN and LOCAL are served, not refused."""
     path, accept = peers.path("h"), peers.path("in")
     peers.haproxy(HAPROXY_BEHIND.format(path=path)).answering(path)
-    launch(listener(f"unix:{path}", f"proxy_out = {out}\n{ALL}", accept=f"unix:{accept}"))
+    launch(listener(f"unix:{path}", telling(out), accept=f"unix:{accept}"))
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(accept)
     with client.Client(sock, client.context(ca.file)) as one:
@@ -139,7 +146,7 @@ def test_nginx_behind(launch, listener, tls, peers, out):
     1.23.2 takes 107 bytes in all, hence the short list of TLVs."""
     path = peers.path("n")
     peers.nginx(NGINX_BEHIND.format(path=path)).answering(path)
-    clinch = launch(listener(f"unix:{path}", f"proxy_out = {out}\nproxy_tlv = authority, unique_id, crc32c"))
+    clinch = launch(listener(f"unix:{path}", telling(out, "authority, unique_id, crc32c")))
     one = tls(clinch.port())
     assert one.recv_all().decode() == both(one)
 

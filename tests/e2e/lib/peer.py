@@ -17,8 +17,8 @@ class Meeting:
         self.text = text
         found = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.S)
         self.certificate = x509.load_pem_x509_certificate(found.group(0).encode()) if found else None
-        alert = re.search(r"alert ([a-z ]+)", text)
-        self.alert = alert.group(1).strip() if alert and "Cipher is (NONE)" in text else None
+        alert = re.search(r"SSL alert number (\d+)", text)
+        self.alert = int(alert.group(1)) if alert and "Cipher is (NONE)" in text else None
         status = re.search(r"Cert Status: (\w+)", text)
         self.status = status.group(1) if status else None
 

@@ -135,7 +135,7 @@ error_text(const struct conn *conn, char *out, size_t max)
 	case CLIENT:
 		return stream_failure_text(&conn->client, out, max);
 	case CARRIED:
-		return conn->carried->why;
+		return conn->carried ? conn->carried->why : NULL;
 	case BACKEND:
 		return stream_failure_text(&conn->backend, out, max);
 	case WALK:

@@ -173,8 +173,7 @@ do_connect(struct conn *conn)
 	if (stream_wants_write(&conn->client) &&
 	    stream_flush(&conn->client) == IO_FAILED)
 		return conn_client_failed(conn);
-	/* What the client says meanwhile goes out with the first send; behind
-	 * a header of ours, with the second. */
+	/* What the client says meanwhile goes out with the first send. */
 	switch (relay_read_ahead(&conn->up)) {
 	case RELAY_WAITS:
 		break;

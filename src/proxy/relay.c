@@ -42,6 +42,7 @@ void
 relay_commit(struct relay *relay, size_t count)
 {
 	buf_commit(&relay->buf, count);
+	relay->front = (uint32_t)count;
 	buf_rest(&relay->buf, relay->from->pool);
 }
 
@@ -63,10 +64,18 @@ relay_wants_output(const struct relay *relay)
 	return has_output(relay) && !stream_must_read_first(relay->to);
 }
 
+/* Nothing was read yet that would have to leave first. */
+static bool
+has_room(const struct relay *relay)
+{
+	return !has_output(relay) ||
+	       (relay->front > 0 && buf_len(&relay->buf) == relay->front);
+}
+
 bool
 relay_wants_input(const struct relay *relay)
 {
-	return !relay->input_ended && !has_output(relay) &&
+	return !relay->input_ended && has_room(relay) &&
 	       !stream_must_write_first(relay->from);
 }
 
@@ -85,6 +94,7 @@ write_rest(struct relay *relay, bool *moved)
 
 	if (!has_output(relay))
 		return IO_DONE;
+	relay->front = 0;
 	if (buf_len(&relay->buf) > 0)
 		io = stream_write(relay->to, &relay->buf);
 	else
@@ -113,14 +123,14 @@ pass_on_end(struct relay *relay)
 	return RELAY_ENDED;
 }
 
-/* Into an empty buffer; IO_DONE: some came. */
+/* Into a buffer with nothing read before in it; IO_DONE: some came. */
 static enum io
 read_some(struct relay *relay, size_t *turn)
 {
 	struct pool *pool = relay->from->pool;
 	enum io io;
 
-	assert(buf_len(&relay->buf) == 0);
+	assert(buf_len(&relay->buf) == relay->front);
 	io = stream_read(relay->from, &relay->buf);
 	*turn += buf_len(&relay->buf);
 	if (relay->discards)

@@ -19,6 +19,7 @@ struct relay {
 	struct stream *from; /* borrowed from the connection */
 	struct stream *to;
 	struct buf buf;    /* blocks come from from->pool */
+	uint32_t front;    /* bytes of our own in it, none of them sent */
 	bool discards;     /* see relay_discard */
 	bool input_ended;  /* `from` said IO_END */
 	bool output_ended; /* ...and `to` has been told, all bytes are out */
@@ -46,9 +47,9 @@ enum relay_state relay_pump(struct relay *relay, bool *moved) MUST_CHECK;
 #define RELAY_TURN_BYTES (256u * 1024u)
 
 /*
- * Read ahead, at most one buffer, while `to` is not connected yet.  Nothing
- * is written, and an end is kept for relay_pump.  RELAY_WAITS unless reading
- * failed.
+ * Read ahead, at most one buffer and behind what is of our own, while `to` is
+ * not connected yet.  Nothing is written, and an end is kept for relay_pump.
+ * RELAY_WAITS unless reading failed.
  */
 enum relay_state relay_read_ahead(struct relay *relay) MUST_CHECK;
 

@@ -121,8 +121,9 @@ def test_one_bad_certificate_in_a_folder_stays_out(launch, serve, ca, responders
     assert clinch.process.poll() is None
     assert "reloaded" in clinch.reload()
     assert status(clinch, "good.example") == "good"
-    responder.behave("good", bad)
-    until(lambda: status(clinch, "bad.example") == "good", "the other one, once it is good", 60)
+    if fault == "http_500":  # a "revoked" is asked about again in half an hour
+        responder.behave("good", bad)
+        until(lambda: status(clinch, "bad.example") == "good", "the other one, once it is good", 60)
 
 
 def test_a_certificate_added_to_a_folder_comes_with_its_staple(launch, serve, ca, responders, tmp_path):
@@ -133,9 +134,9 @@ def test_a_certificate_added_to_a_folder_comes_with_its_staple(launch, serve, ca
         ca.issue(f"{name}.example", ocsp=responder.url, must_staple=name == "strict", label=f"add-{name}")
         for name in ("first", "strict", "plain")
     )
-    responder.behave("hang", strict)
+    responder.behave("http_500", strict)
     folder = folder_of(tmp_path, first)
-    text = head("mode = auto\ntimeout = 30s") + web(serve().connect, f"cert_dir = {folder}\nsni_unknown = reject")
+    text = head("mode = must\nmin_interval = 1s") + web(serve().connect, f"cert_dir = {folder}\nsni_unknown = reject")
     clinch = launch(text)
     folder_of(tmp_path, strict, plain)
     until(lambda: meet(clinch.port(), name="plain.example").serial == plain.serial, "the plain one")

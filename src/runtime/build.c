@@ -187,17 +187,14 @@ is_same_file(const struct holding *a, const struct holding *b)
 	return one == other || (one && other && strcmp(one, other) == 0);
 }
 
-/* The one that has a staple_file is to be mended. */
 static void
 report_contradiction(
     struct build *build, const struct holding *one, const struct holding *other)
 {
 	struct err err;
 
-	if (one->credential->id.staple_file == NULL) {
-		report_contradiction(build, other, one);
-		return;
-	}
+	if (one->credential->id.staple_file == NULL)
+		return; /* the other one is to be mended */
 	err_set(&err,
 	    "staple_file: listener %s (%s:%u) shows the same certificate "
 	    "without this file; say the same in both",
@@ -224,10 +221,13 @@ check_sources(struct build *build)
 		if (identity_of(&fresh->holdings[i]))
 			sorted[count++] = &fresh->holdings[i];
 	qsort(sorted, count, sizeof(sorted[0]), compare_certificates);
-	for (i = 1; i < count; i++)
-		if (compare_certificates(&sorted[i - 1], &sorted[i]) == 0 &&
-		    !is_same_file(sorted[i - 1], sorted[i]))
-			report_contradiction(build, sorted[i - 1], sorted[i]);
+	for (i = 1; i < count; i++) {
+		if (compare_certificates(&sorted[i - 1], &sorted[i]) != 0 ||
+		    is_same_file(sorted[i - 1], sorted[i]))
+			continue;
+		report_contradiction(build, sorted[i - 1], sorted[i]);
+		report_contradiction(build, sorted[i], sorted[i - 1]);
+	}
 	free(sorted);
 }
 

@@ -130,11 +130,10 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	}
 	trust = read_trust(build, settings, old, &err);
 	if (trust) {
-		now->days_said =
-		    old && is_same_digest(trust, old->trust)
-			? old->days_said
-			: expiry_lists_step(
-			      trust_lists_end(trust), build->now_s);
+		now->days_said = old && is_same_digest(trust, old->trust)
+				     ? old->days_said
+				     : expiry_lists_step(trust_lists_end(trust),
+					   build->now_s);
 		return trust;
 	}
 	if (build->cause != GENERATION_FILES || old == NULL) {

@@ -160,8 +160,8 @@ add_site(struct sites *sites, const struct config_listener *settings,
 	context = build_context(sites->build, settings, &policy);
 	if (context == NULL)
 		return false; /* reported */
-	return tls_server_add(sites->server, settings, context,
-		   shown->identities, &err) ||
+	return tls_server_add(
+		   sites->server, settings, context, shown->identities, &err) ||
 	       leave_out(sites, settings, context, shown, &err);
 }
 

@@ -111,6 +111,7 @@ fill(struct build *build, const struct judge *judge, struct err *err)
 			return false;
 		build_service(build, i);
 	}
+	err_set(err, "%s", "");
 	if (!build->failed)
 		return ports_share(&fresh->ports, &old->ports, old->services,
 		    fresh->services, err);

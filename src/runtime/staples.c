@@ -349,8 +349,8 @@ static void
 on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct server *server = watcher->data;
-	const struct generation *generation =
-	    server->pending ? server->pending : server->current;
+	const struct generation *generation = server->pending ? server->pending
+							      : server->current;
 	double later_s = 0;
 
 	(void)events;

@@ -216,8 +216,8 @@ pki_folder_remove(struct pki_folder *folder)
 	while ((entry = readdir(dir)) != NULL) {
 		snprintf(
 		    path, sizeof(path), "%s/%s", folder->path, entry->d_name);
-		if (entry->d_name[0] != '.')
-			(void)remove(path);
+		/* Of "." and ".." it fails. */
+		(void)remove(path);
 	}
 	closedir(dir);
 	must(rmdir(folder->path) == 0, "removing a folder");

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "proxy/service.h"
 #include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"

@@ -13,9 +13,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/service.h"
+#include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
-#include "tls/context.h"
 
 #define LISTENER                                                   \
 	"[listener a]\naccept = 0\nconnect = 1\ncert = cert.pem\n" \
@@ -44,8 +44,7 @@ look(const struct generation *generation)
 	struct staple_info info;
 
 	cr_assert(stapling_state(stapled.site.parts.stapling,
-	    site_credential(generation, 0)->identity,
-	    &info));
+	    site_credential(generation, 0)->identity, &info));
 	return info;
 }
 
@@ -142,8 +141,8 @@ Test(stapling, refuses_two_sources_for_one_certificate)
 	snprintf(from, sizeof(from), "%s/leaf.pem", stapled.site.folder.path);
 	snprintf(to, sizeof(to), "%s/copy.pem", stapled.site.folder.path);
 	cr_assert_eq(link(from, to), 0);
-	cr_expect_null(
-	    generation_build(NULL, config, &stapled.site.parts, true, &errors));
+	cr_expect_null(generation_build(
+	    NULL, config, &stapled.site.parts, GENERATION_CHECK, &errors));
 	cr_expect(errors.bad_config);
 	cr_assert_eq(errors.all.list.count, 2u);
 	cr_expect_not_null(

@@ -26,6 +26,7 @@ void
 relay_discard(struct relay *relay)
 {
 	relay->discards = true;
+	relay->front = 0;
 	buf_drop(&relay->buf, relay->from->pool);
 }
 

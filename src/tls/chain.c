@@ -111,7 +111,7 @@ chain_print_serial(const X509 *certificate, char *text, size_t max)
 }
 
 void
-chain_print_issuer(const X509 *certificate, char *text, size_t max)
+chain_print_name(const X509_NAME *name, char *text, size_t max)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *data = NULL;
@@ -119,10 +119,15 @@ chain_print_issuer(const X509 *certificate, char *text, size_t max)
 
 	/* XN_FLAG_RFC2253 escapes what could harm a terminal. */
 	if (bio != NULL &&
-	    X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0,
-		XN_FLAG_RFC2253) >= 0)
+	    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
 		len = BIO_get_mem_data(bio, &data);
 	snprintf(text, max, "%.*s", (int)len, data != NULL ? data : "");
 	BIO_free(bio);
 	tls_error_clear();
+}
+
+void
+chain_print_issuer(const X509 *certificate, char *text, size_t max)
+{
+	chain_print_name(X509_get_issuer_name(certificate), text, max);
 }

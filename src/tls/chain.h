@@ -17,6 +17,7 @@ struct pem;
 
 typedef struct x509_st X509;
 struct stack_st_X509;
+struct X509_name_st;
 
 struct chain {
 	X509 *leaf;
@@ -32,9 +33,10 @@ bool chain_load(
     struct chain *chain, const char *path, struct err *err) MUST_CHECK;
 void chain_drop(struct chain *chain); /* a zeroed one is fine */
 
-/* For people: the serial number in hex, and the name of the issuer as RFC 4514
- * writes it, escaped; cut to max bytes. */
+/* For people: the serial number in hex, and a name (that of the issuer) as RFC
+ * 4514 writes it, escaped; cut to max bytes. */
 void chain_print_serial(const X509 *certificate, char *text, size_t max);
+void chain_print_name(const struct X509_name_st *name, char *text, size_t max);
 void chain_print_issuer(const X509 *certificate, char *text, size_t max);
 
 #endif

@@ -26,9 +26,8 @@
 /* ---- The first look ---- */
 
 int
-client_on_verify(int ok, void *x509_store_ctx)
+client_on_verify(int ok, X509_STORE_CTX *store)
 {
-	X509_STORE_CTX *store = x509_store_ctx;
 	const SSL *ssl;
 
 	if (!ok || X509_STORE_CTX_get_error_depth(store) > 0)
@@ -51,19 +50,31 @@ seconds_of(const ASN1_TIME *when)
 	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 int64_t
 client_good_until(struct ssl_st *ssl)
 {
-	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-	int64_t until = INT64_MAX, end;
+	const struct trust *trust = tls_context_trust(
+	    tls_site_of(ssl)->context);
+	const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	int64_t until = INT64_MAX;
+	const X509 *certificate;
 	int i;
 
 	if (chain == NULL && SSL_get0_peer_certificate(ssl) != NULL)
 		return 0; /* nobody knows */
 	for (i = 0; i < sk_X509_num(chain); i++) {
-		end = seconds_of(X509_get0_notAfter(sk_X509_value(chain, i)));
-		if (end < until)
-			until = end;
+		certificate = sk_X509_value(chain, i);
+		until = earlier(
+		    until, seconds_of(X509_get0_notAfter(certificate)));
+		if (i == 0 || trust_checks_chain(trust))
+			until = earlier(
+			    until, trust_list_end(trust, certificate));
 	}
 	return until;
 }
@@ -91,7 +102,8 @@ client_may_resume(const struct tls_site *site, struct ssl_session_st *session,
 	if (!is_wanted(site, certificate))
 		return false;
 	return certificate == NULL ||
-	       (now_s < good_until && now_s < trust_lists_end(trust));
+	       (now_s < good_until &&
+		   now_s < trust_list_end(trust, certificate));
 }
 
 bool

@@ -15,23 +15,25 @@ struct ssl_ctx_st;
 struct ssl_st;
 struct ssl_session_st;
 struct tls_site;
+struct x509_store_ctx_st;
 
 /* The SSL_set_verify callback: OpenSSL's own verdict, then allow_san and
  * allow_cn of the site (server.h: tls_site_of) for the leaf. */
-int client_on_verify(int ok, void *x509_store_ctx);
+int client_on_verify(int ok, struct x509_store_ctx_st *store);
 
 /*
  * Until when (seconds, epoch) the certificates that vouch for this connection
- * hold: the earliest notAfter of the chain that was verified, INT64_MAX for a
- * client without one.  After a full handshake.
+ * hold: the earliest notAfter of the chain that was verified, or end of a list
+ * it was checked against; INT64_MAX for a client without one.  After a full
+ * handshake.
  */
 int64_t client_good_until(struct ssl_st *ssl);
 
 /*
  * May this session be resumed under this site at now_s?  Looks at everything
  * a full handshake would: that there is a verified certificate where one is
- * required, its dates (good_until, from the ticket), the lists' dates, and the
- * allow rules.  CVE-2025-23419, CVE-2022-21654.
+ * required, its dates (good_until, from the ticket), the date of its issuer's
+ * list, and the allow rules.  CVE-2025-23419, CVE-2022-21654.
  */
 bool client_may_resume(const struct tls_site *site,
     struct ssl_session_st *session, int64_t good_until, int64_t now_s);

@@ -107,12 +107,6 @@ set_alpn(struct tls_context *context, const struct config_strings *alpn,
 }
 
 static int
-on_verify(int ok, X509_STORE_CTX *store)
-{
-	return client_on_verify(ok, store);
-}
-
-static int
 verify_mode(enum config_verify verify)
 {
 	switch (verify) {
@@ -133,7 +127,8 @@ set_clients(struct tls_context *context, enum config_verify verify,
 	STACK_OF(X509_NAME) *names = NULL;
 
 	assert((verify == VERIFY_NONE) == (trust == NULL));
-	SSL_CTX_set_verify(context->native, verify_mode(verify), on_verify);
+	SSL_CTX_set_verify(
+	    context->native, verify_mode(verify), client_on_verify);
 	if (trust == NULL)
 		return true;
 	context->trust = trust_ref(trust);

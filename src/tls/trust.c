@@ -40,6 +40,8 @@ struct trust {
 	/* fixed at creation */
 	X509_STORE *store;
 	STACK_OF(X509_NAME) * names;
+	STACK_OF(X509_CRL) * lists;
+	bool checks_chain;
 	uint8_t digest[32];
 	int64_t lists_end;
 	bool lists_fit;
@@ -260,11 +262,13 @@ begin(struct trust *trust, struct trust_load *load)
 {
 	trust->store = X509_STORE_new();
 	trust->names = sk_X509_NAME_new_null();
+	trust->lists = sk_X509_CRL_new_null();
 	load->store = trust->store;
+	load->lists = trust->lists;
 	load->certificates = sk_X509_new_null();
 	load->digest = EVP_MD_CTX_new();
-	return trust->store && trust->names && load->certificates &&
-	       load->digest;
+	return trust->store && trust->names && trust->lists &&
+	       load->certificates && load->digest;
 }
 
 static bool
@@ -272,6 +276,9 @@ finish(struct trust *trust, struct trust_load *load)
 {
 	trust->lists_end = load->lists_end;
 	trust->lists_fit = load->lists_fit;
+	trust->checks_chain = X509_VERIFY_PARAM_get_flags(
+				  X509_STORE_get0_param(trust->store)) &
+			      X509_V_FLAG_CRL_CHECK_ALL;
 	return collect_names(trust, load) &&
 	       EVP_DigestFinal_ex(load->digest, trust->digest, NULL) == 1;
 }
@@ -322,6 +329,7 @@ trust_unref(struct trust *trust)
 				 &trust->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	X509_STORE_free(trust->store);
+	sk_X509_CRL_pop_free(trust->lists, X509_CRL_free);
 	sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
 	free(trust);
 }
@@ -336,6 +344,31 @@ int64_t
 trust_lists_end(const struct trust *trust)
 {
 	return trust->lists_end;
+}
+
+int64_t
+trust_list_end(const struct trust *trust, const struct x509_st *certificate)
+{
+	const X509_NAME *issuer = X509_get_issuer_name(certificate);
+	int64_t first = INT64_MAX, end;
+	const X509_CRL *list;
+	int i;
+
+	for (i = 0; i < sk_X509_CRL_num(trust->lists); i++) {
+		list = sk_X509_CRL_value(trust->lists, i);
+		if (X509_NAME_cmp(X509_CRL_get_issuer(list), issuer) != 0)
+			continue;
+		end = trust_end_of(list);
+		if (end < first)
+			first = end;
+	}
+	return first;
+}
+
+bool
+trust_checks_chain(const struct trust *trust)
+{
+	return trust->checks_chain;
 }
 
 bool

@@ -6,6 +6,7 @@
 #ifndef TLS_TRUST_H
 #define TLS_TRUST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -14,11 +15,13 @@
 struct err;
 struct trust;
 struct stack_st_X509_NAME;
+struct x509_st;
 struct x509_store_st;
 
 /*
  * crl_file may be NULL.  NULL and *err (names the file): it cannot be read,
- * holds no certificate (no CRL), or one is damaged.  *warning (may be NULL; ""
+ * holds no certificate (no CRL), one is damaged, or a list is of a kind that
+ * OpenSSL would pass over (delta, indirect, of some reasons alone).  *warning (may be NULL; ""
  * when none) names lists that cannot help: expired, expiring within seven
  * days, not yet valid, or of nobody in ca_file.  Such lists fail closed:
  * clients of an issuer without a valid list are refused.  It also tells of a
@@ -34,8 +37,21 @@ void trust_unref(struct trust *trust); /* NULL ok */
  * the same on every machine. */
 const uint8_t *trust_digest(const struct trust *trust);
 
-/* When the first of its lists ends (seconds, epoch); INT64_MAX: never. */
+/* When the first of its lists ends (seconds, epoch), for warnings; INT64_MAX:
+ * never.  A list does not count if a later whole one of its issuer is there. */
 int64_t trust_lists_end(const struct trust *trust);
+
+/*
+ * When the list of this certificate's issuer ends, for sessions: a full
+ * handshake would refuse the client then, and the clients of other issuers
+ * would not notice.  Of several lists (parts of a whole) the first to end.
+ * INT64_MAX: there is none.  trust_checks_chain: are the lists for the whole
+ * chain, or for the leaf alone?
+ */
+int64_t trust_list_end(
+    const struct trust *trust, const struct x509_st *certificate);
+bool trust_checks_chain(const struct trust *trust);
+
 /* Does a list belong to an issuer in ca_file? true without lists. */
 bool trust_lists_fit(const struct trust *trust);
 

@@ -19,6 +19,7 @@ struct pem_block;
 struct trust_load {
 	X509_STORE *store;
 	STACK_OF(X509) * certificates; /* of ca_file */
+	STACK_OF(X509_CRL) * lists;    /* of crl_file, that count */
 	EVP_MD_CTX *digest;
 	int64_t now_s;
 	struct err *warning; /* may be NULL */
@@ -35,6 +36,9 @@ bool trust_digest_block(
 /* One more sentence of warning. */
 void trust_warn(struct trust_load *load, const char *format, ...)
     PRINTF_LIKE(2, 3);
+
+/* INT64_MAX: it has no end; 0, long ago: a date that is none. */
+int64_t trust_end_of(const X509_CRL *list);
 
 /* Add the lists of a file to the store, and judge them. */
 bool trust_load_lists(

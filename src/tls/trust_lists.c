@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/err.h"
+#include "tls/chain.h"
 #include "tls/error.h"
 #include "tls/pem.h"
 #include "tls/trust_inner.h"
@@ -35,45 +36,107 @@ sort(X509_CRL *list)
 	ASN1_INTEGER_free(any);
 }
 
-/* Owned by the stack; NULL and an empty *err: no memory. */
-static X509_CRL *
-add(struct trust_load *load, STACK_OF(X509_CRL) * lists,
-    const struct pem_block *block)
+static bool
+is_whole(const X509_CRL *list)
 {
-	const unsigned char *der = block->data;
-	X509_CRL *list = d2i_X509_CRL(NULL, &der, block->len);
+	return X509_CRL_get_ext_by_NID(
+		   list, NID_issuing_distribution_point, -1) < 0;
+}
 
-	if (list && trust_digest_block(load, block) &&
-	    X509_STORE_add_crl(load->store, list) == 1 &&
-	    sk_X509_CRL_push(lists, list) > 0)
-		return list;
-	X509_CRL_free(list);
-	return NULL;
+/* Critical, and neither of OpenSSL's nor of ours (RFC 5280 section 5.2). */
+static bool
+has_unknown(const X509_CRL *list)
+{
+	X509_EXTENSION *extension;
+	int i, nid;
+
+	for (i = 0; i < X509_CRL_get_ext_count(list); i++) {
+		extension = X509_CRL_get_ext(list, i);
+		nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+		if (X509_EXTENSION_get_critical(extension) &&
+		    nid != NID_issuing_distribution_point &&
+		    nid != NID_authority_key_identifier)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 5280 section 5.2.5; NULL: a kind that OpenSSL can use. */
+static const char *
+scope_words(const X509_CRL *list)
+{
+	ISSUING_DIST_POINT *scope = X509_CRL_get_ext_d2i(
+	    list, NID_issuing_distribution_point, NULL, NULL);
+	const char *words = NULL;
+
+	if (scope == NULL)
+		return is_whole(list) ? NULL : "has a damaged scope";
+	if (scope->indirectCRL > 0)
+		words = "is for several issuers (indirect)";
+	else if (scope->onlysomereasons)
+		words = "is of some reasons alone";
+	ISSUING_DIST_POINT_free(scope);
+	return words;
+}
+
+/* OpenSSL passes over such a list beside another of its issuer, and whoever is
+ * on it alone would come in. */
+static const char *
+useless_words(const X509_CRL *list)
+{
+	if (X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0)
+		return "holds changes alone (delta)";
+	if (has_unknown(list))
+		return "has a critical extension that OpenSSL does not know";
+	return scope_words(list);
+}
+
+/* Takes the list. */
+static bool
+add(struct trust_load *load, X509_CRL *list)
+{
+	if (sk_X509_CRL_push(load->lists, list) <= 0) {
+		X509_CRL_free(list);
+		return false;
+	}
+	sort(list);
+	return X509_STORE_add_crl(load->store, list) == 1;
 }
 
 static bool
-read_lists(struct trust_load *load, STACK_OF(X509_CRL) * lists,
+add_block(struct trust_load *load, const struct pem_block *block,
     const char *path, struct err *err)
+{
+	const unsigned char *der = block->data;
+	X509_CRL *list = d2i_X509_CRL(NULL, &der, block->len);
+	const char *words = list ? useless_words(list) : "is damaged";
+	int number = sk_X509_CRL_num(load->lists) + 1;
+
+	if (words) {
+		tls_error_set(
+		    err, "%s: revocation list %d %s", path, number, words);
+		X509_CRL_free(list);
+		return false;
+	}
+	if (add(load, list) && trust_digest_block(load, block))
+		return true;
+	tls_error_set(err, "cannot use the lists of %s", path);
+	return false;
+}
+
+static bool
+read_lists(struct trust_load *load, const char *path, struct err *err)
 {
 	static const struct pem_kind kind = { MAX_BYTES, "crl", "lists.pem" };
 	struct pem pem;
 	bool fine = pem_read_as(&pem, path, &kind, err);
-	X509_CRL *list;
 	size_t i;
 
-	for (i = 0; fine && i < pem.count; i++) {
-		if (strcmp(pem.blocks[i].type, "X509 CRL") != 0)
-			continue;
-		list = add(load, lists, &pem.blocks[i]);
-		fine = list != NULL;
-		if (fine)
-			sort(list);
-		else
-			tls_error_set(err, "%s: revocation list %d is damaged",
-			    path, sk_X509_CRL_num(lists) + 1);
-	}
+	for (i = 0; fine && i < pem.count; i++)
+		if (strcmp(pem.blocks[i].type, "X509 CRL") == 0)
+			fine = add_block(load, &pem.blocks[i], path, err);
 	pem_wipe(&pem);
-	if (fine && sk_X509_CRL_num(lists) == 0) {
+	if (fine && sk_X509_CRL_num(load->lists) == 0) {
 		err_set(err, "%s holds no revocation list (X509 CRL)", path);
 		fine = false;
 	}
@@ -91,8 +154,8 @@ seconds_of(const ASN1_TIME *when)
 }
 
 /* RFC 5280 section 5.1.2.5 demands a nextUpdate; OpenSSL does without. */
-static int64_t
-end_of(const X509_CRL *list)
+int64_t
+trust_end_of(const X509_CRL *list)
 {
 	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
 
@@ -117,27 +180,19 @@ is_of_ours(const struct trust_load *load, X509_CRL *list)
 	return found;
 }
 
-static bool
-is_whole(const X509_CRL *list)
-{
-	return X509_CRL_get_ext_by_NID(
-		   list, NID_issuing_distribution_point, -1) < 0;
-}
-
 /* A list of the same issuer that lasts longer stands in for this one; unless
  * it is part of a whole (RFC 5280 section 5.2.5) and speaks of others. */
 static bool
-is_superseded(
-    const struct trust_load *load, STACK_OF(X509_CRL) * lists, X509_CRL *list)
+is_superseded(const struct trust_load *load, const X509_CRL *list)
 {
 	X509_CRL *other;
 	int i;
 
-	for (i = 0; i < sk_X509_CRL_num(lists); i++) {
-		other = sk_X509_CRL_value(lists, i);
+	for (i = 0; i < sk_X509_CRL_num(load->lists); i++) {
+		other = sk_X509_CRL_value(load->lists, i);
 		if (X509_CRL_cmp(list, other) == 0 &&
-		    end_of(other) > end_of(list) && is_whole(other) &&
-		    is_of_ours(load, other))
+		    trust_end_of(other) > trust_end_of(list) &&
+		    is_whole(other) && is_of_ours(load, other))
 			return true;
 	}
 	return false;
@@ -147,16 +202,16 @@ static void
 warn_of(struct trust_load *load, const char *path, X509_CRL *list,
     const char *sentence)
 {
-	char issuer[ISSUER_MAX] = "";
+	char issuer[ISSUER_MAX];
 
-	X509_NAME_oneline(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
+	chain_print_name(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
 	trust_warn(load, "%s: the list of %s %s", path, issuer, sentence);
 }
 
 static void
 judge_dates(struct trust_load *load, const char *path, X509_CRL *list)
 {
-	int64_t end = end_of(list);
+	int64_t end = trust_end_of(list);
 
 	if (end < load->lists_end)
 		load->lists_end = end;
@@ -175,40 +230,44 @@ judge_dates(struct trust_load *load, const char *path, X509_CRL *list)
 }
 
 static void
-judge(struct trust_load *load, const char *path, STACK_OF(X509_CRL) * lists)
+judge(struct trust_load *load, const char *path, X509_CRL *list)
+{
+	judge_dates(load, path, list);
+	if (is_of_ours(load, list))
+		load->lists_fit = true;
+	else
+		warn_of(load, path, list,
+		    "is signed by nobody in ca_file: it helps only with "
+		    "clients who send its issuer along, and clients of "
+		    "issuers without a list are refused");
+}
+
+/* What supersedes lasts longer still, so the order does not matter. */
+static void
+drop_superseded(struct trust_load *load)
 {
 	X509_CRL *list;
-	int i;
+	int i = 0;
 
-	for (i = 0; i < sk_X509_CRL_num(lists); i++) {
-		list = sk_X509_CRL_value(lists, i);
-		if (is_superseded(load, lists, list))
-			continue;
-		judge_dates(load, path, list);
-		if (is_of_ours(load, list))
-			load->lists_fit = true;
+	while (i < sk_X509_CRL_num(load->lists)) {
+		list = sk_X509_CRL_value(load->lists, i);
+		if (is_superseded(load, list))
+			X509_CRL_free(sk_X509_CRL_delete(load->lists, i));
 		else
-			warn_of(load, path, list,
-			    "is signed by nobody in ca_file: it helps only "
-			    "with clients who send its issuer along, and "
-			    "clients of issuers without a list are refused");
+			i++;
 	}
 }
 
 bool
 trust_load_lists(struct trust_load *load, const char *path, struct err *err)
 {
-	STACK_OF(X509_CRL) *lists = sk_X509_CRL_new_null();
-	bool fine;
+	int i;
 
 	load->lists_fit = false;
-	if (lists == NULL) {
-		tls_error_set(err, "out of memory reading %s", path);
+	if (!read_lists(load, path, err))
 		return false;
-	}
-	fine = read_lists(load, lists, path, err);
-	if (fine)
-		judge(load, path, lists);
-	sk_X509_CRL_pop_free(lists, X509_CRL_free);
-	return fine;
+	drop_superseded(load);
+	for (i = 0; i < sk_X509_CRL_num(load->lists); i++)
+		judge(load, path, sk_X509_CRL_value(load->lists, i));
+	return true;
 }

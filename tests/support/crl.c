@@ -52,12 +52,39 @@ mark_part(X509_CRL *crl, const char *part)
 	char value[128];
 	X509_EXTENSION *extension;
 
-	snprintf(value, sizeof(value), "critical,fullname:%s", part);
+	snprintf(value, sizeof(value), "critical,%s", part);
 	extension = X509V3_EXT_conf_nid(
 	    NULL, NULL, NID_issuing_distribution_point, value);
 	must(extension != NULL && X509_CRL_add_ext(crl, extension, -1) == 1,
 	    "marking a part");
 	X509_EXTENSION_free(extension);
+}
+
+/* RFC 5280 sections 5.2.3 and 5.2.4: changes since list 1. */
+static void
+mark_delta(X509_CRL *crl)
+{
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+
+	must(number != NULL && ASN1_INTEGER_set(number, 1) == 1 &&
+		 X509_CRL_add1_ext_i2d(crl, NID_delta_crl, number, 1, 0) == 1 &&
+		 ASN1_INTEGER_set(number, 2) == 1 &&
+		 X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0) == 1,
+	    "marking changes");
+	ASN1_INTEGER_free(number);
+}
+
+static void
+mark(X509_CRL *crl, int nid)
+{
+	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(
+	    NULL, nid, 1, value);
+
+	must(extension != NULL && X509_CRL_add_ext(crl, extension, -1) == 1,
+	    "an extension");
+	X509_EXTENSION_free(extension);
+	ASN1_OCTET_STRING_free(value);
 }
 
 static X509_CRL *
@@ -79,6 +106,10 @@ make(const struct crl_wish *wish)
 		revoke(crl, wish->revoked->certificate, from);
 	if (wish->part != NULL)
 		mark_part(crl, wish->part);
+	if (wish->delta)
+		mark_delta(crl);
+	if (wish->extension != 0)
+		mark(crl, wish->extension);
 	must(X509_CRL_sort(crl) == 1 &&
 		 X509_CRL_sign(crl, wish->issuer->key, EVP_sha256()) > 0,
 	    "signing it");

@@ -13,8 +13,11 @@ struct crl_wish {
 	const struct pki *revoked; /* NULL: nobody */
 	const char *from;          /* "20200101000000Z" */
 	const char *to;
-	bool endless;     /* no nextUpdate */
-	const char *part; /* "URI:http://a.example/1": one of several */
+	bool endless; /* no nextUpdate */
+	const char
+	    *part;     /* "fullname:URI:http://a.example/1": one of several */
+	bool delta;    /* of changes alone */
+	int extension; /* a critical one of this NID that says nothing */
 };
 
 /* PEM; free() it. */

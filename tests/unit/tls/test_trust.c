@@ -42,6 +42,20 @@ static const struct {
 	    "der -in @/text -out lists.pem" },
 	{ "a damaged list", "root", "damaged.crl",
 	    "@/damaged.crl: revocation list 2 is damaged" },
+	{ "a delta list", "root", "delta.crl",
+	    "@/delta.crl: revocation list 2 holds changes alone (delta)" },
+	{ "an indirect list", "root", "indirect.crl",
+	    "@/indirect.crl: revocation list 2 is for several issuers" },
+	{ "a list of some reasons", "root", "reasons.crl",
+	    "@/reasons.crl: revocation list 2 is of some reasons alone" },
+	{ "a list of a damaged scope", "root", "scope.crl",
+	    "@/scope.crl: revocation list 1 has a damaged scope" },
+	{ "an unknown critical extension", "root", "unknown.crl",
+	    "@/unknown.crl: revocation list 1 has a critical extension" },
+	{ "a ca_file that is too large", "huge", NULL,
+	    "@/huge is larger than 16 MiB: no PEM file" },
+	{ "a crl_file that is too large", "root", "huge.crl",
+	    "@/huge.crl is larger than 128 MiB: no PEM file" },
 };
 
 Test(trust, is_not_made_of_bad_files)
@@ -88,6 +102,7 @@ static const struct verdict {
 	    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY },
 	{ "among other blocks", "mixed", NULL, 0, &trust_rig.near, NULL,
 	    X509_V_OK },
+	{ "itself", "near", NULL, 0, &trust_rig.near, NULL, X509_V_OK },
 	{ "trusted for clients", "for-clients", NULL, 0, &trust_rig.near, NULL,
 	    X509_V_OK },
 	{ "trusted for servers", "for-servers", NULL, 0, &trust_rig.near, NULL,
@@ -183,35 +198,35 @@ static const struct {
 	{ "no list", "root", NULL, "", true, INT64_MAX },
 	{ "a good one", "root", "root.crl", "", true, TRUST_RIG_END },
 	{ "one that ends in time", "root", "soon.crl",
-	    "@/soon.crl: the list of /CN=root expires within seven days", true,
+	    "@/soon.crl: the list of CN=root expires within seven days", true,
 	    TRUST_RIG_NOW + 7 * 86400 },
 	{ "one that ends a second later", "root", "later.crl", "", true,
 	    TRUST_RIG_NOW + 7 * 86400 + 1 },
 	{ "an expired one", "root", "expired.crl",
-	    "@/expired.crl: the list of /CN=root has expired: its issuer's "
+	    "@/expired.crl: the list of CN=root has expired: its issuer's "
 	    "clients are refused until there is a new one",
 	    true, TRUST_RIG_PAST },
 	{ "one of the future", "root", "future.crl",
-	    "@/future.crl: the list of /CN=root is not valid yet", true,
+	    "@/future.crl: the list of CN=root is not valid yet", true,
 	    TRUST_RIG_END },
 	{ "one without an end", "root", "endless.crl", "", true, INT64_MAX },
 	{ "one of another CA", "root", "other.crl",
-	    "@/other.crl: the list of /CN=other is signed by nobody in "
+	    "@/other.crl: the list of CN=other is signed by nobody in "
 	    "ca_file",
 	    false, TRUST_RIG_END },
 	{ "one by another of that name", "root", "forged.crl",
-	    "@/forged.crl: the list of /CN=root is signed by nobody", false,
+	    "@/forged.crl: the list of CN=root is signed by nobody", false,
 	    TRUST_RIG_END },
 	{ "one of us, one of another", "root", "mixed.crl",
-	    "@/mixed.crl: the list of /CN=other is signed by nobody", true,
+	    "@/mixed.crl: the list of CN=other is signed by nobody", true,
 	    TRUST_RIG_END },
 	{ "an expired one and its successor", "root", "renewed.crl", "", true,
 	    TRUST_RIG_END },
 	{ "an expired one and a false successor", "root", "misled.crl",
-	    "@/misled.crl: the list of /CN=root has expired", true,
+	    "@/misled.crl: the list of CN=root has expired", true,
 	    TRUST_RIG_PAST },
 	{ "an expired part beside another", "root", "parts.crl",
-	    "@/parts.crl: the list of /CN=root has expired", true,
+	    "@/parts.crl: the list of CN=root has expired", true,
 	    TRUST_RIG_PAST },
 };
 
@@ -304,6 +319,34 @@ Test(trust, has_a_digest_of_everything_it_says)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(different); i++)
 		trust_unref(all[i]);
+}
+
+/* Every byte that can be another without damage. */
+Test(trust, has_a_digest_of_every_byte)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(trust_rig.root.certificate, &der), fine = 0;
+	char *path = trust_rig_path("changed");
+	struct trust *first = trust_rig_load("root", NULL, 0, NULL), *changed;
+	struct err err;
+
+	for (int i = 0; i < len; i++) {
+		der[i] ^= 1;
+		trust_rig_write_der("changed", "CERTIFICATE", der, len);
+		der[i] ^= 1;
+		changed = trust_load(path, NULL, 0, TRUST_RIG_NOW, NULL, &err);
+		if (changed == NULL)
+			continue;
+		fine++;
+		cr_expect_neq(
+		    memcmp(trust_digest(first), trust_digest(changed), 32), 0,
+		    "byte %d", i);
+		trust_unref(changed);
+	}
+	cr_expect_gt(fine, len / 2);
+	trust_unref(first);
+	OPENSSL_free(der);
+	free(path);
 }
 
 Test(trust, has_a_digest_that_knows_nothing_of_files)

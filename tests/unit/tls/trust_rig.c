@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/pem.h>
 
@@ -87,6 +88,7 @@ write_authorities(void)
 	keep("key", pki_key_pem(&rig->root), NULL, NULL);
 	keep("root", ca(&rig->root), NULL, NULL);
 	keep("root-copy", strdup("Our root:\n"), ca(&rig->root), NULL);
+	keep("near", ca(&rig->near), NULL, NULL);
 	keep("other", ca(&rig->other), NULL, NULL);
 	keep("mid", ca(&rig->mid), NULL, NULL);
 	keep("both", ca(&rig->mid), ca(&rig->root), NULL);
@@ -133,15 +135,49 @@ write_lists(void)
 	keep("damaged.crl", LIST(ROOT), damage(LIST(ROOT)), NULL);
 }
 
+/* Those that OpenSSL passes over. */
+static void
+write_useless_lists(void)
+{
+	const struct pki *near = &trust_rig.near;
+
+	keep("delta.crl", LIST(ROOT),
+	    LIST(ROOT, .delta = true, .from = "20210101000000Z"), NULL);
+	keep("indirect.crl", LIST(ROOT),
+	    LIST(ROOT, .part = "indirectCRL:TRUE", .revoked = near), NULL);
+	keep("reasons.crl", LIST(ROOT),
+	    LIST(
+		ROOT, .part = "onlysomereasons:keyCompromise", .revoked = near),
+	    NULL);
+	keep("scope.crl",
+	    LIST(ROOT, .extension = NID_issuing_distribution_point), NULL,
+	    NULL);
+	keep("unknown.crl", LIST(ROOT, .extension = NID_netscape_comment), NULL,
+	    NULL);
+}
+
+/* A byte more than is read, all of them holes. */
+static void
+write_huge(const char *name, off_t size)
+{
+	char *path = trust_rig_path(name);
+
+	keep(name, NULL, NULL, NULL);
+	cr_assert_eq(truncate(path, size + 1), 0);
+	free(path);
+}
+
 /* TRUST_RIG_NOW is the beginning of 2026. */
 static void
 write_dated_lists(void)
 {
 	keep("expired.crl", LIST(ROOT, EXPIRED), NULL, NULL);
+	keep("half-ended.crl", LIST(ROOT, EXPIRED), LIST(MID), NULL);
 	keep("renewed.crl", LIST(ROOT, EXPIRED), LIST(ROOT), NULL);
 	keep("misled.crl", LIST(ROOT, EXPIRED), LIST(FALSE_ROOT), NULL);
-	keep("parts.crl", LIST(ROOT, EXPIRED, .part = "URI:http://x/1"),
-	    LIST(ROOT, .part = "URI:http://x/2"), NULL);
+	keep("parts.crl",
+	    LIST(ROOT, EXPIRED, .part = "fullname:URI:http://x/1"),
+	    LIST(ROOT, .part = "fullname:URI:http://x/2"), NULL);
 	keep("future.crl", LIST(ROOT, .from = "20980101000000Z"), NULL, NULL);
 	keep("endless.crl", LIST(ROOT, .endless = true), NULL, NULL);
 	keep("soon.crl", LIST(ROOT, .to = "20260108000000Z"), NULL, NULL);
@@ -177,7 +213,10 @@ trust_rig_open(void)
 	rig->server = make("server", &rig->root, "serverAuth");
 	write_authorities();
 	write_lists();
+	write_useless_lists();
 	write_dated_lists();
+	write_huge("huge", 16 << 20);
+	write_huge("huge.crl", 128 << 20);
 }
 
 void
@@ -221,6 +260,19 @@ trust_rig_load(const char *ca_name, const char *lists_name,
 	free(file);
 	free(lists);
 	return trust;
+}
+
+void
+trust_rig_write_der(
+    const char *name, const char *type, const unsigned char *der, long len)
+{
+	char *path = trust_rig_path(name);
+	FILE *file = fopen(path, "w");
+
+	cr_assert_not_null(file);
+	cr_assert_gt(PEM_write(file, type, "", der, len), 0);
+	cr_assert_eq(fclose(file), 0);
+	free(path);
 }
 
 void

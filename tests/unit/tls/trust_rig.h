@@ -38,6 +38,10 @@ void trust_rig_sentence(const char *text, char *out, size_t max);
 struct trust *trust_rig_load(const char *ca, const char *lists,
     enum config_crl_check check, struct err *said);
 
+/* One PEM block. */
+void trust_rig_write_der(
+    const char *name, const char *type, const unsigned char *der, long len);
+
 /* So many CAs with long names. */
 void trust_rig_write_crowd(const char *name, int count);
 

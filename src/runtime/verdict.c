@@ -12,8 +12,7 @@
 static bool
 is_fatal(const struct staple_policy *policy)
 {
-	return policy->mode == STAPLE_MUST ||
-	       policy->mode == STAPLE_ALWAYS;
+	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
 }
 
 static enum staple_on_revoked

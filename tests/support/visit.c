@@ -27,14 +27,18 @@ static void
 dress(SSL *client, const struct visitor *visitor)
 {
 	SSL_SESSION *copy = NULL;
+	char name[256], groups[128]; /* OpenSSL's macros take no const */
 
+	snprintf(name, sizeof(name), "%s", visitor->name ? visitor->name : "");
+	snprintf(groups, sizeof(groups), "%s",
+	    visitor->groups ? visitor->groups : "");
 	SSL_set_min_proto_version(client, visitor->version);
 	SSL_set_max_proto_version(client, visitor->version);
 	must(visitor->name == NULL ||
-		 SSL_set_tlsext_host_name(client, visitor->name) == 1,
+		 SSL_set_tlsext_host_name(client, name) == 1,
 	    "asking for a name");
 	must(visitor->groups == NULL ||
-		 SSL_set1_groups_list(client, visitor->groups) == 1,
+		 SSL_set1_groups_list(client, groups) == 1,
 	    "choosing groups");
 	must(visitor->pair == NULL ||
 		 SSL_use_cert_and_key(client, visitor->pair->certificate,

@@ -26,11 +26,17 @@ struct text {
 	size_t len;
 };
 
-/* What a certificate or a pattern says. */
+/* What a certificate says. */
 struct name {
 	int type; /* GEN_DNS, GEN_EMAIL, GEN_URI, GEN_IPADD */
 	struct text text;
-	struct addr addr; /* of a certificate's GEN_IPADD, which has no text */
+	struct addr addr; /* of a GEN_IPADD, which has no text */
+};
+
+struct pattern {
+	int type;
+	struct text text;
+	struct cidr range; /* of a GEN_IPADD */
 };
 
 static struct text
@@ -110,15 +116,6 @@ uri_matches(struct text pattern, struct text name)
 	       memcmp(pattern.bytes, name.bytes, pattern.len) == 0;
 }
 
-static bool
-address_matches(struct text pattern, const struct addr *addr)
-{
-	struct cidr cidr;
-
-	return cidr_parse(&cidr, pattern.bytes, NULL) &&
-	       cidr_contains(&cidr, addr);
-}
-
 /* Whoever writes "a.example." means a.example (RFC 1034 section 3.1); in a
  * certificate nobody may (RFC 5280 section 4.2.1.6). */
 static struct text
@@ -129,8 +126,8 @@ without_root(struct text pattern)
 	return pattern;
 }
 
-static struct name
-read_pattern(const char *pattern)
+static struct pattern
+split(const char *pattern)
 {
 	static const struct {
 		const char *prefix;
@@ -146,28 +143,35 @@ read_pattern(const char *pattern)
 	for (i = 0; i < ARRAY_LEN(kinds); i++) {
 		len = strlen(kinds[i].prefix);
 		if (strncasecmp(pattern, kinds[i].prefix, len) == 0)
-			return (struct name){ .type = kinds[i].type,
+			return (struct pattern){ .type = kinds[i].type,
 				.text = text_of(pattern + len) };
 	}
-	return (struct name){ .type = GEN_DNS, .text = text_of(pattern) };
+	return (struct pattern){ .type = GEN_DNS, .text = text_of(pattern) };
+}
+
+/* false: no range, which nothing matches. */
+static bool
+read_pattern(struct pattern *pattern, const char *text)
+{
+	*pattern = split(text);
+	if (pattern->type == GEN_DNS)
+		pattern->text = without_root(pattern->text);
+	return pattern->type != GEN_IPADD ||
+	       cidr_parse(&pattern->range, pattern->text.bytes, NULL);
 }
 
 static bool
-name_matches(const char *text, const struct name *name)
+name_matches(const struct pattern *pattern, const struct name *name)
 {
-	const struct name pattern = read_pattern(text);
-
-	if (pattern.type != name->type)
-		return false;
-	switch (pattern.type) {
+	switch (pattern->type) {
 	case GEN_EMAIL:
-		return mail_matches(pattern.text, name->text);
+		return mail_matches(pattern->text, name->text);
 	case GEN_URI:
-		return uri_matches(pattern.text, name->text);
+		return uri_matches(pattern->text, name->text);
 	case GEN_IPADD:
-		return address_matches(pattern.text, &name->addr);
+		return cidr_contains(&pattern->range, &name->addr);
 	default:
-		return host_matches(without_root(pattern.text), name->text);
+		return host_matches(pattern->text, name->text);
 	}
 }
 
@@ -220,13 +224,21 @@ read_name(struct name *name, const GENERAL_NAME *from)
 }
 
 static bool
-any_matches(const struct config_strings *patterns, const struct name *name)
+any_matches(const char *text, const GENERAL_NAMES *names)
 {
-	size_t i;
+	const GENERAL_NAME *from;
+	struct pattern pattern;
+	struct name name;
+	int i;
 
-	for (i = 0; i < patterns->count; i++)
-		if (name_matches(patterns->items[i], name))
+	if (!read_pattern(&pattern, text))
+		return false;
+	for (i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		from = sk_GENERAL_NAME_value(names, i);
+		if (from->type == pattern.type && read_name(&name, from) &&
+		    name_matches(&pattern, &name))
 			return true;
+	}
 	return false;
 }
 
@@ -234,18 +246,16 @@ static bool
 san_matches(const struct config_strings *patterns, X509 *certificate)
 {
 	GENERAL_NAMES *names;
-	struct name name;
 	bool found = false;
-	int i;
+	size_t i;
 
 	if (patterns->count == 0)
 		return false;
 	ERR_set_mark(); /* we may be inside a handshake */
 	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	ERR_pop_to_mark();
-	for (i = 0; !found && i < sk_GENERAL_NAME_num(names); i++)
-		found = read_name(&name, sk_GENERAL_NAME_value(names, i)) &&
-			any_matches(patterns, &name);
+	for (i = 0; names && !found && i < patterns->count; i++)
+		found = any_matches(patterns->items[i], names);
 	GENERAL_NAMES_free(names);
 	return found;
 }

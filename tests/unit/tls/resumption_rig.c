@@ -133,6 +133,7 @@ settle(struct standing *standing, size_t i, const struct rule *rule,
 	settings->verify = rule->verify;
 	settings->ca_file = rule->verify != VERIFY_NONE ? paths[0] : NULL;
 	settings->crl_file = rule->crl != NULL ? paths[1] : NULL;
+	settings->crl_check = rule->chain ? CRL_CHECK_CHAIN : CRL_CHECK_LEAF;
 	settings->ciphers = rule->ciphers;
 	settings->tickets = !rule->off;
 	settings->allow_san = list_of(standing, i, 0, rule->allow);

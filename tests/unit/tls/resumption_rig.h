@@ -51,6 +51,7 @@ struct rule {
 	enum config_verify verify;
 	const char *ca;    /* NULL: "ca.pem" */
 	const char *crl;   /* NULL: none */
+	bool chain;        /* crl_check */
 	const char *allow; /* allow_san */
 	const char *cn;    /* allow_cn */
 	const char *ciphers;

@@ -39,6 +39,12 @@ static const struct {
 	    X509_V_OK },
 	{ "the CN of the intermediate", { REQUIRE, .cn = "mid" }, true,
 	    X509_V_ERR_APPLICATION_VERIFICATION },
+	/* a chain of one certificate, which ends where it begins */
+	{ "itself in ca_file", { REQUIRE, .ca = "client.pem" }, false,
+	    X509_V_OK },
+	{ "itself in ca_file, another SAN",
+	    { REQUIRE, .ca = "client.pem", .allow = "else.example" }, false,
+	    X509_V_ERR_APPLICATION_VERIFICATION },
 	{ "OpenSSL's verdict first",
 	    { REQUIRE, .ca = "other.pem", .cn = "client" }, false,
 	    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY },
@@ -75,6 +81,7 @@ Test(client, is_taken_if_verified_and_allowed)
 	struct pki far = pki_make(
 	    &(struct pki_wish){ .name = "client", .issuer = &mid });
 
+	client_rig_write("client.pem", &rig.client);
 	for (size_t i = 0; i < ARRAY_LEN(firsts); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
 			struct guest guest = { .v = v, .pair = &rig.client };
@@ -89,72 +96,7 @@ Test(client, is_taken_if_verified_and_allowed)
 	pki_drop(&far);
 }
 
-/* ---- how long it is vouched for ---- */
-
-#define END_2030 "20300101000000Z"
-#define END_2040 "20400101000000Z"
-enum { S_2030 = 1893456000 };
-
-static const struct {
-	const char *what;
-	const char *root, *mid, *leaf; /* ends; NULL: 2099 */
-	int64_t expect;
-} chains[] = {
-	{ "the client's own", END_2040, END_2040, END_2030, S_2030 },
-	{ "the intermediate's", END_2040, END_2030, END_2040, S_2030 },
-	{ "the root's", END_2030, END_2040, END_2040, S_2030 },
-	{ "all one", END_2040, END_2040, END_2040, RIG_END_S },
-};
-
-static struct pki
-make(const char *name, const struct pki *issuer, const char *to)
-{
-	return pki_make(&(struct pki_wish){
-	    .name = name, .issuer = issuer, .ca = true, .to = to });
-}
-
-Test(client, is_good_until_the_first_of_its_chain_ends)
-{
-	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
-		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct pki root = make("CA", NULL, chains[i].root);
-			struct pki mid = make("mid", &root, chains[i].mid);
-			struct pki leaf = make("leaf", &mid, chains[i].leaf);
-			struct guest guest = {
-				.v = v, .pair = &leaf, .along = &mid
-			};
-			struct standing standing;
-
-			client_rig_write("chain.pem", &root);
-			stand(&standing,
-			    &(struct rule){ REQUIRE, .ca = "chain.pem" }, 1);
-			cr_assert_eq(
-			    guest_come(&guest, standing.server), IO_DONE);
-			cr_expect_eq(client_good_until(guest.link.server.ssl),
-			    chains[i].expect, "%s, %s", chains[i].what,
-			    link_versions[v].what);
-			guest_go(&guest);
-			fall(&standing);
-			pki_drop(&root);
-			pki_drop(&mid);
-			pki_drop(&leaf);
-		}
-}
-
-Test(client, is_good_for_ever_without_a_certificate)
-{
-	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		struct guest guest = { .v = v };
-		struct standing standing;
-
-		stand(&standing, &(struct rule){ OPTIONAL }, 1);
-		cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
-		cr_expect_eq(
-		    client_good_until(guest.link.server.ssl), INT64_MAX);
-		guest_go(&guest);
-		fall(&standing);
-	}
-}
+#define RIG_END "20400101000000Z" /* RIG_END_S */
 
 /* ---- who comes back ---- */
 
@@ -196,6 +138,8 @@ static const struct {
 	    INT64_MAX, RIG_END_S - 1, true },
 	{ "when the list ends", { REQUIRE, .crl = "brief.crl" }, true,
 	    INT64_MAX, RIG_END_S, false },
+	{ "when the list of another ends", { REQUIRE, .crl = "theirs.crl" },
+	    true, INT64_MAX, RIG_END_S, true },
 	{ "when the list ends, optional", { OPTIONAL, .crl = "brief.crl" },
 	    true, INT64_MAX, RIG_END_S, false },
 	{ "when the list ends, not there", { OPTIONAL, .crl = "brief.crl" },
@@ -206,6 +150,8 @@ Test(client, may_resume_where_it_could_come_again)
 {
 	struct standing first;
 
+	client_rig_write_list("theirs.crl",
+	    &(struct crl_wish){ .issuer = &rig.other_ca, .to = RIG_END });
 	stand(&first, &(struct rule){ OPTIONAL }, 1);
 	for (size_t i = 0; i < ARRAY_LEN(returns); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {

@@ -21,6 +21,7 @@ struct display;
 struct err;
 struct identity;
 struct identity_loader;
+struct preload_item;
 struct service;
 struct tls_context;
 struct tls_server;
@@ -73,6 +74,7 @@ struct build_wish {
 	/* Of the old generation: what it takes the place of, whatever files
 	 * that came from; NULL: nothing, or what came from the same files. */
 	const struct credential *before;
+	struct preload_item *read; /* its files; NULL: not read yet */
 };
 
 /* The certificate of these files: one of `fresh`, or of `old` where nothing

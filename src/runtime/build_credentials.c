@@ -22,6 +22,7 @@
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
 #include "runtime/judge.h"
+#include "runtime/preload.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"
 
@@ -256,17 +257,31 @@ has_loader(struct build *build)
 	return build->loader != NULL;
 }
 
+/* A reference; what was read ahead, or is read now. */
+static struct identity *
+load(struct build *build, const struct arrival *arrival, struct err *warning,
+    struct err *err)
+{
+	const struct preload_item *read = arrival->wish->read;
+
+	err_set(err, "out of memory");
+	if (read == NULL)
+		return has_loader(build) ? credential_load(arrival->fresh,
+					       build->loader, warning, err)
+					 : NULL;
+	if (read->warning)
+		err_set(warning, "%s", read->warning);
+	if (read->error)
+		err_set(err, "%s", read->error);
+	return read->identity ? identity_ref(read->identity) : NULL;
+}
+
 static void
 read_files(struct build *build, struct arrival *arrival)
 {
 	struct err err = { "" }, warning = { "" };
-	struct identity *identity = NULL;
+	struct identity *identity = load(build, arrival, &warning, &err);
 
-	if (has_loader(build))
-		identity = credential_load(
-		    arrival->fresh, build->loader, &warning, &err);
-	else
-		err_set(&err, "out of memory");
 	if (identity == NULL) {
 		fail(build, arrival, &err);
 		go_on(arrival);
@@ -318,7 +333,9 @@ arrive(struct build *build, struct arrival *arrival)
 		show_library(build, arrival);
 		return;
 	}
-	arrival->fresh = credential_new(arrival->wish->id);
+	arrival->fresh = arrival->wish->read
+			     ? credential_ref(arrival->wish->read->credential)
+			     : credential_new(arrival->wish->id);
 	if (arrival->fresh)
 		read_files(build, arrival);
 }

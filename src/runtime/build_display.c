@@ -5,6 +5,7 @@
 #include "runtime/build.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -12,6 +13,7 @@
 #include "runtime/credential.h"
 #include "runtime/folder.h"
 #include "runtime/generation_inner.h"
+#include "runtime/preload.h"
 #include "runtime/stapling.h"
 
 static bool
@@ -142,25 +144,55 @@ show_own(struct build *build, struct display *display,
 	}
 }
 
-static void
-show_folder(struct build *build, struct display *display,
-    const struct config_listener *user, const struct folder *folder)
+static struct credential_key
+id_in_folder(const struct config_listener *user, const struct folder_item *item)
 {
-	struct credential_key id = {
+	return (struct credential_key){
+		.cert = item->cert,
+		.key = item->key,
 		.permissions = user->key_permissions,
 		.policy = stapling_policy(user, true),
 		.in_folder = true,
 	};
-	const struct build_wish wish = { .user = user, .id = &id };
+}
+
+/* At a start nothing is known yet, and all of it must be read.  Without memory
+ * the files are read one by one. */
+static void
+read_ahead(const struct build *build, const struct config_listener *user,
+    const struct folder *folder, struct preload *preload)
+{
+	struct credential_key *ids;
 	size_t i;
 
+	if (build->old || folder->count < PRELOAD_LEAST)
+		return;
+	ids = calloc(folder->count, sizeof(ids[0]));
+	for (i = 0; ids && i < folder->count; i++)
+		ids[i] = id_in_folder(user, &folder->items[i]);
+	if (ids && !preload_run(preload, ids, folder->count))
+		preload_free(preload);
+	free(ids);
+}
+
+static void
+show_folder(struct build *build, struct display *display,
+    const struct config_listener *user, const struct folder *folder)
+{
+	struct preload preload = { 0 };
+	struct credential_key id;
+	struct build_wish wish = { .user = user, .id = &id };
+	size_t i;
+
+	read_ahead(build, user, folder, &preload);
 	for (i = 0; i < folder->count; i++) {
-		id.cert = folder->items[i].cert;
-		id.key = folder->items[i].key;
+		id = id_in_folder(user, &folder->items[i]);
+		wish.read = i < preload.count ? &preload.items[i] : NULL;
 		if (!show(build, display, user, build_credential(build, &wish)))
-			return;
+			break;
 		display->folder_count++;
 	}
+	preload_free(&preload);
 }
 
 /* A folder that cannot be read any more, or holds nothing, is no reason to

@@ -101,7 +101,8 @@ note_failure(struct staple_cert *cert, const struct search *search)
 static X509_STORE *
 read_system(X509_STORE *store)
 {
-	if (sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) == 0 &&
+	if (store != NULL &&
+	    sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) == 0 &&
 	    X509_STORE_set_default_paths(store) != 1)
 		ERR_clear_error();
 	return store;

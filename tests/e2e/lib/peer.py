@@ -21,6 +21,8 @@ class Meeting:
         self.alert = int(alert.group(1)) if alert and "Cipher is (NONE)" in text else None
         status = re.search(r"Cert Status: (\w+)", text)
         self.status = status.group(1) if status else None
+        stapled = re.search(r"Serial Number: ([0-9A-F]+)", text)
+        self.stapled = int(stapled.group(1), 16) if status and stapled else None
 
     @property
     def serial(self):

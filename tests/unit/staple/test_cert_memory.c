@@ -208,5 +208,5 @@ Test(cert_memory, running_out_while_stores_are_opened_is_an_error)
 		failed = scarce_end();
 		cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
 	}
-	cr_expect(n > 10 && n < 100000, "%ld", n);
+	cr_expect(n > 3 && n < 100000, "%ld", n);
 }

@@ -133,14 +133,31 @@ is_news(struct server *server, const char *path)
 	return true;
 }
 
+/* Nobody else is to sign what we open from now on. */
+static void
+leave_fleet(struct server *server)
+{
+	struct err err;
+
+	if (!server->tickets_shared)
+		return;
+	server->tickets_shared = false;
+	server->tickets_read = (struct stamp){ 0 };
+	if (!ticket_keys_rotate(server->parts.keys, &err))
+		log_error(server->parts.log, "tls", err.text);
+}
+
 void
 files_load_tickets(struct server *server, const struct config *config)
 {
 	const char *path = config->ticket_key_file;
 	struct err err = { "" }, warning = { "" };
 
+	if (path == NULL)
+		leave_fleet(server);
 	if (path == NULL || !is_news(server, path))
 		return;
+	server->tickets_shared = true;
 	if (!ticket_keys_load(
 		server->parts.keys, path, KEYS_WARN, &warning, &err)) {
 		log_error(server->parts.log, "tls",

@@ -73,6 +73,7 @@ struct server {
 	struct resolver *resolver;
 	struct watch *watch;
 	struct stamp tickets_read; /* of ticket_key_file */
+	bool tickets_shared;       /* the keys are those of that file */
 	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];

@@ -70,8 +70,7 @@ push_locked(struct ticket_keys *keys, const struct ticket_key *fresh)
 	memmove(&held->keys[1], &held->keys[0],
 	    (OWN_KEPT - 1) * sizeof(held->keys[0]));
 	held->keys[0] = *fresh;
-	if (held->count < OWN_KEPT)
-		held->count++;
+	held->count = held->count < OWN_KEPT ? held->count + 1 : OWN_KEPT;
 }
 
 bool

@@ -179,6 +179,21 @@ def test_keys_of_a_fleet_are_rotated_by_their_file(launch, serve, ca, site, vers
     assert not visit(clinch.port(), made, session=begun).resumed
 
 
+def test_who_leaves_the_fleet_signs_with_a_key_of_its_own(launch, serve, ca, site, version, tmp_path):
+    """Proves that a reload without ticket_key_file makes a new key at once, and
+    that what the fleet has given out is still taken."""
+    keys, made = tmp_path / "keys", context(ca, version)
+    pki.replace(keys, ticket_key())
+    backend = serve().connect
+    one, two = (launch(fleet_config(backend, site, keys)) for _ in range(2))
+    begun = visit(two.port(), made).session
+    one.write(listener(backend, site))
+    assert "reloaded" in one.reload()
+    assert visit(one.port(), made, session=begun).resumed
+    fresh = visit(one.port(), made).session
+    assert not visit(two.port(), made, session=fresh).resumed
+
+
 @needs_faketime
 def test_no_life_is_stretched_by_resuming(launch, serve, ca, site, version, tmp_path):
     """Proves session_timeout: counted from the first full handshake, whatever

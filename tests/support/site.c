@@ -102,8 +102,8 @@ site_look_again(struct site *site, struct generation *old)
 	struct generation_errors errors;
 	struct generation *generation;
 
-	generation = generation_build(old, generation_config(old),
-	    &site->parts, GENERATION_FILES, &errors);
+	generation = generation_build(old, generation_config(old), &site->parts,
+	    GENERATION_FILES, &errors);
 	generation_errors_free(&errors);
 	return generation;
 }

@@ -104,8 +104,8 @@ Test(names, put_their_answer_into_every_backend)
 	cr_assert(name_put(&names.items[0], generation));
 	cr_expect(name_is_resolved(&names.items[0], generation));
 	cr_expect_not(name_is_resolved(&names.items[1], generation));
-	cr_expect(
-	    backends_resolved(generation_service(generation, 1)->sites[0].backends, 0));
+	cr_expect(backends_resolved(
+	    generation_service(generation, 1)->sites[0].backends, 0));
 }
 
 Test(names, hand_on_what_is_known)

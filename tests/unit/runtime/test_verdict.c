@@ -149,8 +149,7 @@ Test(verdict, lets_on_revoked_have_its_own_way)
 		{ "prefer, exit", STAPLE_PREFER, STAPLE_REVOKED_EXIT, 'R' },
 		{ "must, by mode", STAPLE_MUST, STAPLE_REVOKED_BY_MODE, 'R' },
 		{ "must, refuse", STAPLE_MUST, STAPLE_REVOKED_REFUSE, 'r' },
-		{ "always, staple", STAPLE_ALWAYS, STAPLE_REVOKED_STAPLE,
-		    'r' },
+		{ "always, staple", STAPLE_ALWAYS, STAPLE_REVOKED_STAPLE, 'r' },
 		{ "never, exit", STAPLE_NEVER, STAPLE_REVOKED_EXIT, '.' },
 	};
 	const struct staple_info info = { REVOKED, .confirmed = true,
@@ -214,12 +213,12 @@ Test(verdict, keeps_a_renewal_out_until_it_has_a_staple)
 	} cases[] = {
 		{ "not answered yet", STAPLE_ALWAYS, { NOTHING }, { VALID },
 		    NOW + 3601, true },
-		{ "not answered, prefer", STAPLE_PREFER, { NOTHING },
-		    { VALID }, NOW + 3601, true },
+		{ "not answered, prefer", STAPLE_PREFER, { NOTHING }, { VALID },
+		    NOW + 3601, true },
 		{ "the old one ends within the hour", STAPLE_ALWAYS,
 		    { NOTHING }, { VALID }, NOW + 3600, false },
-		{ "answered", STAPLE_ALWAYS, { VALID }, { VALID },
-		    NOW + 9999, false },
+		{ "answered", STAPLE_ALWAYS, { VALID }, { VALID }, NOW + 9999,
+		    false },
 		{ "its answer has expired", STAPLE_ALWAYS, { EXPIRED },
 		    { VALID }, NOW + 9999, true },
 		{ "revoked", STAPLE_ALWAYS, { REVOKED, .confirmed = true },
@@ -236,8 +235,8 @@ Test(verdict, keeps_a_renewal_out_until_it_has_a_staple)
 		{ "nobody to ask", STAPLE_ALWAYS,
 		    { .hindrance = STAPLE_NO_RESPONDER }, { VALID }, NOW + 9999,
 		    false },
-		{ "not wanted", STAPLE_AUTO, { NOTHING }, { VALID },
-		    NOW + 9999, false },
+		{ "not wanted", STAPLE_AUTO, { NOTHING }, { VALID }, NOW + 9999,
+		    false },
 	};
 	struct verdict_served served;
 

@@ -23,7 +23,11 @@
 #include "tls/ticket.h"
 #include "tls/trust.h"
 
-enum { SECONDS_MAX = 7 * 24 * 3600 };
+enum {
+	SECONDS_MAX = 7 * 24 * 3600,
+	/* Servers commonly permit 16 KiB; here their records count whole. */
+	SKIPPED_MAX_BYTES = 64 * 1024
+};
 
 struct tls_context {
 	atomic_uint refs;
@@ -48,9 +52,11 @@ set_options(SSL_CTX *native)
 				     SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_dh_auto(native, 1);
-	/* No 0-RTT: a proxy cannot know which requests may be replayed. */
+	/* No 0-RTT: a proxy cannot know which requests may be replayed.  But
+	 * whoever served this name before may have promised it, and then its
+	 * bytes are to be skipped (RFC 8446 section 4.2.10). */
 	SSL_CTX_set_max_early_data(native, 0);
-	SSL_CTX_set_recv_max_early_data(native, 0);
+	SSL_CTX_set_recv_max_early_data(native, SKIPPED_MAX_BYTES);
 }
 
 /*

@@ -93,6 +93,33 @@ def test_no_zero_rtt(launch, listener, serve, ca, tmp_path):
     assert b"TLS session ticket" in told.stdout and b"Max Early Data: 0" in told.stdout
 
 
+@pytest.fixture
+def generous(ca, site, tmp_path):
+    """The session of a server that permits early data, in a file."""
+    kept = tmp_path / "session.pem"
+    pem = str(site.pem)
+    command = ["openssl", "s_server", "-accept", "0", "-cert", pem, "-key", pem, "-www", "-max_early_data", "16384"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            lines = iter(server.stdout.readline, b"")
+            port = next(line for line in lines if line.startswith(b"ACCEPT")).rpartition(b":")[2]
+            s_client(int(port), ca, "-ign_eof", "-sess_out", str(kept), data=b"GET / HTTP/1.0\r\n\r\n")
+        finally:
+            server.kill()
+    return kept
+
+
+@pytest.mark.parametrize("groups", ["X25519", "secp521r1:P-384"], ids=["at once", "after a retry"])
+def test_early_data_is_skipped(launch, listener, serve, ca, generous, tmp_path, groups):
+    """Proves that a client to whom another server promised 0-RTT comes in, and
+    that its early data does not (RFC 8446 section 4.2.10)."""
+    early = tmp_path / "early"
+    early.write_bytes(b"E" * 16000)
+    port = launch(listener(serve(service.say(b"welcome")).connect)).port()
+    out = s_client(port, ca, "-ign_eof", "-groups", groups, "-sess_in", str(generous), "-early_data", str(early))
+    assert "Early data was rejected" in out and "welcome" in out
+
+
 def resumes(tls, port, made, session):
     one = tls(port, made=made, session=session)
     assert one.ping()

@@ -99,13 +99,17 @@ group(struct link *link)
 static void
 prefer_x25519(SSL *client)
 {
-	cr_assert(SSL_set1_groups_list(client, "X25519:P-384:P-256"));
+	char groups[] = "X25519:P-384:P-256";
+
+	cr_assert(SSL_set1_groups_list(client, groups));
 }
 
 static void
 only_x25519(SSL *client)
 {
-	cr_assert(SSL_set1_groups_list(client, "X25519"));
+	char groups[] = "X25519";
+
+	cr_assert(SSL_set1_groups_list(client, groups));
 }
 
 static const struct apply_row group_rows[] = {

@@ -193,11 +193,12 @@ Test(hello, bears_names_of_any_length)
 static enum io
 say_hello_twice(struct tls_server *server, char *first, char *second)
 {
+	char groups[] = "X25519:P-384";
 	struct link link;
 	enum io io;
 
 	link_open_tls(&link, LINK_STREAM, server);
-	cr_assert(SSL_set1_groups_list(link.client, "X25519:P-384"));
+	cr_assert(SSL_set1_groups_list(link.client, groups));
 	cr_assert(SSL_set_tlsext_host_name(link.client, first));
 	cr_assert_neq(SSL_do_handshake(link.client), 1);
 	link_push(&link);

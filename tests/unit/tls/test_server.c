@@ -130,14 +130,17 @@ Test(server, counts_and_holds_its_sites)
 static void
 offer_rsa(SSL *client)
 {
-	cr_assert(
-	    SSL_set1_sigalgs_list(client, "rsa_pss_rsae_sha256:RSA+SHA256"));
+	char signatures[] = "rsa_pss_rsae_sha256:RSA+SHA256";
+
+	cr_assert(SSL_set1_sigalgs_list(client, signatures));
 }
 
 static void
 offer_ecdsa(SSL *client)
 {
-	cr_assert(SSL_set1_sigalgs_list(client, "ECDSA+SHA256"));
+	char signatures[] = "ECDSA+SHA256";
+
+	cr_assert(SSL_set1_sigalgs_list(client, signatures));
 }
 
 static void

@@ -72,7 +72,7 @@ read_address(struct addr *addr, int family, const char *host, const char *port)
 		struct sockaddr sa;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
-	} raw = { .sa.sa_family = (sa_family_t)family };
+	} raw = { .in6.sin6_family = (sa_family_t)family };
 	void *place = family == AF_INET ? (void *)&raw.in.sin_addr
 					: (void *)&raw.in6.sin6_addr;
 

@@ -109,7 +109,9 @@ folder_list(struct folder *folder, const char *path, struct err *err)
 	closedir(dir);
 	if (!fine)
 		err_set(err, "out of memory reading the folder %s", path);
-	qsort(folder->items, folder->count, sizeof(folder->items[0]), compare);
+	if (folder->count > 1)
+		qsort(folder->items, folder->count, sizeof(folder->items[0]),
+		    compare);
 	return fine;
 }
 

@@ -162,37 +162,56 @@ trust_end_of(const X509_CRL *list)
 	return next ? seconds_of(next) : INT64_MAX;
 }
 
-static bool
-is_of_ours(const struct trust_load *load, X509_CRL *list)
+/* Of two issuers with one name, the one whose key has signed. */
+static const X509 *
+find_signer(const struct trust_load *load, X509_CRL *list)
 {
-	X509 *certificate;
-	bool found = false;
+	const X509 *certificate, *found = NULL;
 	int i;
 
 	for (i = 0; !found && i < sk_X509_num(load->certificates); i++) {
 		certificate = sk_X509_value(load->certificates, i);
-		found = X509_NAME_cmp(X509_CRL_get_issuer(list),
-			    X509_get_subject_name(certificate)) == 0 &&
-			X509_CRL_verify(list, X509_get0_pubkey(certificate)) ==
-			    1;
+		if (X509_NAME_cmp(X509_CRL_get_issuer(list),
+			X509_get_subject_name(certificate)) == 0 &&
+		    X509_CRL_verify(list, X509_get0_pubkey(certificate)) == 1)
+			found = certificate;
 	}
 	tls_error_clear();
 	return found;
 }
 
-/* A list of the same issuer that lasts longer stands in for this one; unless
- * it is part of a whole (RFC 5280 section 5.2.5) and speaks of others. */
 static bool
-is_superseded(const struct trust_load *load, const X509_CRL *list)
+is_of_ours(const struct trust_load *load, X509_CRL *list)
 {
+	return find_signer(load, list) != NULL;
+}
+
+static bool
+is_same_key(const X509 *a, const X509 *b)
+{
+	return a == b ||
+	       EVP_PKEY_eq(X509_get0_pubkey(a), X509_get0_pubkey(b)) == 1;
+}
+
+/* A list by the same key that lasts longer stands in for this one (and any of
+ * its issuer for one that nobody signed); unless it is part of a whole (RFC
+ * 5280 section 5.2.5) and speaks of others. */
+static bool
+is_superseded(const struct trust_load *load, X509_CRL *list)
+{
+	const X509 *signer = find_signer(load, list), *other_signer;
 	X509_CRL *other;
 	int i;
 
 	for (i = 0; i < sk_X509_CRL_num(load->lists); i++) {
 		other = sk_X509_CRL_value(load->lists, i);
-		if (X509_CRL_cmp(list, other) == 0 &&
-		    trust_end_of(other) > trust_end_of(list) &&
-		    is_whole(other) && is_of_ours(load, other))
+		if (X509_CRL_cmp(list, other) != 0 ||
+		    trust_end_of(other) <= trust_end_of(list) ||
+		    !is_whole(other))
+			continue;
+		other_signer = find_signer(load, other);
+		if (other_signer &&
+		    (signer == NULL || is_same_key(signer, other_signer)))
 			return true;
 	}
 	return false;

@@ -156,7 +156,7 @@ def renewing(launch, ca, responders, stapled, tmp_path):
             self.new = ca.issue(ocsp=self.responder.url, must_staple=True, label="renewed")
             self.place = ca.issue(label="place")
             shutil.copy(self.old.pem, self.place.pem)
-            self.clinch = launch(stapled(self.place, f"mode = {mode}\ntimeout = 1s\nstart_wait = 2s"))
+            self.clinch = launch(stapled(self.place, f"mode = {mode}\ntimeout = 4s\nstart_wait = 8s"))
 
         def renew(self):
             shutil.copy(self.new.pem, self.place.pem)

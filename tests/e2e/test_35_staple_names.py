@@ -114,7 +114,7 @@ def test_one_bad_certificate_in_a_folder_stays_out(launch, serve, ca, responders
     good, bad = (ca.issue(f"{name}.example", ocsp=responder.url, must_staple=True, label=f"dir-{name}") for name in ("good", "bad"))
     responder.behave(fault, bad)
     folder = folder_of(tmp_path, good, bad)
-    text = head(f"mode = {mode}\ntimeout = 1s\nmin_interval = 1s") + web(serve().connect, f"cert_dir = {folder}\nsni_unknown = reject")
+    text = head(f"mode = {mode}\ntimeout = 3s\nmin_interval = 1s") + web(serve().connect, f"cert_dir = {folder}\nsni_unknown = reject")
     clinch = launch(text)
     assert status(clinch, "good.example") == "good"
     assert meet(clinch.port(), name="bad.example").alert

@@ -102,14 +102,17 @@ serve_port(struct loop *loop, const struct generation_port *port)
 
 /*
  * Let a generation go, but only when the loop has waited for the last event of
- * each of these sockets: libev forgets a descriptor lazily, at the event that
+ * each of its sockets: libev forgets a descriptor lazily, at the event that
  * a refusing socket raises, and the last holder, perhaps another thread,
- * closes it.
+ * closes it.  Whoever has something to say may stand before it in the
+ * kernel's queue: the sockets, old and new, and both ends of every connection.
  */
 static void
 retire(struct loop *loop, size_t sockets)
 {
-	loop->waits = 1 + sockets / EVENTS_PER_WAIT;
+	size_t descriptors = sockets + 2 * (size_t)loop->set.count;
+
+	loop->waits = 1 + descriptors / EVENTS_PER_WAIT;
 	generation_unref(loop->retired);
 	loop->retired = loop->generation;
 	loop->generation = NULL;
@@ -137,7 +140,7 @@ adopt(struct loop *loop, struct generation *generation)
 		acceptors[i] = serve_port(loop, &port);
 	}
 	free_acceptors(loop->acceptors, loop->acceptor_count, true);
-	retire(loop, loop->acceptor_count);
+	retire(loop, loop->acceptor_count + count);
 	loop->acceptors = acceptors;
 	loop->acceptor_count = count;
 	loop->generation = generation;
@@ -158,11 +161,6 @@ stop_accepting(struct loop *loop, bool empty)
 static void
 let_go(struct loop *loop)
 {
-	if (loop->waits > 1) {
-		loop->waits--;
-		ev_async_send(loop->ev, &loop->wake);
-		return;
-	}
 	loop->waits = 0;
 	generation_unref(loop->retired);
 	loop->retired = NULL;
@@ -172,16 +170,38 @@ let_go(struct loop *loop)
 	}
 }
 
+/* One generation at a time is let go: what else came with a new one waits. */
+static void
+put_off(struct loop *loop, const struct mail *mail)
+{
+	if (mail->drain)
+		mailbox_put_drain(&loop->mailbox);
+	if (mail->stop)
+		mailbox_put_stop(&loop->mailbox);
+	ev_async_send(loop->ev, &loop->wake);
+}
+
 static void
 on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct loop *loop = watcher->data;
-	struct mail mail = mailbox_fetch(&loop->mailbox);
+	struct mail mail;
 
 	(void)events;
+	/* The mail is left where it is: another generation to let go would
+	 * take the place of the one that is still waited for. */
+	if (loop->waits > 1) {
+		loop->waits--;
+		ev_async_send(ev, &loop->wake);
+		return;
+	}
+	mail = mailbox_fetch(&loop->mailbox);
 	let_go(loop);
-	if (mail.generation)
+	if (mail.generation) {
 		adopt(loop, mail.generation);
+		put_off(loop, &mail);
+		return;
+	}
 	if (mail.drain) {
 		loop->draining = true;
 		stop_accepting(loop, true);

@@ -217,7 +217,7 @@ def test_a_revoked_certificate_gives_way_to_its_renewal(renewing, ca, stapled):
     one.responder.behave("unauthorized", one.new)
     assert "reloaded" in one.renew()
     one.responder.behave("hang", other)
-    text = one.clinch.file.read_text().replace("timeout = 1s\nstart_wait = 2s", "timeout = 30s\nstart_wait = 6s")
+    text = one.clinch.file.read_text().replace("timeout = 4s\nstart_wait = 8s", "timeout = 30s\nstart_wait = 6s")
     one.clinch.write(text + stapled(other, name="b").replace("[ocsp]", ""))
     os.kill(one.clinch.pid, signal.SIGHUP)
     until(lambda: one.responder.count(other), "the reload waits")

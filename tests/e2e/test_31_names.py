@@ -189,7 +189,8 @@ def test_ten_thousand_names_on_one_listener(launch, serve, ca, tmp_path, shown):
     one, other = serve(service.named(b"one")), serve(service.named(b"other"))
     hosts = "".join(f"[host web h{i}.example]\nconnect = {other.connect}\n" for i in range(10000))
     text = f"[listener web]\naccept = 127.0.0.1:0\nconnect = {one.connect}\ncert = {shown['default'].pem}\ncert_dir = {folder}\n"
-    clinch = launch(text + hosts)
+    clinch = launch(text + hosts, ready=False)
+    clinch.wait_log("server started", deadline=60)
     for _ in range(2):
         for name in ("n0-0.example", "n99-25.example", "n199-49.example"):
             assert meet(clinch.port(), name=name).serial == made[name].serial

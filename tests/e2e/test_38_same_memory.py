@@ -10,6 +10,8 @@ from lib.wait import until
 
 SMALL = os.environ.get("CLINCH_SIZE") == "small"
 CERTIFICATES, RELOADS = (1000, 30) if SMALL else (5000, 100)
+if os.environ.get("CLINCH_SANITIZED"):  # memory is not ours then, and time is short
+    CERTIFICATES, RELOADS = 100, 10
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ def test_a_hundred_reloads_take_no_more_than_the_first(launch, serve, many):
         hosts = "".join(f"[host web n{k}.example]\ntimeout_idle = {1000 + (i if k == i % 50 else 0)}s\n" for k in range(50))
         return head + hosts
 
-    clinch = launch(text(0))
+    clinch = launch(text(0), ready=False)
+    clinch.wait_log("server started", deadline=60)
     first = None
     for i in range(1, RELOADS + 1):
         clinch.write(text(i))

@@ -82,7 +82,7 @@ class Clinch:
         done = r"server (reloaded|reload refused)"
         before = len(self.grep(done))
         self.process.send_signal(signal.SIGHUP)
-        return self.wait_log(done, before + 1, 20)
+        return self.wait_log(done, before + 1, 40)
 
     def terminate(self, deadline=15):
         if self.process.poll() is None:

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <openssl/err.h>
+
 #include "tests/support/link.h"
 
 static struct config_listener config;
@@ -353,6 +355,22 @@ Test(secure, reads_no_more_while_its_answers_find_no_room)
 	link_close(&link);
 }
 
+/* Which alert it is depends on the OpenSSL release: 3.0.19 and 3.0.20 answer
+ * a short TLS 1.2 record with internal_error, others with bad_record_mac. */
+static void
+assert_fatal_alert(struct link *link)
+{
+	unsigned long code;
+	char byte;
+
+	link_feed(link);
+	ERR_clear_error();
+	cr_assert_leq(SSL_read(link->client, &byte, 1), 0);
+	code = ERR_peek_last_error();
+	cr_assert_geq(ERR_GET_REASON(code), SSL_AD_REASON_OFFSET);
+	ERR_clear_error();
+}
+
 Test(secure, refuses_a_bad_record)
 {
 	struct link link;
@@ -369,10 +387,10 @@ Test(secure, refuses_a_bad_record)
 		cr_assert_eq(
 		    link_receive(&link, text, sizeof(text)), IO_FAILED);
 		cr_assert_eq(link.server.failure, STREAM_PROTOCOL);
-		cr_assert_str_eq(
-		    stream_failure_text(&link.server, text, sizeof(text)),
-		    "decryption failed or bad record mac");
+		cr_assert_str_not_empty(
+		    stream_failure_text(&link.server, text, sizeof(text)));
 		cr_assert_eq(link_answer(&link, "no"), IO_FAILED);
+		assert_fatal_alert(&link);
 		link_close(&link);
 	}
 }

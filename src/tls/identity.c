@@ -167,12 +167,42 @@ read_key(struct identity *identity, struct load *load)
 	       check_permissions(load, key->mode);
 }
 
+/* "openssl ecparam -genkey" writes the parameters before an EC key. */
+static bool
+is_key_or_parameters(const char *type)
+{
+	return pem_is_key(type) || strcmp(type, "EC PARAMETERS") == 0;
+}
+
+static bool
+is_used_together(const char *type)
+{
+	return pem_is_certificate(type) || is_key_or_parameters(type);
+}
+
+/* A key file may hold certificates as well: it is often the combined file. */
+static void
+warn_of_unused(struct load *load)
+{
+	bool together = load->key.count == 0;
+	struct err sentence;
+
+	pem_describe_unused(&load->cert, load->cert_path,
+	    together ? is_used_together : pem_is_certificate, &sentence);
+	if (sentence.text[0] == '\0' && !together)
+		pem_describe_unused(
+		    &load->key, load->key_path, is_used_together, &sentence);
+	if (sentence.text[0] != '\0')
+		warn(load, sentence.text);
+}
+
 static bool
 fill(struct identity *identity, struct load *load)
 {
 	if (!read_chain(identity, load) || !read_key(identity, load))
 		return false;
 	check_dates(identity, load);
+	warn_of_unused(load);
 	if (identity_names_find(&identity->names, identity->chain.leaf))
 		return true;
 	err_set(load->err, "out of memory");

@@ -89,8 +89,7 @@ decode(const struct pem_block *block, bool *damaged)
 	*damaged = false;
 	if (strcmp(block->type, "TRUSTED CERTIFICATE") == 0)
 		certificate = d2i_X509_AUX(NULL, &der, block->len);
-	else if (strcmp(block->type, "CERTIFICATE") == 0 ||
-		 strcmp(block->type, "X509 CERTIFICATE") == 0)
+	else if (pem_is_certificate(block->type))
 		certificate = d2i_X509(NULL, &der, block->len);
 	else
 		return NULL;
@@ -126,6 +125,25 @@ add_block(struct trust_load *load, const struct pem_block *block,
 	return false;
 }
 
+/* ca_file and crl_file may be one file. */
+static bool
+is_certificate_or_list(const char *type)
+{
+	return pem_is_certificate(type) || pem_is_list(type);
+}
+
+void
+trust_warn_unused(struct trust_load *load, const struct pem *pem,
+    const char *path, bool (*is_used)(const char *type))
+{
+	struct err sentence;
+
+	pem_describe_unused(pem, path,
+	    load->one_file ? is_certificate_or_list : is_used, &sentence);
+	if (sentence.text[0] != '\0')
+		trust_warn(load, "%s", sentence.text);
+}
+
 static bool
 load_certificates(struct trust_load *load, const char *path, struct err *err)
 {
@@ -136,6 +154,8 @@ load_certificates(struct trust_load *load, const char *path, struct err *err)
 
 	for (i = 0; fine && i < pem.count; i++)
 		fine = add_block(load, &pem.blocks[i], path, err);
+	if (fine)
+		trust_warn_unused(load, &pem, path, pem_is_certificate);
 	pem_wipe(&pem);
 	if (fine && sk_X509_num(load->certificates) == 0) {
 		err_set(err, "%s holds no certificate", path);
@@ -243,6 +263,7 @@ static bool
 load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
     enum config_crl_check check, struct err *err)
 {
+	load->one_file = crl_file != NULL && strcmp(ca_file, crl_file) == 0;
 	if (!set_use(load, flags_of(crl_file, check)) ||
 	    !load_certificates(load, ca_file, err))
 		return false;

@@ -14,6 +14,7 @@
 #include "base/attr.h"
 
 struct err;
+struct pem;
 struct pem_block;
 
 struct trust_load {
@@ -23,6 +24,7 @@ struct trust_load {
 	EVP_MD_CTX *digest;
 	int64_t now_s;
 	struct err *warning; /* may be NULL */
+	bool one_file;       /* ca_file and crl_file have the same path */
 
 	/* what trust_load_lists finds */
 	int64_t lists_end;
@@ -36,6 +38,10 @@ bool trust_digest_block(
 /* One more sentence of warning. */
 void trust_warn(struct trust_load *load, const char *format, ...)
     PRINTF_LIKE(2, 3);
+
+/* A sentence of warning about what pem holds and is_used does not name. */
+void trust_warn_unused(struct trust_load *load, const struct pem *pem,
+    const char *path, bool (*is_used)(const char *type));
 
 /* INT64_MAX: it has no end; 0, long ago: a date that is none. */
 int64_t trust_end_of(const X509_CRL *list);

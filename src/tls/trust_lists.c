@@ -3,7 +3,6 @@
  * another CA) is taken all the same: with it OpenSSL refuses those it should
  * have spoken of, and the sentence here is how an operator learns why.
  */
-#include <string.h>
 #include <time.h>
 
 #include <openssl/x509.h>
@@ -133,8 +132,10 @@ read_lists(struct trust_load *load, const char *path, struct err *err)
 	size_t i;
 
 	for (i = 0; fine && i < pem.count; i++)
-		if (strcmp(pem.blocks[i].type, "X509 CRL") == 0)
+		if (pem_is_list(pem.blocks[i].type))
 			fine = add_block(load, &pem.blocks[i], path, err);
+	if (fine && !load->one_file)
+		trust_warn_unused(load, &pem, path, pem_is_list);
 	pem_wipe(&pem);
 	if (fine && sk_X509_CRL_num(load->lists) == 0) {
 		err_set(err, "%s holds no revocation list (X509 CRL)", path);

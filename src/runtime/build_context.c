@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/expiry.h"
 #include "runtime/generation_inner.h"
 #include "runtime/stapling.h"
 #include "tls/context.h"
@@ -125,15 +124,15 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	struct trust *trust;
 
 	if (old && is_current(old, now)) {
-		now->days_said = old->days_said;
+		now->warned = old->warned;
 		return trust_ref(old->trust);
 	}
 	trust = read_trust(build, settings, old, &err);
 	if (trust) {
-		now->days_said = old && is_same_digest(trust, old->trust)
-				     ? old->days_said
-				     : expiry_lists_step(trust_lists_end(trust),
-					   build->now_s);
+		now->warned = old && is_same_digest(trust, old->trust)
+				  ? old->warned
+				  : validity_warning(trust_lists_from(trust),
+					trust_lists_end(trust), build->now_s);
 		return trust;
 	}
 	if (build->cause != GENERATION_FILES || old == NULL) {

@@ -218,7 +218,7 @@ settle(struct build *build, struct arrival *arrival, struct identity *identity)
 	}
 	fresh->identity = identity ? identity_ref(identity) : NULL;
 	if (before && before->identity == identity)
-		fresh->days_said = before->days_said;
+		fresh->warned = before->warned;
 }
 
 /* What serves and what waits stay as they are. */
@@ -234,7 +234,7 @@ go_on(struct arrival *arrival)
 		fresh->identity = identity_ref(before->identity);
 	if (before->renewal)
 		fresh->renewal = identity_ref(before->renewal);
-	fresh->days_said = before->days_said;
+	fresh->warned = before->warned;
 }
 
 /* New certificates share the intermediates of old ones. */

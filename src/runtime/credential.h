@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "runtime/stamp.h"
 #include "staple/staple.h"
+#include "tls/validity.h"
 
 struct err;
 struct identity;
@@ -46,7 +47,7 @@ struct credential {
 	struct identity *renewal;  /* waits for its staple; NULL: none */
 
 	/* main thread only */
-	int days_said; /* of the last warning that the identity expires */
+	enum validity_warning warned; /* the last level logged; expiry.h */
 };
 
 /* Order of keys, for trees. */

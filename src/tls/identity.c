@@ -32,7 +32,7 @@ struct identity {
 	EVP_PKEY *key;
 	enum identity_kind kind;
 	struct identity_names names;
-	int64_t not_after;
+	int64_t not_before, not_after;
 };
 
 struct identity_loader {
@@ -133,14 +133,15 @@ static void
 check_dates(struct identity *identity, struct load *load)
 {
 	int64_t now = clock_wall_ms() / 1000;
-	int64_t from = seconds_of(X509_get0_notBefore(identity->chain.leaf));
 
+	identity->not_before = seconds_of(
+	    X509_get0_notBefore(identity->chain.leaf));
 	identity->not_after = seconds_of(
 	    X509_get0_notAfter(identity->chain.leaf));
 	if (identity->not_after <= now)
 		warn_of_date(load, "expired on", identity->not_after);
-	if (from > now)
-		warn_of_date(load, "is not valid before", from);
+	if (identity->not_before > now)
+		warn_of_date(load, "is not valid before", identity->not_before);
 }
 
 static bool
@@ -329,6 +330,12 @@ const char *
 identity_name(const struct identity *identity)
 {
 	return identity->names.shown;
+}
+
+int64_t
+identity_not_before(const struct identity *identity)
+{
+	return identity->not_before;
 }
 
 int64_t

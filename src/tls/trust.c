@@ -43,7 +43,7 @@ struct trust {
 	STACK_OF(X509_CRL) * lists;
 	bool checks_chain;
 	uint8_t digest[32];
-	int64_t lists_end;
+	int64_t lists_from, lists_end;
 	bool lists_fit;
 };
 
@@ -295,6 +295,7 @@ begin(struct trust *trust, struct trust_load *load)
 static bool
 finish(struct trust *trust, struct trust_load *load)
 {
+	trust->lists_from = load->lists_from;
 	trust->lists_end = load->lists_end;
 	trust->lists_fit = load->lists_fit;
 	trust->checks_chain = X509_VERIFY_PARAM_get_flags(
@@ -359,6 +360,12 @@ const uint8_t *
 trust_digest(const struct trust *trust)
 {
 	return trust->digest;
+}
+
+int64_t
+trust_lists_from(const struct trust *trust)
+{
+	return trust->lists_from;
 }
 
 int64_t

@@ -22,8 +22,8 @@ struct x509_store_st;
  * crl_file may be NULL.  NULL and *err (names the file): it cannot be read,
  * holds no certificate (no CRL), one is damaged, or a list is of a kind that
  * OpenSSL would pass over (delta, indirect, of some reasons alone).  *warning (may be NULL; ""
- * when none) names lists that cannot help: expired, expiring within seven
- * days, not yet valid, or of nobody in ca_file.  Such lists fail closed:
+ * when none) names lists that cannot help: expired, near their end (tls/validity.h),
+ * not yet valid, or of nobody in ca_file.  Such lists fail closed:
  * clients of an issuer without a valid list are refused.  It also tells of a
  * ca_file without the root that crl_check = chain needs.
  */
@@ -40,6 +40,8 @@ const uint8_t *trust_digest(const struct trust *trust);
 /* When the first of its lists ends (seconds, epoch), for warnings; INT64_MAX:
  * never.  A list does not count if a later whole one of its issuer is there. */
 int64_t trust_lists_end(const struct trust *trust);
+/* The thisUpdate of that list. */
+int64_t trust_lists_from(const struct trust *trust);
 
 /*
  * When the list of this certificate's issuer ends, for sessions: a full

@@ -27,7 +27,7 @@ struct trust_load {
 	bool one_file;       /* ca_file and crl_file have the same path */
 
 	/* what trust_load_lists finds */
-	int64_t lists_end;
+	int64_t lists_from, lists_end; /* of the list that ends first */
 	bool lists_fit;
 };
 

@@ -13,11 +13,11 @@
 #include "tls/error.h"
 #include "tls/pem.h"
 #include "tls/trust_inner.h"
+#include "tls/validity.h"
 
 enum {
 	/* The largest public CAs have lists of tens of megabytes. */
 	MAX_BYTES = 128 * 1024 * 1024,
-	SOON_S = 7 * 24 * 3600,
 	ISSUER_MAX = 256
 };
 
@@ -231,19 +231,22 @@ warn_of(struct trust_load *load, const char *path, X509_CRL *list,
 static void
 judge_dates(struct trust_load *load, const char *path, X509_CRL *list)
 {
+	int64_t from = seconds_of(X509_CRL_get0_lastUpdate(list));
 	int64_t end = trust_end_of(list);
 
-	if (end < load->lists_end)
+	if (end < load->lists_end) {
+		load->lists_from = from;
 		load->lists_end = end;
+	}
 	if (end <= load->now_s)
 		warn_of(load, path, list,
 		    "has expired: its issuer's clients are refused until "
 		    "there is a new one");
-	else if (end - load->now_s <= SOON_S)
+	else if (validity_warning(from, end, load->now_s) != VALIDITY_FINE)
 		warn_of(load, path, list,
-		    "expires within seven days: its issuer's clients will be "
-		    "refused then");
-	if (seconds_of(X509_CRL_get0_lastUpdate(list)) > load->now_s)
+		    "expires soon: its issuer's clients will be refused "
+		    "then");
+	if (from > load->now_s)
 		warn_of(load, path, list,
 		    "is not valid yet: its issuer's clients are refused until "
 		    "then");

@@ -50,7 +50,7 @@ class Authority:
         )
 
     def issue(
-        self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None,
+        self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None, begins=365,
         names=None, folder=None, key=None,
     ):
         """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
@@ -61,7 +61,7 @@ class Authority:
         if names is None:
             names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         names = [x509.DNSName(one) if isinstance(one, str) else one for one in names]
-        builder = self._builder(subject, self.certificate.subject, key.public_key(), days)
+        builder = self._builder(subject, self.certificate.subject, key.public_key(), days, begins)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         urls = [ocsp] if isinstance(ocsp, str) else list(ocsp)

@@ -198,10 +198,10 @@ static const struct {
 	{ "no list", "root", NULL, "", true, INT64_MAX },
 	{ "a good one", "root", "root.crl", "", true, TRUST_RIG_END },
 	{ "one that ends in time", "root", "soon.crl",
-	    "@/soon.crl: the list of CN=root expires within seven days", true,
-	    TRUST_RIG_NOW + 7 * 86400 },
+	    "@/soon.crl: the list of CN=root expires soon", true,
+	    TRUST_RIG_NOW + 30 * 86400 },
 	{ "one that ends a second later", "root", "later.crl", "", true,
-	    TRUST_RIG_NOW + 7 * 86400 + 1 },
+	    TRUST_RIG_NOW + 30 * 86400 + 1 },
 	{ "an expired one", "root", "expired.crl",
 	    "@/expired.crl: the list of CN=root has expired: its issuer's "
 	    "clients are refused until there is a new one",

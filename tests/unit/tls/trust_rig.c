@@ -180,8 +180,8 @@ write_dated_lists(void)
 	    LIST(ROOT, .part = "fullname:URI:http://x/2"), NULL);
 	keep("future.crl", LIST(ROOT, .from = "20980101000000Z"), NULL, NULL);
 	keep("endless.crl", LIST(ROOT, .endless = true), NULL, NULL);
-	keep("soon.crl", LIST(ROOT, .to = "20260108000000Z"), NULL, NULL);
-	keep("later.crl", LIST(ROOT, .to = "20260108000001Z"), NULL, NULL);
+	keep("soon.crl", LIST(ROOT, .to = "20260131000000Z"), NULL, NULL);
+	keep("later.crl", LIST(ROOT, .to = "20260131000001Z"), NULL, NULL);
 }
 
 static struct pki

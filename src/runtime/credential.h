@@ -43,6 +43,9 @@ struct credential {
 	struct stamp key_stamp;
 	bool settled; /* equal stamps prove that nothing has changed */
 	bool bad;     /* what the files hold now cannot be used */
+	/* The identity replaced one that was about to end, although no
+	 * responder can answer for it and policy demands a staple. */
+	bool unstapled;
 	struct identity *identity; /* serves; NULL: none yet */
 	struct identity *renewal;  /* waits for its staple; NULL: none */
 

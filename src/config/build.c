@@ -214,6 +214,7 @@ settle(const struct build *build)
 		layer_conclude(build, site.layer, site.settings);
 	stapling_settle(build);
 	clients_settle(build);
+	build->config->ticket_key_permissions = build->defaults.key_permissions;
 }
 
 void

@@ -153,8 +153,15 @@ const struct value_word choice_verify[] = {
 };
 
 const struct value_word choice_crl_check[] = {
+	{ "available", CRL_CHECK_AVAILABLE },
 	{ "leaf", CRL_CHECK_LEAF },
 	{ "chain", CRL_CHECK_CHAIN },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_client_purpose[] = {
+	{ "client", CLIENT_PURPOSE_CLIENT },
+	{ "any", CLIENT_PURPOSE_ANY },
 	{ NULL, 0 },
 };
 

@@ -25,6 +25,7 @@ extern const struct value_word choice_methods[];
 extern const struct value_word choice_sni_unknown[];
 extern const struct value_word choice_verify[];
 extern const struct value_word choice_crl_check[];
+extern const struct value_word choice_client_purpose[];
 extern const struct value_word choice_proxy_out[];
 extern const struct value_word choice_proxy_tlv[];
 

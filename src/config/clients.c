@@ -28,7 +28,14 @@ static bool
 revokes(const struct config_listener *settings)
 {
 	return (verifies(settings) && settings->crl_file != NULL) ||
-	       settings->crl_check == CRL_CHECK_LEAF;
+	       settings->crl_check == CRL_CHECK_AVAILABLE;
+}
+
+static bool
+checks_purpose(const struct config_listener *settings)
+{
+	return verifies(settings) ||
+	       settings->client_purpose == CLIENT_PURPOSE_CLIENT;
 }
 
 static bool
@@ -54,6 +61,7 @@ static const struct need {
 } needs[] = {
 	{ "crl_file", FIELD(crl_file), verifies, VERIFY },
 	{ "crl_check", FIELD(crl_check), revokes, "verify and crl_file" },
+	{ "client_purpose", FIELD(client_purpose), checks_purpose, VERIFY },
 	{ "allow_san", FIELD(allow_san), verifies, VERIFY },
 	{ "allow_cn", FIELD(allow_cn), verifies, VERIFY },
 	{ "proxy_tlv", FIELD(proxy_tlv), sends_v2, "proxy_out = v2" },

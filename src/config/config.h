@@ -105,7 +105,12 @@ enum config_on_revoked {
 enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
 
 enum config_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRE };
-enum config_crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN };
+enum config_crl_check {
+	CRL_CHECK_AVAILABLE, /* the leaf; others where a list is present */
+	CRL_CHECK_LEAF,
+	CRL_CHECK_CHAIN
+};
+enum config_client_purpose { CLIENT_PURPOSE_CLIENT, CLIENT_PURPOSE_ANY };
 enum config_sni_unknown { SNI_DEFAULT, SNI_REJECT };
 enum config_proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 
@@ -162,6 +167,7 @@ struct config_listener {
 	const char *ca_file;  /* trust; set unless verify is none */
 	const char *crl_file; /* NULL: no revocation lists */
 	enum config_crl_check crl_check;
+	enum config_client_purpose client_purpose;
 	struct config_strings allow_san; /* "dns:*.example", "email:", "uri:",
 					    "ip:"; a bare word is dns: */
 	struct config_strings allow_cn;
@@ -252,6 +258,7 @@ struct config {
 	uint32_t ticket_rotate_ms;   /* [tls] */
 	const char *ticket_key_file; /* [tls]; NULL: keys of our own */
 	struct config_where ticket_key_file_where;
+	enum config_key_permissions ticket_key_permissions; /* of [tls] */
 	const char *store_dir; /* NULL: nothing is kept */
 	struct config_where store_dir_where;
 	struct config_ocsp ocsp;

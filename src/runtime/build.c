@@ -133,7 +133,8 @@ check_tickets(struct build *build)
 
 	if (config->ticket_key_file == NULL ||
 	    build->cause == GENERATION_FILES ||
-	    ticket_keys_check(config->ticket_key_file, KEYS_WARN, NULL, &err))
+	    ticket_keys_check(config->ticket_key_file,
+		config->ticket_key_permissions, NULL, &err))
 		return;
 	err_prefix(&err, "%s:%u: ticket_key_file", where->file, where->line);
 	build_error(build, BLAME_CONFIG, err.text);

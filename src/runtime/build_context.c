@@ -95,6 +95,11 @@ read_trust(struct build *build, const struct config_listener *settings,
 		trust_unref(trust);
 		return NULL;
 	}
+	if (old && trust_is_rollback(
+		       trust, old->trust, settings->crl_file, err)) {
+		trust_unref(trust);
+		return NULL;
+	}
 	/* What is said of the very same has been said. */
 	if (old == NULL || !is_same_digest(trust, old->trust))
 		build_warn(build, settings, warning.text);

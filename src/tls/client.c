@@ -29,11 +29,19 @@ int
 client_on_verify(int ok, X509_STORE_CTX *store)
 {
 	const SSL *ssl;
+	int result, depth = 0;
 
 	if (!ok || X509_STORE_CTX_get_error_depth(store) > 0)
 		return ok;
 	ssl = X509_STORE_CTX_get_ex_data(
 	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	result = trust_check_chain(tls_context_trust(tls_site_of(ssl)->context),
+	    X509_STORE_CTX_get0_chain(store), clock_wall_ms() / 1000, &depth);
+	if (result != X509_V_OK) {
+		X509_STORE_CTX_set_error_depth(store, depth);
+		X509_STORE_CTX_set_error(store, result);
+		return 0;
+	}
 	if (allow_matches(tls_site_of(ssl)->settings,
 		X509_STORE_CTX_get_current_cert(store)))
 		return 1;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "base/err.h"
 #include "tls/client.h"
@@ -35,6 +36,7 @@ struct tls_context {
 	/* fixed at creation */
 	SSL_CTX *native;
 	struct trust *trust; /* NULL: no clients are verified */
+	int purpose;         /* X509_PURPOSE_...; 0: no clients are verified */
 	char *groups;        /* as OpenSSL takes them: it hands out none */
 	uint8_t *alpn;       /* wire format, RFC 7301 section 3.1; NULL: none */
 	unsigned alpn_len;
@@ -127,16 +129,20 @@ verify_mode(enum config_verify verify)
 }
 
 static bool
-set_clients(struct tls_context *context, enum config_verify verify,
+set_clients(struct tls_context *context, const struct config_listener *settings,
     struct trust *trust, struct err *err)
 {
 	STACK_OF(X509_NAME) *names = NULL;
 
-	assert((verify == VERIFY_NONE) == (trust == NULL));
+	assert((settings->verify == VERIFY_NONE) == (trust == NULL));
 	SSL_CTX_set_verify(
-	    context->native, verify_mode(verify), client_on_verify);
+	    context->native, verify_mode(settings->verify), client_on_verify);
 	if (trust == NULL)
 		return true;
+	context->purpose = settings->client_purpose == CLIENT_PURPOSE_ANY
+			       ? X509_PURPOSE_ANY
+			       : X509_PURPOSE_SSL_CLIENT;
+	SSL_CTX_set_purpose(context->native, context->purpose);
 	context->trust = trust_ref(trust);
 	names = SSL_dup_CA_list(trust_names(trust));
 	if (names == NULL || SSL_CTX_set1_verify_cert_store(
@@ -185,7 +191,7 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	       policy_set_ciphers(context->native, settings, err) &&
 	       policy_set_groups(
 		   context->native, settings, &context->groups, warning, err) &&
-	       set_clients(context, settings->verify, trust, err) &&
+	       set_clients(context, settings, trust, err) &&
 	       set_alpn(context, &settings->alpn, err);
 }
 
@@ -263,6 +269,9 @@ tls_context_apply(const struct tls_context *context, struct ssl_st *ssl)
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(native),
 	    SSL_CTX_get_verify_callback(native));
 	follow_param(ssl, native);
+	/* 0, where no clients are verified, is no purpose that can be set. */
+	if (context->purpose != 0)
+		SSL_set_purpose(ssl, context->purpose);
 	follow_options(ssl, native);
 	return SSL_set_min_proto_version(
 		   ssl, SSL_CTX_get_min_proto_version(native)) == 1 &&

@@ -65,6 +65,7 @@ add_settings(EVP_MD_CTX *state, const struct config_listener *settings)
 	       add_number(state, settings->tickets) &&
 	       add_number(state, settings->session_timeout_ms) &&
 	       add_number(state, settings->verify) &&
+	       add_number(state, settings->client_purpose) &&
 	       add_texts(state, &settings->allow_san) &&
 	       add_texts(state, &settings->allow_cn);
 }

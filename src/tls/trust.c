@@ -41,7 +41,8 @@ struct trust {
 	X509_STORE *store;
 	STACK_OF(X509_NAME) * names;
 	STACK_OF(X509_CRL) * lists;
-	bool checks_chain;
+	EVP_PKEY **signers; /* of each list; NULL: none in ca_file */
+	enum config_crl_check check;
 	uint8_t digest[32];
 	int64_t lists_from, lists_end;
 	bool lists_fit;
@@ -248,11 +249,15 @@ flags_of(const char *crl_file, enum config_crl_check check)
 
 /* The digest begins with how the rest is used. */
 static bool
-set_use(struct trust_load *load, unsigned long flags)
+set_use(
+    struct trust_load *load, enum config_crl_check check, unsigned long flags)
 {
-	const char *use = flags & X509_V_FLAG_CRL_CHECK_ALL ? "chain\n"
-			  : flags & X509_V_FLAG_CRL_CHECK   ? "leaf\n"
-							    : "none\n";
+	const char *use = "none\n";
+
+	if (flags & X509_V_FLAG_CRL_CHECK_ALL)
+		use = "chain\n";
+	else if (flags & X509_V_FLAG_CRL_CHECK)
+		use = check == CRL_CHECK_LEAF ? "leaf\n" : "available\n";
 
 	return EVP_DigestInit_ex(load->digest, EVP_sha256(), NULL) == 1 &&
 	       EVP_DigestUpdate(load->digest, use, strlen(use)) == 1 &&
@@ -264,7 +269,7 @@ load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
     enum config_crl_check check, struct err *err)
 {
 	load->one_file = crl_file != NULL && strcmp(ca_file, crl_file) == 0;
-	if (!set_use(load, flags_of(crl_file, check)) ||
+	if (!set_use(load, check, flags_of(crl_file, check)) ||
 	    !load_certificates(load, ca_file, err))
 		return false;
 	if (crl_file == NULL)
@@ -292,16 +297,35 @@ begin(struct trust *trust, struct trust_load *load)
 	       load->certificates && load->digest;
 }
 
+/* The keys are remembered: looking for a signer verifies a signature. */
+static bool
+find_signers(struct trust *trust, const struct trust_load *load)
+{
+	int count = sk_X509_CRL_num(trust->lists);
+	EVP_PKEY *signer;
+
+	if (count <= 0)
+		return true;
+	trust->signers = calloc((size_t)count, sizeof(trust->signers[0]));
+	if (trust->signers == NULL)
+		return false;
+	for (int i = 0; i < count; i++) {
+		signer = trust_signer_key(
+		    load, sk_X509_CRL_value(trust->lists, i));
+		if (signer && EVP_PKEY_up_ref(signer) != 1)
+			return false;
+		trust->signers[i] = signer;
+	}
+	return true;
+}
+
 static bool
 finish(struct trust *trust, struct trust_load *load)
 {
 	trust->lists_from = load->lists_from;
 	trust->lists_end = load->lists_end;
 	trust->lists_fit = load->lists_fit;
-	trust->checks_chain = X509_VERIFY_PARAM_get_flags(
-				  X509_STORE_get0_param(trust->store)) &
-			      X509_V_FLAG_CRL_CHECK_ALL;
-	return collect_names(trust, load) &&
+	return find_signers(trust, load) && collect_names(trust, load) &&
 	       EVP_DigestFinal_ex(load->digest, trust->digest, NULL) == 1;
 }
 
@@ -324,6 +348,7 @@ trust_load(const char *ca_file, const char *crl_file,
 	if (trust == NULL)
 		return NULL;
 	atomic_init(&trust->refs, 1);
+	trust->check = check;
 	tls_error_clear();
 	fine = begin(trust, &load) &&
 	       load_files(&load, ca_file, crl_file, check, err) &&
@@ -351,6 +376,10 @@ trust_unref(struct trust *trust)
 				 &trust->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	X509_STORE_free(trust->store);
+	for (int i = 0; trust->signers && i < sk_X509_CRL_num(trust->lists);
+	     i++)
+		EVP_PKEY_free(trust->signers[i]);
+	free(trust->signers);
 	sk_X509_CRL_pop_free(trust->lists, X509_CRL_free);
 	sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
 	free(trust);
@@ -396,7 +425,119 @@ trust_list_end(const struct trust *trust, const struct x509_st *certificate)
 bool
 trust_checks_chain(const struct trust *trust)
 {
-	return trust->checks_chain;
+	return trust->signers != NULL && trust->check != CRL_CHECK_LEAF;
+}
+
+/* ---- Looking certificates up ---- */
+
+/* Is the list that of the certificate's issuer?  issuer NULL: the chain ends
+ * below it, and only an issuer in ca_file counts. */
+static bool
+speaks_of(const struct trust *trust, int i, const X509 *certificate,
+    const X509 *issuer)
+{
+	X509_CRL *list = sk_X509_CRL_value(trust->lists, i);
+
+	if (X509_NAME_cmp(X509_CRL_get_issuer(list),
+		X509_get_issuer_name(certificate)) != 0)
+		return false;
+	if (issuer == NULL)
+		return trust->signers[i] != NULL;
+	if (trust->signers[i])
+		return EVP_PKEY_eq(
+			   trust->signers[i], X509_get0_pubkey(issuer)) == 1;
+	return X509_CRL_verify(list, X509_get0_pubkey(issuer)) == 1;
+}
+
+static int
+look_up(X509_CRL *list, X509 *certificate, int64_t now_s)
+{
+	X509_REVOKED *entry = NULL;
+
+	if (trust_end_of(list) <= now_s)
+		return X509_V_ERR_CRL_HAS_EXPIRED;
+	if (trust_start_of(list) > now_s)
+		return X509_V_ERR_CRL_NOT_YET_VALID;
+	/* 2 would be removeFromCRL, which only delta lists have. */
+	if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
+		return X509_V_ERR_CERT_REVOKED;
+	return X509_V_OK;
+}
+
+static int
+check_one(const struct trust *trust, X509 *certificate, const X509 *issuer,
+    int64_t now_s)
+{
+	int result = X509_V_OK;
+
+	for (int i = 0; i < sk_X509_CRL_num(trust->lists); i++) {
+		if (!speaks_of(trust, i, certificate, issuer))
+			continue;
+		result = look_up(
+		    sk_X509_CRL_value(trust->lists, i), certificate, now_s);
+		if (result != X509_V_OK)
+			break;
+	}
+	tls_error_clear();
+	return result;
+}
+
+int
+trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
+    int64_t now_s, int *depth)
+{
+	int count = trust->check == CRL_CHECK_AVAILABLE ? sk_X509_num(chain)
+							: 0;
+	int result;
+
+	for (int i = 1; i < count; i++) {
+		X509 *certificate = sk_X509_value(chain, i);
+
+		/* A root is trusted because it is in ca_file. */
+		if (X509_self_signed(certificate, 0) == 1)
+			continue;
+		result = check_one(trust, certificate,
+		    i + 1 < count ? sk_X509_value(chain, i + 1) : NULL, now_s);
+		if (result != X509_V_OK) {
+			*depth = i;
+			return result;
+		}
+	}
+	return X509_V_OK;
+}
+
+/* ---- Rollback ---- */
+
+static bool
+is_same_authority(const struct trust *a, int i, const struct trust *b, int k)
+{
+	X509_CRL *first = sk_X509_CRL_value(a->lists, i);
+	X509_CRL *second = sk_X509_CRL_value(b->lists, k);
+
+	return a->signers[i] && b->signers[k] &&
+	       X509_CRL_cmp(first, second) == 0 &&
+	       EVP_PKEY_eq(a->signers[i], b->signers[k]) == 1 &&
+	       trust_is_same_scope(first, second);
+}
+
+bool
+trust_is_rollback(const struct trust *fresh, const struct trust *held,
+    const char *path, struct err *err)
+{
+	for (int i = 0; i < sk_X509_CRL_num(fresh->lists); i++) {
+		X509_CRL *list = sk_X509_CRL_value(fresh->lists, i);
+
+		for (int k = 0; k < sk_X509_CRL_num(held->lists); k++) {
+			X509_CRL *old = sk_X509_CRL_value(held->lists, k);
+
+			if (!is_same_authority(fresh, i, held, k) ||
+			    trust_compare_age(list, old) >= 0)
+				continue;
+			trust_explain_rollback(list, old, path, err);
+			return true;
+		}
+	}
+	return false;
 }
 
 bool

@@ -13,6 +13,7 @@
 #include "config/config.h"
 
 struct err;
+struct stack_st_X509;
 struct trust;
 struct stack_st_X509_NAME;
 struct x509_st;
@@ -38,7 +39,7 @@ void trust_unref(struct trust *trust); /* NULL ok */
 const uint8_t *trust_digest(const struct trust *trust);
 
 /* When the first of its lists ends (seconds, epoch), for warnings; INT64_MAX:
- * never.  A list does not count if a later whole one of its issuer is there. */
+ * never.  Of several lists of one issuer only the newest counts. */
 int64_t trust_lists_end(const struct trust *trust);
 /* The thisUpdate of that list. */
 int64_t trust_lists_from(const struct trust *trust);
@@ -53,6 +54,22 @@ int64_t trust_lists_from(const struct trust *trust);
 int64_t trust_list_end(
     const struct trust *trust, const struct x509_st *certificate);
 bool trust_checks_chain(const struct trust *trust);
+
+/*
+ * crl_check = available: looks up every certificate above the leaf for whose
+ * issuer there is a list.  chain: as verified, the leaf first.  X509_V_OK,
+ * CERT_REVOKED, CRL_HAS_EXPIRED or CRL_NOT_YET_VALID; *depth is where.  Always
+ * X509_V_OK with another crl_check, where OpenSSL does it.  Any thread.
+ */
+int trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
+    int64_t now_s, int *depth) MUST_CHECK;
+
+/*
+ * Does `fresh` hold an older list than `held` for one issuer (RFC 5280 section
+ * 5.2.3: the cRLNumber, else thisUpdate)?  Then *err names both.
+ */
+bool trust_is_rollback(const struct trust *fresh, const struct trust *held,
+    const char *path, struct err *err);
 
 /* Does a list belong to an issuer in ca_file? true without lists. */
 bool trust_lists_fit(const struct trust *trust);

@@ -43,6 +43,20 @@ void trust_warn(struct trust_load *load, const char *format, ...)
 void trust_warn_unused(struct trust_load *load, const struct pem *pem,
     const char *path, bool (*is_used)(const char *type));
 
+/* The key of the certificate of ca_file that has signed the list, borrowed;
+ * NULL: none has. */
+EVP_PKEY *trust_signer_key(const struct trust_load *load, X509_CRL *list);
+
+/* The whole of an issuer's certificates, or the same part (RFC 5280 5.2.5). */
+bool trust_is_same_scope(const X509_CRL *a, const X509_CRL *b);
+
+/* Below 0: a is older than b, of one issuer and scope. */
+int trust_compare_age(const X509_CRL *a, const X509_CRL *b);
+void trust_explain_rollback(const X509_CRL *fresh, const X509_CRL *held,
+    const char *path, struct err *err);
+
+/* Its thisUpdate; 0, long ago: a date that is none. */
+int64_t trust_start_of(const X509_CRL *list);
 /* INT64_MAX: it has no end; 0, long ago: a date that is none. */
 int64_t trust_end_of(const X509_CRL *list);
 

@@ -146,12 +146,52 @@ def test_a_list_that_cannot_help_closes_the_door(launch, serve, ca, site, people
 
 
 def test_a_list_about_to_end_is_warned_of(launch, serve, ca, site, tmp_path):
-    """Proves the warning seven days ahead, once."""
-    crl = ca.revoke(tmp_path / "list.crl", days=6)
+    """A list with less than a third of its period left is warned of once."""
+    crl = ca.revoke(tmp_path / "list.crl", days=2, begins=6)
     clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
     assert len(clinch.grep(rf"warning .*{crl}")) == 1, clinch.output()
     assert "reloaded" in clinch.reload()
     assert len(clinch.grep(rf"warning .*{crl}")) == 1, clinch.output()
+
+
+def test_an_older_list_replaces_no_newer_one(launch, serve, ca, site, people, tmp_path):
+    """A list with a lower number is refused with one line, by itself and on
+    SIGHUP; the client on the newer list stays out."""
+    crl = ca.revoke(tmp_path / "list.crl", people["alice"], number=7)
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+    ca.revoke(crl, number=6)
+    assert "number 6" in clinch.wait_log("client certificates are checked as before")
+    assert "refused" in clinch.reload()
+    assert not admitted(clinch, ca, people, "alice")
+    ca.revoke(crl, number=8)
+    until(lambda: admitted(clinch, ca, people, "alice"), "alice to be let in")
+
+
+def test_of_several_lists_the_highest_number_counts(launch, serve, ca, site, people, tmp_path):
+    """An old list beside the newest one in a file takes nobody in."""
+    old = ca.revoke(tmp_path / "old.crl", days=60, number=1).read_bytes()
+    new = ca.revoke(tmp_path / "new.crl", people["alice"], number=2).read_bytes()
+    crl = tmp_path / "list.crl"
+    for text in (old + new, new + old):
+        crl.write_bytes(text)
+        clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+        assert not admitted(clinch, ca, people, "alice")
+        assert admitted(clinch, ca, people, "bob")
+
+
+@pytest.mark.parametrize("purpose, taken", [("client", ["alice"]), ("any", ["alice", "server"])])
+def test_client_purpose(launch, serve, ca, site, people, version, purpose, taken):
+    """A certificate for servers alone is taken with client_purpose = any, and by
+    a host that has its own setting."""
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    clients = {**people, "server": ca.issue("server", label="server-only", usage=ExtendedKeyUsageOID.SERVER_AUTH)}
+    other = "any" if purpose == "client" else "client"
+    rules = f"verify = require\nca_file = {ca.file}\nclient_purpose = {purpose}"
+    clinch = launch(config(serve().connect, site, rules, f"[host web other.example]\nclient_purpose = {other}\n"))
+    for who in ("alice", "server"):
+        assert admitted(clinch, ca, clients, who, version) == (who in taken), who
+        assert admitted(clinch, ca, clients, who, version, "other.example") == (who == "alice" or other == "any"), who
 
 
 def test_a_new_ca_counts_at_once(launch, serve, ca, site, people, tmp_path):

@@ -38,7 +38,7 @@ Test(clients, come_without_a_certificate_by_default)
 	const struct config_listener *a = &config->listeners[0];
 
 	cr_expect_eq(a->verify, VERIFY_NONE);
-	cr_expect_eq(a->crl_check, CRL_CHECK_LEAF);
+	cr_expect_eq(a->crl_check, CRL_CHECK_AVAILABLE);
 	cr_expect_null(a->ca_file);
 	cr_expect_null(a->crl_file);
 	cr_expect_eq(a->sni_unknown, SNI_DEFAULT);

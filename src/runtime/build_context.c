@@ -95,8 +95,8 @@ read_trust(struct build *build, const struct config_listener *settings,
 		trust_unref(trust);
 		return NULL;
 	}
-	if (old && trust_is_rollback(
-		       trust, old->trust, settings->crl_file, err)) {
+	if (old &&
+	    trust_is_rollback(trust, old->trust, settings->crl_file, err)) {
 		trust_unref(trust);
 		return NULL;
 	}

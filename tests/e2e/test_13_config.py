@@ -1,5 +1,10 @@
 """The file, as a user writes it, and what he is told when it is wrong."""
 
+import os
+import pathlib
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -327,3 +332,76 @@ def test_stunnel_words_that_are_refused(tmp_path, site, word, says):
     status, _, err = check(tmp_path, text)
     assert status == 2
     assert "clinch.ini:5:" in err and says in err, err
+
+
+def readme_block(after):
+    """The first fenced block of README.md behind a sentence, as lines."""
+    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    return text.split(after, 1)[1].split("```\n", 2)[1].splitlines()
+
+
+def test_the_readme_shows_the_errors_that_are_printed(tmp_path):
+    """Each error message in the README is one that the program prints."""
+    lines = readme_block("with its line and what to do")
+    text = "[listner web]\naccept = 1\n[listener a]\naccept = 127.0.0.1:0\ntimeout_idel = 1s\n"
+    (tmp_path / "clinch.ini").write_text(text)
+    _, _, errors = proxy.run("-c", "clinch.ini", "--test", cwd=tmp_path)
+    assert lines and [line for line in lines if line not in errors.splitlines()] == [], errors
+
+
+def test_the_readme_shows_the_lines_of_a_start(launch, listener, serve):
+    """Each log line in the README has the words and fields of a real one."""
+
+    def shape(line):
+        head = line.split(" ", 1)[1]
+        return re.sub(r"=\S+", "=", head)
+
+    lines = [shape(line) for line in readme_block("When it works:")]
+    printed = [shape(line) for line in launch(listener(serve().connect)).output().splitlines()]
+    assert len(lines) >= 2 and [line for line in lines if line not in printed] == [], printed
+
+
+def test_sysconfdir_has_its_effect():
+    """The default configuration file lies in the folder given to configure."""
+    folder = os.environ.get("CLINCH_SYSCONFDIR", "/etc")
+    _, out, _ = proxy.run("--help")
+    assert f" {folder}/clinch/clinch.ini\n" in out
+
+
+MANUAL = pathlib.Path(__file__).parents[2] / "etc/man/clinch.ini.5"
+
+
+def test_the_table_of_foreign_words_names_keys_of_ours():
+    """The first column of the manual's table is a key that --list-keys has."""
+    text = MANUAL.read_text().split(".Sh WORDS OF OTHER PROGRAMS")[1].split(".TE")[0]
+    ours = [line.split("\t")[0] for line in text.split("_\n", 1)[1].splitlines()]
+    _, out, _ = proxy.run("--list-keys")
+    keys = {line.split("\t")[1] for line in out.splitlines()}
+    assert len(ours) > 20 and [word for word in ours if word not in keys] == []
+
+
+def test_the_examples_of_the_manual_are_good(tmp_path, ca, site):
+    """Each example of clinch.ini(5) passes --test, with files of ours."""
+    text = MANUAL.read_text().split(".Sh EXAMPLES")[1].split(".Sh ")[0]
+    examples = [part.split(".Ed")[0] for part in text.split(".Bd -literal -offset indent\n")[1:]]
+    assert len(examples) >= 3
+    certs = tmp_path / "certs"
+    certs.mkdir()
+    (certs / "site.pem").write_bytes(site.pem.read_bytes())
+    crl = ca.revoke(tmp_path / "list.crl")
+    for example in examples:
+        example = re.sub(r"/etc/clinch/certs", str(certs), example.replace("\\-", "-"))
+        example = re.sub(r"/etc/clinch/\S*ca\.pem", str(ca.file), example)
+        example = re.sub(r"/etc/clinch/\S*\.crl", str(crl), example)
+        example = re.sub(r"/etc/clinch/\S*\.pem", str(site.pem), example)
+        example = example.replace("/var/lib/clinch", str(tmp_path / "store")).replace("mode = always", "mode = prefer")
+        status, _, errors = check(tmp_path, example)
+        assert status == 0, errors
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="needs mandoc")
+@pytest.mark.parametrize("page", ["clinch.8", "clinch.ini.5", "staple.3"])
+def test_manual_pages_render_without_warnings(page):
+    """mandoc reports no warning or error of its own about a page."""
+    done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", MANUAL.parent / page], capture_output=True, text=True)
+    assert [line for line in done.stdout.splitlines() if page in line and "Xr" not in line] == []

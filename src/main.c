@@ -14,7 +14,6 @@
 #include "runtime/server.h"
 #include "runtime/staple_command.h"
 
-
 enum command {
 	COMMAND_RUN,
 	COMMAND_TEST,

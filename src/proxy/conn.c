@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -232,6 +233,19 @@ void
 conn_late(struct conn *conn)
 {
 	follow(conn, conn->state->late(conn));
+}
+
+/*
+ * EPOLLHUP means that both directions are closed.  It is no error once our
+ * own FIN is out: the client took all it was sent.
+ */
+void
+conn_client_event(struct conn *conn, uint32_t events)
+{
+	if ((events & EPOLLERR) == 0 && conn->client.fin_sent)
+		return;
+	stream_errored(&conn->client);
+	follow(conn, conn_client_failed(conn));
 }
 
 void

@@ -70,11 +70,15 @@ struct conn_set {
 	struct list all;           /* every connection */
 	struct list runnable;      /* those that must go on without an event */
 	struct list held;          /* with a held ticket, oldest first */
+	struct list unread;        /* client not watched, oldest first */
 	struct ev_check check;     /* notes the time after each wait */
 	struct ev_prepare prepare; /* runs them before the loop would wait */
 	struct ev_idle idle;       /* keeps the loop from waiting meanwhile */
 	struct ev_timer flush;     /* sends held tickets; on while there are */
 	struct ev_timer settle;    /* trims memory once a crowd has gone */
+	struct ev_timer guard;     /* moves `unread` to the error set */
+	int errors_fd;             /* epoll: clients watched for errors alone */
+	struct ev_io errors;       /* watches errors_fd */
 	size_t peak;               /* since the last trim */
 	bool room;                 /* one ended since the owner last looked */
 	uint64_t next_id;          /* conn= in logs */
@@ -92,7 +96,7 @@ struct conn_set {
  * Prepare the set on this thread's loop, which is expected to be left with
  * ev_break: the set's own watchers keep ev_run from returning by itself.
  * first_id keeps the ids of threads apart.  log may be NULL.  false: no
- * memory.
+ * memory or no descriptor.
  */
 bool conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
     uint64_t first_id) MUST_CHECK;

@@ -55,6 +55,7 @@ struct conn {
 	struct list all;
 	struct list runnable;
 	struct list held;
+	struct list unread;
 	struct conn_set *set;    /* borrowed; outlives its connections */
 	struct service *service; /* a reference */
 	/* The listener's, from the handshake on those of the site. */
@@ -76,6 +77,7 @@ struct conn {
 	int64_t started_ms;
 	int64_t since_ms; /* the state's timeout counts from here */
 	int64_t held_ms;  /* when the held ticket must leave */
+	int64_t guard_ms; /* when the client joins the error set */
 	uint32_t handshake_ms;
 	uint32_t connect_ms;
 	int client_unsent; /* in the kernel at the last look; see on_timer */
@@ -84,6 +86,7 @@ struct conn {
 	bool handshake_done;
 	bool connected;  /* at least one backend was */
 	bool kept_alive; /* its socket probes a silent peer */
+	bool guarded;    /* the client is in the error set */
 
 	uint64_t id;
 	struct limit_address *counted;
@@ -122,6 +125,10 @@ void conn_advance(struct conn *conn);
 
 /* Its deadline has passed; the connection may be gone afterwards. */
 void conn_late(struct conn *conn);
+
+/* epoll reports these events (EPOLLERR, EPOLLHUP) of a client that nothing is
+ * read from; the connection may be gone afterwards. */
+void conn_client_event(struct conn *conn, uint32_t events);
 
 /* The state after greet, and before connect. */
 extern const struct conn_state conn_handshaking;
@@ -189,6 +196,11 @@ void conn_set_run(struct conn *conn);
 
 /* A ticket is held: send it in a few milliseconds unless it leaves first. */
 void conn_set_hold(struct conn *conn);
+
+/* Nothing is read from or written to the client's socket for now: watch it
+ * for errors, unless that changes in the next half second. */
+void conn_set_guard(struct conn *conn);
+void conn_set_unguard(struct conn *conn);
 
 /* One more, one less. */
 void conn_set_add(struct conn *conn);

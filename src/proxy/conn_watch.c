@@ -7,6 +7,9 @@
  * connection that only passes bytes on never touches its watchers.  Nor does
  * it touch its timer: activity moves since_ms, and a timer that fires too
  * early because of that is armed again for the true deadline.
+ *
+ * A client with no watcher at all (it has ended, or its upload is held back)
+ * is watched for errors by the thread's error set, see conn_set.c.
  */
 #include "proxy/conn_inner.h"
 
@@ -221,6 +224,7 @@ conn_watch_init(struct conn *conn)
 {
 	list_init(&conn->runnable);
 	list_init(&conn->held);
+	list_init(&conn->unread);
 	ev_init(&conn->client_io, on_client);
 	ev_init(&conn->backend_io, on_backend);
 	ev_init(&conn->timer, on_timer);
@@ -236,8 +240,13 @@ void
 conn_watch(struct conn *conn)
 {
 	struct ev_loop *loop = conn->set->loop;
+	int events = client_events(conn);
 
-	watch(loop, &conn->client_io, conn->client.fd, client_events(conn));
+	watch(loop, &conn->client_io, conn->client.fd, events);
+	if (events == 0)
+		conn_set_guard(conn);
+	else
+		conn_set_unguard(conn);
 	watch(loop, &conn->backend_io, conn->backend.fd, backend_events(conn));
 	watch_time(conn);
 	if (conn->client.hold_output && list_is_empty(&conn->held))
@@ -260,6 +269,7 @@ conn_unwatch(struct conn *conn)
 	ev_io_stop(conn->set->loop, &conn->client_io);
 	conn_unwatch_backend(conn);
 	ev_timer_stop(conn->set->loop, &conn->timer);
+	conn_set_unguard(conn);
 	list_remove(&conn->held);
 	list_remove(&conn->runnable);
 }

@@ -31,7 +31,7 @@
 #include "tls/ticket.h"
 
 #define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
-#define DESCRIPTORS_PER_THREAD 2 /* a loop: epoll and its wake-up */
+#define DESCRIPTORS_PER_THREAD 3 /* a loop: epoll, wake-up, error set */
 
 void
 server_end(struct server *server)

@@ -85,13 +85,13 @@ def test_waiting_clients_keep_their_slots(launch, listener, held, tls, act):
 
 # In the proxy's network: a client that ends and waits.
 SILENT = """
-import sys, time
+import sys
 from lib import client
 one = client.Client(int(sys.argv[1]), client.context(sys.argv[2]))
 one.recv_exactly(1)
 one.half_close()
 print("ended", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
@@ -107,6 +107,7 @@ def test_a_client_whose_network_is_gone(launch, listener, serve, ca, tmp_path):
     silent = subprocess.Popen(
         [*enter, sys.executable, "-c", SILENT, str(clinch.port()), ca.file],
         cwd=__file__.rpartition("/")[0],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     try:
@@ -116,4 +117,5 @@ def test_a_client_whose_network_is_gone(launch, listener, serve, ca, tmp_path):
     finally:
         silent.kill()
         silent.wait()
+        silent.stdin.close()
         silent.stdout.close()

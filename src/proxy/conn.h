@@ -18,6 +18,7 @@
 #include "base/addr.h"
 #include "base/attr.h"
 #include "base/list.h"
+#include "base/rate_limit.h"
 
 struct conn;
 struct limit_address;
@@ -52,13 +53,6 @@ enum conn_reason {
 };
 const char *conn_reason_name(enum conn_reason reason);
 
-/* Lines that strangers can cause: so many a second, then one that counts. */
-struct conn_noise {
-	int64_t since_ms; /* the second being counted began */
-	unsigned lines;   /* written in it */
-	uint64_t left_out;
-};
-
 struct conn_set {
 	/* fixed at creation */
 	struct ev_loop *loop;
@@ -82,7 +76,8 @@ struct conn_set {
 	size_t peak;               /* since the last trim */
 	bool room;                 /* one ended since the owner last looked */
 	uint64_t next_id;          /* conn= in logs */
-	struct conn_noise noise;
+	struct rate_limit rate;    /* of lines that clients can cause */
+	struct ev_timer report;    /* of suppressed lines; on while there are */
 
 	/* this thread writes, any may read with conn_set_counter */
 	uint64_t count; /* connections open now */
@@ -106,6 +101,13 @@ void conn_set_fini(struct conn_set *set);
 
 /* End every connection now. */
 void conn_set_close_all(struct conn_set *set, enum conn_reason reason);
+
+/*
+ * May one more line be written that a client can cause?  Where not, its number
+ * is reported at the end of the window.  reason: a literal.
+ */
+bool conn_set_may_log(struct conn_set *set, const struct rate_limit_rule *rule,
+    enum log_level level, const char *listener, const char *reason) MUST_CHECK;
 
 /* Read one counter of a set.  Any thread. */
 static inline uint64_t

@@ -183,12 +183,6 @@ void conn_refuse(struct conn_set *set, struct service *service,
 /* A backend failed with errnum and the next is tried. */
 void conn_log_failover(const struct conn *conn, int errnum);
 
-/* May one more line that a stranger caused be written now? */
-bool conn_noise_may(struct conn_set *set);
-
-/* Say how many were left out, if a second has passed. */
-void conn_noise_settle(struct conn_set *set);
-
 /* ---- conn_set.c ---- */
 
 /* Go on before the loop waits again. */

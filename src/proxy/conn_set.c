@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "proxy/conn_inner.h"
 
@@ -35,6 +36,9 @@
 /* A dead client is noticed after this much at the latest. */
 #define GUARD_MS 500
 #define ERRORS_PER_TURN 64
+
+/* How often suppressed lines are looked at, while there are some. */
+#define REPORT_S 1.0
 
 /* Below this a crowd's memory is not worth a trim. */
 #define CROWD 256
@@ -90,7 +94,6 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
 
 	(void)revents;
 	run_queue(set);
-	conn_noise_settle(set);
 	if (crowd_has_gone(set) && !ev_is_active(&set->settle)) {
 		ev_timer_set(&set->settle, SETTLE_S, 0.);
 		ev_timer_start(loop, &set->settle);
@@ -146,6 +149,38 @@ on_flush(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 		(void)stream_flush(&conn->client);
 		conn_advance(conn);
 	}
+}
+
+static void
+arm_report(struct conn_set *set)
+{
+	ev_timer_set(&set->report, REPORT_S, 0.);
+	ev_timer_start(set->loop, &set->report);
+}
+
+static void
+on_report(struct ev_loop *loop, struct ev_timer *watcher, int revents)
+{
+	struct conn_set *set = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	if (rate_limit_report(&set->rate, set->log, set->now_ms))
+		arm_report(set);
+}
+
+bool
+conn_set_may_log(struct conn_set *set, const struct rate_limit_rule *rule,
+    enum log_level level, const char *listener, const char *reason)
+{
+	if (!log_may(set->log, level))
+		return false;
+	if (rate_limit_may(
+		&set->rate, rule, level, listener, reason, set->now_ms))
+		return true;
+	if (!ev_is_active(&set->report))
+		arm_report(set);
+	return false;
 }
 
 static void
@@ -234,11 +269,13 @@ conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
 	ev_init(&set->flush, on_flush);
 	ev_init(&set->settle, on_settle);
 	ev_init(&set->guard, on_guard);
+	ev_init(&set->report, on_report);
 	set->check.data = set;
 	set->prepare.data = set;
 	set->flush.data = set;
 	set->settle.data = set;
 	set->guard.data = set;
+	set->report.data = set;
 	set->pool = pool_new();
 	if (set->pool == NULL)
 		return false;
@@ -274,6 +311,8 @@ conn_set_fini(struct conn_set *set)
 	ev_timer_stop(set->loop, &set->flush);
 	ev_timer_stop(set->loop, &set->settle);
 	ev_timer_stop(set->loop, &set->guard);
+	ev_timer_stop(set->loop, &set->report);
+	(void)rate_limit_report(&set->rate, set->log, INT64_MAX);
 	ev_io_stop(set->loop, &set->errors);
 	close(set->errors_fd);
 	pool_free(set->pool);

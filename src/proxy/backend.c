@@ -344,8 +344,8 @@ backend_walk_next(struct backend_walk *walk, int64_t now_ms, int *fd)
 	return BACKEND_NONE;
 }
 
-int
-backend_connect_result(int fd)
+static int
+socket_error(int fd)
 {
 	int errnum = 0;
 	socklen_t len = sizeof(errnum);
@@ -353,6 +353,46 @@ backend_connect_result(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
 		return errno;
 	return errnum;
+}
+
+/*
+ * The kernel may choose the port that is connected to as the local one.  If no
+ * process listens there, TCP connects the socket to itself (a simultaneous
+ * open, RFC 9293 section 3.5).
+ */
+static bool
+is_own_peer(int fd, const struct sockaddr_storage *peer, socklen_t len)
+{
+	struct sockaddr_storage local;
+	socklen_t local_len = sizeof(local);
+	struct addr a, b;
+
+	if (peer->ss_family == AF_UNIX ||
+	    getsockname(fd, (struct sockaddr *)&local, &local_len) != 0)
+		return false;
+	addr_from_sockaddr(&a, (const struct sockaddr *)peer, len);
+	addr_from_sockaddr(&b, (const struct sockaddr *)&local, local_len);
+	return addr_equal(&a, &b);
+}
+
+/*
+ * Asking the socket rather than waiting for it to become writable finds a
+ * connect on the same machine, TCP too, decided as soon as it was begun: no
+ * watcher, no wait.
+ */
+int
+backend_connect_outcome(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int errnum;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+		return is_own_peer(fd, &peer, len) ? ECONNREFUSED : 0;
+	if (errno != ENOTCONN)
+		return errno;
+	errnum = socket_error(fd);
+	return errnum != 0 ? errnum : EINPROGRESS;
 }
 
 void

@@ -83,8 +83,11 @@ void backend_walk_fini(struct backend_walk *walk);
 enum backend_answer backend_walk_next(
     struct backend_walk *walk, int64_t now_ms, int *fd) MUST_CHECK;
 
-/* Decide a BACKEND_CONNECTING socket: 0, or the errno of its failure. */
-int backend_connect_result(int fd);
+/*
+ * What became of a connect: 0, EINPROGRESS while it is undecided, or the errno
+ * of its failure.  A connection to itself is ECONNREFUSED.
+ */
+int backend_connect_outcome(int fd);
 
 /*
  * The address being tried failed with errnum: it rests for retry_after, unless

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "config/config.h"
@@ -128,28 +127,9 @@ drop_backend(struct conn *conn, int errnum)
 	backend_walk_failed(&conn->walk, errnum, clock_mono_ms());
 	conn_log_failover(conn, errnum);
 	conn_unwatch_backend(conn);
-	stream_fini(&conn->backend, false);
+	/* A reset: a connection to itself would keep the port in TIME_WAIT. */
+	stream_fini(&conn->backend, true);
 	stream_init_plain(&conn->backend, -1, conn->set->pool);
-}
-
-/*
- * 0: connected, EINPROGRESS: undecided, else: why not.  Asking the socket
- * rather than waiting for it to become writable finds a connect on the same
- * machine, TCP too, decided as soon as it was begun: no watcher, no wait.
- */
-static int
-connect_outcome(int fd)
-{
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
-	int errnum;
-
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
-		return 0;
-	if (errno != ENOTCONN)
-		return errno;
-	errnum = backend_connect_result(fd);
-	return errnum != 0 ? errnum : EINPROGRESS;
 }
 
 static enum verdict
@@ -186,7 +166,7 @@ do_connect(struct conn *conn)
 	for (;;) {
 		if (conn->backend.fd == -1 && !open_backend(conn))
 			return conn_end(conn, no_backend_reason(&conn->walk));
-		errnum = connect_outcome(conn->backend.fd);
+		errnum = backend_connect_outcome(conn->backend.fd);
 		if (errnum == 0)
 			return begin_relay(conn);
 		if (errnum == EINPROGRESS)

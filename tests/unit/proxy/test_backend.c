@@ -88,7 +88,7 @@ walk_at(struct backend_walk *walk, int64_t now_ms)
 	int fd, errnum;
 
 	while (backend_walk_next(walk, now_ms, &fd) != BACKEND_NONE) {
-		errnum = backend_connect_result(fd);
+		errnum = backend_connect_outcome(fd);
 		close(fd);
 		if (errnum == 0)
 			return backend_walk_name(walk);
@@ -173,7 +173,7 @@ Test(backend, asks_everybody_once_and_no_more)
 		backend_walk_init(&walk, backends);
 		while (backend_walk_next(&walk, 1, &fd) != BACKEND_NONE) {
 			backend_walk_failed(
-			    &walk, backend_connect_result(fd), 1);
+			    &walk, backend_connect_outcome(fd), 1);
 			close(fd);
 			cr_assert_leq(++tries, 2);
 		}
@@ -388,4 +388,16 @@ Test(backend, decides_a_unix_socket_at_once)
 		backend_walk_fini(&walk);
 		backends_unref(backends);
 	}
+}
+
+Test(backend, takes_a_connection_to_itself_for_a_refused_one)
+{
+	struct place own = make_place(false), other = make_place(true);
+
+	cr_assert_eq(connect(own.fd, &own.addr.sa, own.addr.len), 0);
+	cr_expect_eq(backend_connect_outcome(own.fd), ECONNREFUSED);
+	close(own.fd);
+	own = make_place(false);
+	cr_assert_eq(connect(own.fd, &other.addr.sa, other.addr.len), 0);
+	cr_expect_eq(backend_connect_outcome(own.fd), 0);
 }

@@ -75,6 +75,7 @@ struct conn_set {
 	struct ev_io errors;       /* watches errors_fd */
 	size_t peak;               /* since the last trim */
 	bool room;                 /* one ended since the owner last looked */
+	bool look_up;              /* a backend's name should be looked up */
 	uint64_t next_id;          /* conn= in logs */
 	struct rate_limit rate;    /* of lines that clients can cause */
 	struct ev_timer report;    /* of suppressed lines; on while there are */

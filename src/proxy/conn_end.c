@@ -234,6 +234,7 @@ conn_close(struct conn *conn, enum conn_reason reason)
 	relay_fini(&conn->down);
 	stream_fini(&conn->client, resets_client(conn));
 	stream_fini(&conn->backend, resets_backend(conn));
+	conn_end_rivals(conn);
 	backend_walk_fini(&conn->walk);
 	settle_limits(conn->service, conn->handshake_done, conn->counted);
 	conn_set_remove(conn);

@@ -42,6 +42,17 @@ struct conn_carried {
 	const char *why; /* it was refused; a constant sentence */
 };
 
+/* In flight at a time, beside the oldest connect. */
+#define CONN_RIVALS_MAX 3
+
+/* A connect that was begun because an earlier one is undecided. */
+struct conn_rival {
+	int fd; /* -1: none */
+	int64_t since_ms;
+	struct candidate *candidate; /* lives as long as the walk stays there */
+	struct ev_io io;
+};
+
 struct conn_state {
 	const char *name;
 	enum verdict (*step)(struct conn *conn);
@@ -68,6 +79,8 @@ struct conn {
 	struct relay up;       /* client to backend */
 	struct relay down;     /* backend to client */
 	struct backend_walk walk;
+	struct candidate *candidate; /* that `backend` connects to */
+	struct conn_rival *rivals;   /* CONN_RIVALS_MAX, owned; or NULL */
 
 	struct ev_io client_io;
 	struct ev_io backend_io;
@@ -76,6 +89,7 @@ struct conn {
 
 	int64_t started_ms;
 	int64_t since_ms; /* the state's timeout counts from here */
+	int64_t rival_ms; /* when the next address is tried; INT64_MAX: never */
 	int64_t held_ms;  /* when the held ticket must leave */
 	int64_t guard_ms; /* when the client joins the error set */
 	uint32_t handshake_ms;
@@ -123,6 +137,9 @@ conn_enter(struct conn *conn, const struct conn_state *state, int64_t now_ms)
 /* Run steps until one waits; the connection may be gone afterwards. */
 void conn_advance(struct conn *conn);
 
+/* Close the connects that have lost, or all. */
+void conn_end_rivals(struct conn *conn);
+
 /* Its deadline has passed; the connection may be gone afterwards. */
 void conn_late(struct conn *conn);
 
@@ -165,8 +182,12 @@ void conn_watch_init(struct conn *conn);
 /* Derive watchers, timer and held ticket from state and buffers. */
 void conn_watch(struct conn *conn);
 
-/* Before the backend's descriptor is closed. */
+/* Before the backend's descriptor, or a rival's, is closed. */
 void conn_unwatch_backend(struct conn *conn);
+void conn_unwatch_rival(struct conn *conn, struct conn_rival *rival);
+
+/* A rival with nothing in it. */
+void conn_watch_rival_init(struct conn *conn, struct conn_rival *rival);
 
 /* Before the connection is freed. */
 void conn_unwatch(struct conn *conn);

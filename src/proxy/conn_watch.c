@@ -65,8 +65,10 @@ earlier(int64_t a_ms, int64_t b_ms)
 static int64_t
 deadline(const struct conn *conn)
 {
-	return earlier(keepalive_deadline(conn),
-	    earlier(state_deadline(conn), lifetime_deadline(conn)));
+	int64_t end_ms = earlier(state_deadline(conn), lifetime_deadline(conn));
+
+	return earlier(
+	    end_ms, earlier(keepalive_deadline(conn), conn->rival_ms));
 }
 
 static void
@@ -133,6 +135,8 @@ on_timer(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 		conn->since_ms = now_ms;
 	if (now_ms >= state_deadline(conn))
 		conn_late(conn);
+	else if (now_ms >= conn->rival_ms)
+		conn_advance(conn);
 	else
 		watch_time(conn);
 }
@@ -163,6 +167,14 @@ on_backend(struct ev_loop *loop, struct ev_io *watcher, int revents)
 	if (revents & EV_WRITE)
 		stream_writable(&conn->backend);
 	conn_advance(conn);
+}
+
+static void
+on_rival(struct ev_loop *loop, struct ev_io *watcher, int revents)
+{
+	(void)loop;
+	(void)revents;
+	conn_advance(watcher->data);
 }
 
 static void
@@ -234,6 +246,27 @@ conn_watch_init(struct conn *conn)
 	conn->backend_io.data = conn;
 	conn->timer.data = conn;
 	conn->armed_ms = INT64_MAX;
+	conn->rival_ms = INT64_MAX;
+}
+
+void
+conn_watch_rival_init(struct conn *conn, struct conn_rival *rival)
+{
+	rival->fd = -1;
+	ev_init(&rival->io, on_rival);
+	rival->io.fd = -1;
+	rival->io.data = conn;
+}
+
+static void
+watch_rivals(struct conn *conn)
+{
+	for (int i = 0; conn->rivals != NULL && i < CONN_RIVALS_MAX; i++) {
+		struct conn_rival *rival = &conn->rivals[i];
+
+		watch(conn->set->loop, &rival->io, rival->fd,
+		    rival->fd >= 0 ? EV_WRITE : 0);
+	}
 }
 
 void
@@ -248,6 +281,7 @@ conn_watch(struct conn *conn)
 	else
 		conn_set_unguard(conn);
 	watch(loop, &conn->backend_io, conn->backend.fd, backend_events(conn));
+	watch_rivals(conn);
 	watch_time(conn);
 	if (conn->client.hold_output && list_is_empty(&conn->held))
 		conn_set_hold(conn);
@@ -261,6 +295,13 @@ conn_unwatch_backend(struct conn *conn)
 	ev_io_stop(conn->set->loop, &conn->backend_io);
 	/* The next descriptor may get the same number. */
 	conn->backend_io.fd = -1;
+}
+
+void
+conn_unwatch_rival(struct conn *conn, struct conn_rival *rival)
+{
+	ev_io_stop(conn->set->loop, &rival->io);
+	rival->io.fd = -1;
 }
 
 void

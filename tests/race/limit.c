@@ -96,7 +96,7 @@ walk(void *arg)
 			int errnum = backend_connect_outcome(fd);
 
 			close(fd);
-			backend_walk_failed(&one, errnum, i);
+			backend_walk_failed(&one, one.candidate, errnum, i);
 		}
 		backend_walk_fini(&one);
 	}

@@ -171,7 +171,7 @@ set_resumption(SSL_CTX *native, const struct config_listener *settings)
 
 static bool
 fill(struct tls_context *context, const struct config_listener *settings,
-    struct trust *trust, struct err *warning, struct err *err)
+    struct trust *trust, struct err *err)
 {
 	context->native = SSL_CTX_new(TLS_server_method());
 	if (context->native == NULL) {
@@ -184,25 +184,24 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	return policy_set_versions(context->native, settings, err) &&
 	       policy_set_ciphers(context->native, settings, err) &&
 	       policy_set_groups(
-		   context->native, settings, &context->groups, warning, err) &&
+		   context->native, settings, &context->groups, err) &&
 	       set_clients(context, settings->verify, trust, err) &&
 	       set_alpn(context, &settings->alpn, err);
 }
 
 struct tls_context *
 tls_context_new(const struct config_listener *settings, struct trust *trust,
-    struct err *warning, struct err *err)
+    struct err *err)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
-	err_set(warning, "%s", "");
 	tls_error_clear();
 	if (context == NULL) {
 		err_set(err, "out of memory");
 		return NULL;
 	}
 	atomic_init(&context->refs, 1);
-	if (fill(context, settings, trust, warning, err))
+	if (fill(context, settings, trust, err))
 		return context;
 	tls_context_unref(context);
 	return NULL;

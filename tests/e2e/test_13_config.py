@@ -1,5 +1,6 @@
 """The file, as a user writes it, and what he is told when it is wrong."""
 
+import re
 
 import pytest
 
@@ -327,3 +328,50 @@ def test_stunnel_words_that_are_refused(tmp_path, site, word, says):
     status, _, err = check(tmp_path, text)
     assert status == 2
     assert "clinch.ini:5:" in err and says in err, err
+
+
+SILENT_CIPHERS = """\
+[listener web]
+accept = 127.0.0.1:0
+connect = 127.0.0.1:8080
+cert = {pem}
+ciphers = ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:NOSUCH
+ciphersuites = TLS_AES_256_GCM_SHA384:ECDHE-RSA-AES128-GCM-SHA256
+"""
+
+
+def test_names_without_effect_are_warned_of(launch, tmp_path, site):
+    """Proves that each cipher that the certificate cannot use, that OpenSSL
+    does not know or that stands in the wrong list is named with its line."""
+    text = SILENT_CIPHERS.format(pem=site.pem)
+    status, _, err = check(tmp_path, text)
+    assert status == 0, err
+    clinch = launch(text)
+    for said in (err, clinch.output()):
+        for line, name in ((5, "ECDHE-RSA-AES128-GCM-SHA256"), (5, "NOSUCH"), (6, "ECDHE-RSA-AES128-GCM-SHA256")):
+            assert re.search(rf"warning .*clinch.ini:{line}: cipher\w+: {name} has no effect", said), said
+        assert said.count("has no effect") == 3
+
+
+def test_a_list_shared_by_two_listeners(tmp_path, ca, site):
+    """Proves that a default list is judged by all its listeners together."""
+    rsa = ca.issue("localhost", kind="rsa", label="rsa")
+    text = "[tls]\nciphers = ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256\n"
+    one = "[listener {}]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:8080\ncert = {}\n"
+    status, _, err = check(tmp_path, text + one.format("a", site.pem) + one.format("b", rsa.pem))
+    assert status == 0 and "has no effect" not in err, err
+    status, _, err = check(tmp_path, text + one.format("b", rsa.pem))
+    assert status == 0 and "clinch.ini:2: ciphers: ECDHE-ECDSA-AES128-GCM-SHA256 has no effect" in err, err
+
+
+def test_a_list_that_leaves_nothing_is_refused(tmp_path, ca, site):
+    """Proves exit 2 where keys name the certificate, and a warning for one
+    that lies in a folder."""
+    text = "[listener a]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:8080\n{}\nciphers = ECDHE-RSA-AES128-GCM-SHA256\n"
+    status, _, err = check(tmp_path, text.format(f"cert = {site.pem}"))
+    assert status == 2 and "clinch.ini:5: ciphers = ECDHE-RSA-AES128-GCM-SHA256: none" in err, err
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "site.pem").write_bytes(site.pem.read_bytes())
+    status, _, err = check(tmp_path, text.format(f"cert_dir = {folder}"))
+    assert status == 0 and "clinch.ini:5: ciphers = ECDHE-RSA-AES128-GCM-SHA256: none" in err, err

@@ -45,6 +45,7 @@ const struct value_word choice_access_outputs[] = {
 	{ "same", 1 },
 	{ "stdout", 2 },
 	{ "stderr", 3 },
+	{ "syslog", 4 },
 	{ NULL, 0 },
 };
 

@@ -206,6 +206,24 @@ check_output(const struct config *config, const char *key, const char *path)
 	return false;
 }
 
+/* Without a daemon every line would be lost. */
+static bool
+check_syslog(const struct config *config)
+{
+	const char *key = "output";
+	struct err err;
+
+	if (strcmp(config->log.output, "syslog") != 0) {
+		if (strcmp(config->log.access, "syslog") != 0)
+			return true;
+		key = "access";
+	}
+	if (log_reach_syslog(&err))
+		return true;
+	fprintf(stderr, "%s: %s: %s\n", config->file, key, err.text);
+	return false;
+}
+
 /* What a start writes to, before it gives up the rights to.  All of it is
  * looked at, whatever the first one says. */
 static bool
@@ -220,6 +238,7 @@ check_outputs(const struct config *config)
 		good &= check_output(config, "access", log->access);
 	if (config->pid_file)
 		good &= check_output(config, "pid", config->pid_file);
+	good &= check_syslog(config);
 	good &= check_store(config);
 	return good;
 }

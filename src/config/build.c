@@ -7,17 +7,16 @@
 #include "config/build.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "config/arena.h"
 #include "config/report.h"
 #include "config/source.h"
+#include "config/words.h"
 
-/*
- * A file is stunnel's if it has services and no section that only clinch
- * has.  Then stunnel's defaults hold for its timeouts.
- */
+/* Only services, and what may stand above them. */
 static bool
-looks_like_stunnel(const struct build *build, const struct source *source)
+has_only_services(const struct build *build, const struct source *source)
 {
 	bool has_service = false;
 
@@ -32,6 +31,48 @@ looks_like_stunnel(const struct build *build, const struct source *source)
 	return has_service;
 }
 
+/* The first key that only stunnel has; NULL: none. */
+static const struct statement *
+find_stunnel_word(const struct source *source)
+{
+	for (size_t i = 0; i < source->count; i++)
+		for (size_t k = 0; k < source->sections[i].count; k++)
+			if (words_is_stunnel(source->sections[i].items[k].key))
+				return &source->sections[i].items[k];
+	return NULL;
+}
+
+/* stunnel.conf, my-stunnel.ini, /etc/stunnel/web.conf */
+static bool
+is_named_stunnel(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	const char *folder = strstr(path, "/stunnel/");
+
+	if (strcasestr(base != NULL ? base : path, "stunnel") != NULL)
+		return true;
+	return folder != NULL && folder + strlen("/stunnel") == base;
+}
+
+/*
+ * A file is stunnel's if it has services, no section that only clinch has, and
+ * a word or name of stunnel's.  Then stunnel's defaults hold for its timeouts.
+ * Without such a word [web] is a listener like [listener web].
+ */
+static bool
+looks_like_stunnel(struct build *build, const struct source *source)
+{
+	const struct statement *word = find_stunnel_word(source);
+
+	if (!has_only_services(build, source))
+		return false;
+	if (is_named_stunnel(build->config->file))
+		build->stunnel_reason = "its name";
+	else if (word != NULL)
+		build->stunnel_reason = word->key;
+	return build->stunnel_reason != NULL;
+}
+
 static void
 follow_stunnel(struct build *build)
 {
@@ -42,8 +83,9 @@ follow_stunnel(struct build *build)
 	defaults->timeout_idle_ms = 43200 * 1000;
 	defaults->timeout_close_ms = 60 * 1000;
 	report_note(build->report,
-	    "%s is read as a stunnel.conf: clinch stays in the foreground",
-	    build->config->file);
+	    "%s is read as a stunnel.conf, because of %s, with stunnel's "
+	    "timeouts: clinch stays in the foreground",
+	    build->config->file, build->stunnel_reason);
 	report_note(build->report,
 	    "%s is read as a stunnel.conf: a port alone in accept means IPv4 "
 	    "and IPv6",

@@ -54,6 +54,7 @@ struct build {
 	enum heading *headings;  /* one for each section of the source */
 	struct schema_memo *memo;
 	bool is_stunnel;
+	const char *stunnel_reason; /* a key, or "its name" */
 	const char *ignored; /* names of keys without effect, with commas */
 };
 

@@ -137,7 +137,9 @@ static const struct word words[] = {
 	{ "protocol", NULL, WORD_REFUSED,
 	    "clinch does not speak the start of other protocols: let clients "
 	    "begin with TLS" },
+};
 
+static const struct word other_words[] = {
 	/* Good in [tls] and [ocsp], where there is one it can mean. */
 	{ "timeout", NULL, WORD_REFUSED,
 	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
@@ -161,13 +163,43 @@ fits(const struct word *word, const char *value)
 	return strcasecmp(word->value, value) == 0;
 }
 
+static const struct word *
+find(const struct word *list, size_t count, const char *key, const char *value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (near_same(list[i].name, key) && fits(&list[i], value))
+			return &list[i];
+	return NULL;
+}
+
 const struct word *
 words_find(const char *key, const char *value)
 {
+	const struct word *word = find(words, ARRAY_LEN(words), key, value);
+
+	return word != NULL
+		   ? word
+		   : find(other_words, ARRAY_LEN(other_words), key, value);
+}
+
+bool
+words_is_stunnel(const char *key)
+{
+	/* Aliases of ours, as stunnel spells them: TIMEOUTidle is its word,
+	 * timeout_idle is not. */
+	static const char *const spelled[] = { "setuid", "setgid", "debug",
+		"CAfile", "CRLfile", "sslVersionMin", "sslVersionMax",
+		"TIMEOUTbusy", "TIMEOUTclose", "TIMEOUTconnect", "TIMEOUTidle",
+		"failover", "curve", "curves", "session", "sessionCacheTimeout",
+		"sessionResume" };
+
+	for (size_t i = 0; i < ARRAY_LEN(spelled); i++)
+		if (strcasecmp(spelled[i], key) == 0)
+			return true;
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (near_same(words[i].name, key) && fits(&words[i], value))
-			return &words[i];
-	return NULL;
+		if (near_same(words[i].name, key))
+			return true;
+	return false;
 }
 
 const char *

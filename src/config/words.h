@@ -6,6 +6,8 @@
 #ifndef CONFIG_WORDS_H
 #define CONFIG_WORDS_H
 
+#include <stdbool.h>
+
 #include "base/attr.h"
 
 enum word_verdict {
@@ -33,6 +35,9 @@ struct word {
 /* What is known of this key with this value (NULL: a broken one).  NULL:
  * nothing. */
 const struct word *words_find(const char *key, const char *value);
+
+/* Is this key one that only stunnel has, in stunnel's spelling? */
+bool words_is_stunnel(const char *key);
 
 /* What a section of a later version is called in the sentence; NULL: it is
  * none.  `name` as it stands in the heading. */

@@ -261,6 +261,28 @@ def test_key_that_others_may_read(tmp_path, ca, permissions, status, says):
     assert (says in err) if says else ("warning" not in err)
 
 
+WEB_SECTION = """\
+[web]
+accept = 127.0.0.1:0
+connect = 127.0.0.1:8080
+cert = {pem}
+"""
+
+
+@pytest.mark.parametrize(
+    "more, name, timeout", [("", "clinch.ini", "10s"), ("foreground = yes\n", "clinch.ini", "5m"), ("", "stunnel.conf", "5m")]
+)
+def test_a_plain_heading_is_not_yet_stunnel(tmp_path, site, more, name, timeout):
+    """Proves that [web] alone has our defaults, and that a word or the name
+    of stunnel brings stunnel's timeouts, which is said with the reason."""
+    file = tmp_path / name
+    file.write_text(more + WEB_SECTION.format(pem=site.pem))
+    status, out, err = proxy.run("-c", file, "--print-config")
+    assert status == 0 and f"timeout_handshake = {timeout}" in out, out + err
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 0 and ("with stunnel's timeouts" in err) == (timeout == "5m"), err
+
+
 STUNNEL = """\
 ; an ordinary stunnel.conf
 pid = {folder}/stunnel.pid

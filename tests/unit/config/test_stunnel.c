@@ -65,6 +65,61 @@ Test(stunnel, keeps_our_defaults_beside_our_sections)
 	config_unref(config);
 }
 
+/* A plain [NAME] alone does not say whose file it is in. */
+Test(stunnel, needs_a_word_or_a_name_of_stunnel)
+{
+	static const struct {
+		const char *file, *given;
+		unsigned handshake_s;
+	} rows[] = {
+		{ "clinch.ini", "", 10 },
+		{ "clinch.ini", "timeout_idle = 1h\nlevel = info\n", 10 },
+		{ "clinch.ini", "min_version = TLSv1.3\nworkers = 2\n", 10 },
+		{ "clinch.ini", "foreground = yes\n", 300 },
+		{ "clinch.ini", "TIMEOUTidle = 60\n", 300 },
+		{ "clinch.ini", "timeoutidle = 60\n", 300 },
+		{ "clinch.ini", "setuid = stunnel4\n", 300 },
+		{ "clinch.ini", "options = NO_SSLv2\n", 300 },
+		{ "clinch.ini", "cafile = /x\n", 300 },
+		{ "clinch.ini", "foreground = yes\n[log]\n", 10 },
+		{ "stunnel.conf", "", 300 },
+		{ "/etc/stunnel5.ini", "", 300 },
+		{ "/etc/stunnel/web.conf", "", 300 },
+		{ "/etc/stunnel/old/web.conf", "", 10 },
+		{ "/etc/stunnel4/../web.conf", "", 10 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_errors errors;
+		const struct config *config;
+		char text[256];
+
+		snprintf(
+		    text, sizeof(text), "%s" SERVICE("web"), rows[i].given);
+		config = config_parse(
+		    rows[i].file, text, strlen(text), &errors);
+		cr_assert_not_null(
+		    config, "%s: %s", rows[i].given, errors.list.items[0]);
+		cr_expect_eq(config->listeners[0].timeout_handshake_ms,
+		    rows[i].handshake_s * 1000, "%s: %s", rows[i].file,
+		    rows[i].given);
+		cr_expect_eq(config->notes.count > 0,
+		    rows[i].handshake_s == 300, "%s: %s", rows[i].file,
+		    rows[i].given);
+		config_unref(config);
+	}
+}
+
+Test(stunnel, names_what_made_it_stunnels)
+{
+	const struct config *config = read_good(SERVICE("a") "client = no\n");
+
+	cr_assert(config->notes.count > 0);
+	cr_expect_not_null(strstr(config->notes.items[0],
+	    "because of client, with stunnel's timeouts"));
+	config_unref(config);
+}
+
 Test(stunnel, narrows_versions_as_told)
 {
 	static const struct {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/arena.h"
+#include "config/lookup.h"
 #include "config/report.h"
 #include "config/source.h"
 #include "config/words.h"
@@ -42,18 +43,6 @@ find_stunnel_word(const struct source *source)
 	return NULL;
 }
 
-/* stunnel.conf, my-stunnel.ini, /etc/stunnel/web.conf */
-static bool
-is_named_stunnel(const char *path)
-{
-	const char *base = strrchr(path, '/');
-	const char *folder = strstr(path, "/stunnel/");
-
-	if (strcasestr(base != NULL ? base : path, "stunnel") != NULL)
-		return true;
-	return folder != NULL && folder + strlen("/stunnel") == base;
-}
-
 /*
  * A file is stunnel's if it has services, no section that only clinch has, and
  * a word or name of stunnel's.  Then stunnel's defaults hold for its timeouts.
@@ -66,7 +55,7 @@ looks_like_stunnel(struct build *build, const struct source *source)
 
 	if (!has_only_services(build, source))
 		return false;
-	if (is_named_stunnel(build->config->file))
+	if (words_is_stunnel_file(build->config->file))
 		build->stunnel_reason = "its name";
 	else if (word != NULL)
 		build->stunnel_reason = word->key;
@@ -93,6 +82,10 @@ follow_stunnel(struct build *build)
 	report_note(build->report,
 	    "%s is read as a stunnel.conf: TLS 1.2 is the lowest version "
 	    "offered",
+	    build->config->file);
+	report_note(build->report,
+	    "%s is read as a stunnel.conf: without ciphers, fewer are offered "
+	    "than by stunnel (profile = intermediate)",
 	    build->config->file);
 }
 
@@ -211,6 +204,51 @@ apply_listeners(struct build *build, const struct source *source)
 	}
 }
 
+/* "a#2" for a second [a]; NULL: no memory. */
+static char *
+number_name(const struct build *build, struct lookup *names, const char *name)
+{
+	char *fresh = NULL;
+	unsigned number = 2;
+
+	do
+		fresh = arena_format(build->arena, "%s#%u", name, number++);
+	while (fresh != NULL && lookup_find(names, fresh) != NULL);
+	return fresh;
+}
+
+/* stunnel takes several services of one name.  Here a name identifies a
+ * listener in logs and over reloads, so later ones get a number. */
+static bool
+number_doubles(const struct build *build)
+{
+	struct config *config = build->config;
+	struct config_listener *listener;
+	const void **first;
+	struct lookup names;
+
+	if (!lookup_init(&names, build->arena, config->listener_count))
+		return false;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		first = lookup_at(&names, listener->name);
+		if (*first != NULL) {
+			listener->name = number_name(
+			    build, &names, listener->name);
+			if (listener->name == NULL)
+				return false;
+			report_note(build->report,
+			    "%s:%u: there is another service of this name: "
+			    "this one is called %.64s in logs",
+			    listener->where.file, listener->where.line,
+			    listener->name);
+			first = lookup_at(&names, listener->name);
+		}
+		*first = listener;
+	}
+	return true;
+}
+
 bool
 build_next_site(const struct build *build, struct site *site)
 {
@@ -273,6 +311,8 @@ build_config(struct build *build, const struct source *source)
 	apply_single(build, source, HEADING_TLS);
 	apply_single(build, source, HEADING_OCSP);
 	apply_listeners(build, source);
+	if (build->is_stunnel && !number_doubles(build))
+		report_no_memory(build->report);
 	hosts_apply(build, source);
 	if (build->ignored[0] != '\0')
 		report_note(build->report,

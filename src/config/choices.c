@@ -68,6 +68,19 @@ const struct value_word choice_profiles[] = {
 	{ NULL, 0 },
 };
 
+const struct value_word choice_server_orders[] = {
+	{ "auto", SERVER_ORDER_AUTO },
+	{ "yes", SERVER_ORDER_YES },
+	{ "on", SERVER_ORDER_YES },
+	{ "true", SERVER_ORDER_YES },
+	{ "1", SERVER_ORDER_YES },
+	{ "no", SERVER_ORDER_NO },
+	{ "off", SERVER_ORDER_NO },
+	{ "false", SERVER_ORDER_NO },
+	{ "0", SERVER_ORDER_NO },
+	{ NULL, 0 },
+};
+
 /* stunnel's "all" asks for as many as there are: as a floor, our lowest. */
 const struct value_word choice_min_versions[] = {
 	{ "TLSv1.2", TLS_VERSION_1_2 },
@@ -148,8 +161,14 @@ const struct value_word choice_sni_unknown[] = {
 
 const struct value_word choice_verify[] = {
 	{ "none", VERIFY_NONE },
+	{ "0", VERIFY_NONE }, /* stunnel's levels */
 	{ "optional", VERIFY_OPTIONAL },
+	{ "1", VERIFY_OPTIONAL },
 	{ "require", VERIFY_REQUIRE },
+	{ "2", VERIFY_REQUIRE },
+	{ "pinned", VERIFY_PINNED },
+	{ "3", VERIFY_PINNED },
+	{ "4", VERIFY_PINNED },
 	{ NULL, 0 },
 };
 

@@ -95,8 +95,10 @@ say_clients(const struct config_listener *settings)
 {
 	if (settings->verify == VERIFY_NONE)
 		return;
-	printf(", client certificates %s, by %s",
-	    settings->verify == VERIFY_REQUIRE ? "required" : "taken",
+	printf(", client certificates %s %s",
+	    settings->verify == VERIFY_PINNED    ? "required, one of"
+	    : settings->verify == VERIFY_REQUIRE ? "required, by"
+						 : "taken, by",
 	    settings->ca_file);
 	if (settings->crl_file)
 		printf(" less %s", settings->crl_file);

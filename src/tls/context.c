@@ -119,6 +119,7 @@ verify_mode(enum config_verify verify)
 	case VERIFY_OPTIONAL:
 		return SSL_VERIFY_PEER;
 	case VERIFY_REQUIRE:
+	case VERIFY_PINNED:
 		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	case VERIFY_NONE:
 		break;
@@ -138,7 +139,10 @@ set_clients(struct tls_context *context, enum config_verify verify,
 	if (trust == NULL)
 		return true;
 	context->trust = trust_ref(trust);
-	names = SSL_dup_CA_list(trust_names(trust));
+	/* Pinned certificates are named by no issuer of theirs: ask for any
+	 * (RFC 8446 section 4.2.4). */
+	names = verify == VERIFY_PINNED ? sk_X509_NAME_new_null()
+					: SSL_dup_CA_list(trust_names(trust));
 	if (names == NULL || SSL_CTX_set1_verify_cert_store(
 				 context->native, trust_store(trust)) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);

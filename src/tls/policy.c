@@ -2,9 +2,9 @@
  * Versions, ciphers and groups.  Main thread.  The built-in lists are
  * Mozilla's server side TLS guidelines, version 5.7.  As they advise, the
  * client's order of ciphers wins among these, all of which are good: a phone
- * without AES instructions knows best.  An operator who writes a list of his
- * own means its order, so then ours wins (with ChaCha20 still first for a
- * client that puts it first).
+ * without AES instructions knows best.  A written list means its order, so
+ * then ours wins (with ChaCha20 still first for a client that puts it first),
+ * unless prefer_server_ciphers decides.
  */
 #include "tls/policy.h"
 
@@ -180,13 +180,21 @@ use_suites(SSL_CTX *context, const struct config_listener *config,
 	return ok;
 }
 
+static bool
+has_server_order(const struct config_listener *config)
+{
+	if (config->server_order == SERVER_ORDER_AUTO)
+		return config->ciphers != NULL || config->ciphersuites != NULL;
+	return config->server_order == SERVER_ORDER_YES;
+}
+
 bool
 policy_set_ciphers(struct ssl_ctx_st *context,
     const struct config_listener *config, struct err *err)
 {
 	const char *ciphers = config->ciphers, *suites = config->ciphersuites;
 
-	if (ciphers != NULL || suites != NULL)
+	if (has_server_order(config))
 		SSL_CTX_set_options(context,
 		    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	if (ciphers == NULL)

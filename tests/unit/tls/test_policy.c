@@ -104,6 +104,30 @@ Test(policy, uses_mozillas_list_unless_told_otherwise)
 	    "a written order is meant");
 }
 
+Test(policy, lets_prefer_server_ciphers_decide)
+{
+	static const struct {
+		struct config_listener given;
+		bool ours;
+	} rows[] = {
+		{ { .server_order = SERVER_ORDER_YES }, true },
+		{ { .server_order = SERVER_ORDER_NO, .ciphers = "HIGH" },
+		    false },
+		{ { .server_order = SERVER_ORDER_AUTO, .ciphers = "HIGH" },
+		    true },
+		{ { .server_order = SERVER_ORDER_AUTO }, false },
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		SSL_CTX_clear_options(native, SSL_OP_CIPHER_SERVER_PREFERENCE);
+		cr_assert(policy_set_ciphers(native, &rows[i].given, &err));
+		cr_expect_eq((SSL_CTX_get_options(native) &
+				 SSL_OP_CIPHER_SERVER_PREFERENCE) != 0,
+		    rows[i].ours, "row %zu", i);
+	}
+}
+
 Test(policy, names_the_line_of_a_list_it_cannot_use)
 {
 	static const struct {

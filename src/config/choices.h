@@ -15,6 +15,7 @@ extern const struct value_word choice_access_outputs[];
 extern const struct value_word choice_balances[];
 extern const struct value_word choice_permissions[];
 extern const struct value_word choice_profiles[];
+extern const struct value_word choice_server_orders[];
 extern const struct value_word choice_min_versions[];
 extern const struct value_word choice_max_versions[];
 extern const struct value_word choice_switches[];

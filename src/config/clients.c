@@ -12,7 +12,7 @@
 #include "config/report.h"
 #include "config/source.h"
 
-#define VERIFY "verify = optional or verify = require"
+#define VERIFY "verify = optional, require or pinned"
 #define FIELD(name)                             \
 	offsetof(struct config_listener, name), \
 	    sizeof(((struct config_listener *)0)->name)
@@ -148,7 +148,8 @@ check_trust(const struct build *build, const struct site *site)
 	    build_name(name, settings));
 }
 
-/* stunnel's requireCert goes with verifyChain, which requires one anyway. */
+/* stunnel's requireCert goes with verifyChain and verifyPeer, which require
+ * one anyway. */
 static void
 check_require(const struct build *build, const struct site *site)
 {
@@ -164,7 +165,7 @@ check_require(const struct build *build, const struct site *site)
 		    "%s: nothing is verified without verifyChain = yes: write "
 		    "verify = require instead",
 		    layer->require_cert->key);
-	else if (layer->requires_cert != (verify == VERIFY_REQUIRE) &&
+	else if (layer->requires_cert != (verify >= VERIFY_REQUIRE) &&
 		 verify != VERIFY_NONE)
 		report_error(build->report, &layer->require_cert->where,
 		    "%s: verify and verifyChain say otherwise: write verify "

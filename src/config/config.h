@@ -81,6 +81,11 @@ struct config_connects {
 enum config_balance { BALANCE_PRIO, BALANCE_RR };
 enum config_tls_version { TLS_VERSION_ANY, TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum config_profile { PROFILE_INTERMEDIATE, PROFILE_MODERN };
+enum config_server_order {
+	SERVER_ORDER_AUTO, /* where ciphers or ciphersuites are written */
+	SERVER_ORDER_YES,
+	SERVER_ORDER_NO
+};
 enum config_key_permissions { KEYS_WARN, KEYS_REFUSE, KEYS_ANY };
 
 /* [ocsp] mode, or what `ocsp` says: which certificates are stapled. */
@@ -104,7 +109,13 @@ enum config_on_revoked {
 };
 enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
 
-enum config_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRE };
+/* PINNED: required, and one of the very certificates in ca_file. */
+enum config_verify {
+	VERIFY_NONE,
+	VERIFY_OPTIONAL,
+	VERIFY_REQUIRE,
+	VERIFY_PINNED
+};
 enum config_crl_check {
 	CRL_CHECK_AVAILABLE, /* the leaf; others where a list is present */
 	CRL_CHECK_LEAF,
@@ -192,6 +203,7 @@ struct config_listener {
 	struct config_where ciphers_where;
 	struct config_where ciphersuites_where;
 	struct config_where groups_where;
+	enum config_server_order server_order;
 	struct config_strings alpn; /* in our order of preference; 0: none */
 	bool tickets;
 	uint32_t session_timeout_ms;

@@ -245,6 +245,9 @@ run(struct build *build)
 	/* Contexts too: all that is wrong is told in one run. */
 	for (i = 0; i < build->config->listener_count; i++)
 		build_service(build, i);
+	/* With a service missing, a name might only seem to have no effect. */
+	if (!build->failed && build->cause != GENERATION_FILES)
+		build_survey(build);
 	if (build->failed || build->cause == GENERATION_CHECK)
 		return;
 	if (build->cause == GENERATION_FILES)

@@ -201,7 +201,7 @@ fail_context(struct build *build, const struct config_listener *settings,
 	    context == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
 		build_error(build, BLAME_CONFIG, err->text);
 		*blamed = NULL;
-		context = tls_context_new(&rest, trust, NULL, err);
+		context = tls_context_new(&rest, trust, err);
 	}
 	if (context == NULL)
 		build_fail(
@@ -213,15 +213,13 @@ static struct tls_context *
 make(struct build *build, const struct config_listener *settings,
     struct trust *trust, const struct staple_policy *policy)
 {
-	struct err err = { "" }, warning = { "" };
-	struct tls_context *context = tls_context_new(
-	    settings, trust, &warning, &err);
+	struct err err = { "" };
+	struct tls_context *context = tls_context_new(settings, trust, &err);
 
 	if (context == NULL) {
 		fail_context(build, settings, trust, &err);
 		return NULL;
 	}
-	build_warn(build, settings, warning.text);
 	if (stapling_attach(build->parts->stapling, context, policy, &err))
 		return context;
 	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);

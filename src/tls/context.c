@@ -121,6 +121,7 @@ verify_mode(enum config_verify verify)
 	case VERIFY_OPTIONAL:
 		return SSL_VERIFY_PEER;
 	case VERIFY_REQUIRE:
+	case VERIFY_PINNED:
 		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	case VERIFY_NONE:
 		break;
@@ -144,7 +145,11 @@ set_clients(struct tls_context *context, const struct config_listener *settings,
 			       : X509_PURPOSE_SSL_CLIENT;
 	SSL_CTX_set_purpose(context->native, context->purpose);
 	context->trust = trust_ref(trust);
-	names = SSL_dup_CA_list(trust_names(trust));
+	/* Pinned certificates are named by no issuer of theirs: ask for any
+	 * (RFC 8446 section 4.2.4). */
+	names = settings->verify == VERIFY_PINNED
+		    ? sk_X509_NAME_new_null()
+		    : SSL_dup_CA_list(trust_names(trust));
 	if (names == NULL || SSL_CTX_set1_verify_cert_store(
 				 context->native, trust_store(trust)) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -177,7 +182,7 @@ set_resumption(SSL_CTX *native, const struct config_listener *settings)
 
 static bool
 fill(struct tls_context *context, const struct config_listener *settings,
-    struct trust *trust, struct err *warning, struct err *err)
+    struct trust *trust, struct err *err)
 {
 	context->native = SSL_CTX_new(TLS_server_method());
 	if (context->native == NULL) {
@@ -190,25 +195,24 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	return policy_set_versions(context->native, settings, err) &&
 	       policy_set_ciphers(context->native, settings, err) &&
 	       policy_set_groups(
-		   context->native, settings, &context->groups, warning, err) &&
+		   context->native, settings, &context->groups, err) &&
 	       set_clients(context, settings, trust, err) &&
 	       set_alpn(context, &settings->alpn, err);
 }
 
 struct tls_context *
 tls_context_new(const struct config_listener *settings, struct trust *trust,
-    struct err *warning, struct err *err)
+    struct err *err)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
-	err_set(warning, "%s", "");
 	tls_error_clear();
 	if (context == NULL) {
 		err_set(err, "out of memory");
 		return NULL;
 	}
 	atomic_init(&context->refs, 1);
-	if (fill(context, settings, trust, warning, err))
+	if (fill(context, settings, trust, err))
 		return context;
 	tls_context_unref(context);
 	return NULL;

@@ -61,6 +61,7 @@ add_settings(EVP_MD_CTX *state, const struct config_listener *settings)
 	       add_text(state, settings->ciphers) &&
 	       add_text(state, settings->ciphersuites) &&
 	       add_text(state, settings->groups) &&
+	       add_number(state, settings->server_order) &&
 	       add_texts(state, &settings->alpn) &&
 	       add_number(state, settings->tickets) &&
 	       add_number(state, settings->session_timeout_ms) &&

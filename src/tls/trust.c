@@ -46,6 +46,8 @@ struct trust {
 	uint8_t digest[32];
 	int64_t lists_from, lists_end;
 	bool lists_fit;
+	uint8_t (*prints)[32]; /* of the certificates, sorted */
+	size_t print_count;
 };
 
 void
@@ -223,6 +225,48 @@ collect_names(struct trust *trust, const struct trust_load *load)
 	return true;
 }
 
+/* ---- Fingerprints ---- */
+
+static int
+compare_prints(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(((struct trust *)0)->prints[0]));
+}
+
+static bool
+print_of(const X509 *certificate, uint8_t print[32])
+{
+	return X509_digest(certificate, EVP_sha256(), print, NULL) == 1;
+}
+
+static bool
+collect_prints(struct trust *trust, const struct trust_load *load)
+{
+	int i, count = sk_X509_num(load->certificates);
+
+	trust->prints = calloc((size_t)count + 1, sizeof(trust->prints[0]));
+	if (trust->prints == NULL)
+		return false;
+	for (i = 0; i < count; i++)
+		if (!print_of(
+			sk_X509_value(load->certificates, i), trust->prints[i]))
+			return false;
+	trust->print_count = (size_t)count;
+	qsort(trust->prints, trust->print_count, sizeof(trust->prints[0]),
+	    compare_prints);
+	return true;
+}
+
+bool
+trust_holds(const struct trust *trust, const struct x509_st *certificate)
+{
+	uint8_t print[32];
+
+	return print_of(certificate, print) &&
+	       bsearch(print, trust->prints, trust->print_count,
+		   sizeof(trust->prints[0]), compare_prints) != NULL;
+}
+
 /* ---- The whole ---- */
 
 static bool
@@ -326,6 +370,7 @@ finish(struct trust *trust, struct trust_load *load)
 	trust->lists_end = load->lists_end;
 	trust->lists_fit = load->lists_fit;
 	return find_signers(trust, load) && collect_names(trust, load) &&
+	       collect_prints(trust, load) &&
 	       EVP_DigestFinal_ex(load->digest, trust->digest, NULL) == 1;
 }
 
@@ -382,6 +427,7 @@ trust_unref(struct trust *trust)
 	free(trust->signers);
 	sk_X509_CRL_pop_free(trust->lists, X509_CRL_free);
 	sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
+	free(trust->prints);
 	free(trust);
 }
 

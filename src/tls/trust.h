@@ -38,6 +38,9 @@ void trust_unref(struct trust *trust); /* NULL ok */
  * the same on every machine. */
 const uint8_t *trust_digest(const struct trust *trust);
 
+/* Is this very certificate in ca_file? */
+bool trust_holds(const struct trust *trust, const struct x509_st *certificate);
+
 /* When the first of its lists ends (seconds, epoch), for warnings; INT64_MAX:
  * never.  Of several lists of one issuer only the newest counts. */
 int64_t trust_lists_end(const struct trust *trust);

@@ -50,6 +50,48 @@ def test_verify_means_what_it_says(launch, serve, ca, site, people, mode, versio
         assert (backend.accepted > before) == (who in TAKEN[mode]), f"{who} reached the backend"
 
 
+@pytest.mark.parametrize("with_ca", [False, True])
+def test_pinned_takes_the_very_certificates(launch, serve, ca, site, people, tmp_path, version, with_ca):
+    """Proves verify = pinned: a certificate of ca_file is taken, in a full and
+    in a resumed handshake; another one of the same CA is not, whether or not
+    the CA is in the file too; nor is one of the same key and name."""
+    twin = ca.issue("alice", label="twin", names=["alice.partner.example"], key=people["alice"].key_object)
+    people = {**people, "twin": twin}
+    pins = tmp_path / "pins.pem"
+    pem = [people[who].certificate.public_bytes(pki.PEM) for who in ("alice", "ended", "stranger")]
+    pins.write_bytes(b"".join(pem) + (ca.file.read_bytes() if with_ca else b""))
+    backend = serve()
+    clinch = launch(config(backend.connect, site, f"verify = pinned\nca_file = {pins}"))
+    made = context(ca, version, people["alice"])
+    session = None
+    for resumed in (False, True):
+        seen = visit(clinch.port(), made, "localhost", session)
+        session = seen.session
+        assert seen.admitted and seen.resumed == resumed
+    assert admitted(clinch, ca, people, "stranger", version)
+    before = backend.accepted
+    for who in ("bob", "twin", "ended", "nobody"):
+        assert not admitted(clinch, ca, people, who, version), who
+    assert backend.accepted == before
+    says = "not one of the certificates in ca_file" if with_ca else "nobody in ca_file vouches for it"
+    clinch.wait_log(rf"CN=bob: .*{says}")
+
+
+def test_a_certificate_taken_from_the_file_is_taken_no_more(launch, serve, ca, site, people, tmp_path):
+    """Proves that a session of a client ends with its certificate in the file."""
+    pins = tmp_path / "pins.pem"
+    both = [people[who].certificate.public_bytes(pki.PEM) for who in ("alice", "bob")]
+    pins.write_bytes(b"".join(both))
+    clinch = launch(config(serve().connect, site, f"verify = pinned\nca_file = {pins}"))
+    made = context(ca, None, people["alice"])
+    seen = visit(clinch.port(), made, "localhost")
+    assert seen.admitted and seen.session
+    pki.replace(pins, both[1])
+    clinch.reload()
+    assert not visit(clinch.port(), made, "localhost", seen.session).admitted
+    assert admitted(clinch, ca, people, "bob")
+
+
 SENTENCES = [
     ("ended", "certificate has expired"),
     ("stranger", "nobody in ca_file vouches for it"),

@@ -102,8 +102,11 @@ Test(clients, are_verified_by_somebody)
 		{ "a host's trust", HOST("b") "verify = require\nca_file = c\n",
 		    NULL },
 		{ "trust alone, for issuers", "ca_file = c\n", NULL },
-		{ "by number", "verify = 2\n",
-		    "t.ini:5: verify: levels by number are not known" },
+		{ "pinned", "verify = pinned\nca_file = c\n", NULL },
+		{ "by number", "verify = 2\nca_file = c\n", NULL },
+		{ "a large number", "verify = 5\n",
+		    "t.ini:5: verify: \"5\" is not one of: none, optional, "
+		    "require, pinned" },
 		{ "nearly a word", "verify = required\n",
 		    "t.ini:5: verify: \"required\" is unknown: did you mean "
 		    "\"require\"?" },

@@ -1,9 +1,9 @@
 /*
  * One certificate, worked out.  Made on whichever thread shows us the
- * certificate; any thread afterwards.  OpenSSL answers "there is none" and
- * "there was no memory to look" alike, and a certificate is looked at only
- * once: so its error queue is asked after every step, lest a moment without
- * memory leave a certificate without a staple for as long as it lives.
+ * certificate; any thread afterwards.  OpenSSL returns the same for "there is
+ * none" and "no memory to look", and a certificate is read only once: each
+ * step ends with staple_memory_failed(), because a certificate without its
+ * issuer or must-staple would stay so for as long as it lives.
  */
 #include "staple/cert.h"
 
@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "staple/cert_inner.h"
+#include "staple/memory.h"
 #include "staple/text.h"
 
 enum { FEATURE_STATUS_REQUEST = 5 }; /* RFC 7633 4.1, RFC 6066 8 */
@@ -36,19 +37,6 @@ staple_cert_note(struct staple_cert *cert, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(cert->hint + used, sizeof(cert->hint) - used, format, args);
 	va_end(args);
-}
-
-/* Did OpenSSL run out of memory?  Empties its queue. */
-static bool
-starved(void)
-{
-	unsigned long code;
-	bool found = false;
-
-	while ((code = ERR_get_error()) != 0)
-		if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
-			found = true;
-	return found;
 }
 
 bool
@@ -148,7 +136,7 @@ read_leaf(struct staple_cert *cert, X509 *leaf)
 	cert->not_before = seconds_of(X509_get0_notBefore(leaf));
 	cert->not_after = seconds_of(X509_get0_notAfter(leaf));
 	cert->must_staple = carries_must_staple(leaf);
-	return !starved();
+	return !staple_memory_failed(false);
 }
 
 static bool
@@ -160,7 +148,8 @@ read_source(
 		if (cert->staple_file == NULL)
 			return false;
 	}
-	if (!staple_cert_find_urls(cert, leaf, source) || starved())
+	if (!staple_cert_find_urls(cert, leaf, source) ||
+	    staple_memory_failed(false))
 		return false;
 	if (has_responder(cert))
 		return true;
@@ -176,8 +165,8 @@ static bool
 read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_trust *trust)
 {
-	staple_cert_find_issuer(cert, leaf, chain, trust);
-	if (starved())
+	if (!staple_cert_find_issuer(cert, leaf, chain, trust) ||
+	    staple_memory_failed(false))
 		return false;
 	cert->complete = true;
 	if (cert->issuer == NULL && has_responder(cert))
@@ -195,7 +184,7 @@ make(struct err *err)
 	else
 		atomic_init(&cert->references, 1);
 	/* Whatever others left there would be taken for our own. */
-	ERR_clear_error();
+	staple_memory_watch();
 	return cert;
 }
 

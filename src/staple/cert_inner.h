@@ -2,9 +2,8 @@
  * The parts of staple_cert_new, each in the file of its own: cert_name.c,
  * url.c, issuer.c, request.c.  Each fills in its fields of a zeroed
  * certificate.  What is missing or hostile leaves its fields empty and a note
- * in the hint.  Running out of memory inside OpenSSL looks the same, but
- * stands in OpenSSL's error queue, which none of them empties: the caller
- * looks.
+ * in the hint.  Running out of memory inside OpenSSL leaves the same, but
+ * staple_memory_failed() then returns true: the caller checks it.
  */
 #ifndef STAPLE_CERT_INNER_H
 #define STAPLE_CERT_INNER_H
@@ -28,9 +27,10 @@ bool staple_cert_find_urls(struct staple_cert *cert, X509 *leaf,
 bool staple_cert_copy_urls(
     struct staple_cert *cert, const struct staple_cert *from) MUST_CHECK;
 
-/* issuer, origin; no issuer leaves a note. */
-void staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
-    STACK_OF(X509) * chain, const struct staple_trust *trust);
+/* issuer, origin; no issuer leaves a note.  false: no memory, as far as errno
+ * shows it. */
+bool staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
+    STACK_OF(X509) * chain, const struct staple_trust *trust) MUST_CHECK;
 
 /* ids, requests; the issuer is known.  false: no memory. */
 bool staple_cert_make_requests(struct staple_cert *cert, X509 *leaf) MUST_CHECK;

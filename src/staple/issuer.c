@@ -5,6 +5,7 @@
  */
 #include "staple/cert.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -15,8 +16,22 @@
 
 struct search {
 	X509 *leaf;
-	bool namesake; /* somebody had the name, but did not sign */
+	bool namesake; /* a candidate has the issuer's name, but did not sign */
+	bool starved;  /* a candidate was refused for lack of memory */
 };
+
+/*
+ * A new reference, to the certificate or to a copy; NULL: no memory.  OpenSSL
+ * decodes extensions once and keeps the result in the X509.  After an
+ * allocation failure it keeps "invalid", for as long as the X509 lives.
+ */
+static X509 *
+readable(X509 *certificate)
+{
+	if (X509_check_purpose(certificate, -1, 0) != 1)
+		return X509_dup(certificate);
+	return X509_up_ref(certificate) == 1 ? certificate : NULL;
+}
 
 /*
  * A self-signed certificate has no issuer that could speak for it (RFC 6960
@@ -24,34 +39,50 @@ struct search {
  * equals do not count.
  */
 static bool
-has_signed(struct search *search, X509 *candidate)
+has_name(const struct search *search, const X509 *candidate)
+{
+	return X509_NAME_cmp(X509_get_subject_name(candidate),
+		   X509_get_issuer_name(search->leaf)) == 0 &&
+	       X509_cmp(candidate, search->leaf) != 0;
+}
+
+static bool
+has_signed(const struct search *search, X509 *candidate)
 {
 	EVP_PKEY *key = X509_get0_pubkey(candidate);
 
-	if (X509_NAME_cmp(X509_get_subject_name(candidate),
-		X509_get_issuer_name(search->leaf)) != 0 ||
-	    X509_cmp(candidate, search->leaf) == 0)
-		return false;
-	if (key != NULL &&
-	    X509_check_issued(candidate, search->leaf) == X509_V_OK &&
-	    X509_verify(search->leaf, key) == 1)
-		return true;
-	search->namesake = true;
-	return false;
+	return key != NULL &&
+	       X509_check_issued(candidate, search->leaf) == X509_V_OK &&
+	       X509_verify(search->leaf, key) == 1;
+}
+
+/* A new reference; NULL: refused. */
+static X509 *
+try_candidate(struct search *search, X509 *candidate)
+{
+	X509 *issuer = NULL;
+
+	errno = 0;
+	if (has_name(search, candidate)) {
+		issuer = readable(candidate);
+		if (issuer != NULL && has_signed(search, issuer))
+			return issuer;
+		search->namesake = true;
+	}
+	search->starved |= errno == ENOMEM;
+	X509_free(issuer);
+	return NULL;
 }
 
 /* A new reference. */
 static X509 *
 find_among(struct search *search, STACK_OF(X509) * candidates)
 {
-	for (int i = 0; i < sk_X509_num(candidates); i++) {
-		X509 *candidate = sk_X509_value(candidates, i);
+	X509 *issuer = NULL;
 
-		if (has_signed(search, candidate) &&
-		    X509_up_ref(candidate) == 1)
-			return candidate;
-	}
-	return NULL;
+	for (int i = 0; issuer == NULL && i < sk_X509_num(candidates); i++)
+		issuer = try_candidate(search, sk_X509_value(candidates, i));
+	return issuer;
 }
 
 static X509 *
@@ -63,11 +94,13 @@ find_in_store(struct search *search, X509_STORE *store)
 
 	if (store == NULL)
 		return NULL;
+	errno = 0;
 	context = X509_STORE_CTX_new();
 	if (context != NULL &&
 	    X509_STORE_CTX_init(context, store, NULL, NULL) == 1)
 		namesakes = X509_STORE_CTX_get1_certs(
 		    context, X509_get_issuer_name(search->leaf));
+	search->starved |= namesakes == NULL && errno == ENOMEM;
 	found = find_among(search, namesakes);
 	sk_X509_pop_free(namesakes, X509_free);
 	X509_STORE_CTX_free(context);
@@ -108,12 +141,14 @@ read_system(X509_STORE *store)
 	return store;
 }
 
-void
+bool
 staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust)
 {
-	struct search search = { .leaf = leaf };
+	struct search search = { .leaf = readable(leaf) };
 
+	if (search.leaf == NULL)
+		return false;
 	cert->issuer = find_among(&search, chain);
 	cert->origin = STAPLE_ORIGIN_CHAIN;
 	if (cert->issuer == NULL && trust != NULL) {
@@ -129,6 +164,8 @@ staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
 		cert->origin = STAPLE_ORIGIN_NONE;
 		note_failure(cert, &search);
 	}
+	X509_free(search.leaf);
+	return !search.starved;
 }
 
 bool

@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
 #include <openssl/ocsp.h>
 
+#include "base/err.h"
 #include "staple/envelope.h"
+#include "staple/memory.h"
 #include "staple/signer.h"
 #include "staple/single.h"
 #include "staple/when.h"
@@ -70,18 +71,6 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 	return response;
 }
 
-/* Empties OpenSSL's queue: did memory run out? */
-static bool
-ran_out(void)
-{
-	bool found = false;
-	unsigned long code;
-
-	while ((code = ERR_get_error()) != 0)
-		found |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-	return found;
-}
-
 struct staple_response *
 staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
     size_t len, const struct staple_clock *clock,
@@ -90,9 +79,9 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
 	struct facts facts = { 0 };
-	bool answered;
+	bool answered, failed;
 
-	ERR_clear_error();
+	staple_memory_watch();
 	verdict->outcome = staple_envelope_open(
 	    &basic, der, len, &verdict->said);
 	if (verdict->outcome == STAPLE_GOOD)
@@ -103,8 +92,9 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 		   verdict->outcome == STAPLE_REVOKED;
 	if (answered)
 		response = new_response(&facts, der, len);
-	/* Whatever a call that lacked memory was taken for, this it was. */
-	if ((ran_out() || answered) && response == NULL) {
+	/* An allocation failure overrides any other outcome. */
+	failed = staple_memory_failed(!answered);
+	if ((failed || answered) && response == NULL) {
 		verdict->outcome = STAPLE_NO_MEMORY;
 		err_set(&verdict->said, "memory ran out");
 	}

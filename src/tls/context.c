@@ -212,10 +212,12 @@ tls_context_new(const struct config_listener *settings, struct trust *trust,
 		return NULL;
 	}
 	atomic_init(&context->refs, 1);
-	if (fill(context, settings, trust, err))
-		return context;
-	tls_context_unref(context);
-	return NULL;
+	if (!fill(context, settings, trust, err)) {
+		tls_context_unref(context);
+		context = NULL;
+	}
+	tls_error_clear(); /* a call that succeeds may leave errors, too */
+	return context;
 }
 
 struct tls_context *

@@ -237,6 +237,7 @@ identity_loader_load(struct identity_loader *loader,
 	}
 	pem_wipe(&load.cert);
 	pem_wipe(&load.key);
+	tls_error_clear(); /* a call that succeeds may leave errors, too */
 	return identity;
 }
 

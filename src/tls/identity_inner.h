@@ -16,6 +16,7 @@ struct identity_names {
 	char shown[256]; /* for logs */
 	char **patterns; /* sorted, without doubles */
 	size_t count;
+	bool starved; /* a name was lost for lack of memory */
 };
 
 /* false: no memory.  Drop in every case; a zeroed one is fine. */

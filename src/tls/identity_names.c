@@ -5,6 +5,7 @@
  */
 #include "tls/identity_inner.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,14 @@
 
 /* Its text in UTF-8; NULL: it has none.  OPENSSL_free it. */
 static char *
-text_of(const ASN1_STRING *string, size_t *len)
+text_of(struct identity_names *names, const ASN1_STRING *string, size_t *len)
 {
 	unsigned char *utf8 = NULL;
-	int n = ASN1_STRING_to_UTF8(&utf8, string);
+	int n;
 
+	errno = 0;
+	n = ASN1_STRING_to_UTF8(&utf8, string);
+	names->starved |= n < 0 && errno == ENOMEM;
 	tls_error_clear();
 	*len = n > 0 ? (size_t)n : 0;
 	return n >= 0 ? (char *)utf8 : NULL;
@@ -43,7 +47,7 @@ static bool
 show(struct identity_names *names, const ASN1_STRING *string)
 {
 	size_t len = 0;
-	char *text = string ? text_of(string, &len) : NULL;
+	char *text = string ? text_of(names, string, &len) : NULL;
 
 	if (len > 0)
 		snprintf(
@@ -74,7 +78,7 @@ add(struct identity_names *names, const ASN1_STRING *string)
 {
 	char pattern[SNI_NAME_MAX + 1];
 	size_t len;
-	char *text = text_of(string, &len);
+	char *text = text_of(names, string, &len);
 	bool fine = true;
 
 	/* It ends in a NUL of OpenSSL's; no other may be in it. */
@@ -147,18 +151,21 @@ find_patterns(struct identity_names *names, const X509 *leaf,
 bool
 identity_names_find(struct identity_names *names, const X509 *leaf)
 {
+	GENERAL_NAMES *others;
 	int found;
-	GENERAL_NAMES *others = X509_get_ext_d2i(
-	    leaf, NID_subject_alt_name, &found, NULL);
 	bool fine;
 
+	/* OpenSSL returns the same for a damaged extension. */
+	errno = 0;
+	others = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
+	names->starved = others == NULL && found != -1 && errno == ENOMEM;
 	tls_error_clear();
 	find_shown(names, leaf, others);
 	/* -1: there is no such extension.  One that cannot be read, or is
 	 * there twice, may hold names as well. */
 	fine = find_patterns(names, leaf, others, found == -1 || others);
 	GENERAL_NAMES_free(others);
-	return fine;
+	return fine && !names->starved;
 }
 
 void

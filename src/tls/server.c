@@ -154,6 +154,7 @@ tls_server_add(struct tls_server *server,
 {
 	struct tls_site *site = &server->sites[server->count];
 	size_t kind;
+	bool fine;
 
 	assert(server->count < server->room);
 	*site = (struct tls_site){
@@ -167,12 +168,13 @@ tls_server_add(struct tls_server *server,
 	for (kind = 0; kind < IDENTITY_KINDS; kind++)
 		if (identities[kind] != NULL)
 			site->identities[kind] = identity_ref(identities[kind]);
-	if (set_scope(site, err) && try_identities(server, site, err)) {
+	fine = set_scope(site, err) && try_identities(server, site, err);
+	if (fine)
 		server->count++;
-		return true;
-	}
-	clear_site(site);
-	return false;
+	else
+		clear_site(site);
+	tls_error_clear(); /* a call that succeeds may leave errors, too */
+	return fine;
 }
 
 bool

@@ -11,6 +11,7 @@
  */
 #include "tls/trust.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "base/err.h"
 #include "tls/error.h"
@@ -100,12 +102,25 @@ decode(const struct pem_block *block, bool *damaged)
 	return certificate;
 }
 
+/*
+ * OpenSSL decodes extensions at the first use and keeps the result: after an
+ * allocation failure the certificate would stay invalid for every client.
+ * false: no memory.
+ */
+static bool
+decode_extensions(X509 *certificate)
+{
+	errno = 0;
+	return X509_check_purpose(certificate, -1, 0) == 1 || errno != ENOMEM;
+}
+
 /* Takes the certificate. */
 static bool
 add(struct trust_load *load, X509 *certificate)
 {
 	if (sk_X509_push(load->certificates, certificate) > 0)
-		return X509_STORE_add_cert(load->store, certificate) == 1;
+		return decode_extensions(certificate) &&
+		       X509_STORE_add_cert(load->store, certificate) == 1;
 	X509_free(certificate);
 	return false;
 }

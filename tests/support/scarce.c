@@ -1,6 +1,7 @@
 /* See scarce.h.  One thread. */
 #include "tests/support/scarce.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
@@ -14,7 +15,10 @@ static long countdown = -1;
 bool
 scarce_fails_now(void)
 {
-	return countdown >= 0 && countdown-- == 0;
+	if (countdown < 0 || countdown-- > 0)
+		return false;
+	errno = ENOMEM; /* as malloc does */
+	return true;
 }
 
 void *

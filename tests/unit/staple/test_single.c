@@ -153,8 +153,9 @@ Test(single, refuses_a_time_that_is_none)
 			wish.this_text = nonsense[i].text;
 		cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_MALFORMED, "%s",
 		    nonsense[i].what);
-		cr_expect(rig_said(&rig, "is no time"), "%s: %s",
-		    nonsense[i].what, rig.verdict.said.text);
+		/* Some versions of OpenSSL refuse to parse some of them. */
+		cr_expect_str_neq(
+		    rig.verdict.said.text, "", "%s", nonsense[i].what);
 	}
 }
 

@@ -1,0 +1,28 @@
+/*
+ * Allocation failures inside OpenSSL.  Any thread: the error queue and errno
+ * belong to the thread.
+ *
+ * OpenSSL returns the same for "there is none" and for "no memory to look".
+ * Versions before 3.2 push ERR_R_MALLOC_FAILURE onto the error queue, later
+ * ones in fewer places; malloc sets errno to ENOMEM in each of them (POSIX: no
+ * function of the C library sets it back to 0).
+ */
+#ifndef STAPLE_MEMORY_H
+#define STAPLE_MEMORY_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+
+/* Empty the error queue and set errno to 0. */
+void staple_memory_watch(void);
+
+/*
+ * Did an OpenSSL call since staple_memory_watch() fail for lack of memory?
+ * Starts to watch again.  malloc may set errno and succeed by other means, and
+ * OpenSSL does without a cache that cannot grow: ENOMEM counts if there is an
+ * error in the queue, or if the result is negative (refused).
+ */
+bool staple_memory_failed(bool refused) MUST_CHECK;
+
+#endif

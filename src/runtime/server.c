@@ -166,7 +166,8 @@ on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	resolver_look(server->resolver);
+	if (server->resolver) /* a drain has freed it */
+		resolver_look(server->resolver);
 	publish_settle(server);
 	drain_settle(server);
 }

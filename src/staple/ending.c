@@ -57,6 +57,15 @@ say(char *said, const char *format, ...)
 	va_end(args);
 }
 
+/* Never empty. */
+static const char *
+detail_of(const struct staple_ending *ending)
+{
+	return ending->detail != NULL && ending->detail[0] != '\0'
+		   ? ending->detail
+		   : "libcurl gives no reason";
+}
+
 static enum staple_outcome
 judge_status(int status)
 {
@@ -99,7 +108,7 @@ judge_connect(const struct staple_ending *ending, char *said)
 		say(said, "the kernel gave up connecting");
 		return STAPLE_TIMEOUT_CONNECT;
 	case 0:
-		say(said, "%s", ending->detail);
+		say(said, "%s", detail_of(ending));
 		return STAPLE_UNREACHABLE;
 	default:
 		say(said, "%s", strerror(ending->sys_errno));
@@ -154,7 +163,7 @@ say_verdict(const struct staple_ending *ending, const char *words, char *said)
 	case STAPLE_TROUBLE_BROKEN:
 		say(said, "%s",
 		    ending->sys_errno == ECONNRESET ? "connection reset"
-						    : ending->detail);
+						    : detail_of(ending));
 		break;
 	case STAPLE_TROUBLE_CUT:
 		if (ending->phase == STAPLE_AT_BODY)
@@ -163,7 +172,7 @@ say_verdict(const struct staple_ending *ending, const char *words, char *said)
 			say(said, "cut in the headers");
 		break;
 	default:
-		say(said, "%s", words != NULL ? words : ending->detail);
+		say(said, "%s", words != NULL ? words : detail_of(ending));
 	}
 }
 

@@ -105,6 +105,15 @@ static const struct row {
 	{ "anything else",
 	    { .trouble = STAPLE_TROUBLE_OTHER, .detail = "libcurl says" },
 	    STAPLE_UNREACHABLE, "libcurl says" },
+	/* no words */
+	{ "no words for a connect",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .detail = "" },
+	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
+	{ "no words for what broke",
+	    { .trouble = STAPLE_TROUBLE_BROKEN, .detail = "" },
+	    STAPLE_CONNECTION_RESET, "libcurl gives no reason" },
+	{ "no words for anything else", { .trouble = STAPLE_TROUBLE_OTHER },
+	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
 };
 
 Test(ending, has_an_outcome_and_words_for_every_end)

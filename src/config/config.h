@@ -102,7 +102,7 @@ enum config_on_revoked {
 	OCSP_REVOKED_REFUSE,
 	OCSP_REVOKED_STAPLE
 };
-enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
+enum config_ocsp_method { OCSP_METHOD_AUTO, OCSP_METHOD_POST, OCSP_METHOD_GET };
 
 enum config_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRE };
 enum config_crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN };

@@ -15,6 +15,7 @@
 #include <curl/curl.h>
 #include <openssl/err.h>
 
+#include "base/attr.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "staple/addresses.h"
@@ -30,8 +31,7 @@ enum {
 
 struct staple_wire {
 	CURLM *multi;
-	struct curl_slist *post_headers;
-	struct curl_slist *get_headers;
+	struct curl_slist *headers[2][2]; /* by order->get and no_cache */
 	struct staple_addresses addresses;
 	unsigned connecting; /* transfers in that phase */
 };
@@ -67,14 +67,45 @@ init_libcurl(void)
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static bool
-add_header(struct curl_slist **list, const char *header)
-{
-	struct curl_slist *longer = curl_slist_append(*list, header);
+/* "Expect:" without a value: do not wait for a 100 Continue. */
+static const struct header {
+	const char *line;
+	bool get, post, no_cache; /* where it is sent; always, or no_cache */
+} headers[] = {
+	{ "Accept: application/ocsp-response", true, true, false },
+	{ "Content-Type: application/ocsp-request", false, true, false },
+	{ "Expect:", false, true, false },
+	{ "Cache-Control: no-cache", true, true, true },
+};
 
-	if (longer != NULL)
+static bool
+add_headers(struct curl_slist **list, bool get, bool no_cache)
+{
+	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+		const struct header *header = &headers[i];
+		struct curl_slist *longer;
+
+		if (!(get ? header->get : header->post) ||
+		    (header->no_cache && !no_cache))
+			continue;
+		longer = curl_slist_append(*list, header->line);
+		if (longer == NULL)
+			return false;
 		*list = longer;
-	return longer != NULL;
+	}
+	return true;
+}
+
+static bool
+make_headers(struct staple_wire *wire)
+{
+	for (int i = 0; i < 4; i++) {
+		bool get = i / 2, no_cache = i % 2;
+
+		if (!add_headers(&wire->headers[get][no_cache], get, no_cache))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -97,7 +128,6 @@ set_resolvers(CURLM *multi)
 struct staple_wire *
 staple_wire_new(struct err *err)
 {
-	static const char accept[] = "Accept: application/ocsp-response";
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct staple_wire *wire = calloc(1, sizeof(*wire));
 
@@ -107,12 +137,7 @@ staple_wire_new(struct err *err)
 	wire->multi = curl_multi_init();
 	if (wire->multi != NULL)
 		set_resolvers(wire->multi);
-	/* "Expect:" without a value: do not wait for a 100 Continue. */
-	if (wire->multi == NULL || !add_header(&wire->get_headers, accept) ||
-	    !add_header(&wire->post_headers, accept) ||
-	    !add_header(&wire->post_headers,
-		"Content-Type: application/ocsp-request") ||
-	    !add_header(&wire->post_headers, "Expect:"))
+	if (wire->multi == NULL || !make_headers(wire))
 		goto fail;
 	return wire;
 fail:
@@ -127,8 +152,8 @@ staple_wire_free(struct staple_wire *wire)
 	if (wire == NULL)
 		return;
 	curl_multi_cleanup(wire->multi);
-	curl_slist_free_all(wire->post_headers);
-	curl_slist_free_all(wire->get_headers);
+	for (int i = 0; i < 4; i++)
+		curl_slist_free_all(wire->headers[i / 2][i % 2]);
 	free(wire);
 }
 
@@ -282,7 +307,7 @@ set_request(
 	bad |= curl_easy_setopt(
 	    easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
 	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
-	    order->get ? wire->get_headers : wire->post_headers);
+	    wire->headers[order->get][order->no_cache]);
 	if (order->get)
 		return bad;
 	bad |= curl_easy_setopt(

@@ -138,18 +138,23 @@ judge_timeout(const struct staple_ending *ending, char *said)
 	return verdict->outcome;
 }
 
-/* "SSL certificate problem: certificate has expired" and
- * "error:0A00010B:SSL routines::wrong version number" begin alike each. */
+/* Without the beginnings that libcurl 7.88 and 8.22 put before the reason of a
+ * refused certificate, and OpenSSL before any other:
+ * "error:0A00010B:SSL routines::wrong version number". */
 static void
 say_tls(char *said, const char *detail)
 {
-	static const char usual[] = "SSL certificate problem: ";
-	const char *reason = strstr(detail, "::");
+	static const char *const usual[] = { "SSL certificate problem: ",
+		"SSL certificate OpenSSL verify result: ", "::" };
 
-	if (strncmp(detail, usual, sizeof(usual) - 1) == 0)
-		detail += sizeof(usual) - 1;
-	else if (reason != NULL)
-		detail = reason + 2;
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
+		const char *found = strstr(detail, usual[i]);
+
+		if (found == NULL)
+			continue;
+		detail = found + strlen(usual[i]);
+		break;
+	}
 	say(said, "TLS: %s", detail[0] != '\0' ? detail : "handshake failed");
 }
 

@@ -69,6 +69,11 @@ static const struct row {
 	    { .trouble = STAPLE_TROUBLE_TLS,
 		.detail = "SSL certificate problem: certificate has expired" },
 	    STAPLE_TLS_FAILED, "TLS: certificate has expired" },
+	{ "TLS: a certificate, to libcurl 8.22",
+	    { .trouble = STAPLE_TROUBLE_TLS,
+		.detail = "SSL certificate OpenSSL verify result: certificate "
+			  "has expired (10)" },
+	    STAPLE_TLS_FAILED, "TLS: certificate has expired (10)" },
 	{ "TLS: a number",
 	    { .trouble = STAPLE_TROUBLE_TLS,
 		.detail = "x error:0A00010B:SSL routines::wrong version" },

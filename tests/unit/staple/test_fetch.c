@@ -197,7 +197,7 @@ static const struct sent_row {
 	{ "its length", "\r\nContent-Length: 7\r\n", true, false },
 	{ "the request", "\r\n\r\nrequest", true, false },
 	{ "no 100 Continue", "\r\nExpect:", false, false },
-	{ "no word to caches", "\r\nCache-Control:", false, false },
+	{ "no Cache-Control", "\r\nCache-Control:", false, false },
 	{ "no encodings", "\r\nAccept-Encoding:", false, false },
 	{ "no cookies", "\r\nCookie:", false, false },
 	{ "no password", "\r\nAuthorization:", false, false },

@@ -148,6 +148,7 @@ const struct value_word choice_on_revoked[] = {
 };
 
 const struct value_word choice_methods[] = {
+	{ "auto", OCSP_METHOD_AUTO },
 	{ "post", OCSP_METHOD_POST },
 	{ "get", OCSP_METHOD_GET },
 	{ NULL, 0 },

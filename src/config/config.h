@@ -107,7 +107,7 @@ enum config_on_revoked {
 	OCSP_REVOKED_REFUSE,
 	OCSP_REVOKED_STAPLE
 };
-enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
+enum config_ocsp_method { OCSP_METHOD_AUTO, OCSP_METHOD_POST, OCSP_METHOD_GET };
 
 /* PINNED: required, and one of the very certificates in ca_file. */
 enum config_verify {

@@ -110,7 +110,7 @@ static const struct schema_row rows[] = {
 	    .meaning = "time for one attempt, all its responders together" },
 	{ KEY("method", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.method, value_choice), WORDS(methods),
-	    .initial = "post", .meaning = "HTTP method to try first" },
+	    .initial = "auto", .meaning = "HTTP method to try first" },
 	{ KEY("min_interval", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.min_interval_ms, value_duration),
 	    BETWEEN(SECOND, DAY), .initial = "5m",

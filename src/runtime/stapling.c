@@ -77,13 +77,18 @@ on_change(void *arg, const struct staple_info *info)
 static struct staple_options
 options_of(struct stapling *stapling, const struct config *config)
 {
+	static const enum staple_method methods[] = {
+		[OCSP_METHOD_AUTO] = STAPLE_METHOD_AUTO,
+		[OCSP_METHOD_POST] = STAPLE_METHOD_POST,
+		[OCSP_METHOD_GET] = STAPLE_METHOD_GET,
+	};
 	const struct config_ocsp *ocsp = &config->ocsp;
 
 	return (struct staple_options){
 		.store_dir = config->store_dir,
 		.ca_file = ocsp->ca_file,
 		.proxy = ocsp->proxy,
-		.get_first = ocsp->method == OCSP_METHOD_GET,
+		.method = methods[ocsp->method],
 		.timeout_ms = ocsp->timeout_ms,
 		.min_interval_s = ocsp->min_interval_ms / 1000,
 		.max_interval_s = ocsp->max_interval_ms / 1000,

@@ -191,16 +191,25 @@ struct staple_info {
 typedef void staple_log_fn(void *arg, const struct staple_event *event);
 typedef void staple_change_fn(void *arg, const struct staple_info *info);
 
+/* The HTTP method that is tried first.  The other one follows where HTTP was
+ * the reason of a failure, and confirms a "revoked". */
+enum staple_method {
+	STAPLE_METHOD_AUTO, /* GET where its URL has at most 255 bytes (RFC
+			       5019, RFC 9919), else POST */
+	STAPLE_METHOD_POST,
+	STAPLE_METHOD_GET /* whatever the length */
+};
+
 /* Zero means the default.  Strings are copied. */
 struct staple_options {
 	const char *store_dir; /* responses outlive the process in its folder
 				  ocsp/; NULL: they do not.  Fixed. */
 	const char *ca_file;   /* PEM: issuers, and trust for https responders,
 				  instead of the system's store */
-	const char *proxy;   /* "http://host:port"; NULL: from the environment;
+	const char *proxy; /* "http://host:port"; NULL: from the environment;
 			      "": none */
-	bool get_first;      /* GET before POST where the request is short */
-	uint32_t timeout_ms; /* of an attempt: 10 s */
+	enum staple_method method;
+	uint32_t timeout_ms;         /* of an attempt: 10 s */
 	uint32_t min_interval_s;     /* between regular fetches: 5 min */
 	uint32_t max_interval_s;     /* 12 h */
 	uint32_t default_lifetime_s; /* without nextUpdate: 24 h */

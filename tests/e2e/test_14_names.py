@@ -1,5 +1,6 @@
-"""Backend names are looked up again while the proxy runs.  The name service is
-/etc/hosts, replaced in a mount namespace of the proxy's own."""
+"""Backend names are looked up again while the proxy runs, and every address of
+a name is tried, of backends and of responders.  The name service is /etc/hosts,
+replaced in a mount namespace of the proxy's own."""
 
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from lib import service
 from lib.proxy import fields
+from lib.stapled import status_of
 from lib.wait import until
 
 ACCESS = "[log]\naccess = same\nlevel = info"
@@ -209,3 +211,32 @@ def test_silent_addresses_time_out_each_by_itself(launch, listener, tls, hosts, 
     until(lambda: clinch.descriptors() >= before + 3, "both are tried again")
     client.close()
     until(lambda: clinch.descriptors() == before, "nothing is left")
+
+
+def dead_address(host, port):
+    """Sockets that make an address drop packets: two connections fill the queue
+    of a listener that accepts none."""
+    sockets = [socket.socket() for _ in range(3)]
+    sockets[0].bind((host, port))
+    sockets[0].listen(0)
+    for one in sockets[1:]:
+        one.setblocking(False)
+        one.connect_ex((host, port))
+    return sockets
+
+
+def test_every_address_of_a_responder_is_tried(launch, ca, responders, stapled, hosts):
+    """Proves that addresses that drop packets do not hide the next one within
+    one attempt: a strict start succeeds, after one request."""
+    responder = responders()
+    responder.stop()
+    responder.address = "127.0.0.4"  # getaddrinfo sorts it behind the others
+    responder.start()
+    dead = dead_address("127.0.0.2", responder.port) + dead_address("127.0.0.3", responder.port)
+    hosts("".join(f"127.0.0.{n} ocsp.test\n" for n in (2, 3, 4)))
+    site = ca.issue(ocsp=f"http://ocsp.test:{responder.port}", must_staple=True)
+    clinch = launch(stapled(site, "mode = must"), wrapper=hosts.wrapper)
+    assert status_of(clinch.port(), ca) == "good"
+    assert responder.count() == 1
+    for one in dead:
+        one.close()

@@ -327,7 +327,7 @@ staple_worker_start(struct staple_worker *worker, struct err *err)
 	/* It is there already when a start that failed is tried again. */
 	if (office->store != NULL && office->writer == NULL) {
 		office->writer = staple_writer_start(
-		    office->store, on_disk, worker, err);
+		    office->store, worker->cache, on_disk, worker, err);
 		if (office->writer == NULL)
 			return false;
 	}

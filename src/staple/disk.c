@@ -20,7 +20,9 @@
 
 enum {
 	JUDGE_AGAIN_S = 60,
-	YIELD_MS = 5000 /* how long another process may take for a response */
+	/* How long another process may take for a response. */
+	YIELD_MS = 60 * 1000,
+	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
 };
 
 static const struct staple_options *
@@ -196,10 +198,14 @@ static bool
 yield(struct staple_errand *errand)
 {
 	int64_t now_ms = errand->office->mono_ms;
+	struct staple_window window;
+	bool is_valid = staple_plan_window(errand, &window) &&
+			errand->office->wall_s < window.expires;
 
-	if (errand->yield_until_ms == 0)
-		errand->yield_until_ms = now_ms + YIELD_MS;
-	if (now_ms >= errand->yield_until_ms)
+	if (errand->yields_since_ms == 0)
+		errand->yields_since_ms = now_ms;
+	if (now_ms - errand->yields_since_ms >=
+	    (is_valid ? YIELD_MS : YIELD_WITHOUT_MS))
 		return false;
 	staple_ask_cancel(errand);
 	staple_plan_at(errand, errand->office->wall_s + 1);

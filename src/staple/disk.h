@@ -18,8 +18,8 @@ void staple_disk_load(struct staple_errand *errand);
  * Right before a request of an attempt: does another process that shares the
  * store make it unnecessary?  true: the attempt has ended, either in
  * staple_errand_answered with a fresh response that the other one has saved,
- * or it is due again in a second, because the other one is asking (for five
- * seconds at most).  false: ask; errand->claim has been taken, if it could be.
+ * or it is due again in a second, because the other one is asking (for a
+ * minute at most, five seconds while nothing valid is held).  false: ask; errand->claim has been taken, if it could be.
  * Not on demand, nor about a revocation.
  */
 bool staple_disk_spares(struct staple_errand *errand);

@@ -141,7 +141,7 @@ give_back(struct staple_errand *errand)
 {
 	staple_claim_release(errand->claim);
 	errand->claim = NULL;
-	errand->yield_until_ms = 0;
+	errand->yields_since_ms = 0;
 	errand->on_demand = false;
 }
 

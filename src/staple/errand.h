@@ -78,7 +78,7 @@ struct staple_errand {
 	/* processes that share the store */
 	struct staple_stamp saved;  /* of the file, when it was last read */
 	struct staple_claim *claim; /* during an attempt; NULL: none */
-	int64_t yield_until_ms;     /* monotonic; 0: not waiting for another */
+	int64_t yields_since_ms;    /* monotonic; 0: not waiting for another */
 	bool on_demand;             /* the next attempt is */
 
 	/* staple_file */

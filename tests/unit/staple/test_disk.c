@@ -403,6 +403,22 @@ Test(disk, asks_when_the_other_process_takes_too_long)
 	staple_claim_release(claim);
 }
 
+/* It is due after half an hour or so, and valid for longer. */
+Test(disk, waits_longer_while_it_holds_something_valid)
+{
+	struct stage_actor *actor = enter_with_response();
+	struct staple_claim *claim = claim_as_another(actor);
+
+	stage_pass(26 * MINUTE);
+	while (stage_look(actor)->next_try > stage_now())
+		stage_pass(1);
+	stage_pass(50);
+	cr_assert_eq(stage.asked_count, 0);
+	stage_pass(20);
+	cr_assert_gt(stage.asked_count, 0);
+	staple_claim_release(claim);
+}
+
 static bool
 is_claimed(const struct stage_actor *actor)
 {

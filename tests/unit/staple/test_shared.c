@@ -168,12 +168,16 @@ has_fresh(struct staple *staple)
 	return true;
 }
 
-/* Its exit status. */
+/* Once the other end of the pipe is closed.  Its exit status. */
 static int
-run_process(struct staple *staple)
+run_process(struct staple *staple, const int gate[2])
 {
 	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	char byte;
 
+	close(gate[1]);
+	if (read(gate[0], &byte, 1) != 0)
+		return 4;
 	if (!staple_start(staple, NULL, 0))
 		return 1;
 	while (!has_fresh(staple)) {
@@ -254,6 +258,23 @@ look_until_over(pid_t child, unsigned *at)
 	cr_expect_eq(WEXITSTATUS(status), 0);
 }
 
+/* All are forked before the first one begins: the responder's threads rest
+ * meanwhile.  (A sanitizer's allocator may be left locked by a fork.) */
+static void
+fork_all(struct staple *staple, pid_t children[static PROCESSES])
+{
+	int gate[2];
+
+	cr_assert_eq(pipe(gate), 0);
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			_exit(run_process(staple, gate));
+	}
+	close(gate[0]);
+	close(gate[1]);
+}
+
 /* How many requests it took. */
 static unsigned
 run_all(bool is_first)
@@ -268,11 +289,7 @@ run_all(bool is_first)
 		rig.sites[i].was_seen = !is_first;
 	}
 	staple = watch_all();
-	for (unsigned i = 0; i < PROCESSES; i++) {
-		children[i] = fork();
-		if (children[i] == 0)
-			_exit(run_process(staple));
-	}
+	fork_all(staple, children);
 	staple_free(staple);
 	for (unsigned i = 0; i < PROCESSES; i++)
 		look_until_over(children[i], &at);

@@ -167,7 +167,9 @@ is_there(const char *path)
 	return lstat(path, &status) == 0;
 }
 
-/* The library, and the folders it made given to whom they are for. */
+/* The library gives a folder that it makes to the owner of the folder around
+ * it.  Where `user` and `group` are configured, they get it instead: they
+ * need not own store_dir. */
 static struct staple *
 open_library(const struct staple_options *options, const struct config *config,
     struct err *err)

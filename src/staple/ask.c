@@ -6,6 +6,7 @@
 #include "staple/ask.h"
 
 #include "staple/cache.h"
+#include "staple/disk.h"
 #include "staple/errand.h"
 #include "staple/judge.h"
 #include "staple/outcome.h"
@@ -132,6 +133,8 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 	};
 
 	ask->slot = slot;
+	if (staple_disk_spares(errand))
+		return;
 	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
 	if (ask->fetch != NULL)
 		return;
@@ -221,5 +224,7 @@ staple_ask_cancel(struct staple_errand *errand)
 	if (ask->slot != NULL)
 		staple_slots_give(errand->office->slots, ask->slot);
 	ask->slot = NULL;
+	staple_claim_release(errand->claim);
+	errand->claim = NULL;
 	end(ask);
 }

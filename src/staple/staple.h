@@ -202,7 +202,7 @@ struct staple_options {
 	bool get_first;      /* GET before POST where the request is short */
 	uint32_t timeout_ms; /* of an attempt: 10 s */
 	uint32_t min_interval_s;     /* between regular fetches: 5 min */
-	uint32_t max_interval_s;     /* 12 h */
+	uint32_t max_interval_s;     /* 7 d */
 	uint32_t default_lifetime_s; /* without nextUpdate: 24 h */
 	uint32_t max_response;       /* bytes: 64 KiB */
 	uint32_t max_fetches;        /* at a time: 32 */

@@ -39,13 +39,11 @@ empty_store(void)
 	char command[128];
 
 	snprintf(command, sizeof(command), "%s/ocsp", folder.path);
-	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
+	LIST_FOREACH(&stage.actors, node) {
 		char path[256];
 
-		if (stage.actors[i] == NULL)
-			continue;
 		snprintf(path, sizeof(path), "%s/%s", command,
-		    stage.actors[i]->cert->id);
+		    container_of(node, struct stage_actor, node)->cert->id);
 		(void)unlink(path);
 	}
 	(void)rmdir(command);

@@ -61,6 +61,7 @@ class Responder:
         self.asked = []
         self.at_once = self.most_at_once = 0
         self.released = threading.Event()
+        self.latency = 0.2  # seconds, of "late"
         self.this_update, self.next_update = -60, HOUR  # seconds from now
         self._default, self._special = behaviour, {}
         self._lock = threading.Lock()
@@ -325,6 +326,11 @@ class Responder:
 
     def do_hang(self, client, asked):
         self.hold(client)
+
+    def do_late(self, client, asked):
+        made = self.response(asked)
+        self.released.wait(self.latency)
+        send(client, made)
 
     def do_body_stall(self, client, asked):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")

@@ -66,6 +66,7 @@ class Responder:
         self._default, self._special = behaviour, {}
         self._lock = threading.Lock()
         self._signers = {}
+        self._others = []
         self._listen(0)
 
     # ---- What a test says ----
@@ -92,7 +93,17 @@ class Responder:
 
     def close(self):
         self.released.set()
+        for listening, thread in self._others:
+            listening.close()
+            thread.join(5)
         self.stop()
+
+    def another_url(self):
+        """Another port of the same responder, which is another host to clients:
+        what fails there has no consequence for this one."""
+        listening, thread = self._open(0)
+        self._others.append((listening, thread))
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
     def count(self, who=None):
         return len([1 for one in list(self.asked) if who is None or one.serial == who.serial])
@@ -104,14 +115,18 @@ class Responder:
     # ---- The wire ----
 
     def _listen(self, port):
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", port))
-        self.socket.listen(512)
-        self.socket.settimeout(0.05)
+        self.socket, self._thread = self._open(port)
         self.port = self.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, args=(self.socket,), daemon=True)
-        self._thread.start()
+
+    def _open(self, port):
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(512)
+        listening.settimeout(0.05)
+        thread = threading.Thread(target=self._accept, args=(listening,), daemon=True)
+        thread.start()
+        return listening, thread
 
     def _accept(self, listening):
         while True:

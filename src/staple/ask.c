@@ -256,8 +256,10 @@ static bool
 join(struct staple_errand *errand, struct staple_host *host)
 {
 	struct staple_ask *ask = &errand->ask;
-	/* A newcomer to a host that is down is the next to probe it. */
-	bool first = host->down && ask->place.newcomer;
+	/* An attempt that has begun is finished first, or its host is judged
+	 * only when all have begun; and a newcomer to a host that is down is
+	 * the next to probe it. */
+	bool first = ask->tried || (host->down && ask->place.newcomer);
 
 	leave_host(errand, host);
 	ask->host = host;
@@ -422,17 +424,22 @@ put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
 		ask->retry_after_s = result->retry_after_s;
 }
 
-/* What decides about the next try.  A probe repeats what has worked before and
- * nothing else: an outage is no reason to try the other method. */
+/*
+ * What decides about the next try.  A probe repeats what has worked before,
+ * because an outage is no reason to try the other method; where nothing has,
+ * every fourth probe tries the other one as well, and so does a newcomer.
+ */
 static enum staple_outcome
 guide(const struct staple_errand *errand, enum staple_outcome outcome)
 {
 	const struct staple_ask *ask = &errand->ask;
-	bool is_probe = ask->host->prober == &ask->place;
 
-	return is_probe && errand->worked_once && ask->blame != STAPLE_UNASKED
-		   ? SKIPPED
-		   : outcome;
+	if (ask->blame == STAPLE_UNASKED || ask->host->prober != &ask->place)
+		return outcome;
+	if (errand->worked_once)
+		return SKIPPED;
+	return ask->place.newcomer || ask->host->failures % 4 == 0 ? outcome
+								   : SKIPPED;
 }
 
 void

@@ -142,15 +142,19 @@ Test(disk, says_in_a_line_what_it_does_not_use)
 		    STAGE_AIA, STAPLE_WISH_WANTED);
 		struct ocsp_made made = stage_answer(actor, &row->wish);
 		size_t len = row->cut != 0 ? row->cut : made.len;
+		unsigned before;
 
 		save(actor, made.der, row->empty ? 0 : len);
 		ocsp_drop(&made);
 		stage.heard_count = 0;
+		before = stage.asked_count;
 		stage_run();
 		cr_assert(!stage_look(actor)->held, "%s", row->what);
 		cr_assert(
 		    stage_heard("saved response is not used"), "%s", row->what);
-		cr_assert_gt(stage.asked_count, i, "%s: it asks", row->what);
+		cr_assert_gt(
+		    stage.asked_count, before, "%s: it asks", row->what);
+		stage_pass(10); /* a host that is down spares a newcomer */
 	}
 }
 

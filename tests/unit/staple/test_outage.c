@@ -191,22 +191,34 @@ count_unsettled(void)
 	return sum;
 }
 
-Test(outage, at_a_start_holds_nothing_up)
+static void
+start_without(const struct outage_row *row)
 {
 	unsigned asked, after;
 
-	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	stage_play(NULL, STAGE_ANY, &row->part);
 	start(1000);
 	stage_pass(10);
-	cr_assert_eq(count_unsettled(), 0, "each is tried or counts as tried");
+	cr_assert_eq(count_unsettled(), 0,
+	    "%s: each is tried or counts as tried", row->what);
 	asked = live(1);
 	answer(7 * DAY);
 	after = wait_for_none(false, HOUR);
-	printf("1000 certificates, started in an outage: %u requests a day, "
-	       "all stapled %u s after\n",
-	    asked, after);
-	cr_assert_leq(asked, 1500);
+	printf("1000 certificates, started in an outage, %s: %u requests a "
+	       "day, all stapled %u s after\n",
+	    row->what, asked, after);
+	/* Where no method has worked so far, the other is tried as well. */
+	cr_assert_leq(asked, 2000);
 	cr_assert_leq(after, MINUTE + queue_time_s(1000));
+}
+
+Test(outage, at_a_start_holds_nothing_up)
+{
+	for (size_t i = 0; i < ARRAY_LEN(outage_rows); i++) {
+		stage_close();
+		stage_open(NULL);
+		start_without(&outage_rows[i]);
+	}
 }
 
 /* The normal start, at 200 ms of latency. */

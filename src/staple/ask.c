@@ -194,7 +194,7 @@ end(struct staple_errand *errand)
 {
 	staple_queue_leave(&errand->ask.place);
 	leave_host(errand, NULL);
-	errand->ask.parked = false;
+	errand->ask.blocked = false;
 	errand->ask.busy = false;
 }
 
@@ -248,8 +248,8 @@ describe_place(struct staple_errand *errand)
 
 	(void)staple_plan_window(errand, &window);
 	place->expires = window.expires;
-	place->newcomer = !errand->settled &&
-			  window.expires <= errand->office->wall_s;
+	place->untried = !errand->settled &&
+			 window.expires <= errand->office->wall_s;
 }
 
 static bool
@@ -257,9 +257,9 @@ join(struct staple_errand *errand, struct staple_host *host)
 {
 	struct staple_ask *ask = &errand->ask;
 	/* An attempt that has begun is finished first, or its host is judged
-	 * only when all have begun; and a newcomer to a host that is down is
-	 * the next to probe it. */
-	bool first = ask->tried || (host->down && ask->place.newcomer);
+	 * only when all have begun; and what was never tried is the next to
+	 * probe a host that is down. */
+	bool first = ask->tried || (host->down && ask->place.untried);
 
 	leave_host(errand, host);
 	ask->host = host;
@@ -267,7 +267,7 @@ join(struct staple_errand *errand, struct staple_host *host)
 		miss(errand, STAPLE_NO_MEMORY);
 		return false;
 	}
-	host->newcomers |= host->down && !ask->parked;
+	host->untried_waits |= host->down && !ask->blocked;
 	staple_host_expect(host, &ask->place, errand->office->wall_s);
 	return true;
 }
@@ -300,15 +300,15 @@ begin(struct staple_errand *errand)
 
 /* Every host is down, and none was asked: wait for the first. */
 static void
-park(struct staple_errand *errand)
+block(struct staple_errand *errand)
 {
 	struct staple_ask *ask = &errand->ask;
 	enum staple_outcome outcome = ask->nearest;
 	struct staple_host *host = NULL;
 
 	begin(errand);
-	ask->parked = true;
-	ask->place.newcomer = false;
+	ask->blocked = true;
+	ask->place.untried = false;
 	while (host == NULL &&
 	       staple_attempt_next(&ask->attempt, SKIPPED, &ask->trying))
 		host = host_of(errand, ask->trying.url);
@@ -317,7 +317,7 @@ park(struct staple_errand *errand)
 		give_up(errand);
 		return;
 	}
-	staple_errand_parked(errand, host->outcome);
+	staple_errand_blocked(errand, host->outcome);
 }
 
 /* Wait for a slot of the next try, given how the last one ended. */
@@ -345,7 +345,7 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 		return;
 	}
 	if (ask->skipped && !ask->tried)
-		park(errand);
+		block(errand);
 	else
 		give_up(errand);
 }
@@ -370,7 +370,7 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 		.arg = errand,
 	};
 
-	ask->parked = false;
+	ask->blocked = false;
 	ask->tried = true;
 	ask->slot = slot;
 	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
@@ -427,7 +427,8 @@ put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
 /*
  * What decides about the next try.  A probe repeats what has worked before,
  * because an outage is no reason to try the other method; where nothing has,
- * every fourth probe tries the other one as well, and so does a newcomer.
+ * every fourth probe tries the other one as well, and so does the first
+ * attempt of a certificate.
  */
 static enum staple_outcome
 guide(const struct staple_errand *errand, enum staple_outcome outcome)
@@ -438,8 +439,8 @@ guide(const struct staple_errand *errand, enum staple_outcome outcome)
 		return outcome;
 	if (errand->worked_once)
 		return SKIPPED;
-	return ask->place.newcomer || ask->host->failures % 4 == 0 ? outcome
-								   : SKIPPED;
+	return ask->place.untried || ask->host->failures % 4 == 0 ? outcome
+								  : SKIPPED;
 }
 
 void
@@ -512,15 +513,15 @@ staple_ask_reconsider(struct staple_errand *errand)
 	if (host == NULL || host->prober == &ask->place)
 		return;
 	if (!host->down) {
-		ask->parked = false;
+		ask->blocked = false;
 		return;
 	}
-	if ((ask->parked && !has_open) ||
-	    (!ask->parked && !staple_host_is_closed(
-				 host, &ask->place, errand->office->mono_ms)))
+	if ((ask->blocked && !has_open) ||
+	    (!ask->blocked && !staple_host_is_closed(
+				  host, &ask->place, errand->office->mono_ms)))
 		return;
 	staple_queue_leave(&ask->place);
-	if (ask->parked) {
+	if (ask->blocked) {
 		leave_host(errand, NULL);
 		staple_ask_begin(errand);
 		return;

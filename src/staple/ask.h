@@ -3,7 +3,7 @@
  * an answer, nobody is left, or the deadline is over.  It ends in
  * staple_errand_answered or staple_errand_failed.  A host that is down is left
  * out; where all are, the attempt waits in the queue of the first, and
- * staple_errand_parked is called.  Staple thread only.
+ * staple_errand_blocked is called.  Staple thread only.
  */
 #ifndef STAPLE_ASK_H
 #define STAPLE_ASK_H

@@ -176,7 +176,7 @@ staple_errand_failed(struct staple_errand *errand, enum staple_outcome outcome)
 }
 
 void
-staple_errand_parked(struct staple_errand *errand, enum staple_outcome outcome)
+staple_errand_blocked(struct staple_errand *errand, enum staple_outcome outcome)
 {
 	if (errand->tries_since == 0)
 		errand->tries_since = errand->office->wall_s;

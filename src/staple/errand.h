@@ -36,7 +36,7 @@ struct staple_ask {
 	bool asked_before;         /* something stands in said */
 	bool tried;                /* an exchange was begun */
 	bool skipped;              /* a host that is down */
-	bool parked;               /* all hosts are down: it waits for one */
+	bool blocked;              /* all hosts are down: it waits for one */
 	uint32_t timeout_ms;       /* the deadline, as settings had it */
 	uint32_t left_ms;          /* of it; waiting costs nothing */
 	struct staple_place place; /* while it waits for a slot */
@@ -126,7 +126,7 @@ void staple_errand_failed(
 
 /* Every responder host is down: for whatever waits for this certificate, that
  * is a failed attempt.  It stays in the queue. */
-void staple_errand_parked(
+void staple_errand_blocked(
     struct staple_errand *errand, enum staple_outcome outcome);
 
 /* Is the next attempt to confirm what errand->accusing said?  It goes on doing

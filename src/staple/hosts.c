@@ -187,7 +187,7 @@ staple_host_answered(struct staple_host *host, unsigned took_ms)
 	if (!host->down)
 		return;
 	host->down = false;
-	host->newcomers = false;
+	host->untried_waits = false;
 	host->prober = NULL;
 	host->asked_until_ms = 0;
 	host->hosts->changed = true;
@@ -232,8 +232,8 @@ pause_probing(struct staple_host *host, const struct staple_place *place,
 	host->asked_until_ms = failure->mono_ms + pause * SECOND_MS;
 	host->prober = NULL;
 	/* Newcomers waited for this. */
-	host->hosts->changed |= host->newcomers;
-	host->newcomers = false;
+	host->hosts->changed |= host->untried_waits;
+	host->untried_waits = false;
 	staple_host_line_up(host);
 }
 
@@ -268,14 +268,13 @@ staple_host_left(struct staple_host *host, const struct staple_place *place)
 	staple_host_line_up(host);
 }
 
-/* When a newcomer may be asked about. */
+/* When a certificate that was never tried may be asked about. */
 static int64_t
-spare_until(const struct staple_host *host)
+untried_from(const struct staple_host *host)
 {
-	int64_t spare_ms = host->failed_ms + STAPLE_HOST_SPARE_MS;
+	int64_t from_ms = host->failed_ms + STAPLE_HOST_UNTRIED_MS;
 
-	return spare_ms > host->asked_until_ms ? spare_ms
-					       : host->asked_until_ms;
+	return from_ms > host->asked_until_ms ? from_ms : host->asked_until_ms;
 }
 
 bool
@@ -284,7 +283,7 @@ staple_host_is_closed(const struct staple_host *host,
 {
 	if (!host->down || host->prober == place)
 		return false;
-	if (place->newcomer && mono_ms >= spare_until(host))
+	if (place->untried && mono_ms >= untried_from(host))
 		return false;
 	return host->prober != NULL || mono_ms < host->probe_ms;
 }
@@ -300,8 +299,8 @@ staple_host_expect(
 	pause = staple_schedule_probe(
 	    host->failures, left_of(place, wall_s), 0, host->certificates, 0);
 	latest_ms = host->failed_ms + pause * SECOND_MS;
-	if (place->newcomer)
-		latest_ms = spare_until(host);
+	if (place->untried)
+		latest_ms = untried_from(host);
 	if (latest_ms < host->asked_until_ms)
 		latest_ms = host->asked_until_ms;
 	if (latest_ms < host->probe_ms)

@@ -33,7 +33,8 @@
 #define STAPLE_HOST_SLOTS_MAX 32
 #define STAPLE_HOST_QUICK_MS 500
 #define STAPLE_HOST_DOWN_AFTER 5
-#define STAPLE_HOST_SPARE_MS 10000 /* between a failure and a newcomer */
+/* From a failure to the first attempt of a certificate. */
+#define STAPLE_HOST_UNTRIED_MS 10000
 #define STAPLE_HOST_BUCKETS 1024
 
 struct staple_place;
@@ -66,8 +67,8 @@ struct staple_host {
 
 	/* health; monotonic ms */
 	bool down;
-	bool newcomers;    /* wait for the outcome of the next probe */
-	unsigned failures; /* in a row */
+	bool untried_waits; /* wait for the outcome of the next probe */
+	unsigned failures;  /* in a row */
 	enum staple_outcome outcome; /* of the last one */
 	int64_t failed_ms;
 	int64_t probe_ms;
@@ -114,8 +115,9 @@ bool staple_host_failed(struct staple_host *host,
 void staple_host_left(
     struct staple_host *host, const struct staple_place *place);
 
-/* Must this certificate not be asked about here now?  It is down, and neither
- * may the certificate probe nor is it a newcomer who can wait for a probe. */
+/* Must this certificate not be asked about here now?  It is down, and
+ * neither may the certificate probe it, nor was it never tried and can wait for
+ * the probe. */
 bool staple_host_is_closed(const struct staple_host *host,
     const struct staple_place *place, int64_t mono_ms);
 

@@ -25,7 +25,7 @@ struct staple_place {
 	struct staple_host *host; /* NULL: in none */
 	/* of the certificate, kept by the owner */
 	int64_t expires; /* of what it holds, wall seconds; 0: nothing */
-	bool newcomer;   /* never tried, and it holds nothing valid */
+	bool untried;    /* never tried, and it holds nothing valid */
 };
 
 /* Wait for a slot of this host.  Not twice.  false: no memory. */

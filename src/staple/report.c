@@ -75,7 +75,7 @@ staple_report_try(struct staple_errand *errand,
 static int64_t
 next_try(const struct staple_errand *errand)
 {
-	if (errand->ask.parked)
+	if (errand->ask.blocked)
 		return staple_ask_probe_time(errand);
 	return errand->cert->staple_file != NULL ? 0 : errand->due;
 }

@@ -267,8 +267,8 @@ Test(ask, counts_as_failed_where_the_host_is_down)
 	cr_assert_leq(stage_look(late)->next_try, stage_now() + 60);
 }
 
-/* Later than ten seconds after a failure a newcomer is asked about first. */
-Test(ask, probes_with_a_newcomer)
+/* Later than ten seconds after a failure what was never tried comes first. */
+Test(ask, probes_first_with_what_was_never_tried)
 {
 	struct stage_actor *late;
 	unsigned before;

@@ -154,7 +154,7 @@ Test(disk, says_in_a_line_what_it_does_not_use)
 		    stage_heard("saved response is not used"), "%s", row->what);
 		cr_assert_gt(
 		    stage.asked_count, before, "%s: it asks", row->what);
-		stage_pass(10); /* a host that is down spares a newcomer */
+		stage_pass(10); /* the host may be down */
 	}
 }
 

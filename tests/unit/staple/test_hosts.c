@@ -106,7 +106,7 @@ Test(hosts, are_down_at_once_with_retry_after)
 	cr_assert(host->down);
 	cr_assert_eq(host->probe_ms, 600 * 1000);
 	other.expires = 0;
-	other.newcomer = true;
+	other.untried = true;
 	staple_host_expect(host, &other, NOW);
 	cr_assert_eq(host->probe_ms, 600 * 1000, "no need makes it earlier");
 	cr_assert(staple_host_is_closed(host, &other, 599 * 1000));
@@ -123,9 +123,9 @@ Test(hosts, are_probed_sooner_for_what_is_in_need)
 	other.expires = 0;
 	staple_host_expect(host, &other, NOW);
 	cr_assert_eq(host->probe_ms, 60 * 1000, "nothing is held");
-	other.newcomer = true;
+	other.untried = true;
 	staple_host_expect(host, &other, NOW);
-	cr_assert_eq(host->probe_ms, STAPLE_HOST_SPARE_MS, "never tried");
+	cr_assert_eq(host->probe_ms, STAPLE_HOST_UNTRIED_MS, "never tried");
 }
 
 Test(hosts, are_closed_to_all_but_the_probe)
@@ -136,7 +136,7 @@ Test(hosts, are_closed_to_all_but_the_probe)
 	host->prober = &other;
 	cr_assert(staple_host_is_closed(host, &place, 320 * 1000));
 	cr_assert(!staple_host_is_closed(host, &other, 320 * 1000));
-	place.newcomer = true;
+	place.untried = true;
 	cr_assert(staple_host_is_closed(host, &place, 9999));
 	cr_assert(!staple_host_is_closed(host, &place, 10000),
 	    "it waits for what the probe brings");

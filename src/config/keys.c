@@ -117,7 +117,7 @@ static const struct schema_row rows[] = {
 	    .meaning = "least time between regular fetches" },
 	{ KEY("max_interval", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.max_interval_ms, value_duration),
-	    BETWEEN(SECOND, 7 * DAY), .initial = "12h",
+	    BETWEEN(SECOND, 7 * DAY), .initial = "7d",
 	    .meaning = "most time between regular fetches" },
 	{ KEY("default_lifetime", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.default_lifetime_ms, value_duration),

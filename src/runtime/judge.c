@@ -15,6 +15,13 @@
 #include "staple/outcome.h"
 #include "tls/identity.h"
 
+static bool
+is_patience_over(const struct judge *judge, const struct staple_policy *policy)
+{
+	return judge->patience_over ||
+	       (judge->wait_over && !verdict_is_fatal(policy));
+}
+
 /*
  * Does the generation that is to be replaced show the very same without a
  * staple, by a policy as strict?  Refusing a reload would mend nothing then,
@@ -47,8 +54,8 @@ static enum verdict
 judge_one(const struct judge *judge, const struct staple_policy *policy,
     const struct identity *identity, const struct staple_info *info)
 {
-	enum verdict verdict = verdict_of(
-	    policy, info, judge->phase, judge->now_s, judge->patience_over);
+	enum verdict verdict = verdict_of(policy, info, judge->phase,
+	    judge->now_s, is_patience_over(judge, policy));
 
 	if (verdict == VERDICT_FAILED && fails_already(judge, identity, info))
 		return VERDICT_DEGRADED;
@@ -195,8 +202,8 @@ judge_lets_in(const struct judge *judge, const struct staple_policy *policy,
 
 	if (!stapling_state(judge->stapling, identity, &info))
 		return true;
-	switch (verdict_of(
-	    policy, &info, PHASE_RELOAD, judge->now_s, judge->patience_over)) {
+	switch (verdict_of(policy, &info, PHASE_RELOAD, judge->now_s,
+	    is_patience_over(judge, policy))) {
 	case VERDICT_FINE:
 	case VERDICT_DEGRADED:
 	case VERDICT_REVOKED_ON:

@@ -26,7 +26,10 @@ struct judge {
 	 * fails there already is no reason to refuse. */
 	const struct generation *before;
 	int64_t now_s;
+	/* start_wait has passed since the last answer to anything: nothing is
+	 * waited for.  Since the beginning: only for what is fatal. */
 	bool patience_over;
+	bool wait_over;
 };
 
 /* One certificate, as of now.  Borrowed for the call. */

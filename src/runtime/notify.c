@@ -1,7 +1,6 @@
 /*
  * sd_notify in forty lines, so that libsystemd is not linked in.  Main
- * thread.  The socket is opened anew for each word: there are four in a
- * lifetime, and a descriptor kept open could go stale over a re-exec of the
+ * thread.  The socket is opened anew for each message: there are few, and a descriptor kept open could go stale over a re-exec of the
  * service manager.
  */
 #include "runtime/notify.h"
@@ -67,5 +66,15 @@ notify_reloading(void)
 	snprintf(text, sizeof(text),
 	    "RELOADING=1\nSTATUS=Reloading\nMONOTONIC_USEC=%lld",
 	    (long long)clock_mono_ms() * 1000);
+	notify_send(text);
+}
+
+void
+notify_extend(unsigned seconds, const char *status)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=%s",
+	    seconds * 1000000ULL, status);
 	notify_send(text);
 }

@@ -15,6 +15,10 @@ void notify_send(const char *state);
 /* RELOADING=1 with the monotonic time systemd wants beside it. */
 void notify_reloading(void);
 
+/* EXTEND_TIMEOUT_USEC: a start or reload goes on; allow it so many seconds
+ * more from now on.  status: what it waits for. */
+void notify_extend(unsigned seconds, const char *status);
+
 /* Was NOTIFY_SOCKET set? */
 bool notify_is_wanted(void);
 

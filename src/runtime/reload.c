@@ -158,7 +158,7 @@ refuse_pending(struct server *server)
 	struct err err;
 
 	server->pending = NULL;
-	ev_timer_stop(server->ev, &server->patience);
+	staples_wait_no_more(server);
 	if (!resolver_follow(server->resolver, server->current))
 		log_error(server->parts.log, "resolve",
 		    "out of memory for backend names");

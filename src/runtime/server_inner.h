@@ -65,7 +65,9 @@ struct server {
 	struct generation *pending; /* waits for names and staples; or NULL */
 	bool names_due;             /* pending's names are being asked for */
 	bool patience_over;         /* pending waits for no staple any more */
+	bool wait_over;             /* ...but for those that must be there */
 	size_t answered;            /* certificates of pending, by now */
+	size_t awaited;             /* likewise */
 	bool publishing;            /* some loop serves the one before */
 	enum server_news news;      /* of what is being published */
 	bool reload_wanted;         /* came while one was under way */
@@ -78,7 +80,9 @@ struct server {
 
 	struct ev_signal signals[SERVER_SIGNALS];
 	struct ev_timer names_late; /* the names of pending took too long */
-	struct ev_timer patience;   /* so did its staples */
+	struct ev_timer patience;   /* no staple came for start_wait */
+	struct ev_timer wait_end;   /* start_wait after the beginning */
+	struct ev_timer extend;     /* the service manager's timeout */
 	struct ev_timer renewals;   /* while a certificate waits in current */
 	struct ev_timer glance;     /* the staple thread has news */
 	struct ev_timer rotate;     /* ticket keys */
@@ -129,8 +133,10 @@ void publish_ready(struct server *server);
 void staples_init(struct server *server);
 void staples_stop(struct server *server);
 
-/* Be patient with the certificates of a new `pending`, from now on. */
+/* Be patient with the certificates of a new `pending`, from now on; or no
+ * longer, for there is none. */
 void staples_await(struct server *server);
+void staples_wait_no_more(struct server *server);
 
 /* Is any of them neither answered nor failed? */
 bool staples_are_awaited(struct server *server);

@@ -16,6 +16,7 @@
 #include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "runtime/judge.h"
+#include "runtime/notify.h"
 #include "runtime/renew.h"
 #include "runtime/resolve.h"
 #include "runtime/stapling.h"
@@ -28,6 +29,15 @@
 /* Between looks, for each certificate. */
 #define GLANCE_S 20e-6
 
+/* While a start or a reload waits, the service manager is told so, each time
+ * for longer than until the next time. */
+#define EXTEND_FIRST_S 1.0
+#define EXTEND_EVERY_S 10.0
+#define EXTENSION_S 30
+
+/* Certificates without a staple that are named one by one. */
+#define NAMED_MAX 16
+
 static struct judge
 judge_now(const struct server *server, enum verdict_phase phase)
 {
@@ -36,6 +46,7 @@ judge_now(const struct server *server, enum verdict_phase phase)
 		.phase = phase,
 		.now_s = clock_wall_ms() / 1000,
 		.patience_over = server->patience_over,
+		.wait_over = server->wait_over,
 	};
 }
 
@@ -51,24 +62,57 @@ judge_pending(const struct server *server)
 
 /* ---- Waiting ---- */
 
-static void
-begin_patience(struct server *server)
+static double
+start_wait_s(const struct server *server)
 {
 	const struct config *config = generation_config(server->pending);
 
+	return config->ocsp.start_wait_ms / 1000.0;
+}
+
+static void
+begin_patience(struct server *server)
+{
 	ev_timer_stop(server->ev, &server->patience);
-	ev_timer_set(
-	    &server->patience, config->ocsp.start_wait_ms / 1000.0, 0.0);
+	ev_timer_set(&server->patience, start_wait_s(server), 0.0);
 	ev_now_update(server->ev);
 	ev_timer_start(server->ev, &server->patience);
+}
+
+static void
+on_extend(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	const struct server *server = watcher->data;
+	char status[80];
+
+	(void)ev;
+	(void)events;
+	snprintf(
+	    status, sizeof(status), "Waiting for %zu staples", server->awaited);
+	notify_extend(EXTENSION_S, status);
 }
 
 void
 staples_await(struct server *server)
 {
-	server->patience_over = false;
-	server->answered = 0;
+	staples_wait_no_more(server);
+	server->patience_over = server->wait_over = false;
+	server->answered = server->awaited = 0;
 	begin_patience(server);
+	ev_timer_set(&server->wait_end, start_wait_s(server), 0.0);
+	ev_timer_start(server->ev, &server->wait_end);
+	if (!notify_is_wanted())
+		return;
+	ev_timer_set(&server->extend, EXTEND_FIRST_S, EXTEND_EVERY_S);
+	ev_timer_start(server->ev, &server->extend);
+}
+
+void
+staples_wait_no_more(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->patience);
+	ev_timer_stop(server->ev, &server->wait_end);
+	ev_timer_stop(server->ev, &server->extend);
 }
 
 bool
@@ -77,11 +121,13 @@ staples_are_awaited(struct server *server)
 	const struct judge judge = judge_pending(server);
 	struct judge_sum sum = judge_all(&judge, server->pending);
 
-	/* Those still queued hold the start for as long as answers come. */
+	/* Those still queued that must be there hold the start for as long as
+	 * answers come. */
 	if (sum.answered > server->answered && !server->patience_over)
 		begin_patience(server);
 	server->answered = sum.answered;
-	return sum.counts[VERDICT_WAIT] > 0;
+	server->awaited = sum.counts[VERDICT_WAIT];
+	return server->awaited > 0;
 }
 
 static void
@@ -92,6 +138,17 @@ on_patience(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	(void)ev;
 	(void)events;
 	server->patience_over = true;
+	reload_go_on(server);
+}
+
+static void
+on_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	server->wait_over = true;
 	reload_go_on(server);
 }
 
@@ -217,16 +274,18 @@ renew_current(struct server *server)
 struct novelty {
 	struct server *server;
 	const struct generation *old;
+	size_t waiting; /* no attempt has ended yet */
 };
 
 /* Of one that was tried at this start the library has just told. */
 static void
-say_degraded(
-    struct server *server, const struct judge_opinion *opinion, bool starting)
+say_degraded(const struct novelty *novelty, const struct judge_opinion *opinion)
 {
+	struct server *server = novelty->server;
+	bool settled = opinion->info.settled;
 	char why[ERR_TEXT_MAX / 2];
 
-	if (starting && opinion->info.settled)
+	if (settled ? novelty->old == NULL : novelty->waiting > NAMED_MAX)
 		return;
 	judge_explain(&opinion->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
@@ -235,14 +294,14 @@ say_degraded(
 }
 
 static void
-say_new(
-    struct server *server, const struct judge_opinion *opinion, bool starting)
+say_new(const struct novelty *novelty, const struct judge_opinion *opinion)
 {
+	struct server *server = novelty->server;
 	const struct config_listener *listener = opinion->user;
 	const struct staple_info *info = &opinion->info;
 
 	if (opinion->verdict == VERDICT_DEGRADED)
-		say_degraded(server, opinion, starting);
+		say_degraded(novelty, opinion);
 	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
 		log_warning(server->parts.log, "ocsp",
 		    "the certificate demands a staple (must-staple) and, by "
@@ -279,13 +338,38 @@ static void
 say_one(void *arg, const struct judge_opinion *opinion)
 {
 	const struct novelty *novelty = arg;
-	struct server *server = novelty->server;
 
 	if (opinion->renewal)
 		say_waiting(novelty, opinion);
 	else if (novelty->old == NULL ||
 		 !generation_has(novelty->old, opinion->identity))
-		say_new(server, opinion, novelty->old == NULL);
+		say_new(novelty, opinion);
+}
+
+static void
+count_waiting(void *arg, const struct judge_opinion *opinion)
+{
+	struct novelty *novelty = arg;
+
+	if (opinion->verdict == VERDICT_DEGRADED && !opinion->renewal &&
+	    !opinion->info.settled &&
+	    (novelty->old == NULL ||
+		!generation_has(novelty->old, opinion->identity)))
+		novelty->waiting++;
+}
+
+static void
+say_all(struct novelty *novelty, const struct judge *judge)
+{
+	struct server *server = novelty->server;
+
+	judge_each(judge, server->current, count_waiting, novelty);
+	judge_each(judge, server->current, say_one, novelty);
+	if (novelty->waiting > NAMED_MAX)
+		log_notice(server->parts.log, "ocsp",
+		    "start_wait is over, certificates are still queued for "
+		    "their first staple",
+		    LOG_N("certificates", novelty->waiting));
 }
 
 void
@@ -294,14 +378,14 @@ staples_published(struct server *server, const struct generation *old)
 	const struct judge judge = judge_now(server, PHASE_RUNNING);
 	struct novelty novelty = { .server = server, .old = old };
 
-	ev_timer_stop(server->ev, &server->patience);
+	staples_wait_no_more(server);
 	ev_timer_stop(server->ev, &server->renewals);
 	if (renew_is_waited_for(server->current)) {
 		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
 		ev_timer_start(server->ev, &server->renewals);
 	}
 	if (server->news != SERVER_RENEWED)
-		judge_each(&judge, server->current, say_one, &novelty);
+		say_all(&novelty, &judge);
 }
 
 static void
@@ -380,6 +464,10 @@ staples_init(struct server *server)
 {
 	ev_timer_init(&server->patience, on_patience, 0.0, 0.0);
 	server->patience.data = server;
+	ev_timer_init(&server->wait_end, on_wait_end, 0.0, 0.0);
+	server->wait_end.data = server;
+	ev_timer_init(&server->extend, on_extend, 0.0, 0.0);
+	server->extend.data = server;
 	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
 	server->renewals.data = server;
 	ev_timer_init(&server->glance, on_glance, 0.0, 0.0);
@@ -392,7 +480,7 @@ staples_init(struct server *server)
 void
 staples_stop(struct server *server)
 {
-	ev_timer_stop(server->ev, &server->patience);
+	staples_wait_no_more(server);
 	ev_timer_stop(server->ev, &server->renewals);
 	ev_timer_stop(server->ev, &server->glance);
 }

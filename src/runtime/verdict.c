@@ -9,8 +9,8 @@
 /* A renewed certificate waits for its staple until the old one has less. */
 #define RENEWAL_MARGIN_S 3600
 
-static bool
-is_fatal(const struct staple_policy *policy)
+bool
+verdict_is_fatal(const struct staple_policy *policy)
 {
 	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
 }
@@ -20,7 +20,8 @@ on_revoked(const struct staple_policy *policy)
 {
 	if (policy->on_revoked != STAPLE_REVOKED_BY_MODE)
 		return policy->on_revoked;
-	return is_fatal(policy) ? STAPLE_REVOKED_EXIT : STAPLE_REVOKED_STAPLE;
+	return verdict_is_fatal(policy) ? STAPLE_REVOKED_EXIT
+					: STAPLE_REVOKED_STAPLE;
 }
 
 static bool
@@ -85,7 +86,7 @@ verdict_of(const struct staple_policy *policy, const struct staple_info *info,
 
 	if (!verdict_wants(policy, info))
 		return VERDICT_FINE;
-	if (hindered && may_wait && is_fatal(policy))
+	if (hindered && may_wait && verdict_is_fatal(policy))
 		return VERDICT_FAILED;
 	if (verdict_holds(info, now_s))
 		return info->revoked ? judge_revoked(policy, info,
@@ -95,7 +96,7 @@ verdict_of(const struct staple_policy *policy, const struct staple_info *info,
 		return VERDICT_DEGRADED;
 	if (!hindered && !info->settled && !patience_over)
 		return VERDICT_WAIT;
-	return is_fatal(policy) ? VERDICT_FAILED : VERDICT_DEGRADED;
+	return verdict_is_fatal(policy) ? VERDICT_FAILED : VERDICT_DEGRADED;
 }
 
 /* Would handshakes be given something, rather than an alert? */
@@ -124,7 +125,8 @@ verdict_keeps_out(const struct staple_policy *policy,
 				 served->info->revoked;
 
 	return verdict_wants(policy, renewed) &&
-	       (renewed->hindrance == STAPLE_UNASKED || is_fatal(policy)) &&
+	       (renewed->hindrance == STAPLE_UNASKED ||
+		   verdict_is_fatal(policy)) &&
 	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
 	       !verdict_gives_way(served, now_s);
 }

@@ -26,11 +26,14 @@ enum verdict {
 bool verdict_wants(
     const struct staple_policy *policy, const struct staple_info *info);
 
+/* By this policy, does failing end a start? */
+bool verdict_is_fatal(const struct staple_policy *policy);
+
 /* Does a verified response say anything valid at this time? */
 bool verdict_holds(const struct staple_info *info, int64_t now_s);
 
-/* patience_over: start_wait has passed without an answer to anybody; then
- * a start and a reload wait no more. */
+/* patience_over: a start and a reload wait no more for this certificate
+ * (judge.h). */
 enum verdict verdict_of(const struct staple_policy *policy,
     const struct staple_info *info, enum verdict_phase phase, int64_t now_s,
     bool patience_over);

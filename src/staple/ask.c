@@ -8,15 +8,21 @@
 #include "staple/cache.h"
 #include "staple/disk.h"
 #include "staple/errand.h"
+#include "staple/hosts.h"
 #include "staple/judge.h"
 #include "staple/outcome.h"
+#include "staple/plan.h"
 #include "staple/report.h"
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/slots.h"
 #include "staple/try.h"
 
-enum { HOST_MAX = 512 };
+enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
+
+/* How a try ends that is not made because the host is down: another URL is
+ * next, whatever the method. */
+#define SKIPPED STAPLE_CONNECTION_REFUSED
 
 static const struct staple_options *
 settings_of(const struct staple_errand *errand)
@@ -24,19 +30,179 @@ settings_of(const struct staple_errand *errand)
 	return &errand->office->settings->values;
 }
 
+/* ---- Its hosts ---- */
+
+/* NULL: not a URL, or no memory. */
+static struct staple_host *
+host_of(struct staple_errand *errand, size_t url)
+{
+	struct staple_office *office = errand->office;
+	char name[HOST_MAX];
+
+	if (errand->hosts[url] == NULL &&
+	    staple_fetch_host(errand->cert->urls[url], name, sizeof(name)))
+		errand->hosts[url] = staple_hosts_hold(
+		    &office->hosts, name, office->mono_ms);
+	return errand->hosts[url];
+}
+
+static enum staple_outcome
+why_no_host(const struct staple_errand *errand)
+{
+	char name[HOST_MAX];
+
+	return staple_fetch_host(errand->cert->urls[errand->ask.trying.url],
+		   name, sizeof(name))
+		   ? STAPLE_NO_MEMORY
+		   : STAPLE_BAD_URL;
+}
+
+void
+staple_ask_drop_hosts(struct staple_errand *errand)
+{
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		staple_host_drop(errand->hosts[i], errand->office->mono_ms);
+		errand->hosts[i] = NULL;
+	}
+}
+
+void
+staple_ask_hold_hosts(struct staple_errand *errand)
+{
+	staple_ask_drop_hosts(errand);
+	for (size_t i = 0; i < errand->cert->url_count; i++)
+		(void)host_of(errand, i);
+}
+
+unsigned
+staple_ask_sharers(const struct staple_errand *errand)
+{
+	unsigned most = 1;
+
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = errand->hosts[i];
+
+		if (host != NULL && host->certificates > most)
+			most = host->certificates;
+	}
+	return most;
+}
+
+int64_t
+staple_ask_probe_time(const struct staple_errand *errand)
+{
+	const struct staple_office *office = errand->office;
+	int64_t first_ms = INT64_MAX, wait_s;
+
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = errand->hosts[i];
+
+		if (host != NULL && !host->down)
+			return 0;
+		if (host != NULL && host->probe_ms < first_ms)
+			first_ms = host->probe_ms;
+	}
+	if (first_ms == INT64_MAX)
+		return 0;
+	wait_s = (first_ms - office->mono_ms + SECOND_MS - 1) / SECOND_MS;
+	return office->wall_s + (wait_s > 1 ? wait_s : 1);
+}
+
+/* One line an hour: each of its certificates has lines of its own. */
+static void
+log_down(struct staple_errand *errand, struct staple_host *host)
+{
+	struct staple_office *office = errand->office;
+	int64_t pause_ms = host->probe_ms - office->mono_ms;
+
+	if (host->certificates < 2 ||
+	    (host->logged && office->mono_ms < host->logged_ms + LOG_PAUSE_MS))
+		return;
+	host->logged = host->log_up = true;
+	host->logged_ms = office->mono_ms;
+	staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+	    "responder host %s is down: %s; %u certificates share it; next "
+	    "probe in %lld s",
+	    host->name, staple_outcome_sentence(host->outcome),
+	    host->certificates, (long long)(pause_ms / SECOND_MS));
+}
+
+static void
+log_up(struct staple_errand *errand, struct staple_host *host)
+{
+	if (!host->log_up)
+		return;
+	host->log_up = false;
+	staple_report_trouble(errand->office, STAPLE_LEVEL_NOTICE,
+	    "responder host %s answers again; %zu certificates wait to be "
+	    "asked about",
+	    host->name, host->waiting.count);
+}
+
+/* The attempt turns from its host to this one (NULL: it ends): what came of
+ * its last try there is a matter of the host. */
+static void
+leave_host(struct staple_errand *errand, const struct staple_host *next)
+{
+	struct staple_office *office = errand->office;
+	struct staple_ask *ask = &errand->ask;
+	struct staple_host *host = ask->host;
+	const struct staple_host_failure failure = {
+		.outcome = ask->blame,
+		.retry_after_s = ask->blame_retry_s,
+		.wall_s = office->wall_s,
+		.mono_ms = office->mono_ms,
+		.roll = staple_plan_roll(),
+	};
+
+	if (host == NULL || host == next)
+		return;
+	ask->host = NULL;
+	if (ask->blame == STAPLE_UNASKED)
+		staple_host_left(host, &ask->place);
+	else if (staple_host_failed(host, &ask->place, &failure))
+		log_down(errand, host);
+	ask->blame = STAPLE_UNASKED;
+}
+
+/* A try has ended there. */
+static void
+note_for_host(struct staple_errand *errand, enum staple_outcome outcome,
+    const struct staple_fetch_result *result)
+{
+	struct staple_ask *ask = &errand->ask;
+	bool was_down = ask->host->down;
+
+	ask->blame = STAPLE_UNASKED;
+	if (staple_host_is_blamed(outcome)) {
+		ask->blame = outcome;
+		ask->blame_retry_s = result->retry_after_s;
+		return;
+	}
+	if (outcome == STAPLE_NO_MEMORY || outcome == STAPLE_BAD_URL)
+		return;
+	staple_host_answered(ask->host, result->took_ms);
+	if (was_down)
+		log_up(errand, ask->host);
+}
+
+/* ---- From try to try ---- */
+
 /* The attempt is over before its conclusion is drawn, which may begin the
  * next one. */
 static void
-end(struct staple_ask *ask)
+end(struct staple_errand *errand)
 {
-	staple_queue_leave(&ask->place);
-	ask->busy = false;
+	staple_queue_leave(&errand->ask.place);
+	leave_host(errand, NULL);
+	errand->ask.blocked = false;
+	errand->ask.busy = false;
 }
 
 static void
 give_up(struct staple_errand *errand)
 {
-	end(&errand->ask);
+	end(errand);
 	staple_errand_failed(errand, errand->ask.nearest);
 }
 
@@ -52,6 +218,21 @@ miss(struct staple_errand *errand, enum staple_outcome outcome)
 	return outcome;
 }
 
+/* The same where the host is down. */
+static enum staple_outcome
+skip(struct staple_errand *errand, const struct staple_host *host)
+{
+	struct staple_verdict verdict = { host->outcome, { "" } };
+
+	errand->ask.skipped = true;
+	err_set(&verdict.said, "host is down: %s",
+	    staple_outcome_name(host->outcome));
+	staple_report_try(errand, &verdict, 0);
+	errand->ask.nearest = staple_judge_nearer(
+	    errand->ask.nearest, host->outcome);
+	return SKIPPED;
+}
+
 /* 0: the deadline is over. */
 static uint32_t
 time_for_try(const struct staple_ask *ask)
@@ -59,28 +240,17 @@ time_for_try(const struct staple_ask *ask)
 	return staple_try_time(ask->timeout_ms, ask->left_ms);
 }
 
-/* Wait for a slot of the next try, given how the last one ended. */
+/* What the queue goes by. */
 static void
-go_on(struct staple_errand *errand, enum staple_outcome last)
+describe_place(struct staple_errand *errand)
 {
-	struct staple_ask *ask = &errand->ask;
-	char host[HOST_MAX];
+	struct staple_place *place = &errand->ask.place;
+	struct staple_window window;
 
-	while (time_for_try(ask) != 0 &&
-	       staple_attempt_next(&ask->attempt, last, &ask->trying)) {
-		if (!staple_fetch_host(errand->cert->urls[ask->trying.url],
-			host, sizeof(host))) {
-			last = miss(errand, STAPLE_BAD_URL);
-			continue;
-		}
-		if (!staple_queue_join(&errand->office->queue, &ask->place,
-			host, errand->due)) {
-			miss(errand, STAPLE_NO_MEMORY);
-			break;
-		}
-		return;
-	}
-	give_up(errand);
+	(void)staple_plan_window(errand, &window);
+	place->expires = window.expires;
+	place->untried = !errand->settled &&
+			 window.expires <= errand->office->wall_s;
 }
 
 /* Was the last answer one that a cache may have kept too long: expired, or the
@@ -93,8 +263,28 @@ got_old(const struct staple_errand *errand)
 		   errand->tries_since != 0);
 }
 
-void
-staple_ask_begin(struct staple_errand *errand)
+static bool
+join(struct staple_errand *errand, struct staple_host *host)
+{
+	struct staple_ask *ask = &errand->ask;
+	/* An attempt that has begun is finished first, or its host is judged
+	 * only when all have begun; and what was never tried is the next to
+	 * probe a host that is down. */
+	bool first = ask->tried || (host->down && ask->place.untried);
+
+	leave_host(errand, host);
+	ask->host = host;
+	if (!staple_queue_join(host, &ask->place, first ? 0 : errand->due)) {
+		miss(errand, STAPLE_NO_MEMORY);
+		return false;
+	}
+	host->untried_waits |= host->down && !ask->blocked;
+	staple_host_expect(host, &ask->place, errand->office->wall_s);
+	return true;
+}
+
+static void
+begin(struct staple_errand *errand)
 {
 	struct staple_ask *ask = &errand->ask;
 	struct staple_attempt_start start = {
@@ -113,8 +303,69 @@ staple_ask_begin(struct staple_errand *errand)
 		.timeout_ms = settings_of(errand)->timeout_ms,
 		.left_ms = settings_of(errand)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
+		.blame = STAPLE_UNASKED,
 	};
+	errand->probe_due = false;
 	staple_attempt_begin(&ask->attempt, errand->cert, &start);
+	describe_place(errand);
+}
+
+/* Every host is down, and none was asked: wait for the first. */
+static void
+block(struct staple_errand *errand)
+{
+	struct staple_ask *ask = &errand->ask;
+	enum staple_outcome outcome = ask->nearest;
+	struct staple_host *host = NULL;
+
+	begin(errand);
+	ask->blocked = true;
+	ask->place.untried = false;
+	while (host == NULL &&
+	       staple_attempt_next(&ask->attempt, SKIPPED, &ask->trying))
+		host = host_of(errand, ask->trying.url);
+	if (host == NULL || !join(errand, host)) {
+		ask->nearest = outcome;
+		give_up(errand);
+		return;
+	}
+	staple_errand_blocked(errand, host->outcome);
+}
+
+/* Wait for a slot of the next try, given how the last one ended. */
+static void
+go_on(struct staple_errand *errand, enum staple_outcome last)
+{
+	struct staple_ask *ask = &errand->ask;
+	struct staple_host *host;
+
+	while (time_for_try(ask) != 0 &&
+	       staple_attempt_next(&ask->attempt, last, &ask->trying)) {
+		host = host_of(errand, ask->trying.url);
+		if (host == NULL) {
+			last = miss(errand, why_no_host(errand));
+			continue;
+		}
+		if (host != ask->host &&
+		    staple_host_is_closed(
+			host, &ask->place, errand->office->mono_ms)) {
+			last = skip(errand, host);
+			continue;
+		}
+		if (!join(errand, host))
+			break;
+		return;
+	}
+	if (ask->skipped && !ask->tried)
+		block(errand);
+	else
+		give_up(errand);
+}
+
+void
+staple_ask_begin(struct staple_errand *errand)
+{
+	begin(errand);
 	go_on(errand, STAPLE_UNASKED);
 }
 
@@ -132,6 +383,8 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 		.arg = errand,
 	};
 
+	ask->blocked = false;
+	ask->tried = true;
 	ask->slot = slot;
 	if (staple_disk_spares(errand))
 		return;
@@ -188,6 +441,25 @@ put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
 		staple_attempt_bar_host(&ask->attempt);
 }
 
+/*
+ * What decides about the next try.  A probe repeats what has worked before,
+ * because an outage is no reason to try the other method; where nothing has,
+ * every fourth probe tries the other one as well, and so does the first
+ * attempt of a certificate.
+ */
+static enum staple_outcome
+guide(const struct staple_errand *errand, enum staple_outcome outcome)
+{
+	const struct staple_ask *ask = &errand->ask;
+
+	if (ask->blame == STAPLE_UNASKED || ask->host->prober != &ask->place)
+		return outcome;
+	if (errand->worked_once)
+		return SKIPPED;
+	return ask->place.untried || ask->host->failures % 4 == 0 ? outcome
+								  : SKIPPED;
+}
+
 void
 staple_ask_fetched(
     struct staple_errand *errand, const struct staple_fetch_result *result)
@@ -200,13 +472,14 @@ staple_ask_fetched(
 	answer.outcome = verdict.outcome;
 	answer.freshness_s = result->freshness_s;
 	staple_report_try(errand, &verdict, result->took_ms);
+	note_for_host(errand, verdict.outcome, result);
 	if (answer.response == NULL) {
 		errand->ask.nearest = staple_judge_nearer(
 		    errand->ask.nearest, answer.outcome);
-		go_on(errand, answer.outcome);
+		go_on(errand, guide(errand, answer.outcome));
 		return;
 	}
-	end(&errand->ask);
+	end(errand);
 	remember(errand);
 	staple_errand_answered(errand, &answer);
 	staple_response_unref(answer.response);
@@ -226,5 +499,51 @@ staple_ask_cancel(struct staple_errand *errand)
 	ask->slot = NULL;
 	staple_claim_release(errand->claim);
 	errand->claim = NULL;
-	end(ask);
+	end(errand);
+}
+
+/* Is there a host that it may be asked of now? */
+static bool
+has_open_host(const struct staple_errand *errand)
+{
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = errand->hosts[i];
+
+		if (host != NULL && !host->down)
+			return true;
+	}
+	return false;
+}
+
+void
+staple_ask_reconsider(struct staple_errand *errand)
+{
+	struct staple_ask *ask = &errand->ask;
+	struct staple_host *host = ask->place.host;
+	bool has_open = has_open_host(errand);
+
+	if (!ask->busy && errand->probe_due && has_open) {
+		errand->probe_due = false;
+		staple_plan_at(errand, errand->office->wall_s);
+		staple_errand_review(errand);
+		return;
+	}
+	/* Only what waits, and not between two tries of a probe. */
+	if (host == NULL || host->prober == &ask->place)
+		return;
+	if (!host->down) {
+		ask->blocked = false;
+		return;
+	}
+	if ((ask->blocked && !has_open) ||
+	    (!ask->blocked && !staple_host_is_closed(
+				  host, &ask->place, errand->office->mono_ms)))
+		return;
+	staple_queue_leave(&ask->place);
+	if (ask->blocked) {
+		leave_host(errand, NULL);
+		staple_ask_begin(errand);
+		return;
+	}
+	go_on(errand, skip(errand, host));
 }

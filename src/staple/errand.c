@@ -20,10 +20,15 @@
 struct staple_errand *
 staple_errand_new(struct staple_office *office, struct staple_entry *entry)
 {
-	struct staple_errand *errand = calloc(1, sizeof(*errand));
+	struct staple_errand *errand;
 
+	/* So that its time can always be put there. */
+	if (!heap_reserve(&office->agenda, office->errand_count + 1))
+		return NULL;
+	errand = calloc(1, sizeof(*errand));
 	if (errand == NULL)
 		return NULL;
+	office->errand_count++;
 	list_init(&errand->node);
 	errand->office = office;
 	errand->entry = entry;
@@ -36,6 +41,9 @@ void
 staple_errand_free(struct staple_errand *errand)
 {
 	staple_ask_cancel(errand);
+	staple_ask_drop_hosts(errand);
+	heap_remove(&errand->office->agenda, &errand->wake);
+	errand->office->errand_count--;
 	list_remove(&errand->node);
 	staple_entry_set_errand(errand->entry, NULL);
 	staple_entry_unref(errand->entry);
@@ -181,6 +189,26 @@ staple_errand_failed(struct staple_errand *errand, enum staple_outcome outcome)
 	staple_plan_expect(errand);
 }
 
+void
+staple_errand_blocked(struct staple_errand *errand, enum staple_outcome outcome)
+{
+	if (errand->tries_since == 0)
+		errand->tries_since = errand->office->wall_s;
+	if (errand->failures == 0)
+		errand->failures = 1;
+	if (errand->settled) {
+		staple_report_state(errand);
+		staple_plan_expect(errand);
+		return;
+	}
+	errand->outcome = outcome;
+	errand->settled = true;
+	if (errand->accuser != STAPLE_ACCUSER_NONE && !errand->confirmed)
+		errand->unconfirmable = true;
+	staple_report_attempt(errand);
+	staple_plan_expect(errand);
+}
+
 /* ---- What is to be done ---- */
 
 static enum staple_outcome
@@ -242,8 +270,10 @@ staple_errand_review(struct staple_errand *errand)
 {
 	enum staple_outcome hindrance = find_hindrance(errand);
 
-	if (errand->wish == STAPLE_WISH_NONE)
+	if (errand->wish == STAPLE_WISH_NONE) {
+		staple_plan_expect(errand);
 		return;
+	}
 	if (hindrance != STAPLE_UNASKED)
 		rest(errand, hindrance);
 	else if (errand->cert->staple_file != NULL)
@@ -290,6 +320,8 @@ start_over(struct staple_errand *errand)
 	errand->failures = 0;
 	errand->tries_since = 0;
 	errand->looked = false;
+	if (errand->cert->staple_file == NULL)
+		staple_ask_hold_hosts(errand);
 	staple_disk_load(errand);
 	staple_plan_first(errand);
 }
@@ -315,6 +347,7 @@ staple_errand_update(struct staple_errand *errand)
 		return;
 	}
 	staple_ask_cancel(errand);
+	staple_ask_drop_hosts(errand);
 	staple_cert_unref(errand->cert);
 	errand->cert = cert;
 	errand->due = 0;

@@ -12,6 +12,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "staple/attempt.h"
 #include "staple/cert.h"
@@ -22,6 +23,7 @@
 
 struct staple_entry;
 struct staple_fetch;
+struct staple_host;
 struct staple_response;
 struct staple_slot;
 
@@ -32,9 +34,15 @@ struct staple_ask {
 	struct staple_attempt attempt;
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */
+	bool tried;                /* an exchange was begun */
+	bool skipped;              /* a host that is down */
+	bool blocked;              /* all hosts are down: it waits for one */
 	uint32_t timeout_ms;       /* the deadline, as settings had it */
 	uint32_t left_ms;          /* of it; waiting costs nothing */
 	struct staple_place place; /* while it waits for a slot */
+	struct staple_host *host;  /* waited for or asked; borrowed */
+	enum staple_outcome blame; /* of its last try there; UNASKED: none */
+	int64_t blame_retry_s;     /* and the Retry-After of that */
 	struct staple_slot *slot;  /* while it is asking */
 	struct staple_fetch *fetch;
 	enum staple_outcome nearest; /* of the tries that failed */
@@ -55,10 +63,13 @@ struct staple_errand {
 	struct staple_entry *entry;   /* owned reference */
 	struct staple_cert *cert;     /* owned reference */
 	enum staple_wish wish;
+	struct staple_host *hosts[STAPLE_URLS_MAX]; /* of its URLs; held */
 
 	/* the schedule, wall seconds */
-	int64_t due;     /* 0: nobody is to be asked */
-	int64_t planned; /* when that was worked out */
+	struct heap_node wake; /* of office->agenda */
+	int64_t due;           /* 0: nobody is to be asked */
+	int64_t planned;       /* when that was worked out */
+	bool probe_due;        /* due is the time of a host's next probe */
 	unsigned failures;
 	int64_t tries_since; /* first failure after the last answer; 0 */
 
@@ -117,6 +128,11 @@ struct staple_reply {
 void staple_errand_answered(
     struct staple_errand *errand, const struct staple_reply *reply);
 void staple_errand_failed(
+    struct staple_errand *errand, enum staple_outcome outcome);
+
+/* Every responder host is down: for whatever waits for this certificate, that
+ * is a failed attempt.  It stays in the queue. */
+void staple_errand_blocked(
     struct staple_errand *errand, enum staple_outcome outcome);
 
 /* Is the next attempt to confirm what errand->accusing said?  It goes on doing

@@ -54,7 +54,7 @@ staple_office_open(struct staple_office *office,
 {
 	const struct staple_options *values = &settings->values;
 
-	staple_queue_init(&office->queue);
+	staple_hosts_init(&office->hosts);
 	office->log = values->log;
 	office->on_change = values->on_change;
 	office->arg = values->arg;
@@ -82,6 +82,8 @@ staple_office_close(struct staple_office *office)
 {
 	staple_fetcher_free(office->fetcher);
 	staple_slots_free(office->slots);
+	staple_hosts_fini(&office->hosts);
+	heap_fini(&office->agenda);
 	staple_store_close(office->store);
 	staple_settings_unref(office->settings);
 }
@@ -89,6 +91,6 @@ staple_office_close(struct staple_office *office)
 void
 staple_office_expect(struct staple_office *office, int64_t mono_ms)
 {
-	if (mono_ms < office->review_ms)
-		office->review_ms = mono_ms;
+	if (mono_ms < office->wake_ms)
+		office->wake_ms = mono_ms;
 }

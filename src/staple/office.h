@@ -1,6 +1,6 @@
 /*
  * What all errands share: the tools they ask and remember with, the settings
- * in force, the lines before the responders, and what time it is.  A plain
+ * in force, the responder hosts, and what time it is.  A plain
  * struct, owned by the worker.  Staple thread only once it has started.
  */
 #ifndef STAPLE_OFFICE_H
@@ -10,8 +10,9 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/heap.h"
 #include "staple/fetch.h"
-#include "staple/queue.h"
+#include "staple/hosts.h"
 #include "staple/staple.h"
 
 struct err;
@@ -33,12 +34,14 @@ struct staple_office {
 	void *arg; /* of both */
 
 	struct staple_settings *settings; /* owned reference; may change */
-	struct staple_queue queue;
+	struct staple_hosts hosts;
+	struct heap agenda; /* errands, by the wall second of their review */
+	size_t errand_count;
 
-	/* now; and when to review all errands, which they move earlier */
+	/* now; and when to wake at the latest, which others move earlier */
 	int64_t wall_s;
 	int64_t mono_ms;
-	int64_t review_ms;
+	int64_t wake_ms;
 };
 
 /* Tools that need no thread yet.  false: *err; close it all the same, as a
@@ -56,7 +59,7 @@ bool staple_office_equip(
 void staple_office_apply(
     struct staple_office *office, struct staple_settings *settings);
 
-/* Have all errands reviewed at this time (monotonic ms), or earlier. */
+/* Have a turn at this time (monotonic ms), or earlier. */
 void staple_office_expect(struct staple_office *office, int64_t mono_ms);
 
 #endif

@@ -9,16 +9,18 @@
 
 #include <sys/random.h>
 
+#include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/response.h"
 #include "staple/schedule.h"
 #include "staple/settings.h"
 
-/* A fraction in [0, 1).  Without randomness certificates are not spread, and
- * that is all. */
-static double
-roll(void)
+enum { SKEW_S = 300 };
+
+/* Without randomness certificates are not spread, and that is all. */
+double
+staple_plan_roll(void)
 {
 	uint32_t bits;
 
@@ -72,20 +74,24 @@ staple_plan_refresh(struct staple_errand *errand, int64_t freshness_s)
 	struct staple_window window;
 
 	(void)staple_plan_window(errand, &window);
-	staple_plan_at(errand,
-	    staple_schedule_refresh(&window, now, &pace, fresh_until, roll()));
+	staple_plan_at(errand, staple_schedule_refresh(&window, now, &pace,
+				   fresh_until, staple_plan_roll()));
 }
 
 void
 staple_plan_retry(struct staple_errand *errand)
 {
 	int64_t now = errand->office->wall_s;
+	int64_t due = staple_ask_probe_time(errand);
 	struct staple_window window;
 
+	errand->probe_due = due != 0;
 	(void)staple_plan_window(errand, &window);
-	staple_plan_at(
-	    errand, staple_schedule_retry(errand->failures, now, window.expires,
-			errand->ask.retry_after_s, roll()));
+	if (due == 0)
+		due = staple_schedule_retry(errand->failures, now,
+		    window.expires, errand->ask.retry_after_s,
+		    staple_ask_sharers(errand), staple_plan_roll());
+	staple_plan_at(errand, due);
 }
 
 void
@@ -102,6 +108,17 @@ staple_plan_first(struct staple_errand *errand)
 		staple_plan_at(errand, now);
 }
 
+/* What is held was made in a time that is still to come: an older one that is
+ * right may take its place. */
+static bool
+is_from_future(const struct staple_errand *errand)
+{
+	struct staple_window window;
+
+	return staple_plan_window(errand, &window) &&
+	       window.this_update > errand->office->wall_s + SKEW_S;
+}
+
 void
 staple_plan_correct(struct staple_errand *errand)
 {
@@ -110,30 +127,42 @@ staple_plan_correct(struct staple_errand *errand)
 
 	if (now < errand->planned && errand->failures != 0)
 		staple_plan_retry(errand);
+	else if (now < errand->planned && is_from_future(errand))
+		staple_plan_at(errand, now);
 	if (errand->tries_since > now)
 		errand->tries_since = now;
 	if (errand->due > latest)
 		staple_plan_at(errand, latest);
 }
 
+/* The earlier one of those that are still to come. */
 static void
-expect(struct staple_errand *errand, int64_t when)
+take_earlier(int64_t *soonest, int64_t when, int64_t now)
 {
-	struct staple_office *office = errand->office;
-
-	if (when > office->wall_s)
-		staple_office_expect(
-		    office, office->mono_ms + (when - office->wall_s) * 1000);
+	if (when > now && when < *soonest)
+		*soonest = when;
 }
 
 void
 staple_plan_expect(struct staple_errand *errand)
 {
+	struct staple_office *office = errand->office;
+	int64_t now = office->wall_s, soonest = INT64_MAX;
 	struct staple_window window;
 
+	if (errand->wish == STAPLE_WISH_NONE) {
+		heap_remove(&office->agenda, &errand->wake);
+		return;
+	}
 	if (!errand->ask.busy)
-		expect(errand, errand->due);
-	if (staple_plan_window(errand, &window))
-		expect(errand, staple_schedule_next_rung(errand->tries_since,
-				   window.expires, errand->office->wall_s));
+		take_earlier(&soonest, errand->due, now);
+	take_earlier(&soonest, errand->cert->not_after, now);
+	if (staple_plan_window(errand, &window)) {
+		take_earlier(&soonest, window.expires, now);
+		take_earlier(&soonest,
+		    staple_schedule_next_rung(
+			errand->tries_since, window.expires, now),
+		    now);
+	}
+	heap_put(&office->agenda, &errand->wake, soonest);
 }

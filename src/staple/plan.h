@@ -13,6 +13,9 @@
 struct staple_errand;
 struct staple_window;
 
+/* A fraction in [0, 1). */
+double staple_plan_roll(void);
+
 /* The window of what is held; false: nothing is, and it is {0, 0}. */
 bool staple_plan_window(
     const struct staple_errand *errand, struct staple_window *window);
@@ -33,12 +36,11 @@ void staple_plan_retry(struct staple_errand *errand);
  * window may wait for its time, anything else asks now. */
 void staple_plan_first(struct staple_errand *errand);
 
-/* Work it out again if the clock was set back after a failure, or if intervals
- * were shortened. */
+/* Work it out again if the clock was set back since, or if intervals were
+ * shortened. */
 void staple_plan_correct(struct staple_errand *errand);
 
-/* Have all errands reviewed when this one will have something to do or to
- * say. */
+/* Have it reviewed when it will have something to do or to report. */
 void staple_plan_expect(struct staple_errand *errand);
 
 #endif

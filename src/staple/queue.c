@@ -1,114 +1,88 @@
 /*
- * The lines before the responders.  Staple thread only.  A line exists while
- * somebody waits in it, so there are never more lines than certificates that
- * are due; whoever joins with an old due time, such as the second try of an
- * attempt, walks to the front past those who have waited less.
+ * The lines before the responders.  Staple thread only.  Each is a heap by due
+ * time: the second try of an attempt, which has an old one, would have to walk
+ * past all that wait in a plain list.  Only hosts that may be asked stand in
+ * hosts->lines, so a turn costs nothing for those that are down.
  */
 #include "staple/queue.h"
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "staple/hosts.h"
 #include "staple/slots.h"
 
-struct staple_line {
-	struct list node; /* of the queue */
-	struct list places;
-	char host[]; /* fixed at creation */
-};
-
-void
-staple_queue_init(struct staple_queue *queue)
-{
-	list_init(&queue->lines);
-}
-
-static struct staple_line *
-line_of(struct list *node)
-{
-	return container_of(node, struct staple_line, node);
-}
-
 static struct staple_place *
-place_of(struct list *node)
+place_of(struct heap_node *node)
 {
 	return container_of(node, struct staple_place, node);
 }
 
-static struct staple_line *
-find(struct staple_queue *queue, const char *host)
-{
-	LIST_FOREACH(&queue->lines, node) {
-		if (strcmp(line_of(node)->host, host) == 0)
-			return line_of(node);
-	}
-	return NULL;
-}
-
-static struct staple_line *
-open_line(struct staple_queue *queue, const char *host)
-{
-	size_t size = strlen(host) + 1;
-	struct staple_line *line = malloc(sizeof(*line) + size);
-
-	if (line == NULL)
-		return NULL;
-	memcpy(line->host, host, size);
-	list_init(&line->places);
-	list_append(&queue->lines, &line->node);
-	return line;
-}
-
 bool
-staple_queue_join(struct staple_queue *queue, struct staple_place *place,
-    const char *host, int64_t due)
+staple_queue_join(
+    struct staple_host *host, struct staple_place *place, int64_t due)
 {
-	struct staple_line *line = find(queue, host);
-	struct list *behind;
-
-	if (line == NULL)
-		line = open_line(queue, host);
-	if (line == NULL)
+	if (!heap_reserve(&host->waiting, host->waiting.count + 1))
 		return false;
-	place->line = line;
-	place->due = due;
-	behind = line->places.prev;
-	while (behind != &line->places && place_of(behind)->due > due)
-		behind = behind->prev;
-	/* To append before a node is to stand in front of it. */
-	list_append(behind->next, &place->node);
+	heap_put(&host->waiting, &place->node, due);
+	place->host = host;
+	staple_host_line_up(host);
 	return true;
 }
 
 void
 staple_queue_leave(struct staple_place *place)
 {
-	struct staple_line *line = place->line;
+	struct staple_host *host = place->host;
 
-	if (line == NULL)
+	if (host == NULL)
 		return;
-	place->line = NULL;
-	list_remove(&place->node);
-	if (!list_is_empty(&line->places))
-		return;
-	list_remove(&line->node);
-	free(line);
+	heap_remove(&host->waiting, &place->node);
+	if (host->waiting.count == 0)
+		heap_fini(&host->waiting);
+	place->host = NULL;
+	staple_host_line_up(host);
+}
+
+static struct staple_place *
+next_probe(struct staple_hosts *hosts, struct staple_slots *slots,
+    int64_t mono_ms, struct staple_slot **slot)
+{
+	struct heap_node *first = heap_first(&hosts->probes);
+	struct staple_place *place;
+	struct staple_host *host;
+
+	if (first == NULL || first->key > mono_ms)
+		return NULL;
+	host = container_of(first, struct staple_host, probe);
+	*slot = staple_slots_take(slots, host, mono_ms);
+	if (*slot == NULL)
+		return NULL;
+	place = place_of(heap_first(&host->waiting));
+	/* The second try of a probe goes before all others. */
+	if (host->prober != NULL)
+		place = host->prober;
+	host->prober = place;
+	staple_queue_leave(place);
+	return place;
 }
 
 struct staple_place *
-staple_queue_next(struct staple_queue *queue, struct staple_slots *slots,
+staple_queue_next(struct staple_hosts *hosts, struct staple_slots *slots,
     int64_t mono_ms, struct staple_slot **slot)
 {
-	struct staple_place *place;
+	struct staple_place *place = next_probe(hosts, slots, mono_ms, slot);
 
-	LIST_FOREACH(&queue->lines, node) {
-		*slot = staple_slots_take(slots, line_of(node)->host, mono_ms);
+	if (place != NULL)
+		return place;
+	LIST_FOREACH(&hosts->lines, node) {
+		struct staple_host *host = container_of(
+		    node, struct staple_host, in_line);
+
+		*slot = staple_slots_take(slots, host, mono_ms);
 		if (*slot == NULL)
 			continue;
 		/* The next turn is another host's. */
 		list_remove(node);
-		list_append(&queue->lines, node);
-		place = place_of(line_of(node)->places.next);
+		list_append(&hosts->lines, node);
+		place = place_of(heap_first(&host->waiting));
 		staple_queue_leave(place);
 		return place;
 	}
@@ -116,15 +90,25 @@ staple_queue_next(struct staple_queue *queue, struct staple_slots *slots,
 }
 
 int64_t
-staple_queue_until(const struct staple_queue *queue,
+staple_queue_until(const struct staple_hosts *hosts,
     const struct staple_slots *slots, int64_t mono_ms)
 {
+	struct heap_node *probe = heap_first(&hosts->probes);
 	int64_t until, soonest = INT64_MAX;
 
-	LIST_FOREACH(&queue->lines, node) {
-		until = staple_slots_until(slots, line_of(node)->host, mono_ms);
+	LIST_FOREACH(&hosts->lines, node) {
+		until = staple_slots_until(slots,
+		    container_of(node, struct staple_host, in_line), mono_ms);
 		if (until < soonest)
 			soonest = until;
+		if (until == INT64_MAX) /* all slots are taken */
+			break;
 	}
-	return soonest;
+	if (probe == NULL)
+		return soonest;
+	until = staple_slots_until(
+	    slots, container_of(probe, struct staple_host, probe), mono_ms);
+	if (until < probe->key)
+		until = probe->key;
+	return until < soonest ? until : soonest;
 }

@@ -1,7 +1,8 @@
 /*
- * Who waits for a slot: one line per responder host, the oldest due time in
+ * What waits for a slot: one line per responder host, the oldest due time in
  * front, the hosts served in turn, so that ten thousand certificates of one
- * responder do not stand before the one certificate of another.  Staple
+ * responder do not stand before the one certificate of another.  Before a host
+ * that is down one certificate at a time gets a slot, to probe it.  Staple
  * thread only.
  */
 #ifndef STAPLE_QUEUE_H
@@ -11,41 +12,36 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "base/list.h"
+#include "base/heap.h"
 
-struct staple_line;
+struct staple_host;
+struct staple_hosts;
 struct staple_slot;
 struct staple_slots;
 
-struct staple_queue {
-	struct list lines;
-};
-
-/* A place in a line; embedded in whoever waits.  Zeroed: in none. */
+/* A place in a line; embedded in what waits.  Zeroed: in none. */
 struct staple_place {
-	struct list node;
-	struct staple_line *line; /* NULL: in none */
-	int64_t due;              /* wall seconds */
+	struct heap_node node;    /* of host->waiting */
+	struct staple_host *host; /* NULL: in none */
+	/* of the certificate, kept by the owner */
+	int64_t expires; /* of what it holds, wall seconds; 0: nothing */
+	bool untried;    /* never tried, and it holds nothing valid */
 };
 
-void staple_queue_init(struct staple_queue *queue);
-
-/* Wait for a slot of this host ("host:port").  Not twice.  false: no
- * memory. */
-bool staple_queue_join(struct staple_queue *queue, struct staple_place *place,
-    const char *host, int64_t due) MUST_CHECK;
+/* Wait for a slot of this host.  Not twice.  false: no memory. */
+bool staple_queue_join(struct staple_host *host, struct staple_place *place,
+    int64_t due) MUST_CHECK;
 
 /* Wait no more.  In no line: fine. */
 void staple_queue_leave(struct staple_place *place);
 
-/* Whose turn it is: he has left the queue, and *slot is his.  NULL: nobody's
- * now. */
-struct staple_place *staple_queue_next(struct staple_queue *queue,
+/* Whose turn it is: it has left the queue, and *slot is its own.  NULL: none
+ * has its turn now. */
+struct staple_place *staple_queue_next(struct staple_hosts *hosts,
     struct staple_slots *slots, int64_t mono_ms, struct staple_slot **slot);
 
-/* When time alone may free a slot for somebody (monotonic ms); INT64_MAX:
- * never. */
-int64_t staple_queue_until(const struct staple_queue *queue,
+/* When time alone may bring a turn (monotonic ms); INT64_MAX: never. */
+int64_t staple_queue_until(const struct staple_hosts *hosts,
     const struct staple_slots *slots, int64_t mono_ms);
 
 #endif

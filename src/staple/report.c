@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/response.h"
@@ -74,6 +75,8 @@ staple_report_try(struct staple_errand *errand,
 static int64_t
 next_try(const struct staple_errand *errand)
 {
+	if (errand->ask.blocked)
+		return staple_ask_probe_time(errand);
 	return errand->cert->staple_file != NULL ? 0 : errand->due;
 }
 

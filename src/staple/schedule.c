@@ -12,7 +12,11 @@ enum {
 	MINUTE_S = 60,
 	HOUR_S = 3600,
 	DOUBLINGS_MAX = 9, /* more than an hour */
-	TRIES_MIN = 8
+	TRIES_MIN = 8,
+	FETCHES_MAX = 10, /* within a window, as HTTP caches have it */
+	MANY = 100,       /* certificates of one host */
+	NOTHING_HELD_S = 60,
+	NOTHING_HELD_MANY_S = 120
 };
 
 static int64_t
@@ -31,7 +35,8 @@ int64_t
 staple_schedule_refresh(const struct staple_window *window, int64_t now,
     const struct staple_pace *pace, int64_t freshness_ends, double roll)
 {
-	int64_t half = (window->expires - window->this_update) / 2;
+	int64_t length = window->expires - window->this_update;
+	int64_t half = length / 2;
 	int64_t middle = window->this_update + half;
 	int64_t left = most(window->expires - now, 0);
 	int64_t longest = pace->max_interval_s;
@@ -43,27 +48,61 @@ staple_schedule_refresh(const struct staple_window *window, int64_t now,
 	if (now >= middle || now >= next)
 		next = now + left / 4;
 	if (freshness_ends != 0)
-		next = least(next, freshness_ends);
+		next = least(
+		    next, most(freshness_ends, now + length / FETCHES_MAX));
 	longest -= (int64_t)((double)longest * roll / 10);
 	next = most(next, now + shortest);
 	next = least(next, now + longest);
 	return most(next, now + 1);
 }
 
-int64_t
-staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
-    int64_t retry_after_s, double roll)
+/* 10 s doubled so many times, at most cap. */
+static int64_t
+back_off(unsigned failures, int64_t cap)
 {
 	unsigned doublings = (unsigned)least(failures, DOUBLINGS_MAX);
-	int64_t left = expires > now ? expires - now : INT64_MAX;
-	int64_t floor = left <= MINUTE_S ? HURRY_S : BACKOFF_S;
-	int64_t ceiling = least((int64_t)BACKOFF_S << doublings, HOUR_S);
-	int64_t asked = least(least(retry_after_s, HOUR_S), left / 2);
-	int64_t backoff;
 
-	ceiling = most(least(ceiling, left / TRIES_MIN), floor);
+	return least((int64_t)BACKOFF_S << doublings, cap);
+}
+
+/* What a Retry-After counts for. */
+static int64_t
+bound_asked(int64_t retry_after_s, int64_t left)
+{
+	return least(least(retry_after_s, HOUR_S), left / 2);
+}
+
+int64_t
+staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
+    int64_t retry_after_s, unsigned certificates, double roll)
+{
+	bool held = expires > now;
+	int64_t left = held ? expires - now : INT64_MAX;
+	int64_t floor = left <= MINUTE_S ? HURRY_S : BACKOFF_S;
+	int64_t cap = HOUR_S, ceiling, backoff;
+
+	if (!held)
+		cap = certificates > MANY ? NOTHING_HELD_MANY_S
+					  : NOTHING_HELD_S;
+	ceiling = most(least(back_off(failures, cap), left / TRIES_MIN), floor);
 	backoff = floor + (int64_t)((double)(ceiling - floor) * roll);
-	return now + most(backoff, asked);
+	return now + most(backoff, bound_asked(retry_after_s, left));
+}
+
+int64_t
+staple_schedule_probe(unsigned failures, int64_t left, int64_t retry_after_s,
+    unsigned certificates, double roll)
+{
+	bool held = left > 0;
+	int64_t time = held ? left : INT64_MAX;
+	int64_t floor = time <= MINUTE_S ? HURRY_S : BACKOFF_S;
+	int64_t ceiling, pause;
+
+	ceiling = least(back_off(failures, held ? HOUR_S : NOTHING_HELD_S),
+	    time / TRIES_MIN);
+	ceiling = most(ceiling, certificates > MANY ? MINUTE_S : floor);
+	pause = ceiling - (int64_t)((double)ceiling / TRIES_MIN * roll);
+	return most(most(pause, floor), bound_asked(retry_after_s, time));
 }
 
 static int64_t

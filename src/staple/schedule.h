@@ -24,21 +24,26 @@ struct staple_pace {
 /*
  * The next regular fetch after an answer that left this window, exactly:
  *
- *   half    (expires - thisUpdate) / 2
+ *   length  expires - thisUpdate
+ *   half    length / 2
  *   T       thisUpdate + half
  *   left    expires - now, at least 0
  *   plan    now < T: T plus (2 roll - 1) tenths of half; but if that or T
  *           has passed, an old answer came again: now + left / 4
- *   fresh   freshness_ends (Cache-Control, Expires; 0: not said) where that
- *           is earlier than the plan, else the plan
+ *   fresh   freshness_ends (Cache-Control, Expires; 0: not given), but not
+ *           before now + length / 10; where that is earlier than the plan,
+ *           else the plan
  *   least   min_interval, but no more than left / 4
  *   most    max_interval less one tenth of it times roll
  *
  * and then `fresh`, not before now + least, not after now + most, not before
- * now + 1.  The roll is in `most` too, because for windows of days that limit,
- * and not T, is what must spread certificates.  So it is always later than
- * now, and before expires where that is at least 2 s away.  (An answer that
- * has expired is no answer: staple_schedule_retry.)
+ * now + 1.  So an HTTP cache lifetime of 0 (max-age=0, no-cache, no-store)
+ * costs at most ten fetches in a window, and a response of seven days is
+ * fetched once, near its middle: the default max_interval is seven days.  The
+ * roll is in `most` too, because where that limit is the earlier one, it must
+ * spread certificates.  The result is always later than now, and before
+ * expires where that is at least 2 s away.  (An expired answer is a failure:
+ * staple_schedule_retry.)
  */
 int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
     const struct staple_pace *pace, int64_t freshness_ends, double roll);
@@ -49,16 +54,39 @@ int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
  *   left     expires - now; without end where nothing valid is held (expires
  *            is 0 or past)
  *   least    10 s; 5 s where left <= 60 s
- *   most     the lowest of 10 s doubled `failures` times, an hour, and
- *            left / 8 (so that 8 more tries fit); at least `least`
+ *   cap      an hour; where nothing valid is held 60 s, or 120 s if more than
+ *            100 certificates share the responder host
+ *   most     the lowest of 10 s doubled `failures` times, cap, and left / 8
+ *            (so that 8 more tries fit); at least `least`
  *   backoff  least + roll (most - least): full jitter
- *   asked    retry_after_s (of a 429 or 503; 0: nothing), at most an hour and
+ *   asked    retry_after_s (of a 429 or 503; 0: none), at most an hour and
  *            at most left / 2
  *
  * and then now + the greater of backoff and asked.
  */
 int64_t staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
-    int64_t retry_after_s, double roll);
+    int64_t retry_after_s, unsigned certificates, double roll);
+
+/*
+ * The pause before the next probe of a responder host that is down, in
+ * seconds, after `failures` attempts in a row that failed on it:
+ *
+ *   left     of the waiting certificate that has least; 0: one holds nothing
+ *            valid
+ *   least    10 s; 5 s where 0 < left <= 60 s
+ *   most     the lowest of 10 s doubled `failures` times, an hour (60 s where
+ *            left is 0), and left / 8; at least `least`, or 60 s if more than
+ *            100 certificates share the host: of so many, one is always about
+ *            to expire
+ *   pause    most less an eighth of it times roll, at least `least`
+ *   asked    as above
+ *
+ * and then the greater of pause and asked.  The jitter is narrow because one
+ * probe stands for all certificates of the process: it must separate hosts of
+ * a fleet, not certificates.
+ */
+int64_t staple_schedule_probe(unsigned failures, int64_t left,
+    int64_t retry_after_s, unsigned certificates, double roll);
 
 /* The ladder of warnings while a held response runs out, of the retry time,
  * which goes from `tries_since` to `expires`. */

@@ -1,23 +1,23 @@
 /*
- * The slots that are taken, in the order they were.  Staple thread only.  A
- * plain list, walked whole: there are as many as `max_fetches`, and a table
- * by host would have to forget hosts again.
+ * The slots that are taken, of each host in the order they were.  Staple
+ * thread only.  Those that are not slow yet stand at the end of a host's list
+ * and are at most its limit, so counting them is short.
  */
 #include "staple/slots.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/list.h"
+#include "staple/hosts.h"
 
 struct staple_slot {
-	struct list node;
+	struct list node;    /* of all */
+	struct list of_host; /* of host->slots */
 	int64_t since_ms;
-	char host[];
 };
 
 struct staple_slots {
-	struct list taken; /* the oldest first */
+	struct list taken;
 	unsigned count;
 	unsigned max;
 };
@@ -40,7 +40,8 @@ staple_slots_free(struct staple_slots *slots)
 	if (slots == NULL)
 		return;
 	LIST_FOREACH(&slots->taken, node)
-		free(container_of(node, struct staple_slot, node));
+		staple_slots_give(
+		    slots, container_of(node, struct staple_slot, node));
 	free(slots);
 }
 
@@ -50,49 +51,42 @@ staple_slots_resize(struct staple_slots *slots, unsigned max)
 	slots->max = max;
 }
 
-/* Does it count toward its host's four at that time? */
-static bool
-is_quick(const struct staple_slot *slot, int64_t mono_ms)
-{
-	return mono_ms - slot->since_ms < STAPLE_SLOW_SLOT_MS;
-}
-
 /* How many of this host's slots count; since when the oldest of them does. */
 static unsigned
-count_host(const struct staple_slots *slots, const char *host, int64_t mono_ms,
-    int64_t *oldest_ms)
+count_host(const struct staple_host *host, int64_t mono_ms, int64_t *oldest_ms)
 {
 	unsigned count = 0;
 
 	*oldest_ms = mono_ms;
-	LIST_FOREACH(&slots->taken, node) {
+	for (struct list *node = host->slots.prev; node != &host->slots;
+	     node = node->prev) {
 		const struct staple_slot *slot = container_of(
-		    node, struct staple_slot, node);
+		    node, struct staple_slot, of_host);
 
-		if (!is_quick(slot, mono_ms) || strcmp(slot->host, host) != 0)
-			continue;
-		if (count++ == 0)
-			*oldest_ms = slot->since_ms;
+		if (mono_ms - slot->since_ms >= STAPLE_SLOW_SLOT_MS)
+			break;
+		*oldest_ms = slot->since_ms;
+		count++;
 	}
 	return count;
 }
 
 struct staple_slot *
-staple_slots_take(struct staple_slots *slots, const char *host, int64_t mono_ms)
+staple_slots_take(
+    struct staple_slots *slots, struct staple_host *host, int64_t mono_ms)
 {
-	size_t size = strlen(host) + 1;
 	struct staple_slot *slot;
 	int64_t oldest_ms;
 
 	if (slots->count >= slots->max ||
-	    count_host(slots, host, mono_ms, &oldest_ms) >= STAPLE_HOST_SLOTS)
+	    count_host(host, mono_ms, &oldest_ms) >= host->limit)
 		return NULL;
-	slot = malloc(sizeof(*slot) + size);
+	slot = malloc(sizeof(*slot));
 	if (slot == NULL)
 		return NULL;
 	slot->since_ms = mono_ms;
-	memcpy(slot->host, host, size);
 	list_append(&slots->taken, &slot->node);
+	list_append(&host->slots, &slot->of_host);
 	slots->count++;
 	return slot;
 }
@@ -101,19 +95,20 @@ void
 staple_slots_give(struct staple_slots *slots, struct staple_slot *slot)
 {
 	list_remove(&slot->node);
+	list_remove(&slot->of_host);
 	slots->count--;
 	free(slot);
 }
 
 int64_t
-staple_slots_until(
-    const struct staple_slots *slots, const char *host, int64_t mono_ms)
+staple_slots_until(const struct staple_slots *slots,
+    const struct staple_host *host, int64_t mono_ms)
 {
 	int64_t oldest_ms;
 
 	if (slots->count >= slots->max)
 		return INT64_MAX;
-	if (count_host(slots, host, mono_ms, &oldest_ms) < STAPLE_HOST_SLOTS)
+	if (count_host(host, mono_ms, &oldest_ms) < host->limit)
 		return mono_ms;
 	return oldest_ms + STAPLE_SLOW_SLOT_MS;
 }

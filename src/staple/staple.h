@@ -221,10 +221,11 @@ struct staple_options {
 	enum staple_method method;
 	uint32_t timeout_ms;         /* of an attempt: 10 s */
 	uint32_t min_interval_s;     /* between regular fetches: 5 min */
-	uint32_t max_interval_s;     /* 12 h */
+	uint32_t max_interval_s;     /* 7 d */
 	uint32_t default_lifetime_s; /* without nextUpdate: 24 h */
 	uint32_t max_response;       /* bytes: 64 KiB */
-	uint32_t max_fetches;        /* at a time: 32 */
+	uint32_t max_fetches;        /* at a time: 32; of one host 4, and up
+					to 32 while it answers quickly */
 	staple_log_fn *log;          /* NULL: silence */
 	staple_change_fn *on_change; /* something in its staple_info that
 				decides (outcome, held, settled, confirmed), of

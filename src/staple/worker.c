@@ -25,7 +25,8 @@
 
 enum {
 	NAP_MS = 60 * 1000,     /* the longest wait */
-	REVIEW_MS = 1000,       /* reviews are at least so far apart */
+	SET_BACK_S = 2,         /* the clock, where less is rounding */
+	POSTPONED_MS = 1000,    /* when memory for an entry was missing */
 	REFRESH_MS = 10 * 1000, /* and refreshes on demand */
 	PATIENCE_MS = 100,      /* when memory for a slot was missing */
 	TAKEN_AT_ONCE = 64      /* entries, then exchanges move on */
@@ -47,7 +48,8 @@ struct staple_worker {
 	bool more;                      /* entries are left to take over */
 	struct staple_entry *postponed; /* for want of memory; owned */
 	bool refresh_wanted;            /* as soon as it is polite */
-	int64_t reviewed_ms;
+	bool review_all;                /* the intervals may be others */
+	int64_t offset_s;               /* wall clock less monotonic */
 	int64_t refreshed_ms;
 };
 
@@ -91,6 +93,7 @@ empty_inbox(struct staple_worker *worker)
 	staple_inbox_take(&worker->inbox, &mail);
 	if (mail.settings != NULL)
 		staple_office_apply(&worker->office, mail.settings);
+	worker->review_all |= mail.settings != NULL;
 	staple_settings_unref(mail.settings);
 	if (mail.disk_told)
 		say_disk(&worker->office, mail.disk_said.text);
@@ -178,7 +181,7 @@ take_over_changed(struct staple_worker *worker)
 		if (!take_over(worker, entry)) {
 			worker->postponed = entry;
 			staple_office_expect(&worker->office,
-			    worker->office.mono_ms + REVIEW_MS);
+			    worker->office.mono_ms + POSTPONED_MS);
 			return;
 		}
 		staple_entry_unref(entry);
@@ -200,26 +203,54 @@ refresh_if_wanted(struct staple_worker *worker)
 	}
 	worker->refresh_wanted = false;
 	worker->refreshed_ms = office->mono_ms;
+	staple_hosts_hurry(&office->hosts, office->mono_ms);
 	LIST_FOREACH(&worker->errands, node) {
 		staple_errand_hurry(
 		    container_of(node, struct staple_errand, node));
 	}
 }
 
-/* All of them are looked at only when one of them expects something: with
- * thousands of certificates most wakes are about a socket. */
+/* Due times are of the wall clock; set back, it makes them too late. */
+static bool
+was_set_back(struct staple_worker *worker)
+{
+	struct staple_office *office = &worker->office;
+	int64_t before_s = worker->offset_s;
+
+	worker->offset_s = office->wall_s - office->mono_ms / 1000;
+	return worker->offset_s < before_s - SET_BACK_S;
+}
+
+/* Those whose time has come; all of them when times may be wrong. */
 static void
 review_if_due(struct staple_worker *worker)
 {
 	struct staple_office *office = &worker->office;
+	struct heap_node *first;
 
-	if (office->mono_ms < office->review_ms ||
-	    office->mono_ms < worker->reviewed_ms + REVIEW_MS)
-		return;
-	worker->reviewed_ms = office->mono_ms;
-	office->review_ms = office->mono_ms + NAP_MS;
-	LIST_FOREACH(&worker->errands, node) {
+	worker->review_all |= was_set_back(worker);
+	if (worker->review_all) {
+		worker->review_all = false;
+		LIST_FOREACH(&worker->errands, node) {
+			staple_errand_review(
+			    container_of(node, struct staple_errand, node));
+		}
+	}
+	while ((first = heap_first(&office->agenda)) != NULL &&
+	       first->key <= office->wall_s)
 		staple_errand_review(
+		    container_of(first, struct staple_errand, wake));
+}
+
+/* A host went down or up. */
+static void
+reconsider_if_changed(struct staple_worker *worker)
+{
+	if (!worker->office.hosts.changed)
+		return;
+	worker->office.hosts.changed = false;
+	LIST_FOREACH(&worker->errands, node) {
+		staple_ask_reconsider(
 		    container_of(node, struct staple_errand, node));
 	}
 }
@@ -231,45 +262,54 @@ start_exchanges(struct staple_worker *worker)
 	struct staple_place *place;
 	struct staple_slot *slot;
 
-	while ((place = staple_queue_next(&office->queue, office->slots,
+	while ((place = staple_queue_next(&office->hosts, office->slots,
 		    office->mono_ms, &slot)) != NULL)
 		staple_ask_start(place, slot);
 }
 
-/* Until a review, or until a slot turns slow for somebody who waits. */
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Until the next review, or until a slot turns slow or a host may be probed. */
 static uint32_t
 find_wait(const struct staple_worker *worker)
 {
 	const struct staple_office *office = &worker->office;
-	int64_t review_ms = office->review_ms;
+	const struct heap_node *first = heap_first(&office->agenda);
+	int64_t wait_ms = office->wake_ms - office->mono_ms;
 	int64_t slot_ms;
 
-	if (worker->more)
+	if (worker->more || office->hosts.changed)
 		return 0;
-	if (review_ms < worker->reviewed_ms + REVIEW_MS)
-		review_ms = worker->reviewed_ms + REVIEW_MS;
+	if (first != NULL && first->key - office->wall_s < NAP_MS / 1000)
+		wait_ms = earlier(
+		    wait_ms, (first->key - office->wall_s) * INT64_C(1000));
 	slot_ms = staple_queue_until(
-	    &office->queue, office->slots, office->mono_ms);
+	    &office->hosts, office->slots, office->mono_ms);
 	if (slot_ms <= office->mono_ms)
 		slot_ms = office->mono_ms + PATIENCE_MS;
-	if (slot_ms < review_ms)
-		review_ms = slot_ms;
-	if (review_ms <= office->mono_ms)
-		return 0;
-	return (uint32_t)(review_ms - office->mono_ms);
+	wait_ms = earlier(wait_ms, slot_ms - office->mono_ms);
+	return wait_ms > 0 ? (uint32_t)wait_ms : 0;
 }
 
 bool
 staple_worker_turn(struct staple_worker *worker)
 {
-	read_clocks(&worker->office);
+	struct staple_office *office = &worker->office;
+
+	read_clocks(office);
+	office->wake_ms = office->mono_ms + NAP_MS;
 	if (!empty_inbox(worker))
 		return false;
 	take_over_changed(worker);
 	review_if_due(worker);
 	refresh_if_wanted(worker);
+	reconsider_if_changed(worker);
 	start_exchanges(worker);
-	staple_fetcher_turn(worker->office.fetcher, find_wait(worker));
+	staple_fetcher_turn(office->fetcher, find_wait(worker));
 	return true;
 }
 
@@ -297,7 +337,7 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 	list_init(&worker->errands);
 	worker->cache = staple_cache_ref(cache);
 	/* Whatever the monotonic clock says: the first times are at once. */
-	worker->reviewed_ms = worker->refreshed_ms = -NAP_MS;
+	worker->refreshed_ms = -NAP_MS;
 	worker->office.fetched = on_fetched;
 	if (!staple_office_open(&worker->office, settings, err)) {
 		staple_worker_free(worker);

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -78,6 +79,60 @@ def test_start_wait_ends_the_patience(launch, ca, responders, stapled):
     strict = launch(stapled(site, "mode = always\ntimeout = 60s\nstart_wait = 1s"), ready=False)
     assert strict.wait_exit() == 1
     assert strict.grep(r"error ocsp certificate localhost must be stapled.*no responder \(of 1\) has answered yet")
+
+
+def many(ca, connect, responder, mode, count=24):
+    """So many listeners, each with a certificate that this responder is asked about."""
+    text = f"threads = 1\n[ocsp]\nmode = {mode}\nstart_wait = 1s\n"
+    for i in range(count):
+        files = ca.issue(ocsp=responder.url, label=f"c{i}")
+        text += f"[listener l{i}]\naccept = 127.0.0.1:0\nconnect = {connect}\ncert = {files.pem}\n"
+    return text
+
+
+def test_start_wait_opens_whatever_is_queued(launch, ca, responders, serve):
+    """Proves that prefer opens after start_wait while answers still arrive, and
+    that always waits for all of them as long as they do."""
+    slow = responders("late")
+    slow.latency = 0.6
+    clinch = launch(many(ca, serve().connect, slow, "prefer"))
+    assert clinch.grep("notice ocsp start_wait is over, certificates are still queued")
+    until(lambda: status_of(clinch.port("l23"), ca) == "good", "the last staple", 30)
+    clinch.terminate()
+    strict = launch(many(ca, serve().connect, slow, "always"), ready=False)
+    strict.wait_log("server started", deadline=30)
+    assert not strict.grep("start_wait is over")
+    assert all(status_of(strict.port(f"l{i}"), ca) == "good" for i in range(0, 24, 6))
+
+
+@pytest.mark.parametrize("mode", ["prefer", "always"])
+def test_a_dead_responder_holds_no_start_up(launch, ca, responders, serve, mode):
+    """Proves that certificates whose responder host is down count as tried: of
+    24, four at a time, each for 1 s, a start does not wait for the last."""
+    hanging = responders("hang")
+    text = many(ca, serve().connect, hanging, mode).replace("start_wait = 1s", "start_wait = 20s\ntimeout = 3s")
+    clinch = launch(text, ready=False)
+    if mode == "prefer":
+        clinch.wait_log("server started", deadline=10)
+    else:
+        assert clinch.wait_exit() == 1
+    assert clinch.grep(r"responder host 127\.0\.0\.1:\d+ is down")
+    assert clinch.grep("host is down: timeout_headers")
+    assert hanging.count() < 24
+
+
+def test_the_service_manager_is_told_that_a_start_waits(launch, ca, responders, stapled, tmp_path):
+    """Proves EXTEND_TIMEOUT_USEC under systemd while a start waits."""
+    path = str(tmp_path / "notify")
+    responder = responders("hang")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(20)
+        text = stapled(ca.issue(ocsp=responder.url), "mode = always\ntimeout = 60s\nstart_wait = 60s")
+        clinch = launch(text, ready=False, env={"NOTIFY_SOCKET": path})
+        assert manager.recv(4096) == b"EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for 1 staples"
+        os.kill(clinch.pid, signal.SIGTERM)
+        assert clinch.wait_exit() == 0
 
 
 def test_without_staple_at_start_is_for_later(launch, ca, responders, stapled):

@@ -26,6 +26,17 @@ must(bool ok, const char *what)
 	abort();
 }
 
+void *
+stage_grow(void *items, unsigned count, unsigned *room, size_t size)
+{
+	if (count < *room)
+		return items;
+	*room = *room != 0 ? 2 * *room : 64;
+	items = realloc(items, *room * size);
+	must(items != NULL, "keeping what happened");
+	return items;
+}
+
 /* ---- The clocks, in place of base/clock.c ---- */
 
 int64_t
@@ -57,12 +68,14 @@ stage_set_clock(int64_t by_seconds)
 static void
 on_log(void *arg, const struct staple_event *event)
 {
-	struct stage_heard *heard = &stage.heard[stage.heard_count];
+	struct stage_heard *heard;
 
 	(void)arg;
 	if (event->level == STAPLE_LEVEL_DEBUG)
 		return;
-	must(++stage.heard_count < STAGE_KEPT, "keeping a line");
+	stage.heard = stage_grow(
+	    stage.heard, stage.heard_count, &stage.heard_room, sizeof(*heard));
+	heard = &stage.heard[stage.heard_count++];
 	heard->level = event->level;
 	heard->outcome = event->outcome;
 	snprintf(heard->certificate, sizeof(heard->certificate), "%s",
@@ -109,6 +122,9 @@ stage_open(const struct staple_options *options)
 	struct err err = { "" };
 
 	memset(&stage, 0, sizeof(stage));
+	list_init(&stage.actors);
+	for (unsigned i = 0; i < STAGE_BUCKETS; i++)
+		list_init(&stage.requests[i]);
 	stage.wall_ms = STAGE_START_S * INT64_C(1000);
 	stage.mono_ms = stage.horizon_ms = 5000;
 	authority_make(&stage.authority);
@@ -130,23 +146,48 @@ stage_close(void)
 {
 	staple_worker_free(stage.worker);
 	staple_cache_close(stage.cache);
-	for (unsigned i = 0; i < STAGE_ACTORS; i++)
-		stage_leave(stage.actors[i]);
+	LIST_FOREACH(&stage.actors, node)
+		stage_leave(container_of(node, struct stage_actor, node));
 	staple_cache_unref(stage.cache);
 	authority_drop(&stage.authority);
+	free(stage.asked);
+	free(stage.heard);
 }
 
 /* ---- Actors ---- */
 
-static struct stage_actor **
-find_room(void)
+struct list *
+stage_bucket(const unsigned char *der, size_t len)
 {
-	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
-		if (stage.actors[i] == NULL)
-			return &stage.actors[i];
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ der[i]) * 16777619u;
+	return &stage.requests[hash % STAGE_BUCKETS];
+}
+
+/* Let it be found by the requests of its facts. */
+static void
+index_requests(struct stage_actor *actor)
+{
+	for (int hash = 0; hash < STAPLE_HASHES; hash++) {
+		const struct staple_request *of = &actor->cert->requests[hash];
+		struct stage_request *request = &actor->requests[hash];
+
+		list_init(&request->node);
+		request->actor = actor;
+		request->hash = (enum staple_hash)hash;
+		if (of->len > 0)
+			list_append(
+			    stage_bucket(of->der, of->len), &request->node);
 	}
-	must(false, "finding room for a certificate");
-	return NULL;
+}
+
+static void
+unindex_requests(struct stage_actor *actor)
+{
+	for (int hash = 0; hash < STAPLE_HASHES; hash++)
+		list_remove(&actor->requests[hash].node);
 }
 
 struct stage_actor *
@@ -161,7 +202,8 @@ stage_enter_with(const struct pki_wish *pki, const struct staple_source *source,
 	actor->entry = staple_cache_hold(stage.cache, actor->cert, wish);
 	must(actor->entry != NULL, "holding a certificate");
 	actor->wish = wish;
-	*find_room() = actor;
+	list_append(&stage.actors, &actor->node);
+	index_requests(actor);
 	return actor;
 }
 
@@ -178,10 +220,8 @@ stage_leave(struct stage_actor *actor)
 {
 	if (actor == NULL)
 		return;
-	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
-		if (stage.actors[i] == actor)
-			stage.actors[i] = NULL;
-	}
+	list_remove(&actor->node);
+	unindex_requests(actor);
 	staple_cache_release(actor->entry, actor->wish);
 	staple_cert_unref(actor->cert);
 	pki_drop(&actor->leaf);
@@ -191,8 +231,10 @@ stage_leave(struct stage_actor *actor)
 void
 stage_correct(struct stage_actor *actor, const struct staple_source *source)
 {
+	unindex_requests(actor);
 	staple_cert_unref(actor->cert);
 	actor->cert = authority_facts(&stage.authority, &actor->leaf, source);
+	index_requests(actor);
 	staple_cache_correct(actor->entry, actor->cert);
 }
 
@@ -217,10 +259,13 @@ stage_look(const struct stage_actor *actor)
 void
 stage_pass_ms(int64_t ms)
 {
+	unsigned turns = 0;
+
 	stage.horizon_ms = stage.mono_ms + ms;
 	do {
 		stage.idle = false;
-		must(++stage.turns < 1000000, "coming to rest");
+		must(++turns < 1000000, "coming to rest");
+		stage.turns++;
 		must(staple_worker_turn(stage.worker), "a turn");
 	} while (!stage.idle);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "staple/cert.h"
 #include "staple/staple.h"
 #include "tests/support/authority.h"
@@ -62,8 +63,19 @@ struct stage_rule {
 	struct stage_part part;
 };
 
+struct stage_actor;
+
+/* Under which bytes it is asked about. */
+struct stage_request {
+	struct list node; /* of its bucket */
+	struct stage_actor *actor;
+	enum staple_hash hash;
+};
+
 /* A certificate of the stage's own CA, held with a wish. */
 struct stage_actor {
+	struct list node; /* of all */
+	struct stage_request requests[STAPLE_HASHES];
 	struct pki leaf;
 	struct staple_cert *cert; /* what is known of it now */
 	struct staple_entry *entry;
@@ -89,22 +101,23 @@ struct stage_heard {
 	char message[1024];
 };
 
-enum { STAGE_KEPT = 1024, STAGE_ACTORS = 128, STAGE_RULES = 64 };
+enum { STAGE_RULES = 64, STAGE_BUCKETS = 16384 };
 
 struct stage {
 	struct authority authority;
 	struct staple_cache *cache;
 	struct staple_worker *worker;
-	struct stage_actor *actors[STAGE_ACTORS];
+	struct list actors;
+	struct list requests[STAGE_BUCKETS];
 	struct stage_rule rules[STAGE_RULES];
 	unsigned rule_count;
 
 	/* what has happened */
-	struct stage_asked asked[STAGE_KEPT];
-	unsigned asked_count;
+	struct stage_asked *asked;
+	unsigned asked_count, asked_room;
 	unsigned at_once, most_at_once;
-	struct stage_heard heard[STAGE_KEPT]; /* all but debugging */
-	unsigned heard_count;
+	struct stage_heard *heard; /* all but debugging */
+	unsigned heard_count, heard_room;
 	unsigned changes; /* calls of on_change */
 	unsigned turns;
 
@@ -143,6 +156,10 @@ void stage_pass(int64_t seconds);
 int64_t stage_now(void);
 /* The wall clock is set, forward or back; nobody is woken. */
 void stage_set_clock(int64_t by_seconds);
+
+/* For stage_fetch.c: items with room for one more; the bucket of a request. */
+void *stage_grow(void *items, unsigned count, unsigned *room, size_t size);
+struct list *stage_bucket(const unsigned char *der, size_t len);
 
 /* How many lines of this level were heard; does one hold these words? */
 unsigned stage_lines(enum staple_level level);

@@ -71,18 +71,16 @@ is_request(const struct staple_request *request,
 static void
 recognise(struct stage_asked *asked, const struct staple_fetch_order *order)
 {
-	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
-		const struct stage_actor *actor = stage.actors[i];
+	LIST_FOREACH(stage_bucket(order->body, order->len), node) {
+		const struct stage_request *request = container_of(
+		    node, struct stage_request, node);
+		const struct stage_actor *actor = request->actor;
 
-		if (actor == NULL)
+		if (!is_request(&actor->cert->requests[request->hash], order))
 			continue;
-		asked->sha256 = is_request(
-		    &actor->cert->requests[STAPLE_SHA256], order);
-		if (asked->sha256 ||
-		    is_request(&actor->cert->requests[STAPLE_SHA1], order)) {
-			asked->who = actor;
-			return;
-		}
+		asked->sha256 = request->hash == STAPLE_SHA256;
+		asked->who = actor;
+		return;
 	}
 	fprintf(stderr, "stage: a request about nobody\n");
 	abort();
@@ -155,8 +153,10 @@ staple_fetch_start(struct staple_fetcher *fetcher,
 	struct staple_fetch *fetch = calloc(1, sizeof(*fetch));
 	struct stage_asked *asked = &fetch->asked;
 
-	if (fetch == NULL || stage.asked_count == STAGE_KEPT)
+	if (fetch == NULL)
 		abort();
+	stage.asked = stage_grow(
+	    stage.asked, stage.asked_count, &stage.asked_room, sizeof(*asked));
 	recognise(asked, order);
 	strip(asked->url, order);
 	asked->get = order->get;

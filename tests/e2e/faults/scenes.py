@@ -26,7 +26,8 @@ STATUS = {"good": "staple", "revoked": "revoked", None: "nothing"}
 
 
 class Scene:
-    """Certificates with faults, one mode, one folder, one responder."""
+    """Certificates with faults, one mode, one folder, and one responder, which
+    has a port for each: most faults are those of a host."""
 
     def __init__(self, ca, folder, mode, faults, connect):
         self.ca, self.folder, self.faults, self.connect = ca, folder, faults, connect
@@ -49,7 +50,7 @@ class Scene:
         return self.ca.issue(ocsp=urls, must_staple=must_staple, label=f"{self.folder.name}-{label}")
 
     def issue(self, fault, label):
-        return self.certificate(label, fault.url)
+        return self.certificate(label, self.responder.another_url() if fault.url is None else fault.url)
 
     def spoil(self, faults=None):
         for fault in faults or self.faults:

@@ -63,10 +63,12 @@ class Responder:
         self.asked = []
         self.at_once = self.most_at_once = 0
         self.released = threading.Event()
+        self.latency = 0.2  # seconds, of "late"
         self.this_update, self.next_update = -60, HOUR  # seconds from now
         self._default, self._special = behaviour, {}
         self._lock = threading.Lock()
         self._signers = {}
+        self._others = []
         self._listen(0)
 
     # ---- What a test says ----
@@ -93,7 +95,17 @@ class Responder:
 
     def close(self):
         self.released.set()
+        for listening, thread in self._others:
+            listening.close()
+            thread.join(5)
         self.stop()
+
+    def another_url(self):
+        """Another port of the same responder, which is another host to clients:
+        what fails there has no consequence for this one."""
+        listening, thread = self._open(0)
+        self._others.append((listening, thread))
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
     def count(self, who=None):
         return len([1 for one in list(self.asked) if who is None or one.serial == who.serial])
@@ -105,14 +117,18 @@ class Responder:
     # ---- The wire ----
 
     def _listen(self, port):
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind((self.address, port))
-        self.socket.listen(512)
-        self.socket.settimeout(0.05)
+        self.socket, self._thread = self._open(port)
         self.port = self.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, args=(self.socket,), daemon=True)
-        self._thread.start()
+
+    def _open(self, port):
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((self.address, port))
+        listening.listen(512)
+        listening.settimeout(0.05)
+        thread = threading.Thread(target=self._accept, args=(listening,), daemon=True)
+        thread.start()
+        return listening, thread
 
     def _accept(self, listening):
         while True:
@@ -338,6 +354,11 @@ class Responder:
 
     def do_hang(self, client, asked):
         self.hold(client)
+
+    def do_late(self, client, asked):
+        made = self.response(asked)
+        self.released.wait(self.latency)
+        send(client, made)
 
     def do_body_stall(self, client, asked):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")

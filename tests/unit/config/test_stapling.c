@@ -25,7 +25,7 @@ Test(stapling, holds_the_built_in_defaults)
 	cr_expect_eq(ocsp->timeout_ms, 10000);
 	cr_expect_eq(ocsp->method, OCSP_METHOD_AUTO);
 	cr_expect_eq(ocsp->min_interval_ms, 300000);
-	cr_expect_eq(ocsp->max_interval_ms, 12 * 3600000);
+	cr_expect_eq(ocsp->max_interval_ms, 7 * 24 * 3600000);
 	cr_expect_eq(ocsp->default_lifetime_ms, 24 * 3600000);
 	cr_expect_eq(ocsp->max_response, 65536);
 	cr_expect_eq(ocsp->max_fetches, 32);

@@ -59,6 +59,39 @@ Test(judge, waits_for_what_a_listener_wants)
 	pki_drop(&leaf);
 }
 
+/* After start_wait only what must be there is waited for while answers come;
+ * without any answer nothing is. */
+Test(judge, waits_longer_for_what_is_fatal)
+{
+	static const struct {
+		const char *more;
+		bool wait_over, patience_over;
+		enum verdict expect;
+	} rows[] = {
+		{ "ocsp = auto\n", true, false, VERDICT_DEGRADED },
+		{ "ocsp = prefer\n", true, false, VERDICT_DEGRADED },
+		{ "ocsp = must\n", true, false, VERDICT_WAIT },
+		{ "ocsp = always\n", true, false, VERDICT_WAIT },
+		{ "ocsp = prefer\n", false, true, VERDICT_DEGRADED },
+		{ "ocsp = always\n", false, true, VERDICT_FAILED },
+	};
+	struct judge judge = stapled_judge(&stapled, PHASE_START);
+	struct pki leaf = stapled_issue(&stapled, "leaf.pem", &demanding);
+	struct generation *generation;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		generation = stapled_build(
+		    &stapled, NULL, "leaf.pem", rows[i].more);
+		judge.wait_over = rows[i].wait_over;
+		judge.patience_over = rows[i].patience_over;
+		cr_expect_eq(
+		    judge_all(&judge, generation).counts[rows[i].expect], 1u,
+		    "%zu: %s", i, rows[i].more);
+		generation_unref(generation);
+	}
+	pki_drop(&leaf);
+}
+
 Test(judge, tells_apart_what_was_answered)
 {
 	static const struct {

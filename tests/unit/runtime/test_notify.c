@@ -71,6 +71,22 @@ Test(notify, speaks_to_a_socket_with_a_path)
 	pki_folder_remove(&folder);
 }
 
+Test(notify, asks_for_more_time)
+{
+	struct pki_folder folder;
+	char name[80], text[128];
+	int fd;
+
+	pki_folder_make(&folder);
+	snprintf(name, sizeof(name), "%s/notify", folder.path);
+	fd = listen_at(name);
+	notify_extend(30, "Waiting for 7 staples");
+	cr_expect_str_eq(hear(fd, text, sizeof(text)),
+	    "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for 7 staples");
+	close(fd);
+	pki_folder_remove(&folder);
+}
+
 Test(notify, is_silent_when_nobody_wants_to_know)
 {
 	static const char *const rows[] = { "", "relative", "vsock:2:1234" };

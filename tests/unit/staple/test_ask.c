@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "staple/slots.h"
+#include "staple/hosts.h"
 #include "tests/support/stage.h"
 
 static void
@@ -159,27 +159,46 @@ Test(ask, ends_with_its_deadline)
 	cr_assert_eq(stage.at_once, 0);
 }
 
-/* Forty certificates of one responder that hangs: the last ones wait longer
- * than an attempt may take, and still get all of their time. */
+/* Forty certificates of one responder that hangs: they wait for longer than an
+ * attempt may take, and still get all of their time. */
 Test(ask, loses_no_time_by_waiting_for_a_slot)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 40; i++)
 		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_pass(40);
-	for (unsigned i = 0; i < 40; i++)
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 3000);
+	stage_pass(90);
+	cr_assert_geq(stage.asked_count, 45);
+	for (unsigned i = 0; i < stage.asked_count; i++)
 		cr_assert_eq(stage.asked[i].timeout_ms, 3333, "ask %u", i);
-	cr_assert_gt(
-	    stage.asked[39].at_ms, stage.asked[0].at_ms + 10000, "it waited");
+	LIST_FOREACH(&stage.actors, node)
+		cr_assert(
+		    stage_look(container_of(node, struct stage_actor, node))
+			->held);
 }
 
-Test(ask, takes_four_slots_of_a_host)
+static void
+ask_about(unsigned certificates, uint32_t took_ms)
 {
-	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 100);
-	for (int i = 0; i < 40; i++)
+	stage_close();
+	stage_open(NULL);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = took_ms);
+	for (unsigned i = 0; i < certificates; i++)
 		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	stage_pass(2);
-	cr_assert_eq(stage.asked_count, 40);
+}
+
+Test(ask, takes_more_slots_of_a_host_while_it_is_quick)
+{
+	ask_about(100, 500);
+	stage_run();
+	cr_assert_eq(stage.at_once, STAPLE_HOST_SLOTS);
+	stage_pass(5);
+	cr_assert_eq(stage.asked_count, 100);
+	cr_assert_eq(stage.most_at_once, STAPLE_HOST_SLOTS_MAX);
+	ask_about(100, 501);
+	stage_pass(20);
+	cr_assert_eq(stage.asked_count, 100);
 	cr_assert_eq(stage.most_at_once, STAPLE_HOST_SLOTS);
 }
 
@@ -223,6 +242,109 @@ Test(ask, delays_only_certificates_of_the_responder_that_hangs)
 	other = stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
 	stage_run();
 	cr_assert(stage_look(other)->held);
+}
+
+/* ---- hosts that are down ---- */
+
+static unsigned
+count_settled(void)
+{
+	unsigned count = 0;
+
+	LIST_FOREACH(&stage.actors, node)
+		count += stage_look(
+		    container_of(node, struct stage_actor, node))
+			     ->settled;
+	return count;
+}
+
+/* A start waits for what is not settled. */
+Test(ask, counts_as_failed_where_the_host_is_down)
+{
+	struct stage_actor *late;
+
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	for (int i = 0; i < 50; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	stage_pass(8);
+	cr_assert_eq(count_settled(), 50);
+	late = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	stage_run();
+	cr_assert(stage_look(late)->settled && !stage_look(late)->held);
+	cr_assert_eq(stage_look(late)->outcome, STAPLE_TIMEOUT_HEADERS);
+	cr_assert_not_null(strstr(stage_look(late)->said, "host is down"));
+	cr_assert_gt(stage_look(late)->next_try, stage_now());
+	cr_assert_leq(stage_look(late)->next_try, stage_now() + 60);
+}
+
+/* Later than ten seconds after a failure what was never tried comes first. */
+Test(ask, probes_first_with_what_was_never_tried)
+{
+	struct stage_actor *late;
+	unsigned before;
+
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	for (int i = 0; i < 20; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(15);
+	before = stage.asked_count;
+	late = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_eq(stage.asked_count, before + 2, "by POST and by GET");
+	cr_assert_eq(stage.asked[before].who, late);
+	cr_assert_eq(stage.asked[before + 1].who, late);
+	cr_assert_eq(stage_look(late)->outcome, STAPLE_HTTP_5XX);
+}
+
+Test(ask, turns_to_another_host_where_one_is_down)
+{
+	struct stage_actor *both;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
+	for (int i = 0; i < 20; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(!stage_look(both)->held, "it waits for the first");
+	stage_pass(6);
+	cr_assert(stage_look(both)->held);
+	both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(both)->held, "at once");
+}
+
+Test(ask, waits_for_whichever_host_answers_first)
+{
+	struct stage_actor *both = NULL;
+
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_UNREACHABLE);
+	for (int i = 0; i < 20; i++)
+		both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
+	stage_pass(300);
+	cr_assert(!stage_look(both)->held);
+	STAGE_PLAY(STAGE_B, .way = STAGE_ANSWERS);
+	stage_pass(62);
+	cr_assert(stage_look(both)->held);
+}
+
+/* One line of the host, however many certificates wait. */
+Test(ask, reports_once_that_a_host_is_down)
+{
+	unsigned lines = 0;
+
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_UNREACHABLE);
+	for (int i = 0; i < 20; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(1000);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_pass(100);
+	for (unsigned i = 0; i < stage.heard_count; i++)
+		lines += strstr(stage.heard[i].message,
+			     "responder host a.example:80 is down") != NULL;
+	cr_assert_eq(lines, 1);
+	cr_assert(stage_heard("responder host a.example:80 answers again"));
 }
 
 static const struct method_row {

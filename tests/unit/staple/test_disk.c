@@ -50,9 +50,8 @@ empty_store(void)
 	char command[128], lock[256];
 
 	snprintf(command, sizeof(command), "%s/ocsp", folder.path);
-	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
-		if (stage.actors[i] != NULL)
-			remove_file(stage.actors[i]);
+	LIST_FOREACH(&stage.actors, node) {
+		remove_file(container_of(node, struct stage_actor, node));
 	}
 	snprintf(lock, sizeof(lock), "%s/.lock", command);
 	(void)unlink(lock);
@@ -152,15 +151,19 @@ Test(disk, says_in_a_line_what_it_does_not_use)
 		    STAGE_AIA, STAPLE_WISH_WANTED);
 		struct ocsp_made made = stage_answer(actor, &row->wish);
 		size_t len = row->cut != 0 ? row->cut : made.len;
+		unsigned before;
 
 		save(actor, made.der, row->empty ? 0 : len);
 		ocsp_drop(&made);
 		stage.heard_count = 0;
+		before = stage.asked_count;
 		stage_run();
 		cr_assert(!stage_look(actor)->held, "%s", row->what);
 		cr_assert(
 		    stage_heard("saved response is not used"), "%s", row->what);
-		cr_assert_gt(stage.asked_count, i, "%s: it asks", row->what);
+		stage_pass(60); /* the host may be down */
+		cr_assert_gt(
+		    stage.asked_count, before, "%s: it asks", row->what);
 	}
 }
 

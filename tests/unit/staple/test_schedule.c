@@ -12,7 +12,7 @@
 #define NOON ((int64_t)1767268800) /* some noon of 2026 */
 #define ALMOST_ONE 0.9999999
 
-static const struct staple_pace pace = { 5 * MINUTE, 12 * HOUR };
+static const struct staple_pace pace = { 5 * MINUTE, 7 * DAY };
 static const double rolls[] = { 0, 0.1, 0.25, 0.5, 0.75, 0.9, ALMOST_ONE };
 
 /* Lifetimes of responses, from the absurd to the whole range of ASN.1. */
@@ -42,8 +42,9 @@ static const struct refresh_row {
 	{ "the roll is nothing to an old one", -4 * HOUR, 4 * HOUR, 0, 0,
 	    HOUR },
 	{ "an old one again, later", -6 * HOUR, 2 * HOUR, 0, 0.5, HOUR / 2 },
-	{ "at most max_interval", 0, 7 * DAY, 0, 0, 12 * HOUR },
-	{ "which is spread as well", 0, 7 * DAY, 0, 0.5, 12 * HOUR - 2160 },
+	{ "7 days: once, near the middle", 0, 7 * DAY, 0, 0.5, 84 * HOUR },
+	{ "at most max_interval", 0, 90 * DAY, 0, 0, 7 * DAY },
+	{ "which is spread as well", 0, 90 * DAY, 0, 0.5, 7 * DAY - 30240 },
 	{ "at least min_interval", -4 * HOUR - 1, 24 * MINUTE, 0, 0.5,
 	    6 * MINUTE },
 	{ "min_interval near the middle", -HOUR + 1, HOUR, 0, 0.5,
@@ -59,13 +60,21 @@ static const struct refresh_row {
 	{ "fresh for less", 0, 8 * HOUR, HOUR, 0.5, HOUR },
 	{ "fresh for longer changes nothing", 0, 8 * HOUR, 6 * HOUR, 0.5,
 	    4 * HOUR },
-	{ "no longer fresh", 0, 8 * HOUR, -HOUR, 0.5, 5 * MINUTE },
-	{ "fresh for less than min_interval", 0, 8 * HOUR, MINUTE, 0.5,
+	{ "no longer fresh: a tenth of the window", 0, 8 * HOUR, -HOUR, 0.5,
+	    48 * MINUTE },
+	{ "fresh for less than a tenth", 0, 8 * HOUR, MINUTE, 0.5,
+	    48 * MINUTE },
+	{ "a tenth is less than min_interval", 0, 40 * MINUTE, 1, 0.5,
 	    5 * MINUTE },
+	{ "never fresh, 7 days", 0, 7 * DAY, 1, 0.5, 1008 * MINUTE },
+	{ "never fresh, past the middle: as without", -4 * HOUR, 4 * HOUR, 1,
+	    0.5, 48 * MINUTE },
+	{ "never fresh, near the end: as without", -7 * HOUR, HOUR, 1, 0.5,
+	    HOUR / 4 },
 	{ "the responder's clock is ahead", 4 * MINUTE, 4 * MINUTE + 8 * HOUR,
 	    0, 0.5, 4 * HOUR + 4 * MINUTE },
 	{ "the clock was set back by years", 3650 * DAY, 3657 * DAY, 0, 0,
-	    12 * HOUR },
+	    7 * DAY },
 };
 
 Test(schedule, asks_in_the_middle_of_the_window)
@@ -143,7 +152,7 @@ Test(schedule, asks_in_time_whatever_the_window)
 					 10 / 9;
 
 			/* In time, and yet no flood. */
-			cr_expect_leq(asks, enough + 40,
+			cr_expect_leq(asks, enough + 50,
 			    "lifetime %" PRId64 ": %u", lifetimes[i], asks);
 		}
 	}
@@ -169,6 +178,32 @@ Test(schedule, freshness_never_moves_it_later)
 			cr_expect_leq(next, plain);
 			cr_expect_gt(next, NOON);
 		}
+	}
+}
+
+/* Each answer is a new one, and an HTTP cache calls it stale at once. */
+static unsigned
+fetches_in(int64_t span, int64_t lifetime, bool never_fresh, double roll)
+{
+	unsigned fetches = 0;
+
+	for (int64_t now = NOON; now < NOON + span; fetches++) {
+		struct staple_window window = { now, now + lifetime };
+
+		now = staple_schedule_refresh(
+		    &window, now, &pace, never_fresh ? now : 0, roll);
+	}
+	return fetches;
+}
+
+Test(schedule, fetches_a_long_response_once_in_its_half)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rolls); i++) {
+		unsigned plain = fetches_in(70 * DAY, 7 * DAY, false, rolls[i]);
+		unsigned never = fetches_in(70 * DAY, 7 * DAY, true, rolls[i]);
+
+		cr_expect(plain >= 18 && plain <= 23, "%u in 70 days", plain);
+		cr_expect_leq(never, 101, "%u in 70 days", never);
 	}
 }
 
@@ -201,31 +236,38 @@ static const struct retry_row {
 	unsigned failures;
 	int64_t left; /* 0: nothing is held */
 	int64_t retry_after;
+	unsigned certificates; /* of that host */
 	double roll;
 	int64_t expect;
 } retry_rows[] = {
-	{ "never under 10 s", 1, 0, 0, 0, 10 },
-	{ "the first", 1, 0, 0, 0.5, 15 },
-	{ "the first, at most", 1, 0, 0, ALMOST_ONE, 19 },
-	{ "twice as long", 2, 0, 0, 0.5, 25 },
-	{ "and again", 5, 0, 0, 0.5, 165 },
-	{ "full jitter: as short as the first", 5, 0, 0, 0, 10 },
-	{ "at most an hour", 12, 0, 0, ALMOST_ONE, 3599 },
-	{ "no number is too many", 4000000000, 0, 0, ALMOST_ONE, 3599 },
-	{ "an eighth of what is left", 12, 800, 0, ALMOST_ONE, 99 },
-	{ "much is left", 12, 7 * DAY, 0, ALMOST_ONE, 3599 },
-	{ "little, but more than a minute", 12, 61, 0, ALMOST_ONE, 10 },
-	{ "the last minute", 12, 60, 0, ALMOST_ONE, 6 },
-	{ "never under 5 s", 12, 60, 0, 0, 5 },
-	{ "the last second", 12, 1, 0, ALMOST_ONE, 5 },
-	{ "it has just expired: as if nothing were held", 12, -1, 0, ALMOST_ONE,
+	{ "never under 10 s", 1, 0, 0, 1, 0, 10 },
+	{ "the first", 1, 0, 0, 1, 0.5, 15 },
+	{ "the first, at most", 1, 0, 0, 1, ALMOST_ONE, 19 },
+	{ "twice as long", 2, 0, 0, 1, 0.5, 25 },
+	{ "and again", 5, 7 * DAY, 0, 1, 0.5, 165 },
+	{ "full jitter: as short as the first", 5, 0, 0, 1, 0, 10 },
+	{ "nothing is held: at most a minute", 12, 0, 0, 1, ALMOST_ONE, 59 },
+	{ "a hundred share the host", 12, 0, 0, 100, ALMOST_ONE, 59 },
+	{ "more: two minutes", 12, 0, 0, 101, ALMOST_ONE, 119 },
+	{ "no number is too many", 4000000000, 7 * DAY, 0, 1, ALMOST_ONE,
 	    3599 },
-	{ "Retry-After", 1, 0, 120, 0.5, 120 },
-	{ "Retry-After: less than we wait anyway", 5, 0, 12, 0.5, 165 },
-	{ "Retry-After: at most an hour", 1, 0, DAY, 0.5, HOUR },
-	{ "Retry-After: at most half of what is left", 1, 1000, DAY, 0, 500 },
-	{ "Retry-After: with days left", 1, 7 * DAY, DAY, 0, HOUR },
-	{ "Retry-After: in the last seconds", 1, 8, DAY, 0, 5 },
+	{ "an eighth of what is left", 12, 800, 0, 1, ALMOST_ONE, 99 },
+	{ "much is left: at most an hour", 12, 7 * DAY, 0, 1, ALMOST_ONE,
+	    3599 },
+	{ "many that hold something", 12, 7 * DAY, 0, 10000, ALMOST_ONE, 3599 },
+	{ "little, but more than a minute", 12, 61, 0, 1, ALMOST_ONE, 10 },
+	{ "the last minute", 12, 60, 0, 1, ALMOST_ONE, 6 },
+	{ "never under 5 s", 12, 60, 0, 1, 0, 5 },
+	{ "the last second", 12, 1, 0, 1, ALMOST_ONE, 5 },
+	{ "it has just expired: as if nothing were held", 12, -1, 0, 1,
+	    ALMOST_ONE, 59 },
+	{ "Retry-After", 1, 0, 120, 1, 0.5, 120 },
+	{ "Retry-After: less than we wait anyway", 5, 0, 12, 1, 0.5, 35 },
+	{ "Retry-After: at most an hour", 1, 0, DAY, 1, 0.5, HOUR },
+	{ "Retry-After: at most half of what is left", 1, 1000, DAY, 1, 0,
+	    500 },
+	{ "Retry-After: with days left", 1, 7 * DAY, DAY, 1, 0, HOUR },
+	{ "Retry-After: in the last seconds", 1, 8, DAY, 1, 0, 5 },
 };
 
 Test(schedule, backs_off_by_failures_and_urgency)
@@ -234,7 +276,7 @@ Test(schedule, backs_off_by_failures_and_urgency)
 		const struct retry_row *row = &retry_rows[i];
 		int64_t next = staple_schedule_retry(row->failures, NOON,
 		    row->left == 0 ? 0 : NOON + row->left, row->retry_after,
-		    row->roll);
+		    row->certificates, row->roll);
 
 		cr_expect_eq(next - NOON, row->expect,
 		    "%s: %" PRId64 ", not %" PRId64, row->what, next - NOON,
@@ -250,7 +292,7 @@ tries_before(int64_t expires, int64_t now, unsigned failures)
 
 	for (;; tries++) {
 		now = staple_schedule_retry(
-		    failures + tries, now, expires, 0, ALMOST_ONE);
+		    failures + tries, now, expires, 0, 1, ALMOST_ONE);
 		if (now >= expires)
 			return tries;
 	}
@@ -277,12 +319,54 @@ Test(schedule, backs_off_between_5_seconds_and_an_hour)
 		for (unsigned n = 1; n < 100; n++) {
 			double roll = rolls[n % ARRAY_LEN(rolls)];
 			int64_t wait = staple_schedule_retry(
-					   n, NOON, NOON + left, 0, roll) -
+					   n, NOON, NOON + left, 0, 1, roll) -
 				       NOON;
 
 			cr_expect_geq(wait, left <= 60 ? 5 : 10);
 			cr_expect_leq(wait, HOUR);
 		}
+	}
+}
+
+/* ---- probing a host ---- */
+
+static const struct probe_row {
+	const char *what;
+	unsigned failures;
+	int64_t left; /* 0: one holds nothing valid */
+	int64_t retry_after;
+	unsigned certificates;
+	double roll;
+	int64_t expect;
+} probe_rows[] = {
+	{ "the first pause", 3, DAY, 0, 2, 0, 80 },
+	{ "an eighth of jitter", 3, DAY, 0, 2, ALMOST_ONE, 71 },
+	{ "doubled", 5, DAY, 0, 2, 0, 320 },
+	{ "at most an hour", 20, DAY, 0, 2, 0, HOUR },
+	{ "an eighth of what is left", 20, 800, 0, 2, 0, 100 },
+	{ "nothing is held: a minute", 20, 0, 0, 2, 0, 60 },
+	{ "nothing is held, with jitter", 20, 0, 0, 10000, ALMOST_ONE, 53 },
+	{ "the last seconds", 20, 20, 0, 2, 0, 5 },
+	{ "little is left, for one of few", 20, 100, 0, 100, 0, 12 },
+	{ "little is left, for one of many", 20, 100, 0, 101, 0, 60 },
+	{ "never under 10 s", 1, 70, 0, 1, ALMOST_ONE, 10 },
+	{ "Retry-After", 3, DAY, 600, 2, 0, 600 },
+	{ "Retry-After where nothing is held", 3, 0, 600, 2, 0, 600 },
+	{ "Retry-After: at most an hour", 3, 0, DAY, 2, 0, HOUR },
+	{ "Retry-After: at most half of what is left", 3, 1000, DAY, 2, 0,
+	    500 },
+};
+
+Test(schedule, probes_a_host_less_and_less_but_once_a_minute_in_need)
+{
+	for (size_t i = 0; i < ARRAY_LEN(probe_rows); i++) {
+		const struct probe_row *row = &probe_rows[i];
+		int64_t pause = staple_schedule_probe(row->failures, row->left,
+		    row->retry_after, row->certificates, row->roll);
+
+		cr_expect_eq(pause, row->expect,
+		    "%s: %" PRId64 ", not %" PRId64, row->what, pause,
+		    row->expect);
 	}
 }
 
@@ -373,7 +457,7 @@ Test(schedule, survives_all_times_that_a_certificate_can_say)
 
 		cr_expect_gt(next, now);
 		cr_expect_leq(next - now, pace.max_interval_s);
-		next = staple_schedule_retry(1000, now, b, a, ALMOST_ONE);
+		next = staple_schedule_retry(1000, now, b, a, 1, ALMOST_ONE);
 		cr_expect_gt(next, now);
 		cr_expect_leq(next - now, HOUR);
 		next = staple_schedule_next_rung(a, b, now);

@@ -17,7 +17,7 @@ Test(settings, have_a_default_for_every_number)
 		cr_expect_eq(made->values.method, STAPLE_METHOD_AUTO);
 		cr_expect_eq(made->values.timeout_ms, 10000);
 		cr_expect_eq(made->values.min_interval_s, 300);
-		cr_expect_eq(made->values.max_interval_s, 43200);
+		cr_expect_eq(made->values.max_interval_s, 7 * 86400);
 		cr_expect_eq(made->values.default_lifetime_s, 86400);
 		cr_expect_eq(made->values.max_response, 65536);
 		cr_expect_eq(made->values.max_fetches, 32);

@@ -1,0 +1,327 @@
+/*
+ * The table of responder hosts and their health.  Staple thread only.  State
+ * is kept by host because an outage is the host's: kept by certificate, ten
+ * thousand certificates would each find out by asking, and each would be late
+ * to notice the end of it.
+ */
+#include "staple/hosts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "staple/queue.h"
+#include "staple/schedule.h"
+
+enum { FORGOTTEN_AFTER_MS = 3600 * 1000, UNUSED_MAX = 256, SECOND_MS = 1000 };
+
+void
+staple_hosts_init(struct staple_hosts *hosts)
+{
+	*hosts = (struct staple_hosts){ 0 };
+	for (size_t i = 0; i < STAPLE_HOST_BUCKETS; i++)
+		list_init(&hosts->buckets[i]);
+	list_init(&hosts->lines);
+	list_init(&hosts->unused);
+}
+
+static void
+free_host(struct staple_host *host)
+{
+	list_remove(&host->node);
+	list_remove(&host->in_line);
+	list_remove(&host->in_unused);
+	heap_remove(&host->hosts->probes, &host->probe);
+	heap_fini(&host->waiting);
+	host->hosts->count--;
+	free(host);
+}
+
+void
+staple_hosts_fini(struct staple_hosts *hosts)
+{
+	for (size_t i = 0; i < STAPLE_HOST_BUCKETS; i++) {
+		if (hosts->buckets[i].next == NULL)
+			return; /* never initialised */
+		LIST_FOREACH(&hosts->buckets[i], node)
+			free_host(container_of(node, struct staple_host, node));
+	}
+	heap_fini(&hosts->probes);
+}
+
+/* ---- The table ---- */
+
+static struct list *
+bucket_of(struct staple_hosts *hosts, const char *name)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return &hosts->buckets[hash % STAPLE_HOST_BUCKETS];
+}
+
+static struct staple_host *
+find(struct list *bucket, const char *name)
+{
+	LIST_FOREACH(bucket, node) {
+		struct staple_host *host = container_of(
+		    node, struct staple_host, node);
+
+		if (strcmp(host->name, name) == 0)
+			return host;
+	}
+	return NULL;
+}
+
+static struct staple_host *
+make(struct staple_hosts *hosts, struct list *bucket, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct staple_host *host;
+
+	/* So that it can always be put there. */
+	if (!heap_reserve(&hosts->probes, hosts->count + 1))
+		return NULL;
+	host = calloc(1, sizeof(*host) + size);
+	if (host == NULL)
+		return NULL;
+	memcpy(host->name, name, size);
+	host->hosts = hosts;
+	host->limit = STAPLE_HOST_SLOTS;
+	list_init(&host->in_line);
+	list_init(&host->in_unused);
+	list_init(&host->slots);
+	list_append(bucket, &host->node);
+	hosts->count++;
+	return host;
+}
+
+static void
+forget_old(struct staple_hosts *hosts, int64_t mono_ms)
+{
+	LIST_FOREACH(&hosts->unused, node) {
+		struct staple_host *host = container_of(
+		    node, struct staple_host, in_unused);
+
+		if (hosts->unused_count <= UNUSED_MAX &&
+		    mono_ms - host->unused_ms < FORGOTTEN_AFTER_MS)
+			return;
+		hosts->unused_count--;
+		free_host(host);
+	}
+}
+
+struct staple_host *
+staple_hosts_hold(struct staple_hosts *hosts, const char *name, int64_t mono_ms)
+{
+	struct list *bucket = bucket_of(hosts, name);
+	struct staple_host *host;
+
+	forget_old(hosts, mono_ms);
+	host = find(bucket, name);
+	if (host == NULL)
+		host = make(hosts, bucket, name);
+	if (host == NULL)
+		return NULL;
+	if (!list_is_empty(&host->in_unused)) {
+		list_remove(&host->in_unused);
+		hosts->unused_count--;
+	}
+	host->certificates++;
+	return host;
+}
+
+void
+staple_host_drop(struct staple_host *host, int64_t mono_ms)
+{
+	if (host == NULL || --host->certificates > 0)
+		return;
+	if (host->failures == 0) {
+		free_host(host);
+		return;
+	}
+	host->unused_ms = mono_ms;
+	list_append(&host->hosts->unused, &host->in_unused);
+	host->hosts->unused_count++;
+	forget_old(host->hosts, mono_ms);
+}
+
+/* ---- Health ---- */
+
+bool
+staple_host_is_blamed(enum staple_outcome outcome)
+{
+	/* The outcomes stand in this order in staple.h. */
+	return (outcome >= STAPLE_NAME_NOT_FOUND &&
+		   outcome <= STAPLE_TRAILING_BYTES) ||
+	       outcome == STAPLE_INTERNAL_ERROR || outcome == STAPLE_TRY_LATER;
+}
+
+void
+staple_host_line_up(struct staple_host *host)
+{
+	struct staple_hosts *hosts = host->hosts;
+	const struct staple_place *prober = host->prober;
+	bool waits = host->waiting.count > 0;
+	bool prober_waits = prober != NULL && prober->host == host;
+
+	if (!waits || host->down)
+		list_remove(&host->in_line);
+	else if (list_is_empty(&host->in_line))
+		list_append(&hosts->lines, &host->in_line);
+	if (!waits || !host->down || (prober != NULL && !prober_waits))
+		heap_remove(&hosts->probes, &host->probe);
+	else
+		heap_put(&hosts->probes, &host->probe,
+		    prober_waits ? 0 : host->probe_ms);
+}
+
+void
+staple_host_answered(struct staple_host *host, unsigned took_ms)
+{
+	if (took_ms > STAPLE_HOST_QUICK_MS)
+		host->limit = STAPLE_HOST_SLOTS;
+	else if (host->limit < STAPLE_HOST_SLOTS_MAX)
+		host->limit++;
+	host->failures = 0;
+	if (!host->down)
+		return;
+	host->down = false;
+	host->untried_waits = false;
+	host->prober = NULL;
+	host->asked_until_ms = 0;
+	host->hosts->changed = true;
+	staple_host_line_up(host);
+}
+
+/* Seconds that a certificate has; 0: it holds nothing valid. */
+static int64_t
+left_of(const struct staple_place *place, int64_t wall_s)
+{
+	return place->expires > wall_s ? place->expires - wall_s : 0;
+}
+
+/* Of the certificate that has least, of all that wait and this one. */
+static int64_t
+find_least_left(const struct staple_host *host,
+    const struct staple_place *place, int64_t wall_s)
+{
+	int64_t least = left_of(place, wall_s), left;
+
+	for (size_t i = 0; i < host->waiting.count && least > 0; i++) {
+		left = left_of(container_of(host->waiting.nodes[i],
+				   struct staple_place, node),
+		    wall_s);
+		if (left < least)
+			least = left;
+	}
+	return least;
+}
+
+static void
+pause_probing(struct staple_host *host, const struct staple_place *place,
+    const struct staple_host_failure *failure)
+{
+	int64_t left = find_least_left(host, place, failure->wall_s);
+	int64_t pause = staple_schedule_probe(host->failures, left,
+	    failure->retry_after_s, host->certificates, failure->roll);
+
+	host->probe_ms = failure->mono_ms + pause * SECOND_MS;
+	if (failure->retry_after_s < pause)
+		pause = failure->retry_after_s;
+	host->asked_until_ms = failure->mono_ms + pause * SECOND_MS;
+	host->prober = NULL;
+	/* Newcomers waited for this. */
+	host->hosts->changed |= host->untried_waits;
+	host->untried_waits = false;
+	staple_host_line_up(host);
+}
+
+bool
+staple_host_failed(struct staple_host *host, const struct staple_place *place,
+    const struct staple_host_failure *failure)
+{
+	bool was_down = host->down;
+
+	host->limit = STAPLE_HOST_SLOTS;
+	host->outcome = failure->outcome;
+	host->failed_ms = failure->mono_ms;
+	/* One that began before it went down changes nothing. */
+	if (was_down && host->prober != place)
+		return false;
+	host->failures++;
+	if (!was_down && host->failures < STAPLE_HOST_DOWN_AFTER &&
+	    failure->retry_after_s == 0)
+		return false;
+	host->down = true;
+	host->hosts->changed |= !was_down;
+	pause_probing(host, place, failure);
+	return !was_down;
+}
+
+void
+staple_host_left(struct staple_host *host, const struct staple_place *place)
+{
+	if (host->prober != place)
+		return;
+	host->prober = NULL;
+	staple_host_line_up(host);
+}
+
+/* When a certificate that was never tried may be asked about. */
+static int64_t
+untried_from(const struct staple_host *host)
+{
+	int64_t from_ms = host->failed_ms + STAPLE_HOST_UNTRIED_MS;
+
+	return from_ms > host->asked_until_ms ? from_ms : host->asked_until_ms;
+}
+
+bool
+staple_host_is_closed(const struct staple_host *host,
+    const struct staple_place *place, int64_t mono_ms)
+{
+	if (!host->down || host->prober == place)
+		return false;
+	if (place->untried && mono_ms >= untried_from(host))
+		return false;
+	return host->prober != NULL || mono_ms < host->probe_ms;
+}
+
+void
+staple_host_expect(
+    struct staple_host *host, const struct staple_place *place, int64_t wall_s)
+{
+	int64_t pause, latest_ms;
+
+	if (!host->down)
+		return;
+	pause = staple_schedule_probe(
+	    host->failures, left_of(place, wall_s), 0, host->certificates, 0);
+	latest_ms = host->failed_ms + pause * SECOND_MS;
+	if (place->untried)
+		latest_ms = untried_from(host);
+	if (latest_ms < host->asked_until_ms)
+		latest_ms = host->asked_until_ms;
+	if (latest_ms < host->probe_ms)
+		host->probe_ms = latest_ms;
+	staple_host_line_up(host);
+}
+
+void
+staple_hosts_hurry(struct staple_hosts *hosts, int64_t mono_ms)
+{
+	for (size_t i = 0; i < STAPLE_HOST_BUCKETS; i++) {
+		LIST_FOREACH(&hosts->buckets[i], node) {
+			struct staple_host *host = container_of(
+			    node, struct staple_host, node);
+
+			if (!host->down || host->probe_ms <= mono_ms)
+				continue;
+			host->probe_ms = host->asked_until_ms > mono_ms
+					     ? host->asked_until_ms
+					     : mono_ms;
+			staple_host_line_up(host);
+		}
+	}
+}

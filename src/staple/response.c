@@ -53,6 +53,9 @@ judge(struct facts *facts, OCSP_BASICRESP *basic,
 	if (outcome == STAPLE_GOOD)
 		err_set(said, "good until %s, signed by \"%s\"",
 		    staple_when_date(facts->expires).text, facts->signer.name);
+	if (outcome == STAPLE_GOOD && facts->signer.weak_bits != 0)
+		err_set(said, "%s (RSA key of %d bits: 2048 are due)",
+		    said->text, facts->signer.weak_bits);
 	return outcome;
 }
 
@@ -65,9 +68,40 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 		return NULL;
 	atomic_init(&response->references, 1);
 	response->facts = *facts;
+	response->facts.signer.delegate = NULL; /* it was borrowed */
 	response->len = len;
 	memcpy(response->der, der, len);
 	return response;
+}
+
+/* NULL: no memory; or, with another outcome, it cannot be stapled. */
+static struct staple_response *
+make(const struct facts *facts, const unsigned char *der, size_t len,
+    struct staple_verdict *verdict)
+{
+	struct staple_response *response = NULL;
+	size_t trimmed_len;
+	unsigned char *trimmed = staple_envelope_trim(
+	    der, len, facts->signer.delegate, &trimmed_len);
+
+	if (trimmed != NULL && trimmed_len > STAPLE_RESPONSE_MAX) {
+		verdict->outcome = STAPLE_TOO_LARGE_TO_STAPLE;
+		err_set(&verdict->said,
+		    "%zu bytes with the signer's certificate alone; more than "
+		    "%d are never stapled",
+		    trimmed_len, STAPLE_RESPONSE_MAX);
+	} else if (trimmed != NULL) {
+		response = new_response(facts, trimmed, trimmed_len);
+	}
+	OPENSSL_free(trimmed);
+	return response;
+}
+
+static bool
+is_answer(const struct staple_verdict *verdict)
+{
+	return verdict->outcome == STAPLE_GOOD ||
+	       verdict->outcome == STAPLE_REVOKED;
 }
 
 /* Empties OpenSSL's queue: did memory run out? */
@@ -90,7 +124,6 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
 	struct facts facts = { 0 };
-	bool answered;
 
 	ERR_clear_error();
 	verdict->outcome = staple_envelope_open(
@@ -98,13 +131,11 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 	if (verdict->outcome == STAPLE_GOOD)
 		verdict->outcome = judge(
 		    &facts, basic, cert, clock, &verdict->said);
+	if (is_answer(verdict))
+		response = make(&facts, der, len, verdict);
 	OCSP_BASICRESP_free(basic);
-	answered = verdict->outcome == STAPLE_GOOD ||
-		   verdict->outcome == STAPLE_REVOKED;
-	if (answered)
-		response = new_response(&facts, der, len);
-	/* Whatever a call that lacked memory was taken for, this it was. */
-	if ((ran_out() || answered) && response == NULL) {
+	/* An allocation failure overrides any other outcome. */
+	if ((ran_out() || is_answer(verdict)) && response == NULL) {
 		verdict->outcome = STAPLE_NO_MEMORY;
 		err_set(&verdict->said, "memory ran out");
 	}
@@ -171,6 +202,32 @@ staple_response_signer(const struct staple_response *response)
 }
 
 bool
+staple_response_leads(const struct staple_response *response)
+{
+	return response->facts.single.leads;
+}
+
+int
+staple_response_weak_bits(const struct staple_response *response)
+{
+	return response->facts.signer.weak_bits;
+}
+
+bool
+staple_response_is_ahead(const struct staple_response *response, int64_t now_s)
+{
+	return staple_response_this_update(response) > now_s + STAPLE_SKEW_S;
+}
+
+bool
+staple_response_is_current(
+    const struct staple_response *response, int64_t now_s)
+{
+	return !staple_response_is_ahead(response, now_s) &&
+	       now_s < staple_response_expires(response);
+}
+
+bool
 staple_response_same(
     const struct staple_response *a, const struct staple_response *b)
 {
@@ -178,8 +235,8 @@ staple_response_same(
 }
 
 bool
-staple_response_may_replace(
-    const struct staple_response *held, const struct staple_response *fresh)
+staple_response_may_replace(const struct staple_response *held,
+    const struct staple_response *fresh, int64_t now_s)
 {
 	int64_t older, newer;
 
@@ -190,5 +247,5 @@ staple_response_may_replace(
 	if (staple_response_is_revoked(held) &&
 	    !staple_response_is_revoked(fresh))
 		return newer > older;
-	return newer >= older;
+	return newer >= older || staple_response_is_ahead(held, now_s);
 }

@@ -1,14 +1,18 @@
 /*
  * The signature and the right to sign.  Any thread.  OpenSSL decides, given a
- * store that holds the issuer alone, at the time that it is told, and one
- * candidate at a time: no root is needed, no certificate from inside the
- * response helps another one to be trusted (a delegate is issued directly),
- * and of several that go by one name the right one is found wherever it
- * stands.  What this file finds out by itself only explains a refusal.
+ * store that holds the issuer alone, and one candidate at a time: no root is
+ * needed, no certificate from inside the response helps another one to be
+ * trusted (a delegate is issued directly), and of several that go by one name
+ * the right one is found wherever it stands.
  *
- * Weak digests are refused as far as OpenSSL's default for certificates goes:
- * SHA-1 signatures, which some responders still make, are accepted where the
- * system's policy does not forbid them.
+ * OpenSSL is told to check no dates, and a delegate's are checked here: an
+ * authority that was renewed with its key has two certificates of one name, and
+ * which of them was found first must not decide.
+ *
+ * MD2, MD4 and MD5 are refused whatever OpenSSL's security level is, and so is
+ * an RSA key of at most 1024 bits, because clients refuse them.  SHA-1
+ * signatures, which some responders still make, are accepted where the system's
+ * policy does not forbid them.
  */
 #include "staple/signer.h"
 
@@ -26,11 +30,13 @@
 /* Each costs a signature check; nobody honest has more of one name. */
 #define CANDIDATES_MAX 16
 
+enum { RSA_REFUSED_BITS = 1024, RSA_DUE_BITS = 2048 };
+
 struct search {
 	OCSP_BASICRESP *basic;
 	const struct staple_cert *cert;
 	int64_t now_s;
-	X509_STORE *store;      /* the issuer alone, at now_s */
+	X509_STORE *store;      /* the issuer alone; no dates are checked */
 	STACK_OF(X509) * alone; /* room for one candidate */
 	unsigned candidates;    /* that were tried */
 	X509 *impostor;         /* it did sign and may not; borrowed */
@@ -44,9 +50,8 @@ search_init(struct search *search)
 	if (search->store == NULL || search->alone == NULL ||
 	    X509_STORE_add_cert(search->store, search->cert->issuer) != 1)
 		return false;
-	X509_VERIFY_PARAM_set_time(
-	    X509_STORE_get0_param(search->store), (time_t)search->now_s);
-	return true;
+	return X509_STORE_set_flags(search->store, X509_V_FLAG_NO_CHECK_TIME) ==
+	       1;
 }
 
 static void
@@ -83,13 +88,26 @@ verify(const struct search *search, X509 *candidate, unsigned long flags)
 		   search->basic, search->alone, search->store, flags) == 1;
 }
 
+/* Only a delegate's own dates count. */
+static bool
+is_in_time(const struct search *search, const X509 *candidate)
+{
+	int64_t from, to;
+
+	return candidate == search->cert->issuer ||
+	       (staple_when_read(X509_get0_notBefore(candidate), &from) &&
+		   staple_when_read(X509_get0_notAfter(candidate), &to) &&
+		   from <= search->now_s && search->now_s < to);
+}
+
 static bool
 is_signer(struct search *search, X509 *candidate)
 {
 	if (!is_named(search->basic, candidate))
 		return false;
 	search->candidates++;
-	if (verify(search, candidate,
+	if (is_in_time(search, candidate) &&
+	    verify(search, candidate,
 		OCSP_PARTIAL_CHAIN | OCSP_NOCHAIN | OCSP_NOEXPLICIT))
 		return true;
 	/* The signature alone: it tells an impostor from changed bytes. */
@@ -169,15 +187,17 @@ static const char *
 flaw(const struct search *search)
 {
 	X509 *impostor = search->impostor;
-	time_t now = (time_t)search->now_s;
+	int64_t from, to;
 
 	if (is_leaf(search->cert, impostor))
 		return "which is the certificate itself";
 	if (!is_issued(search, impostor))
 		return "whose certificate the issuer did not issue";
-	if (X509_cmp_time(X509_get0_notAfter(impostor), &now) < 0)
+	if (staple_when_read(X509_get0_notAfter(impostor), &to) &&
+	    search->now_s >= to)
 		return "whose certificate has expired";
-	if (X509_cmp_time(X509_get0_notBefore(impostor), &now) > 0)
+	if (staple_when_read(X509_get0_notBefore(impostor), &from) &&
+	    search->now_s < from)
 		return "whose certificate is not valid yet";
 	if ((X509_get_extension_flags(impostor) & EXFLAG_XKUSAGE) == 0 ||
 	    (X509_get_extended_key_usage(impostor) & XKU_OCSP_SIGN) == 0)
@@ -211,26 +231,92 @@ refuse(const struct search *search, struct err *said)
 	return STAPLE_BAD_SIGNATURE;
 }
 
+/* ---- Strength ---- */
+
+static bool
+is_weak_digest(int signature_nid)
+{
+	int digest = NID_undef;
+
+	(void)OBJ_find_sigid_algs(signature_nid, &digest, NULL);
+	return digest == NID_md5 || digest == NID_md4 || digest == NID_md2;
+}
+
+static int
+rsa_bits(const X509 *certificate)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+	return key != NULL && (EVP_PKEY_is_a(key, "RSA") == 1 ||
+				  EVP_PKEY_is_a(key, "RSA-PSS") == 1)
+		   ? EVP_PKEY_get_bits(key)
+		   : 0;
+}
+
+static enum staple_outcome
+check_digest(const OCSP_BASICRESP *basic, struct err *said)
+{
+	int nid = OBJ_obj2nid(OCSP_resp_get0_tbs_sigalg(basic)->algorithm);
+
+	if (!is_weak_digest(nid))
+		return STAPLE_GOOD;
+	err_set(said, "the signature is %s", OBJ_nid2sn(nid));
+	return STAPLE_WEAK_SIGNATURE;
+}
+
+/* Of what signed the response, and of what signed that. */
+static enum staple_outcome
+check_strength(
+    struct staple_signer *signer, const X509 *found, struct err *said)
+{
+	int bits = rsa_bits(found), nid = X509_get_signature_nid(found);
+
+	if (bits > 0 && bits <= RSA_REFUSED_BITS) {
+		err_set(said, "the key of \"%s\" is RSA of %d bits",
+		    signer->name, bits);
+		return STAPLE_WEAK_SIGNATURE;
+	}
+	if (signer->delegate != NULL && is_weak_digest(nid)) {
+		err_set(said, "the certificate of \"%s\" is signed with %s",
+		    signer->name, OBJ_nid2sn(nid));
+		return STAPLE_WEAK_SIGNATURE;
+	}
+	signer->weak_bits = bits < RSA_DUE_BITS ? bits : 0;
+	return STAPLE_GOOD;
+}
+
+static enum staple_outcome
+describe(struct staple_signer *signer, const struct search *search, X509 *found,
+    struct err *said)
+{
+	print_name(
+	    X509_get_subject_name(found), signer->name, sizeof(signer->name));
+	signer->not_after = INT64_MAX;
+	signer->delegate = found != search->cert->issuer ? found : NULL;
+	if (signer->delegate != NULL &&
+	    !staple_when_read(X509_get0_notAfter(found), &signer->not_after))
+		return refuse(search, said);
+	return check_strength(signer, found, said);
+}
+
 enum staple_outcome
 staple_signer_check(struct staple_signer *signer, OCSP_BASICRESP *basic,
     const struct staple_cert *cert, int64_t now_s, struct err *said)
 {
 	struct search search = { .basic = basic, .cert = cert, .now_s = now_s };
-	enum staple_outcome outcome = STAPLE_GOOD;
+	enum staple_outcome outcome = check_digest(basic, said);
 	X509 *found;
 
+	if (outcome != STAPLE_GOOD)
+		return outcome;
 	if (!search_init(&search)) {
 		err_set(said, "memory ran out");
 		outcome = STAPLE_NO_MEMORY;
 		goto out;
 	}
 	found = find_signer(&search);
-	if (found == NULL ||
-	    !staple_when_read(X509_get0_notAfter(found), &signer->not_after))
-		outcome = refuse(&search, said);
-	else
-		print_name(X509_get_subject_name(found), signer->name,
-		    sizeof(signer->name));
+	outcome = found != NULL ? describe(signer, &search, found, said)
+				: refuse(&search, said);
 out:
 	search_fini(&search);
 	return outcome;

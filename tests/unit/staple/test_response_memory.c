@@ -41,7 +41,8 @@ static bool
 is_refusal(enum staple_outcome outcome)
 {
 	return outcome == STAPLE_NO_MEMORY ||
-	       (outcome >= STAPLE_MALFORMED && outcome <= STAPLE_BAD_SIGNATURE);
+	       (outcome >= STAPLE_MALFORMED &&
+		   outcome <= STAPLE_WEAK_SIGNATURE);
 }
 
 /* true: there was an n-th allocation. */

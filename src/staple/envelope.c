@@ -121,25 +121,178 @@ check_status(OCSP_RESPONSE *response, struct err *said)
 	return statuses[status].outcome;
 }
 
+/* ---- The parts of the encoding ---- */
+
+/* Identifiers of elements. */
+enum {
+	SEQUENCE = V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE,
+	EXPLICIT_0 = V_ASN1_CONSTRUCTED | V_ASN1_CONTEXT_SPECIFIC
+};
+
+/* Step into the element at *at, or over it.  false: there is none. */
+static bool
+enter(const unsigned char **at, const unsigned char *end, int identifier)
+{
+	long length;
+	int tag, class;
+
+	return *at < end && **at == identifier &&
+	       (ASN1_get_object(at, &length, &tag, &class, end - *at) & 0x80) ==
+		   0;
+}
+
+static bool
+pass(const unsigned char **at, const unsigned char *end)
+{
+	long length;
+	int tag, class;
+
+	if ((ASN1_get_object(at, &length, &tag, &class, end - *at) & 0x80) != 0)
+		return false;
+	*at += length;
+	return true;
+}
+
+/* id-pkix-ocsp-basic */
+static const unsigned char basic_type[] = { V_ASN1_OBJECT, 9, 0x2b, 6, 1, 5, 5,
+	7, 48, 1, 1 };
+
+/* Of a response: tbsResponseData, signatureAlgorithm and signature are from
+ * `core` to `core_end`, certs, if any, from there to `end`. */
+struct parts {
+	const unsigned char *core, *core_end, *end;
+};
+
+/* false: it is no basic response.  That the elements nest as they should is
+ * seen when they are put together again. */
+static bool
+find_parts(struct parts *parts, const unsigned char *der, size_t len)
+{
+	const unsigned char *at = der, *end = der + len, *type;
+
+	if (!enter(&at, end, SEQUENCE) ||   /* OCSPResponse */
+	    !pass(&at, end) ||              /* responseStatus */
+	    !enter(&at, end, EXPLICIT_0) || /* responseBytes [0] */
+	    !enter(&at, end, SEQUENCE))     /* ResponseBytes */
+		return false;
+	type = at;
+	if (!pass(&at, end) || (size_t)(at - type) != sizeof(basic_type) ||
+	    memcmp(type, basic_type, sizeof(basic_type)) != 0 ||
+	    !enter(&at, end, V_ASN1_OCTET_STRING) || /* response */
+	    !enter(&at, end, SEQUENCE))              /* BasicOCSPResponse */
+		return false;
+	*parts = (struct parts){ .core = at, .end = end };
+	if (!pass(&at, end) || !pass(&at, end) || !pass(&at, end))
+		return false;
+	parts->core_end = at;
+	return true;
+}
+
+/* Nothing, or [0] with one SEQUENCE and nothing else. */
+static bool
+find_certs(struct staple_certs *certs, const struct parts *parts)
+{
+	const unsigned char *at = parts->core_end, *over = at;
+
+	*certs = (struct staple_certs){ parts->end, parts->end };
+	if (at == parts->end)
+		return true;
+	if (!pass(&over, parts->end) || over != parts->end ||
+	    !enter(&at, parts->end, EXPLICIT_0))
+		return false;
+	over = at;
+	if (!pass(&over, parts->end) || over != parts->end ||
+	    !enter(&at, parts->end, SEQUENCE))
+		return false;
+	certs->at = at;
+	return true;
+}
+
+/* Room that fills from its end, as a header needs the length of what follows
+ * it. */
+struct room {
+	unsigned char *at, *end;
+};
+
+static void
+put(struct room *room, const unsigned char *bytes, size_t len)
+{
+	room->at -= len;
+	memcpy(room->at, bytes, len);
+}
+
+/* A header before all that is there. */
+static void
+wrap(struct room *room, int constructed, int tag, int class)
+{
+	int len = (int)(room->end - room->at);
+	unsigned char *at;
+
+	room->at -= ASN1_object_size(constructed, len, tag) - len;
+	at = room->at;
+	ASN1_put_object(&at, constructed, len, tag, class);
+}
+
+/* The core before what is there, and the basic response around both. */
+static void
+put_core(struct room *room, const struct parts *parts)
+{
+	put(room, parts->core, (size_t)(parts->core_end - parts->core));
+	wrap(room, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+}
+
+/* RFC 6960 4.2.1: the response around a basic one. */
+static void
+wrap_basic(struct room *room)
+{
+	static const unsigned char status[] = { V_ASN1_ENUMERATED, 1,
+		OCSP_RESPONSE_STATUS_SUCCESSFUL };
+
+	wrap(room, 0, V_ASN1_OCTET_STRING, V_ASN1_UNIVERSAL);
+	put(room, basic_type, sizeof(basic_type));
+	wrap(room, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	wrap(room, 1, 0, V_ASN1_CONTEXT_SPECIFIC);
+	put(room, status, sizeof(status));
+	wrap(room, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+}
+
 /*
- * Is this the one encoding of what was decoded?  OpenSSL reads BER, and past
- * the end of what lies inside an octet string; a client may be stricter, so
- * whatever a stranger slipped in there would cost us the handshake.
+ * Are the headers around the parts in their shortest form, and is nothing
+ * beside the parts?  `spare` has more room than the response.
  */
 static bool
-is_canonical(OCSP_BASICRESP *basic, const unsigned char *der, size_t len)
+is_wrapped(const struct parts *parts, const unsigned char *der, size_t len,
+    struct room spare)
 {
-	OCSP_RESPONSE *again = OCSP_response_create(
-	    OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
-	unsigned char *encoded = NULL;
-	int size = again != NULL ? i2d_OCSP_RESPONSE(again, &encoded) : -1;
-	bool same = size >= 0 && (size_t)size == len &&
-		    memcmp(encoded, der, len) == 0;
-
-	OPENSSL_free(encoded);
-	OCSP_RESPONSE_free(again);
-	return same;
+	put(&spare, parts->core_end, (size_t)(parts->end - parts->core_end));
+	put_core(&spare, parts);
+	wrap_basic(&spare);
+	return (size_t)(spare.end - spare.at) == len &&
+	       memcmp(spare.at, der, len) == 0;
 }
+
+/* The basic response without certificates, decoded; NULL: it is none, or, with
+ * *canonical false, this is not its one encoding. */
+static OCSP_BASICRESP *
+decode_core(const struct parts *parts, struct room spare, bool *canonical)
+{
+	OCSP_BASICRESP *basic;
+	const unsigned char *at;
+	unsigned char *again = NULL;
+	long len;
+	int size;
+
+	put_core(&spare, parts);
+	at = spare.at;
+	len = (long)(spare.end - spare.at);
+	basic = d2i_OCSP_BASICRESP(NULL, &at, len);
+	size = basic != NULL ? i2d_OCSP_BASICRESP(basic, &again) : -1;
+	*canonical = size == len && memcmp(again, spare.at, (size_t)len) == 0;
+	OPENSSL_free(again);
+	return basic;
+}
+
+/* ---- What is not signed ---- */
 
 /* SHA-256, -384 or -512 for both hashes (HH), their parameters NULL or absent,
  * and a salt (SS) as long as the hash. */
@@ -216,17 +369,45 @@ is_produced(const OCSP_BASICRESP *basic)
 	    OCSP_resp_get0_produced_at(basic), &seconds);
 }
 
-static enum staple_outcome
-open_basic(OCSP_BASICRESP **basic, OCSP_RESPONSE *response,
+/* Headers of more bytes than were there, in the worst case. */
+enum { HEADERS_MAX = 64 };
+
+/*
+ * OpenSSL reads BER, and past the end of what lies inside an octet string; a
+ * client may be stricter, so whatever was slipped in there would cost the
+ * handshake.
+ */
+static bool
+decode_parts(OCSP_BASICRESP **basic, struct staple_certs *certs,
     const unsigned char *der, size_t len, struct err *said)
 {
-	*basic = OCSP_response_get1_basic(response);
+	unsigned char *spare = OPENSSL_malloc(len + HEADERS_MAX);
+	const struct room room = { spare + len + HEADERS_MAX,
+		spare + len + HEADERS_MAX };
+	struct parts parts;
+	bool canonical = false;
+
+	if (spare != NULL && find_parts(&parts, der, len))
+		*basic = decode_core(&parts, room, &canonical);
 	if (*basic == NULL)
 		err_set(said, "no basic OCSP response is inside");
-	else if (!is_canonical(*basic, der, len))
+	else if (!canonical || !is_wrapped(&parts, der, len, room) ||
+		 !find_certs(certs, &parts))
 		err_set(said, "it is not encoded as DER, or more is inside "
 			      "than belongs there");
-	else if (!has_usual_algorithm(*basic))
+	else
+		said = NULL;
+	OPENSSL_free(spare);
+	return said == NULL;
+}
+
+static enum staple_outcome
+open_basic(OCSP_BASICRESP **basic, struct staple_certs *certs,
+    const unsigned char *der, size_t len, struct err *said)
+{
+	if (!decode_parts(basic, certs, der, len, said))
+		return STAPLE_MALFORMED;
+	if (!has_usual_algorithm(*basic))
 		err_set(said, "the signature algorithm is not in its usual "
 			      "form, which some clients refuse");
 	else if (!is_produced(*basic))
@@ -240,8 +421,8 @@ open_basic(OCSP_BASICRESP **basic, OCSP_RESPONSE *response,
 }
 
 enum staple_outcome
-staple_envelope_open(OCSP_BASICRESP **basic, const unsigned char *der,
-    size_t len, struct err *said)
+staple_envelope_open(OCSP_BASICRESP **basic, struct staple_certs *certs,
+    const unsigned char *der, size_t len, struct err *said)
 {
 	OCSP_RESPONSE *response = NULL;
 	enum staple_outcome outcome;
@@ -250,78 +431,112 @@ staple_envelope_open(OCSP_BASICRESP **basic, const unsigned char *der,
 	if (outcome == STAPLE_GOOD)
 		outcome = check_status(response, said);
 	if (outcome == STAPLE_GOOD)
-		outcome = open_basic(basic, response, der, len, said);
+		outcome = open_basic(basic, certs, der, len, said);
 	OCSP_RESPONSE_free(response);
 	return outcome;
 }
 
+/* ---- The certificates inside ---- */
+
+bool
+staple_envelope_names(const OCSP_BASICRESP *basic, const X509 *candidate)
+{
+	const ASN1_OCTET_STRING *hash = NULL;
+	const X509_NAME *name = NULL;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned len;
+
+	OCSP_resp_get0_id(basic, &hash, &name);
+	if (name != NULL)
+		return X509_NAME_cmp(name, X509_get_subject_name(candidate)) ==
+		       0;
+	return X509_pubkey_digest(candidate, EVP_sha1(), digest, &len) == 1 &&
+	       (unsigned)ASN1_STRING_length(hash) == len &&
+	       memcmp(ASN1_STRING_get0_data(hash), digest, len) == 0;
+}
+
+/* RFC 5280 4.1: to the subject of the certificate at *at, behind which its key
+ * follows. */
+static bool
+find_subject(const unsigned char **at, const unsigned char *end)
+{
+	if (!enter(at, end, SEQUENCE) || /* Certificate */
+	    !enter(at, end, SEQUENCE))   /* TBSCertificate */
+		return false;
+	/* version [0], which version 1 does not have */
+	if (*at < end && **at != V_ASN1_INTEGER && !pass(at, end))
+		return false;
+	return pass(at, end) && /* serialNumber */
+	       pass(at, end) && /* signature */
+	       pass(at, end) && /* issuer */
+	       pass(at, end);   /* validity */
+}
+
+static bool
+has_name(
+    const X509_NAME *name, const unsigned char *at, const unsigned char *end)
+{
+	X509_NAME *subject = d2i_X509_NAME(NULL, &at, end - at);
+	bool same = subject != NULL && X509_NAME_cmp(name, subject) == 0;
+
+	X509_NAME_free(subject);
+	return same;
+}
+
+/* The hash of the bits of the key, without their count of unused ones. */
+static bool
+has_key(const ASN1_OCTET_STRING *hash, const unsigned char *at,
+    const unsigned char *end)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	const unsigned char *over;
+	unsigned len = 0;
+
+	if (!enter(&at, end, SEQUENCE) || !pass(&at, end))
+		return false;
+	over = at;
+	if (!pass(&over, end) || !enter(&at, end, V_ASN1_BIT_STRING) ||
+	    at >= over)
+		return false;
+	return EVP_Digest(at + 1, (size_t)(over - at - 1), digest, &len,
+		   EVP_sha1(), NULL) == 1 &&
+	       (unsigned)ASN1_STRING_length(hash) == len &&
+	       memcmp(ASN1_STRING_get0_data(hash), digest, len) == 0;
+}
+
+/* Is it worth decoding? */
+static bool
+may_be_named(const OCSP_BASICRESP *basic, const unsigned char *at,
+    const unsigned char *end)
+{
+	const ASN1_OCTET_STRING *hash = NULL;
+	const X509_NAME *name = NULL;
+
+	OCSP_resp_get0_id(basic, &hash, &name);
+	if (!find_subject(&at, end))
+		return false;
+	if (name != NULL)
+		return has_name(name, at, end);
+	return pass(&at, end) && has_key(hash, at, end);
+}
+
+X509 *
+staple_envelope_next(struct staple_certs *certs, const OCSP_BASICRESP *basic)
+{
+	const unsigned char *at, *end = certs->end;
+	X509 *found = NULL;
+
+	while (found == NULL && certs->at < end) {
+		at = certs->at;
+		if (!pass(&certs->at, end))
+			certs->at = end;
+		else if (may_be_named(basic, at, certs->at))
+			found = d2i_X509(NULL, &at, certs->at - at);
+	}
+	return found;
+}
+
 /* ---- And back ---- */
-
-/* Step into the element at *at, or over it.  false: there is none. */
-static bool
-enter(const unsigned char **at, const unsigned char *end, long *length)
-{
-	int tag, class;
-
-	return (ASN1_get_object(at, length, &tag, &class, end - *at) & 0x80) ==
-	       0;
-}
-
-static bool
-pass(const unsigned char **at, const unsigned char *end)
-{
-	long length;
-
-	if (!enter(at, end, &length))
-		return false;
-	*at += length;
-	return true;
-}
-
-/* tbsResponseData, signatureAlgorithm and signature. */
-static bool
-find_signed(const unsigned char **at, const unsigned char *end,
-    const unsigned char **signed_end)
-{
-	long length;
-
-	if (!enter(at, end, &length) || /* OCSPResponse */
-	    !pass(at, end) ||           /* responseStatus */
-	    !enter(at, end, &length) || /* responseBytes [0] */
-	    !enter(at, end, &length) || /* ResponseBytes */
-	    !pass(at, end) ||           /* responseType */
-	    !enter(at, end, &length) || /* response */
-	    !enter(at, end, &length))   /* BasicOCSPResponse */
-		return false;
-	*signed_end = *at;
-	return pass(signed_end, end) && pass(signed_end, end) &&
-	       pass(signed_end, end);
-}
-
-/* Room that fills from its end, as a header needs the length of what follows
- * it. */
-struct room {
-	unsigned char *at, *end;
-};
-
-static void
-put(struct room *room, const unsigned char *bytes, size_t len)
-{
-	room->at -= len;
-	memcpy(room->at, bytes, len);
-}
-
-/* A header before all that is there. */
-static void
-wrap(struct room *room, int constructed, int tag, int class)
-{
-	int len = (int)(room->end - room->at);
-	unsigned char *at;
-
-	room->at -= ASN1_object_size(constructed, len, tag) - len;
-	at = room->at;
-	ASN1_put_object(&at, constructed, len, tag, class);
-}
 
 /* false: no memory. */
 static bool
@@ -339,40 +554,20 @@ put_certificate(struct room *room, const X509 *certificate)
 	return true;
 }
 
-/* RFC 6960 4.2.1. */
-static void
-wrap_basic(struct room *room)
-{
-	static const unsigned char status[] = { V_ASN1_ENUMERATED, 1,
-		OCSP_RESPONSE_STATUS_SUCCESSFUL };
-	static const unsigned char type[] = { V_ASN1_OBJECT, 9, 0x2b, 6, 1, 5,
-		5, 7, 48, 1, 1 }; /* id-pkix-ocsp-basic */
-
-	wrap(room, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
-	wrap(room, 0, V_ASN1_OCTET_STRING, V_ASN1_UNIVERSAL);
-	put(room, type, sizeof(type));
-	wrap(room, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
-	wrap(room, 1, 0, V_ASN1_CONTEXT_SPECIFIC);
-	put(room, status, sizeof(status));
-	wrap(room, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
-}
-
 unsigned char *
 staple_envelope_trim(const unsigned char *der, size_t len,
     const X509 *certificate, size_t *trimmed_len)
 {
-	const unsigned char *from = der, *to;
-	unsigned char *trimmed;
-	struct room room;
+	unsigned char *trimmed = OPENSSL_malloc(len + HEADERS_MAX);
+	struct room room = { trimmed + len + HEADERS_MAX,
+		trimmed + len + HEADERS_MAX };
+	struct parts parts;
 
-	/* It is never longer than before, for the certificate was inside. */
-	trimmed = OPENSSL_malloc(len);
-	if (trimmed == NULL || !find_signed(&from, der + len, &to))
+	if (trimmed == NULL || !find_parts(&parts, der, len))
 		goto fail;
-	room.at = room.end = trimmed + len;
 	if (certificate != NULL && !put_certificate(&room, certificate))
 		goto fail;
-	put(&room, from, (size_t)(to - from));
+	put_core(&room, &parts);
 	wrap_basic(&room);
 	*trimmed_len = (size_t)(room.end - room.at);
 	memmove(trimmed, room.at, *trimmed_len);

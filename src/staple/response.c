@@ -36,15 +36,15 @@ struct staple_response {
 /* What it says, who says so, for how long, and what that means. */
 static enum staple_outcome
 judge(struct facts *facts, OCSP_BASICRESP *basic,
-    const struct staple_cert *cert, const struct staple_clock *clock,
-    struct err *said)
+    const struct staple_certs *certs, const struct staple_cert *cert,
+    const struct staple_clock *clock, struct err *said)
 {
 	enum staple_outcome outcome;
 
 	outcome = staple_single_find(&facts->single, basic, cert, said);
 	if (outcome == STAPLE_GOOD)
 		outcome = staple_signer_check(
-		    &facts->signer, basic, cert, clock->now_s, said);
+		    &facts->signer, basic, certs, cert, clock->now_s, said);
 	if (outcome == STAPLE_GOOD)
 		outcome = staple_single_window(&facts->single,
 		    facts->signer.not_after, clock, &facts->expires, said);
@@ -68,7 +68,7 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 		return NULL;
 	atomic_init(&response->references, 1);
 	response->facts = *facts;
-	response->facts.signer.delegate = NULL; /* it was borrowed */
+	response->facts.signer.delegate = NULL; /* it is not kept */
 	response->len = len;
 	memcpy(response->der, der, len);
 	return response;
@@ -123,16 +123,18 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 {
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
+	struct staple_certs certs;
 	struct facts facts = { 0 };
 
 	ERR_clear_error();
 	verdict->outcome = staple_envelope_open(
-	    &basic, der, len, &verdict->said);
+	    &basic, &certs, der, len, &verdict->said);
 	if (verdict->outcome == STAPLE_GOOD)
 		verdict->outcome = judge(
-		    &facts, basic, cert, clock, &verdict->said);
+		    &facts, basic, &certs, cert, clock, &verdict->said);
 	if (is_answer(verdict))
 		response = make(&facts, der, len, verdict);
+	X509_free(facts.signer.delegate);
 	OCSP_BASICRESP_free(basic);
 	/* An allocation failure overrides any other outcome. */
 	if ((ran_out() || is_answer(verdict)) && response == NULL) {

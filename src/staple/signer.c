@@ -24,6 +24,7 @@
 
 #include "base/err.h"
 #include "staple/cert.h"
+#include "staple/envelope.h"
 #include "staple/text.h"
 #include "staple/when.h"
 
@@ -34,12 +35,13 @@ enum { RSA_REFUSED_BITS = 1024, RSA_DUE_BITS = 2048 };
 
 struct search {
 	OCSP_BASICRESP *basic;
+	struct staple_certs certs; /* those that were not looked at yet */
 	const struct staple_cert *cert;
 	int64_t now_s;
 	X509_STORE *store;      /* the issuer alone; no dates are checked */
 	STACK_OF(X509) * alone; /* room for one candidate */
 	unsigned candidates;    /* that were tried */
-	X509 *impostor;         /* it did sign and may not; borrowed */
+	X509 *impostor;         /* it did sign and may not; a reference */
 };
 
 static bool
@@ -59,24 +61,7 @@ search_fini(struct search *search)
 {
 	X509_STORE_free(search->store);
 	sk_X509_free(search->alone);
-}
-
-/* RFC 6960 4.2.1: the signer goes by its subject or by its key's SHA-1. */
-static bool
-is_named(const OCSP_BASICRESP *basic, const X509 *candidate)
-{
-	const ASN1_OCTET_STRING *hash = NULL;
-	const X509_NAME *name = NULL;
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned len;
-
-	OCSP_resp_get0_id(basic, &hash, &name);
-	if (name != NULL)
-		return X509_NAME_cmp(name, X509_get_subject_name(candidate)) ==
-		       0;
-	return X509_pubkey_digest(candidate, EVP_sha1(), digest, &len) == 1 &&
-	       (unsigned)ASN1_STRING_length(hash) == len &&
-	       memcmp(ASN1_STRING_get0_data(hash), digest, len) == 0;
+	X509_free(search->impostor);
 }
 
 static bool
@@ -103,7 +88,7 @@ is_in_time(const struct search *search, const X509 *candidate)
 static bool
 is_signer(struct search *search, X509 *candidate)
 {
-	if (!is_named(search->basic, candidate))
+	if (!staple_envelope_names(search->basic, candidate))
 		return false;
 	search->candidates++;
 	if (is_in_time(search, candidate) &&
@@ -112,23 +97,26 @@ is_signer(struct search *search, X509 *candidate)
 		return true;
 	/* The signature alone: it tells an impostor from changed bytes. */
 	if (search->impostor == NULL &&
-	    verify(search, candidate, OCSP_NOVERIFY))
+	    verify(search, candidate, OCSP_NOVERIFY) &&
+	    X509_up_ref(candidate) == 1)
 		search->impostor = candidate;
 	return false;
 }
 
+/* A reference. */
 static X509 *
 find_signer(struct search *search)
 {
-	const STACK_OF(X509) *inside = OCSP_resp_get0_certs(search->basic);
+	X509 *issuer = search->cert->issuer, *candidate;
 
-	if (is_signer(search, search->cert->issuer))
-		return search->cert->issuer;
-	for (int i = 0; i < sk_X509_num(inside); i++) {
-		if (search->candidates == CANDIDATES_MAX)
-			break;
-		if (is_signer(search, sk_X509_value(inside, i)))
-			return sk_X509_value(inside, i);
+	if (is_signer(search, issuer))
+		return X509_up_ref(issuer) == 1 ? issuer : NULL;
+	while (search->candidates < CANDIDATES_MAX &&
+	       (candidate = staple_envelope_next(
+		    &search->certs, search->basic)) != NULL) {
+		if (is_signer(search, candidate))
+			return candidate;
+		X509_free(candidate);
 	}
 	return NULL;
 }
@@ -292,7 +280,10 @@ describe(struct staple_signer *signer, const struct search *search, X509 *found,
 	print_name(
 	    X509_get_subject_name(found), signer->name, sizeof(signer->name));
 	signer->not_after = INT64_MAX;
-	signer->delegate = found != search->cert->issuer ? found : NULL;
+	if (found == search->cert->issuer)
+		X509_free(found);
+	else
+		signer->delegate = found;
 	if (signer->delegate != NULL &&
 	    !staple_when_read(X509_get0_notAfter(found), &signer->not_after))
 		return refuse(search, said);
@@ -301,9 +292,12 @@ describe(struct staple_signer *signer, const struct search *search, X509 *found,
 
 enum staple_outcome
 staple_signer_check(struct staple_signer *signer, OCSP_BASICRESP *basic,
-    const struct staple_cert *cert, int64_t now_s, struct err *said)
+    const struct staple_certs *certs, const struct staple_cert *cert,
+    int64_t now_s, struct err *said)
 {
-	struct search search = { .basic = basic, .cert = cert, .now_s = now_s };
+	struct search search = {
+		.basic = basic, .certs = *certs, .cert = cert, .now_s = now_s
+	};
 	enum staple_outcome outcome = check_digest(basic, said);
 	X509 *found;
 

@@ -16,14 +16,16 @@
 
 struct err;
 struct staple_cert;
+struct staple_certs;
 
 struct staple_signer {
 	char name[128]; /* printable */
 	/* From here on a delegate's signature is worth nothing.  The issuer's
 	 * own dates do not count: INT64_MAX. */
 	int64_t not_after;
-	int weak_bits;  /* of an RSA key below 2048 bits; 0: not below */
-	X509 *delegate; /* borrowed from the response; NULL: the issuer */
+	int weak_bits; /* of an RSA key below 2048 bits; 0: not below */
+	X509
+	    *delegate; /* a reference, also after a refusal; NULL: the issuer */
 };
 
 /*
@@ -34,7 +36,7 @@ struct staple_signer {
  * at most once, and at most a few that go by the signer's name are tried.
  */
 enum staple_outcome staple_signer_check(struct staple_signer *signer,
-    OCSP_BASICRESP *basic, const struct staple_cert *cert, int64_t now_s,
-    struct err *said) MUST_CHECK;
+    OCSP_BASICRESP *basic, const struct staple_certs *certs,
+    const struct staple_cert *cert, int64_t now_s, struct err *said) MUST_CHECK;
 
 #endif

@@ -129,7 +129,7 @@ enum {
 	EXPLICIT_0 = V_ASN1_CONSTRUCTED | V_ASN1_CONTEXT_SPECIFIC
 };
 
-/* Step into the element at *at, or over it.  false: there is none. */
+/* Step into the element at *at, or over so many.  false: there are none. */
 static bool
 enter(const unsigned char **at, const unsigned char *end, int identifier)
 {
@@ -142,14 +142,17 @@ enter(const unsigned char **at, const unsigned char *end, int identifier)
 }
 
 static bool
-pass(const unsigned char **at, const unsigned char *end)
+pass(const unsigned char **at, const unsigned char *end, int elements)
 {
 	long length;
 	int tag, class;
 
-	if ((ASN1_get_object(at, &length, &tag, &class, end - *at) & 0x80) != 0)
-		return false;
-	*at += length;
+	while (elements-- > 0) {
+		if ((ASN1_get_object(at, &length, &tag, &class, end - *at) &
+			0x80) != 0)
+			return false;
+		*at += length;
+	}
 	return true;
 }
 
@@ -163,6 +166,8 @@ struct parts {
 	const unsigned char *core, *core_end, *end;
 };
 
+enum { CORE_ELEMENTS = 3 };
+
 /* false: it is no basic response.  That the elements nest as they should is
  * seen when they are put together again. */
 static bool
@@ -171,18 +176,18 @@ find_parts(struct parts *parts, const unsigned char *der, size_t len)
 	const unsigned char *at = der, *end = der + len, *type;
 
 	if (!enter(&at, end, SEQUENCE) ||   /* OCSPResponse */
-	    !pass(&at, end) ||              /* responseStatus */
+	    !pass(&at, end, 1) ||           /* responseStatus */
 	    !enter(&at, end, EXPLICIT_0) || /* responseBytes [0] */
 	    !enter(&at, end, SEQUENCE))     /* ResponseBytes */
 		return false;
 	type = at;
-	if (!pass(&at, end) || (size_t)(at - type) != sizeof(basic_type) ||
+	if (!pass(&at, end, 1) || (size_t)(at - type) != sizeof(basic_type) ||
 	    memcmp(type, basic_type, sizeof(basic_type)) != 0 ||
 	    !enter(&at, end, V_ASN1_OCTET_STRING) || /* response */
 	    !enter(&at, end, SEQUENCE))              /* BasicOCSPResponse */
 		return false;
 	*parts = (struct parts){ .core = at, .end = end };
-	if (!pass(&at, end) || !pass(&at, end) || !pass(&at, end))
+	if (!pass(&at, end, CORE_ELEMENTS))
 		return false;
 	parts->core_end = at;
 	return true;
@@ -197,11 +202,11 @@ find_certs(struct staple_certs *certs, const struct parts *parts)
 	*certs = (struct staple_certs){ parts->end, parts->end };
 	if (at == parts->end)
 		return true;
-	if (!pass(&over, parts->end) || over != parts->end ||
+	if (!pass(&over, parts->end, 1) || over != parts->end ||
 	    !enter(&at, parts->end, EXPLICIT_0))
 		return false;
 	over = at;
-	if (!pass(&over, parts->end) || over != parts->end ||
+	if (!pass(&over, parts->end, 1) || over != parts->end ||
 	    !enter(&at, parts->end, SEQUENCE))
 		return false;
 	certs->at = at;
@@ -287,7 +292,8 @@ decode_core(const struct parts *parts, struct room spare, bool *canonical)
 	len = (long)(spare.end - spare.at);
 	basic = d2i_OCSP_BASICRESP(NULL, &at, len);
 	size = basic != NULL ? i2d_OCSP_BASICRESP(basic, &again) : -1;
-	*canonical = size == len && memcmp(again, spare.at, (size_t)len) == 0;
+	*canonical = again != NULL && size == len &&
+		     memcmp(again, spare.at, (size_t)len) == 0;
 	OPENSSL_free(again);
 	return basic;
 }
@@ -382,11 +388,12 @@ decode_parts(OCSP_BASICRESP **basic, struct staple_certs *certs,
     const unsigned char *der, size_t len, struct err *said)
 {
 	unsigned char *spare = OPENSSL_malloc(len + HEADERS_MAX);
-	const struct room room = { spare + len + HEADERS_MAX,
-		spare + len + HEADERS_MAX };
+	struct room room = { spare, spare };
 	struct parts parts;
-	bool canonical = false;
+	bool canonical = false, fine = false;
 
+	if (spare != NULL)
+		room.at = room.end = spare + len + HEADERS_MAX;
 	if (spare != NULL && find_parts(&parts, der, len))
 		*basic = decode_core(&parts, room, &canonical);
 	if (*basic == NULL)
@@ -396,9 +403,9 @@ decode_parts(OCSP_BASICRESP **basic, struct staple_certs *certs,
 		err_set(said, "it is not encoded as DER, or more is inside "
 			      "than belongs there");
 	else
-		said = NULL;
+		fine = true;
 	OPENSSL_free(spare);
-	return said == NULL;
+	return fine;
 }
 
 static enum staple_outcome
@@ -460,16 +467,15 @@ staple_envelope_names(const OCSP_BASICRESP *basic, const X509 *candidate)
 static bool
 find_subject(const unsigned char **at, const unsigned char *end)
 {
-	if (!enter(at, end, SEQUENCE) || /* Certificate */
-	    !enter(at, end, SEQUENCE))   /* TBSCertificate */
+	if (!enter(at, end, SEQUENCE)) /* Certificate */
+		return false;
+	if (!enter(at, end, SEQUENCE)) /* TBSCertificate */
 		return false;
 	/* version [0], which version 1 does not have */
-	if (*at < end && **at != V_ASN1_INTEGER && !pass(at, end))
+	if (*at < end && **at != V_ASN1_INTEGER && !pass(at, end, 1))
 		return false;
-	return pass(at, end) && /* serialNumber */
-	       pass(at, end) && /* signature */
-	       pass(at, end) && /* issuer */
-	       pass(at, end);   /* validity */
+	/* serialNumber, signature, issuer, validity */
+	return pass(at, end, 4);
 }
 
 static bool
@@ -492,10 +498,10 @@ has_key(const ASN1_OCTET_STRING *hash, const unsigned char *at,
 	const unsigned char *over;
 	unsigned len = 0;
 
-	if (!enter(&at, end, SEQUENCE) || !pass(&at, end))
+	if (!enter(&at, end, SEQUENCE) || !pass(&at, end, 1))
 		return false;
 	over = at;
-	if (!pass(&over, end) || !enter(&at, end, V_ASN1_BIT_STRING) ||
+	if (!pass(&over, end, 1) || !enter(&at, end, V_ASN1_BIT_STRING) ||
 	    at >= over)
 		return false;
 	return EVP_Digest(at + 1, (size_t)(over - at - 1), digest, &len,
@@ -517,7 +523,7 @@ may_be_named(const OCSP_BASICRESP *basic, const unsigned char *at,
 		return false;
 	if (name != NULL)
 		return has_name(name, at, end);
-	return pass(&at, end) && has_key(hash, at, end);
+	return pass(&at, end, 1) && has_key(hash, at, end);
 }
 
 X509 *
@@ -528,7 +534,7 @@ staple_envelope_next(struct staple_certs *certs, const OCSP_BASICRESP *basic)
 
 	while (found == NULL && certs->at < end) {
 		at = certs->at;
-		if (!pass(&certs->at, end))
+		if (!pass(&certs->at, end, 1))
 			certs->at = end;
 		else if (may_be_named(basic, at, certs->at))
 			found = d2i_X509(NULL, &at, certs->at - at);
@@ -559,12 +565,12 @@ staple_envelope_trim(const unsigned char *der, size_t len,
     const X509 *certificate, size_t *trimmed_len)
 {
 	unsigned char *trimmed = OPENSSL_malloc(len + HEADERS_MAX);
-	struct room room = { trimmed + len + HEADERS_MAX,
-		trimmed + len + HEADERS_MAX };
+	struct room room;
 	struct parts parts;
 
 	if (trimmed == NULL || !find_parts(&parts, der, len))
 		goto fail;
+	room.at = room.end = trimmed + len + HEADERS_MAX;
 	if (certificate != NULL && !put_certificate(&room, certificate))
 		goto fail;
 	put_core(&room, &parts);

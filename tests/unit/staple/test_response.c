@@ -25,10 +25,10 @@ tear_down(void)
 
 TestSuite(response, .init = set_up, .fini = tear_down);
 
-Test(response, keeps_the_bytes_of_one_that_has_no_needless_ones)
+static void
+expect_bytes(const struct ocsp_wish *wish)
 {
-	struct ocsp_wish wish = rig_wish(&rig);
-	struct ocsp_made made = ocsp_make(&wish);
+	struct ocsp_made made = ocsp_make(wish);
 	struct staple_response *response = rig_verify(&rig, &made);
 	const unsigned char *der;
 	size_t len;
@@ -40,6 +40,26 @@ Test(response, keeps_the_bytes_of_one_that_has_no_needless_ones)
 	cr_expect_eq(memcmp(der, made.der, len), 0);
 	ocsp_drop(&made);
 	staple_response_unref(response);
+}
+
+Test(response, keeps_the_bytes_of_one_that_has_no_needless_ones)
+{
+	struct ocsp_wish wish = rig_wish(&rig);
+	struct pki delegate = pki_make(&(struct pki_wish){ .name = "delegate",
+	    .usage = "OCSPSigning",
+	    .issuer = &rig.issuer });
+
+	expect_bytes(&wish);
+	wish.signer = &delegate;
+	wish.with_signer = true;
+	expect_bytes(&wish);
+	wish.by_key = true;
+	expect_bytes(&wish);
+	/* With lengths of one byte, two and three around it. */
+	for (wish.signed_bytes = 1; wish.signed_bytes < 15000;
+	     wish.signed_bytes *= 2)
+		expect_bytes(&wish);
+	pki_drop(&delegate);
 }
 
 /* `certs` is not signed: whatever is added there changes nothing. */

@@ -153,6 +153,12 @@ print_response(
 	fprintf(print->out, "  said at %s, signed by \"%s\"\n",
 	    staple_when_date(staple_response_this_update(response)).text,
 	    staple_response_signer(response));
+	if (!staple_response_leads(response))
+		fprintf(print->out,
+		    "  its first entry is about another certificate: clients "
+		    "with GnuTLS refuse it, and it is\n"
+		    "  stapled only where the certificate or the mode demands "
+		    "a staple\n");
 }
 
 /* Where others answered, such a responder costs time at every fetch. */

@@ -340,6 +340,8 @@ say_counters(void *arg, const struct staple_info *info)
 		[STAPLE_UNSENT_UNWANTED] = "unsent_unwanted",
 		[STAPLE_UNSENT_NONE] = "unsent_none",
 		[STAPLE_UNSENT_EXPIRED] = "unsent_expired",
+		[STAPLE_UNSENT_NOT_YET_VALID] = "unsent_not_yet_valid",
+		[STAPLE_UNSENT_NOT_FIRST] = "unsent_not_first",
 		[STAPLE_UNSENT_REVOKED] = "unsent_revoked",
 		[STAPLE_UNSENT_NO_MEMORY] = "unsent_no_memory",
 	};

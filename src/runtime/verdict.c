@@ -6,6 +6,8 @@
  */
 #include "runtime/verdict.h"
 
+#include "staple/response.h"
+
 /* A renewed certificate waits for its staple until the old one has less. */
 #define RENEWAL_MARGIN_S 3600
 
@@ -51,7 +53,8 @@ verdict_wants(
 bool
 verdict_holds(const struct staple_info *info, int64_t now_s)
 {
-	return info->held && now_s < info->expires;
+	return info->held && info->this_update <= now_s + STAPLE_SKEW_S &&
+	       now_s < info->expires;
 }
 
 /*

@@ -406,7 +406,7 @@ judge(struct staple_errand *errand, const struct staple_fetch_result *result,
 	struct staple_matter matter = {
 		.cert = errand->cert,
 		.held = held,
-		.clock = { errand->office->wall_s, errand->office->wall_s,
+		.clock = { errand->office->wall_s,
 		    settings_of(errand)->default_lifetime_s },
 	};
 

@@ -108,7 +108,8 @@ staple(SSL *ssl, struct staple_entry *entry, const struct staple_policy *policy,
 static bool
 may_go_on(const struct staple_policy *policy, enum staple_unsent reason)
 {
-	if (reason == STAPLE_UNSENT_UNWANTED)
+	if (reason == STAPLE_UNSENT_UNWANTED ||
+	    reason == STAPLE_UNSENT_NOT_FIRST)
 		return true;
 	return reason != STAPLE_UNSENT_REVOKED &&
 	       policy->without_staple != STAPLE_WITHOUT_REFUSE;

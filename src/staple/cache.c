@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/mutex.h"
 #include "staple/cache_inner.h"
@@ -196,10 +197,13 @@ staple_entry_errand(const struct staple_entry *entry)
 
 /* ---- Who is waited for ---- */
 
+/* What is dated in the future, as the clock was set back, is asked about
+ * anew. */
 static bool
 is_good(const struct staple_response *response)
 {
-	return response != NULL && !staple_response_is_revoked(response);
+	return response != NULL && !staple_response_is_revoked(response) &&
+	       !staple_response_is_ahead(response, clock_wall_ms() / 1000);
 }
 
 void
@@ -235,6 +239,16 @@ is_confirmed(const struct staple_progress *progress)
 	return progress->confirmed || progress->unconfirmable;
 }
 
+/* Clients expect a staple of must-staple, and a strict mode promises one: there
+ * a staple that GnuTLS refuses is better than none. */
+static bool
+may_go_without(
+    const struct staple_cert *cert, const struct staple_policy *policy)
+{
+	return !cert->must_staple &&
+	       staple_cert_wish(cert, policy) != STAPLE_WISH_FATAL;
+}
+
 static struct staple_response *choose_locked(const struct staple_entry *entry,
     const struct staple_policy *policy, int64_t now_s,
     enum staple_unsent *reason) REQUIRES(entry->cache->lock);
@@ -259,6 +273,12 @@ choose_locked(const struct staple_entry *entry,
 	 * Asked here, so that it holds even if the staple thread has died. */
 	else if (now_s >= staple_response_expires(held))
 		*reason = STAPLE_UNSENT_EXPIRED;
+	/* Likewise, a thisUpdate later than now is unreliable. */
+	else if (staple_response_is_ahead(held, now_s))
+		*reason = STAPLE_UNSENT_NOT_YET_VALID;
+	else if (!staple_response_leads(held) &&
+		 may_go_without(entry->cert, policy))
+		*reason = STAPLE_UNSENT_NOT_FIRST;
 	else
 		return held;
 	return NULL;

@@ -54,7 +54,7 @@ describe_response(struct staple_info *info,
 	info->this_update = staple_response_this_update(response);
 	info->next_update = staple_response_next_update(response);
 	info->expires = staple_response_expires(response);
-	if (!info->revoked && now_s < info->expires)
+	if (!info->revoked && staple_response_is_current(response, now_s))
 		info->settled = true;
 }
 

@@ -65,9 +65,9 @@ tell(struct exam *exam, const struct staple_verdict *verdict)
 
 /* Takes the reference. */
 static void
-keep_newest(struct exam *exam, struct staple_response *fresh)
+keep_newest(struct exam *exam, struct staple_response *fresh, int64_t now_s)
 {
-	if (staple_response_may_replace(exam->best, fresh)) {
+	if (staple_response_may_replace(exam->best, fresh, now_s)) {
 		staple_response_unref(exam->best);
 		exam->best = fresh;
 	} else {
@@ -82,7 +82,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 	int64_t now = clock_wall_ms() / 1000;
 	const struct staple_matter matter = {
 		.cert = exam->question->cert,
-		.clock = { now, now,
+		.clock = { now,
 		    exam->question->settings->values.default_lifetime_s },
 	};
 	struct staple_verdict verdict;
@@ -94,7 +94,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 	exam->told_to_wait = result->retry_after_s > 0;
 	tell(exam, &verdict);
 	if (fresh != NULL)
-		keep_newest(exam, fresh);
+		keep_newest(exam, fresh, now);
 	else
 		exam->nearest = staple_judge_nearer(
 		    exam->nearest, verdict.outcome);

@@ -1,7 +1,9 @@
 /*
  * Reading responses.  Staple thread only; it blocks for as long as a small
  * file takes.  The time of a file means nothing for the response in it: a
- * process that uses a file sets it.
+ * process that uses a file sets it.  Where a saved file is longer than the
+ * response made of it, the shorter form is saved: an earlier version saved
+ * responses as they came.
  */
 #include "staple/disk.h"
 
@@ -17,6 +19,7 @@
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/store.h"
+#include "staple/writer.h"
 
 enum {
 	JUDGE_AGAIN_S = 60,
@@ -35,7 +38,6 @@ static struct staple_response *
 judge(const struct staple_errand *errand, const struct staple_bytes *bytes,
     struct staple_verdict *verdict)
 {
-	int64_t now = errand->office->wall_s;
 	struct staple_response *held = staple_cache_held(errand->entry);
 	struct staple_response *fresh;
 	struct staple_matter matter = {
@@ -43,9 +45,8 @@ judge(const struct staple_errand *errand, const struct staple_bytes *bytes,
 		.held = held,
 		.der = bytes->data,
 		.len = bytes->len,
-		.clock = { .now_s = now,
-		    .default_lifetime_s =
-			settings_of(errand)->default_lifetime_s },
+		.clock = { errand->office->wall_s,
+		    settings_of(errand)->default_lifetime_s },
 	};
 
 	fresh = staple_judge(&matter, verdict);
@@ -54,13 +55,21 @@ judge(const struct staple_errand *errand, const struct staple_bytes *bytes,
 }
 
 static void
-use_saved(struct staple_errand *errand, struct staple_response *saved)
+use_saved(struct staple_errand *errand, struct staple_response *saved,
+    const struct staple_bytes *bytes)
 {
+	size_t len;
+
 	staple_cache_publish(errand->entry, saved);
+	(void)staple_response_der(saved, &len);
+	if (len != bytes->len && errand->office->writer != NULL)
+		staple_writer_save(
+		    errand->office->writer, errand->cert, saved, NULL);
 	if (staple_response_is_revoked(saved))
 		errand->accuser = STAPLE_ACCUSER_FORGOTTEN;
 	staple_report_line(errand, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
 	    "the response that was saved by an earlier run is used");
+	staple_report_flaws(errand, saved);
 }
 
 /* Nobody is to blame for a response that expired while we were away. */
@@ -78,7 +87,7 @@ judge_saved(struct staple_errand *errand, const struct staple_bytes *bytes)
 	struct staple_response *saved = judge(errand, bytes, &verdict);
 
 	if (saved != NULL)
-		use_saved(errand, saved);
+		use_saved(errand, saved, bytes);
 	else
 		staple_report_line(errand, level_of(verdict.outcome),
 		    verdict.outcome, "the saved response is not used: %s",

@@ -66,22 +66,19 @@ is_in_doubt(const struct staple_errand *errand)
 
 /* ---- What has come ---- */
 
-/* Published first and saved after.  Where expiry is counted from receipt, the
- * same bytes come again with a later one, which the file's time must show
- * too. */
+/* Published first and saved after.  The same bytes may come with another
+ * expiry, if default_lifetime was changed. */
 static void
 publish(struct staple_errand *errand, struct staple_response *fresh)
 {
 	struct staple_response *held = staple_cache_held(errand->entry);
 
-	if (held == NULL || !staple_response_same(held, fresh) ||
-	    staple_response_expires(fresh) > staple_response_expires(held)) {
-		staple_cache_publish(errand->entry, fresh);
-		if (errand->office->writer != NULL) {
-			staple_writer_save(errand->office->writer, errand->cert,
-			    fresh, errand->claim);
-			errand->claim = NULL;
-		}
+	staple_cache_publish(errand->entry, fresh);
+	if (errand->office->writer != NULL &&
+	    (held == NULL || !staple_response_same(held, fresh))) {
+		staple_writer_save(
+		    errand->office->writer, errand->cert, fresh, errand->claim);
+		errand->claim = NULL;
 	}
 	staple_response_unref(held);
 }
@@ -159,6 +156,7 @@ staple_errand_answered(
 {
 	publish(errand, reply->response);
 	give_back(errand);
+	staple_report_flaws(errand, reply->response);
 	weigh(errand, reply->response);
 	note_stale(errand, reply->outcome);
 	errand->failures = 0;

@@ -99,6 +99,7 @@ struct staple_errand {
 
 	/* what was told to others */
 	uint32_t told;
+	unsigned told_flaws; /* of the responses held: report.c */
 	struct staple_voice voice;
 };
 

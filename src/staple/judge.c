@@ -10,9 +10,10 @@
 #include "staple/outcome.h"
 
 static enum staple_outcome
-compare(const struct staple_response *held, const struct staple_response *fresh)
+compare(const struct staple_response *held, const struct staple_response *fresh,
+    int64_t now_s)
 {
-	if (!staple_response_may_replace(held, fresh))
+	if (!staple_response_may_replace(held, fresh, now_s))
 		return STAPLE_OLDER;
 	if (staple_response_is_revoked(fresh))
 		return STAPLE_REVOKED;
@@ -37,7 +38,7 @@ staple_judge(const struct staple_matter *matter, struct staple_verdict *verdict)
 	    matter->cert, matter->der, matter->len, &matter->clock, verdict);
 	if (fresh == NULL)
 		return NULL;
-	verdict->outcome = compare(matter->held, fresh);
+	verdict->outcome = compare(matter->held, fresh, matter->clock.now_s);
 	if (verdict->outcome != STAPLE_OLDER)
 		return fresh;
 	pass(verdict, STAPLE_OLDER);

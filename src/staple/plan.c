@@ -1,9 +1,10 @@
 /*
  * When to act.  Staple thread only.  A due time is a point of the wall clock,
  * because validity is, and the wall clock may jump.  Forward, what is due is
- * simply past.  Backward, the middle of a window stays where it is; but a pause
- * after a failure was meant to begin at the moment at which it was worked out,
- * so a `now` before that moment has it worked out again.
+ * simply past.  Backward, the middle of a window stays where it is, unless the
+ * whole window now lies in the future: then the response is asked for again at
+ * once.  A pause after a failure was meant to begin at the moment at which it
+ * was worked out, so a `now` before that moment has it worked out again.
  */
 #include "staple/plan.h"
 
@@ -15,8 +16,6 @@
 #include "staple/response.h"
 #include "staple/schedule.h"
 #include "staple/settings.h"
-
-enum { SKEW_S = 300 };
 
 /* Without randomness certificates are not spread, and that is all. */
 double
@@ -40,14 +39,28 @@ staple_plan_window(
     const struct staple_errand *errand, struct staple_window *window)
 {
 	struct staple_response *held = staple_cache_held(errand->entry);
+	bool is_window = held != NULL && !staple_response_is_ahead(
+					     held, errand->office->wall_s);
 
 	*window = (struct staple_window){ 0, 0 };
-	if (held == NULL)
-		return false;
-	window->this_update = staple_response_this_update(held);
-	window->expires = staple_response_expires(held);
+	if (is_window) {
+		window->this_update = staple_response_this_update(held);
+		window->expires = staple_response_expires(held);
+	}
 	staple_response_unref(held);
-	return true;
+	return is_window;
+}
+
+/* What is held began to be dated in the future after it was planned. */
+static bool
+is_ahead(const struct staple_errand *errand)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+	bool ahead = held != NULL &&
+		     staple_response_is_ahead(held, errand->office->wall_s);
+
+	staple_response_unref(held);
+	return ahead;
 }
 
 int64_t
@@ -108,17 +121,6 @@ staple_plan_first(struct staple_errand *errand)
 		staple_plan_at(errand, now);
 }
 
-/* What is held was made in a time that is still to come: an older one that is
- * right may take its place. */
-static bool
-is_from_future(const struct staple_errand *errand)
-{
-	struct staple_window window;
-
-	return staple_plan_window(errand, &window) &&
-	       window.this_update > errand->office->wall_s + SKEW_S;
-}
-
 void
 staple_plan_correct(struct staple_errand *errand)
 {
@@ -127,7 +129,7 @@ staple_plan_correct(struct staple_errand *errand)
 
 	if (now < errand->planned && errand->failures != 0)
 		staple_plan_retry(errand);
-	else if (now < errand->planned && is_from_future(errand))
+	else if (errand->failures == 0 && is_ahead(errand))
 		staple_plan_at(errand, now);
 	if (errand->tries_since > now)
 		errand->tries_since = now;

@@ -71,6 +71,39 @@ staple_report_try(struct staple_errand *errand,
 	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
 }
 
+enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
+
+/* Is this flaw to be reported now? */
+static bool
+is_new(struct staple_errand *errand, unsigned flaw)
+{
+	bool is_told = (errand->told_flaws & flaw) != 0;
+
+	errand->told_flaws |= flaw;
+	return !is_told;
+}
+
+void
+staple_report_flaws(
+    struct staple_errand *errand, const struct staple_response *response)
+{
+	int bits = staple_response_weak_bits(response);
+
+	if (bits != 0 && is_new(errand, FLAW_WEAK))
+		staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+		    "the response is signed with an RSA key of %d bits by "
+		    "\"%s\"; clients that demand 2048 refuse it; tell the CA",
+		    bits, staple_response_signer(response));
+	if (staple_response_leads(response) || !is_new(errand, FLAW_NOT_FIRST))
+		return;
+	staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	    "the first entry of the response is about another certificate; "
+	    "clients with GnuTLS refuse it; it is %s; tell the CA",
+	    errand->cert->must_staple || errand->wish == STAPLE_WISH_FATAL
+		? "stapled nevertheless, as a staple is demanded"
+		: "held and not stapled");
+}
+
 /* A file is looked at all the time, and that is no try. */
 static int64_t
 next_try(const struct staple_errand *errand)
@@ -101,8 +134,9 @@ static uint32_t
 pack(const struct staple_info *info, int64_t now)
 {
 	const bool facts[] = { info->wanted, info->settled, info->held,
-		info->held && now < info->expires, info->revoked,
-		info->confirmed, info->unconfirmable };
+		info->held && info->this_update <= now + STAPLE_SKEW_S &&
+		    now < info->expires,
+		info->revoked, info->confirmed, info->unconfirmable };
 	uint32_t packed = 1; /* unlike the 0 of one who was told nothing */
 
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
@@ -144,8 +178,9 @@ gather(const struct staple_errand *errand)
 	};
 
 	if (held != NULL) {
-		news.expires = staple_response_expires(held);
-		news.held = news.now < news.expires;
+		if (!staple_response_is_ahead(held, news.now))
+			news.expires = staple_response_expires(held);
+		news.held = staple_response_is_current(held, news.now);
 		news.revoked = staple_response_is_revoked(held);
 	}
 	staple_response_unref(held);

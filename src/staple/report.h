@@ -11,6 +11,7 @@
 
 struct staple_errand;
 struct staple_fetch_result;
+struct staple_response;
 struct staple_verdict;
 struct staple_office;
 
@@ -34,5 +35,10 @@ void staple_report_line(struct staple_errand *errand, enum staple_level level,
 /* A line about the library itself. */
 void staple_report_trouble(struct staple_office *office,
     enum staple_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Clients that may refuse a response, or soon will, though it is valid: a
+ * warning, once for each reason. */
+void staple_report_flaws(
+    struct staple_errand *errand, const struct staple_response *response);
 
 #endif

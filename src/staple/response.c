@@ -37,15 +37,15 @@ struct staple_response {
 /* What it says, who says so, for how long, and what that means. */
 static enum staple_outcome
 judge(struct facts *facts, OCSP_BASICRESP *basic,
-    const struct staple_cert *cert, const struct staple_clock *clock,
-    struct err *said)
+    const struct staple_certs *certs, const struct staple_cert *cert,
+    const struct staple_clock *clock, struct err *said)
 {
 	enum staple_outcome outcome;
 
 	outcome = staple_single_find(&facts->single, basic, cert, said);
 	if (outcome == STAPLE_GOOD)
 		outcome = staple_signer_check(
-		    &facts->signer, basic, cert, clock->now_s, said);
+		    &facts->signer, basic, certs, cert, clock->now_s, said);
 	if (outcome == STAPLE_GOOD)
 		outcome = staple_single_window(&facts->single,
 		    facts->signer.not_after, clock, &facts->expires, said);
@@ -54,6 +54,9 @@ judge(struct facts *facts, OCSP_BASICRESP *basic,
 	if (outcome == STAPLE_GOOD)
 		err_set(said, "good until %s, signed by \"%s\"",
 		    staple_when_date(facts->expires).text, facts->signer.name);
+	if (outcome == STAPLE_GOOD && facts->signer.weak_bits != 0)
+		err_set(said, "%s (RSA key of %d bits: 2048 are due)",
+		    said->text, facts->signer.weak_bits);
 	return outcome;
 }
 
@@ -66,9 +69,40 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 		return NULL;
 	atomic_init(&response->references, 1);
 	response->facts = *facts;
+	response->facts.signer.delegate = NULL; /* it is not kept */
 	response->len = len;
 	memcpy(response->der, der, len);
 	return response;
+}
+
+/* NULL: no memory; or, with another outcome, it cannot be stapled. */
+static struct staple_response *
+make(const struct facts *facts, const unsigned char *der, size_t len,
+    struct staple_verdict *verdict)
+{
+	struct staple_response *response = NULL;
+	size_t trimmed_len;
+	unsigned char *trimmed = staple_envelope_trim(
+	    der, len, facts->signer.delegate, &trimmed_len);
+
+	if (trimmed != NULL && trimmed_len > STAPLE_RESPONSE_MAX) {
+		verdict->outcome = STAPLE_TOO_LARGE_TO_STAPLE;
+		err_set(&verdict->said,
+		    "%zu bytes with the signer's certificate alone; more than "
+		    "%d are never stapled",
+		    trimmed_len, STAPLE_RESPONSE_MAX);
+	} else if (trimmed != NULL) {
+		response = new_response(facts, trimmed, trimmed_len);
+	}
+	OPENSSL_free(trimmed);
+	return response;
+}
+
+static bool
+is_answer(const struct staple_verdict *verdict)
+{
+	return verdict->outcome == STAPLE_GOOD ||
+	       verdict->outcome == STAPLE_REVOKED;
 }
 
 struct staple_response *
@@ -78,23 +112,23 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 {
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
+	struct staple_certs certs;
 	struct facts facts = { 0 };
-	bool answered, failed;
+	bool failed;
 
 	staple_memory_watch();
 	verdict->outcome = staple_envelope_open(
-	    &basic, der, len, &verdict->said);
+	    &basic, &certs, der, len, &verdict->said);
 	if (verdict->outcome == STAPLE_GOOD)
 		verdict->outcome = judge(
-		    &facts, basic, cert, clock, &verdict->said);
+		    &facts, basic, &certs, cert, clock, &verdict->said);
+	if (is_answer(verdict))
+		response = make(&facts, der, len, verdict);
+	X509_free(facts.signer.delegate);
 	OCSP_BASICRESP_free(basic);
-	answered = verdict->outcome == STAPLE_GOOD ||
-		   verdict->outcome == STAPLE_REVOKED;
-	if (answered)
-		response = new_response(&facts, der, len);
+	failed = staple_memory_failed(response == NULL);
 	/* An allocation failure overrides any other outcome. */
-	failed = staple_memory_failed(!answered);
-	if ((failed || answered) && response == NULL) {
+	if ((failed || is_answer(verdict)) && response == NULL) {
 		verdict->outcome = STAPLE_NO_MEMORY;
 		err_set(&verdict->said, "memory ran out");
 	}
@@ -161,6 +195,32 @@ staple_response_signer(const struct staple_response *response)
 }
 
 bool
+staple_response_leads(const struct staple_response *response)
+{
+	return response->facts.single.leads;
+}
+
+int
+staple_response_weak_bits(const struct staple_response *response)
+{
+	return response->facts.signer.weak_bits;
+}
+
+bool
+staple_response_is_ahead(const struct staple_response *response, int64_t now_s)
+{
+	return staple_response_this_update(response) > now_s + STAPLE_SKEW_S;
+}
+
+bool
+staple_response_is_current(
+    const struct staple_response *response, int64_t now_s)
+{
+	return !staple_response_is_ahead(response, now_s) &&
+	       now_s < staple_response_expires(response);
+}
+
+bool
 staple_response_same(
     const struct staple_response *a, const struct staple_response *b)
 {
@@ -168,8 +228,8 @@ staple_response_same(
 }
 
 bool
-staple_response_may_replace(
-    const struct staple_response *held, const struct staple_response *fresh)
+staple_response_may_replace(const struct staple_response *held,
+    const struct staple_response *fresh, int64_t now_s)
 {
 	int64_t older, newer;
 
@@ -180,5 +240,5 @@ staple_response_may_replace(
 	if (staple_response_is_revoked(held) &&
 	    !staple_response_is_revoked(fresh))
 		return newer > older;
-	return newer >= older;
+	return newer >= older || staple_response_is_ahead(held, now_s);
 }

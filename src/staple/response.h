@@ -20,9 +20,12 @@ struct staple_response;
 
 #define STAPLE_SKEW_S 300 /* a responder's clock may be ahead by this */
 
+/* What is stapled is never longer.  OpenSSL's clients refuse more than 16,380
+ * bytes in TLS 1.2, whatever the server. */
+#define STAPLE_RESPONSE_MAX 16000
+
 struct staple_clock {
-	int64_t now_s;      /* wall time */
-	int64_t received_s; /* when the bytes came; at most now_s counts */
+	int64_t now_s;              /* wall time */
 	int64_t default_lifetime_s; /* for a response without nextUpdate */
 };
 
@@ -37,9 +40,13 @@ struct staple_verdict {
  * In this order, first failure wins: encoding with nothing left over,
  * responder status (RFC 6960 4.2.1), the certificate id (either hash), the
  * signature and the signer's right to sign (4.2.2.2), the time window (4.2.2.1,
- * 3.2), the certificate status.  *verdict is filled in always: the outcome is
- * GOOD or REVOKED for a response, anything else for NULL.  Blocks on nothing
- * but the CPU; linear in len.
+ * 3.2), the certificate status, the length without needless certificates.
+ * *verdict is filled in always: the outcome is GOOD or REVOKED for a response,
+ * anything else for NULL.  Blocks on nothing but the CPU; linear in len.
+ *
+ * The response is encoded anew with the signer's certificate alone, or with
+ * none if the issuer signed: `certs` is not signed, and can be added to on the
+ * way.  The signed bytes stay as they are.
  */
 struct staple_response *staple_response_verify(const struct staple_cert *cert,
     const unsigned char *der, size_t len, const struct staple_clock *clock,
@@ -54,24 +61,39 @@ bool staple_response_is_revoked(const struct staple_response *response);
 int64_t staple_response_this_update(const struct staple_response *response);
 int64_t staple_response_next_update(
     const struct staple_response *response); /* 0: none */
-/* min(nextUpdate, notAfter of the signing certificate), or by the default
- * lifetime; exclusive: at this second it is not sent any more. */
+/* min(nextUpdate, notAfter of the delegate that signed); without nextUpdate
+ * thisUpdate plus the default lifetime.  Exclusive: at this second it is not
+ * sent any more. */
 int64_t staple_response_expires(const struct staple_response *response);
 int64_t staple_response_revoked_at(
-    const struct staple_response *response); /* 0: good, or not said */
+    const struct staple_response *response); /* 0: good */
 const char *staple_response_signer(
     const struct staple_response *response); /* printable name; borrowed */
+
+/* Its first entry is about the certificate.  GnuTLS's clients look at no
+ * other one. */
+bool staple_response_leads(const struct staple_response *response);
+/* Bits of the signer's RSA key below 2048; 0: not below. */
+int staple_response_weak_bits(const struct staple_response *response);
+
+/* thisUpdate is later than now, by more than the skew: the clock was set back
+ * since it was verified. */
+bool staple_response_is_ahead(
+    const struct staple_response *response, int64_t now_s);
+/* Neither ahead nor expired. */
+bool staple_response_is_current(
+    const struct staple_response *response, int64_t now_s);
 
 /* The very same bytes? */
 bool staple_response_same(
     const struct staple_response *a, const struct staple_response *b);
 
 /*
- * May `fresh` take the place of `held` (NULL: nothing)?  Not when it is older;
- * and what lifts a revoked one must be newer (RFC 5280 5.3.1
- * certificateHold).
+ * May `fresh` take the place of `held` (NULL: nothing)?  Not when it is older,
+ * unless `held` is ahead of the clock; and what lifts a revoked one must be
+ * newer in any case (RFC 5280 5.3.1 certificateHold).
  */
-bool staple_response_may_replace(
-    const struct staple_response *held, const struct staple_response *fresh);
+bool staple_response_may_replace(const struct staple_response *held,
+    const struct staple_response *fresh, int64_t now_s);
 
 #endif

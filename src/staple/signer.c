@@ -1,14 +1,18 @@
 /*
  * The signature and the right to sign.  Any thread.  OpenSSL decides, given a
- * store that holds the issuer alone, at the time that it is told, and one
- * candidate at a time: no root is needed, no certificate from inside the
- * response helps another one to be trusted (a delegate is issued directly),
- * and of several that go by one name the right one is found wherever it
- * stands.  What this file finds out by itself only explains a refusal.
+ * store that holds the issuer alone, and one candidate at a time: no root is
+ * needed, no certificate from inside the response helps another one to be
+ * trusted (a delegate is issued directly), and of several that go by one name
+ * the right one is found wherever it stands.
  *
- * Weak digests are refused as far as OpenSSL's default for certificates goes:
- * SHA-1 signatures, which some responders still make, are accepted where the
- * system's policy does not forbid them.
+ * OpenSSL is told to check no dates, and a delegate's are checked here: an
+ * authority that was renewed with its key has two certificates of one name, and
+ * which of them was found first must not decide.
+ *
+ * MD2, MD4 and MD5 are refused whatever OpenSSL's security level is, and so is
+ * an RSA key of at most 1024 bits, because clients refuse them.  SHA-1
+ * signatures, which some responders still make, are accepted where the system's
+ * policy does not forbid them.
  */
 #include "staple/signer.h"
 
@@ -20,20 +24,24 @@
 
 #include "base/err.h"
 #include "staple/cert.h"
+#include "staple/envelope.h"
 #include "staple/text.h"
 #include "staple/when.h"
 
 /* Each costs a signature check; nobody honest has more of one name. */
 #define CANDIDATES_MAX 16
 
+enum { RSA_REFUSED_BITS = 1024, RSA_DUE_BITS = 2048 };
+
 struct search {
 	OCSP_BASICRESP *basic;
+	struct staple_certs certs; /* those that were not looked at yet */
 	const struct staple_cert *cert;
 	int64_t now_s;
-	X509_STORE *store;      /* the issuer alone, at now_s */
+	X509_STORE *store;      /* the issuer alone; no dates are checked */
 	STACK_OF(X509) * alone; /* room for one candidate */
 	unsigned candidates;    /* that were tried */
-	X509 *impostor;         /* it did sign and may not; borrowed */
+	X509 *impostor;         /* it did sign and may not; a reference */
 };
 
 static bool
@@ -44,9 +52,8 @@ search_init(struct search *search)
 	if (search->store == NULL || search->alone == NULL ||
 	    X509_STORE_add_cert(search->store, search->cert->issuer) != 1)
 		return false;
-	X509_VERIFY_PARAM_set_time(
-	    X509_STORE_get0_param(search->store), (time_t)search->now_s);
-	return true;
+	return X509_STORE_set_flags(search->store, X509_V_FLAG_NO_CHECK_TIME) ==
+	       1;
 }
 
 static void
@@ -54,24 +61,7 @@ search_fini(struct search *search)
 {
 	X509_STORE_free(search->store);
 	sk_X509_free(search->alone);
-}
-
-/* RFC 6960 4.2.1: the signer goes by its subject or by its key's SHA-1. */
-static bool
-is_named(const OCSP_BASICRESP *basic, const X509 *candidate)
-{
-	const ASN1_OCTET_STRING *hash = NULL;
-	const X509_NAME *name = NULL;
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned len;
-
-	OCSP_resp_get0_id(basic, &hash, &name);
-	if (name != NULL)
-		return X509_NAME_cmp(name, X509_get_subject_name(candidate)) ==
-		       0;
-	return X509_pubkey_digest(candidate, EVP_sha1(), digest, &len) == 1 &&
-	       (unsigned)ASN1_STRING_length(hash) == len &&
-	       memcmp(ASN1_STRING_get0_data(hash), digest, len) == 0;
+	X509_free(search->impostor);
 }
 
 static bool
@@ -83,34 +73,50 @@ verify(const struct search *search, X509 *candidate, unsigned long flags)
 		   search->basic, search->alone, search->store, flags) == 1;
 }
 
+/* Only a delegate's own dates count. */
+static bool
+is_in_time(const struct search *search, const X509 *candidate)
+{
+	int64_t from, to;
+
+	return candidate == search->cert->issuer ||
+	       (staple_when_read(X509_get0_notBefore(candidate), &from) &&
+		   staple_when_read(X509_get0_notAfter(candidate), &to) &&
+		   from <= search->now_s && search->now_s < to);
+}
+
 static bool
 is_signer(struct search *search, X509 *candidate)
 {
-	if (!is_named(search->basic, candidate))
+	if (!staple_envelope_names(search->basic, candidate))
 		return false;
 	search->candidates++;
-	if (verify(search, candidate,
+	if (is_in_time(search, candidate) &&
+	    verify(search, candidate,
 		OCSP_PARTIAL_CHAIN | OCSP_NOCHAIN | OCSP_NOEXPLICIT))
 		return true;
 	/* The signature alone: it tells an impostor from changed bytes. */
 	if (search->impostor == NULL &&
-	    verify(search, candidate, OCSP_NOVERIFY))
+	    verify(search, candidate, OCSP_NOVERIFY) &&
+	    X509_up_ref(candidate) == 1)
 		search->impostor = candidate;
 	return false;
 }
 
+/* A reference. */
 static X509 *
 find_signer(struct search *search)
 {
-	const STACK_OF(X509) *inside = OCSP_resp_get0_certs(search->basic);
+	X509 *issuer = search->cert->issuer, *candidate;
 
-	if (is_signer(search, search->cert->issuer))
-		return search->cert->issuer;
-	for (int i = 0; i < sk_X509_num(inside); i++) {
-		if (search->candidates == CANDIDATES_MAX)
-			break;
-		if (is_signer(search, sk_X509_value(inside, i)))
-			return sk_X509_value(inside, i);
+	if (is_signer(search, issuer))
+		return X509_up_ref(issuer) == 1 ? issuer : NULL;
+	while (search->candidates < CANDIDATES_MAX &&
+	       (candidate = staple_envelope_next(
+		    &search->certs, search->basic)) != NULL) {
+		if (is_signer(search, candidate))
+			return candidate;
+		X509_free(candidate);
 	}
 	return NULL;
 }
@@ -169,15 +175,17 @@ static const char *
 flaw(const struct search *search)
 {
 	X509 *impostor = search->impostor;
-	time_t now = (time_t)search->now_s;
+	int64_t from, to;
 
 	if (is_leaf(search->cert, impostor))
 		return "which is the certificate itself";
 	if (!is_issued(search, impostor))
 		return "whose certificate the issuer did not issue";
-	if (X509_cmp_time(X509_get0_notAfter(impostor), &now) < 0)
+	if (staple_when_read(X509_get0_notAfter(impostor), &to) &&
+	    search->now_s >= to)
 		return "whose certificate has expired";
-	if (X509_cmp_time(X509_get0_notBefore(impostor), &now) > 0)
+	if (staple_when_read(X509_get0_notBefore(impostor), &from) &&
+	    search->now_s < from)
 		return "whose certificate is not valid yet";
 	if ((X509_get_extension_flags(impostor) & EXFLAG_XKUSAGE) == 0 ||
 	    (X509_get_extended_key_usage(impostor) & XKU_OCSP_SIGN) == 0)
@@ -211,26 +219,98 @@ refuse(const struct search *search, struct err *said)
 	return STAPLE_BAD_SIGNATURE;
 }
 
+/* ---- Strength ---- */
+
+static bool
+is_weak_digest(int signature_nid)
+{
+	int digest = NID_undef;
+
+	(void)OBJ_find_sigid_algs(signature_nid, &digest, NULL);
+	return digest == NID_md5 || digest == NID_md4 || digest == NID_md2;
+}
+
+static int
+rsa_bits(const X509 *certificate)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+	return key != NULL && (EVP_PKEY_is_a(key, "RSA") == 1 ||
+				  EVP_PKEY_is_a(key, "RSA-PSS") == 1)
+		   ? EVP_PKEY_get_bits(key)
+		   : 0;
+}
+
+static enum staple_outcome
+check_digest(const OCSP_BASICRESP *basic, struct err *said)
+{
+	int nid = OBJ_obj2nid(OCSP_resp_get0_tbs_sigalg(basic)->algorithm);
+
+	if (!is_weak_digest(nid))
+		return STAPLE_GOOD;
+	err_set(said, "the signature is %s", OBJ_nid2sn(nid));
+	return STAPLE_WEAK_SIGNATURE;
+}
+
+/* Of what signed the response, and of what signed that. */
+static enum staple_outcome
+check_strength(
+    struct staple_signer *signer, const X509 *found, struct err *said)
+{
+	int bits = rsa_bits(found), nid = X509_get_signature_nid(found);
+
+	if (bits > 0 && bits <= RSA_REFUSED_BITS) {
+		err_set(said, "the key of \"%s\" is RSA of %d bits",
+		    signer->name, bits);
+		return STAPLE_WEAK_SIGNATURE;
+	}
+	if (signer->delegate != NULL && is_weak_digest(nid)) {
+		err_set(said, "the certificate of \"%s\" is signed with %s",
+		    signer->name, OBJ_nid2sn(nid));
+		return STAPLE_WEAK_SIGNATURE;
+	}
+	signer->weak_bits = bits < RSA_DUE_BITS ? bits : 0;
+	return STAPLE_GOOD;
+}
+
+static enum staple_outcome
+describe(struct staple_signer *signer, const struct search *search, X509 *found,
+    struct err *said)
+{
+	print_name(
+	    X509_get_subject_name(found), signer->name, sizeof(signer->name));
+	signer->not_after = INT64_MAX;
+	if (found == search->cert->issuer)
+		X509_free(found);
+	else
+		signer->delegate = found;
+	if (signer->delegate != NULL &&
+	    !staple_when_read(X509_get0_notAfter(found), &signer->not_after))
+		return refuse(search, said);
+	return check_strength(signer, found, said);
+}
+
 enum staple_outcome
 staple_signer_check(struct staple_signer *signer, OCSP_BASICRESP *basic,
-    const struct staple_cert *cert, int64_t now_s, struct err *said)
+    const struct staple_certs *certs, const struct staple_cert *cert,
+    int64_t now_s, struct err *said)
 {
-	struct search search = { .basic = basic, .cert = cert, .now_s = now_s };
-	enum staple_outcome outcome = STAPLE_GOOD;
+	struct search search = {
+		.basic = basic, .certs = *certs, .cert = cert, .now_s = now_s
+	};
+	enum staple_outcome outcome = check_digest(basic, said);
 	X509 *found;
 
+	if (outcome != STAPLE_GOOD)
+		return outcome;
 	if (!search_init(&search)) {
 		err_set(said, "memory ran out");
 		outcome = STAPLE_NO_MEMORY;
 		goto out;
 	}
 	found = find_signer(&search);
-	if (found == NULL ||
-	    !staple_when_read(X509_get0_notAfter(found), &signer->not_after))
-		outcome = refuse(&search, said);
-	else
-		print_name(X509_get_subject_name(found), signer->name,
-		    sizeof(signer->name));
+	outcome = found != NULL ? describe(signer, &search, found, said)
+				: refuse(&search, said);
 out:
 	search_fini(&search);
 	return outcome;

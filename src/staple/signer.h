@@ -16,20 +16,27 @@
 
 struct err;
 struct staple_cert;
+struct staple_certs;
 
 struct staple_signer {
-	char name[128];    /* printable */
-	int64_t not_after; /* from here on its signature is worth nothing */
+	char name[128]; /* printable */
+	/* From here on a delegate's signature is worth nothing.  The issuer's
+	 * own dates do not count: INT64_MAX. */
+	int64_t not_after;
+	int weak_bits; /* of an RSA key below 2048 bits; 0: not below */
+	X509
+	    *delegate; /* a reference, also after a refusal; NULL: the issuer */
 };
 
 /*
- * Fills *signer in: STAPLE_GOOD.  Else WRONG_SIGNER (somebody who may not),
- * BAD_SIGNATURE (somebody who may; the bytes are not theirs) or NO_MEMORY,
- * and *said names them.  The certificates inside the response are looked at
+ * Fills *signer in: STAPLE_GOOD.  Else WRONG_SIGNER (not authorized),
+ * BAD_SIGNATURE (authorized, but the signature does not fit), WEAK_SIGNATURE
+ * (MD2, MD4 or MD5, or an RSA key of at most 1024 bits) or NO_MEMORY, and
+ * *said names the signer.  The certificates inside the response are looked at
  * at most once, and at most a few that go by the signer's name are tried.
  */
 enum staple_outcome staple_signer_check(struct staple_signer *signer,
-    OCSP_BASICRESP *basic, const struct staple_cert *cert, int64_t now_s,
-    struct err *said) MUST_CHECK;
+    OCSP_BASICRESP *basic, const struct staple_certs *certs,
+    const struct staple_cert *cert, int64_t now_s, struct err *said) MUST_CHECK;
 
 #endif

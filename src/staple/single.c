@@ -1,8 +1,10 @@
 /*
  * The single response about our certificate, and its time window.  Any thread.
- * A responder may answer with another hash than it was asked with, about
- * several certificates, and about ours more than once: the whole list is read
- * once, and the newest answer about ours counts.
+ * A response may use another hash than the request, and hold entries about
+ * several certificates and several about ours.  Clients take the first that
+ * matches, so that one counts; by which hash a client looks depends on the
+ * client (GnuTLS and curl differ), so entries that disagree make the response
+ * useless.  A SHA-1 and a SHA-256 entry that agree are normal (RFC 9919).
  */
 #include "staple/single.h"
 
@@ -25,6 +27,19 @@ is_ours(const OCSP_SINGLERESP *entry, const struct staple_cert *cert)
 	return false;
 }
 
+/* RFC 6960 4.4.8, the extended revoked definition: a responder may call a
+ * certificate that was never issued revoked, on hold since 1970. */
+static void
+note_never_issued(struct staple_single *single)
+{
+	if (single->status != V_OCSP_CERTSTATUS_REVOKED ||
+	    single->reason != OCSP_REVOKED_STATUS_CERTIFICATEHOLD ||
+	    single->revoked_at != 0)
+		return;
+	single->status = V_OCSP_CERTSTATUS_UNKNOWN;
+	single->never_issued = true;
+}
+
 static bool
 read_entry(
     struct staple_single *single, OCSP_SINGLERESP *entry, struct err *said)
@@ -36,46 +51,32 @@ read_entry(
 	};
 	single->status = OCSP_single_get0_status(
 	    entry, &single->reason, &revoked, &from, &to);
-	if (!staple_when_read(from, &single->this_update)) {
-		err_set(said, "thisUpdate is no time");
+	if (!staple_when_read_exact(from, &single->this_update)) {
+		err_set(said, "thisUpdate is no time in DER");
 		return false;
 	}
-	if (to != NULL && (!staple_when_read(to, &single->next_update) ||
+	if (to != NULL && (!staple_when_read_exact(to, &single->next_update) ||
 			      single->next_update <= 0)) {
-		err_set(said, "nextUpdate is no time");
+		err_set(said, "nextUpdate is no time in DER");
 		return false;
 	}
-	/* Revoked is believed even where it does not say since when. */
-	if (!staple_when_read(revoked, &single->revoked_at))
-		single->revoked_at = 0;
-	/* RFC 6960 4.4: what is critical must be understood. */
-	if (OCSP_SINGLERESP_get_ext_by_critical(entry, 1, -1) >= 0) {
-		err_set(said, "it has a critical extension that is not known");
+	if (revoked != NULL &&
+	    !staple_when_read_exact(revoked, &single->revoked_at)) {
+		err_set(said, "revocationTime is no time in DER");
 		return false;
 	}
+	note_never_issued(single);
 	return true;
 }
 
-/* OpenSSL's numbers do not grow with the bad news. */
-static int
-gravity(const struct staple_single *single)
-{
-	switch (single->status) {
-	case V_OCSP_CERTSTATUS_GOOD:
-		return 0;
-	case V_OCSP_CERTSTATUS_REVOKED:
-		return 2;
-	default:
-		return 1;
-	}
-}
-
+/* RFC 6960 4.4: what is critical must be understood. */
 static bool
-outweighs(const struct staple_single *a, const struct staple_single *b)
+is_understood(OCSP_SINGLERESP *entry, struct err *said)
 {
-	if (a->this_update != b->this_update)
-		return a->this_update > b->this_update;
-	return gravity(a) > gravity(b);
+	if (OCSP_SINGLERESP_get_ext_by_critical(entry, 1, -1) < 0)
+		return true;
+	err_set(said, "it has a critical extension that is not known");
+	return false;
 }
 
 /* RFC 5280 4.1.2.2 allows 20 bytes; what is longer is cut. */
@@ -129,12 +130,18 @@ staple_single_find(struct staple_single *single, OCSP_BASICRESP *basic,
 	for (int i = 0; i < OCSP_resp_count(basic); i++) {
 		OCSP_SINGLERESP *entry = OCSP_resp_get0(basic, i);
 
-		if (!is_ours(entry, cert))
-			continue;
 		if (!read_entry(&one, entry, said))
 			return STAPLE_MALFORMED;
-		if (!found || outweighs(&one, single))
+		if (!is_ours(entry, cert))
+			continue;
+		if (!is_understood(entry, said))
+			return STAPLE_MALFORMED;
+		if (found)
+			single->contradicted |= one.status != single->status;
+		else
 			*single = one;
+		if (i == 0)
+			single->leads = true;
 		found = true;
 	}
 	if (found)
@@ -152,24 +159,17 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int64_t
-later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /*
- * RFC 6960 4.2.2.1: without nextUpdate there is always something newer to be
- * had; it is good for a while from when it was made or came.
+ * RFC 6960 4.2.2.1: without nextUpdate newer information is always available.
+ * The lifetime counts from thisUpdate: counted from receipt, a response that
+ * is replayed would never end.
  */
 static int64_t
 end_of(const struct staple_single *single, const struct staple_clock *clock)
 {
-	int64_t came = earlier(clock->received_s, clock->now_s);
-
 	if (single->next_update != 0)
 		return single->next_update;
-	return later(single->this_update, came) + clock->default_lifetime_s;
+	return single->this_update + clock->default_lifetime_s;
 }
 
 enum staple_outcome
@@ -212,8 +212,22 @@ staple_single_status(const struct staple_single *single, struct err *said)
 {
 	const char *reason = OCSP_crl_reason_str(single->reason);
 
+	if (single->contradicted) {
+		err_set(said,
+		    "the first entry about the certificate is \"%s\", "
+		    "another one is not",
+		    OCSP_cert_status_str(single->status));
+		return STAPLE_CONTRADICTORY;
+	}
 	if (single->status == V_OCSP_CERTSTATUS_GOOD)
 		return STAPLE_GOOD;
+	if (single->never_issued) {
+		err_set(said,
+		    "revoked since 1970 with certificateHold: the "
+		    "authority never issued the certificate (RFC 6960 "
+		    "4.4.8)");
+		return STAPLE_UNKNOWN;
+	}
 	if (single->status != V_OCSP_CERTSTATUS_REVOKED) {
 		err_set(said, "the responder does not know the certificate");
 		return STAPLE_UNKNOWN;

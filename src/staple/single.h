@@ -6,6 +6,7 @@
 #ifndef STAPLE_SINGLE_H
 #define STAPLE_SINGLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <openssl/ocsp.h>
@@ -23,12 +24,16 @@ struct staple_single {
 	int reason; /* OCSP_REVOKED_STATUS_... */
 	int64_t this_update;
 	int64_t next_update; /* 0: none */
-	int64_t revoked_at;  /* 0: not said */
+	int64_t revoked_at;  /* 0: good */
+	bool never_issued;   /* the reason why status is unknown */
+	bool leads;          /* it is the first entry of the response */
+	bool contradicted;   /* by another entry about this certificate */
 };
 
 /*
- * Find the single response about this certificate, by either hash.  Of
- * several the newest counts, and of several as new the worst.  STAPLE_GOOD,
+ * Find the single response about this certificate, by either hash.  The first
+ * counts, as it does for clients; whether a later one differs in status is
+ * noted.  The times of all entries must be in DER.  STAPLE_GOOD,
  * WRONG_CERTIFICATE, MALFORMED, or NO_ISSUER if that is not known.
  */
 enum staple_outcome staple_single_find(struct staple_single *single,
@@ -43,7 +48,8 @@ enum staple_outcome staple_single_window(const struct staple_single *single,
     int64_t signer_not_after, const struct staple_clock *clock,
     int64_t *expires, struct err *said) MUST_CHECK;
 
-/* STAPLE_GOOD, REVOKED or UNKNOWN, and what the last two mean in words. */
+/* STAPLE_GOOD, REVOKED, UNKNOWN or CONTRADICTORY, and what all but the first
+ * mean in words. */
 enum staple_outcome staple_single_status(
     const struct staple_single *single, struct err *said) MUST_CHECK;
 

@@ -117,9 +117,12 @@ enum staple_outcome {
 	STAPLE_WRONG_CERTIFICATE,
 	STAPLE_WRONG_SIGNER,
 	STAPLE_BAD_SIGNATURE,
+	STAPLE_WEAK_SIGNATURE, /* MD5 and older, RSA up to 1024 bits */
 	STAPLE_EXPIRED,
 	STAPLE_NOT_YET_VALID,
-	STAPLE_OLDER, /* than the one held */
+	STAPLE_CONTRADICTORY,       /* entries about the certificate disagree */
+	STAPLE_TOO_LARGE_TO_STAPLE, /* as clients would refuse it */
+	STAPLE_OLDER,               /* than the one held */
 
 	/* trouble of our own */
 	STAPLE_FILE_UNREADABLE, /* staple_file */
@@ -136,7 +139,12 @@ enum staple_unsent {
 	STAPLE_UNSENT_UNWANTED, /* by policy this certificate has no staple */
 	STAPLE_UNSENT_NONE,     /* nothing has been fetched yet */
 	STAPLE_UNSENT_EXPIRED,  /* what was held is past its expiry */
-	STAPLE_UNSENT_REVOKED,  /* STAPLE_REVOKED_REFUSE */
+	/* ...or dated in the future: the clock was set back. */
+	STAPLE_UNSENT_NOT_YET_VALID,
+	/* Its first entry is about another certificate, so GnuTLS's clients
+	 * would refuse it; and this certificate may go without. */
+	STAPLE_UNSENT_NOT_FIRST,
+	STAPLE_UNSENT_REVOKED, /* STAPLE_REVOKED_REFUSE */
 	STAPLE_UNSENT_NO_MEMORY,
 	STAPLE_UNSENT_REASONS
 };
@@ -179,13 +187,13 @@ struct staple_info {
 	int64_t next_try;
 	char said[512]; /* the last attempt: each URL and what came of it */
 
-	bool held;    /* a verified response; look at expires */
+	bool held;    /* a verified response; look at its times */
 	bool revoked; /* ...which says revoked */
 	/* Two independent answers said so, or no second one could be had in
 	 * an attempt that followed (then unconfirmable is set instead). */
 	bool confirmed;
 	bool unconfirmable;
-	int64_t this_update;
+	int64_t this_update; /* until five minutes before it is not sent */
 	int64_t next_update; /* 0: the response has none */
 	int64_t expires;     /* from here on it is not sent */
 

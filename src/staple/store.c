@@ -251,7 +251,6 @@ read_regular(int fd, const char *path, size_t max, struct staple_bytes *bytes,
 	if (!may_read(&status, path, max, err))
 		return false;
 	size = (size_t)status.st_size;
-	bytes->modified_s = status.st_mtim.tv_sec;
 	/* Room for one more byte, so that it is noticed when it has grown. */
 	bytes->data = malloc(size + 1);
 	if (bytes->data == NULL)

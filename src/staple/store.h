@@ -30,7 +30,6 @@ void staple_store_close(struct staple_store *store);
 struct staple_bytes {
 	unsigned char *data; /* free() it; NULL: there is no such file */
 	size_t len;
-	int64_t modified_s; /* the file's mtime */
 };
 
 /*

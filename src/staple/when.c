@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <time.h>
 
+enum { EXACT_LEN = sizeof("YYYYMMDDHHMMSSZ") - 1 };
+
 bool
 staple_when_read(const ASN1_TIME *time, int64_t *seconds)
 {
@@ -19,6 +21,20 @@ staple_when_read(const ASN1_TIME *time, int64_t *seconds)
 		return false;
 	*seconds = timegm(&tm);
 	return true;
+}
+
+bool
+staple_when_read_exact(const ASN1_GENERALIZEDTIME *time, int64_t *seconds)
+{
+	const unsigned char *text;
+
+	if (time == NULL || ASN1_STRING_length(time) != EXACT_LEN)
+		return false;
+	text = ASN1_STRING_get0_data(time);
+	for (int i = 0; i < EXACT_LEN - 1; i++)
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	return text[EXACT_LEN - 1] == 'Z' && staple_when_read(time, seconds);
 }
 
 struct staple_when

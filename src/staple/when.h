@@ -15,6 +15,11 @@
 /* Seconds since the epoch; false: NULL, or no time at all. */
 bool staple_when_read(const ASN1_TIME *time, int64_t *seconds) MUST_CHECK;
 
+/* The same for OCSP, whose only form is YYYYMMDDHHMMSSZ (RFC 6960 4.2.2.1,
+ * RFC 5280 4.1.2.5.2): no fraction, no offset, nothing left out. */
+bool staple_when_read_exact(
+    const ASN1_GENERALIZEDTIME *time, int64_t *seconds) MUST_CHECK;
+
 /* By value, so that a sentence can hold several. */
 struct staple_when {
 	char text[32];

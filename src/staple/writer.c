@@ -256,7 +256,7 @@ is_newer(const struct job *job, const struct staple_bytes *bytes)
 	saved = staple_response_verify(
 	    job->cert, bytes->data, bytes->len, &clock, &verdict);
 	newer = saved != NULL &&
-		!staple_response_may_replace(saved, job->response);
+		!staple_response_may_replace(saved, job->response, clock.now_s);
 	staple_response_unref(saved);
 	return newer;
 }

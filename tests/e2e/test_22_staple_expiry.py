@@ -72,6 +72,41 @@ def test_a_jump_of_the_clock_is_noticed(launch, ca, responders, stapled, tmp_pat
     until(lambda: status_of(clinch.port(), ca) == "good", "a staple for the new time")
 
 
+@needs_faketime
+def test_dated_in_the_future_once_the_clock_is_right(launch, ca, responders, stapled, tmp_path):
+    """Proves rule 8b: the clocks of the responder and of the host were a day
+    ahead; when they are set right, the response that is held is not sent, and
+    within a minute a correct one, although it is older, takes its place."""
+    responder, clock = responders(), Clock(tmp_path)
+    clock.set(24 * HOUR)
+    responder.window(24 * HOUR - 60, 25 * HOUR)
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, "mode = prefer"), env=clock.env())
+    assert status_of(clinch.port(), ca) == "good"
+    responder.behave("http_500")
+    clock.set(0)
+    assert status_of(clinch.port(), ca) is None
+    responder.window(-60, HOUR)
+    responder.behave("good")
+    until(lambda: status_of(clinch.port(), ca) == "good", "a staple for the right time", 90)
+    assert staple_of(clinch.port(), ca, site).this_update < datetime.datetime.utcnow()
+
+
+def test_without_next_update_a_replay_ends(launch, ca, responders, stapled):
+    """Proves rule 8: default_lifetime counts from thisUpdate, so a response
+    without nextUpdate cannot be replayed for ever."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url)
+    responder.window(-30, None)
+    clinch = launch(stapled(site, "mode = prefer\ndefault_lifetime = 1m"))
+    assert status_of(clinch.port(), ca) == "good"
+    clinch.stop()
+    responder.window(-61, None)
+    clinch = launch(stapled(site, "mode = prefer\ndefault_lifetime = 1m"))
+    assert status_of(clinch.port(), ca) is None
+    assert clinch.grep(r"outcome=expired")
+
+
 def test_expiry_without_a_refresh(launch, ca, responders, stapled):
     """Proves it with a true clock: a response of seven seconds, the responder
     gone, a staple until the end and none from then on."""

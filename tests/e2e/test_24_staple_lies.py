@@ -2,7 +2,9 @@
 failure has its name."""
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from lib import der
 from lib.stapled import staple_of, status_of
 from lib.wait import until
 
@@ -16,6 +18,11 @@ OUTCOMES = {
     "bad_signature": "bad_signature",
     "expired": "expired",
     "not_yet_valid": "not_yet_valid",
+    "weak_key": "weak_signature",
+    "contradictory": "contradictory",
+    "never_issued": "unknown",
+    "fraction": "malformed",
+    "too_large_to_staple": "too_large_to_staple",
     "trailing_bytes": "trailing_bytes",
     "truncated_der": "truncated",
     "malformed": "malformed",
@@ -71,6 +78,68 @@ def test_nobody_there(launch, ca, stapled, url, outcome):
     clinch = launch(stapled(site, "mode = auto\ntimeout = 2s"))
     assert status_of(clinch.port(), ca) is None
     clinch.wait_log(rf"outcome=({outcome})\b")
+
+
+@pytest.mark.parametrize("tls", ["-tls1_2", "-tls1_3"])
+def test_what_is_added_on_the_way_reaches_no_client(launch, ca, responders, stapled, tls):
+    """Proves rule 8a: certificates are not covered by the signature, so 100 KB
+    of them may be added on the way; each client in each version of TLS gets the
+    response without them."""
+    responder = responders("padded")
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(stapled(site, "mode = always\nmax_response = 256k"))
+    assert status_of(clinch.port(), ca, tls) == "good"
+    staple = staple_of(clinch.port(), ca, site, "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS1.{tls[-1]}")
+    assert staple.status == "good" and len(staple.der) < 1000
+
+
+def test_what_is_added_on_the_way_is_no_news(launch, ca, responders, stapled, tmp_path):
+    """Proves rule 8a for the store: a file of an earlier version, which saved
+    what came, is stapled without what was added, and written anew."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url)
+    text = stapled(site, "mode = always", head=f"store_dir = {tmp_path}/state")
+    file = tmp_path / "state/ocsp" / site.id
+    first = launch(text)
+    before = staple_of(first.port(), ca, site)
+    until(file.exists, "the response is on disk")
+    first.terminate()
+    file.write_bytes(der.append(before.der, *[ca.certificate] * 100))
+    assert len(file.read_bytes()) > 30000
+    responder.stop()
+    second = launch(text)
+    assert staple_of(second.port(), ca, site) == before
+    until(lambda: file.read_bytes() == before.der, "the file is written anew")
+    assert not second.grep("not used")
+
+
+@pytest.mark.parametrize("mode, must_staple, sent", [("prefer", False, None), ("prefer", True, "good"), ("always", False, "good")])
+def test_a_response_that_begins_with_another(launch, ca, responders, stapled, mode, must_staple, sent):
+    """Proves rule 12a: GnuTLS refuses such a response, so a certificate that may
+    go without a staple goes without; it counts as held, and is logged once."""
+    responder = responders("other_first")
+    site = ca.issue(ocsp=responder.url, must_staple=must_staple)
+    ca.issue("other", ocsp=responder.url)
+    clinch = launch(stapled(site, f"mode = {mode}", head="[log]\nlevel = info"))
+    assert status_of(clinch.port(), ca) == sent
+    said = "stapled nevertheless" if sent else "held and not stapled"
+    assert len(clinch.grep(rf"warning ocsp .*first entry .*{said}")) == 1
+    clinch.terminate()
+    assert bool(clinch.grep(r"staples .*unsent_not_first=1")) == (sent is None)
+
+
+@pytest.mark.parametrize("behaviour", ["good", "delegated"])
+@pytest.mark.parametrize("begins, days", [(60, -30), (-30, 60)], ids=["expired", "future"])
+def test_a_renewed_authority(launch, ca, responders, stapled, behaviour, begins, days):
+    """Proves rule 14: of two certificates of one authority's key and name the
+    chain holds one that has expired, or is not valid yet; the dates of the
+    delegate decide, not those."""
+    responder = responders(behaviour)
+    site = ca.issue(ocsp=responder.url, chain=False)
+    twin = ca.twin(begins, days)
+    site.pem.write_bytes(site.pem.read_bytes() + twin.public_bytes(Encoding.PEM))
+    clinch = launch(stapled(site, "mode = always"))
+    assert status_of(clinch.port(), ca) == "good"
 
 
 HOSTILE = [

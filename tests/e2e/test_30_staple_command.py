@@ -58,6 +58,17 @@ def test_check_says_that_nextupdate_is_missing(ca, openssl_ocsp):
 # ---- URL by URL, method by method ----
 
 
+def test_check_says_that_clients_may_refuse_it(ca, responders):
+    """Proves rule 12a for the diagnosis: the response is good, and begins with
+    the entry of another certificate."""
+    responder = responders("other_first")
+    site = ca.issue(ocsp=responder.url)
+    ca.issue("other", ocsp=responder.url)
+    status, text, _ = check(site)
+    assert status == 0
+    holds(text, "it would be stapled until", "its first entry is about another certificate")
+
+
 def test_check_asks_every_url_in_every_way(ca, responders):
     """Proves one line for each method and hash, with the time it took."""
     one, two = responders(), responders("only_post")

@@ -61,6 +61,14 @@ static const struct row {
 	{ "critical-single", LEAF, ISSUER, { .critical_single = true }, 0 },
 	{ "try-later", LEAF, ISSUER, { .error = 3 }, 0 },
 	{ "unauthorized", LEAF, ISSUER, { .error = 6 }, 0 },
+	{ "padded", LEAF, ISSUER, { .also_copies = 3 }, 0 },
+	{ "padded-delegate", LEAF, DELEGATE,
+	    { .also_copies = 3, .with_signer = true }, 0 },
+	{ "too-long", LEAF, ISSUER, { .signed_bytes = 16000 }, 0 },
+	{ "never-issued", LEAF, ISSUER,
+	    { .status = OCSP_SAYS_REVOKED, .reason = 6 }, 0 },
+	{ "fraction", LEAF, ISSUER, { .this_text = "20310630000000.5Z" }, 0 },
+	{ "parameters", LEAF, ISSUER, { .parameters = 5 /* NULL */ }, 0 },
 	{ "trailing", LEAF, ISSUER, { .next_update = 60 }, 1 },
 	{ "truncated", LEAF, ISSUER, { .next_update = 60 }, -9 },
 };
@@ -114,6 +122,7 @@ write_response(FILE *file, const struct row *row)
 	if (wish.next_update != 0)
 		wish.next_update += NOON;
 	/* A second one about another now and then. */
+	wish.also = wish.also_copies != 0 ? &cast[STRANGER] : NULL;
 	wish.second = wish.sha256 ? &cast[OTHER] : NULL;
 	made = ocsp_make(&wish);
 	len = row->more < 0 ? made.len - (size_t)-row->more : made.len;

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct staple_clock noon = { 1940630400, 1940630400, 86400 };
+	struct staple_clock noon = { 1940630400, 86400 };
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	const uint8_t *end = data + size;
 	struct staple_cert *cert = NULL;

@@ -89,7 +89,7 @@ static void
 swap(struct staple_entry *entry, const struct staple_cert *cert,
     const struct ocsp_made *made, int64_t now)
 {
-	const struct staple_clock clock = { now, now, HOUR };
+	const struct staple_clock clock = { now, HOUR };
 	struct staple_progress progress = { .settled = true };
 	struct staple_verdict verdict;
 	struct staple_response *fresh;

@@ -77,7 +77,6 @@ authority_response(const struct authority *authority, const struct pki *leaf,
     const struct ocsp_wish *wish)
 {
 	const struct staple_clock clock = { .now_s = wish->this_update,
-		.received_s = wish->this_update,
 		.default_lifetime_s = 3600 };
 	struct ocsp_made made = authority_answer(authority, leaf, wish);
 	struct staple_cert *cert = authority_facts(authority, leaf, NULL);

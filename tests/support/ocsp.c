@@ -11,6 +11,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 static const int statuses[] = {
@@ -42,9 +43,12 @@ make_time(int64_t seconds)
 static void
 write_texts(OCSP_SINGLERESP *single, const struct ocsp_wish *wish)
 {
-	ASN1_GENERALIZEDTIME *from = NULL, *to = NULL;
+	ASN1_GENERALIZEDTIME *from = NULL, *to = NULL, *revoked = NULL;
 
-	OCSP_single_get0_status(single, NULL, NULL, &from, &to);
+	OCSP_single_get0_status(single, NULL, &revoked, &from, &to);
+	if (wish->revoked_text != NULL)
+		must(ASN1_STRING_set(revoked, wish->revoked_text, -1) == 1,
+		    "writing revocationTime");
 	if (wish->this_text != NULL)
 		must(ASN1_STRING_set(from, wish->this_text, -1) == 1,
 		    "writing thisUpdate");
@@ -136,24 +140,100 @@ add_certificates(OCSP_BASICRESP *basic, const struct ocsp_wish *wish,
 		    "adding the signer's certificate");
 }
 
+static void
+enlarge(OCSP_BASICRESP *basic, unsigned bytes)
+{
+	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+	unsigned char *zeros = calloc(1, bytes);
+	X509_EXTENSION *extension;
+
+	must(value != NULL && zeros != NULL &&
+		 ASN1_OCTET_STRING_set(value, zeros, (int)bytes) == 1,
+	    "making bytes");
+	extension = X509_EXTENSION_create_by_NID(
+	    NULL, NID_id_pkix_OCSP_serviceLocator, 0, value);
+	must(OCSP_BASICRESP_add_ext(basic, extension, -1) == 1,
+	    "adding an extension");
+	X509_EXTENSION_free(extension);
+	ASN1_OCTET_STRING_free(value);
+	free(zeros);
+}
+
+static void
+write_produced(OCSP_BASICRESP *basic, const char *text)
+{
+	const ASN1_GENERALIZEDTIME *produced = OCSP_resp_get0_produced_at(
+	    basic);
+
+	must(ASN1_STRING_set((ASN1_STRING *)(uintptr_t)produced, text, -1) == 1,
+	    "writing producedAt");
+}
+
+static void
+sign(OCSP_BASICRESP *basic, const struct ocsp_wish *wish,
+    const struct pki *signer)
+{
+	const EVP_MD *digest = wish->digest != NULL ? wish->digest
+						    : EVP_sha256();
+	unsigned long flags = OCSP_NOCERTS |
+			      (wish->by_key ? OCSP_RESPID_KEY : 0);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *key = NULL;
+
+	if (wish->produced_text != NULL) {
+		write_produced(basic, wish->produced_text);
+		flags |= OCSP_NOTIME;
+	}
+	must(EVP_DigestSignInit(context, &key, digest, NULL, signer->key) == 1,
+	    "beginning to sign");
+	if (wish->pss_salt != 0)
+		must(EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) ==
+			     1 &&
+			 EVP_PKEY_CTX_set_rsa_pss_saltlen(
+			     key, wish->pss_salt) == 1,
+		    "choosing RSA-PSS");
+	must(OCSP_basic_sign_ctx(
+		 basic, signer->certificate, context, NULL, flags) == 1,
+	    "signing");
+	EVP_MD_CTX_free(context);
+}
+
+/* After the signing, as it is not signed. */
+static void
+change_algorithm(OCSP_BASICRESP *basic, const struct ocsp_wish *wish)
+{
+	X509_ALGOR *algorithm = (X509_ALGOR *)(uintptr_t)
+	    OCSP_resp_get0_tbs_sigalg(basic);
+	ASN1_OBJECT *object = wish->algorithm != 0
+				  ? OBJ_nid2obj(wish->algorithm)
+				  : OBJ_dup(algorithm->algorithm);
+	ASN1_STRING *junk = NULL;
+	int type = wish->parameters != 0 ? wish->parameters : V_ASN1_NULL;
+
+	if (type != V_ASN1_NULL && type != V_ASN1_UNDEF) {
+		junk = ASN1_STRING_type_new(type);
+		must(ASN1_STRING_set(junk, "junk", -1) == 1, "making junk");
+	}
+	must(X509_ALGOR_set0(algorithm, object, type, junk) == 1,
+	    "changing the algorithm");
+}
+
 static OCSP_BASICRESP *
 make_basic(const struct ocsp_wish *wish)
 {
 	const struct pki *signer = wish->signer != NULL ? wish->signer
 							: wish->issuer;
-	const EVP_MD *digest = wish->digest != NULL ? wish->digest
-						    : EVP_sha256();
-	unsigned long flags = OCSP_NOCERTS |
-			      (wish->by_key ? OCSP_RESPID_KEY : 0);
 	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
 
 	must(basic != NULL, "making a response");
 	add_singles(basic, wish);
 	if (wish->critical)
 		mark_response(basic);
-	must(OCSP_basic_sign(basic, signer->certificate, signer->key, digest,
-		 NULL, flags) == 1,
-	    "signing");
+	if (wish->signed_bytes != 0)
+		enlarge(basic, wish->signed_bytes);
+	sign(basic, wish, signer);
+	if (wish->algorithm != 0 || wish->parameters != 0)
+		change_algorithm(basic, wish);
 	add_certificates(basic, wish, signer);
 	return basic;
 }
@@ -194,4 +274,28 @@ ocsp_drop(struct ocsp_made *made)
 {
 	OPENSSL_free(made->der);
 	*made = (struct ocsp_made){ 0 };
+}
+
+struct ocsp_made
+ocsp_append(const struct ocsp_made *made, const struct pki *certificate,
+    unsigned copies)
+{
+	const unsigned char *der = made->der;
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(
+	    NULL, &der, (long)made->len);
+	OCSP_BASICRESP *basic = OCSP_response_get1_basic(response);
+	struct ocsp_made longer = { 0 };
+	int len;
+
+	for (unsigned i = 0; i < copies; i++)
+		must(OCSP_basic_add1_cert(basic, certificate->certificate) == 1,
+		    "adding a certificate");
+	OCSP_RESPONSE_free(response);
+	response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+	len = i2d_OCSP_RESPONSE(response, &longer.der);
+	must(len > 0, "encoding");
+	longer.len = (size_t)len;
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
+	return longer;
 }

@@ -29,10 +29,17 @@ struct ocsp_wish {
 	int64_t this_update;
 	int64_t next_update; /* 0: none */
 	int64_t revoked_at;
-	int reason;               /* of the revocation; 0: not said */
-	const char *this_text;    /* any text in the place of this_update */
-	const char *next_text;    /* and of next_update */
-	bool critical;            /* the response has an extension that must */
+	int reason;                /* of the revocation; 0: not said */
+	const char *this_text;     /* any text in the place of this_update */
+	const char *next_text;     /* and of next_update */
+	const char *revoked_text;  /* and of revoked_at */
+	const char *produced_text; /* and of producedAt */
+	unsigned signed_bytes;     /* in an extension of the response */
+	int pss_salt;              /* RSA-PSS with a salt so long; 0: not */
+	int algorithm;             /* a NID that is not the signature's */
+	int parameters; /* of the algorithm, V_ASN1_NULL, _UNDEF or another
+			   type with needless bytes; 0: as they are */
+	bool critical;  /* the response has an extension that must */
 	bool critical_single;     /* be understood; its single response has */
 	bool spoiled;             /* the signature does not fit */
 	int error;                /* an OCSP_RESPONSE_STATUS_...: no body */
@@ -47,5 +54,10 @@ struct ocsp_made {
 
 struct ocsp_made ocsp_make(const struct ocsp_wish *wish);
 void ocsp_drop(struct ocsp_made *made);
+
+/* The same response with so many copies of a certificate behind those that it
+ * encloses, as an attacker on the path could add them. */
+struct ocsp_made ocsp_append(const struct ocsp_made *made,
+    const struct pki *certificate, unsigned copies);
 
 #endif

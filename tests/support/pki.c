@@ -32,11 +32,16 @@ must(bool ok, const char *what)
 }
 
 static EVP_PKEY *
-make_key(enum pki_key kind)
+make_key(const struct pki_wish *wish)
 {
-	EVP_PKEY *key = kind == PKI_RSA ? EVP_RSA_gen(2048)
-					: EVP_EC_gen("P-256");
+	unsigned bits = wish->bits != 0 ? wish->bits : 2048;
+	EVP_PKEY *key;
 
+	if (wish->twin != NULL) {
+		EVP_PKEY_up_ref(wish->twin->key);
+		return wish->twin->key;
+	}
+	key = wish->key == PKI_RSA ? EVP_RSA_gen(bits) : EVP_EC_gen("P-256");
 	must(key != NULL, "making a key");
 	return key;
 }
@@ -96,7 +101,7 @@ set_names(X509 *certificate, const struct pki_wish *wish)
 struct pki
 pki_make(const struct pki_wish *wish)
 {
-	struct pki made = { X509_new(), make_key(wish->key) };
+	struct pki made = { X509_new(), make_key(wish) };
 	EVP_PKEY *signer = wish->issuer != NULL ? wish->issuer->key : made.key;
 
 	must(made.certificate != NULL, "making a certificate");
@@ -119,7 +124,9 @@ pki_make(const struct pki_wish *wish)
 	if (wish->san != NULL)
 		add_extension(
 		    made.certificate, NID_subject_alt_name, wish->san);
-	must(X509_sign(made.certificate, signer, EVP_sha256()) > 0, "signing");
+	must(X509_sign(made.certificate, signer,
+		 wish->digest != NULL ? wish->digest : EVP_sha256()) > 0,
+	    "signing");
 	return made;
 }
 

@@ -21,6 +21,9 @@ struct pki {
 /* Zero means: P-256, self-signed, no CA, valid from 2020 to 2099, no SAN. */
 struct pki_wish {
 	enum pki_key key;
+	unsigned bits;            /* of an RSA key; 0: 2048 */
+	const struct pki *twin;   /* whose key it has; NULL: a new one */
+	const EVP_MD *digest;     /* of the signature; NULL: SHA-256 */
 	const char *name;         /* subject CN; NULL: an empty subject */
 	const char *san;          /* "DNS:a.example,IP:192.0.2.1" */
 	const struct pki *issuer; /* NULL: itself */

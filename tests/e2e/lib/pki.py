@@ -12,9 +12,9 @@ PEM = serialization.Encoding.PEM
 PLAIN = serialization.NoEncryption()
 
 
-def new_key(kind="ec"):
+def new_key(kind="ec", bits=2048):
     if kind == "rsa":
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -100,9 +100,16 @@ class Authority:
         replace(path, builder.sign(self.key, hashes.SHA256()).public_bytes(PEM))
         return path
 
-    def signer(self, name="OCSP signer", usage=True, begins=30, days=30):
+    def twin(self, begins, days):
+        """Another certificate of this CA: its name, its key, other dates."""
+        name = self.certificate.subject
+        made = self._builder(name, name, self.key.public_key(), days, begins)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        return made.sign(self.key, hashes.SHA256())
+
+    def signer(self, name="OCSP signer", usage=True, begins=30, days=30, key=None):
         """A certificate of this CA that may (usage) sign responses: (certificate, key)."""
-        key = new_key()
+        key = key or new_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, self.certificate.subject, key.public_key(), days, begins)
         if usage:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from . import pki
+from . import der, pki
 
 HOUR = 3600
 TYPE = b"application/ocsp-response"
@@ -171,7 +171,9 @@ class Responder:
     # ---- Responses ----
 
     def response(self, asked, status="good", signer=None, about=None, shift=0, certificates=(), **window):
-        """DER of a response; signer: (certificate, key), default the CA."""
+        """DER of a response; signer: (certificate, key), default the CA;
+        window: this_update, next_update, revoked_at (a datetime), reason,
+        extensions."""
         this_update = window.get("this_update", self.this_update)
         next_update = window.get("next_update", self.next_update)
         now = datetime.datetime.utcnow().replace(microsecond=0) + datetime.timedelta(seconds=shift)
@@ -187,9 +189,11 @@ class Responder:
             cert_status=ocsp.OCSPCertStatus[status.upper()],
             this_update=seconds(this_update),
             next_update=None if next_update is None else seconds(next_update),
-            revocation_time=seconds(this_update) if revoked else None,
-            revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+            revocation_time=window.get("revoked_at", seconds(this_update)) if revoked else None,
+            revocation_reason=window.get("reason", x509.ReasonFlags.key_compromise) if revoked else None,
         ).responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
+        for extension in window.get("extensions", ()):
+            builder = builder.add_extension(extension, critical=False)
         if certificates:
             builder = builder.certificates(list(certificates))
         return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
@@ -247,6 +251,16 @@ class Responder:
     def do_no_next_update(self, client, asked):
         send(client, self.response(asked, next_update=None))
 
+    def do_padded(self, client, asked):
+        """With 100 KB of certificates, as an attacker on the path adds them."""
+        send(client, self.response(asked, certificates=[self.ca.certificate] * 300))
+
+    def do_other_first(self, client, asked):
+        """Begins with the entry of another certificate."""
+        other = next(one for serial, one in self.ca.issued.items() if serial != asked.serial)
+        more = der.entries(self.response(asked, about=other))
+        send(client, der.resign(self.response(asked), self.ca.key, lambda ours: more + ours))
+
     # ---- Lies ----
 
     def do_wrong_serial(self, client, asked):
@@ -271,6 +285,32 @@ class Responder:
         signature = ocsp.load_der_ocsp_response(der).signature
         spoiled = signature[:-1] + bytes([signature[-1] ^ 1])
         send(client, der.replace(signature, spoiled))
+
+    def do_weak_key(self, client, asked):
+        self._signed_by(client, asked, "weak", lambda: self.ca.signer("weak", key=pki.new_key("rsa", 1024)))
+
+    def do_contradictory(self, client, asked):
+        more = der.entries(self.response(asked, "revoked"))
+        send(client, der.resign(self.response(asked), self.ca.key, lambda ours: ours + more))
+
+    def do_never_issued(self, client, asked):
+        """Extended revoke, RFC 6960 section 4.4.8."""
+        epoch, hold = datetime.datetime(1970, 1, 1), x509.ReasonFlags.certificate_hold
+        send(client, self.response(asked, "revoked", revoked_at=epoch, reason=hold))
+
+    def do_fraction(self, client, asked):
+        """A time that OpenSSL reads and others do not."""
+
+        def change(entries):
+            identity, status, this_update, *more = der.inside(entries[0])
+            stamp = der.tlv(der.GENERALIZED_TIME, this_update[2:-1] + b".5Z")
+            return [der.tlv(der.SEQUENCE, identity, status, stamp, *more)]
+
+        send(client, der.resign(self.response(asked), self.ca.key, change))
+
+    def do_too_large_to_staple(self, client, asked):
+        """Larger than clients accept, and all of it signed."""
+        send(client, self.response(asked, extensions=[x509.OCSPNonce(b"x" * 20000)]))
 
     def do_expired(self, client, asked):
         send(client, self.response(asked, shift=-2 * HOUR - (self.next_update or 0)))

@@ -15,7 +15,7 @@ rig_init(struct rig *rig, enum pki_key key)
 	struct err err;
 
 	*rig = (struct rig){
-		.clock = { RIG_NOW, RIG_NOW, 24 * RIG_HOUR },
+		.clock = { RIG_NOW, 24 * RIG_HOUR },
 	};
 	rig->issuer = pki_make(&(struct pki_wish){
 	    .key = key, .name = "issuer", .issuer = &root, .ca = true });

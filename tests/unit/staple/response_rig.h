@@ -21,7 +21,7 @@ struct rig {
 	struct pki issuer;
 	struct pki leaf;
 	struct staple_cert *cert;
-	struct staple_clock clock;     /* now, received now, a day */
+	struct staple_clock clock;     /* now, and a day */
 	struct staple_verdict verdict; /* of the last verification */
 };
 

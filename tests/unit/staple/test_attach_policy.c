@@ -2,10 +2,12 @@
  * context is. */
 #include <criterion/criterion.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "staple/attach.h"
 #include "staple/cache.h"
+#include "staple/response.h"
 #include "staple/watch.h"
 #include "tests/unit/staple/attach_rig.h"
 
@@ -25,7 +27,7 @@ is_refused(SSL_CTX *context, const char *clause)
 
 /* ---- Without a staple ---- */
 
-enum held { NOTHING, EXPIRED, REVOKED };
+enum held { NOTHING, EXPIRED, REVOKED, AHEAD, NOT_FIRST };
 
 static const struct without_row {
 	const char *what;
@@ -58,6 +60,16 @@ static const struct without_row {
 	    STAPLE_UNSENT_EXPIRED },
 	{ "must, expired", { STAPLE_MUST, 0, 0 }, false, EXPIRED, false,
 	    STAPLE_UNSENT_EXPIRED },
+	{ "auto, from the future", { STAPLE_AUTO, 0, 0 }, false, AHEAD, true,
+	    STAPLE_UNSENT_NOT_YET_VALID },
+	{ "must, from the future", { STAPLE_MUST, 0, 0 }, false, AHEAD, false,
+	    STAPLE_UNSENT_NOT_YET_VALID },
+	{ "prefer, another one first", { STAPLE_PREFER, 0, 0 }, true, NOT_FIRST,
+	    true, STAPLE_UNSENT_NOT_FIRST },
+	/* Something valid is held, and it is the responder's fault. */
+	{ "prefer, another one first, told to refuse",
+	    { STAPLE_PREFER, STAPLE_WITHOUT_REFUSE, 0 }, true, NOT_FIRST, true,
+	    STAPLE_UNSENT_NOT_FIRST },
 	{ "auto, revoked, told to refuse",
 	    { STAPLE_AUTO, 0, STAPLE_REVOKED_REFUSE }, false, REVOKED, false,
 	    STAPLE_UNSENT_REVOKED },
@@ -67,6 +79,23 @@ static const struct without_row {
 };
 
 /* A confirmed revocation; whether it holds is the cache's own test. */
+/* Dated in the future by the clock of now, or with another one's entry before
+ * its own. */
+static void
+publish_odd(const struct pki *shown, enum held held)
+{
+	const int64_t now = time(NULL);
+	const struct ocsp_wish wish = { .second = held == NOT_FIRST ? &rig.other
+								    : NULL,
+		.this_update = held == AHEAD ? now + RIG_HOUR : now,
+		.next_update = now + 2 * RIG_HOUR };
+	struct staple_response *response = authority_response(
+	    &rig.authority, shown, &wish);
+
+	staple_cache_publish(staple_watch_entry(shown->certificate), response);
+	staple_response_unref(response);
+}
+
 static void
 prepare(const struct pki *shown, enum held held)
 {
@@ -76,6 +105,8 @@ prepare(const struct pki *shown, enum held held)
 		rig_publish(shown, OCSP_SAYS_GOOD, 0);
 	if (held == REVOKED)
 		rig_publish(shown, OCSP_SAYS_REVOKED, RIG_HOUR);
+	if (held == AHEAD || held == NOT_FIRST)
+		publish_odd(shown, held);
 	staple_cache_tell(staple_watch_entry(shown->certificate), &progress);
 }
 

@@ -88,6 +88,14 @@ static const struct take_row {
 	    NOW + HOUR - 1, true, 0 },
 	{ "its expiry", STAPLE_AUTO, STAPLE_REVOKED_STAPLE, GOOD, NOW + HOUR,
 	    false, STAPLE_UNSENT_EXPIRED },
+	{ "set back within the skew", STAPLE_AUTO, STAPLE_REVOKED_STAPLE, GOOD,
+	    NOW - HOUR - 300, true, 0 },
+	{ "set back beyond it", STAPLE_AUTO, STAPLE_REVOKED_STAPLE, GOOD,
+	    NOW - HOUR - 301, false, STAPLE_UNSENT_NOT_YET_VALID },
+	{ "set back, and revoked", STAPLE_AUTO, STAPLE_REVOKED_STAPLE,
+	    CONFIRMED, NOW - HOUR - 301, false, STAPLE_UNSENT_NOT_YET_VALID },
+	{ "a clock undoes no revocation", STAPLE_MUST, STAPLE_REVOKED_REFUSE,
+	    CONFIRMED, NOW - 9 * HOUR, false, STAPLE_UNSENT_REVOKED },
 	{ "long expired", STAPLE_ALWAYS, STAPLE_REVOKED_EXIT, GOOD,
 	    NOW + 99 * HOUR, false, STAPLE_UNSENT_EXPIRED },
 	{ "revoked, the truth", STAPLE_AUTO, STAPLE_REVOKED_STAPLE, CONFIRMED,
@@ -146,6 +154,62 @@ Test(cache, gives_a_handshake_what_policy_and_time_allow)
 		staple_response_unref(taken);
 		staple_cache_release(entry, STAPLE_WISH_WANTED);
 	}
+}
+
+static const struct {
+	enum staple_mode mode;
+	bool must_staple, first, sent;
+	enum staple_unsent reason;
+} first_rows[] = {
+	{ STAPLE_PREFER, false, true, true, 0 },
+	{ STAPLE_PREFER, false, false, false, STAPLE_UNSENT_NOT_FIRST },
+	{ STAPLE_PREFER, true, false, true, 0 },
+	{ STAPLE_AUTO, false, false, false, STAPLE_UNSENT_UNWANTED },
+	{ STAPLE_AUTO, true, false, true, 0 },
+	{ STAPLE_MUST, true, false, true, 0 },
+	{ STAPLE_ALWAYS, false, false, true, 0 },
+	{ STAPLE_ALWAYS, true, false, true, 0 },
+};
+
+/* GnuTLS refuses a response whose first entry is about another certificate;
+ * where the client may do without a staple it is better off without. */
+Test(cache, sends_what_begins_with_another_only_where_it_must)
+{
+	const struct pki_wish plain = { .name = "b.example",
+		.aia = "OCSP;URI:http://ocsp.example/" };
+	struct pki other = authority_issue(&authority, &plain);
+
+	for (size_t i = 0; i < ARRAY_LEN(first_rows); i++) {
+		bool must_staple = first_rows[i].must_staple;
+		const struct pki *shown = must_staple ? &leaf : &other;
+		const struct staple_policy policy = { first_rows[i].mode,
+			STAPLE_WITHOUT_SERVE, STAPLE_REVOKED_STAPLE };
+		const struct ocsp_wish wish = { .second = first_rows[i].first
+							      ? NULL
+							  : must_staple ? &other
+									: &leaf,
+			.this_update = NOW,
+			.next_update = NOW + HOUR };
+		struct staple_cert *cert = authority_facts(
+		    &authority, shown, NULL);
+		struct staple_response *response = authority_response(
+		    &authority, shown, &wish);
+		struct staple_entry *entry = staple_cache_hold(
+		    cache, cert, STAPLE_WISH_WANTED);
+		enum staple_unsent reason;
+		struct staple_response *taken;
+
+		staple_cache_publish(entry, response);
+		taken = staple_cache_take(entry, &policy, NOW, &reason);
+		cr_expect_eq(taken != NULL, first_rows[i].sent, "%zu", i);
+		if (taken == NULL)
+			cr_expect_eq(reason, first_rows[i].reason, "%zu", i);
+		staple_response_unref(taken);
+		staple_response_unref(response);
+		staple_cache_release(entry, STAPLE_WISH_WANTED);
+		staple_cert_unref(cert);
+	}
+	pki_drop(&other);
 }
 
 Test(cache, lets_a_handshake_keep_what_it_took)

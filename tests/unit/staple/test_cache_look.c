@@ -224,6 +224,25 @@ wait_for(int64_t ms)
 	return staple_cache_wait(cache, clock_mono_ms() + ms);
 }
 
+/* The clock was set back by an hour since it was published. */
+Test(cache_look, waits_for_another_than_what_is_dated_in_the_future)
+{
+	const int64_t now = clock_wall_ms() / 1000;
+	const struct ocsp_wish wish = { .this_update = now + HOUR,
+		.next_update = now + 2 * HOUR };
+	struct staple_response *response = authority_response(
+	    &authority, &leaf, &wish);
+
+	staple_cache_publish(entry, response);
+	staple_response_unref(response);
+	cr_expect_not(look(now).settled);
+	cr_expect_not(wait_for(0));
+	cr_expect(look(now + HOUR).settled);
+	tell(true);
+	cr_expect(look(now).settled);
+	cr_expect(wait_for(0));
+}
+
 Test(cache_look, waits_no_longer_than_it_is_told)
 {
 	cr_expect_not(wait_for(0));

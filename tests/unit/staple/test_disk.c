@@ -4,11 +4,13 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "staple/cache.h"
+#include "staple/response.h"
 #include "staple/store.h"
 #include "staple/worker.h"
 #include "tests/support/stage.h"
@@ -83,16 +85,6 @@ save(const struct stage_actor *actor, const void *data, size_t len)
 }
 
 static void
-save_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
-{
-	struct ocsp_made made = stage_answer(actor, answer);
-
-	save(actor, made.der, made.len);
-	ocsp_drop(&made);
-}
-
-/* It was saved at that time. */
-static void
 touch(const struct stage_actor *actor, int64_t when)
 {
 	const struct timeval times[2] = { { .tv_sec = when },
@@ -102,6 +94,15 @@ touch(const struct stage_actor *actor, int64_t when)
 	snprintf(
 	    path, sizeof(path), "%s/ocsp/%s", folder.path, actor->cert->id);
 	cr_assert_eq(utimes(path, times), 0);
+}
+
+static void
+save_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
+{
+	struct ocsp_made made = stage_answer(actor, answer);
+
+	save(actor, made.der, made.len);
+	ocsp_drop(&made);
 }
 
 Test(disk, staples_what_was_saved_while_nobody_answers)
@@ -227,6 +228,30 @@ Test(disk, takes_no_time_from_the_file)
 		cr_assert_eq(stage_look(actor)->expires,
 		    stage_now() + DAY - HOUR, "%s", row->what);
 	}
+}
+
+/* As an earlier version saved what came. */
+Test(disk, uses_what_was_saved_without_needless_certificates)
+{
+	const struct ocsp_wish wish = { .this_update = stage_now(),
+		.next_update = stage_now() + HOUR };
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct ocsp_made made = authority_answer(
+	    &stage.authority, &actor->leaf, &wish);
+	struct ocsp_made padded = ocsp_append(&made, &actor->leaf, 100);
+	struct staple_response *held;
+	size_t len;
+
+	save(actor, padded.der, padded.len);
+	stage_run();
+	held = staple_cache_held(actor->entry);
+	cr_assert_not_null(held);
+	cr_assert_eq(
+	    memcmp(staple_response_der(held, &len), made.der, made.len), 0);
+	cr_assert_eq(len, made.len);
+	staple_response_unref(held);
+	ocsp_drop(&padded);
+	ocsp_drop(&made);
 }
 
 Test(disk, says_nothing_where_nothing_was_saved)

@@ -80,10 +80,10 @@ Test(envelope, lets_nothing_follow)
 }
 
 /* Whatever a bit of it is changed to, it is no response any more. */
-Test(envelope, survives_no_changed_byte)
+static void
+change_each_bit(const struct ocsp_wish *wish)
 {
-	struct ocsp_wish wish = rig_wish(&rig);
-	struct ocsp_made bare = ocsp_make(&wish);
+	struct ocsp_made bare = ocsp_make(wish);
 
 	for (size_t i = 0; i < bare.len * 8; i++) {
 		bare.der[i / 8] ^= (unsigned char)(1 << i % 8);
@@ -92,6 +92,108 @@ Test(envelope, survives_no_changed_byte)
 	}
 	cr_expect_eq(rig_judge(&rig, &bare), STAPLE_GOOD);
 	ocsp_drop(&bare);
+}
+
+Test(envelope, survives_no_changed_byte)
+{
+	struct ocsp_wish wish = rig_wish(&rig);
+
+	change_each_bit(&wish);
+}
+
+/* With parameters of the signature, and a delegate's certificate. */
+Test(envelope, survives_no_changed_byte_with_rsa, .timeout = 120)
+{
+	struct ocsp_wish wish;
+	struct pki delegate;
+
+	rig_fini(&rig);
+	rig_init(&rig, PKI_RSA);
+	wish = rig_wish(&rig);
+	change_each_bit(&wish);
+	wish.pss_salt = 32;
+	change_each_bit(&wish);
+	delegate = pki_make(&(struct pki_wish){ .key = PKI_RSA,
+	    .name = "delegate",
+	    .usage = "OCSPSigning",
+	    .issuer = &rig.issuer });
+	wish.signer = &delegate;
+	wish.with_signer = true;
+	wish.pss_salt = 0;
+	change_each_bit(&wish);
+	pki_drop(&delegate);
+}
+
+/* Nothing of it is signed, and OpenSSL looks at the first only. */
+static const struct {
+	const char *what;
+	enum pki_key key;
+	int algorithm, parameters;
+	enum staple_outcome expect;
+} algorithms[] = {
+	{ "RSA with NULL", PKI_RSA, 0, V_ASN1_NULL, STAPLE_GOOD },
+	{ "RSA without", PKI_RSA, 0, V_ASN1_UNDEF, STAPLE_MALFORMED },
+	{ "RSA with bytes", PKI_RSA, 0, V_ASN1_OCTET_STRING, STAPLE_MALFORMED },
+	{ "an old name of RSA with SHA-1", PKI_RSA, NID_sha1WithRSA,
+	    V_ASN1_NULL, STAPLE_MALFORMED },
+	{ "ECDSA without", PKI_P256, 0, V_ASN1_UNDEF, STAPLE_GOOD },
+	{ "ECDSA with NULL", PKI_P256, 0, V_ASN1_NULL, STAPLE_MALFORMED },
+	{ "ECDSA with bytes", PKI_P256, 0, V_ASN1_UTF8STRING,
+	    STAPLE_MALFORMED },
+	{ "another hash", PKI_P256, NID_ecdsa_with_SHA384, V_ASN1_UNDEF,
+	    STAPLE_BAD_SIGNATURE },
+	{ "what OpenSSL does not know", PKI_P256, NID_commonName, V_ASN1_UNDEF,
+	    STAPLE_BAD_SIGNATURE },
+};
+
+Test(envelope, accepts_one_form_of_each_algorithm)
+{
+	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
+		struct ocsp_wish wish;
+
+		rig_fini(&rig);
+		rig_init(&rig, algorithms[i].key);
+		wish = rig_wish(&rig);
+		if (algorithms[i].algorithm == NID_sha1WithRSA)
+			wish.digest = EVP_sha1();
+		wish.algorithm = algorithms[i].algorithm;
+		wish.parameters = algorithms[i].parameters;
+		cr_expect_eq(rig_outcome(&rig, &wish), algorithms[i].expect,
+		    "%s: %s", algorithms[i].what, rig.verdict.said.text);
+	}
+}
+
+static const struct {
+	const char *what;
+	int bits; /* of the hash */
+	int salt;
+	enum staple_outcome expect;
+} pss[] = {
+	{ "SHA-256", 256, 32, STAPLE_GOOD },
+	{ "SHA-384", 384, 48, STAPLE_GOOD },
+	{ "SHA-512", 512, 64, STAPLE_GOOD },
+	{ "a short salt", 256, 20, STAPLE_MALFORMED },
+	{ "a long salt", 256, 222, STAPLE_MALFORMED },
+	{ "the salt of another hash", 512, 32, STAPLE_MALFORMED },
+	{ "SHA-1", 160, 20, STAPLE_MALFORMED },
+};
+
+Test(envelope, accepts_rsa_pss_as_clients_do)
+{
+	struct ocsp_wish wish;
+
+	rig_fini(&rig);
+	rig_init(&rig, PKI_RSA);
+	wish = rig_wish(&rig);
+	for (size_t i = 0; i < ARRAY_LEN(pss); i++) {
+		wish.digest = pss[i].bits == 256   ? EVP_sha256()
+			      : pss[i].bits == 384 ? EVP_sha384()
+			      : pss[i].bits == 512 ? EVP_sha512()
+						   : EVP_sha1();
+		wish.pss_salt = pss[i].salt;
+		cr_expect_eq(rig_outcome(&rig, &wish), pss[i].expect, "%s: %s",
+		    pss[i].what, rig.verdict.said.text);
+	}
 }
 
 static const struct {

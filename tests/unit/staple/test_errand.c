@@ -228,22 +228,81 @@ Test(errand, says_of_which_certificate_each_line_is)
 	cr_expect_str_eq(stage.heard[1].id, renewed->cert->id);
 }
 
-/* Rule 8: without nextUpdate it is usable for a day from its receipt, so the
- * same bytes come to be usable for longer. */
-Test(errand, counts_the_default_lifetime_from_the_last_receipt)
+/* Rule 8: without nextUpdate it is usable for a day from thisUpdate, however
+ * often the same bytes come. */
+Test(errand, counts_the_default_lifetime_from_this_update)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	const struct ocsp_wish wish = { .this_update = stage_now() - HOUR };
+	const int64_t made_at = stage_now() - HOUR;
+	const struct ocsp_wish wish = { .this_update = made_at };
 	struct ocsp_made made = authority_answer(
 	    &stage.authority, &actor->leaf, &wish);
 
 	STAGE_PLAY(NULL, .way = STAGE_SENDS, .same = &made);
 	stage_run();
-	cr_assert_eq(stage_look(actor)->expires, stage_now() + DAY);
-	stage_pass(3 * DAY);
+	cr_assert_eq(stage_look(actor)->expires, made_at + DAY);
+	stage_pass(22 * HOUR);
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_UNCHANGED);
-	cr_assert_gt(stage_look(actor)->expires, stage_now() + 11 * HOUR);
+	cr_assert_eq(stage_look(actor)->expires, made_at + DAY);
+	stage_pass(2 * HOUR);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_EXPIRED);
 	ocsp_drop(&made);
+}
+
+/* What is appended to a response on the way is no news. */
+Test(errand, sees_no_change_in_what_is_not_signed)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	const struct ocsp_wish wish = { .this_update = stage_now(),
+		.next_update = stage_now() + DAY };
+	struct ocsp_made made = authority_answer(
+	    &stage.authority, &actor->leaf, &wish);
+	struct ocsp_made padded = ocsp_append(&made, &actor->leaf, 50);
+
+	STAGE_PLAY(NULL, .way = STAGE_SENDS, .same = &made);
+	stage_run();
+	STAGE_PLAY(NULL, .way = STAGE_SENDS, .same = &padded);
+	stage_pass(14 * HOUR);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_UNCHANGED);
+	ocsp_drop(&padded);
+	ocsp_drop(&made);
+}
+
+/* Some clients refuse it: logged once. */
+Test(errand, warns_once_of_a_response_that_begins_with_another)
+{
+	struct stage_actor *other = stage_enter(NULL, STAPLE_WISH_NONE);
+	struct stage_actor *actor;
+
+	STAGE_PLAY(NULL, .answer = { .second = &other->leaf });
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert_eq(stage_look(actor)->failures, 0);
+	cr_assert(stage_heard("held and not stapled"));
+	stage_pass(3 * HOUR);
+	cr_assert_gt(stage.asked_count, 2);
+	cr_assert_eq(stage_lines(STAPLE_LEVEL_WARNING), 1);
+}
+
+Test(errand, warns_once_of_a_weak_key)
+{
+	struct pki weak = authority_issue(
+	    &stage.authority, &(const struct pki_wish){ .name = "weak",
+				  .key = PKI_RSA,
+				  .bits = 1536,
+				  .usage = "OCSPSigning" });
+	struct stage_actor *actor;
+
+	STAGE_PLAY(NULL, .answer = { .signer = &weak, .with_signer = true });
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->held);
+	cr_assert(stage_heard("RSA key of 1536 bits"));
+	stage_pass(3 * HOUR);
+	cr_assert_eq(stage_lines(STAPLE_LEVEL_WARNING), 1);
+	pki_drop(&weak);
 }
 
 /* ---- Who is not asked about ---- */
@@ -404,4 +463,44 @@ Test(errand, asks_within_max_interval_when_the_clock_was_set_back)
 	stage_set_clock(-30 * DAY);
 	stage_pass(MINUTE);
 	cr_assert_leq(stage_look(actor)->next_try, stage_now() + 7 * DAY);
+}
+
+/* The responder's clock was as wrong as ours, and both were corrected. */
+Test(errand, asks_anew_when_what_it_holds_is_dated_in_the_future)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+
+	stage_run();
+	cr_assert(stage_look(actor)->settled && stage_look(actor)->held);
+	stage_set_clock(-2 * HOUR);
+	cr_assert_gt(stage_look(actor)->this_update, stage_now() + HOUR);
+	stage_pass(MINUTE);
+	cr_assert_eq(stage.asked_count, 2);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert_leq(stage_look(actor)->this_update, stage_now());
+}
+
+/* Ours alone: what is held is right and of no use meanwhile. */
+Test(errand, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+
+	stage_run();
+	STAGE_PLAY(NULL,
+	    .answer = { .this_update = 2 * HOUR, .next_update = 3 * HOUR });
+	stage_set_clock(-2 * HOUR);
+	stage_pass(5 * MINUTE);
+	cr_assert_geq(stage.asked_count, 4);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_NOT_YET_VALID);
+	cr_assert(stage_heard("clock"));
+	cr_assert(stage_look(actor)->held);
+}
+
+Test(errand, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
+{
+	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	stage_set_clock(-5 * MINUTE);
+	stage_pass(2 * MINUTE);
+	cr_assert_eq(stage.asked_count, 1);
 }

@@ -54,7 +54,7 @@ judge(const struct ocsp_made *made, const struct staple_response *held,
 		.held = held,
 		.der = made->der,
 		.len = made->len,
-		.clock = { NOW, NOW, HOUR },
+		.clock = { NOW, HOUR },
 	};
 
 	return staple_judge(&matter, verdict);
@@ -162,7 +162,7 @@ Test(judge, says_what_an_exchange_has_brought)
 			.said = "words",
 		};
 		const struct staple_matter matter = { .cert = cert,
-			.clock = { NOW, NOW, HOUR } };
+			.clock = { NOW, HOUR } };
 		struct staple_verdict verdict;
 		struct staple_response *fresh = staple_judge_exchange(
 		    &result, &matter, &verdict);

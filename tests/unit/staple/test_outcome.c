@@ -56,8 +56,11 @@ static const struct {
 	{ "wrong_certificate", URL },
 	{ "wrong_signer", URL },
 	{ "bad_signature", URL },
+	{ "weak_signature", URL },
 	{ "expired", URL },
 	{ "not_yet_valid", URL },
+	{ "contradictory", URL },
+	{ "too_large_to_staple", URL },
 	{ "older", URL },
 	{ "file_unreadable", URL },
 	{ "no_memory", URL },
@@ -134,7 +137,7 @@ Test(outcome, of_a_newer_application_is_a_question_mark)
 Test(outcome, has_a_word_for_each_reason_to_send_nothing)
 {
 	static const char *const words[] = { "unwanted", "none", "expired",
-		"revoked", "no_memory" };
+		"not_yet_valid", "not_first", "revoked", "no_memory" };
 
 	cr_assert_eq(ARRAY_LEN(words), STAPLE_UNSENT_REASONS);
 	for (int i = 0; i < STAPLE_UNSENT_REASONS; i++)

@@ -291,6 +291,8 @@ static const struct {
 	{ "a second before its start", FUTURE, RIG_NOW, STAPLE_WRONG_SIGNER },
 	{ "at its start", FUTURE, RIG_NOW + 1, STAPLE_GOOD },
 	{ "when the issuer has ended", ISSUER, INT64_C(4102444800),
+	    STAPLE_GOOD },
+	{ "when both have ended", DELEGATE, INT64_C(4102444800),
 	    STAPLE_WRONG_SIGNER },
 };
 
@@ -368,4 +370,116 @@ Test(signer, has_few_namesakes, .timeout = 60)
 	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_BAD_SIGNATURE);
 	wish.also_copies = 500;
 	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_BAD_SIGNATURE);
+}
+
+/* An authority that was renewed with its key: two certificates of one name, of
+ * which the one at hand is not valid, or not yet. */
+static const struct {
+	const char *what, *from, *to;
+} dates[] = {
+	{ "valid", "20200101000000Z", "20990101000000Z" },
+	{ "expired", "20200101000000Z", "20310101000000Z" },
+	{ "not valid yet", "20320101000000Z", "20990101000000Z" },
+};
+
+Test(signer, does_not_depend_on_the_dates_of_the_issuers_certificate)
+{
+	static const enum who whom[] = { ISSUER, DELEGATE, EXPIRED };
+
+	for (size_t i = 0; i < ARRAY_LEN(dates) * ARRAY_LEN(whom); i++) {
+		enum who who = whom[i % ARRAY_LEN(whom)];
+		struct ocsp_wish wish = signed_by(who, ENCLOSED, NOBODY);
+		struct pki twin = pki_make(&(struct pki_wish){ .name = "issuer",
+		    .ca = true,
+		    .twin = &rig.issuer,
+		    .from = dates[i / ARRAY_LEN(whom)].from,
+		    .to = dates[i / ARRAY_LEN(whom)].to });
+		X509 *issuer = rig.cert->issuer;
+		struct staple_response *response;
+
+		rig.cert->issuer = twin.certificate;
+		response = rig_response(&rig, &wish);
+		cr_expect_eq(rig.verdict.outcome,
+		    who == EXPIRED ? STAPLE_WRONG_SIGNER : STAPLE_GOOD,
+		    "%s: %s", dates[i / ARRAY_LEN(whom)].what,
+		    rig.verdict.said.text);
+		if (response != NULL)
+			cr_expect_eq(staple_response_expires(response),
+			    RIG_NOW + RIG_HOUR);
+		staple_response_unref(response);
+		rig.cert->issuer = issuer;
+		pki_drop(&twin);
+	}
+}
+
+/* GnuTLS and curl refuse them, whatever the level of security is here. */
+Test(signer, may_not_use_md5)
+{
+	static const enum who whom[] = { ISSUER, DELEGATE };
+	struct ocsp_wish wish;
+
+	tear_down();
+	engage(PKI_RSA, SIBLING);
+	for (size_t i = 0; i < ARRAY_LEN(whom); i++) {
+		wish = signed_by(whom[i], ENCLOSED, NOBODY);
+		wish.digest = EVP_md5();
+		cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_WEAK_SIGNATURE,
+		    "%s", rig.verdict.said.text);
+		cr_expect(rig_said(&rig, "RSA-MD5"));
+		wish.digest = EVP_sha512();
+		cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_GOOD);
+	}
+}
+
+Test(signer, may_not_be_certified_with_md5)
+{
+	struct ocsp_wish wish;
+
+	tear_down();
+	engage(PKI_RSA, SIBLING);
+	cr_assert_gt(
+	    X509_sign(cast[DELEGATE].certificate, rig.issuer.key, EVP_md5()),
+	    0);
+	wish = signed_by(DELEGATE, ENCLOSED, NOBODY);
+	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_WEAK_SIGNATURE, "%s",
+	    rig.verdict.said.text);
+	cr_expect(rig_said(&rig, "certificate of \"CN=delegate\" is signed"));
+}
+
+static const struct {
+	unsigned bits;
+	enum staple_outcome expect;
+	int weak_bits;
+} keys[] = {
+	{ 512, STAPLE_WEAK_SIGNATURE, 0 },
+	{ 1024, STAPLE_WEAK_SIGNATURE, 0 },
+	{ 1032, STAPLE_GOOD, 1032 },
+	{ 2040, STAPLE_GOOD, 2040 },
+	{ 2048, STAPLE_GOOD, 0 },
+};
+
+Test(signer, has_a_key_that_clients_accept, .timeout = 60)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct pki delegate = pki_make(
+		    &(struct pki_wish){ .key = PKI_RSA,
+			.bits = keys[i].bits,
+			.name = "delegate",
+			.usage = "OCSPSigning",
+			.issuer = &rig.issuer });
+		struct ocsp_wish wish = rig_wish(&rig);
+		struct staple_response *response;
+
+		wish.signer = &delegate;
+		wish.with_signer = true;
+		response = rig_response(&rig, &wish);
+		cr_expect_eq(rig.verdict.outcome, keys[i].expect, "%u: %s",
+		    keys[i].bits, rig.verdict.said.text);
+		cr_expect_eq(rig_said(&rig, "RSA"), keys[i].bits != 2048);
+		if (response != NULL)
+			cr_expect_eq(staple_response_weak_bits(response),
+			    keys[i].weak_bits);
+		staple_response_unref(response);
+		pki_drop(&delegate);
+	}
 }

@@ -65,6 +65,9 @@ print_responders(const struct staple_print *print)
 		    print->out, "  responder    %s, %s\n", cert->urls[i], by);
 	if (cert->url_count == 0)
 		fputs("  responder    none\n", print->out);
+	/* What hinders is printed with the verdict. */
+	if (cert->hint[0] != '\0' && cert->hindrance == STAPLE_UNASKED)
+		fprintf(print->out, "  note         %s\n", cert->hint);
 }
 
 void

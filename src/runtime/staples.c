@@ -254,7 +254,7 @@ say_new(
 		log_info(server->parts.log, "ocsp",
 		    "the certificate names no responder: it is not stapled",
 		    LOG_S("listener", listener->name),
-		    LOG_S("cert", info->name));
+		    LOG_S("cert", info->name), LOG_S("reason", info->said));
 }
 
 static void

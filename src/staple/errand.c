@@ -262,6 +262,21 @@ is_provided(const struct staple_errand *errand)
 	       errand->office->wall_s < window.expires;
 }
 
+/* Where other URLs remain, no attempt shows that some were left out.  What
+ * hinders is logged with its outcome. */
+static void
+mention_left_out(struct staple_errand *errand)
+{
+	if (errand->mentioned || errand->cert->hint[0] == '\0' ||
+	    errand->cert->hindrance != STAPLE_UNASKED ||
+	    errand->cert->staple_file != NULL)
+		return;
+	errand->mentioned = true;
+	staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	    "not every responder URL can be used: %s; the others are asked",
+	    errand->cert->hint);
+}
+
 static void
 start_over(struct staple_errand *errand)
 {
@@ -275,6 +290,7 @@ start_over(struct staple_errand *errand)
 	errand->failures = 0;
 	errand->tries_since = 0;
 	errand->looked = false;
+	mention_left_out(errand);
 	staple_disk_load(errand);
 	staple_plan_first(errand);
 }

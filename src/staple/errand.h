@@ -82,6 +82,7 @@ struct staple_errand {
 
 	/* what was told to others */
 	uint32_t told;
+	bool mentioned; /* URLs that were left out */
 	struct staple_voice voice;
 };
 

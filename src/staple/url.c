@@ -122,21 +122,23 @@ staple_url_check(const char *url, size_t len, const char **why)
 	return *why == NULL;
 }
 
+/* A list of URLs that is being filled, and what was left out of it. */
+struct listing {
+	struct staple_cert *cert; /* whose hint takes the notes */
+	char **urls;
+	size_t count;
+	size_t left_out;
+};
+
 static bool
-is_listed(const struct staple_cert *cert, const char *url, size_t len)
+is_listed(const struct listing *listing, const char *url, size_t len)
 {
-	for (size_t i = 0; i < cert->url_count; i++)
-		if (strlen(cert->urls[i]) == len &&
-		    memcmp(cert->urls[i], url, len) == 0)
+	for (size_t i = 0; i < listing->count; i++)
+		if (strlen(listing->urls[i]) == len &&
+		    memcmp(listing->urls[i], url, len) == 0)
 			return true;
 	return false;
 }
-
-/* What there was to list, and how much of it was left out. */
-struct listing {
-	struct staple_cert *cert;
-	size_t left_out;
-};
 
 /* Only the first is shown: hundreds would drown all other notes. */
 static void
@@ -151,11 +153,18 @@ leave_out(struct listing *listing, const char *url, size_t len, const char *why)
 	    listing->cert, "the URL %s was left out, as %s", shown, why);
 }
 
+static void
+leave_out_name(struct listing *listing)
+{
+	if (listing->left_out++ == 0)
+		staple_cert_note(listing->cert,
+		    "a responder that is not named by a URL was left out");
+}
+
 /* false: no memory. */
 static bool
 list(struct listing *listing, const char *url, size_t len)
 {
-	struct staple_cert *cert = listing->cert;
 	const char *why;
 	char *copy;
 
@@ -163,16 +172,16 @@ list(struct listing *listing, const char *url, size_t len)
 		leave_out(listing, url, len, why);
 		return true;
 	}
-	if (is_listed(cert, url, len))
+	if (is_listed(listing, url, len))
 		return true;
-	if (cert->url_count == STAPLE_URLS_MAX) {
+	if (listing->count == STAPLE_URLS_MAX) {
 		leave_out(listing, url, len, "enough others come before it");
 		return true;
 	}
 	copy = strndup(url, len);
 	if (copy == NULL)
 		return false;
-	cert->urls[cert->url_count++] = copy;
+	listing->urls[listing->count++] = copy;
 	return true;
 }
 
@@ -184,6 +193,20 @@ list_configured(struct listing *listing, const struct staple_source *source)
 	for (size_t i = 0; ok && i < source->url_count; i++)
 		ok = list(listing, source->urls[i], strlen(source->urls[i]));
 	return ok;
+}
+
+/* Blanks around a URI are no part of it, but some CAs write them. */
+static bool
+list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
+{
+	const char *text = (const char *)ASN1_STRING_get0_data(uri);
+	size_t len = (size_t)ASN1_STRING_length(uri);
+
+	while (len > 0 && isspace((unsigned char)text[len - 1]))
+		len--;
+	for (; len > 0 && isspace((unsigned char)*text); len--)
+		text++;
+	return list(listing, text, len);
 }
 
 /*
@@ -205,13 +228,13 @@ list_named(struct listing *listing, X509 *leaf)
 	for (int i = 0; ok && i < sk_ACCESS_DESCRIPTION_num(access); i++) {
 		ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(
 		    access, i);
-		const ASN1_IA5STRING *uri = one->location->d.ia5;
 
-		if (OBJ_obj2nid(one->method) == NID_ad_OCSP &&
-		    one->location->type == GEN_URI)
-			ok = list(listing,
-			    (const char *)ASN1_STRING_get0_data(uri),
-			    (size_t)ASN1_STRING_length(uri));
+		if (OBJ_obj2nid(one->method) != NID_ad_OCSP)
+			continue;
+		if (one->location->type == GEN_URI)
+			ok = list_uri(listing, one->location->d.ia5);
+		else
+			leave_out_name(listing);
 	}
 	AUTHORITY_INFO_ACCESS_free(access);
 	return ok;
@@ -228,11 +251,13 @@ staple_cert_find_urls(
 	cert->urls = calloc(STAPLE_URLS_MAX, sizeof(*cert->urls));
 	if (cert->urls == NULL)
 		return false;
+	listing.urls = cert->urls;
 	cert->urls_configured = source != NULL && source->url_count > 0;
 	if (cert->urls_configured)
 		ok = list_configured(&listing, source);
 	else
 		ok = list_named(&listing, leaf);
+	cert->url_count = listing.count;
 	if (listing.left_out > 1)
 		staple_cert_note(
 		    cert, "%zu more were left out", listing.left_out - 1);

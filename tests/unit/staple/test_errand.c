@@ -2,6 +2,7 @@
 #include "staple/errand.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "staple/cache.h"
 #include "staple/response.h"
@@ -23,7 +24,38 @@ fail_all(enum staple_outcome outcome)
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = outcome);
 }
 
+static unsigned
+count_heard(const char *words)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < stage.heard_count; i++)
+		count += strstr(stage.heard[i].message, words) != NULL;
+	return count;
+}
+
 /* ---- Answers and failures ---- */
+
+Test(errand, mentions_once_what_was_left_out)
+{
+	const struct staple_source source = { .urls = NULL };
+	struct stage_actor *actor = stage_enter(
+	    "OCSP;URI:ldap://a/," STAGE_AIA, STAPLE_WISH_WANTED);
+
+	stage_run();
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert_eq(count_heard("ldap://a/ was left out"), 1);
+	stage_correct(actor, &source);
+	stage_pass(2 * HOUR);
+	cr_assert_eq(count_heard("ldap://a/ was left out"), 1);
+}
+
+Test(errand, mentions_nothing_where_every_url_is_used)
+{
+	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_eq(count_heard("left out"), 0);
+}
 
 Test(errand, is_settled_by_a_good_answer)
 {

@@ -45,6 +45,8 @@ print_issuer(const struct staple_print *print, const struct chain *chain)
 		where = print->cert_file;
 	else if (print->cert->origin == STAPLE_ORIGIN_CA_FILE)
 		where = print->ca_file;
+	else if (print->issuer_at != NULL)
+		where = print->issuer_at;
 	chain_print_issuer(chain->leaf, name, sizeof(name));
 	if (print->cert->issuer != NULL)
 		fprintf(print->out, "  issuer       %s, found in %s\n", name,

@@ -83,6 +83,7 @@ options_of(struct stapling *stapling, const struct config *config)
 		.store_dir = config->store_dir,
 		.ca_file = ocsp->ca_file,
 		.proxy = ocsp->proxy,
+		.no_aia_issuer = !ocsp->aia_issuer,
 		.get_first = ocsp->method == OCSP_METHOD_GET,
 		.timeout_ms = ocsp->timeout_ms,
 		.min_interval_s = ocsp->min_interval_ms / 1000,

@@ -5,8 +5,11 @@
  */
 #include "staple/ask.h"
 
+#include <openssl/err.h>
+
 #include "staple/cache.h"
 #include "staple/errand.h"
+#include "staple/issuers.h"
 #include "staple/judge.h"
 #include "staple/outcome.h"
 #include "staple/report.h"
@@ -14,6 +17,7 @@
 #include "staple/settings.h"
 #include "staple/slots.h"
 #include "staple/try.h"
+#include "staple/writer.h"
 
 enum { HOST_MAX = 512 };
 
@@ -82,6 +86,143 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 	give_up(errand);
 }
 
+/* ---- The issuer, which every request and verification needs ---- */
+
+static void
+note_issuer(
+    struct staple_errand *errand, enum staple_outcome outcome, const char *said)
+{
+	struct staple_verdict verdict = { outcome, { "" } };
+
+	err_set(&verdict.said, "%s", said);
+	staple_report_issuer(errand, &verdict, 0);
+	errand->ask.issuer_url++;
+}
+
+/* Wait for a slot to fetch it from its next URL. */
+static void
+seek_on(struct staple_errand *errand)
+{
+	const struct staple_cert *cert = errand->cert;
+	struct staple_ask *ask = &errand->ask;
+	char host[HOST_MAX];
+
+	while (time_for_try(ask) != 0 &&
+	       ask->issuer_url < cert->issuer_url_count) {
+		const char *said = staple_issuers_failed(
+		    &errand->office->issuers, cert, ask->issuer_url, errand,
+		    errand->office->mono_ms);
+
+		if (said != NULL) {
+			note_issuer(errand, STAPLE_NO_ISSUER, said);
+			continue;
+		}
+		if (!staple_fetch_host(cert->issuer_urls[ask->issuer_url], host,
+			sizeof(host))) {
+			note_issuer(errand, STAPLE_BAD_URL,
+			    staple_outcome_sentence(STAPLE_BAD_URL));
+			continue;
+		}
+		if (staple_queue_join(
+			&errand->office->queue, &ask->place, host, errand->due))
+			return;
+		note_issuer(errand, STAPLE_NO_MEMORY,
+		    staple_outcome_sentence(STAPLE_NO_MEMORY));
+		break;
+	}
+	end(ask);
+	staple_errand_failed(errand, STAPLE_NO_ISSUER);
+}
+
+/* It is known now: go on with facts that hold it. */
+static void
+take_issuer(struct staple_errand *errand)
+{
+	end(&errand->ask);
+	staple_errand_update(errand);
+	if (errand->cert->issuer == NULL)
+		staple_errand_failed(errand, STAPLE_NO_MEMORY);
+}
+
+/* Its turn has come.  Others may have fetched the same issuer meanwhile. */
+static void
+start_seeking(struct staple_errand *errand, struct staple_slot *slot)
+{
+	struct staple_ask *ask = &errand->ask;
+	const struct staple_try_by by = {
+		.fetcher = errand->office->fetcher,
+		.timeout_ms = time_for_try(ask),
+		.done = errand->office->fetched,
+		.arg = errand,
+	};
+	enum staple_origin origin;
+
+	if (staple_issuers_find(
+		&errand->office->issuers, errand->cert, &origin) != NULL) {
+		staple_slots_give(errand->office->slots, slot);
+		take_issuer(errand);
+		return;
+	}
+	if (staple_issuers_failed(&errand->office->issuers, errand->cert,
+		ask->issuer_url, errand, errand->office->mono_ms) != NULL) {
+		staple_slots_give(errand->office->slots, slot);
+		seek_on(errand);
+		return;
+	}
+	ask->slot = slot;
+	ask->fetch = staple_issuer_fetch(errand->cert, ask->issuer_url, &by);
+	if (ask->fetch != NULL)
+		return;
+	staple_slots_give(errand->office->slots, slot);
+	ask->slot = NULL;
+	note_issuer(errand, STAPLE_NO_MEMORY,
+	    staple_outcome_sentence(STAPLE_NO_MEMORY));
+	end(ask);
+	staple_errand_failed(errand, STAPLE_NO_ISSUER);
+}
+
+/* Remembered for all certificates of that issuer, and saved after. */
+static void
+keep_issuer(struct staple_errand *errand, X509 *issuer)
+{
+	struct staple_office *office = errand->office;
+	char id[2 * STAPLE_KEY_SIZE + 1];
+	unsigned char *der = NULL;
+	int len;
+
+	staple_issuers_add(&office->issuers, issuer, STAPLE_ORIGIN_AIA);
+	if (office->writer == NULL || office->issuer_store == NULL ||
+	    !staple_issuer_id(errand->cert->leaf, id))
+		return;
+	len = i2d_X509(issuer, &der);
+	if (len > 0)
+		staple_writer_save_bytes(
+		    office->writer, id, office->issuer_store, der, (size_t)len);
+	OPENSSL_free(der);
+	ERR_clear_error();
+}
+
+static void
+sought(struct staple_errand *errand, const struct staple_fetch_result *result)
+{
+	struct staple_ask *ask = &errand->ask;
+	struct staple_verdict verdict;
+	X509 *issuer = staple_issuer_judge(errand->cert, result, &verdict);
+
+	staple_report_issuer(errand, &verdict, result->took_ms);
+	if (issuer == NULL) {
+		staple_issuers_fail(&errand->office->issuers, errand->cert,
+		    ask->issuer_url, errand, verdict.said.text,
+		    errand->office->mono_ms);
+		ask->issuer_url++;
+		seek_on(errand);
+		return;
+	}
+	keep_issuer(errand, issuer);
+	X509_free(issuer);
+	take_issuer(errand);
+}
+
 void
 staple_ask_begin(struct staple_errand *errand)
 {
@@ -101,7 +242,12 @@ staple_ask_begin(struct staple_errand *errand)
 		.timeout_ms = settings_of(errand)->timeout_ms,
 		.left_ms = settings_of(errand)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
+		.seeking = errand->cert->issuer == NULL,
 	};
+	if (ask->seeking) {
+		seek_on(errand);
+		return;
+	}
 	staple_attempt_begin(&ask->attempt, errand->cert, &start);
 	go_on(errand, STAPLE_UNASKED);
 }
@@ -119,6 +265,10 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 		.arg = errand,
 	};
 
+	if (ask->seeking) {
+		start_seeking(errand, slot);
+		return;
+	}
 	ask->slot = slot;
 	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
 	if (ask->fetch != NULL)
@@ -179,6 +329,10 @@ staple_ask_fetched(
 	struct staple_reply answer;
 
 	put_down(errand, result);
+	if (errand->ask.seeking) {
+		sought(errand, result);
+		return;
+	}
 	answer.response = judge(errand, result, &verdict);
 	answer.outcome = verdict.outcome;
 	answer.freshness_s = result->freshness_s;

@@ -12,6 +12,7 @@
 #include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/disk.h"
+#include "staple/issuers.h"
 #include "staple/plan.h"
 #include "staple/report.h"
 #include "staple/response.h"
@@ -273,7 +274,7 @@ mention_left_out(struct staple_errand *errand)
 		return;
 	errand->mentioned = true;
 	staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
-	    "not every responder URL can be used: %s; the others are asked",
+	    "not every URL of the certificate can be used: %s; the others are",
 	    errand->cert->hint);
 }
 
@@ -295,11 +296,67 @@ start_over(struct staple_errand *errand)
 	staple_plan_first(errand);
 }
 
+/* ---- An issuer that is not shown with its certificate ---- */
+
+/* From the store; borrowed from what is remembered.  NULL: it is not there. */
+static X509 *
+load_issuer(struct staple_errand *errand, const struct staple_cert *cert,
+    enum staple_origin *origin)
+{
+	struct staple_office *office = errand->office;
+	struct err err;
+	X509 *saved;
+
+	if (office->issuer_store == NULL)
+		return NULL;
+	saved = staple_issuer_load(office->issuer_store, cert, &err);
+	if (saved == NULL) {
+		if (err.text[0] != '\0' && !errand->told_store)
+			staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+			    "the saved issuer of %s is not used: %s",
+			    cert->name, err.text);
+		errand->told_store = true;
+		return NULL;
+	}
+	staple_issuers_add(&office->issuers, saved, STAPLE_ORIGIN_STORE);
+	X509_free(saved);
+	staple_report_trouble(office, STAPLE_LEVEL_INFO,
+	    "the issuer of %s that was saved by an earlier run is used",
+	    cert->name);
+	return staple_issuers_find(&office->issuers, cert, origin);
+}
+
+/* The same facts with the issuer, if it is known, for the entry as well.
+ * Takes the reference and gives one back. */
+static struct staple_cert *
+add_known_issuer(struct staple_errand *errand, struct staple_cert *cert)
+{
+	enum staple_origin origin;
+	struct staple_cert *whole;
+	struct err err;
+	X509 *issuer;
+
+	if (cert->issuer_url_count == 0)
+		return cert;
+	issuer = staple_issuers_find(&errand->office->issuers, cert, &origin);
+	if (issuer == NULL)
+		issuer = load_issuer(errand, cert, &origin);
+	if (issuer == NULL)
+		return cert;
+	whole = staple_cert_with_issuer(cert, cert->leaf, issuer, origin, &err);
+	if (whole == NULL) /* no memory: the next review tries again */
+		return cert;
+	staple_cache_learn(errand->entry, cert, whole);
+	staple_cert_unref(cert);
+	return whole;
+}
+
 void
 staple_errand_update(struct staple_errand *errand)
 {
 	enum staple_wish wish;
-	struct staple_cert *cert = staple_entry_facts(errand->entry, &wish);
+	struct staple_cert *cert = add_known_issuer(
+	    errand, staple_entry_facts(errand->entry, &wish));
 	bool goes_on = errand->wish != STAPLE_WISH_NONE &&
 		       wish != STAPLE_WISH_NONE &&
 		       staple_cert_says_same(errand->cert, cert) &&

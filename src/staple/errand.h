@@ -28,7 +28,9 @@ struct staple_slot;
 /* One attempt: ask.c. */
 struct staple_ask {
 	bool busy;
-	bool confirming; /* what errand->accusing said */
+	bool confirming;   /* what errand->accusing said */
+	bool seeking;      /* the issuer, without which nothing can be asked */
+	size_t issuer_url; /* ...the one in hand, of cert->issuer_urls */
 	struct staple_attempt attempt;
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */
@@ -82,7 +84,8 @@ struct staple_errand {
 
 	/* what was told to others */
 	uint32_t told;
-	bool mentioned; /* URLs that were left out */
+	bool mentioned;  /* URLs that were left out */
+	bool told_store; /* that a saved issuer is of no use */
 	struct staple_voice voice;
 };
 

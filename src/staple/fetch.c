@@ -22,6 +22,7 @@ struct staple_wire {
 	CURLM *multi;
 	struct curl_slist *post_headers;
 	struct curl_slist *get_headers;
+	struct curl_slist *issuer_headers;
 };
 
 struct staple_transfer {
@@ -57,6 +58,8 @@ struct staple_wire *
 staple_wire_new(struct err *err)
 {
 	static const char accept[] = "Accept: application/ocsp-response";
+	static const char issuer[] = /* RFC 5280 4.2.2.1 */
+	    "Accept: application/pkix-cert, application/pkcs7-mime, */*;q=0.5";
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct staple_wire *wire = calloc(1, sizeof(*wire));
 
@@ -66,6 +69,7 @@ staple_wire_new(struct err *err)
 	wire->multi = curl_multi_init();
 	/* "Expect:" without a value: do not wait for a 100 Continue. */
 	if (wire->multi == NULL || !add_header(&wire->get_headers, accept) ||
+	    !add_header(&wire->issuer_headers, issuer) ||
 	    !add_header(&wire->post_headers, accept) ||
 	    !add_header(&wire->post_headers,
 		"Content-Type: application/ocsp-request") ||
@@ -86,6 +90,7 @@ staple_wire_free(struct staple_wire *wire)
 	curl_multi_cleanup(wire->multi);
 	curl_slist_free_all(wire->post_headers);
 	curl_slist_free_all(wire->get_headers);
+	curl_slist_free_all(wire->issuer_headers);
 	free(wire);
 }
 
@@ -163,14 +168,17 @@ set_request(
     struct staple_transfer *transfer, const struct staple_fetch_order *order)
 {
 	const struct staple_wire *wire = transfer->wire;
+	struct curl_slist *headers = wire->post_headers;
 	CURL *easy = transfer->easy;
 	unsigned bad = 0;
 
+	if (order->get)
+		headers = order->issuer ? wire->issuer_headers
+					: wire->get_headers;
 	bad |= curl_easy_setopt(easy, CURLOPT_URL, order->url);
 	bad |= curl_easy_setopt(
 	    easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
-	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
-	    order->get ? wire->get_headers : wire->post_headers);
+	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	if (order->get)
 		return bad;
 	bad |= curl_easy_setopt(

@@ -1,5 +1,5 @@
 /*
- * Whose certificate signed this one.  Staple thread or main: stores may read
+ * Which certificate signed this one.  Staple thread or main: stores may read
  * the disk.  A name proves nothing, and authorities have several certificates
  * of one name: every candidate is tried, until one has really signed.
  */
@@ -23,20 +23,19 @@ struct search {
  * 4.2.2.2), and a reference to itself would keep it alive for ever: its
  * equals do not count.
  */
-static bool
-has_signed(struct search *search, X509 *candidate)
+bool
+staple_issuer_has_signed(X509 *candidate, X509 *leaf, bool *namesake)
 {
 	EVP_PKEY *key = X509_get0_pubkey(candidate);
 
 	if (X509_NAME_cmp(X509_get_subject_name(candidate),
-		X509_get_issuer_name(search->leaf)) != 0 ||
-	    X509_cmp(candidate, search->leaf) == 0)
+		X509_get_issuer_name(leaf)) != 0 ||
+	    X509_cmp(candidate, leaf) == 0)
 		return false;
-	if (key != NULL &&
-	    X509_check_issued(candidate, search->leaf) == X509_V_OK &&
-	    X509_verify(search->leaf, key) == 1)
+	if (key != NULL && X509_check_issued(candidate, leaf) == X509_V_OK &&
+	    X509_verify(leaf, key) == 1)
 		return true;
-	search->namesake = true;
+	*namesake = true;
 	return false;
 }
 
@@ -47,7 +46,8 @@ find_among(struct search *search, STACK_OF(X509) * candidates)
 	for (int i = 0; i < sk_X509_num(candidates); i++) {
 		X509 *candidate = sk_X509_value(candidates, i);
 
-		if (has_signed(search, candidate) &&
+		if (staple_issuer_has_signed(
+			candidate, search->leaf, &search->namesake) &&
 		    X509_up_ref(candidate) == 1)
 			return candidate;
 	}
@@ -108,7 +108,16 @@ read_system(X509_STORE *store)
 	return store;
 }
 
-void
+/* Fetching it makes sense for a certificate that is then asked about. */
+static bool
+may_fetch(const struct staple_cert *cert, X509 *leaf,
+    const struct staple_trust *trust)
+{
+	return trust != NULL && trust->aia_issuer && cert->url_count > 0 &&
+	       cert->staple_file == NULL && X509_self_signed(leaf, 0) != 1;
+}
+
+bool
 staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust)
 {
@@ -125,10 +134,18 @@ staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
 		    &search, read_system(trust->system));
 		cert->origin = STAPLE_ORIGIN_SYSTEM;
 	}
-	if (cert->issuer == NULL) {
-		cert->origin = STAPLE_ORIGIN_NONE;
-		note_failure(cert, &search);
+	if (cert->issuer != NULL)
+		return true;
+	cert->origin = STAPLE_ORIGIN_NONE;
+	if (may_fetch(cert, leaf, trust) &&
+	    !staple_cert_find_issuer_urls(cert, leaf))
+		return false;
+	if (cert->issuer_url_count > 0) {
+		cert->leaf = X509_dup(leaf);
+		return cert->leaf != NULL;
 	}
+	note_failure(cert, &search);
+	return true;
 }
 
 bool

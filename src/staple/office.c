@@ -37,7 +37,10 @@ open_store(struct staple_office *office, struct err *err)
 	if (folder == NULL)
 		return true;
 	office->store = staple_store_open(folder, err);
-	return office->store != NULL;
+	if (office->store == NULL)
+		return false;
+	office->issuer_store = staple_store_open_issuers(folder, err);
+	return office->issuer_store != NULL;
 }
 
 bool
@@ -68,6 +71,8 @@ staple_office_close(struct staple_office *office)
 	staple_fetcher_free(office->fetcher);
 	staple_slots_free(office->slots);
 	staple_store_close(office->store);
+	staple_store_close(office->issuer_store);
+	staple_issuers_fini(&office->issuers);
 	staple_settings_unref(office->settings);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/attr.h"
 #include "staple/fetch.h"
+#include "staple/issuers.h"
 #include "staple/queue.h"
 #include "staple/staple.h"
 
@@ -24,9 +25,10 @@ struct staple_office {
 	/* fixed before the first turn */
 	struct staple_fetcher *fetcher;
 	struct staple_slots *slots;
-	struct staple_store *store;   /* NULL: none */
-	struct staple_writer *writer; /* NULL: nothing is saved */
-	staple_fetch_fn *fetched;     /* reads the clocks, then
+	struct staple_store *store;        /* NULL: none */
+	struct staple_store *issuer_store; /* NULL: none */
+	struct staple_writer *writer;      /* NULL: nothing is saved */
+	staple_fetch_fn *fetched;          /* reads the clocks, then
 					 staple_ask_fetched */
 	staple_log_fn *log;
 	staple_change_fn *on_change;
@@ -34,6 +36,7 @@ struct staple_office {
 
 	struct staple_settings *settings; /* owned reference; may change */
 	struct staple_queue queue;
+	struct staple_issuers issuers;
 
 	/* now; and when to review all errands, which they move earlier */
 	int64_t wall_s;

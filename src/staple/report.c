@@ -70,6 +70,26 @@ staple_report_try(struct staple_errand *errand,
 	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
 }
 
+void
+staple_report_issuer(struct staple_errand *errand,
+    const struct staple_verdict *verdict, unsigned took_ms)
+{
+	const char *url = errand->cert->issuer_urls[errand->ask.issuer_url];
+
+	if (errand->ask.asked_before)
+		err_set(&errand->said, "%s; issuer %s: %s", errand->said.text,
+		    url, verdict->said.text);
+	else
+		err_set(
+		    &errand->said, "issuer %s: %s", url, verdict->said.text);
+	errand->ask.asked_before = true;
+	staple_report_line(errand,
+	    verdict->outcome == STAPLE_GOOD ? STAPLE_LEVEL_INFO
+					    : STAPLE_LEVEL_DEBUG,
+	    STAPLE_UNASKED, "issuer fetched from %s: %s (%u ms)", url,
+	    verdict->said.text, took_ms);
+}
+
 /* A file is looked at all the time, and that is no try. */
 static int64_t
 next_try(const struct staple_errand *errand)

@@ -27,6 +27,10 @@ void staple_report_time(struct staple_errand *errand);
 void staple_report_try(struct staple_errand *errand,
     const struct staple_verdict *verdict, unsigned took_ms);
 
+/* The same for the issuer: what came of one of its URLs. */
+void staple_report_issuer(struct staple_errand *errand,
+    const struct staple_verdict *verdict, unsigned took_ms);
+
 /* A line about one certificate. */
 void staple_report_line(struct staple_errand *errand, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...) PRINTF_LIKE(4, 5);

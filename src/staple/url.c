@@ -126,7 +126,8 @@ staple_url_check(const char *url, size_t len, const char **why)
 struct listing {
 	struct staple_cert *cert; /* whose hint takes the notes */
 	char **urls;
-	size_t count;
+	size_t count, max;
+	bool of_issuers; /* caIssuers, else responders */
 	size_t left_out;
 };
 
@@ -149,8 +150,8 @@ leave_out(struct listing *listing, const char *url, size_t len, const char *why)
 	if (listing->left_out++ > 0)
 		return;
 	staple_text_escape(shown, sizeof(shown), url, len);
-	staple_cert_note(
-	    listing->cert, "the URL %s was left out, as %s", shown, why);
+	staple_cert_note(listing->cert, "the %sURL %s was left out, as %s",
+	    listing->of_issuers ? "issuer's " : "", shown, why);
 }
 
 static void
@@ -158,26 +159,39 @@ leave_out_name(struct listing *listing)
 {
 	if (listing->left_out++ == 0)
 		staple_cert_note(listing->cert,
-		    "a responder that is not named by a URL was left out");
+		    "%s that is not named by a URL was left out",
+		    listing->of_issuers ? "an issuer" : "a responder");
+}
+
+/* NULL: it may be asked.  An issuer is never fetched by https: its server's
+ * certificate might need that issuer in turn (RFC 5280 8). */
+static const char *
+find_fault(const struct listing *listing, const char *url, size_t len)
+{
+	const char *why = fault_in_url(url, len);
+
+	if (why == NULL && listing->of_issuers &&
+	    !begins_with(url, len, "http://"))
+		why = "issuers are fetched by http alone";
+	if (why == NULL && listing->count == listing->max &&
+	    !is_listed(listing, url, len))
+		why = "enough others come before it";
+	return why;
 }
 
 /* false: no memory. */
 static bool
 list(struct listing *listing, const char *url, size_t len)
 {
-	const char *why;
+	const char *why = find_fault(listing, url, len);
 	char *copy;
 
-	if (!staple_url_check(url, len, &why)) {
+	if (why != NULL) {
 		leave_out(listing, url, len, why);
 		return true;
 	}
 	if (is_listed(listing, url, len))
 		return true;
-	if (listing->count == STAPLE_URLS_MAX) {
-		leave_out(listing, url, len, "enough others come before it");
-		return true;
-	}
 	copy = strndup(url, len);
 	if (copy == NULL)
 		return false;
@@ -210,13 +224,14 @@ list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
 }
 
 /*
- * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, in the order of the
- * certificate, which X509_get1_ocsp does not keep.  The bytes are an
+ * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, or id-ad-caIssuers
+ * for the issuer's own certificate, in the order of the certificate, which X509_get1_ocsp does not keep.  The bytes are an
  * IA5String: a NUL among them is the stranger's and counts.
  */
 static bool
 list_named(struct listing *listing, X509 *leaf)
 {
+	int method = listing->of_issuers ? NID_ad_ca_issuers : NID_ad_OCSP;
 	AUTHORITY_INFO_ACCESS *access;
 	bool ok = true;
 	int found;
@@ -229,7 +244,7 @@ list_named(struct listing *listing, X509 *leaf)
 		ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(
 		    access, i);
 
-		if (OBJ_obj2nid(one->method) != NID_ad_OCSP)
+		if (OBJ_obj2nid(one->method) != method)
 			continue;
 		if (one->location->type == GEN_URI)
 			ok = list_uri(listing, one->location->d.ia5);
@@ -240,11 +255,19 @@ list_named(struct listing *listing, X509 *leaf)
 	return ok;
 }
 
+static void
+note_rest(const struct listing *listing)
+{
+	if (listing->left_out > 1)
+		staple_cert_note(listing->cert, "%zu more were left out",
+		    listing->left_out - 1);
+}
+
 bool
 staple_cert_find_urls(
     struct staple_cert *cert, X509 *leaf, const struct staple_source *source)
 {
-	struct listing listing = { .cert = cert };
+	struct listing listing = { .cert = cert, .max = STAPLE_URLS_MAX };
 	bool ok;
 
 	cert->url_count = 0;
@@ -258,9 +281,21 @@ staple_cert_find_urls(
 	else
 		ok = list_named(&listing, leaf);
 	cert->url_count = listing.count;
-	if (listing.left_out > 1)
-		staple_cert_note(
-		    cert, "%zu more were left out", listing.left_out - 1);
+	note_rest(&listing);
+	return ok;
+}
+
+bool
+staple_cert_find_issuer_urls(struct staple_cert *cert, X509 *leaf)
+{
+	struct listing listing = { .cert = cert,
+		.urls = cert->issuer_urls,
+		.max = STAPLE_ISSUER_URLS_MAX,
+		.of_issuers = true };
+	bool ok = list_named(&listing, leaf);
+
+	cert->issuer_url_count = listing.count;
+	note_rest(&listing);
 	return ok;
 }
 

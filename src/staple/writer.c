@@ -35,8 +35,11 @@ enum {
 struct job {
 	struct list node;
 	char id[ID_SIZE];
-	struct staple_response *response; /* owned reference */
-	bool failed;                      /* when it was last tried */
+	struct staple_response *response; /* owned reference; or else */
+	struct staple_store *store;       /* ...bytes for this one, a ref. */
+	unsigned char *data;
+	size_t len;
+	bool failed; /* when it was last tried */
 };
 
 struct staple_writer {
@@ -74,6 +77,9 @@ free_job(struct job *job)
 	if (job == NULL)
 		return;
 	staple_response_unref(job->response);
+	if (job->store != NULL)
+		staple_store_close(job->store);
+	free(job->data);
 	free(job);
 }
 
@@ -212,15 +218,19 @@ tell(struct staple_writer *writer, const char *id, const char *failure)
 static void
 write_job(struct staple_writer *writer, struct job *job)
 {
-	const unsigned char *der;
+	struct staple_store *store = writer->store;
+	const unsigned char *der = job->data;
+	size_t len = job->len;
 	char id[ID_SIZE];
 	struct err err;
-	size_t len;
 	bool ok;
 
 	memcpy(id, job->id, sizeof(id));
-	der = staple_response_der(job->response, &len);
-	ok = staple_store_write(writer->store, id, der, len, &err);
+	if (job->response != NULL)
+		der = staple_response_der(job->response, &len);
+	else
+		store = job->store;
+	ok = staple_store_write(store, id, der, len, &err);
 	if (settle(writer, job, ok))
 		tell(writer, id, ok ? NULL : err.text);
 }
@@ -288,22 +298,32 @@ staple_writer_start(struct staple_store *store, staple_writer_fn *told,
 	return NULL;
 }
 
-void
-staple_writer_save(struct staple_writer *writer, const char *id,
-    struct staple_response *response)
+/* The queued job keeps its place and takes what is new. */
+static void
+swap_contents(struct job *queued, struct job *fresh)
 {
-	struct job *job = calloc(1, sizeof(*job)), *queued;
+	struct job old = *queued;
 
-	if (job == NULL)
-		return;
-	snprintf(job->id, sizeof(job->id), "%s", id);
-	job->response = staple_response_ref(response);
+	queued->response = fresh->response;
+	queued->store = fresh->store;
+	queued->data = fresh->data;
+	queued->len = fresh->len;
+	fresh->response = old.response;
+	fresh->store = old.store;
+	fresh->data = old.data;
+	fresh->len = old.len;
+}
+
+/* A SHA-256 each: an issuer and a response never have the same id. */
+static void
+enqueue(struct staple_writer *writer, struct job *job)
+{
+	struct job *queued;
 
 	mutex_lock(&writer->lock);
-	queued = find_locked(writer, id);
+	queued = find_locked(writer, job->id);
 	if (queued != NULL) {
-		job->response = queued->response;
-		queued->response = response;
+		swap_contents(queued, job);
 	} else {
 		list_append(&writer->queued, &job->node);
 		job = NULL;
@@ -311,6 +331,39 @@ staple_writer_save(struct staple_writer *writer, const char *id,
 	pthread_cond_signal(&writer->work);
 	mutex_unlock(&writer->lock);
 	free_job(job);
+}
+
+void
+staple_writer_save(struct staple_writer *writer, const char *id,
+    struct staple_response *response)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return;
+	snprintf(job->id, sizeof(job->id), "%s", id);
+	job->response = staple_response_ref(response);
+	enqueue(writer, job);
+}
+
+void
+staple_writer_save_bytes(struct staple_writer *writer, const char *id,
+    struct staple_store *store, const unsigned char *data, size_t len)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return;
+	snprintf(job->id, sizeof(job->id), "%s", id);
+	job->store = staple_store_ref(store);
+	job->len = len;
+	job->data = malloc(len);
+	if (job->data == NULL) {
+		free_job(job);
+		return;
+	}
+	memcpy(job->data, data, len);
+	enqueue(writer, job);
 }
 
 /* Tell the thread to end and wait for it a while; false: it is stuck. */

@@ -9,6 +9,7 @@
 #define STAPLE_WRITER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/attr.h"
 
@@ -41,5 +42,10 @@ void staple_writer_stop(struct staple_writer *writer);
  * memory is what counts. */
 void staple_writer_save(struct staple_writer *writer, const char *id,
     struct staple_response *response);
+
+/* The same for bytes that are no response (copied), in a store of their own (a
+ * reference is taken). */
+void staple_writer_save_bytes(struct staple_writer *writer, const char *id,
+    struct staple_store *store, const unsigned char *data, size_t len);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "staple/cache.h"
 #include "staple/fetch.h"
 #include "tests/support/stage.h"
 
@@ -73,13 +74,18 @@ recognise(struct stage_asked *asked, const struct staple_fetch_order *order)
 {
 	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
 		const struct stage_actor *actor = stage.actors[i];
+		struct staple_cert *cert;
+		bool found;
 
 		if (actor == NULL)
 			continue;
+		cert = staple_entry_cert(actor->entry);
 		asked->sha256 = is_request(
-		    &actor->cert->requests[STAPLE_SHA256], order);
-		if (asked->sha256 ||
-		    is_request(&actor->cert->requests[STAPLE_SHA1], order)) {
+		    &cert->requests[STAPLE_SHA256], order);
+		found = asked->sha256 ||
+			is_request(&cert->requests[STAPLE_SHA1], order);
+		staple_cert_unref(cert);
+		if (found) {
 			asked->who = actor;
 			return;
 		}
@@ -110,7 +116,7 @@ strip(char url[64], const struct staple_fetch_order *order)
 {
 	const char *end = strchr(order->url, '\0');
 
-	if (order->get)
+	if (order->get && !order->issuer)
 		end = strrchr(order->url, '/') + 1;
 	snprintf(url, 64, "%.*s", (int)(end - order->url), order->url);
 }
@@ -157,7 +163,9 @@ staple_fetch_start(struct staple_fetcher *fetcher,
 
 	if (fetch == NULL || stage.asked_count == STAGE_KEPT)
 		abort();
-	recognise(asked, order);
+	asked->issuer = order->issuer;
+	if (!order->issuer)
+		recognise(asked, order);
 	strip(asked->url, order);
 	asked->get = order->get;
 	asked->timeout_ms = order->timeout_ms;
@@ -209,6 +217,9 @@ finish(struct staple_fetch *fetch)
 		result = fail(STAPLE_TIMEOUT_HEADERS);
 	else if (part->way == STAGE_FAILS)
 		result = fail(part->outcome);
+	else if (part->way == STAGE_ANSWERS && fetch->asked.issuer)
+		made.len = (size_t)i2d_X509(
+		    stage.authority.pki.certificate, &made.der);
 	else if (part->way == STAGE_ANSWERS)
 		made = stage_answer(fetch->asked.who, &part->answer);
 	result.body = made.der;

@@ -95,7 +95,8 @@ static const struct schema_row rows[] = {
 	    .meaning = "PEM file: issuers, and trust for https responders" },
 	{ KEY("aia_issuer", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.aia_issuer, value_boolean), .initial = "yes",
-	    .meaning = "fetch an issuer that is nowhere from the AIA URL" },
+	    .meaning =
+		"fetch a missing issuer from the certificate's AIA URL" },
 	{ KEY("start_wait", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.start_wait_ms, value_duration), BETWEEN(0, HOUR),
 	    .initial = "20s",

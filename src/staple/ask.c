@@ -99,7 +99,7 @@ note_issuer(
 	errand->ask.issuer_url++;
 }
 
-/* Wait for a slot to fetch it from its next URL. */
+/* Queue for a slot to fetch the issuer from the next URL. */
 static void
 seek_on(struct staple_errand *errand)
 {
@@ -134,17 +134,18 @@ seek_on(struct staple_errand *errand)
 	staple_errand_failed(errand, STAPLE_NO_ISSUER);
 }
 
-/* It is known now: go on with facts that hold it. */
+/* The issuer is known: continue with facts that contain it. */
 static void
 take_issuer(struct staple_errand *errand)
 {
 	end(&errand->ask);
 	staple_errand_update(errand);
-	if (errand->cert->issuer == NULL)
+	if (errand->cert->issuer_url_count > 0)
 		staple_errand_failed(errand, STAPLE_NO_MEMORY);
 }
 
-/* Its turn has come.  Others may have fetched the same issuer meanwhile. */
+/* A slot is free.  Another certificate may have fetched the same issuer since
+ * this one joined the queue. */
 static void
 start_seeking(struct staple_errand *errand, struct staple_slot *slot)
 {
@@ -181,7 +182,7 @@ start_seeking(struct staple_errand *errand, struct staple_slot *slot)
 	staple_errand_failed(errand, STAPLE_NO_ISSUER);
 }
 
-/* Remembered for all certificates of that issuer, and saved after. */
+/* Cache the issuer for all its certificates and queue it for the store. */
 static void
 keep_issuer(struct staple_errand *errand, X509 *issuer)
 {

@@ -95,9 +95,8 @@ enum staple_wish staple_entry_wish(struct staple_entry *entry);
 struct staple_cert *staple_entry_facts(
     struct staple_entry *entry, enum staple_wish *wish);
 
-/* The staple thread has found out more: these facts (a reference is taken) in
- * place of the ones that it knew; unless there are newer ones, which are handed
- * over as usual. */
+/* Replace `before` by these facts (a reference is taken), without handing the
+ * entry over.  If the entry has newer facts than `before`, they stay. */
 void staple_cache_learn(struct staple_entry *entry,
     const struct staple_cert *before, struct staple_cert *cert);
 

@@ -68,9 +68,9 @@ struct staple_cert {
 	bool urls_configured; /* they replaced the certificate's own */
 	char *staple_file;    /* NULL: none */
 
-	/* An issuer that is to be fetched: the caIssuers URLs, http alone, and
-	 * a copy of the certificate (without ex-data), whose signature shows
-	 * the right one.  0 and NULL: there is an issuer, or no way to one. */
+	/* Where the issuer is to be fetched: the caIssuers URLs, http only, and
+	 * a copy of the certificate (without ex-data) to check the signature.
+	 * 0 and NULL: there is an issuer, or it cannot be fetched. */
 	char *issuer_urls[STAPLE_ISSUER_URLS_MAX];
 	size_t issuer_url_count;
 	X509 *leaf;
@@ -86,7 +86,7 @@ struct staple_cert {
 struct staple_trust {
 	X509_STORE *ca_file; /* NULL: none configured */
 	X509_STORE *system;  /* the default paths, read when first needed */
-	bool aia_issuer;     /* else an issuer may be fetched where AIA says */
+	bool aia_issuer;     /* a missing issuer may be fetched (caIssuers) */
 };
 
 /* ca_file NULL: the system's store alone.  aia_issuer is false.  Blocks on the
@@ -115,9 +115,8 @@ struct staple_cert *staple_cert_complete(const struct staple_cert *sketch,
     X509 *leaf, STACK_OF(X509) * chain, const struct staple_trust *trust,
     struct err *err) MUST_CHECK;
 
-/* Another one, which says what cert says of that leaf and has this issuer (a
- * reference is taken), which is known to have signed.  NULL: *err (no
- * memory). */
+/* A copy of cert, the facts of that leaf, with this issuer (a reference is
+ * taken; it must have signed the leaf).  NULL: *err (no memory). */
 struct staple_cert *staple_cert_with_issuer(const struct staple_cert *cert,
     X509 *leaf, X509 *issuer, enum staple_origin origin,
     struct err *err) MUST_CHECK;

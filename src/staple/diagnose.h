@@ -48,9 +48,9 @@ struct staple_response *staple_diagnose(const struct staple_question *question,
     enum staple_outcome *outcome, struct err *err) MUST_CHECK;
 
 /*
- * Fetch the issuer from where the certificate says (cert->issuer_urls), as the
- * daemon does.  The facts with it (the caller's reference), and *url is borrowed
- * from cert.  NULL: *err lists the URLs and what came of each.
+ * Fetch the issuer from cert->issuer_urls, as the daemon does.  Returns the
+ * facts with it (the caller's reference); *url is the URL, borrowed from cert.
+ * NULL: *err lists each URL and its failure.
  */
 struct staple_cert *staple_diagnose_issuer(const struct staple_cert *cert,
     const struct staple_settings *settings, const char **url,

@@ -263,8 +263,8 @@ is_provided(const struct staple_errand *errand)
 	       errand->office->wall_s < window.expires;
 }
 
-/* Where other URLs remain, no attempt shows that some were left out.  What
- * hinders is logged with its outcome. */
+/* Log the ignored URLs once: no attempt shows them.  Where no URL remains, the
+ * hint is logged with the outcome. */
 static void
 mention_left_out(struct staple_errand *errand)
 {
@@ -274,8 +274,7 @@ mention_left_out(struct staple_errand *errand)
 		return;
 	errand->mentioned = true;
 	staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
-	    "not every URL of the certificate can be used: %s; the others are",
-	    errand->cert->hint);
+	    "URL ignored: %s; the other URLs are used", errand->cert->hint);
 }
 
 static void
@@ -298,7 +297,7 @@ start_over(struct staple_errand *errand)
 
 /* ---- An issuer that is not shown with its certificate ---- */
 
-/* From the store; borrowed from what is remembered.  NULL: it is not there. */
+/* From the store into office->issuers; borrowed from there.  NULL: none. */
 static X509 *
 load_issuer(struct staple_errand *errand, const struct staple_cert *cert,
     enum staple_origin *origin)
@@ -311,23 +310,22 @@ load_issuer(struct staple_errand *errand, const struct staple_cert *cert,
 		return NULL;
 	saved = staple_issuer_load(office->issuer_store, cert, &err);
 	if (saved == NULL) {
-		if (err.text[0] != '\0' && !errand->told_store)
+		if (err.text[0] != '\0' && !office->issuers.told)
 			staple_report_trouble(office, STAPLE_LEVEL_WARNING,
-			    "the saved issuer of %s is not used: %s",
+			    "saved issuer of %s not used: %s; it is fetched",
 			    cert->name, err.text);
-		errand->told_store = true;
+		office->issuers.told |= err.text[0] != '\0';
 		return NULL;
 	}
 	staple_issuers_add(&office->issuers, saved, STAPLE_ORIGIN_STORE);
 	X509_free(saved);
 	staple_report_trouble(office, STAPLE_LEVEL_INFO,
-	    "the issuer of %s that was saved by an earlier run is used",
-	    cert->name);
+	    "issuer of %s loaded from the store", cert->name);
 	return staple_issuers_find(&office->issuers, cert, origin);
 }
 
-/* The same facts with the issuer, if it is known, for the entry as well.
- * Takes the reference and gives one back. */
+/* Add a known issuer to facts without one, in the entry as well.  Takes the
+ * reference and returns one. */
 static struct staple_cert *
 add_known_issuer(struct staple_errand *errand, struct staple_cert *cert)
 {

@@ -84,8 +84,7 @@ struct staple_errand {
 
 	/* what was told to others */
 	uint32_t told;
-	bool mentioned;  /* URLs that were left out */
-	bool told_store; /* that a saved issuer is of no use */
+	bool mentioned; /* URLs that were left out */
 	struct staple_voice voice;
 };
 

@@ -108,7 +108,7 @@ read_system(X509_STORE *store)
 	return store;
 }
 
-/* Fetching it makes sense for a certificate that is then asked about. */
+/* A certificate without responder or with a staple_file makes no requests. */
 static bool
 may_fetch(const struct staple_cert *cert, X509 *leaf,
     const struct staple_trust *trust)

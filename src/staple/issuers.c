@@ -1,8 +1,8 @@
 /*
- * Issuers from the network and from the store.  The bytes come over plain HTTP,
- * so nothing in them is believed but a signature that we check ourselves: of
- * all certificates that they hold, the one whose key signed the leaf is taken,
- * whatever its own dates and issuer are.
+ * Issuers from the network and from the store.  Staple thread, or the thread
+ * that diagnoses.  The bytes come over plain HTTP: of the certificates in them
+ * the one whose key signed the leaf is returned.  Its own dates and issuer are
+ * not checked, since a renewed CA keeps its key.
  */
 #include "staple/issuers.h"
 
@@ -21,7 +21,7 @@
 #include "staple/text.h"
 #include "staple/try.h"
 
-/* Of one answer; each costs a signature to check at most. */
+/* Of one response: bounds the signatures that are checked. */
 enum { CANDIDATES_MAX = 16 };
 
 /* ---- What is remembered ---- */
@@ -76,7 +76,7 @@ staple_issuers_find(const struct staple_issuers *issuers,
 	return found;
 }
 
-/* FNV-1a.  Two that share a hash share a rest, and that is all. */
+/* FNV-1a.  A collision only delays a fetch. */
 static uint64_t
 hash(const struct staple_cert *cert, size_t url)
 {

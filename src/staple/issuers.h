@@ -1,11 +1,11 @@
 /*
- * Issuers that are in no chain and in no store of ours, fetched from where
- * their certificates say (RFC 5280 4.2.2.1, id-ad-caIssuers).  An issuer is
- * accepted for one reason alone: its key signed the certificate.  Whether it
- * is trusted is for clients to decide.
+ * Issuers that are neither in a chain nor in ca_file or the system's store: they
+ * are fetched from the caIssuers URLs of the certificate (RFC 5280 4.2.2.1).
+ * The only condition is that the issuer's key signed the certificate.  Trust is
+ * not checked: clients verify the chain and the staple.
  *
- * struct staple_issuers is what the staple thread remembers, so that a thousand
- * certificates of one CA cost one fetch: a plain value, zero at birth, staple
+ * struct staple_issuers caches them and recent failures, so that a thousand
+ * certificates of one CA cost few fetches: a plain value, zero at birth, staple
  * thread only.  The functions without it run on any thread.
  */
 #ifndef STAPLE_ISSUERS_H
@@ -30,7 +30,7 @@ struct staple_try_by;
 #define STAPLE_ISSUERS_MAX 64
 #define STAPLE_ISSUER_BYTES_MAX ((size_t)64 * 1024)
 
-/* How long a URL that failed for one certificate is not asked for others. */
+/* How long a URL that failed for one certificate is skipped for others. */
 #define STAPLE_ISSUER_REST_MS (15 * 1000)
 
 struct staple_issuers {
@@ -42,11 +42,13 @@ struct staple_issuers {
 
 	struct staple_failed_issuer {
 		uint64_t what;     /* a hash of the URL and the issuer's name */
-		const void *owner; /* which asked */
+		const void *owner; /* of the failed fetch */
 		int64_t until_ms;  /* monotonic */
 		char said[160];
 	} failed[STAPLE_ISSUERS_MAX];
 	unsigned next_failed;
+
+	bool told; /* a saved issuer that does not fit was logged */
 };
 
 void staple_issuers_fini(struct staple_issuers *issuers);
@@ -59,12 +61,13 @@ void staple_issuers_add(
 X509 *staple_issuers_find(const struct staple_issuers *issuers,
     const struct staple_cert *cert, enum staple_origin *origin);
 
-/* What came of cert->issuer_urls[url], which this owner has asked. */
+/* Record that fetching cert->issuer_urls[url] failed for this owner. */
 void staple_issuers_fail(struct staple_issuers *issuers,
     const struct staple_cert *cert, size_t url, const void *owner,
     const char *said, int64_t mono_ms);
 
-/* What came of it for another owner just now; NULL: it may be asked. */
+/* The words of a recent failure for another owner; NULL: the URL may be
+ * fetched. */
 const char *staple_issuers_failed(const struct staple_issuers *issuers,
     const struct staple_cert *cert, size_t url, const void *owner,
     int64_t mono_ms);

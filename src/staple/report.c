@@ -83,11 +83,13 @@ staple_report_issuer(struct staple_errand *errand,
 		err_set(
 		    &errand->said, "issuer %s: %s", url, verdict->said.text);
 	errand->ask.asked_before = true;
-	staple_report_line(errand,
-	    verdict->outcome == STAPLE_GOOD ? STAPLE_LEVEL_INFO
-					    : STAPLE_LEVEL_DEBUG,
-	    STAPLE_UNASKED, "issuer fetched from %s: %s (%u ms)", url,
-	    verdict->said.text, took_ms);
+	if (verdict->outcome == STAPLE_GOOD)
+		staple_report_line(errand, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
+		    "issuer fetched from %s (%u ms)", url, took_ms);
+	else
+		staple_report_line(errand, STAPLE_LEVEL_DEBUG, verdict->outcome,
+		    "issuer not fetched from %s: %s (%u ms)", url,
+		    verdict->said.text, took_ms);
 }
 
 /* A file is looked at all the time, and that is no try. */

@@ -27,7 +27,7 @@ void staple_report_time(struct staple_errand *errand);
 void staple_report_try(struct staple_errand *errand,
     const struct staple_verdict *verdict, unsigned took_ms);
 
-/* The same for the issuer: what came of one of its URLs. */
+/* The same for a fetch of the issuer from one URL. */
 void staple_report_issuer(struct staple_errand *errand,
     const struct staple_verdict *verdict, unsigned took_ms);
 

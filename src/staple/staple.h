@@ -68,8 +68,8 @@ enum staple_outcome {
 
 	/* nobody is asked */
 	STAPLE_NO_RESPONDER, /* neither AIA nor a configured URL */
-	STAPLE_NO_ISSUER, /* not in the chain, nor in any store, nor to be had
-			     where the certificate says */
+	STAPLE_NO_ISSUER,    /* not in the chain, nor in any store, nor at the
+			     caIssuers URLs of the certificate */
 	STAPLE_CERTIFICATE_EXPIRED, /* past notAfter */
 
 	/* no connection, no answer */
@@ -161,7 +161,7 @@ struct staple_info {
 	unsigned responders; /* URLs there are to ask */
 	/* Why nobody can be asked, or UNASKED.  The issuer is looked for when
 	 * the certificate becomes wanted: not before is it missing.  One that
-	 * may be fetched is not missing either: failing to is an outcome. */
+	 * can be fetched is no hindrance; a failed fetch is an outcome. */
 	enum staple_outcome hindrance;
 
 	/* A good response is held and valid, or an attempt of this process has
@@ -202,8 +202,8 @@ struct staple_options {
 	const char *proxy;   /* "http://host:port"; NULL: from the environment;
 			      "": none */
 	bool get_first;      /* GET before POST where the request is short */
-	bool no_aia_issuer;  /* an issuer that is nowhere at hand is not fetched
-				from where the certificate says (caIssuers) */
+	bool no_aia_issuer;  /* do not fetch a missing issuer from the caIssuers
+				URLs of the certificate */
 	uint32_t timeout_ms; /* of an attempt: 10 s */
 	uint32_t min_interval_s;     /* between regular fetches: 5 min */
 	uint32_t max_interval_s;     /* 12 h */

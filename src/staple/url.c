@@ -209,7 +209,7 @@ list_configured(struct listing *listing, const struct staple_source *source)
 	return ok;
 }
 
-/* Blanks around a URI are no part of it, but some CAs write them. */
+/* Some CAs write blanks around a URI: they are trimmed. */
 static bool
 list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
 {
@@ -225,8 +225,9 @@ list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
 
 /*
  * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, or id-ad-caIssuers
- * for the issuer's own certificate, in the order of the certificate, which X509_get1_ocsp does not keep.  The bytes are an
- * IA5String: a NUL among them is the stranger's and counts.
+ * for the issuer's own certificate, in the order of the certificate, which
+ * X509_get1_ocsp does not keep.  The bytes are an IA5String: a NUL among them
+ * is the stranger's and counts.
  */
 static bool
 list_named(struct listing *listing, X509 *leaf)

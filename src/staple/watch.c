@@ -68,8 +68,8 @@ staple_watch_entry(const X509 *certificate)
 
 /* ---- Facts ---- */
 
-/* Nobody can be asked with what is known (yet), and its source is not to
- * blame. */
+/* The facts do not suffice for a request (yet), and that is not the fault of
+ * its source. */
 static bool
 wants_help(const struct staple_cert *held)
 {
@@ -178,8 +178,8 @@ work_out(struct showing *showing, struct err *err)
 	    base, showing->certificate, showing->chain, watcher->trust, err);
 }
 
-/* An issuer that was fetched is not fetched again: a reload shows the same
- * certificate without it.  Takes the reference and gives one back. */
+/* Keep a known issuer: a reload shows the same certificate without it, which
+ * must not cause a fetch.  Takes the reference and returns one. */
 static struct staple_cert *
 keep_fetched_issuer(
     struct showing *showing, struct staple_cert *facts, struct err *err)

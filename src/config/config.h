@@ -254,6 +254,7 @@ struct config_ocsp {
 	uint32_t max_response; /* bytes */
 	uint32_t max_fetches;
 	const char *proxy; /* NULL: from the environment; "": none */
+	bool aia_issuer;   /* issuers may be fetched */
 };
 
 struct config {

@@ -93,6 +93,10 @@ static const struct schema_row rows[] = {
 	    WHERE_IN_CONFIG(ocsp.ca_file_where), .not_at_top = true,
 	    .shown = "the system's store",
 	    .meaning = "PEM file: issuers, and trust for https responders" },
+	{ KEY("aia_issuer", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.aia_issuer, value_boolean), .initial = "yes",
+	    .meaning =
+		"fetch a missing issuer from the certificate's AIA URL" },
 	{ KEY("start_wait", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.start_wait_ms, value_duration), BETWEEN(0, HOUR),
 	    .initial = "20s",

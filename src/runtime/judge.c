@@ -242,6 +242,8 @@ judge_explain(const struct staple_info *info, char *out, size_t max)
 		    "host can reach them, or allow more start_wait",
 		    info->responders);
 	else
-		snprintf(out, max, "%s%s%s", staple_outcome_sentence(outcome),
-		    advice[0] ? "; " : "", advice);
+		snprintf(out, max, "%s%s%s%s%s%s",
+		    staple_outcome_sentence(outcome), info->said[0] ? " (" : "",
+		    info->said, info->said[0] ? ")" : "", advice[0] ? "; " : "",
+		    advice);
 }

@@ -20,8 +20,10 @@
 #include "base/err.h"
 #include "config/value.h"
 #include "runtime/staple_print.h"
+#include "staple/issuers.h"
 #include "staple/response.h"
 #include "staple/settings.h"
+#include "staple/store.h"
 #include "tls/chain.h"
 
 struct arguments {
@@ -29,7 +31,8 @@ struct arguments {
 	const char *cert_file;
 	const char *out_file; /* fetch: "-" is standard output */
 	const char *ca_file;
-	uint32_t timeout_ms; /* 0: the default */
+	const char *store_dir; /* NULL: none */
+	uint32_t timeout_ms;   /* 0: the default */
 	const char *urls[STAPLE_URLS_MAX];
 	size_t url_count;
 };
@@ -41,6 +44,8 @@ struct run {
 	struct staple_trust trust;
 	struct staple_settings *settings;
 	struct staple_cert *cert;
+	struct staple_cert *bare; /* the same before its issuer was fetched */
+	const char *issuer_at;    /* where that was; borrowed */
 	struct staple_response *response;
 	FILE *out;
 	char *told; /* behind out, of a fetch */
@@ -55,7 +60,7 @@ refuse(const char *what, const char *why)
 	fprintf(stderr,
 	    "clinch staple: %s%s%s\n"
 	    "usage: clinch staple check CERT.pem [--url URL]... "
-	    "[--ca-file FILE] [--timeout TIME]\n"
+	    "[--ca-file FILE] [--store-dir DIR] [--timeout TIME]\n"
 	    "       clinch staple fetch CERT.pem -o FILE [the same "
 	    "options]\n",
 	    what, *why != '\0' ? ": " : "", why);
@@ -98,6 +103,9 @@ take_option(struct arguments *arguments, int option)
 	case 'c':
 		arguments->ca_file = optarg;
 		return true;
+	case 's':
+		arguments->store_dir = optarg;
+		return true;
 	case 'o':
 		arguments->out_file = optarg;
 		return true;
@@ -127,6 +135,7 @@ parse(struct arguments *arguments, int argc, char **argv)
 	static const struct option options[] = {
 		{ "url", required_argument, NULL, 'u' },
 		{ "ca-file", required_argument, NULL, 'c' },
+		{ "store-dir", required_argument, NULL, 's' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "output", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
@@ -159,18 +168,20 @@ load(struct run *run, struct err *err)
 	    !chain_load(&run->chain, arguments->cert_file, err) ||
 	    !staple_trust_init(&run->trust, arguments->ca_file, err))
 		return false;
+	run->trust.aia_issuer = true;
 	run->cert = staple_cert_new(
 	    run->chain.leaf, run->chain.rest, &source, &run->trust, err);
 	return run->cert != NULL;
 }
 
 static enum staple_outcome
-ask(struct run *run)
+ask_responders(struct run *run, struct err *hint)
 {
 	struct staple_print print = { .out = run->out,
 		.cert = run->cert,
 		.cert_file = run->arguments->cert_file,
 		.ca_file = run->arguments->ca_file,
+		.issuer_at = run->issuer_at,
 		.now_s = clock_wall_ms() / 1000 };
 	const struct staple_question question = { .cert = run->cert,
 		.settings = run->settings,
@@ -178,12 +189,61 @@ ask(struct run *run)
 		.found = staple_print_finding,
 		.arg = &print };
 	enum staple_outcome verdict;
-	struct err hint = { "" };
 
 	staple_print_facts(&print, &run->chain);
-	run->response = staple_diagnose(&question, &verdict, &hint);
-	staple_print_verdict(&print, verdict, run->response, hint.text);
+	run->response = staple_diagnose(&question, &verdict, hint);
+	staple_print_verdict(&print, verdict, run->response, hint->text);
 	return verdict;
+}
+
+/* As a daemon with that store_dir would find it. */
+static struct staple_cert *
+load_issuer(struct run *run, struct err *err)
+{
+	const struct staple_cert *cert = run->cert;
+	struct staple_cert *whole = NULL;
+	struct staple_store *store;
+	X509 *issuer = NULL;
+
+	if (run->arguments->store_dir == NULL)
+		return NULL;
+	run->issuer_at = run->arguments->store_dir;
+	store = staple_store_open_issuers(run->arguments->store_dir, err);
+	if (store != NULL)
+		issuer = staple_issuer_load(store, cert, err);
+	if (issuer != NULL)
+		whole = staple_cert_with_issuer(
+		    cert, cert->leaf, issuer, STAPLE_ORIGIN_STORE, err);
+	X509_free(issuer);
+	staple_store_close(store);
+	return whole;
+}
+
+/* hint: why it could not be had. */
+static void
+find_issuer(struct run *run, struct err *hint)
+{
+	struct staple_cert *whole;
+
+	if (run->cert->issuer_url_count == 0)
+		return;
+	whole = load_issuer(run, hint);
+	if (whole == NULL)
+		whole = staple_diagnose_issuer(
+		    run->cert, run->settings, &run->issuer_at, hint);
+	if (whole == NULL)
+		return;
+	run->bare = run->cert; /* the URL is a part of it */
+	run->cert = whole;
+}
+
+static enum staple_outcome
+ask(struct run *run)
+{
+	struct err hint = { "" };
+
+	find_issuer(run, &hint);
+	return ask_responders(run, &hint);
 }
 
 static enum staple_exit
@@ -209,6 +269,7 @@ tear_down(struct run *run)
 	free(run->told);
 	staple_response_unref(run->response);
 	staple_cert_unref(run->cert);
+	staple_cert_unref(run->bare);
 	staple_trust_fini(&run->trust);
 	staple_settings_unref(run->settings);
 	chain_drop(&run->chain);

@@ -45,6 +45,8 @@ print_issuer(const struct staple_print *print, const struct chain *chain)
 		where = print->cert_file;
 	else if (print->cert->origin == STAPLE_ORIGIN_CA_FILE)
 		where = print->ca_file;
+	else if (print->issuer_at != NULL)
+		where = print->issuer_at;
 	chain_print_issuer(chain->leaf, name, sizeof(name));
 	if (print->cert->issuer != NULL)
 		fprintf(print->out, "  issuer       %s, found in %s\n", name,
@@ -65,6 +67,9 @@ print_responders(const struct staple_print *print)
 		    print->out, "  responder    %s, %s\n", cert->urls[i], by);
 	if (cert->url_count == 0)
 		fputs("  responder    none\n", print->out);
+	/* What hinders is printed with the verdict. */
+	if (cert->hint[0] != '\0' && cert->hindrance == STAPLE_UNASKED)
+		fprintf(print->out, "  note         %s\n", cert->hint);
 }
 
 void

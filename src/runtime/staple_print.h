@@ -19,7 +19,8 @@ struct staple_print {
 	FILE *out;
 	const struct staple_cert *cert;
 	const char *cert_file;
-	const char *ca_file; /* NULL: none given */
+	const char *ca_file;   /* NULL: none given */
+	const char *issuer_at; /* URL or folder of a fetched issuer; or NULL */
 	int64_t now_s;
 
 	/* by URL: was there an answer, and if not, what told most? */

@@ -313,7 +313,7 @@ say_new(const struct novelty *novelty, const struct judge_opinion *opinion)
 		log_info(server->parts.log, "ocsp",
 		    "the certificate names no responder: it is not stapled",
 		    LOG_S("listener", listener->name),
-		    LOG_S("cert", info->name));
+		    LOG_S("cert", info->name), LOG_S("reason", info->said));
 }
 
 static void

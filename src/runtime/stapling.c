@@ -89,6 +89,7 @@ options_of(struct stapling *stapling, const struct config *config)
 		.ca_file = ocsp->ca_file,
 		.proxy = ocsp->proxy,
 		.method = methods[ocsp->method],
+		.no_aia_issuer = !ocsp->aia_issuer,
 		.timeout_ms = ocsp->timeout_ms,
 		.min_interval_s = ocsp->min_interval_ms / 1000,
 		.max_interval_s = ocsp->max_interval_ms / 1000,

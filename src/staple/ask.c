@@ -5,10 +5,13 @@
  */
 #include "staple/ask.h"
 
+#include <openssl/err.h>
+
 #include "staple/cache.h"
 #include "staple/disk.h"
 #include "staple/errand.h"
 #include "staple/hosts.h"
+#include "staple/issuers.h"
 #include "staple/judge.h"
 #include "staple/outcome.h"
 #include "staple/plan.h"
@@ -17,6 +20,7 @@
 #include "staple/settings.h"
 #include "staple/slots.h"
 #include "staple/try.h"
+#include "staple/writer.h"
 
 enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
 
@@ -195,6 +199,8 @@ end(struct staple_errand *errand)
 {
 	staple_queue_leave(&errand->ask.place);
 	leave_host(errand, NULL);
+	staple_host_drop(errand->issuer_host, errand->office->mono_ms);
+	errand->issuer_host = NULL;
 	errand->ask.blocked = false;
 	errand->ask.busy = false;
 }
@@ -283,6 +289,175 @@ join(struct staple_errand *errand, struct staple_host *host)
 	return true;
 }
 
+/* ---- The issuer, which every request and verification needs ---- */
+
+static void
+note_issuer(
+    struct staple_errand *errand, enum staple_outcome outcome, const char *said)
+{
+	struct staple_verdict verdict = { outcome, { "" } };
+
+	err_set(&verdict.said, "%s", said);
+	staple_report_issuer(errand, &verdict, 0);
+	errand->ask.issuer_url++;
+}
+
+static void
+give_up_issuer(struct staple_errand *errand)
+{
+	end(errand);
+	staple_errand_failed(errand, STAPLE_NO_ISSUER);
+}
+
+/* NULL: not a URL, or no memory.  The errand keeps it while it waits there. */
+static struct staple_host *
+issuer_host(struct staple_errand *errand)
+{
+	struct staple_office *office = errand->office;
+	char name[HOST_MAX];
+
+	if (!staple_fetch_host(
+		errand->cert->issuer_urls[errand->ask.issuer_url], name,
+		sizeof(name)))
+		return NULL;
+	return staple_hosts_hold(&office->hosts, name, office->mono_ms);
+}
+
+/* Queue for a slot of the host of one issuer URL; false: *said is why not. */
+static bool
+join_issuer_host(struct staple_errand *errand, const char **said)
+{
+	struct staple_office *office = errand->office;
+	struct staple_host *host, *before = errand->issuer_host;
+
+	*said = staple_issuers_failed(&office->issuers, errand->cert,
+	    errand->ask.issuer_url, errand, office->mono_ms);
+	if (*said != NULL)
+		return false;
+	host = issuer_host(errand);
+	*said = staple_outcome_sentence(STAPLE_BAD_URL);
+	if (host == NULL)
+		return false;
+	*said = "its host is down";
+	if (staple_host_is_closed(host, &errand->ask.place, office->mono_ms) ||
+	    !join(errand, host)) {
+		staple_host_drop(host, office->mono_ms);
+		return false;
+	}
+	errand->issuer_host = host;
+	staple_host_drop(before, office->mono_ms);
+	return true;
+}
+
+/* Queue for a slot to fetch the issuer from the next URL. */
+static void
+seek_on(struct staple_errand *errand)
+{
+	const struct staple_cert *cert = errand->cert;
+	struct staple_ask *ask = &errand->ask;
+	const char *said;
+
+	while (time_for_try(ask) != 0 &&
+	       ask->issuer_url < cert->issuer_url_count) {
+		if (join_issuer_host(errand, &said))
+			return;
+		note_issuer(errand, STAPLE_NO_ISSUER, said);
+	}
+	give_up_issuer(errand);
+}
+
+/* The issuer is known: continue with facts that contain it. */
+static void
+take_issuer(struct staple_errand *errand)
+{
+	end(errand);
+	staple_errand_update(errand);
+	if (errand->cert->issuer_url_count > 0)
+		staple_errand_failed(errand, STAPLE_NO_MEMORY);
+}
+
+/* A slot is free.  Another certificate may have fetched the same issuer since
+ * this one joined the queue. */
+static void
+start_seeking(struct staple_errand *errand, struct staple_slot *slot)
+{
+	struct staple_ask *ask = &errand->ask;
+	const struct staple_try_by by = {
+		.fetcher = errand->office->fetcher,
+		.timeout_ms = time_for_try(ask),
+		.done = errand->office->fetched,
+		.arg = errand,
+	};
+	enum staple_origin origin;
+
+	if (staple_issuers_find(
+		&errand->office->issuers, errand->cert, &origin) != NULL) {
+		staple_slots_give(errand->office->slots, slot);
+		take_issuer(errand);
+		return;
+	}
+	if (staple_issuers_failed(&errand->office->issuers, errand->cert,
+		ask->issuer_url, errand, errand->office->mono_ms) != NULL) {
+		staple_slots_give(errand->office->slots, slot);
+		seek_on(errand);
+		return;
+	}
+	ask->slot = slot;
+	ask->fetch = staple_issuer_fetch(errand->cert, ask->issuer_url, &by);
+	if (ask->fetch != NULL)
+		return;
+	staple_slots_give(errand->office->slots, slot);
+	ask->slot = NULL;
+	note_issuer(errand, STAPLE_NO_MEMORY,
+	    staple_outcome_sentence(STAPLE_NO_MEMORY));
+	give_up_issuer(errand);
+}
+
+/* Cache the issuer for all its certificates and queue it for the store. */
+static void
+keep_issuer(struct staple_errand *errand, X509 *issuer)
+{
+	struct staple_office *office = errand->office;
+	char id[2 * STAPLE_KEY_SIZE + 1];
+	unsigned char *der = NULL;
+	int len;
+
+	staple_issuers_add(&office->issuers, issuer, STAPLE_ORIGIN_AIA);
+	if (office->writer == NULL || office->issuer_store == NULL ||
+	    !staple_issuer_id(errand->cert->leaf, id))
+		return;
+	len = i2d_X509(issuer, &der);
+	if (len > 0)
+		staple_writer_save_bytes(
+		    office->writer, id, office->issuer_store, der, (size_t)len);
+	OPENSSL_free(der);
+	ERR_clear_error();
+}
+
+static void
+sought(struct staple_errand *errand, const struct staple_fetch_result *result)
+{
+	struct staple_ask *ask = &errand->ask;
+	struct staple_verdict verdict;
+	X509 *issuer = staple_issuer_judge(errand->cert, result, &verdict);
+
+	/* Any HTTP answer shows that the host is there. */
+	note_for_host(errand,
+	    result->http_status == 0 ? result->outcome : STAPLE_GOOD, result);
+	staple_report_issuer(errand, &verdict, result->took_ms);
+	if (issuer == NULL) {
+		staple_issuers_fail(&errand->office->issuers, errand->cert,
+		    ask->issuer_url, errand, verdict.said.text,
+		    errand->office->mono_ms);
+		ask->issuer_url++;
+		seek_on(errand);
+		return;
+	}
+	keep_issuer(errand, issuer);
+	X509_free(issuer);
+	take_issuer(errand);
+}
+
 static void
 begin(struct staple_errand *errand)
 {
@@ -304,6 +479,7 @@ begin(struct staple_errand *errand)
 		.left_ms = settings_of(errand)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
 		.blame = STAPLE_UNASKED,
+		.seeking = errand->cert->issuer == NULL,
 	};
 	errand->probe_due = false;
 	staple_attempt_begin(&ask->attempt, errand->cert, &start);
@@ -366,7 +542,10 @@ void
 staple_ask_begin(struct staple_errand *errand)
 {
 	begin(errand);
-	go_on(errand, STAPLE_UNASKED);
+	if (errand->ask.seeking)
+		seek_on(errand);
+	else
+		go_on(errand, STAPLE_UNASKED);
 }
 
 void
@@ -383,6 +562,10 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 		.arg = errand,
 	};
 
+	if (ask->seeking) {
+		start_seeking(errand, slot);
+		return;
+	}
 	ask->blocked = false;
 	ask->tried = true;
 	ask->slot = slot;
@@ -468,6 +651,10 @@ staple_ask_fetched(
 	struct staple_reply answer;
 
 	put_down(errand, result);
+	if (errand->ask.seeking) {
+		sought(errand, result);
+		return;
+	}
 	answer.response = judge(errand, result, &verdict);
 	answer.outcome = verdict.outcome;
 	answer.freshness_s = result->freshness_s;
@@ -543,6 +730,11 @@ staple_ask_reconsider(struct staple_errand *errand)
 	if (ask->blocked) {
 		leave_host(errand, NULL);
 		staple_ask_begin(errand);
+		return;
+	}
+	if (ask->seeking) {
+		note_issuer(errand, STAPLE_NO_ISSUER, "its host is down");
+		seek_on(errand);
 		return;
 	}
 	go_on(errand, skip(errand, host));

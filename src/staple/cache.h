@@ -98,6 +98,11 @@ enum staple_wish staple_entry_wish(struct staple_entry *entry);
 struct staple_cert *staple_entry_facts(
     struct staple_entry *entry, enum staple_wish *wish);
 
+/* Replace `before` by these facts (a reference is taken), without handing the
+ * entry over.  If the entry has newer facts than `before`, they stay. */
+void staple_cache_learn(struct staple_entry *entry,
+    const struct staple_cert *before, struct staple_cert *cert);
+
 /* Take it out of the table if nobody holds it: true. */
 bool staple_cache_forget(struct staple_entry *entry);
 

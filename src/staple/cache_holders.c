@@ -221,6 +221,22 @@ staple_entry_facts(struct staple_entry *entry, enum staple_wish *wish)
 	return cert;
 }
 
+void
+staple_cache_learn(struct staple_entry *entry, const struct staple_cert *before,
+    struct staple_cert *cert)
+{
+	struct staple_cache *cache = entry->cache;
+	struct staple_cert *old = NULL;
+
+	mutex_lock(&cache->lock);
+	if (entry->cert == before) {
+		old = entry->cert;
+		entry->cert = staple_cert_ref(cert);
+	}
+	mutex_unlock(&cache->lock);
+	staple_cert_unref(old);
+}
+
 enum staple_wish
 staple_entry_wish(struct staple_entry *entry)
 {

@@ -28,6 +28,9 @@ describe_cert(struct staple_info *info, const struct staple_cert *cert)
 	info->must_staple = cert->must_staple;
 	info->responders = (unsigned)cert->url_count;
 	info->hindrance = cert->hindrance;
+	/* No attempt was made with these facts. */
+	if (cert->hindrance != STAPLE_UNASKED)
+		snprintf(info->said, sizeof(info->said), "%s", cert->hint);
 }
 
 static void
@@ -91,8 +94,8 @@ staple_cache_read(
 	mutex_unlock(&cache->lock);
 
 	*info = (struct staple_info){ .wanted = wish != STAPLE_WISH_NONE };
-	describe_cert(info, cert);
 	describe_progress(info, &progress);
+	describe_cert(info, cert);
 	describe_response(info, response, now_s);
 	describe_counts(info, entry);
 	staple_response_unref(response);

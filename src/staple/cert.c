@@ -169,7 +169,8 @@ read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
 	    staple_memory_failed(false))
 		return false;
 	cert->complete = true;
-	if (cert->issuer == NULL && has_responder(cert))
+	if (cert->issuer == NULL && cert->issuer_url_count == 0 &&
+	    has_responder(cert))
 		cert->hindrance = STAPLE_NO_ISSUER;
 	return cert->issuer == NULL || staple_cert_make_requests(cert, leaf);
 }
@@ -252,6 +253,24 @@ staple_cert_complete(const struct staple_cert *sketch, X509 *leaf,
 }
 
 struct staple_cert *
+staple_cert_with_issuer(const struct staple_cert *cert, X509 *leaf,
+    X509 *issuer, enum staple_origin origin, struct err *err)
+{
+	struct staple_cert *made = make(err);
+
+	if (made == NULL)
+		return NULL;
+	if (!copy_sketch(made, cert) || X509_up_ref(issuer) != 1)
+		return give_up(made, err);
+	made->complete = true;
+	made->issuer = issuer;
+	made->origin = origin;
+	if (!staple_cert_make_requests(made, leaf))
+		return give_up(made, err);
+	return made;
+}
+
+struct staple_cert *
 staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_source *source, const struct staple_trust *trust,
     struct err *err)
@@ -277,6 +296,9 @@ staple_cert_unref(struct staple_cert *cert)
 				memory_order_acq_rel) != 1)
 		return;
 	X509_free(cert->issuer);
+	X509_free(cert->leaf);
+	for (size_t i = 0; i < cert->issuer_url_count; i++)
+		free(cert->issuer_urls[i]);
 	for (int i = 0; i < STAPLE_HASHES; i++) {
 		OCSP_CERTID_free(cert->ids[i]);
 		OPENSSL_free(cert->requests[i].der);

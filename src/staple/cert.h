@@ -28,6 +28,7 @@ struct err;
 
 #define STAPLE_KEY_SIZE 32 /* SHA-256 of the DER */
 #define STAPLE_URLS_MAX 8
+#define STAPLE_ISSUER_URLS_MAX 4
 #define STAPLE_URL_LENGTH_MAX 2048
 
 enum staple_hash { STAPLE_SHA1, STAPLE_SHA256, STAPLE_HASHES };
@@ -37,7 +38,9 @@ enum staple_origin {
 	STAPLE_ORIGIN_NONE,
 	STAPLE_ORIGIN_CHAIN,
 	STAPLE_ORIGIN_CA_FILE,
-	STAPLE_ORIGIN_SYSTEM
+	STAPLE_ORIGIN_SYSTEM,
+	STAPLE_ORIGIN_AIA,  /* fetched from a caIssuers URL */
+	STAPLE_ORIGIN_STORE /* ...by an earlier process, and saved */
 };
 
 /* One request: OCSPRequest DER, one id, no nonce, unsigned (RFC 5019 2.1). */
@@ -65,6 +68,13 @@ struct staple_cert {
 	bool urls_configured; /* they replaced the certificate's own */
 	char *staple_file;    /* NULL: none */
 
+	/* Where the issuer is to be fetched: the caIssuers URLs, http only, and
+	 * a copy of the certificate (without ex-data) to check the signature.
+	 * 0 and NULL: there is an issuer, or it cannot be fetched. */
+	char *issuer_urls[STAPLE_ISSUER_URLS_MAX];
+	size_t issuer_url_count;
+	X509 *leaf;
+
 	/* STAPLE_UNASKED, NO_RESPONDER or (never of a sketch) NO_ISSUER; and
 	 * why, in words, such as which URLs were left out.  A staple_file needs
 	 * no responder. */
@@ -76,9 +86,11 @@ struct staple_cert {
 struct staple_trust {
 	X509_STORE *ca_file; /* NULL: none configured */
 	X509_STORE *system;  /* the default paths, read when first needed */
+	bool aia_issuer;     /* a missing issuer may be fetched (caIssuers) */
 };
 
-/* ca_file NULL: the system's store alone.  Blocks on the disk. */
+/* ca_file NULL: the system's store alone.  aia_issuer is false.  Blocks on the
+ * disk. */
 bool staple_trust_init(struct staple_trust *trust, const char *ca_file,
     struct err *err) MUST_CHECK;
 void staple_trust_fini(struct staple_trust *trust); /* zeroed is fine */
@@ -102,6 +114,16 @@ struct staple_cert *staple_cert_sketch(
 struct staple_cert *staple_cert_complete(const struct staple_cert *sketch,
     X509 *leaf, STACK_OF(X509) * chain, const struct staple_trust *trust,
     struct err *err) MUST_CHECK;
+
+/* A copy of cert, the facts of that leaf, with this issuer (a reference is
+ * taken; it must have signed the leaf).  NULL: *err (no memory). */
+struct staple_cert *staple_cert_with_issuer(const struct staple_cert *cert,
+    X509 *leaf, X509 *issuer, enum staple_origin origin,
+    struct err *err) MUST_CHECK;
+
+/* Is this the certificate whose key signed the leaf, and does it bear the
+ * leaf's issuer name?  *namesake is set where the name alone fits. */
+bool staple_issuer_has_signed(X509 *candidate, X509 *leaf, bool *namesake);
 
 struct staple_cert *staple_cert_ref(struct staple_cert *cert);
 void staple_cert_unref(struct staple_cert *cert); /* NULL ok */

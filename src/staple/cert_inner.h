@@ -27,8 +27,13 @@ bool staple_cert_find_urls(struct staple_cert *cert, X509 *leaf,
 bool staple_cert_copy_urls(
     struct staple_cert *cert, const struct staple_cert *from) MUST_CHECK;
 
-/* issuer, origin; no issuer leaves a note.  false: no memory, as far as errno
- * shows it. */
+/* issuer_urls, issuer_url_count.  false: no memory. */
+bool staple_cert_find_issuer_urls(
+    struct staple_cert *cert, X509 *leaf) MUST_CHECK;
+
+/* issuer, origin; or issuer_urls and leaf, where it may be fetched; or a note.
+ * After the responders are known.  false: no memory, as far as errno shows
+ * it. */
 bool staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust) MUST_CHECK;
 

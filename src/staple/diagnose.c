@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "staple/fetch.h"
+#include "staple/issuers.h"
 #include "staple/judge.h"
 #include "staple/response.h"
 #include "staple/settings.h"
@@ -184,21 +185,86 @@ try_to_first_answer(struct exam *exam)
 	}
 }
 
-static bool
-set_up(struct exam *exam, struct err *err)
+/* NULL: *err. */
+static struct staple_fetcher *
+make_fetcher(const struct staple_settings *settings, struct err *err)
 {
-	const struct staple_options *values = &exam->question->settings->values;
+	const struct staple_options *values = &settings->values;
 	const struct staple_fetch_options options = {
 		.proxy = values->proxy,
 		.ca_file = values->ca_file,
 		.max_response = values->max_response,
 	};
+	struct staple_fetcher *fetcher = staple_fetcher_new(err);
 
-	exam->fetcher = staple_fetcher_new(err);
-	if (exam->fetcher == NULL)
-		return false;
-	staple_fetcher_configure(exam->fetcher, &options);
-	return true;
+	if (fetcher != NULL)
+		staple_fetcher_configure(fetcher, &options);
+	return fetcher;
+}
+
+/* ---- The issuer ---- */
+
+struct search {
+	const struct staple_cert *cert;
+	struct staple_fetcher *fetcher;
+	bool waiting;
+	X509 *found;
+	struct staple_verdict verdict;
+};
+
+static void
+on_issuer(void *arg, const struct staple_fetch_result *result)
+{
+	struct search *search = arg;
+
+	search->waiting = false;
+	search->found = staple_issuer_judge(
+	    search->cert, result, &search->verdict);
+}
+
+static void
+fetch_issuer(struct search *search, size_t url, uint32_t timeout_ms)
+{
+	const struct staple_try_by by = {
+		.fetcher = search->fetcher,
+		.timeout_ms = timeout_ms,
+		.done = on_issuer,
+		.arg = search,
+	};
+
+	err_set(&search->verdict.said, "out of memory");
+	search->waiting = staple_issuer_fetch(search->cert, url, &by) != NULL;
+	while (search->waiting)
+		staple_fetcher_turn(search->fetcher, TURN_MS);
+}
+
+struct staple_cert *
+staple_diagnose_issuer(const struct staple_cert *cert,
+    const struct staple_settings *settings, const char **url, struct err *err)
+{
+	uint32_t timeout_ms = settings->values.timeout_ms;
+	struct search search = { .cert = cert };
+	struct staple_cert *whole = NULL;
+
+	search.fetcher = make_fetcher(settings, err);
+	if (search.fetcher == NULL)
+		return NULL;
+	err_set(err, "%s", "");
+	for (size_t i = 0; search.found == NULL && i < cert->issuer_url_count;
+	     i++) {
+		*url = cert->issuer_urls[i];
+		fetch_issuer(
+		    &search, i, staple_try_time(timeout_ms, timeout_ms));
+		if (search.found == NULL)
+			err_set(err, "%s%sissuer %s: %s", err->text,
+			    i > 0 ? "; " : "", *url, search.verdict.said.text);
+	}
+	if (search.found != NULL)
+		whole = staple_cert_with_issuer(
+		    cert, cert->leaf, search.found, STAPLE_ORIGIN_AIA, err);
+	X509_free(search.found);
+	staple_fetcher_free(search.fetcher);
+	return whole;
 }
 
 struct staple_response *
@@ -212,7 +278,12 @@ staple_diagnose(const struct staple_question *question,
 		err_set(err, "%s", question->cert->hint);
 		return NULL;
 	}
-	if (!set_up(&exam, err)) {
+	if (question->cert->issuer == NULL) { /* *err has the reason */
+		*outcome = STAPLE_NO_ISSUER;
+		return NULL;
+	}
+	exam.fetcher = make_fetcher(question->settings, err);
+	if (exam.fetcher == NULL) {
 		*outcome = STAPLE_NO_MEMORY;
 		return NULL;
 	}

@@ -47,6 +47,15 @@ struct staple_question {
 struct staple_response *staple_diagnose(const struct staple_question *question,
     enum staple_outcome *outcome, struct err *err) MUST_CHECK;
 
+/*
+ * Fetch the issuer from cert->issuer_urls, as the daemon does.  Returns the
+ * facts with it (the caller's reference); *url is the URL, borrowed from cert.
+ * NULL: *err lists each URL and its failure.
+ */
+struct staple_cert *staple_diagnose_issuer(const struct staple_cert *cert,
+    const struct staple_settings *settings, const char **url,
+    struct err *err) MUST_CHECK;
+
 /* Did so little come of it that the other method or hash can say no more? */
 bool staple_diagnose_is_dead(enum staple_outcome outcome);
 

@@ -12,6 +12,7 @@
 #include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/disk.h"
+#include "staple/issuers.h"
 #include "staple/plan.h"
 #include "staple/report.h"
 #include "staple/response.h"
@@ -305,6 +306,20 @@ is_provided(const struct staple_errand *errand)
 	       errand->office->wall_s < window.expires;
 }
 
+/* Log the ignored URLs once: no attempt shows them.  Where no URL remains, the
+ * hint is logged with the outcome. */
+static void
+mention_left_out(struct staple_errand *errand)
+{
+	if (errand->mentioned || errand->cert->hint[0] == '\0' ||
+	    errand->cert->hindrance != STAPLE_UNASKED ||
+	    errand->cert->staple_file != NULL)
+		return;
+	errand->mentioned = true;
+	staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	    "URL ignored: %s; the other URLs are used", errand->cert->hint);
+}
+
 static void
 start_over(struct staple_errand *errand)
 {
@@ -320,15 +335,71 @@ start_over(struct staple_errand *errand)
 	errand->looked = false;
 	if (errand->cert->staple_file == NULL)
 		staple_ask_hold_hosts(errand);
+	mention_left_out(errand);
 	staple_disk_load(errand);
 	staple_plan_first(errand);
+}
+
+/* ---- An issuer that is not shown with its certificate ---- */
+
+/* From the store into office->issuers; borrowed from there.  NULL: none. */
+static X509 *
+load_issuer(struct staple_errand *errand, const struct staple_cert *cert,
+    enum staple_origin *origin)
+{
+	struct staple_office *office = errand->office;
+	struct err err;
+	X509 *saved;
+
+	if (office->issuer_store == NULL)
+		return NULL;
+	saved = staple_issuer_load(office->issuer_store, cert, &err);
+	if (saved == NULL) {
+		if (err.text[0] != '\0' && !office->issuers.told)
+			staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+			    "saved issuer of %s not used: %s; it is fetched",
+			    cert->name, err.text);
+		office->issuers.told |= err.text[0] != '\0';
+		return NULL;
+	}
+	staple_issuers_add(&office->issuers, saved, STAPLE_ORIGIN_STORE);
+	X509_free(saved);
+	staple_report_trouble(office, STAPLE_LEVEL_INFO,
+	    "issuer of %s loaded from the store", cert->name);
+	return staple_issuers_find(&office->issuers, cert, origin);
+}
+
+/* Add a known issuer to facts without one, in the entry as well.  Takes the
+ * reference and returns one. */
+static struct staple_cert *
+add_known_issuer(struct staple_errand *errand, struct staple_cert *cert)
+{
+	enum staple_origin origin;
+	struct staple_cert *whole;
+	struct err err;
+	X509 *issuer;
+
+	if (cert->issuer_url_count == 0)
+		return cert;
+	issuer = staple_issuers_find(&errand->office->issuers, cert, &origin);
+	if (issuer == NULL)
+		issuer = load_issuer(errand, cert, &origin);
+	if (issuer == NULL)
+		return cert;
+	whole = staple_cert_with_issuer(cert, cert->leaf, issuer, origin, &err);
+	if (whole == NULL) /* no memory: the next review tries again */
+		return cert;
+	staple_cache_learn(errand->entry, cert, whole);
+	staple_cert_unref(cert);
+	return whole;
 }
 
 void
 staple_errand_update(struct staple_errand *errand)
 {
 	enum staple_wish wish;
-	struct staple_cert *cert = staple_entry_facts(errand->entry, &wish);
+	struct staple_cert *cert = add_known_issuer(
+	    errand, staple_entry_facts(errand->entry, &wish));
 	bool goes_on = errand->wish != STAPLE_WISH_NONE &&
 		       wish != STAPLE_WISH_NONE &&
 		       staple_cert_says_same(errand->cert, cert) &&

@@ -30,7 +30,9 @@ struct staple_slot;
 /* One attempt: ask.c. */
 struct staple_ask {
 	bool busy;
-	bool confirming; /* what errand->accusing said */
+	bool confirming;   /* what errand->accusing said */
+	bool seeking;      /* the issuer, without which nothing can be asked */
+	size_t issuer_url; /* ...the one in hand, of cert->issuer_urls */
 	struct staple_attempt attempt;
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */
@@ -99,7 +101,9 @@ struct staple_errand {
 
 	/* what was told to others */
 	uint32_t told;
-	unsigned told_flaws; /* of the responses held: report.c */
+	unsigned told_flaws;             /* of the responses held: report.c */
+	bool mentioned;                  /* URLs that were left out */
+	struct staple_host *issuer_host; /* held while it is asked: ask.c */
 	struct staple_voice voice;
 };
 

@@ -18,6 +18,7 @@
 #include "staple/cert.h"
 #include "staple/ending.h"
 #include "staple/fetch_inner.h"
+#include "staple/issuers.h"
 #include "staple/lookups.h"
 
 #define REDIRECTS_MAX 3
@@ -243,7 +244,8 @@ judge_redirect(const struct staple_fetch *fetch, const char *where)
 	if (fetch->redirects == REDIRECTS_MAX)
 		return STAPLE_TROUBLE_REDIRECTS;
 	if (where == NULL || !staple_url_check(where, strlen(where), &why) ||
-	    (is_secure(fetch->url) && !is_secure(where)))
+	    (is_secure(fetch->url) && !is_secure(where)) ||
+	    (fetch->order.issuer && is_secure(where)))
 		return STAPLE_TROUBLE_REDIRECT;
 	return STAPLE_TROUBLE_NONE;
 }
@@ -331,6 +333,7 @@ static enum staple_trouble
 begin(struct staple_fetch *fetch)
 {
 	struct staple_fetcher *fetcher = fetch->fetcher;
+	struct staple_fetch_options options = fetcher->options;
 	struct staple_fetch_order order = fetch->order;
 	const char *why;
 
@@ -342,8 +345,10 @@ begin(struct staple_fetch *fetch)
 		return STAPLE_TROUBLE_LOOKUPS;
 	order.url = fetch->url;
 	order.timeout_ms = time_left(fetch);
-	fetch->transfer = staple_transfer_new(fetcher->wire, &order,
-	    &fetcher->options, fetch->any_address, fetch);
+	if (order.issuer)
+		options.max_response = STAPLE_ISSUER_BYTES_MAX;
+	fetch->transfer = staple_transfer_new(
+	    fetcher->wire, &order, &options, fetch->any_address, fetch);
 	return fetch->transfer != NULL ? STAPLE_TROUBLE_NONE
 				       : STAPLE_TROUBLE_MEMORY;
 }

@@ -32,6 +32,7 @@ enum {
 struct staple_wire {
 	CURLM *multi;
 	struct curl_slist *headers[2][2]; /* by order->get and no_cache */
+	struct curl_slist *issuer_headers;
 	struct staple_addresses addresses;
 	unsigned connecting; /* transfers in that phase */
 };
@@ -128,6 +129,8 @@ set_resolvers(CURLM *multi)
 struct staple_wire *
 staple_wire_new(struct err *err)
 {
+	static const char issuer[] = /* RFC 5280 4.2.2.1 */
+	    "Accept: application/pkix-cert, application/pkcs7-mime, */*;q=0.5";
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct staple_wire *wire = calloc(1, sizeof(*wire));
 
@@ -137,7 +140,9 @@ staple_wire_new(struct err *err)
 	wire->multi = curl_multi_init();
 	if (wire->multi != NULL)
 		set_resolvers(wire->multi);
-	if (wire->multi == NULL || !make_headers(wire))
+	wire->issuer_headers = curl_slist_append(NULL, issuer);
+	if (wire->multi == NULL || wire->issuer_headers == NULL ||
+	    !make_headers(wire))
 		goto fail;
 	return wire;
 fail:
@@ -154,6 +159,7 @@ staple_wire_free(struct staple_wire *wire)
 	curl_multi_cleanup(wire->multi);
 	for (int i = 0; i < 4; i++)
 		curl_slist_free_all(wire->headers[i / 2][i % 2]);
+	curl_slist_free_all(wire->issuer_headers);
 	free(wire);
 }
 
@@ -300,14 +306,17 @@ set_request(
     struct staple_transfer *transfer, const struct staple_fetch_order *order)
 {
 	const struct staple_wire *wire = transfer->wire;
+	struct curl_slist *headers_of =
+	    wire->headers[order->get][order->no_cache];
 	CURL *easy = transfer->easy;
 	unsigned bad = 0;
 
+	if (order->issuer)
+		headers_of = wire->issuer_headers;
 	bad |= curl_easy_setopt(easy, CURLOPT_URL, order->url);
 	bad |= curl_easy_setopt(
 	    easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
-	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
-	    wire->headers[order->get][order->no_cache]);
+	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of);
 	if (order->get)
 		return bad;
 	bad |= curl_easy_setopt(

@@ -31,8 +31,10 @@ struct staple_fetch_order {
 	const unsigned char *body; /* POST: the OCSP request; borrowed for the
 				      exchange */
 	size_t len;
-	bool get;            /* else POST */
-	bool no_cache;       /* with Cache-Control: no-cache */
+	bool get;      /* else POST */
+	bool no_cache; /* with Cache-Control: no-cache */
+	bool issuer;   /* a certificate is fetched: by http alone, redirects
+			  included, of STAPLE_ISSUER_BYTES_MAX at most */
 	uint32_t timeout_ms; /* of this exchange, redirects included */
 };
 

@@ -1,5 +1,5 @@
 /*
- * Whose certificate signed this one.  Staple thread or main: stores may read
+ * Which certificate signed this one.  Staple thread or main: stores may read
  * the disk.  A name proves nothing, and authorities have several certificates
  * of one name: every candidate is tried, until one has really signed.
  */
@@ -54,6 +54,19 @@ has_signed(const struct search *search, X509 *candidate)
 	return key != NULL &&
 	       X509_check_issued(candidate, search->leaf) == X509_V_OK &&
 	       X509_verify(search->leaf, key) == 1;
+}
+
+bool
+staple_issuer_has_signed(X509 *candidate, X509 *leaf, bool *namesake)
+{
+	const struct search search = { .leaf = leaf };
+
+	if (!has_name(&search, candidate))
+		return false;
+	if (has_signed(&search, candidate))
+		return true;
+	*namesake = true;
+	return false;
 }
 
 /* A new reference; NULL: refused. */
@@ -141,31 +154,63 @@ read_system(X509_STORE *store)
 	return store;
 }
 
+/* A certificate without responder or with a staple_file makes no requests. */
+static bool
+may_fetch(const struct staple_cert *cert, X509 *leaf,
+    const struct staple_trust *trust)
+{
+	return trust != NULL && trust->aia_issuer && cert->url_count > 0 &&
+	       cert->staple_file == NULL && X509_self_signed(leaf, 0) != 1;
+}
+
+static void
+find_at_hand(struct staple_cert *cert, struct search *search,
+    STACK_OF(X509) * chain, const struct staple_trust *trust)
+{
+	cert->issuer = find_among(search, chain);
+	cert->origin = STAPLE_ORIGIN_CHAIN;
+	if (cert->issuer == NULL && trust != NULL) {
+		cert->issuer = find_in_store(search, trust->ca_file);
+		cert->origin = STAPLE_ORIGIN_CA_FILE;
+	}
+	if (cert->issuer == NULL && trust != NULL) {
+		cert->issuer = find_in_store(
+		    search, read_system(trust->system));
+		cert->origin = STAPLE_ORIGIN_SYSTEM;
+	}
+	if (cert->issuer == NULL)
+		cert->origin = STAPLE_ORIGIN_NONE;
+}
+
+/* Where it may be fetched.  false: no memory. */
+static bool
+find_elsewhere(struct staple_cert *cert, const struct search *search,
+    const struct staple_trust *trust)
+{
+	if (may_fetch(cert, search->leaf, trust) &&
+	    !staple_cert_find_issuer_urls(cert, search->leaf))
+		return false;
+	if (cert->issuer_url_count > 0) {
+		cert->leaf = X509_dup(search->leaf);
+		return cert->leaf != NULL;
+	}
+	note_failure(cert, search);
+	return true;
+}
+
 bool
 staple_cert_find_issuer(struct staple_cert *cert, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust)
 {
 	struct search search = { .leaf = readable(leaf) };
+	bool fine;
 
 	if (search.leaf == NULL)
 		return false;
-	cert->issuer = find_among(&search, chain);
-	cert->origin = STAPLE_ORIGIN_CHAIN;
-	if (cert->issuer == NULL && trust != NULL) {
-		cert->issuer = find_in_store(&search, trust->ca_file);
-		cert->origin = STAPLE_ORIGIN_CA_FILE;
-	}
-	if (cert->issuer == NULL && trust != NULL) {
-		cert->issuer = find_in_store(
-		    &search, read_system(trust->system));
-		cert->origin = STAPLE_ORIGIN_SYSTEM;
-	}
-	if (cert->issuer == NULL) {
-		cert->origin = STAPLE_ORIGIN_NONE;
-		note_failure(cert, &search);
-	}
+	find_at_hand(cert, &search, chain, trust);
+	fine = cert->issuer != NULL || find_elsewhere(cert, &search, trust);
 	X509_free(search.leaf);
-	return !search.starved;
+	return fine && !search.starved;
 }
 
 bool

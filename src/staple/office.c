@@ -45,7 +45,10 @@ open_store(struct staple_office *office, struct err *err)
 	if (folder == NULL)
 		return true;
 	office->store = staple_store_open(folder, err);
-	return office->store != NULL;
+	if (office->store == NULL)
+		return false;
+	office->issuer_store = staple_store_open_issuers(folder, err);
+	return office->issuer_store != NULL;
 }
 
 bool
@@ -85,6 +88,8 @@ staple_office_close(struct staple_office *office)
 	staple_hosts_fini(&office->hosts);
 	heap_fini(&office->agenda);
 	staple_store_close(office->store);
+	staple_store_close(office->issuer_store);
+	staple_issuers_fini(&office->issuers);
 	staple_settings_unref(office->settings);
 }
 

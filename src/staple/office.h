@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "staple/fetch.h"
 #include "staple/hosts.h"
+#include "staple/issuers.h"
 #include "staple/staple.h"
 
 struct err;
@@ -25,9 +26,10 @@ struct staple_office {
 	/* fixed before the first turn */
 	struct staple_fetcher *fetcher; /* NULL before staple_office_equip */
 	struct staple_slots *slots;
-	struct staple_store *store;   /* NULL: none */
-	struct staple_writer *writer; /* NULL: nothing is saved */
-	staple_fetch_fn *fetched;     /* reads the clocks, then
+	struct staple_store *store;        /* NULL: none */
+	struct staple_store *issuer_store; /* NULL: none */
+	struct staple_writer *writer;      /* NULL: nothing is saved */
+	staple_fetch_fn *fetched;          /* reads the clocks, then
 					 staple_ask_fetched */
 	staple_log_fn *log;
 	staple_change_fn *on_change;
@@ -37,6 +39,7 @@ struct staple_office {
 	struct staple_hosts hosts;
 	struct heap agenda; /* errands, by the wall second of their review */
 	size_t errand_count;
+	struct staple_issuers issuers;
 
 	/* now; and when to wake at the latest, which others move earlier */
 	int64_t wall_s;

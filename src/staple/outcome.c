@@ -35,7 +35,7 @@ static const struct row rows[] = {
 	[STAPLE_NO_RESPONDER] = { "no_responder", STAPLE_CLASS_NONE,
 	    "there is no responder to ask",
 	    "configure the URL of the CA's responder" },
-	[STAPLE_NO_ISSUER] = { "no_issuer", STAPLE_CLASS_NONE,
+	[STAPLE_NO_ISSUER] = { "no_issuer", STAPLE_CLASS_URL,
 	    "the certificate's issuer was not found",
 	    "append the issuer's certificate to the chain, or configure a CA "
 	    "file that holds it" },

@@ -104,6 +104,28 @@ staple_report_flaws(
 		: "held and not stapled");
 }
 
+void
+staple_report_issuer(struct staple_errand *errand,
+    const struct staple_verdict *verdict, unsigned took_ms)
+{
+	const char *url = errand->cert->issuer_urls[errand->ask.issuer_url];
+
+	if (errand->ask.asked_before)
+		err_set(&errand->said, "%s; issuer %s: %s", errand->said.text,
+		    url, verdict->said.text);
+	else
+		err_set(
+		    &errand->said, "issuer %s: %s", url, verdict->said.text);
+	errand->ask.asked_before = true;
+	if (verdict->outcome == STAPLE_GOOD)
+		staple_report_line(errand, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
+		    "issuer fetched from %s (%u ms)", url, took_ms);
+	else
+		staple_report_line(errand, STAPLE_LEVEL_DEBUG, verdict->outcome,
+		    "issuer not fetched from %s: %s (%u ms)", url,
+		    verdict->said.text, took_ms);
+}
+
 /* A file is looked at all the time, and that is no try. */
 static int64_t
 next_try(const struct staple_errand *errand)

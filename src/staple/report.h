@@ -28,6 +28,10 @@ void staple_report_time(struct staple_errand *errand);
 void staple_report_try(struct staple_errand *errand,
     const struct staple_verdict *verdict, unsigned took_ms);
 
+/* The same for a fetch of the issuer from one URL. */
+void staple_report_issuer(struct staple_errand *errand,
+    const struct staple_verdict *verdict, unsigned took_ms);
+
 /* A line about one certificate. */
 void staple_report_line(struct staple_errand *errand, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...) PRINTF_LIKE(4, 5);

@@ -61,6 +61,7 @@ set_up(struct staple *staple, const struct staple_options *options,
 	if (!staple_trust_init(
 		&staple->trust, staple->settings->values.ca_file, err))
 		return false;
+	staple->trust.aia_issuer = !staple->settings->values.no_aia_issuer;
 	staple->worker = staple_worker_new(
 	    staple->cache, staple->settings, err);
 	return staple->worker != NULL;
@@ -142,6 +143,7 @@ staple_configure(struct staple *staple, const struct staple_options *options,
 	}
 	staple_trust_fini(&staple->trust);
 	staple->trust = trust;
+	staple->trust.aia_issuer = !settings->values.no_aia_issuer;
 	staple_settings_unref(staple->settings);
 	staple->settings = settings;
 	staple_worker_configure(staple->worker, settings);

@@ -76,8 +76,9 @@ enum staple_outcome {
 	STAPLE_UNKNOWN, /* the responder does not know the certificate */
 
 	/* nobody is asked */
-	STAPLE_NO_RESPONDER,        /* neither AIA nor a configured URL */
-	STAPLE_NO_ISSUER,           /* not in the chain, nor in any store */
+	STAPLE_NO_RESPONDER, /* neither AIA nor a configured URL */
+	STAPLE_NO_ISSUER,    /* not in the chain, nor in any store, nor at the
+			     caIssuers URLs of the certificate */
 	STAPLE_CERTIFICATE_EXPIRED, /* past notAfter */
 
 	/* no connection, no answer */
@@ -176,7 +177,8 @@ struct staple_info {
 	bool wanted;      /* some policy asks for its staple */
 	unsigned responders; /* URLs there are to ask */
 	/* Why nobody can be asked, or UNASKED.  The issuer is looked for when
-	 * the certificate becomes wanted: not before is it missing. */
+	 * the certificate becomes wanted: not before is it missing.  One that
+	 * can be fetched is no hindrance; a failed fetch is an outcome. */
 	enum staple_outcome hindrance;
 
 	/* A good response is held and valid, or an attempt of this process has
@@ -227,7 +229,9 @@ struct staple_options {
 	const char *proxy; /* "http://host:port"; NULL: from the environment;
 			      "": none */
 	enum staple_method method;
-	uint32_t timeout_ms;         /* of an attempt: 10 s */
+	bool no_aia_issuer;  /* do not fetch a missing issuer from the caIssuers
+			       URLs of the certificate */
+	uint32_t timeout_ms; /* of an attempt: 10 s */
 	uint32_t min_interval_s;     /* between regular fetches: 5 min */
 	uint32_t max_interval_s;     /* 7 d */
 	uint32_t default_lifetime_s; /* without nextUpdate: 24 h */

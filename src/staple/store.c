@@ -42,7 +42,8 @@ struct staple_store {
 	atomic_uint references;
 
 	/* fixed at creation */
-	char *path; /* of the folder that holds the files */
+	char *path;     /* of the folder that holds the files */
+	bool made_late; /* ...by the first write */
 };
 
 static const char *
@@ -139,17 +140,38 @@ may_open(const char *path, struct err *err)
 	return true;
 }
 
-struct staple_store *
-staple_store_open(const char *store_dir, struct err *err)
+static struct staple_store *
+make(const char *store_dir, const char *name, struct err *err)
 {
 	struct staple_store *store = calloc(1, sizeof(*store));
 
-	if (store == NULL || asprintf(&store->path, "%s/ocsp", store_dir) < 0) {
+	if (store == NULL ||
+	    asprintf(&store->path, "%s/%s", store_dir, name) < 0) {
 		err_set(err, "no memory for the store in %s", store_dir);
 		free(store);
 		return NULL;
 	}
 	atomic_init(&store->references, 1);
+	return store;
+}
+
+struct staple_store *
+staple_store_open_issuers(const char *store_dir, struct err *err)
+{
+	struct staple_store *store = make(store_dir, "issuer", err);
+
+	if (store != NULL)
+		store->made_late = true;
+	return store;
+}
+
+struct staple_store *
+staple_store_open(const char *store_dir, struct err *err)
+{
+	struct staple_store *store = make(store_dir, "ocsp", err);
+
+	if (store == NULL)
+		return NULL;
 	if (!make_folder(store_dir, err) || !make_folder(store->path, err) ||
 	    !may_open(store->path, err)) {
 		staple_store_close(store);
@@ -422,6 +444,9 @@ staple_store_write(struct staple_store *store, const char *id,
 	if (path == NULL)
 		return false;
 	folder = open_folder(store->path);
+	if (folder < 0 && errno == ENOENT && store->made_late &&
+	    mkdir(store->path, 0700) == 0)
+		folder = open_folder(store->path);
 	ok = folder >= 0 && replace(folder, id, data, len);
 	if (!ok)
 		complain(err, "write", path, errno);

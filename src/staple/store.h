@@ -23,6 +23,10 @@ struct staple_store;
  * there.  NULL: *err names the folder and what to do. */
 struct staple_store *staple_store_open(
     const char *store_dir, struct err *err) MUST_CHECK;
+/* The same for fetched issuers, in store_dir/issuer/, which the first save
+ * makes; files are named by staple_issuer_id. */
+struct staple_store *staple_store_open_issuers(
+    const char *store_dir, struct err *err) MUST_CHECK;
 struct staple_store *staple_store_ref(struct staple_store *store);
 /* Gives a reference back.  NULL ok. */
 void staple_store_close(struct staple_store *store);

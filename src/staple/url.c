@@ -122,21 +122,24 @@ staple_url_check(const char *url, size_t len, const char **why)
 	return *why == NULL;
 }
 
+/* A list of URLs that is being filled, and what was left out of it. */
+struct listing {
+	struct staple_cert *cert; /* whose hint takes the notes */
+	char **urls;
+	size_t count, max;
+	bool of_issuers; /* caIssuers, else responders */
+	size_t left_out;
+};
+
 static bool
-is_listed(const struct staple_cert *cert, const char *url, size_t len)
+is_listed(const struct listing *listing, const char *url, size_t len)
 {
-	for (size_t i = 0; i < cert->url_count; i++)
-		if (strlen(cert->urls[i]) == len &&
-		    memcmp(cert->urls[i], url, len) == 0)
+	for (size_t i = 0; i < listing->count; i++)
+		if (strlen(listing->urls[i]) == len &&
+		    memcmp(listing->urls[i], url, len) == 0)
 			return true;
 	return false;
 }
-
-/* What there was to list, and how much of it was left out. */
-struct listing {
-	struct staple_cert *cert;
-	size_t left_out;
-};
 
 /* Only the first is shown: hundreds would drown all other notes. */
 static void
@@ -147,32 +150,52 @@ leave_out(struct listing *listing, const char *url, size_t len, const char *why)
 	if (listing->left_out++ > 0)
 		return;
 	staple_text_escape(shown, sizeof(shown), url, len);
-	staple_cert_note(
-	    listing->cert, "the URL %s was left out, as %s", shown, why);
+	staple_cert_note(listing->cert, "the %sURL %s was left out, as %s",
+	    listing->of_issuers ? "issuer's " : "", shown, why);
+}
+
+static void
+leave_out_name(struct listing *listing)
+{
+	if (listing->left_out++ == 0)
+		staple_cert_note(listing->cert,
+		    "%s that is not named by a URL was left out",
+		    listing->of_issuers ? "an issuer" : "a responder");
+}
+
+/* NULL: it may be asked.  An issuer is never fetched by https: its server's
+ * certificate might need that issuer in turn (RFC 5280 8). */
+static const char *
+find_fault(const struct listing *listing, const char *url, size_t len)
+{
+	const char *why = fault_in_url(url, len);
+
+	if (why == NULL && listing->of_issuers &&
+	    !begins_with(url, len, "http://"))
+		why = "issuers are fetched by http alone";
+	if (why == NULL && listing->count == listing->max &&
+	    !is_listed(listing, url, len))
+		why = "enough others come before it";
+	return why;
 }
 
 /* false: no memory. */
 static bool
 list(struct listing *listing, const char *url, size_t len)
 {
-	struct staple_cert *cert = listing->cert;
-	const char *why;
+	const char *why = find_fault(listing, url, len);
 	char *copy;
 
-	if (!staple_url_check(url, len, &why)) {
+	if (why != NULL) {
 		leave_out(listing, url, len, why);
 		return true;
 	}
-	if (is_listed(cert, url, len))
+	if (is_listed(listing, url, len))
 		return true;
-	if (cert->url_count == STAPLE_URLS_MAX) {
-		leave_out(listing, url, len, "enough others come before it");
-		return true;
-	}
 	copy = strndup(url, len);
 	if (copy == NULL)
 		return false;
-	cert->urls[cert->url_count++] = copy;
+	listing->urls[listing->count++] = copy;
 	return true;
 }
 
@@ -186,14 +209,30 @@ list_configured(struct listing *listing, const struct staple_source *source)
 	return ok;
 }
 
+/* Some CAs write blanks around a URI: they are trimmed. */
+static bool
+list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
+{
+	const char *text = (const char *)ASN1_STRING_get0_data(uri);
+	size_t len = (size_t)ASN1_STRING_length(uri);
+
+	while (len > 0 && isspace((unsigned char)text[len - 1]))
+		len--;
+	for (; len > 0 && isspace((unsigned char)*text); len--)
+		text++;
+	return list(listing, text, len);
+}
+
 /*
- * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, in the order of the
- * certificate, which X509_get1_ocsp does not keep.  The bytes are an
- * IA5String: a NUL among them is the stranger's and counts.
+ * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, or id-ad-caIssuers
+ * for the issuer's own certificate, in the order of the certificate, which
+ * X509_get1_ocsp does not keep.  The bytes are an IA5String: a NUL among them
+ * is the stranger's and counts.
  */
 static bool
 list_named(struct listing *listing, X509 *leaf)
 {
+	int method = listing->of_issuers ? NID_ad_ca_issuers : NID_ad_OCSP;
 	AUTHORITY_INFO_ACCESS *access;
 	bool ok = true;
 	int found;
@@ -205,37 +244,59 @@ list_named(struct listing *listing, X509 *leaf)
 	for (int i = 0; ok && i < sk_ACCESS_DESCRIPTION_num(access); i++) {
 		ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(
 		    access, i);
-		const ASN1_IA5STRING *uri = one->location->d.ia5;
 
-		if (OBJ_obj2nid(one->method) == NID_ad_OCSP &&
-		    one->location->type == GEN_URI)
-			ok = list(listing,
-			    (const char *)ASN1_STRING_get0_data(uri),
-			    (size_t)ASN1_STRING_length(uri));
+		if (OBJ_obj2nid(one->method) != method)
+			continue;
+		if (one->location->type == GEN_URI)
+			ok = list_uri(listing, one->location->d.ia5);
+		else
+			leave_out_name(listing);
 	}
 	AUTHORITY_INFO_ACCESS_free(access);
 	return ok;
+}
+
+static void
+note_rest(const struct listing *listing)
+{
+	if (listing->left_out > 1)
+		staple_cert_note(listing->cert, "%zu more were left out",
+		    listing->left_out - 1);
 }
 
 bool
 staple_cert_find_urls(
     struct staple_cert *cert, X509 *leaf, const struct staple_source *source)
 {
-	struct listing listing = { .cert = cert };
+	struct listing listing = { .cert = cert, .max = STAPLE_URLS_MAX };
 	bool ok;
 
 	cert->url_count = 0;
 	cert->urls = calloc(STAPLE_URLS_MAX, sizeof(*cert->urls));
 	if (cert->urls == NULL)
 		return false;
+	listing.urls = cert->urls;
 	cert->urls_configured = source != NULL && source->url_count > 0;
 	if (cert->urls_configured)
 		ok = list_configured(&listing, source);
 	else
 		ok = list_named(&listing, leaf);
-	if (listing.left_out > 1)
-		staple_cert_note(
-		    cert, "%zu more were left out", listing.left_out - 1);
+	cert->url_count = listing.count;
+	note_rest(&listing);
+	return ok;
+}
+
+bool
+staple_cert_find_issuer_urls(struct staple_cert *cert, X509 *leaf)
+{
+	struct listing listing = { .cert = cert,
+		.urls = cert->issuer_urls,
+		.max = STAPLE_ISSUER_URLS_MAX,
+		.of_issuers = true };
+	bool ok = list_named(&listing, leaf);
+
+	cert->issuer_url_count = listing.count;
+	note_rest(&listing);
 	return ok;
 }
 

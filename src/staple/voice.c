@@ -60,7 +60,10 @@ level_of(const struct staple_news *news)
 	case STAPLE_CERTIFICATE_EXPIRED:
 		return matters ? STAPLE_LEVEL_WARNING : STAPLE_LEVEL_INFO;
 	case STAPLE_NO_ISSUER:
-		return STAPLE_LEVEL_WARNING;
+		/* Where it can be fetched, that failed like any attempt. */
+		if (news->next_try == 0)
+			return STAPLE_LEVEL_WARNING;
+		break;
 	case STAPLE_REVOKED:
 		return STAPLE_LEVEL_ERROR;
 	case STAPLE_UNKNOWN:

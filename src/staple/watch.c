@@ -68,12 +68,14 @@ staple_watch_entry(const X509 *certificate)
 
 /* ---- Facts ---- */
 
-/* Nobody can be asked with what is known, and its source is not to blame. */
+/* The facts do not suffice for a request (yet), and that is not the fault of
+ * its source. */
 static bool
 wants_help(const struct staple_cert *held)
 {
-	return held->hindrance != STAPLE_UNASKED && !held->urls_configured &&
-	       held->staple_file == NULL;
+	return (held->hindrance != STAPLE_UNASKED ||
+		   held->issuer_url_count > 0) &&
+	       !held->urls_configured && held->staple_file == NULL;
 }
 
 /* A certificate as it is shown to us, and what is known of it. */
@@ -176,11 +178,30 @@ work_out(struct showing *showing, struct err *err)
 	    base, showing->certificate, showing->chain, watcher->trust, err);
 }
 
+/* Keep a known issuer: a reload shows the same certificate without it, which
+ * must not cause a fetch.  Takes the reference and returns one. */
+static struct staple_cert *
+keep_fetched_issuer(
+    struct showing *showing, struct staple_cert *facts, struct err *err)
+{
+	const struct staple_cert *held = showing->held;
+	struct staple_cert *kept;
+
+	if (facts == NULL || facts->issuer_url_count == 0 || held == NULL ||
+	    held->issuer == NULL)
+		return facts;
+	kept = staple_cert_with_issuer(
+	    facts, showing->certificate, held->issuer, held->origin, err);
+	staple_cert_unref(facts);
+	return kept;
+}
+
 /* The same, or what is known already if that says as much. */
 static struct staple_cert *
 choose_facts(struct showing *showing, struct err *err)
 {
-	struct staple_cert *facts = work_out(showing, err);
+	struct staple_cert *facts = keep_fetched_issuer(
+	    showing, work_out(showing, err), err);
 	struct staple_cert *held = showing->held;
 
 	if (facts == NULL || held == NULL || facts == held ||

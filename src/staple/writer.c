@@ -41,10 +41,14 @@ enum {
 /* Belongs to the list it is in; while it is written, to the thread. */
 struct job {
 	struct list node;
-	struct staple_cert *cert;         /* owned reference */
-	struct staple_response *response; /* owned reference */
+	char id[ID_SIZE];
+	struct staple_cert *cert;         /* owned; of a response */
+	struct staple_response *response; /* owned; NULL: bytes for a store */
 	struct staple_claim *claim;       /* until it was tried once; NULL */
-	bool failed;                      /* when it was last tried */
+	struct staple_store *store;       /* of the bytes; a reference */
+	unsigned char *data;
+	size_t len;
+	bool failed; /* when it was last tried */
 };
 
 struct staple_writer {
@@ -89,6 +93,9 @@ free_job(struct job *job)
 	staple_claim_release(job->claim);
 	staple_response_unref(job->response);
 	staple_cert_unref(job->cert);
+	if (job->store != NULL)
+		staple_store_close(job->store);
+	free(job->data);
 	free(job);
 }
 
@@ -128,7 +135,7 @@ find_in(struct list *jobs, const char *id)
 	LIST_FOREACH(jobs, node) {
 		struct job *job = container_of(node, struct job, node);
 
-		if (strcmp(job->cert->id, id) == 0)
+		if (strcmp(job->id, id) == 0)
 			return job;
 	}
 	return NULL;
@@ -200,7 +207,7 @@ settle_locked(
 	if (ok)
 		return job;
 	writer->failures++;
-	newer = find_locked(writer, job->cert->id);
+	newer = find_locked(writer, job->id);
 	if (newer != NULL) {
 		newer->failed = true;
 		return job;
@@ -272,7 +279,7 @@ is_saved(struct staple_writer *writer, const struct job *job)
 	size_t len;
 
 	if (!staple_store_read(
-		writer->store, job->cert->id, FILE_MAX, &bytes, &err) ||
+		writer->store, job->id, FILE_MAX, &bytes, &err) ||
 	    bytes.data == NULL)
 		return false;
 	der = staple_response_der(job->response, &len);
@@ -285,16 +292,20 @@ is_saved(struct staple_writer *writer, const struct job *job)
 static void
 write_job(struct staple_writer *writer, struct job *job)
 {
-	const unsigned char *der;
+	struct staple_store *store = writer->store;
+	const unsigned char *der = job->data;
+	size_t len = job->len;
 	char id[ID_SIZE];
 	struct err err;
-	size_t len;
 	bool ok;
 
-	memcpy(id, job->cert->id, sizeof(id));
-	der = staple_response_der(job->response, &len);
-	ok = is_saved(writer, job) ||
-	     staple_store_write(writer->store, id, der, len, &err);
+	memcpy(id, job->id, sizeof(id));
+	if (job->response != NULL)
+		der = staple_response_der(job->response, &len);
+	else
+		store = job->store;
+	ok = (job->response != NULL && is_saved(writer, job)) ||
+	     staple_store_write(store, id, der, len, &err);
 	staple_claim_release(job->claim);
 	job->claim = NULL;
 	if (settle(writer, job, ok))
@@ -412,36 +423,34 @@ staple_writer_start(struct staple_store *store, struct staple_cache *cache,
 	return NULL;
 }
 
-/* A job for the same certificate that is still queued takes them over. */
+/* The queued job keeps its place and takes what is new. */
 static void
-merge(struct job *queued, struct job *job)
+swap_contents(struct job *queued, struct job *fresh)
 {
 	struct job old = *queued;
 
-	queued->response = job->response;
-	queued->claim = job->claim;
-	job->response = old.response;
-	job->claim = old.claim;
+	queued->response = fresh->response;
+	queued->claim = fresh->claim;
+	queued->store = fresh->store;
+	queued->data = fresh->data;
+	queued->len = fresh->len;
+	fresh->response = old.response;
+	fresh->claim = old.claim;
+	fresh->store = old.store;
+	fresh->data = old.data;
+	fresh->len = old.len;
 }
 
-void
-staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
-    struct staple_response *response, struct staple_claim *claim)
+/* A SHA-256 each: an issuer and a response never have the same id. */
+static void
+enqueue(struct staple_writer *writer, struct job *job)
 {
-	struct job *job = calloc(1, sizeof(*job)), *queued;
-
-	if (job == NULL) {
-		staple_claim_release(claim);
-		return;
-	}
-	job->cert = staple_cert_ref(cert);
-	job->response = staple_response_ref(response);
-	job->claim = claim;
+	struct job *queued;
 
 	mutex_lock(&writer->lock);
-	queued = find_locked(writer, cert->id);
+	queued = find_locked(writer, job->id);
 	if (queued != NULL) {
-		merge(queued, job);
+		swap_contents(queued, job);
 	} else {
 		list_append(&writer->queued, &job->node);
 		job = NULL;
@@ -449,6 +458,43 @@ staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
 	pthread_cond_signal(&writer->work);
 	mutex_unlock(&writer->lock);
 	free_job(job);
+}
+
+void
+staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
+    struct staple_response *response, struct staple_claim *claim)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL) {
+		staple_claim_release(claim);
+		return;
+	}
+	memcpy(job->id, cert->id, sizeof(job->id));
+	job->cert = staple_cert_ref(cert);
+	job->response = staple_response_ref(response);
+	job->claim = claim;
+	enqueue(writer, job);
+}
+
+void
+staple_writer_save_bytes(struct staple_writer *writer, const char *id,
+    struct staple_store *store, const unsigned char *data, size_t len)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return;
+	snprintf(job->id, sizeof(job->id), "%s", id);
+	job->store = staple_store_ref(store);
+	job->len = len;
+	job->data = malloc(len);
+	if (job->data == NULL) {
+		free_job(job);
+		return;
+	}
+	memcpy(job->data, data, len);
+	enqueue(writer, job);
 }
 
 /* Tell the thread to end and wait for it a while; false: it is stuck. */

@@ -10,6 +10,7 @@
 #define STAPLE_WRITER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/attr.h"
 
@@ -50,5 +51,10 @@ void staple_writer_stop(struct staple_writer *writer);
  */
 void staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
     struct staple_response *response, struct staple_claim *claim);
+
+/* The same for bytes that are no response (copied), in a store of their own (a
+ * reference is taken). */
+void staple_writer_save_bytes(struct staple_writer *writer, const char *id,
+    struct staple_store *store, const unsigned char *data, size_t len);
 
 #endif

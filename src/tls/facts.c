@@ -1,7 +1,8 @@
 /*
  * What is known of a TLS stream once its handshake is done.  The stream's
- * thread.  Nothing is kept for it: OpenSSL knows, and is asked when somebody
- * wants to know, for the log or a header.
+ * thread.  OpenSSL keeps these facts, and they are read from it when the log or
+ * a header needs them.  `stapled` is the exception: secure.c frees OpenSSL's
+ * copy of the response when the handshake is done.
  */
 #include <stdio.h>
 
@@ -19,15 +20,6 @@ group_name(SSL *ssl)
 	int id = (int)SSL_get_negotiated_group(ssl);
 
 	return id == 0 ? NULL : SSL_group_to_name(ssl, id);
-}
-
-/* Whoever decides about staples has told OpenSSL, and no one else. */
-static bool
-was_stapled(SSL *ssl)
-{
-	unsigned char *response = NULL;
-
-	return SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0;
 }
 
 /* "EC256", "RSA2048"; those of one size only have none in their name. */
@@ -86,7 +78,7 @@ secure_facts(const struct stream *stream, struct stream_facts *facts)
 		.alpn = (const char *)alpn,
 		.alpn_len = alpn_len,
 		.resumed = SSL_session_reused(ssl) == 1,
-		.stapled = was_stapled(ssl),
+		.stapled = stream->stapled,
 	};
 	describe_shown(ssl, facts);
 	describe_client(ssl, facts);

@@ -114,10 +114,26 @@ interpret(struct stream *stream, int result, enum stream_failure failure)
 	return give_up(stream, failure);
 }
 
+/*
+ * OpenSSL keeps its copy of an OCSP response until SSL_free.  It is sent in the
+ * handshake only: keep the fact and free the copy.
+ */
+static void
+drop_staple(struct stream *stream)
+{
+	unsigned char *response = NULL;
+
+	stream->stapled = SSL_get_tlsext_status_ocsp_resp(
+			      stream->ssl, &response) > 0;
+	if (stream->stapled)
+		SSL_set_tlsext_status_ocsp_resp(stream->ssl, NULL, 0);
+}
+
 /* The handshake is done; what it left in `out` goes now, or waits. */
 static enum io
 finish(struct stream *stream)
 {
+	drop_staple(stream);
 	/* Whatever has been resumed: the policy is that of now. */
 	if (!client_is_admitted(tls_site_of(stream->ssl), stream->ssl)) {
 		stream->failure_code = ERR_PACK(

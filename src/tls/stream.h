@@ -64,6 +64,7 @@ struct stream {
 	bool output_ended;  /* close_notify queued / shutdown requested */
 	bool fin_sent;      /* FIN is out, or is left to stream_fini */
 	bool nodelay;       /* TCP_NODELAY was asked for (plain) */
+	bool stapled;       /* the handshake sent an OCSP response */
 	enum stream_failure failure;
 	int failure_errno;
 	unsigned long failure_code; /* OpenSSL error, 0: none */

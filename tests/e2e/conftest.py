@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from lib import client, openssl_ocsp as real, pki, proxy, responder, service
+from lib import client, depot as web, openssl_ocsp as real, pki, proxy, responder, service
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +94,14 @@ def responders(ca, tmp_path):
     yield start
     for one in started:
         one.close()
+
+
+@pytest.fixture
+def depot():
+    """A web server with the certificates of authorities, ended with the test."""
+    one = web.Depot()
+    yield one
+    one.close()
 
 
 @pytest.fixture

@@ -231,6 +231,17 @@ def test_it_is_refreshed_before_it_ends(launch, ca, responders, stapled):
     assert first.this_update in seen or len(seen) >= 3
 
 
+def test_urls_with_blanks_and_urls_that_are_left_out(launch, ca, responders, stapled):
+    """Proves that blanks around an AIA URL are no part of it, and that an entry
+    that cannot be asked is logged once while another one answers."""
+    responder = responders()
+    site = ca.issue(ocsp=["ldap://ca.example/", f" {responder.url}/ "])
+    clinch = launch(stapled(site, "mode = always"))
+    assert staple_of(clinch.port(), ca, site).status == "good"
+    clinch.reload()
+    assert len(clinch.grep(r"warning ocsp .*ldap://ca.example/ was left out")) == 1
+
+
 def test_no_issuer_in_the_chain(launch, ca, responders, stapled):
     """Proves rule 14: the issuer is found in ca_file when the chain lacks it,
     and its absence is told with what to do."""

@@ -96,6 +96,16 @@ def test_check_names_the_dead_first_url(ca, responders):
     holds(out, "connection_refused: connection refused", f"but {NOBODY} is of no use", "firewall")
 
 
+def test_check_mentions_a_url_that_is_left_out(ca, responders):
+    """Proves that an AIA entry that cannot be asked is named although another one answers."""
+    site = ca.issue("partly", ocsp=["ldap://ca.example/", f" {responders().url}/ "])
+    code, out, _ = check(site)
+    assert code == 0
+    holds(out, "note         the URL ldap://ca.example/ was left out, as it is neither http nor https")
+    _, out, _ = check(ca.issue("whole", ocsp=responders().url))
+    assert "note " not in out
+
+
 # ---- What a person can do ----
 
 

@@ -93,6 +93,16 @@ on_change(void *arg, const struct staple_info *info)
 }
 
 unsigned
+stage_issuers(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < stage.asked_count; i++)
+		count += stage.asked[i].issuer;
+	return count;
+}
+
+unsigned
 stage_lines(enum staple_level level)
 {
 	unsigned count = 0;
@@ -190,21 +200,52 @@ unindex_requests(struct stage_actor *actor)
 		list_remove(&actor->requests[hash].node);
 }
 
-struct stage_actor *
-stage_enter_with(const struct pki_wish *pki, const struct staple_source *source,
-    enum staple_wish wish)
+static struct staple_cert *
+know(const struct stage_actor *actor, const struct staple_source *source)
+{
+	static const struct staple_trust trust = { .aia_issuer = true };
+	struct err err = { "" };
+	struct staple_cert *cert;
+
+	if (!actor->bare)
+		return authority_facts(&stage.authority, &actor->leaf, source);
+	cert = staple_cert_new(
+	    actor->leaf.certificate, NULL, source, &trust, &err);
+	must(cert != NULL, err.text);
+	return cert;
+}
+
+static struct stage_actor *
+enter(const struct pki_wish *pki, const struct staple_source *source,
+    enum staple_wish wish, bool bare)
 {
 	struct stage_actor *actor = calloc(1, sizeof(*actor));
 
 	must(actor != NULL, "making an actor");
+	actor->bare = bare;
 	actor->leaf = authority_issue(&stage.authority, pki);
-	actor->cert = authority_facts(&stage.authority, &actor->leaf, source);
+	actor->cert = know(actor, source);
 	actor->entry = staple_cache_hold(stage.cache, actor->cert, wish);
 	must(actor->entry != NULL, "holding a certificate");
 	actor->wish = wish;
 	list_append(&stage.actors, &actor->node);
 	index_requests(actor);
 	return actor;
+}
+
+struct stage_actor *
+stage_enter_with(const struct pki_wish *pki, const struct staple_source *source,
+    enum staple_wish wish)
+{
+	return enter(pki, source, wish, false);
+}
+
+struct stage_actor *
+stage_enter_bare(const char *aia, enum staple_wish wish)
+{
+	const struct pki_wish pki = { .name = "bare.example", .aia = aia };
+
+	return enter(&pki, NULL, wish, true);
 }
 
 struct stage_actor *
@@ -233,7 +274,7 @@ stage_correct(struct stage_actor *actor, const struct staple_source *source)
 {
 	unindex_requests(actor);
 	staple_cert_unref(actor->cert);
-	actor->cert = authority_facts(&stage.authority, &actor->leaf, source);
+	actor->cert = know(actor, source);
 	index_requests(actor);
 	staple_cache_correct(actor->entry, actor->cert);
 }

@@ -25,12 +25,15 @@ struct staple_entry;
 #define STAGE_A "http://a.example/"
 #define STAGE_B "http://b.example/"
 #define STAGE_AIA "OCSP;URI:" STAGE_A
+#define STAGE_CA "http://ca.example/ca.crt"
+#define STAGE_AIA_CA STAGE_AIA ",caIssuers;URI:" STAGE_CA
 #define STAGE_AIA_BOTH STAGE_AIA ",OCSP;URI:" STAGE_B
 
 /* What a responder does. */
 enum stage_way {
 	STAGE_ANSWERS, /* with `answer`, whose times are from now; zero means
-			  good, a minute old, for an hour in all */
+			  good, a minute old, for an hour in all; where an
+			  issuer is fetched, with the CA's certificate */
 	STAGE_SENDS,   /* `bytes`, or `same` again and again */
 	STAGE_FAILS,   /* with `outcome`, before there is an answer */
 	STAGE_HANGS
@@ -80,6 +83,7 @@ struct stage_actor {
 	struct staple_cert *cert; /* what is known of it now */
 	struct staple_entry *entry;
 	enum staple_wish wish;
+	bool bare; /* without its chain: the issuer is to be fetched */
 };
 
 /* An exchange that was begun. */
@@ -89,6 +93,7 @@ struct stage_asked {
 	bool get;
 	bool sha256;
 	bool no_cache;
+	bool issuer; /* is fetched; who is NULL */
 	uint32_t timeout_ms;
 	int64_t at_ms; /* monotonic */
 };
@@ -134,6 +139,7 @@ void stage_close(void);
 struct stage_actor *stage_enter(const char *aia, enum staple_wish wish);
 struct stage_actor *stage_enter_with(const struct pki_wish *pki,
     const struct staple_source *source, enum staple_wish wish);
+struct stage_actor *stage_enter_bare(const char *aia, enum staple_wish wish);
 void stage_leave(struct stage_actor *actor);
 
 /* New facts for it; another wish. */
@@ -160,6 +166,8 @@ void stage_set_clock(int64_t by_seconds);
 /* For stage_fetch.c: items with room for one more; the bucket of a request. */
 void *stage_grow(void *items, unsigned count, unsigned *room, size_t size);
 struct list *stage_bucket(const unsigned char *der, size_t len);
+/* How often an issuer was fetched. */
+unsigned stage_issuers(void);
 
 /* How many lines of this level were heard; does one hold these words? */
 unsigned stage_lines(enum staple_level level);

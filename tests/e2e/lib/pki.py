@@ -51,10 +51,10 @@ class Authority:
 
     def issue(
         self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None, begins=365,
-        names=None, folder=None, key=None, usage=None,
+        names=None, folder=None, key=None, usage=None, issuers=(),
     ):
         """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
-        ocsp: responder URLs for the AIA extension; chain: with the issuer;
+        ocsp: responder URLs for the AIA extension; issuers: its caIssuers URLs; chain: with the issuer;
         names: SANs instead of the name and 127.0.0.1; days: may be negative."""
         key = key or new_key(kind)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -66,12 +66,12 @@ class Authority:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        urls = [ocsp] if isinstance(ocsp, str) else list(ocsp)
-        if urls:
-            access = [
-                x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url))
-                for url in urls
-            ]
+        access = [
+            x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
+            for method, urls in ((AuthorityInformationAccessOID.OCSP, ocsp), (AuthorityInformationAccessOID.CA_ISSUERS, issuers))
+            for url in ([urls] if isinstance(urls, str) else urls)
+        ]
+        if access:
             builder = builder.add_extension(x509.AuthorityInformationAccess(access), critical=False)
         if must_staple:
             features = [x509.TLSFeatureType.status_request]

@@ -100,7 +100,8 @@ Test(print, is_read_back_the_same)
 		    "start_wait = 0\ntimeout = 5\nmethod = get\n"
 		    "min_interval = 1\nmax_interval = 1\nproxy = none\n"
 		    "default_lifetime = 1h\nmax_response = 1k\n"
-		    "max_fetches = 1\n" LISTENER("a") "staple_file = /f\n" },
+		    "max_fetches = 1\naia_issuer = no\n" LISTENER(
+			"a") "staple_file = /f\n" },
 		{ "ocsp = no for all", "ocsp = no\n" LISTENER("a") },
 		{ "a mode of one listener",
 		    "[ocsp]\nmode = must\nproxy = http://p:1\n" LISTENER(

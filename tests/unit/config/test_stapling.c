@@ -30,6 +30,7 @@ Test(stapling, holds_the_built_in_defaults)
 	cr_expect_eq(ocsp->max_response, 65536);
 	cr_expect_eq(ocsp->max_fetches, 32);
 	cr_expect_null(ocsp->proxy);
+	cr_expect(ocsp->aia_issuer);
 	cr_expect_null(config->store_dir);
 	cr_expect_eq(config->listeners[0].staple_files.count, 0);
 	cr_expect_not(config->listeners[0].ocsp_set);

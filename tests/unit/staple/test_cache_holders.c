@@ -56,6 +56,31 @@ is_there(void)
 	return entry != NULL;
 }
 
+Test(cache_holders, learn_from_the_staple_thread_without_a_hand_over)
+{
+	struct staple_cert *known = invent(0, 0), *newer = invent(0, 0), *now;
+	struct staple_entry *entry = staple_cache_hold(
+	    cache, facts, STAPLE_WISH_WANTED);
+
+	cr_assert_not_null(entry);
+	staple_entry_unref(staple_cache_next_changed(cache));
+	staple_cache_learn(entry, facts, known);
+	now = staple_entry_cert(entry);
+	cr_expect_eq(now, known);
+	cr_expect_not(staple_cache_has_changed(cache));
+	staple_cert_unref(now);
+	staple_cache_correct(entry, newer);
+	staple_cache_learn(entry, known, facts);
+	now = staple_entry_cert(entry);
+	cr_expect_eq(now, newer, "what is newer stays");
+	cr_expect(staple_cache_has_changed(cache));
+	staple_cert_unref(now);
+	staple_cert_unref(newer);
+	staple_cert_unref(known);
+	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_entry_unref(staple_cache_next_changed(cache));
+}
+
 /* Is the entry handed over to the staple thread?  It is not afterwards. */
 static bool
 is_handed_over(void)

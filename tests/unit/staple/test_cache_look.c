@@ -98,6 +98,25 @@ Test(cache_look, shows_what_is_known_of_a_certificate)
 	cr_expect_eq(info.asked, 0);
 }
 
+Test(cache_look, shows_why_there_is_no_responder)
+{
+	struct pki bare = authority_issue(
+	    &authority, &(struct pki_wish){ .name = "bare.example",
+			    .aia = "OCSP;URI:ldap://a/" });
+	struct staple_cert *cert = authority_facts(&authority, &bare, NULL);
+	struct staple_entry *one = staple_cache_hold(
+	    cache, cert, STAPLE_WISH_NONE);
+	struct staple_info info;
+
+	cr_assert_not_null(one);
+	staple_cache_read(one, NOW, &info);
+	cr_expect_eq(info.hindrance, STAPLE_NO_RESPONDER);
+	cr_expect_not_null(strstr(info.said, "ldap://a/ was left out"));
+	staple_cache_release(one, STAPLE_WISH_NONE);
+	staple_cert_unref(cert);
+	pki_drop(&bare);
+}
+
 Test(cache_look, shows_what_the_staple_thread_told)
 {
 	const struct staple_progress progress = { .settled = true,

@@ -33,7 +33,7 @@ __wrap_strndup(const char *text, size_t len)
 }
 
 static struct {
-	struct pki ca, impostor, leaf;
+	struct pki ca, impostor, leaf, bare;
 	STACK_OF(X509) * chain;
 	struct staple_trust trust;
 } fixture;
@@ -244,4 +244,51 @@ Test(cert_memory, running_out_while_stores_are_opened_is_an_error)
 		cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
 	}
 	cr_expect(n > 3 && n < 100000, "%ld", n);
+}
+
+/* One whose issuer is to be fetched, and then is there. */
+static bool
+fetch_with_failure(long n)
+{
+	static const struct staple_trust trust = { .aia_issuer = true };
+	X509 *leaf = X509_dup(fixture.bare.certificate);
+	struct staple_cert *cert, *whole = NULL;
+	struct err err = { "" };
+	bool failed;
+
+	scarce_begin(n);
+	cert = staple_cert_new(leaf, NULL, NULL, &trust, &err);
+	if (cert != NULL && cert->leaf != NULL)
+		whole = staple_cert_with_issuer(cert, cert->leaf,
+		    fixture.ca.certificate, STAPLE_ORIGIN_AIA, &err);
+	failed = scarce_end();
+	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
+	if (cert != NULL) {
+		cr_expect_eq(cert->hindrance, STAPLE_UNASKED);
+		cr_expect_eq(cert->issuer_url_count, 2, "allocation %ld", n);
+		cr_expect_not_null(cert->leaf, "allocation %ld", n);
+	}
+	if (whole != NULL)
+		cr_expect(whole->requests[STAPLE_SHA256].len > 0);
+	else
+		cr_expect(failed && err.text[0] != '\0', "allocation %ld", n);
+	staple_cert_unref(whole);
+	staple_cert_unref(cert);
+	X509_free(leaf);
+	return failed;
+}
+
+Test(cert_memory, running_out_never_loses_the_way_to_an_issuer)
+{
+	long n = 0;
+
+	fixture.bare = pki_make(&(struct pki_wish){ .name = "bare",
+	    .aia = "OCSP;URI:http://b/,caIssuers;URI:http://c/,"
+		   "caIssuers;URI:http://d/",
+	    .issuer = &fixture.ca });
+	cr_assert_not(fetch_with_failure(1000000));
+	while (n < 100000 && fetch_with_failure(n))
+		n++;
+	cr_expect(n > 100 && n < 100000, "%ld", n);
+	pki_drop(&fixture.bare);
 }

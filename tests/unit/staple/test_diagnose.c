@@ -74,6 +74,30 @@ diagnose(const struct stage_actor *actor, bool all)
 	return found;
 }
 
+Test(diagnose, fetches_an_issuer_that_is_not_at_hand)
+{
+	struct stage_actor *actor = stage_enter_bare(STAGE_AIA_CA
+	    ",caIssuers;URI:http://b.example/ca",
+	    STAPLE_WISH_NONE);
+	struct staple_cert *whole;
+	const char *url = NULL;
+
+	cr_expect_not(diagnose(actor, true));
+	cr_expect_eq(verdict, STAPLE_NO_ISSUER);
+	STAGE_PLAY(STAGE_CA, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX);
+	whole = staple_diagnose_issuer(actor->cert, settings, &url, &err);
+	cr_assert_not_null(whole);
+	cr_expect_eq(whole->origin, STAPLE_ORIGIN_AIA);
+	cr_expect_str_eq(url, "http://b.example/ca");
+	staple_cert_unref(whole);
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	cr_expect_null(
+	    staple_diagnose_issuer(actor->cert, settings, &url, &err));
+	cr_expect_str_eq(err.text,
+	    "issuer http://ca.example/ca.crt: timeout_headers; issuer "
+	    "http://b.example/ca: timeout_headers");
+}
+
 Test(diagnose, asks_every_url_in_every_way)
 {
 	struct stage_actor *actor = stage_enter(

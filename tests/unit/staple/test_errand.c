@@ -2,6 +2,7 @@
 #include "staple/errand.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "staple/cache.h"
 #include "staple/response.h"
@@ -23,7 +24,38 @@ fail_all(enum staple_outcome outcome)
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = outcome);
 }
 
+static unsigned
+count_heard(const char *words)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < stage.heard_count; i++)
+		count += strstr(stage.heard[i].message, words) != NULL;
+	return count;
+}
+
 /* ---- Answers and failures ---- */
+
+Test(errand, mentions_once_what_was_left_out)
+{
+	const struct staple_source source = { .urls = NULL };
+	struct stage_actor *actor = stage_enter(
+	    "OCSP;URI:ldap://a/," STAGE_AIA, STAPLE_WISH_WANTED);
+
+	stage_run();
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert_eq(count_heard("ldap://a/ was left out"), 1);
+	stage_correct(actor, &source);
+	stage_pass(2 * HOUR);
+	cr_assert_eq(count_heard("ldap://a/ was left out"), 1);
+}
+
+Test(errand, mentions_nothing_where_every_url_is_used)
+{
+	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_eq(count_heard("left out"), 0);
+}
 
 Test(errand, is_settled_by_a_good_answer)
 {
@@ -503,4 +535,143 @@ Test(errand, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
 	stage_set_clock(-5 * MINUTE);
 	stage_pass(2 * MINUTE);
 	cr_assert_eq(stage.asked_count, 1);
+}
+
+/* ---- An issuer that is to be fetched ---- */
+
+Test(errand, fetches_the_issuer_and_then_asks)
+{
+	struct stage_actor *actor = stage_enter_bare(
+	    STAGE_AIA_CA, STAPLE_WISH_FATAL);
+	struct staple_cert *cert;
+
+	cr_assert_eq(stage_look(actor)->hindrance, STAPLE_UNASKED);
+	cr_assert_not(stage_look(actor)->settled);
+	stage_run();
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert_eq(stage.asked_count, 2);
+	cr_assert(stage.asked[0].issuer && stage.asked[0].get);
+	cr_assert_str_eq(stage.asked[0].url, STAGE_CA);
+	cert = staple_entry_cert(actor->entry);
+	cr_assert_eq(cert->origin, STAPLE_ORIGIN_AIA);
+	cr_assert_null(cert->leaf);
+	staple_cert_unref(cert);
+}
+
+Test(errand, retries_an_issuer_like_a_response)
+{
+	struct stage_actor *actor;
+
+	STAGE_PLAY(STAGE_CA, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	actor = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_FATAL);
+	stage_run();
+	cr_assert(stage_look(actor)->settled && !stage_look(actor)->held);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_NO_ISSUER);
+	cr_assert_eq(stage_look(actor)->failures, 1);
+	cr_assert_str_eq(
+	    stage_look(actor)->said, "issuer " STAGE_CA ": http_5xx");
+	cr_assert_eq(stage_lines(STAPLE_LEVEL_ERROR), 1, "it is fatal");
+	cr_assert(stage_heard("the certificate's issuer was not found (issuer "
+			      "http://ca.example/ca.crt: http_5xx)"));
+	cr_assert(stage_heard("; asked again in "));
+	stage_pass(9);
+	cr_assert_eq(stage.asked_count, 1, "not under ten seconds");
+	stage_pass(12);
+	cr_assert_geq(stage.asked_count, 2);
+	STAGE_PLAY(STAGE_CA, .way = STAGE_ANSWERS);
+	stage_pass(HOUR);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+}
+
+static const struct issuer_row {
+	const char *what;
+	struct stage_part part;
+	const char *said;
+} issuer_rows[] = {
+	{ "garbage", { .way = STAGE_SENDS, .bytes = "<html>" },
+	    "no certificate" },
+	{ "a hang", { .way = STAGE_HANGS }, "timeout_headers" },
+	{ "too much", { .way = STAGE_FAILS, .outcome = STAPLE_TOO_LARGE },
+	    "too_large" },
+	{ "https", { .way = STAGE_FAILS, .outcome = STAPLE_REDIRECT_REFUSED },
+	    "redirected to a URL that is not http" },
+};
+
+Test(errand, names_each_way_not_to_get_the_issuer)
+{
+	for (size_t i = 0; i < ARRAY_LEN(issuer_rows); i++) {
+		const struct issuer_row *row = &issuer_rows[i];
+		struct stage_actor *actor;
+
+		stage_play(STAGE_CA, STAGE_ANY, &row->part);
+		actor = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+		stage_pass(4);
+		cr_expect_eq(stage_look(actor)->outcome, STAPLE_NO_ISSUER, "%s",
+		    row->what);
+		cr_expect_not_null(strstr(stage_look(actor)->said, row->said),
+		    "%s: %s", row->what, stage_look(actor)->said);
+		stage_leave(actor);
+		stage_pass(HOUR);
+	}
+}
+
+enum { MANY = 100 };
+
+static void
+enter_many(struct stage_actor *actors[MANY])
+{
+	for (size_t i = 0; i < MANY; i++)
+		actors[i] = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+}
+
+Test(errand, fetches_an_issuer_few_times_for_many_certificates)
+{
+	struct stage_actor *actors[MANY];
+
+	STAGE_PLAY(STAGE_CA, .way = STAGE_ANSWERS, .took_ms = 200);
+	enter_many(actors);
+	stage_pass(10);
+	for (size_t i = 0; i < MANY; i++)
+		cr_assert_eq(stage_look(actors[i])->outcome, STAPLE_GOOD);
+	cr_assert_leq(stage_issuers(), 4);
+	stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+	stage_pass(10);
+	cr_assert_leq(stage_issuers(), 4, "one that comes later");
+}
+
+/* Each has failed, with the words of those that asked. */
+Test(errand, does_not_let_many_certificates_hammer_a_dead_server)
+{
+	struct stage_actor *actors[MANY];
+
+	STAGE_PLAY(
+	    STAGE_CA, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
+	enter_many(actors);
+	stage_pass(1);
+	for (size_t i = 0; i < MANY; i++) {
+		cr_assert_eq(stage_look(actors[i])->outcome, STAPLE_NO_ISSUER);
+		cr_assert_not_null(strstr(
+		    stage_look(actors[i])->said, ": connection_refused"));
+	}
+	cr_assert_leq(stage_issuers(), 4);
+	stage_pass(10 * MINUTE);
+	cr_assert_leq(stage_issuers(), 200, "%u", stage_issuers());
+	STAGE_PLAY(STAGE_CA, .way = STAGE_ANSWERS);
+	stage_pass(HOUR);
+	for (size_t i = 0; i < MANY; i++)
+		cr_assert_eq(stage_look(actors[i])->outcome, STAPLE_GOOD);
+}
+
+/* A reload may show facts that were worked out before the issuer came. */
+Test(errand, goes_on_when_it_is_shown_without_its_issuer_again)
+{
+	struct stage_actor *actor = stage_enter_bare(
+	    STAGE_AIA_CA, STAPLE_WISH_FATAL);
+
+	stage_run();
+	cr_assert_eq(stage.asked_count, 2);
+	stage_correct(actor, NULL);
+	stage_run();
+	cr_assert_eq(stage.asked_count, 2);
+	cr_assert(stage_look(actor)->settled && stage_look(actor)->held);
 }

@@ -141,6 +141,65 @@ Test(exchange, follows_three_redirects_and_only_to_where_it_may)
 	}
 }
 
+static struct fetched
+ask_issuer(const char *path)
+{
+	char *url = responder_url(responder, path);
+	struct fetched fetched = fetched_run(fetcher,
+	    &(struct staple_fetch_order){
+		.url = url, .get = true, .issuer = true, .timeout_ms = LONG });
+
+	free(url);
+	return fetched;
+}
+
+/* RFC 5280 8: https for an issuer could need that issuer. */
+Test(exchange, fetches_issuers_by_http_alone)
+{
+	static const struct responder_act acts[] = {
+		{ .path = "/good", .bytes = GOOD },
+		{ .path = "/one", .bytes = TO("/good") },
+		{ .path = "/safe", .bytes = TO("https://127.0.0.1:1/good") },
+		{ .path = "/near", .bytes = TO("/safe") },
+	};
+	size_t len;
+	char *request;
+
+	responder_play(responder, acts, ARRAY_LEN(acts));
+	cr_expect_eq(ask_issuer("/one").result.outcome, STAPLE_GOOD);
+	request = responder_request(responder, 0, &len);
+	cr_assert_not_null(request);
+	cr_expect_not_null(strstr(request, "Accept: application/pkix-cert"));
+	free(request);
+	cr_expect_eq(
+	    ask_issuer("/safe").result.outcome, STAPLE_REDIRECT_REFUSED);
+	cr_expect_eq(
+	    ask_issuer("/near").result.outcome, STAPLE_REDIRECT_REFUSED);
+	cr_expect_neq(ask("/safe", true, LONG).result.outcome,
+	    STAPLE_REDIRECT_REFUSED, "a response may go there");
+}
+
+/* The fetcher takes responses of 1000 bytes. */
+Test(exchange, bounds_issuers_apart_from_responses)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\n\r\n";
+	static char text[sizeof(head) + 64 * 1024];
+	const struct responder_act fits = { .bytes = text,
+		.len = sizeof(head) - 1 + 64 * 1024 };
+	const struct responder_act large = { .bytes = text,
+		.len = sizeof(head) + 64 * 1024 };
+	struct fetched got;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, head, sizeof(head) - 1);
+	responder_play(responder, &fits, 1);
+	got = ask_issuer("/");
+	cr_expect_eq(got.result.outcome, STAPLE_GOOD, "%s", got.said);
+	cr_expect_eq(got.result.len, 64 * 1024);
+	responder_play(responder, &large, 1);
+	cr_expect_eq(ask_issuer("/").result.outcome, STAPLE_TOO_LARGE);
+}
+
 Test(exchange, keeps_the_method_where_it_is_redirected)
 {
 	static const char *const expect[] = { "POST /two ", "POST /one ",

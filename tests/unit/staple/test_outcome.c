@@ -24,7 +24,7 @@ static const struct {
 	{ "revoked", ANSWER },
 	{ "unknown", HASH },
 	{ "no_responder", NONE },
-	{ "no_issuer", NONE },
+	{ "no_issuer", URL },
 	{ "certificate_expired", NONE },
 	{ "bad_url", URL },
 	{ "name_not_found", URL },

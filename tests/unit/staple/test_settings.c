@@ -28,6 +28,7 @@ Test(settings, have_a_default_for_every_number)
 Test(settings, keep_every_number_that_is_given)
 {
 	struct staple_options options = { .method = STAPLE_METHOD_GET,
+		.no_aia_issuer = true,
 		.timeout_ms = 1,
 		.min_interval_s = 2,
 		.max_interval_s = 3,
@@ -38,6 +39,7 @@ Test(settings, keep_every_number_that_is_given)
 
 	cr_assert_not_null(made);
 	cr_expect_eq(made->values.method, STAPLE_METHOD_GET);
+	cr_expect(made->values.no_aia_issuer);
 	cr_expect_eq(made->values.timeout_ms, 1);
 	cr_expect_eq(made->values.min_interval_s, 2);
 	cr_expect_eq(made->values.max_interval_s, 3);

@@ -46,6 +46,31 @@ Test(store, keeps_files_and_folders_to_itself)
 	cr_expect_eq(status.st_mode, S_IFDIR | 0700);
 }
 
+Test(store, makes_the_folder_of_issuers_with_the_first)
+{
+	static const unsigned char data[] = { 1, 2 };
+	struct staple_store *issuers;
+	struct staple_bytes bytes;
+	struct stat status;
+	char path[256];
+
+	issuers = staple_store_open_issuers(in_top("store", path), &err);
+	cr_assert_not_null(issuers);
+	cr_expect_not(exists("store/issuer"));
+	cr_assert(staple_store_read(issuers, ID, MAX, &bytes, &err));
+	cr_expect_null(bytes.data);
+	for (int i = 0; i < 2; i++)
+		cr_assert(staple_store_write(issuers, ID, data, 2, &err), "%s",
+		    err.text);
+	cr_assert_eq(stat(in_top("store/issuer", path), &status), 0);
+	cr_expect_eq(status.st_mode, S_IFDIR | 0700);
+	cr_expect_null(load(), "it is no response");
+	cr_assert(staple_store_read(issuers, ID, MAX, &bytes, &err));
+	cr_expect_eq(bytes.len, 2);
+	free(bytes.data);
+	staple_store_close(issuers);
+}
+
 Test(store, outlives_the_object)
 {
 	char path[256];

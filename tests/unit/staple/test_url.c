@@ -153,9 +153,9 @@ static const struct {
 	{ "a responder beside what is for other ends",
 	    "caIssuers;URI:http://ca/,OCSP;URI:http://a/", "http://a/ ", NULL },
 	{ "names that are no URI", "OCSP;DNS:a.example,OCSP;URI:http://a/",
-	    "http://a/ ", NULL },
+	    "http://a/ ", "not named by a URL was left out" },
 	{ "only names that are no URI", "OCSP;DNS:a.example", "",
-	    "it names no responder" },
+	    "not named by a URL was left out" },
 	{ "a bad one beside a good one",
 	    "OCSP;URI:ldap://a/,OCSP;URI:http://a/", "http://a/ ",
 	    "the URL ldap://a/ was left out, as it is neither" },
@@ -254,6 +254,37 @@ add_responder(struct pki *leaf, const char *uri, int len)
 	    1);
 	AUTHORITY_INFO_ACCESS_free(access);
 	cr_assert_gt(X509_sign(leaf->certificate, leaf->key, EVP_sha256()), 0);
+}
+
+static const struct {
+	const char *what, *uri, *expect;
+} blanks[] = {
+	{ "before", " http://a/", "http://a/ " },
+	{ "behind", "http://a/ ", "http://a/ " },
+	{ "of every kind", "\t\r\n http://a/ \v\f\r\n", "http://a/ " },
+	{ "alone", " \t ", "" },
+	{ "inside", "http://a/b c", "" },
+};
+
+Test(url, is_taken_without_the_blanks_around_it)
+{
+	for (size_t i = 0; i < ARRAY_LEN(blanks); i++) {
+		struct pki leaf = pki_make(&(struct pki_wish){ 0 });
+		struct staple_cert *cert;
+		struct err err;
+
+		add_responder(&leaf, blanks[i].uri, (int)strlen(blanks[i].uri));
+		cert = staple_cert_new(
+		    leaf.certificate, NULL, NULL, NULL, &err);
+		cr_assert_not_null(cert, "%s", err.text);
+		cr_expect_str_eq(
+		    list(cert), blanks[i].expect, "%s", blanks[i].what);
+		cr_expect_eq(blanks[i].expect[0] == '\0',
+		    strstr(cert->hint, "was left out") != NULL, "%s: %s",
+		    blanks[i].what, cert->hint);
+		staple_cert_unref(cert);
+		pki_drop(&leaf);
+	}
 }
 
 static const struct {

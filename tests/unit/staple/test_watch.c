@@ -298,6 +298,77 @@ Test(watch, is_helped_by_a_chain_that_is_found_later)
 	staple_cert_unref(cert);
 }
 
+/* A reload shows the certificate without its chain again. */
+Test(watch, keeps_an_issuer_that_was_fetched)
+{
+	struct staple_trust trust = { .aia_issuer = true };
+	const struct staple_watcher watcher = { cache, &trust, &automatic };
+	struct pki bare = authority_issue(
+	    &authority, &(struct pki_wish){ .name = "bare.example",
+			    .feature = "status_request",
+			    .aia = "OCSP;URI:http://own.example/,"
+				   "caIssuers;URI:http://ca.example/" });
+	struct staple_cert *before, *whole, *after;
+	struct staple_entry *entry;
+	struct err err;
+
+	cr_assert(staple_watch_certificate(
+	    &watcher, bare.certificate, NULL, NULL, &err));
+	entry = staple_watch_entry(bare.certificate);
+	before = staple_entry_cert(entry);
+	cr_assert_eq(before->hindrance, STAPLE_UNASKED);
+	cr_assert_null(before->issuer);
+	whole = staple_cert_with_issuer(before, before->leaf,
+	    authority.pki.certificate, STAPLE_ORIGIN_AIA, &err);
+	cr_assert_not_null(whole);
+	staple_cache_learn(entry, before, whole);
+	staple_entry_unref(staple_cache_next_changed(cache));
+
+	cr_assert(staple_watch_certificate(
+	    &watcher, bare.certificate, NULL, NULL, &err));
+	after = staple_entry_cert(entry);
+	cr_expect_eq(after, whole, "nothing is new");
+	cr_expect_not(staple_cache_has_changed(cache));
+	staple_cert_unref(after);
+	cr_assert(staple_watch_certificate(
+	    &watcher, bare.certificate, NULL, &source, &err));
+	after = staple_entry_cert(entry);
+	cr_expect_not_null(after->issuer, "another source");
+	cr_expect_str_eq(after->urls[0], configured[0]);
+	staple_cert_unref(after);
+	trust.aia_issuer = false;
+	cr_assert(staple_watch_certificate(
+	    &watcher, bare.certificate, NULL, NULL, &err));
+	after = staple_entry_cert(entry);
+	cr_expect_eq(after->hindrance, STAPLE_NO_ISSUER, "switched off");
+	staple_cert_unref(after);
+	staple_cert_unref(before);
+	staple_cert_unref(whole);
+	pki_drop(&bare);
+}
+
+/* The staple thread will fetch it; a context that holds it comes first. */
+Test(watch, is_helped_by_a_chain_before_the_issuer_was_fetched)
+{
+	static const struct staple_trust trust = { .aia_issuer = true };
+	const struct staple_watcher watcher = { cache, &trust, &automatic };
+	struct pki bare = authority_issue(
+	    &authority, &(struct pki_wish){ .name = "bare.example",
+			    .feature = "status_request",
+			    .aia = "OCSP;URI:http://own.example/,"
+				   "caIssuers;URI:http://ca.example/" });
+	struct staple_cert *cert;
+	struct err err;
+
+	cr_assert(staple_watch_found(&watcher, bare.certificate, NULL, &err));
+	cr_assert(staple_watch_found(
+	    &watcher, bare.certificate, authority.chain, &err));
+	cert = staple_entry_cert(staple_watch_entry(bare.certificate));
+	cr_expect_eq(cert->origin, STAPLE_ORIGIN_CHAIN);
+	staple_cert_unref(cert);
+	pki_drop(&bare);
+}
+
 Test(watch, keeps_its_source_where_a_chain_would_help)
 {
 	const struct staple_watcher watcher = { cache, NULL, &automatic };

@@ -499,6 +499,32 @@ Test(writer, prefers_what_came_while_a_write_failed)
 	expect_saved(A, 1);
 }
 
+/* Bytes that are no response: issuers. */
+Test(writer, saves_bytes_in_a_store_of_their_own)
+{
+	struct staple_store *issuers;
+	struct staple_bytes bytes;
+	struct err err;
+
+	issuers = staple_store_open_issuers(scratch.path, &err);
+	cr_assert_not_null(issuers);
+	atomic_store(&disk.hangs, true);
+	save(A, 0);
+	sem_wait(&disk.hanging);
+	staple_writer_save_bytes(
+	    writer, B, issuers, (const unsigned char *)"old", 3);
+	staple_writer_save_bytes(
+	    writer, B, issuers, (const unsigned char *)"new", 3);
+	sem_post(&disk.goes_on);
+	until(&disk.writes, 2);
+	stop();
+	cr_assert(staple_store_read(issuers, B, 64, &bytes, &err));
+	cr_assert_eq(bytes.len, 3);
+	cr_expect_arr_eq(bytes.data, "new", 3);
+	free(bytes.data);
+	__real_staple_store_close(issuers);
+}
+
 /* ---- a disk that hangs ---- */
 
 Test(writer, is_left_behind_when_the_disk_hangs_and_frees_itself)

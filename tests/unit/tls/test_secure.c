@@ -78,6 +78,52 @@ Test(secure, owns_no_block_while_idle)
 	}
 }
 
+static int
+on_status(SSL *ssl, void *arg)
+{
+	(void)arg;
+	SSL_set_tlsext_status_ocsp_resp(ssl, OPENSSL_strdup("any"), 3);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* The bytes of the staple that an SSL keeps. */
+static long
+kept_staple(SSL *ssl)
+{
+	unsigned char *response = NULL;
+	long len = SSL_get_tlsext_status_ocsp_resp(ssl, &response);
+
+	return response != NULL && len > 0 ? len : 0;
+}
+
+Test(secure, frees_the_staple_once_it_was_sent)
+{
+	struct stream_facts facts;
+	struct link link;
+	char text[64];
+
+	SSL_CTX_set_tlsext_status_cb(link_native(server), on_status);
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_open_tls(&link, LINK_STREAM, server);
+		SSL_set_max_proto_version(
+		    link.client, link_versions[v].version);
+		SSL_set_tlsext_status_type(link.client, TLSEXT_STATUSTYPE_ocsp);
+		cr_assert_eq(link_handshake(&link, NULL), IO_DONE);
+		cr_expect_eq(kept_staple(link.client), 3);
+		cr_expect_eq(kept_staple(link.server.ssl), 0, "%s",
+		    link_versions[v].what);
+		stream_facts(&link.server, &facts);
+		cr_expect(facts.stapled, "%s", link_versions[v].what);
+		/* The ticket leaves afterwards, and bytes go both ways. */
+		cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
+		cr_assert_eq(link_hear(&link, text, sizeof(text)), 6);
+		cr_expect_not_null(link.session);
+		cr_assert(link_say(&link, "question"));
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		link_close(&link);
+	}
+}
+
 Test(secure, sends_each_flight_at_once)
 {
 	struct link link;

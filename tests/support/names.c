@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,18 @@ find_here(
 
 	if (failed != 0)
 		return real()("127.0.0.1", service, hints, found);
-	return real()("127.0.0.1", service, hints, &(*found)->ai_next);
+	if (hints->ai_family != AF_INET6)
+		failed = real()(
+		    "127.0.0.1", service, hints, &(*found)->ai_next);
+	return failed;
+}
+
+/* libcurl 8.22 looks up one family at a time, and both for one name: IPv4
+ * stands for the name. */
+static bool
+is_second(const struct addrinfo *hints)
+{
+	return hints->ai_family == AF_INET6;
 }
 
 static int
@@ -69,11 +81,11 @@ look_up(const char *node, const char *service, const struct addrinfo *hints,
 	if (real()(node, service, &number, found) == 0)
 		return 0;
 	pthread_mutex_lock(&lock);
-	asked++;
+	asked += !is_second(hints);
 	pthread_mutex_unlock(&lock);
 	if (strcmp(node, "here.test") == 0)
 		return find_here(service, &number, found);
-	if (strcmp(node, "hangs.test") == 0)
+	if (strcmp(node, "hangs.test") == 0 && !is_second(hints))
 		hang();
 	return EAI_NONAME;
 }

@@ -14,8 +14,6 @@
 #include "runtime/server.h"
 #include "runtime/staple_command.h"
 
-#define DEFAULT_FILE "/etc/clinch/clinch.ini"
-
 enum command {
 	COMMAND_RUN,
 	COMMAND_TEST,

@@ -106,6 +106,23 @@ adopt(struct log *log, const struct log_options *options)
 	    &log->has_access, has_access, memory_order_relaxed);
 }
 
+static bool
+uses_syslog(const char *output, const char *access)
+{
+	return (output != NULL && strcmp(output, "syslog") == 0) ||
+	       (access != NULL && strcmp(access, "syslog") == 0);
+}
+
+/* A daemon that is restarted at the time of a reload is no reason to refuse
+ * what was in force. */
+static bool
+check_syslog(
+    const struct log *log, const struct log_options *options, struct err *err)
+{
+	return !uses_syslog(options->output, options->access) ||
+	       uses_syslog(log->output, log->access) || log_reach_syslog(err);
+}
+
 bool
 log_configure(
     struct log *log, const struct log_options *options, struct err *err)
@@ -115,6 +132,8 @@ log_configure(
 
 	if (log == NULL)
 		return true;
+	if (!check_syslog(log, options, err))
+		return false;
 	output = strdup(options->output);
 	access = strdup(options->access);
 	if (output == NULL || access == NULL) {

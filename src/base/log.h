@@ -71,6 +71,10 @@ bool log_configure(struct log *log, const struct log_options *options,
 /* Does an output or access option name a file, rather than say a word? */
 bool log_is_path(const char *option);
 
+/* Is there a log daemon to take the lines of "syslog"?  syslog(3) itself drops
+ * them silently.  log_configure asks when "syslog" is new in its options. */
+bool log_reach_syslog(struct err *err) MUST_CHECK;
+
 /* Close and open file sinks again (after rotation).  On failure: old ones. */
 bool log_reopen(struct log *log, struct err *err) MUST_CHECK;
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -96,6 +97,42 @@ log_is_path(const char *option)
 		if (strcmp(option, words[i]) == 0)
 			return false;
 	return true;
+}
+
+/* As syslog(3) connects: a stream where datagrams are refused. */
+static int
+connect_syslog(int type)
+{
+	const struct sockaddr_un daemon = {
+		.sun_family = AF_UNIX,
+		.sun_path = "/dev/log",
+	};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (connect(fd, (const struct sockaddr *)&daemon, sizeof(daemon)) != 0)
+		error = errno;
+	close(fd);
+	/* A full queue is one of a daemon that exists. */
+	return error == EAGAIN ? 0 : error;
+}
+
+bool
+log_reach_syslog(struct err *err)
+{
+	int error = connect_syslog(SOCK_DGRAM);
+
+	if (error == EPROTOTYPE)
+		error = connect_syslog(SOCK_STREAM);
+	if (error == 0)
+		return true;
+	err_set(err,
+	    "no log daemon takes lines for syslog: /dev/log: %s; containers "
+	    "have none: log to stderr there",
+	    strerror(error));
+	return false;
 }
 
 static bool

@@ -5,6 +5,7 @@
  * once.  stunnel's options are remembered, not obeyed on the spot: they only
  * ever narrow what the keys, wherever they stand, have chosen.  Main thread.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -67,6 +68,8 @@ read_value(const struct scope *scope, const struct schema_row *row,
 		return false;
 	}
 	remember_place(scope, row, &statement->where);
+	if (row == find(scope, "verify") && isdigit((unsigned char)value[0]))
+		scope->layer->verify_by_word = true;
 	return true;
 }
 
@@ -172,6 +175,9 @@ apply_option(const struct scope *scope, const struct statement *statement)
 			    "none: put it there",
 			    statement->value);
 		break;
+	case OPTION_SERVER_ORDER:
+		layer->server_order = true;
+		break;
 	case OPTION_REFUSED:
 		report_error(report, &statement->where,
 		    "options = %s: would weaken TLS below what clinch offers: "
@@ -263,6 +269,35 @@ is_misplaced(const struct scope *scope, const struct word *word)
 	return key != NULL && find(scope, key) == NULL;
 }
 
+/*
+ * verifyChain and verifyPeer may stand together, or beside a level of the
+ * older `verify`: the strictest counts.  What is written in words of ours
+ * beside them is a second value, and an error.
+ */
+static void
+apply_verify(const struct scope *scope, const struct statement *statement,
+    const struct word *word)
+{
+	const struct schema_row *row = find(scope, "verify");
+	const struct config_where **said =
+	    &scope->layer->said[schema_index(row)];
+	const struct config_where *first = *said;
+	enum config_verify before = scope->listener->verify;
+
+	if (first != NULL && !scope->layer->verify_by_word) {
+		apply_as_key(scope, statement, word, word->says);
+		return;
+	}
+	*said = NULL;
+	apply_as_key(scope, statement, word, word->says);
+	if (first != NULL && scope->listener->verify < before) {
+		scope->listener->verify = before;
+		scope->listener->verify_where = *first;
+		*said = first;
+	}
+	scope->layer->verify_by_word = true;
+}
+
 static void
 obey_word(const struct scope *scope, const struct statement *statement,
     const struct word *word)
@@ -278,6 +313,8 @@ obey_word(const struct scope *scope, const struct statement *statement,
 		apply_syslog(scope, statement);
 		break;
 	case WORD_VERIFY:
+		apply_verify(scope, statement, word);
+		break;
 	case WORD_PROXY_OUT:
 		apply_as_key(scope, statement, word, word->says);
 		break;

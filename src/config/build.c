@@ -7,17 +7,17 @@
 #include "config/build.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "config/arena.h"
+#include "config/lookup.h"
 #include "config/report.h"
 #include "config/source.h"
+#include "config/words.h"
 
-/*
- * A file is stunnel's if it has services and no section that only clinch
- * has.  Then stunnel's defaults hold for its timeouts.
- */
+/* Only services, and what may stand above them. */
 static bool
-looks_like_stunnel(const struct build *build, const struct source *source)
+has_only_services(const struct build *build, const struct source *source)
 {
 	bool has_service = false;
 
@@ -32,6 +32,36 @@ looks_like_stunnel(const struct build *build, const struct source *source)
 	return has_service;
 }
 
+/* The first key that only stunnel has; NULL: none. */
+static const struct statement *
+find_stunnel_word(const struct source *source)
+{
+	for (size_t i = 0; i < source->count; i++)
+		for (size_t k = 0; k < source->sections[i].count; k++)
+			if (words_is_stunnel(source->sections[i].items[k].key))
+				return &source->sections[i].items[k];
+	return NULL;
+}
+
+/*
+ * A file is stunnel's if it has services, no section that only clinch has, and
+ * a word or name of stunnel's.  Then stunnel's defaults hold for its timeouts.
+ * Without such a word [web] is a listener like [listener web].
+ */
+static bool
+looks_like_stunnel(struct build *build, const struct source *source)
+{
+	const struct statement *word = find_stunnel_word(source);
+
+	if (!has_only_services(build, source))
+		return false;
+	if (words_is_stunnel_file(build->config->file))
+		build->stunnel_reason = "its name";
+	else if (word != NULL)
+		build->stunnel_reason = word->key;
+	return build->stunnel_reason != NULL;
+}
+
 static void
 follow_stunnel(struct build *build)
 {
@@ -42,8 +72,9 @@ follow_stunnel(struct build *build)
 	defaults->timeout_idle_ms = 43200 * 1000;
 	defaults->timeout_close_ms = 60 * 1000;
 	report_note(build->report,
-	    "%s is read as a stunnel.conf: clinch stays in the foreground",
-	    build->config->file);
+	    "%s is read as a stunnel.conf, because of %s, with stunnel's "
+	    "timeouts: clinch stays in the foreground",
+	    build->config->file, build->stunnel_reason);
 	report_note(build->report,
 	    "%s is read as a stunnel.conf: a port alone in accept means IPv4 "
 	    "and IPv6",
@@ -51,6 +82,10 @@ follow_stunnel(struct build *build)
 	report_note(build->report,
 	    "%s is read as a stunnel.conf: TLS 1.2 is the lowest version "
 	    "offered",
+	    build->config->file);
+	report_note(build->report,
+	    "%s is read as a stunnel.conf: without ciphers, fewer are offered "
+	    "than by stunnel (profile = intermediate)",
 	    build->config->file);
 }
 
@@ -169,6 +204,51 @@ apply_listeners(struct build *build, const struct source *source)
 	}
 }
 
+/* "a#2" for a second [a]; NULL: no memory. */
+static char *
+number_name(const struct build *build, struct lookup *names, const char *name)
+{
+	char *fresh = NULL;
+	unsigned number = 2;
+
+	do
+		fresh = arena_format(build->arena, "%s#%u", name, number++);
+	while (fresh != NULL && lookup_find(names, fresh) != NULL);
+	return fresh;
+}
+
+/* stunnel takes several services of one name.  Here a name identifies a
+ * listener in logs and over reloads, so later ones get a number. */
+static bool
+number_doubles(const struct build *build)
+{
+	struct config *config = build->config;
+	struct config_listener *listener;
+	const void **first;
+	struct lookup names;
+
+	if (!lookup_init(&names, build->arena, config->listener_count))
+		return false;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		first = lookup_at(&names, listener->name);
+		if (*first != NULL) {
+			listener->name = number_name(
+			    build, &names, listener->name);
+			if (listener->name == NULL)
+				return false;
+			report_note(build->report,
+			    "%s:%u: there is another service of this name: "
+			    "this one is called %.64s in logs",
+			    listener->where.file, listener->where.line,
+			    listener->name);
+			first = lookup_at(&names, listener->name);
+		}
+		*first = listener;
+	}
+	return true;
+}
+
 bool
 build_next_site(const struct build *build, struct site *site)
 {
@@ -214,6 +294,7 @@ settle(const struct build *build)
 		layer_conclude(build, site.layer, site.settings);
 	stapling_settle(build);
 	clients_settle(build);
+	build->config->ticket_key_permissions = build->defaults.key_permissions;
 }
 
 void
@@ -231,6 +312,8 @@ build_config(struct build *build, const struct source *source)
 	apply_single(build, source, HEADING_TLS);
 	apply_single(build, source, HEADING_OCSP);
 	apply_listeners(build, source);
+	if (build->is_stunnel && !number_doubles(build))
+		report_no_memory(build->report);
 	hosts_apply(build, source);
 	if (build->ignored[0] != '\0')
 		report_note(build->report,

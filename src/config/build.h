@@ -29,6 +29,9 @@ struct layer {
 	bool no_tls12;
 	bool no_tls13;
 	bool no_tickets;
+	bool server_order;
+	/* `verify` was set by a word of stunnel's */
+	bool verify_by_word;
 	/* stunnel's requireCert: the nearest counts */
 	const struct statement *require_cert;
 	bool requires_cert;
@@ -54,6 +57,7 @@ struct build {
 	enum heading *headings;  /* one for each section of the source */
 	struct schema_memo *memo;
 	bool is_stunnel;
+	const char *stunnel_reason; /* a key, or "its name" */
 	const char *ignored; /* names of keys without effect, with commas */
 };
 

@@ -45,6 +45,7 @@ const struct value_word choice_access_outputs[] = {
 	{ "same", 1 },
 	{ "stdout", 2 },
 	{ "stderr", 3 },
+	{ "syslog", 4 },
 	{ NULL, 0 },
 };
 
@@ -64,6 +65,19 @@ const struct value_word choice_permissions[] = {
 const struct value_word choice_profiles[] = {
 	{ "intermediate", PROFILE_INTERMEDIATE },
 	{ "modern", PROFILE_MODERN },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_server_orders[] = {
+	{ "auto", SERVER_ORDER_AUTO },
+	{ "yes", SERVER_ORDER_YES },
+	{ "on", SERVER_ORDER_YES },
+	{ "true", SERVER_ORDER_YES },
+	{ "1", SERVER_ORDER_YES },
+	{ "no", SERVER_ORDER_NO },
+	{ "off", SERVER_ORDER_NO },
+	{ "false", SERVER_ORDER_NO },
+	{ "0", SERVER_ORDER_NO },
 	{ NULL, 0 },
 };
 
@@ -134,6 +148,7 @@ const struct value_word choice_on_revoked[] = {
 };
 
 const struct value_word choice_methods[] = {
+	{ "auto", OCSP_METHOD_AUTO },
 	{ "post", OCSP_METHOD_POST },
 	{ "get", OCSP_METHOD_GET },
 	{ NULL, 0 },
@@ -147,14 +162,27 @@ const struct value_word choice_sni_unknown[] = {
 
 const struct value_word choice_verify[] = {
 	{ "none", VERIFY_NONE },
+	{ "0", VERIFY_NONE }, /* stunnel's levels */
 	{ "optional", VERIFY_OPTIONAL },
+	{ "1", VERIFY_OPTIONAL },
 	{ "require", VERIFY_REQUIRE },
+	{ "2", VERIFY_REQUIRE },
+	{ "pinned", VERIFY_PINNED },
+	{ "3", VERIFY_PINNED },
+	{ "4", VERIFY_PINNED },
 	{ NULL, 0 },
 };
 
 const struct value_word choice_crl_check[] = {
+	{ "available", CRL_CHECK_AVAILABLE },
 	{ "leaf", CRL_CHECK_LEAF },
 	{ "chain", CRL_CHECK_CHAIN },
+	{ NULL, 0 },
+};
+
+const struct value_word choice_client_purpose[] = {
+	{ "client", CLIENT_PURPOSE_CLIENT },
+	{ "any", CLIENT_PURPOSE_ANY },
 	{ NULL, 0 },
 };
 

@@ -15,6 +15,7 @@ extern const struct value_word choice_access_outputs[];
 extern const struct value_word choice_balances[];
 extern const struct value_word choice_permissions[];
 extern const struct value_word choice_profiles[];
+extern const struct value_word choice_server_orders[];
 extern const struct value_word choice_min_versions[];
 extern const struct value_word choice_max_versions[];
 extern const struct value_word choice_switches[];
@@ -25,6 +26,7 @@ extern const struct value_word choice_methods[];
 extern const struct value_word choice_sni_unknown[];
 extern const struct value_word choice_verify[];
 extern const struct value_word choice_crl_check[];
+extern const struct value_word choice_client_purpose[];
 extern const struct value_word choice_proxy_out[];
 extern const struct value_word choice_proxy_tlv[];
 

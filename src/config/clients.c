@@ -12,7 +12,7 @@
 #include "config/report.h"
 #include "config/source.h"
 
-#define VERIFY "verify = optional or verify = require"
+#define VERIFY "verify = optional, require or pinned"
 #define FIELD(name)                             \
 	offsetof(struct config_listener, name), \
 	    sizeof(((struct config_listener *)0)->name)
@@ -28,7 +28,14 @@ static bool
 revokes(const struct config_listener *settings)
 {
 	return (verifies(settings) && settings->crl_file != NULL) ||
-	       settings->crl_check == CRL_CHECK_LEAF;
+	       settings->crl_check == CRL_CHECK_AVAILABLE;
+}
+
+static bool
+checks_purpose(const struct config_listener *settings)
+{
+	return verifies(settings) ||
+	       settings->client_purpose == CLIENT_PURPOSE_CLIENT;
 }
 
 static bool
@@ -54,6 +61,7 @@ static const struct need {
 } needs[] = {
 	{ "crl_file", FIELD(crl_file), verifies, VERIFY },
 	{ "crl_check", FIELD(crl_check), revokes, "verify and crl_file" },
+	{ "client_purpose", FIELD(client_purpose), checks_purpose, VERIFY },
 	{ "allow_san", FIELD(allow_san), verifies, VERIFY },
 	{ "allow_cn", FIELD(allow_cn), verifies, VERIFY },
 	{ "proxy_tlv", FIELD(proxy_tlv), sends_v2, "proxy_out = v2" },
@@ -140,7 +148,8 @@ check_trust(const struct build *build, const struct site *site)
 	    build_name(name, settings));
 }
 
-/* stunnel's requireCert goes with verifyChain, which requires one anyway. */
+/* stunnel's requireCert goes with verifyChain and verifyPeer, which require
+ * one anyway. */
 static void
 check_require(const struct build *build, const struct site *site)
 {
@@ -156,7 +165,7 @@ check_require(const struct build *build, const struct site *site)
 		    "%s: nothing is verified without verifyChain = yes: write "
 		    "verify = require instead",
 		    layer->require_cert->key);
-	else if (layer->requires_cert != (verify == VERIFY_REQUIRE) &&
+	else if (layer->requires_cert != (verify >= VERIFY_REQUIRE) &&
 		 verify != VERIFY_NONE)
 		report_error(build->report, &layer->require_cert->where,
 		    "%s: verify and verifyChain say otherwise: write verify "

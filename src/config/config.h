@@ -81,6 +81,11 @@ struct config_connects {
 enum config_balance { BALANCE_PRIO, BALANCE_RR };
 enum config_tls_version { TLS_VERSION_ANY, TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum config_profile { PROFILE_INTERMEDIATE, PROFILE_MODERN };
+enum config_server_order {
+	SERVER_ORDER_AUTO, /* where ciphers or ciphersuites are written */
+	SERVER_ORDER_YES,
+	SERVER_ORDER_NO
+};
 enum config_key_permissions { KEYS_WARN, KEYS_REFUSE, KEYS_ANY };
 
 /* [ocsp] mode, or what `ocsp` says: which certificates are stapled. */
@@ -102,10 +107,21 @@ enum config_on_revoked {
 	OCSP_REVOKED_REFUSE,
 	OCSP_REVOKED_STAPLE
 };
-enum config_ocsp_method { OCSP_METHOD_POST, OCSP_METHOD_GET };
+enum config_ocsp_method { OCSP_METHOD_AUTO, OCSP_METHOD_POST, OCSP_METHOD_GET };
 
-enum config_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRE };
-enum config_crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN };
+/* PINNED: required, and one of the very certificates in ca_file. */
+enum config_verify {
+	VERIFY_NONE,
+	VERIFY_OPTIONAL,
+	VERIFY_REQUIRE,
+	VERIFY_PINNED
+};
+enum config_crl_check {
+	CRL_CHECK_AVAILABLE, /* the leaf; others where a list is present */
+	CRL_CHECK_LEAF,
+	CRL_CHECK_CHAIN
+};
+enum config_client_purpose { CLIENT_PURPOSE_CLIENT, CLIENT_PURPOSE_ANY };
 enum config_sni_unknown { SNI_DEFAULT, SNI_REJECT };
 enum config_proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 
@@ -162,6 +178,7 @@ struct config_listener {
 	const char *ca_file;  /* trust; set unless verify is none */
 	const char *crl_file; /* NULL: no revocation lists */
 	enum config_crl_check crl_check;
+	enum config_client_purpose client_purpose;
 	struct config_strings allow_san; /* "dns:*.example", "email:", "uri:",
 					    "ip:"; a bare word is dns: */
 	struct config_strings allow_cn;
@@ -186,6 +203,7 @@ struct config_listener {
 	struct config_where ciphers_where;
 	struct config_where ciphersuites_where;
 	struct config_where groups_where;
+	enum config_server_order server_order;
 	struct config_strings alpn; /* in our order of preference; 0: none */
 	bool tickets;
 	uint32_t session_timeout_ms;
@@ -252,6 +270,7 @@ struct config {
 	uint32_t ticket_rotate_ms;   /* [tls] */
 	const char *ticket_key_file; /* [tls]; NULL: keys of our own */
 	struct config_where ticket_key_file_where;
+	enum config_key_permissions ticket_key_permissions; /* of [tls] */
 	const char *store_dir; /* NULL: nothing is kept */
 	struct config_where store_dir_where;
 	struct config_ocsp ocsp;

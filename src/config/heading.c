@@ -124,6 +124,15 @@ service_of(const struct section *section, struct schema_memo *memo)
 	return accepts || connects ? HEADING_SERVICE : HEADING_NONE;
 }
 
+bool
+heading_is_ours(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		if (strcasecmp(name, singles[i].name) == 0)
+			return true;
+	return behind(name, "listener") != NULL || behind(name, "host") != NULL;
+}
+
 enum heading
 heading_of(const struct section *section, struct schema_memo *memo)
 {

@@ -23,6 +23,9 @@ enum heading {
 	HEADING_NONE      /* no section of ours: heading_refuse */
 };
 
+/* Is this the heading of a section that stunnel does not have? */
+bool heading_is_ours(const char *name);
+
 /* The memo may be NULL. */
 enum heading heading_of(
     const struct section *section, struct schema_memo *memo);

@@ -72,5 +72,7 @@ layer_conclude(const struct build *build, const struct layer *layer,
 			listener->max_version = TLS_VERSION_1_2;
 		if (layer->no_tickets)
 			listener->tickets = false;
+		if (layer->server_order)
+			listener->server_order = SERVER_ORDER_YES;
 	}
 }

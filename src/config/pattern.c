@@ -141,11 +141,28 @@ check_mail(const char *text, struct err *err)
 	return false;
 }
 
+/* "https://a.example*" would match https://a.example.net as well. */
+static bool
+is_end_of_host(const char *text, const char *star)
+{
+	const char *host = strstr(text, "://");
+
+	return host != NULL &&
+	       memchr(host + 3, '/', (size_t)(star - host - 3)) == NULL;
+}
+
 static bool
 check_uri(const char *text, struct err *err)
 {
 	const char *star = strchr(text, '*');
 
+	if (star != NULL && star[1] == '\0' && is_end_of_host(text, star)) {
+		err_set(err,
+		    "\"%.64s\" would match other hosts as well: the * stands "
+		    "for one path segment, as in https://host/*",
+		    text);
+		return false;
+	}
 	if (strchr(text, ':') != NULL && (star == NULL || star[1] == '\0'))
 		return true;
 	err_set(err,

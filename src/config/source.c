@@ -17,9 +17,11 @@
 #include "config/arena.h"
 #include "config/expand.h"
 #include "config/file.h"
+#include "config/heading.h"
 #include "config/ini.h"
 #include "config/near.h"
 #include "config/report.h"
+#include "config/words.h"
 
 /* What all files of one run share. */
 struct gathering {
@@ -27,6 +29,10 @@ struct gathering {
 	struct arena *arena;
 	struct report *report;
 	size_t files;
+	/* The first file, for is_stunnel. */
+	const char *name;
+	const char *bytes;
+	size_t size;
 };
 
 /* One file being read, and who included it. */
@@ -192,13 +198,61 @@ include_file(struct open_file *parent, const struct config_where *where,
 		.inode = bytes.inode });
 }
 
+/* What a first look at a file finds. */
+struct glance {
+	bool has_word; /* of stunnel's */
+	bool has_ours; /* a section that stunnel does not have */
+};
+
+static void
+on_glance(void *arg, const struct ini_item *item)
+{
+	struct glance *glance = arg;
+
+	if (item->section != NULL)
+		glance->has_ours |= heading_is_ours(item->section);
+	else if (item->key != NULL)
+		glance->has_word |= words_is_stunnel(item->key);
+}
+
+/* Is the first file a stunnel.conf?  The files of its folders are not read
+ * yet, so it has to show in itself. */
+static bool
+is_stunnel(const struct gathering *gathering)
+{
+	struct glance glance = { 0 };
+
+	ini_read(gathering->bytes, gathering->size, on_glance, &glance);
+	return !glance.has_ours &&
+	       (glance.has_word || words_is_stunnel_file(gathering->name));
+}
+
+static bool
+ends_in(const char *name, const char *end)
+{
+	size_t length = strlen(name), end_length = strlen(end);
+
+	return length > end_length &&
+	       strcmp(name + length - end_length, end) == 0;
+}
+
 static int
 is_ini(const struct dirent *entry)
 {
-	size_t length = strlen(entry->d_name);
+	return entry->d_name[0] != '.' && ends_in(entry->d_name, ".ini");
+}
 
-	return entry->d_name[0] != '.' && length > 4 &&
-	       strcmp(entry->d_name + length - 4, ".ini") == 0;
+static int
+is_conf(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && ends_in(entry->d_name, ".conf");
+}
+
+/* Not what editors leave behind. */
+static int
+is_any(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && !ends_in(entry->d_name, "~");
 }
 
 static int
@@ -208,12 +262,51 @@ compare_names(const struct dirent **a, const struct dirent **b)
 }
 
 static void
+free_entries(struct dirent **entries, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+}
+
+/* Files in a folder that are not read are no mistake, but easily missed. */
+static void
+note_passed_over(struct report *report, const struct config_where *where,
+    const char *folder, int count)
+{
+	struct dirent **entries = NULL;
+	int others = scandir(folder, &entries, is_conf, compare_names);
+
+	if (others > 0)
+		report_note(report,
+		    "%s:%u: of the folder %s the files named *.ini are read, "
+		    "and %s is not one: rename it",
+		    where->file, where->line, folder, entries[0]->d_name);
+	else if (count == 0)
+		report_note(report,
+		    "%s:%u: the folder %s holds no file named *.ini",
+		    where->file, where->line, folder);
+	free_entries(entries, others);
+}
+
+static bool
+is_regular(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) != 0 || S_ISREG(status.st_mode);
+}
+
+/* stunnel reads every regular file of a folder. */
+static void
 include_folder(struct open_file *parent, const struct config_where *where,
     const char *folder)
 {
 	struct gathering *gathering = parent->gathering;
 	struct dirent **entries = NULL;
-	int count = scandir(folder, &entries, is_ini, compare_names);
+	bool all = is_stunnel(gathering);
+	int count = scandir(
+	    folder, &entries, all ? is_any : is_ini, compare_names);
 	char *path;
 
 	if (count < 0) {
@@ -221,20 +314,17 @@ include_folder(struct open_file *parent, const struct config_where *where,
 		    strerror(errno));
 		return;
 	}
-	if (count == 0)
-		report_note(gathering->report,
-		    "%s:%u: the folder %s holds no file named *.ini",
-		    where->file, where->line, folder);
+	if (!all)
+		note_passed_over(gathering->report, where, folder, count);
 	for (int i = 0; i < count; i++) {
 		path = arena_format(
 		    gathering->arena, "%s/%s", folder, entries[i]->d_name);
 		if (path == NULL)
 			report_no_memory(gathering->report);
-		else
+		else if (!all || is_regular(path))
 			include_file(parent, where, path);
-		free(entries[i]);
 	}
-	free(entries);
+	free_entries(entries, count);
 }
 
 static void
@@ -242,6 +332,7 @@ include(struct open_file *file, const struct statement *statement)
 {
 	struct gathering *gathering = file->gathering;
 	struct stat status;
+	bool found;
 	char *path;
 
 	if (statement->value[0] == '\0') {
@@ -250,10 +341,16 @@ include(struct open_file *file, const struct statement *statement)
 		return;
 	}
 	path = file_beside(gathering->arena, file->name, statement->value);
+	found = path != NULL && stat(path, &status) == 0;
 	if (path == NULL)
 		report_no_memory(gathering->report);
-	else if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+	else if (found && S_ISDIR(status.st_mode))
 		include_folder(file, &statement->where, path);
+	else if (!found && strpbrk(path, "*?[") != NULL)
+		report_error(gathering->report, &statement->where,
+		    "include %s: a pattern is not expanded: name the folder, "
+		    "whose files are read in the order of their names",
+		    path);
 	else
 		include_file(file, &statement->where, path);
 }
@@ -263,6 +360,9 @@ read_main(struct gathering *gathering, struct open_file *file,
     const char *bytes, size_t size)
 {
 	gathering->files = 1;
+	gathering->name = file->name;
+	gathering->bytes = bytes;
+	gathering->size = size;
 	add_section(file, "", 0);
 	ini_read(bytes, size, on_item, file);
 }
@@ -270,7 +370,11 @@ read_main(struct gathering *gathering, struct open_file *file,
 void
 source_load(struct source *source, struct report *report, const char *path)
 {
-	struct gathering gathering = { source, report->arena, report, 0 };
+	struct gathering gathering = {
+		.source = source,
+		.arena = report->arena,
+		.report = report,
+	};
 	struct config_where where = { path, 0 };
 	struct file_bytes bytes;
 	struct err err;
@@ -293,7 +397,11 @@ void
 source_parse(struct source *source, struct report *report, const char *name,
     const char *bytes, size_t size)
 {
-	struct gathering gathering = { source, report->arena, report, 0 };
+	struct gathering gathering = {
+		.source = source,
+		.arena = report->arena,
+		.report = report,
+	};
 
 	report_file(report, name);
 	read_main(&gathering,

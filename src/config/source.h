@@ -1,7 +1,7 @@
 /*
  * A configuration as it was written: sections in order, each with its
- * statements, includes already in their place and values expanded.  Nothing
- * is known here of what any key but `include` means.  Main thread.
+ * statements, includes already in their place and values expanded.  No key
+ * but `include` is interpreted here.  Main thread.
  */
 #ifndef CONFIG_SOURCE_H
 #define CONFIG_SOURCE_H

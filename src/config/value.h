@@ -63,7 +63,6 @@ extern const struct value_type value_level;    /* enum log_level */
 extern const struct value_type value_version;  /* enum config_tls_version */
 extern const struct value_type value_stapling; /* enum config_ocsp_mode */
 extern const struct value_type value_switch;   /* the same, by yes and no */
-extern const struct value_type value_verify;   /* enum config_verify */
 extern const struct value_type value_tlvs;     /* unsigned, a mask of words */
 extern const struct value_type value_text;     /* const char * */
 extern const struct value_type value_colons;   /* const char *, a:b:c */

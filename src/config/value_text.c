@@ -112,10 +112,23 @@ check_length(const char *path, struct err *err)
 	return false;
 }
 
+/* A switch where a path belongs would become a file of that name. */
+static bool
+check_switch(const char *text, struct err *err)
+{
+	if (!near_in("yes no on off true false none", text))
+		return true;
+	err_set(err,
+	    "\"%s\" is not a path: leave the key out, or write ./%s for a file "
+	    "of that name",
+	    text, text);
+	return false;
+}
+
 static bool
 read_path(const struct value_place *place, const char *text, struct err *err)
 {
-	return check_length(text, err) &&
+	return check_length(text, err) && check_switch(text, err) &&
 	       keep(place, file_beside(place->arena, place->where->file, text),
 		   err);
 }
@@ -137,7 +150,7 @@ take_path(const struct value_place *place, const char *text, struct err *err)
 	const struct config_paths *list = place->field;
 	struct config_path path = { .where = *place->where };
 
-	if (!check_length(text, err))
+	if (!check_length(text, err) || !check_switch(text, err))
 		return false;
 	if (list->count >= PATHS_MAX)
 		return value_too_many(PATHS_MAX, err);
@@ -201,8 +214,51 @@ is_sink_word(const struct value_rules *rules, const char *text)
 	return false;
 }
 
-/* One of the words, or a path.  A word misspelt would become a file that
- * nobody looks for, so it is refused. */
+/* Words of other programs for where a log goes, and ours. */
+static const struct {
+	const char *words; /* between blanks */
+	const char *advice;
+} sink_hints[] = {
+	{ "on yes true 1", "write the place, such as stderr" },
+	{ "no none false 0 disabled null", "write off, or leave the key out" },
+	{ "journal journald systemd",
+	    "write stderr, which the journal takes from a service" },
+	{ "console terminal", "write stderr" },
+	{ "combined common main json text",
+	    "lines have the format that the key format names: write the place, "
+	    "such as stderr" },
+};
+
+static const char *
+find_sink_hint(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sink_hints); i++)
+		if (near_in(sink_hints[i].words, text))
+			return sink_hints[i].advice;
+	return NULL;
+}
+
+/* A word that is neither known nor a path: as a path it would become a file
+ * that is not looked for. */
+static bool
+refuse_sink(const char *text, const char *nearest, struct err *err)
+{
+	const char *hint = find_sink_hint(text);
+
+	if (hint != NULL)
+		err_set(err, "\"%s\" is unknown: %s", text, hint);
+	else if (nearest != NULL)
+		err_set(err, "\"%s\" is unknown: did you mean \"%s\"?", text,
+		    nearest);
+	else
+		err_set(err,
+		    "\"%s\" is neither a known word nor a path: write ./%s "
+		    "for a file of that name",
+		    text, text);
+	return false;
+}
+
+/* One of the words, or a path, which has a slash or a dot in it. */
 static bool
 read_sink(const struct value_place *place, const char *text, struct err *err)
 {
@@ -216,13 +272,8 @@ read_sink(const struct value_place *place, const char *text, struct err *err)
 		return keep(place,
 		    arena_copy(place->arena, near.best, strlen(near.best)),
 		    err);
-	if (near.best != NULL && strpbrk(text, "/.") == NULL) {
-		err_set(err,
-		    "\"%s\" is unknown: did you mean \"%s\"? (write ./%s for "
-		    "a file of that name)",
-		    text, near.best, text);
-		return false;
-	}
+	if (strpbrk(text, "/.") == NULL)
+		return refuse_sink(text, near.best, err);
 	return read_path(place, text, err);
 }
 

@@ -156,8 +156,9 @@ read_stapling(
 {
 	if (strstr(text, "://") != NULL) {
 		err_set(err,
-		    "\"%.64s\" is no mode: a responder is named by url in "
-		    "[ocsp]",
+		    "\"%.64s\" is no mode: stunnel asks that responder about "
+		    "client certificates, which crl_file is for here; those "
+		    "for stapling are named by url in [ocsp]",
 		    text);
 		return false;
 	}
@@ -178,20 +179,6 @@ read_switch(const struct value_place *place, const char *text, struct err *err)
 	}
 	*(int *)place->field = word->number;
 	return true;
-}
-
-/* stunnel's levels look alike and mean more or less than they say. */
-static bool
-read_verify(const struct value_place *place, const char *text, struct err *err)
-{
-	if (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0') {
-		err_set(err,
-		    "levels by number are not known here: write none, "
-		    "optional (a client may come without a certificate) or "
-		    "require");
-		return false;
-	}
-	return read_choice(place, text, err);
 }
 
 /* One word is one bit, "none" is none. */
@@ -292,13 +279,6 @@ const struct value_type value_switch = {
 	.name = "boolean",
 	.read = read_switch,
 	.print = print_nothing,
-	.equal = equal_int,
-};
-
-const struct value_type value_verify = {
-	.name = "word",
-	.read = read_verify,
-	.print = print_choice,
 	.equal = equal_int,
 };
 

@@ -29,9 +29,10 @@
 	"folders of hashed files are not read: put them into one file, " \
 	"such as by cat, and name it in " key
 #define NEITHER "say yes or no"
-#define NO_PINS                                                          \
-	"single certificates are not pinned: name their CA in ca_file, " \
-	"set verify = require and name the clients in allow_san"
+/* stunnel's OCSP keys are about the certificates of its peers. */
+#define CLIENTS_BY_CRL                                                      \
+	"stunnel looks up client certificates by it, which clinch does by " \
+	"crl_file: remove it ([ocsp] is about the server's own certificates)"
 #define CHROOT                                                        \
 	"a reload could not read files from inside: use the service " \
 	"manager or a container to confine the process"
@@ -44,7 +45,6 @@ static const struct word words[] = {
 	{ "libwrap", "no", WORD_QUIET, NULL },
 	{ "fips", "no", WORD_QUIET, NULL },
 	{ "renegotiation", "no", WORD_QUIET, NULL },
-	{ "retry", "no", WORD_QUIET, NULL },
 	{ "pty", "no", WORD_QUIET, NULL },
 	{ "transparent", "none", WORD_QUIET, NULL },
 	{ "transparent", "no", WORD_QUIET, NULL },
@@ -60,6 +60,7 @@ static const struct word words[] = {
 	{ "sni", NULL, WORD_SNI, NULL },
 	{ "verifyChain", "no", WORD_VERIFY, "none" },
 	{ "verifyChain", "yes", WORD_VERIFY, "require" },
+	{ "verifyPeer", "yes", WORD_VERIFY, "pinned" },
 	{ "checkHost", NULL, WORD_ALLOW, "dns:" },
 	{ "checkEmail", NULL, WORD_ALLOW, "email:" },
 	{ "checkIP", NULL, WORD_ALLOW, "ip:" },
@@ -78,6 +79,7 @@ static const struct word words[] = {
 	{ "compression", NULL, WORD_NO_EFFECT, NULL },
 	{ "sessionCacheSize", NULL, WORD_NO_EFFECT, NULL },
 	{ "service", NULL, WORD_NO_EFFECT, NULL },
+	{ "retry", NULL, WORD_NO_EFFECT, NULL }, /* of programs alone */
 
 	/* stunnel: refused. */
 	{ "client", NULL, WORD_REFUSED, SERVER_ONLY },
@@ -93,25 +95,20 @@ static const struct word words[] = {
 	{ "CRLpath", NULL, WORD_REFUSED, ONE_FILE("crl_file") },
 	{ "requireCert", NULL, WORD_REFUSED, NEITHER },
 	{ "verifyChain", NULL, WORD_REFUSED, NEITHER },
-	{ "verifyPeer", NULL, WORD_REFUSED, NO_PINS },
-	{ "OCSPaia", NULL, WORD_REFUSED,
-	    "use [ocsp]: without url there, the responders that certificates "
-	    "name are asked" },
-	{ "OCSPflag", NULL, WORD_REFUSED,
-	    "use [ocsp]: responses are always verified" },
-	{ "OCSPnonce", NULL, WORD_REFUSED,
-	    "use [ocsp]: staples are asked for without a nonce, as they "
-	    "outlive the question" },
-	{ "OCSPrequire", NULL, WORD_REFUSED,
-	    "use [ocsp]: mode and without_staple say what must have a "
-	    "staple" },
-	{ "TIMEOUTocsp", NULL, WORD_REFUSED, "use timeout in [ocsp]" },
+	{ "verifyPeer", NULL, WORD_REFUSED, NEITHER },
+	{ "OCSPaia", "no", WORD_QUIET, NULL },
+	{ "OCSPaia", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "OCSPflag", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "OCSPnonce", "no", WORD_QUIET, NULL },
+	{ "OCSPnonce", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "OCSPrequire", "no", WORD_QUIET, NULL },
+	{ "OCSPrequire", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "TIMEOUTocsp", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
 	{ "ticketKeySecret", NULL, WORD_REFUSED, TICKET_SECRETS },
 	{ "ticketMacSecret", NULL, WORD_REFUSED, TICKET_SECRETS },
 	{ "exec", NULL, WORD_REFUSED, NO_PROGRAMS },
 	{ "execArgs", NULL, WORD_REFUSED, NO_PROGRAMS },
 	{ "pty", NULL, WORD_REFUSED, NO_PROGRAMS },
-	{ "retry", NULL, WORD_REFUSED, NO_PROGRAMS },
 	{ "engine", NULL, WORD_REFUSED, ENGINES },
 	{ "engineCtrl", NULL, WORD_REFUSED, ENGINES },
 	{ "engineDefault", NULL, WORD_REFUSED, ENGINES },
@@ -137,7 +134,9 @@ static const struct word words[] = {
 	{ "protocol", NULL, WORD_REFUSED,
 	    "clinch does not speak the start of other protocols: let clients "
 	    "begin with TLS" },
+};
 
+static const struct word other_words[] = {
 	/* Good in [tls] and [ocsp], where there is one it can mean. */
 	{ "timeout", NULL, WORD_REFUSED,
 	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
@@ -161,13 +160,54 @@ fits(const struct word *word, const char *value)
 	return strcasecmp(word->value, value) == 0;
 }
 
+static const struct word *
+find(const struct word *list, size_t count, const char *key, const char *value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (near_same(list[i].name, key) && fits(&list[i], value))
+			return &list[i];
+	return NULL;
+}
+
 const struct word *
 words_find(const char *key, const char *value)
 {
+	const struct word *word = find(words, ARRAY_LEN(words), key, value);
+
+	return word != NULL
+		   ? word
+		   : find(other_words, ARRAY_LEN(other_words), key, value);
+}
+
+bool
+words_is_stunnel(const char *key)
+{
+	/* Aliases of ours, as stunnel spells them: TIMEOUTidle is its word,
+	 * timeout_idle is not. */
+	static const char *const spelled[] = { "setuid", "setgid", "debug",
+		"CAfile", "CRLfile", "sslVersionMin", "sslVersionMax",
+		"TIMEOUTbusy", "TIMEOUTclose", "TIMEOUTconnect", "TIMEOUTidle",
+		"failover", "curve", "curves", "session", "sessionCacheTimeout",
+		"sessionResume" };
+
+	for (size_t i = 0; i < ARRAY_LEN(spelled); i++)
+		if (strcasecmp(spelled[i], key) == 0)
+			return true;
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (near_same(words[i].name, key) && fits(&words[i], value))
-			return &words[i];
-	return NULL;
+		if (near_same(words[i].name, key))
+			return true;
+	return false;
+}
+
+bool
+words_is_stunnel_file(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	const char *folder = strstr(path, "/stunnel/");
+
+	if (strcasestr(base != NULL ? base : path, "stunnel") != NULL)
+		return true;
+	return folder != NULL && folder + strlen("/stunnel") == base;
 }
 
 const char *
@@ -184,7 +224,7 @@ words_option(const char *option)
 	/* Switched off, or always on, in clinch. */
 	static const char quiet[] =
 	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
-	    "NO_COMPRESSION NO_RENEGOTIATION CIPHER_SERVER_PREFERENCE "
+	    "NO_COMPRESSION NO_RENEGOTIATION "
 	    "SINGLE_DH_USE SINGLE_ECDH_USE "
 	    "NO_SESSION_RESUMPTION_ON_RENEGOTIATION";
 
@@ -201,5 +241,7 @@ words_option(const char *option)
 		return OPTION_NO_TLS13;
 	if (near_same(option, "NO_TICKET"))
 		return OPTION_NO_TICKET;
+	if (near_same(option, "CIPHER_SERVER_PREFERENCE"))
+		return OPTION_SERVER_ORDER;
 	return OPTION_UNKNOWN;
 }

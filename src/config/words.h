@@ -6,6 +6,8 @@
 #ifndef CONFIG_WORDS_H
 #define CONFIG_WORDS_H
 
+#include <stdbool.h>
+
 #include "base/attr.h"
 
 enum word_verdict {
@@ -34,6 +36,13 @@ struct word {
  * nothing. */
 const struct word *words_find(const char *key, const char *value);
 
+/* Is this key one that only stunnel has, in stunnel's spelling? */
+bool words_is_stunnel(const char *key);
+
+/* Does a file's name make it stunnel's: stunnel.conf, my-stunnel.ini,
+ * /etc/stunnel/web.conf? */
+bool words_is_stunnel_file(const char *path);
+
 /* What a section of a later version is called in the sentence; NULL: it is
  * none.  `name` as it stands in the heading. */
 const char *words_later_section(const char *name);
@@ -45,6 +54,7 @@ enum word_option {
 	OPTION_NO_TLS12,
 	OPTION_NO_TLS13,
 	OPTION_NO_TICKET,
+	OPTION_SERVER_ORDER,
 	OPTION_REFUSED /* would switch something weak on */
 };
 enum word_option words_option(const char *option);

@@ -29,13 +29,9 @@
 /* A handshake is over in milliseconds, without the end of a connection. */
 #define PAUSE_HANDSHAKES_S 0.005
 #define PAUSE_EXHAUSTED_S 0.1
-/* The same complaint is not made more often. */
-#define SILENCE_MS 10000
 
-struct complaint {
-	int64_t next_ms; /* monotonic */
-	uint64_t left_out;
-};
+/* Of each reason and listener. */
+static const struct rate_limit_rule rate = { .lines = 1, .window_ms = 10000 };
 
 struct acceptor {
 	struct ev_io watcher;
@@ -47,9 +43,6 @@ struct acceptor {
 	int fd;                    /* the listener's */
 
 	struct service *service; /* a reference */
-	struct complaint exhausted;
-	struct complaint full;
-	struct complaint refused;
 };
 
 /* What one attempt says about the next. */
@@ -61,52 +54,46 @@ enum attempt {
 	ATTEMPT_EXHAUSTED
 };
 
-/* One line, unless the same was said a moment ago. */
+/* Why clients are not accepted, or not kept. */
+struct cause {
+	const char *reason;
+	const char *message;
+};
+
+static const struct cause exhausted = { "exhausted", NULL };
+static const struct cause untrusted = { "proxy_trust",
+	"client refused: it is not in proxy_trust" };
+static const struct cause full[] = {
+	[LIMIT_FULL_PROCESS] = { "max_connections_process",
+	    "accept pauses: max_connections of the process reached" },
+	[LIMIT_FULL_LISTENER] = { "max_connections",
+	    "accept pauses: max_connections reached" },
+	[LIMIT_FULL_HANDSHAKES] = { "max_handshakes",
+	    "accept pauses: max_handshakes reached" },
+	[LIMIT_FULL_ADDRESS] = { "per_ip_max",
+	    "client refused: per_ip_max reached" },
+	[LIMIT_DENIED] = { "denied", "client refused: allow and deny say so" },
+};
+
+/* One line, unless the same was written a moment ago. */
 static void
-complain(struct acceptor *acceptor, struct complaint *complaint,
+complain(struct acceptor *acceptor, const struct cause *cause,
     enum log_level level, const char *message, const struct addr *peer)
 {
-	struct log *log = acceptor->set->log;
-	int64_t now_ms = acceptor->set->now_ms;
+	struct conn_set *set = acceptor->set;
+	const char *name = acceptor->service->listener->name;
 	const char *text, *host = NULL;
 	char space[2][ADDR_TEXT_MAX];
 
-	if (!log_may(log, level))
+	if (!conn_set_may_log(set, &rate, level, name, cause->reason))
 		return;
-	if (now_ms < complaint->next_ms) {
-		complaint->left_out++;
-		return;
-	}
 	text = addr_print(
 	    listener_address(acceptor->listener), space[0], sizeof(space[0]));
 	if (peer != NULL)
 		host = addr_print(peer, space[1], sizeof(space[1]));
-	LOG_AT(log, level, "listener", message,
-	    LOG_S("listener", acceptor->service->listener->name),
+	LOG_AT(set->log, level, "listener", message, LOG_S("listener", name),
 	    LOG_S("address", text), LOG_S("peer", host),
-	    LOG_N("left_out", complaint->left_out));
-	complaint->next_ms = now_ms + SILENCE_MS;
-	complaint->left_out = 0;
-}
-
-static const char *
-full_sentence(enum limit_answer answer)
-{
-	switch (answer) {
-	case LIMIT_FULL_PROCESS:
-		return "accept pauses: max_connections of the process reached";
-	case LIMIT_FULL_LISTENER:
-		return "accept pauses: max_connections reached";
-	case LIMIT_FULL_HANDSHAKES:
-		return "accept pauses: max_handshakes reached";
-	case LIMIT_FULL_ADDRESS:
-		return "client refused: per_ip_max reached";
-	case LIMIT_DENIED:
-		return "client refused: allow and deny say so";
-	case LIMIT_OK:
-		break;
-	}
-	return "";
+	    LOG_S("reason", cause->reason));
 }
 
 static void
@@ -140,33 +127,30 @@ judge(struct acceptor *acceptor, int errnum)
 		return ATTEMPT_AGAIN;
 	default:
 		err_set_errno(&why, errnum, "accept pauses");
-		complain(acceptor, &acceptor->exhausted, LEVEL_WARNING,
-		    why.text, NULL);
+		complain(acceptor, &exhausted, LEVEL_WARNING, why.text, NULL);
 		return ATTEMPT_EXHAUSTED;
 	}
 }
 
 /* Why this one may not stay; NULL: it may.  Who speaks for others is judged
  * here, those it speaks for once it has named them. */
-static const char *
+static const struct cause *
 refusal(const struct service *service, struct conn_client *client)
 {
 	const struct config_listener *config = service->listener;
 	enum limit_answer answer;
 
 	if (config->proxy_in)
-		return limit_trusts(config, &client->peer)
-			   ? NULL
-			   : "client refused: it is not in proxy_trust";
+		return limit_trusts(config, &client->peer) ? NULL : &untrusted;
 	answer = limit_admit(
 	    service->limit, config, &client->peer, &client->counted);
-	return answer == LIMIT_OK ? NULL : full_sentence(answer);
+	return answer == LIMIT_OK ? NULL : &full[answer];
 }
 
 static void
 welcome(struct acceptor *acceptor, struct conn_client *client)
 {
-	const char *why = refusal(acceptor->service, client);
+	const struct cause *why = refusal(acceptor->service, client);
 	/* One who brings clients is rather a mistake of ours than a stranger. */
 	enum log_level level = acceptor->service->listener->proxy_in
 				   ? LEVEL_NOTICE
@@ -178,7 +162,7 @@ welcome(struct acceptor *acceptor, struct conn_client *client)
 	}
 	close(client->fd);
 	unreserve(acceptor->service->limit);
-	complain(acceptor, &acceptor->refused, level, why, &client->peer);
+	complain(acceptor, why, level, why->message, &client->peer);
 }
 
 static enum attempt
@@ -193,8 +177,8 @@ accept_one(struct acceptor *acceptor)
 
 	answer = limit_reserve(limit, acceptor->service->listener);
 	if (answer != LIMIT_OK) {
-		complain(acceptor, &acceptor->full, LEVEL_WARNING,
-		    full_sentence(answer), NULL);
+		complain(acceptor, &full[answer], LEVEL_WARNING,
+		    full[answer].message, NULL);
 		return answer == LIMIT_FULL_HANDSHAKES ? ATTEMPT_FULL_HANDSHAKES
 						       : ATTEMPT_FULL;
 	}

@@ -27,6 +27,9 @@ struct backend {
 	char *host; /* NULL: a fixed address */
 	uint16_t port;
 
+	/* relaxed */
+	atomic_bool failed; /* see backends_failed */
+
 	/* under backends->lock */
 	struct backend_addresses *addresses; /* NULL: not resolved yet */
 };
@@ -209,6 +212,20 @@ backends_put(struct backends *backends, size_t i, const struct addr *addresses,
 	return true;
 }
 
+bool
+backends_failed(const struct backends *backends, size_t i)
+{
+	return atomic_load_explicit(
+	    &backends->items[i].failed, memory_order_relaxed);
+}
+
+void
+backends_clear_failed(struct backends *backends, size_t i)
+{
+	atomic_store_explicit(
+	    &backends->items[i].failed, false, memory_order_relaxed);
+}
+
 void
 backend_walk_init(struct backend_walk *walk, struct backends *backends)
 {
@@ -271,21 +288,37 @@ is_its_turn(struct backend_walk *walk, struct candidate *candidate, int64_t now)
 	return true;
 }
 
+bool
+backend_walk_has_more(const struct backend_walk *walk)
+{
+	return walk->addresses != NULL &&
+	       walk->next_address < walk->addresses->count;
+}
+
+/* Of the backend being tried. */
+static struct candidate *
+next_address(struct backend_walk *walk, int64_t now_ms)
+{
+	struct candidate *candidate;
+
+	while (backend_walk_has_more(walk)) {
+		candidate = &walk->addresses->items[walk->next_address++];
+		if (is_its_turn(walk, candidate, now_ms))
+			return candidate;
+	}
+	return NULL;
+}
+
 static struct candidate *
 next_candidate(struct backend_walk *walk, int64_t now_ms)
 {
 	struct candidate *candidate;
 
-	for (;;) {
-		while (walk->addresses == NULL ||
-		       walk->next_address == walk->addresses->count) {
-			if (!enter_next_backend(walk))
-				return NULL;
-		}
-		candidate = &walk->addresses->items[walk->next_address++];
-		if (is_its_turn(walk, candidate, now_ms))
-			return candidate;
+	while ((candidate = next_address(walk, now_ms)) == NULL) {
+		if (!enter_next_backend(walk))
+			return NULL;
 	}
+	return candidate;
 }
 
 /* We have no descriptor or memory: asking the next one would not help. */
@@ -324,28 +357,41 @@ open_candidate(const struct addr *addr, int *fd)
 	return errnum;
 }
 
-enum backend_answer
-backend_walk_next(struct backend_walk *walk, int64_t now_ms, int *fd)
+typedef struct candidate *next_fn(struct backend_walk *walk, int64_t now_ms);
+
+static enum backend_answer
+open_next(struct backend_walk *walk, next_fn *next, int64_t now_ms, int *fd)
 {
-	struct candidate *candidate;
 	int errnum;
 
 	*fd = -1;
-	while ((candidate = next_candidate(walk, now_ms)) != NULL) {
-		errnum = open_candidate(&candidate->addr, fd);
+	while ((walk->candidate = next(walk, now_ms)) != NULL) {
+		errnum = open_candidate(&walk->candidate->addr, fd);
 		if (errnum == 0)
 			return BACKEND_CONNECTED;
 		if (errnum == EINPROGRESS)
 			return BACKEND_CONNECTING;
-		backend_walk_failed(walk, errnum, now_ms);
+		backend_walk_failed(walk, walk->candidate, errnum, now_ms);
 		if (is_exhausted(errnum))
 			break;
 	}
 	return BACKEND_NONE;
 }
 
-int
-backend_connect_result(int fd)
+enum backend_answer
+backend_walk_next(struct backend_walk *walk, int64_t now_ms, int *fd)
+{
+	return open_next(walk, next_candidate, now_ms, fd);
+}
+
+enum backend_answer
+backend_walk_more(struct backend_walk *walk, int64_t now_ms, int *fd)
+{
+	return open_next(walk, next_address, now_ms, fd);
+}
+
+static int
+socket_error(int fd)
 {
 	int errnum = 0;
 	socklen_t len = sizeof(errnum);
@@ -355,16 +401,74 @@ backend_connect_result(int fd)
 	return errnum;
 }
 
-void
-backend_walk_failed(struct backend_walk *walk, int errnum, int64_t now_ms)
+/*
+ * The kernel may choose the port that is connected to as the local one.  If no
+ * process listens there, TCP connects the socket to itself (a simultaneous
+ * open, RFC 9293 section 3.5).
+ */
+static bool
+is_own_peer(int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
-	struct candidate *candidate;
+	struct sockaddr_storage local;
+	socklen_t local_len = sizeof(local);
+	struct addr a, b;
 
-	walk->last_errno = errnum;
-	if (is_our_fault(errnum) || walk->addresses == NULL)
+	if (peer->ss_family == AF_UNIX ||
+	    getsockname(fd, (struct sockaddr *)&local, &local_len) != 0)
+		return false;
+	addr_from_sockaddr(&a, (const struct sockaddr *)peer, len);
+	addr_from_sockaddr(&b, (const struct sockaddr *)&local, local_len);
+	return addr_equal(&a, &b);
+}
+
+/*
+ * Asking the socket rather than waiting for it to become writable finds a
+ * connect on the same machine, TCP too, decided as soon as it was begun: no
+ * watcher, no wait.
+ */
+int
+backend_connect_outcome(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int errnum;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+		return is_own_peer(fd, &peer, len) ? ECONNREFUSED : 0;
+	if (errno != ENOTCONN)
+		return errno;
+	errnum = socket_error(fd);
+	return errnum != 0 ? errnum : EINPROGRESS;
+}
+
+/* The first failure since the last look-up asks for the next one. */
+static void
+want_look_up(struct backend_walk *walk)
+{
+	struct backend *backend = &walk->backends->items[walk->current];
+
+	if (backend->host == NULL || atomic_exchange_explicit(&backend->failed,
+					 true, memory_order_relaxed))
 		return;
-	candidate = &walk->addresses->items[walk->next_address - 1];
+	if (walk->look_up != NULL)
+		*walk->look_up = true;
+}
+
+void
+backend_walk_overtaken(
+    struct backend_walk *walk, struct candidate *candidate, int64_t now_ms)
+{
 	candidate_rest(candidate, now_ms + walk->backends->retry_after_ms);
+	want_look_up(walk);
+}
+
+void
+backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
+    int errnum, int64_t now_ms)
+{
+	walk->last_errno = errnum;
+	if (!is_our_fault(errnum))
+		backend_walk_overtaken(walk, candidate, now_ms);
 }
 
 const char *

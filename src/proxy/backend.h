@@ -22,6 +22,7 @@
 
 struct backends;
 struct backend_addresses;
+struct candidate;
 
 /* From the connect lines; fixed addresses are in place at once. */
 struct backends *backends_new(const struct config_listener *config) MUST_CHECK;
@@ -47,8 +48,16 @@ bool backends_put(struct backends *backends, size_t i,
     const struct addr *addresses, size_t count) MUST_CHECK;
 
 /*
+ * Has a connect to backend i failed since backends_clear_failed?  Any thread.
+ * A failure of a name is a reason to look it up before its time.
+ */
+bool backends_failed(const struct backends *backends, size_t i);
+void backends_clear_failed(struct backends *backends, size_t i);
+
+/*
  * One connection's walk over the candidates.  Embedded in the connection;
- * last_errno and saw_unresolved are for it to read, the rest is backend.c's.
+ * candidate, last_errno and saw_unresolved are for it to read, look_up is for
+ * it to set, the rest is backend.c's.
  */
 struct backend_walk {
 	struct backends *backends; /* borrowed from the service */
@@ -58,6 +67,9 @@ struct backend_walk {
 	size_t step;    /* backends entered in this round */
 	size_t current; /* index of the one being tried */
 	size_t next_address;
+	struct candidate *candidate; /* opened last; lives as addresses does */
+	bool
+	    *look_up; /* set to true when a name should be looked up; or NULL */
 	uint64_t tried;    /* in the first round, by order of meeting */
 	unsigned met;      /* addresses met in this round */
 	bool passed_over;  /* somebody rested... */
@@ -83,14 +95,33 @@ void backend_walk_fini(struct backend_walk *walk);
 enum backend_answer backend_walk_next(
     struct backend_walk *walk, int64_t now_ms, int *fd) MUST_CHECK;
 
-/* Decide a BACKEND_CONNECTING socket: 0, or the errno of its failure. */
-int backend_connect_result(int fd);
+/*
+ * The same, but only among the other addresses of the backend that is being
+ * tried: BACKEND_NONE: there is none left, and the walk stays there.
+ */
+enum backend_answer backend_walk_more(
+    struct backend_walk *walk, int64_t now_ms, int *fd) MUST_CHECK;
+
+/* Might backend_walk_more find one? */
+bool backend_walk_has_more(const struct backend_walk *walk);
 
 /*
- * The address being tried failed with errnum: it rests for retry_after, unless
- * it was we who ran out of descriptors, memory or ports.
+ * What became of a connect: 0, EINPROGRESS while it is undecided, or the errno
+ * of its failure.  A connection to itself is ECONNREFUSED.
  */
-void backend_walk_failed(struct backend_walk *walk, int errnum, int64_t now_ms);
+int backend_connect_outcome(int fd);
+
+/*
+ * An address of the backend that is being tried failed with errnum: it rests
+ * for retry_after, unless it was we who ran out of descriptors, memory or
+ * ports.
+ */
+void backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
+    int errnum, int64_t now_ms);
+
+/* ...or did not answer before one that was tried later: it rests, too. */
+void backend_walk_overtaken(
+    struct backend_walk *walk, struct candidate *candidate, int64_t now_ms);
 
 /* As written in connect=, for logs; NULL before the first try. */
 const char *backend_walk_name(const struct backend_walk *walk);

@@ -12,13 +12,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "config/config.h"
 #include "proxy/conn_inner.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
+
+/* RFC 8305 recommends 250 ms; 300 leaves room for one lost and repeated packet
+ * of a near network. */
+#define STAGGER_MS 300
 
 static const struct conn_state connecting;
 
@@ -62,6 +67,7 @@ enter_site(struct conn *conn)
 
 	conn->settings = site->settings;
 	backend_walk_init(&conn->walk, site->backends);
+	conn->walk.look_up = &conn->set->look_up;
 }
 
 static enum verdict
@@ -117,38 +123,177 @@ open_backend(struct conn *conn)
 	if (backend_walk_next(&conn->walk, now_ms, &fd) == BACKEND_NONE)
 		return false;
 	stream_init_plain(&conn->backend, fd, conn->set->pool);
+	conn->candidate = conn->walk.candidate;
 	conn->since_ms = now_ms;
+	conn->rival_ms = backend_walk_has_more(&conn->walk)
+			     ? now_ms + STAGGER_MS
+			     : INT64_MAX;
 	return true;
+}
+
+static void
+close_rival(struct conn *conn, struct conn_rival *rival)
+{
+	conn_unwatch_rival(conn, rival);
+	close(rival->fd);
+	rival->fd = -1;
+}
+
+static void
+close_backend(struct conn *conn)
+{
+	conn_unwatch_backend(conn);
+	/* A reset: a connection to itself would keep the port in TIME_WAIT. */
+	stream_fini(&conn->backend, true);
+	stream_init_plain(&conn->backend, -1, conn->set->pool);
+}
+
+/* A rival takes the place of `backend`, which is closed. */
+static void
+take_rival(struct conn *conn, struct conn_rival *rival)
+{
+	conn_unwatch_rival(conn, rival);
+	stream_init_plain(&conn->backend, rival->fd, conn->set->pool);
+	conn->candidate = rival->candidate;
+	conn->since_ms = rival->since_ms;
+	rival->fd = -1;
+}
+
+static struct conn_rival *
+oldest_rival(struct conn *conn)
+{
+	struct conn_rival *oldest = NULL;
+
+	for (int i = 0; conn->rivals != NULL && i < CONN_RIVALS_MAX; i++) {
+		struct conn_rival *rival = &conn->rivals[i];
+
+		if (rival->fd >= 0 &&
+		    (oldest == NULL || rival->since_ms < oldest->since_ms))
+			oldest = rival;
+	}
+	return oldest;
+}
+
+/* The next address need not wait for its time any longer. */
+static void
+note_failure(struct conn *conn, struct candidate *candidate, int errnum)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	backend_walk_failed(&conn->walk, candidate, errnum, now_ms);
+	conn_log_failover(conn, errnum);
+	if (backend_walk_has_more(&conn->walk))
+		conn->rival_ms = now_ms;
 }
 
 static void
 drop_backend(struct conn *conn, int errnum)
 {
-	backend_walk_failed(&conn->walk, errnum, clock_mono_ms());
-	conn_log_failover(conn, errnum);
-	conn_unwatch_backend(conn);
-	stream_fini(&conn->backend, false);
-	stream_init_plain(&conn->backend, -1, conn->set->pool);
+	struct conn_rival *rival = oldest_rival(conn);
+
+	note_failure(conn, conn->candidate, errnum);
+	close_backend(conn);
+	if (rival != NULL)
+		take_rival(conn, rival);
+}
+
+void
+conn_end_rivals(struct conn *conn)
+{
+	conn->rival_ms = INT64_MAX;
+	if (conn->rivals == NULL)
+		return;
+	for (int i = 0; i < CONN_RIVALS_MAX; i++) {
+		if (conn->rivals[i].fd >= 0)
+			close_rival(conn, &conn->rivals[i]);
+	}
+	free(conn->rivals);
+	conn->rivals = NULL;
+}
+
+/* What was tried earlier and has not answered yet rests for a while, so that
+ * the next client does not wait for it. */
+static void
+win(struct conn *conn, struct conn_rival *winner)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	backend_walk_overtaken(&conn->walk, conn->candidate, now_ms);
+	for (int i = 0; i < CONN_RIVALS_MAX; i++) {
+		const struct conn_rival *rival = &conn->rivals[i];
+
+		if (rival->fd >= 0 && rival->since_ms < winner->since_ms)
+			backend_walk_overtaken(
+			    &conn->walk, rival->candidate, now_ms);
+	}
+	close_backend(conn);
+	take_rival(conn, winner);
+}
+
+/* Has one of the later connects come first?  Then it is `backend`. */
+static bool
+rival_wins(struct conn *conn)
+{
+	for (int i = 0; conn->rivals != NULL && i < CONN_RIVALS_MAX; i++) {
+		struct conn_rival *rival = &conn->rivals[i];
+		int errnum;
+
+		if (rival->fd < 0)
+			continue;
+		errnum = backend_connect_outcome(rival->fd);
+		if (errnum == 0) {
+			win(conn, rival);
+			return true;
+		}
+		if (errnum == EINPROGRESS)
+			continue;
+		note_failure(conn, rival->candidate, errnum);
+		close_rival(conn, rival);
+	}
+	return false;
+}
+
+/* A place for one more; NULL: there are enough, or no memory. */
+static struct conn_rival *
+free_rival(struct conn *conn)
+{
+	if (conn->rivals == NULL) {
+		conn->rivals = calloc(CONN_RIVALS_MAX, sizeof(conn->rivals[0]));
+		for (int i = 0; conn->rivals && i < CONN_RIVALS_MAX; i++)
+			conn_watch_rival_init(conn, &conn->rivals[i]);
+	}
+	for (int i = 0; conn->rivals && i < CONN_RIVALS_MAX; i++) {
+		if (conn->rivals[i].fd < 0)
+			return &conn->rivals[i];
+	}
+	return NULL;
 }
 
 /*
- * 0: connected, EINPROGRESS: undecided, else: why not.  Asking the socket
- * rather than waiting for it to become writable finds a connect on the same
- * machine, TCP too, decided as soon as it was begun: no watcher, no wait.
+ * RFC 8305, section 5: while a connect is undecided, the next address of the
+ * same backend is tried.  false: not now.
  */
-static int
-connect_outcome(int fd)
+static bool
+open_rival(struct conn *conn)
 {
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
-	int errnum;
+	struct conn_rival *rival;
+	int64_t now_ms;
 
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
-		return 0;
-	if (errno != ENOTCONN)
-		return errno;
-	errnum = backend_connect_result(fd);
-	return errnum != 0 ? errnum : EINPROGRESS;
+	if (conn->rival_ms == INT64_MAX)
+		return false;
+	now_ms = clock_mono_ms();
+	if (now_ms < conn->rival_ms)
+		return false;
+	conn->rival_ms = INT64_MAX;
+	rival = free_rival(conn);
+	if (rival == NULL ||
+	    backend_walk_more(&conn->walk, now_ms, &rival->fd) == BACKEND_NONE)
+		return false;
+	rival->candidate = conn->walk.candidate;
+	rival->since_ms = now_ms;
+	if (backend_walk_has_more(&conn->walk))
+		conn->rival_ms = now_ms + STAGGER_MS;
+	return true;
 }
 
 static enum verdict
@@ -156,6 +301,7 @@ begin_relay(struct conn *conn)
 {
 	int64_t now_ms = clock_mono_ms();
 
+	conn_end_rivals(conn);
 	conn->connected = true;
 	/* Who has just been connected to is about to hear, not to speak. */
 	conn->backend.may_read = false;
@@ -185,12 +331,15 @@ do_connect(struct conn *conn)
 	for (;;) {
 		if (conn->backend.fd == -1 && !open_backend(conn))
 			return conn_end(conn, no_backend_reason(&conn->walk));
-		errnum = connect_outcome(conn->backend.fd);
+		errnum = backend_connect_outcome(conn->backend.fd);
 		if (errnum == 0)
 			return begin_relay(conn);
-		if (errnum == EINPROGRESS)
+		if (errnum != EINPROGRESS)
+			drop_backend(conn, errnum);
+		else if (rival_wins(conn))
+			return begin_relay(conn);
+		else if (!open_rival(conn))
 			return STEP_WAIT;
-		drop_backend(conn, errnum);
 	}
 }
 
@@ -232,6 +381,19 @@ void
 conn_late(struct conn *conn)
 {
 	follow(conn, conn->state->late(conn));
+}
+
+/*
+ * EPOLLHUP means that both directions are closed.  It is no error once our
+ * own FIN is out: the client took all it was sent.
+ */
+void
+conn_client_event(struct conn *conn, uint32_t events)
+{
+	if ((events & EPOLLERR) == 0 && conn->client.fin_sent)
+		return;
+	stream_errored(&conn->client);
+	follow(conn, conn_client_failed(conn));
 }
 
 void

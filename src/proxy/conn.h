@@ -18,6 +18,7 @@
 #include "base/addr.h"
 #include "base/attr.h"
 #include "base/list.h"
+#include "base/rate_limit.h"
 
 struct conn;
 struct limit_address;
@@ -52,13 +53,6 @@ enum conn_reason {
 };
 const char *conn_reason_name(enum conn_reason reason);
 
-/* Lines that strangers can cause: so many a second, then one that counts. */
-struct conn_noise {
-	int64_t since_ms; /* the second being counted began */
-	unsigned lines;   /* written in it */
-	uint64_t left_out;
-};
-
 struct conn_set {
 	/* fixed at creation */
 	struct ev_loop *loop;
@@ -70,15 +64,21 @@ struct conn_set {
 	struct list all;           /* every connection */
 	struct list runnable;      /* those that must go on without an event */
 	struct list held;          /* with a held ticket, oldest first */
+	struct list unread;        /* client not watched, oldest first */
 	struct ev_check check;     /* notes the time after each wait */
 	struct ev_prepare prepare; /* runs them before the loop would wait */
 	struct ev_idle idle;       /* keeps the loop from waiting meanwhile */
 	struct ev_timer flush;     /* sends held tickets; on while there are */
 	struct ev_timer settle;    /* trims memory once a crowd has gone */
+	struct ev_timer guard;     /* moves `unread` to the error set */
+	int errors_fd;             /* epoll: clients watched for errors alone */
+	struct ev_io errors;       /* watches errors_fd */
 	size_t peak;               /* since the last trim */
 	bool room;                 /* one ended since the owner last looked */
+	bool look_up;              /* a backend's name should be looked up */
 	uint64_t next_id;          /* conn= in logs */
-	struct conn_noise noise;
+	struct rate_limit rate;    /* of lines that clients can cause */
+	struct ev_timer report;    /* of suppressed lines; on while there are */
 
 	/* this thread writes, any may read with conn_set_counter */
 	uint64_t count; /* connections open now */
@@ -92,7 +92,7 @@ struct conn_set {
  * Prepare the set on this thread's loop, which is expected to be left with
  * ev_break: the set's own watchers keep ev_run from returning by itself.
  * first_id keeps the ids of threads apart.  log may be NULL.  false: no
- * memory.
+ * memory or no descriptor.
  */
 bool conn_set_init(struct conn_set *set, struct ev_loop *loop, struct log *log,
     uint64_t first_id) MUST_CHECK;
@@ -102,6 +102,13 @@ void conn_set_fini(struct conn_set *set);
 
 /* End every connection now. */
 void conn_set_close_all(struct conn_set *set, enum conn_reason reason);
+
+/*
+ * May one more line be written that a client can cause?  Where not, its number
+ * is reported at the end of the window.  reason: a literal.
+ */
+bool conn_set_may_log(struct conn_set *set, const struct rate_limit_rule *rule,
+    enum log_level level, const char *listener, const char *reason) MUST_CHECK;
 
 /* Read one counter of a set.  Any thread. */
 static inline uint64_t

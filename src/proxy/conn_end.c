@@ -24,9 +24,10 @@
 #include "proxy/limit.h"
 #include "proxy/service.h"
 
-#define NOISE_LINES 10
-#define NOISE_MS 1000
 #define ERROR_TEXT_MAX 256
+
+/* Of each reason and listener. */
+static const struct rate_limit_rule rate = { .lines = 10, .window_ms = 1000 };
 
 /* Whose error text explains the end. */
 enum culprit { NOBODY, CLIENT, CARRIED, BACKEND, WALK };
@@ -94,38 +95,6 @@ conn_reason_name(enum conn_reason reason)
 	return ends[reason].name;
 }
 
-/* ---- noise ---- */
-
-void
-conn_noise_settle(struct conn_set *set)
-{
-	struct conn_noise *noise = &set->noise;
-
-	if (noise->left_out == 0 || set->now_ms < noise->since_ms + NOISE_MS)
-		return;
-	log_notice(set->log, "conn", "similar lines were left out",
-	    LOG_N("lines", noise->left_out));
-	noise->left_out = 0;
-}
-
-bool
-conn_noise_may(struct conn_set *set)
-{
-	struct conn_noise *noise = &set->noise;
-
-	conn_noise_settle(set);
-	if (set->now_ms >= noise->since_ms + NOISE_MS) {
-		noise->since_ms = set->now_ms;
-		noise->lines = 0;
-	}
-	if (noise->lines < NOISE_LINES) {
-		noise->lines++;
-		return true;
-	}
-	noise->left_out++;
-	return false;
-}
-
 /* ---- lines ---- */
 
 static const char *
@@ -156,7 +125,9 @@ log_end(struct conn *conn)
 
 	if (!log_may(set->log, level))
 		return;
-	if (ends[conn->reason].limited && !conn_noise_may(set))
+	if (ends[conn->reason].limited &&
+	    !conn_set_may_log(set, &rate, level, conn->service->listener->name,
+		ends[conn->reason].name))
 		return;
 	fields[n++] = LOG_N("conn", conn->id);
 	fields[n++] = LOG_S("listener", conn->service->listener->name);
@@ -213,7 +184,8 @@ conn_log_failover(const struct conn *conn, int errnum)
 	struct conn_set *set = conn->set;
 	char text[ERROR_TEXT_MAX];
 
-	if (!log_may(set->log, LEVEL_WARNING) || !conn_noise_may(set))
+	if (!conn_set_may_log(set, &rate, LEVEL_WARNING,
+		conn->service->listener->name, "backend_failover"))
 		return;
 	log_warning(set->log, "conn", "backend does not take the connection",
 	    LOG_N("conn", conn->id),
@@ -262,6 +234,7 @@ conn_close(struct conn *conn, enum conn_reason reason)
 	relay_fini(&conn->down);
 	stream_fini(&conn->client, resets_client(conn));
 	stream_fini(&conn->backend, resets_backend(conn));
+	conn_end_rivals(conn);
 	backend_walk_fini(&conn->walk);
 	settle_limits(conn->service, conn->handshake_done, conn->counted);
 	conn_set_remove(conn);
@@ -276,7 +249,8 @@ conn_refuse(struct conn_set *set, struct service *service,
 {
 	counter_add(&set->accepted, 1);
 	counter_add(&set->ended[CONN_NO_MEMORY], 1);
-	if (conn_noise_may(set))
+	if (conn_set_may_log(set, &rate, LEVEL_ERROR, service->listener->name,
+		ends[CONN_NO_MEMORY].name))
 		log_error(set->log, "conn", ends[CONN_NO_MEMORY].message,
 		    LOG_S("listener", service->listener->name));
 	close(client->fd);

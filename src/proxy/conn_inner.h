@@ -42,6 +42,17 @@ struct conn_carried {
 	const char *why; /* it was refused; a constant sentence */
 };
 
+/* In flight at a time, beside the oldest connect. */
+#define CONN_RIVALS_MAX 3
+
+/* A connect that was begun because an earlier one is undecided. */
+struct conn_rival {
+	int fd; /* -1: none */
+	int64_t since_ms;
+	struct candidate *candidate; /* lives as long as the walk stays there */
+	struct ev_io io;
+};
+
 struct conn_state {
 	const char *name;
 	enum verdict (*step)(struct conn *conn);
@@ -55,6 +66,7 @@ struct conn {
 	struct list all;
 	struct list runnable;
 	struct list held;
+	struct list unread;
 	struct conn_set *set;    /* borrowed; outlives its connections */
 	struct service *service; /* a reference */
 	/* The listener's, from the handshake on those of the site. */
@@ -67,6 +79,8 @@ struct conn {
 	struct relay up;       /* client to backend */
 	struct relay down;     /* backend to client */
 	struct backend_walk walk;
+	struct candidate *candidate; /* that `backend` connects to */
+	struct conn_rival *rivals;   /* CONN_RIVALS_MAX, owned; or NULL */
 
 	struct ev_io client_io;
 	struct ev_io backend_io;
@@ -75,7 +89,9 @@ struct conn {
 
 	int64_t started_ms;
 	int64_t since_ms; /* the state's timeout counts from here */
+	int64_t rival_ms; /* when the next address is tried; INT64_MAX: never */
 	int64_t held_ms;  /* when the held ticket must leave */
+	int64_t guard_ms; /* when the client joins the error set */
 	uint32_t handshake_ms;
 	uint32_t connect_ms;
 	int client_unsent; /* in the kernel at the last look; see on_timer */
@@ -84,6 +100,7 @@ struct conn {
 	bool handshake_done;
 	bool connected;  /* at least one backend was */
 	bool kept_alive; /* its socket probes a silent peer */
+	bool guarded;    /* the client is in the error set */
 
 	uint64_t id;
 	struct limit_address *counted;
@@ -120,8 +137,15 @@ conn_enter(struct conn *conn, const struct conn_state *state, int64_t now_ms)
 /* Run steps until one waits; the connection may be gone afterwards. */
 void conn_advance(struct conn *conn);
 
+/* Close the connects that have lost, or all. */
+void conn_end_rivals(struct conn *conn);
+
 /* Its deadline has passed; the connection may be gone afterwards. */
 void conn_late(struct conn *conn);
+
+/* epoll reports these events (EPOLLERR, EPOLLHUP) of a client that nothing is
+ * read from; the connection may be gone afterwards. */
+void conn_client_event(struct conn *conn, uint32_t events);
 
 /* The state after greet, and before connect. */
 extern const struct conn_state conn_handshaking;
@@ -158,8 +182,12 @@ void conn_watch_init(struct conn *conn);
 /* Derive watchers, timer and held ticket from state and buffers. */
 void conn_watch(struct conn *conn);
 
-/* Before the backend's descriptor is closed. */
+/* Before the backend's descriptor, or a rival's, is closed. */
 void conn_unwatch_backend(struct conn *conn);
+void conn_unwatch_rival(struct conn *conn, struct conn_rival *rival);
+
+/* A rival with nothing in it. */
+void conn_watch_rival_init(struct conn *conn, struct conn_rival *rival);
 
 /* Before the connection is freed. */
 void conn_unwatch(struct conn *conn);
@@ -176,12 +204,6 @@ void conn_refuse(struct conn_set *set, struct service *service,
 /* A backend failed with errnum and the next is tried. */
 void conn_log_failover(const struct conn *conn, int errnum);
 
-/* May one more line that a stranger caused be written now? */
-bool conn_noise_may(struct conn_set *set);
-
-/* Say how many were left out, if a second has passed. */
-void conn_noise_settle(struct conn_set *set);
-
 /* ---- conn_set.c ---- */
 
 /* Go on before the loop waits again. */
@@ -189,6 +211,11 @@ void conn_set_run(struct conn *conn);
 
 /* A ticket is held: send it in a few milliseconds unless it leaves first. */
 void conn_set_hold(struct conn *conn);
+
+/* Nothing is read from or written to the client's socket for now: watch it
+ * for errors, unless that changes in the next half second. */
+void conn_set_guard(struct conn *conn);
+void conn_set_unguard(struct conn *conn);
 
 /* One more, one less. */
 void conn_set_add(struct conn *conn);

@@ -7,6 +7,9 @@
  * connection that only passes bytes on never touches its watchers.  Nor does
  * it touch its timer: activity moves since_ms, and a timer that fires too
  * early because of that is armed again for the true deadline.
+ *
+ * A client with no watcher at all (it has ended, or its upload is held back)
+ * is watched for errors by the thread's error set, see conn_set.c.
  */
 #include "proxy/conn_inner.h"
 
@@ -62,8 +65,10 @@ earlier(int64_t a_ms, int64_t b_ms)
 static int64_t
 deadline(const struct conn *conn)
 {
-	return earlier(keepalive_deadline(conn),
-	    earlier(state_deadline(conn), lifetime_deadline(conn)));
+	int64_t end_ms = earlier(state_deadline(conn), lifetime_deadline(conn));
+
+	return earlier(
+	    end_ms, earlier(keepalive_deadline(conn), conn->rival_ms));
 }
 
 static void
@@ -130,6 +135,8 @@ on_timer(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 		conn->since_ms = now_ms;
 	if (now_ms >= state_deadline(conn))
 		conn_late(conn);
+	else if (now_ms >= conn->rival_ms)
+		conn_advance(conn);
 	else
 		watch_time(conn);
 }
@@ -160,6 +167,14 @@ on_backend(struct ev_loop *loop, struct ev_io *watcher, int revents)
 	if (revents & EV_WRITE)
 		stream_writable(&conn->backend);
 	conn_advance(conn);
+}
+
+static void
+on_rival(struct ev_loop *loop, struct ev_io *watcher, int revents)
+{
+	(void)loop;
+	(void)revents;
+	conn_advance(watcher->data);
 }
 
 static void
@@ -221,6 +236,7 @@ conn_watch_init(struct conn *conn)
 {
 	list_init(&conn->runnable);
 	list_init(&conn->held);
+	list_init(&conn->unread);
 	ev_init(&conn->client_io, on_client);
 	ev_init(&conn->backend_io, on_backend);
 	ev_init(&conn->timer, on_timer);
@@ -230,15 +246,42 @@ conn_watch_init(struct conn *conn)
 	conn->backend_io.data = conn;
 	conn->timer.data = conn;
 	conn->armed_ms = INT64_MAX;
+	conn->rival_ms = INT64_MAX;
+}
+
+void
+conn_watch_rival_init(struct conn *conn, struct conn_rival *rival)
+{
+	rival->fd = -1;
+	ev_init(&rival->io, on_rival);
+	rival->io.fd = -1;
+	rival->io.data = conn;
+}
+
+static void
+watch_rivals(struct conn *conn)
+{
+	for (int i = 0; conn->rivals != NULL && i < CONN_RIVALS_MAX; i++) {
+		struct conn_rival *rival = &conn->rivals[i];
+
+		watch(conn->set->loop, &rival->io, rival->fd,
+		    rival->fd >= 0 ? EV_WRITE : 0);
+	}
 }
 
 void
 conn_watch(struct conn *conn)
 {
 	struct ev_loop *loop = conn->set->loop;
+	int events = client_events(conn);
 
-	watch(loop, &conn->client_io, conn->client.fd, client_events(conn));
+	watch(loop, &conn->client_io, conn->client.fd, events);
+	if (events == 0)
+		conn_set_guard(conn);
+	else
+		conn_set_unguard(conn);
 	watch(loop, &conn->backend_io, conn->backend.fd, backend_events(conn));
+	watch_rivals(conn);
 	watch_time(conn);
 	if (conn->client.hold_output && list_is_empty(&conn->held))
 		conn_set_hold(conn);
@@ -255,11 +298,19 @@ conn_unwatch_backend(struct conn *conn)
 }
 
 void
+conn_unwatch_rival(struct conn *conn, struct conn_rival *rival)
+{
+	ev_io_stop(conn->set->loop, &rival->io);
+	rival->io.fd = -1;
+}
+
+void
 conn_unwatch(struct conn *conn)
 {
 	ev_io_stop(conn->set->loop, &conn->client_io);
 	conn_unwatch_backend(conn);
 	ev_timer_stop(conn->set->loop, &conn->timer);
+	conn_set_unguard(conn);
 	list_remove(&conn->held);
 	list_remove(&conn->runnable);
 }

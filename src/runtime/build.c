@@ -133,7 +133,8 @@ check_tickets(struct build *build)
 
 	if (config->ticket_key_file == NULL ||
 	    build->cause == GENERATION_FILES ||
-	    ticket_keys_check(config->ticket_key_file, KEYS_WARN, NULL, &err))
+	    ticket_keys_check(config->ticket_key_file,
+		config->ticket_key_permissions, NULL, &err))
 		return;
 	err_prefix(&err, "%s:%u: ticket_key_file", where->file, where->line);
 	build_error(build, BLAME_CONFIG, err.text);
@@ -244,6 +245,9 @@ run(struct build *build)
 	/* Contexts too: all that is wrong is told in one run. */
 	for (i = 0; i < build->config->listener_count; i++)
 		build_service(build, i);
+	/* With a service missing, a name might only seem to have no effect. */
+	if (!build->failed && build->cause != GENERATION_FILES)
+		build_survey(build);
 	if (build->failed || build->cause == GENERATION_CHECK)
 		return;
 	if (build->cause == GENERATION_FILES)

@@ -113,4 +113,8 @@ struct tls_server *build_sites(struct build *build, size_t i) MUST_CHECK;
 /* Append the service of listener i, or fail. */
 void build_service(struct build *build, size_t i);
 
+/* Warn of each name in ciphers, ciphersuites and groups that no service can
+ * use; a list that leaves nothing is an error.  After all services. */
+void build_survey(struct build *build);
+
 #endif

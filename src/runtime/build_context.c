@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/expiry.h"
 #include "runtime/generation_inner.h"
 #include "runtime/stapling.h"
 #include "tls/context.h"
@@ -96,6 +95,11 @@ read_trust(struct build *build, const struct config_listener *settings,
 		trust_unref(trust);
 		return NULL;
 	}
+	if (old &&
+	    trust_is_rollback(trust, old->trust, settings->crl_file, err)) {
+		trust_unref(trust);
+		return NULL;
+	}
 	/* What is said of the very same has been said. */
 	if (old == NULL || !is_same_digest(trust, old->trust))
 		build_warn(build, settings, warning.text);
@@ -125,15 +129,15 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	struct trust *trust;
 
 	if (old && is_current(old, now)) {
-		now->days_said = old->days_said;
+		now->warned = old->warned;
 		return trust_ref(old->trust);
 	}
 	trust = read_trust(build, settings, old, &err);
 	if (trust) {
-		now->days_said = old && is_same_digest(trust, old->trust)
-				     ? old->days_said
-				     : expiry_lists_step(trust_lists_end(trust),
-					   build->now_s);
+		now->warned = old && is_same_digest(trust, old->trust)
+				  ? old->warned
+				  : validity_warning(trust_lists_from(trust),
+					trust_lists_end(trust), build->now_s);
 		return trust;
 	}
 	if (build->cause != GENERATION_FILES || old == NULL) {
@@ -197,7 +201,7 @@ fail_context(struct build *build, const struct config_listener *settings,
 	    context == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
 		build_error(build, BLAME_CONFIG, err->text);
 		*blamed = NULL;
-		context = tls_context_new(&rest, trust, NULL, err);
+		context = tls_context_new(&rest, trust, err);
 	}
 	if (context == NULL)
 		build_fail(
@@ -209,15 +213,13 @@ static struct tls_context *
 make(struct build *build, const struct config_listener *settings,
     struct trust *trust, const struct staple_policy *policy)
 {
-	struct err err = { "" }, warning = { "" };
-	struct tls_context *context = tls_context_new(
-	    settings, trust, &warning, &err);
+	struct err err = { "" };
+	struct tls_context *context = tls_context_new(settings, trust, &err);
 
 	if (context == NULL) {
 		fail_context(build, settings, trust, &err);
 		return NULL;
 	}
-	build_warn(build, settings, warning.text);
 	if (stapling_attach(build->parts->stapling, context, policy, &err))
 		return context;
 	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);

@@ -139,6 +139,26 @@ fail(struct build *build, const struct arrival *arrival, struct err *err)
 
 /* ---- What is right ---- */
 
+/*
+ * A renewal that no responder can answer for, where policy demands a staple.
+ * When files change it waits until its predecessor is about to end; from then
+ * on it goes into service, because an expired certificate is worse than one
+ * without a staple.
+ */
+static bool
+may_replace_unstapled(const struct build *build, const struct arrival *arrival,
+    const struct judge *judge, const struct identity *identity)
+{
+	const struct credential *before = arrival->before;
+
+	if (before == NULL || before->identity == NULL)
+		return false;
+	if (identity_equal(before->identity, identity))
+		return before->unstapled;
+	return is_lenient(build, arrival) ||
+	       judge_gives_way(judge, before->identity);
+}
+
 /* The library looks after this one from now on, if it can. */
 static bool
 watch(struct build *build, const struct arrival *arrival,
@@ -156,7 +176,8 @@ watch(struct build *build, const struct arrival *arrival,
 
 	if (stapling_watch(
 		build->parts->stapling, build->config, identity, id, &err) &&
-	    judge_may_ask(&judge, &id->policy, identity, &err))
+	    (judge_may_ask(&judge, &id->policy, identity, &err) ||
+		may_replace_unstapled(build, arrival, &judge, identity)))
 		return true;
 	if (is_lenient(build, arrival))
 		fail_leniently(build, arrival, &err);
@@ -206,6 +227,22 @@ prefer_known(const struct credential *old, struct identity *fresh)
 	return identity_ref(known);
 }
 
+static bool
+is_unstapled(const struct build *build, const struct arrival *arrival,
+    const struct identity *identity)
+{
+	const struct judge judge = {
+		.stapling = build->parts->stapling,
+		.phase = PHASE_RELOAD,
+		.now_s = build->now_s,
+	};
+	struct err err;
+
+	return arrival->before && arrival->before->identity &&
+	       !judge_may_ask(
+		   &judge, &arrival->fresh->id.policy, identity, &err);
+}
+
 static void
 settle(struct build *build, struct arrival *arrival, struct identity *identity)
 {
@@ -217,8 +254,12 @@ settle(struct build *build, struct arrival *arrival, struct identity *identity)
 		identity = before ? before->identity : NULL;
 	}
 	fresh->identity = identity ? identity_ref(identity) : NULL;
-	if (before && before->identity == identity)
-		fresh->days_said = before->days_said;
+	if (before && before->identity == identity) {
+		fresh->warned = before->warned;
+		fresh->unstapled = before->unstapled;
+	} else if (identity) {
+		fresh->unstapled = is_unstapled(build, arrival, identity);
+	}
 }
 
 /* What serves and what waits stay as they are. */
@@ -232,9 +273,10 @@ go_on(struct arrival *arrival)
 		return;
 	if (before->identity)
 		fresh->identity = identity_ref(before->identity);
+	fresh->unstapled = before->unstapled;
 	if (before->renewal)
 		fresh->renewal = identity_ref(before->renewal);
-	fresh->days_said = before->days_said;
+	fresh->warned = before->warned;
 }
 
 /* New certificates share the intermediates of old ones. */
@@ -276,6 +318,24 @@ load(struct build *build, const struct arrival *arrival, struct err *warning,
 	return read->identity ? identity_ref(read->identity) : NULL;
 }
 
+/* An expired certificate replaces no valid one. */
+static bool
+is_expired_successor(const struct build *build, const struct arrival *arrival,
+    const struct identity *identity, struct err *err)
+{
+	const struct credential *before = arrival->before;
+
+	if (before == NULL || before->identity == NULL ||
+	    identity_not_after(identity) > build->now_s ||
+	    identity_not_after(before->identity) <= build->now_s)
+		return false;
+	err_set(err,
+	    "the certificate in %s has expired, and the one in service has "
+	    "not; put a valid certificate in place",
+	    arrival->fresh->id.cert);
+	return true;
+}
+
 static void
 read_files(struct build *build, struct arrival *arrival)
 {
@@ -289,7 +349,10 @@ read_files(struct build *build, struct arrival *arrival)
 	}
 	build_warn(build, arrival->wish->user, warning.text);
 	identity = prefer_known(arrival->old, identity);
-	if (watch(build, arrival, identity))
+	if (is_expired_successor(build, arrival, identity, &err)) {
+		fail(build, arrival, &err);
+		go_on(arrival);
+	} else if (watch(build, arrival, identity))
 		settle(build, arrival, identity);
 	else
 		go_on(arrival);

@@ -10,11 +10,14 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "proxy/backend.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
+#include "tls/context.h"
+#include "tls/policy.h"
 #include "tls/server.h"
 
 /* ---- What went before ---- */
@@ -191,4 +194,84 @@ build_service(struct build *build, size_t i)
 	else
 		build_fail(
 		    build, BLAME_SYSTEM, &listener->where, listener, &err);
+}
+
+/* ---- Lists of ciphers and groups ---- */
+
+/* Do the keys name this certificate?  Else cert_dir brought it. */
+static bool
+is_named(const struct build *build, size_t i, const struct identity *identity)
+{
+	const struct display *display = &build->fresh->displays[i];
+	size_t named = build->config->listeners[i].certs.count;
+	size_t k;
+
+	for (k = 0; k < display->count; k++)
+		if (display->items[k]->identity == identity)
+			return k < named || k >= named + display->folder_count;
+	return true;
+}
+
+/* What a certificate of a folder cannot use is no reason not to start. */
+static void
+report_list(
+    struct build *build, size_t i, const struct tls_site *site, struct err *err)
+{
+	bool named = false, any = false;
+	size_t kind;
+
+	for (kind = 0; kind < IDENTITY_KINDS; kind++) {
+		if (site->identities[kind] == NULL)
+			continue;
+		any = true;
+		named |= is_named(build, i, site->identities[kind]);
+	}
+	if (named || !any)
+		build_error(build, BLAME_CONFIG, err->text);
+	else
+		build_warn(build, site->settings, err->text);
+}
+
+static void
+survey_service(struct build *build, size_t i, struct policy_survey *survey)
+{
+	const struct tls_server *tls = build->fresh->services[i]->tls;
+	const struct tls_site *site;
+	struct err err = { "" };
+	unsigned kinds;
+	size_t k, kind;
+
+	for (k = 0; k < tls_server_count(tls); k++) {
+		site = tls_server_site(tls, k);
+		kinds = 0;
+		for (kind = 0; kind < IDENTITY_KINDS; kind++)
+			if (site->identities[kind])
+				kinds |= 1u << kind;
+		if (!policy_survey_add(survey,
+			tls_context_native(site->context), site->settings,
+			kinds, &err))
+			report_list(build, i, site, &err);
+	}
+}
+
+static void
+on_useless(void *log, const char *sentence)
+{
+	log_warning(log, "tls", sentence);
+}
+
+void
+build_survey(struct build *build)
+{
+	struct policy_survey *survey = policy_survey_new();
+	size_t i;
+
+	if (survey == NULL) {
+		build_error(build, BLAME_SYSTEM, "out of memory");
+		return;
+	}
+	for (i = 0; i < build->fresh->service_count; i++)
+		survey_service(build, i, survey);
+	policy_survey_report(survey, on_useless, build->parts->log);
+	policy_survey_free(survey);
 }

@@ -95,8 +95,10 @@ say_clients(const struct config_listener *settings)
 {
 	if (settings->verify == VERIFY_NONE)
 		return;
-	printf(", client certificates %s, by %s",
-	    settings->verify == VERIFY_REQUIRE ? "required" : "taken",
+	printf(", client certificates %s %s",
+	    settings->verify == VERIFY_PINNED    ? "required, one of"
+	    : settings->verify == VERIFY_REQUIRE ? "required, by"
+						 : "taken, by",
 	    settings->ca_file);
 	if (settings->crl_file)
 		printf(" less %s", settings->crl_file);
@@ -206,6 +208,24 @@ check_output(const struct config *config, const char *key, const char *path)
 	return false;
 }
 
+/* Without a daemon every line would be lost. */
+static bool
+check_syslog(const struct config *config)
+{
+	const char *key = "output";
+	struct err err;
+
+	if (strcmp(config->log.output, "syslog") != 0) {
+		if (strcmp(config->log.access, "syslog") != 0)
+			return true;
+		key = "access";
+	}
+	if (log_reach_syslog(&err))
+		return true;
+	fprintf(stderr, "%s: %s: %s\n", config->file, key, err.text);
+	return false;
+}
+
 /* What a start writes to, before it gives up the rights to.  All of it is
  * looked at, whatever the first one says. */
 static bool
@@ -220,6 +240,7 @@ check_outputs(const struct config *config)
 		good &= check_output(config, "access", log->access);
 	if (config->pid_file)
 		good &= check_output(config, "pid", config->pid_file);
+	good &= check_syslog(config);
 	good &= check_store(config);
 	return good;
 }

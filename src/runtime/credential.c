@@ -101,7 +101,7 @@ credential_copy(const struct credential *from, struct identity *identity,
 	copy->identity = identity ? identity_ref(identity) : NULL;
 	copy->renewal = renewal ? identity_ref(renewal) : NULL;
 	if (identity != from->identity)
-		copy->days_said = 0;
+		copy->warned = VALIDITY_FINE;
 	if (own_texts(copy))
 		return copy;
 	credential_unref(copy);

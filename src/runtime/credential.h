@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "runtime/stamp.h"
 #include "staple/staple.h"
+#include "tls/validity.h"
 
 struct err;
 struct identity;
@@ -42,11 +43,14 @@ struct credential {
 	struct stamp key_stamp;
 	bool settled; /* equal stamps prove that nothing has changed */
 	bool bad;     /* what the files hold now cannot be used */
+	/* The identity replaced one that was about to end, although no
+	 * responder can answer for it and policy demands a staple. */
+	bool unstapled;
 	struct identity *identity; /* serves; NULL: none yet */
 	struct identity *renewal;  /* waits for its staple; NULL: none */
 
 	/* main thread only */
-	int days_said; /* of the last warning that the identity expires */
+	enum validity_warning warned; /* the last level logged; expiry.h */
 };
 
 /* Order of keys, for trees. */

@@ -1,15 +1,15 @@
 /*
- * Ends that come near.  Main thread, now and then.  What was said is kept with
- * the certificate in use, which generations share: so a reload repeats
- * nothing, and a renewed certificate begins anew.
+ * Certificates and revocation lists near their end.  Main thread, once a
+ * minute and after each publication.  The level that was logged last is kept
+ * beside the certificate, which generations share: a reload repeats no line,
+ * and a renewed certificate begins at the first level again.
  */
 #include "runtime/expiry.h"
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
-#include "base/attr.h"
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
@@ -17,23 +17,6 @@
 #include "tls/trust.h"
 
 #define DAY_S 86400
-#define LISTS_DAYS 7
-
-/* The last step that has been passed; 0: none.  One whose end is past is told
- * of by -1. */
-static int
-step_of(int64_t left_s)
-{
-	static const int steps[] = { 1, 7, 14, EXPIRY_FIRST_DAYS };
-	size_t i;
-
-	if (left_s <= 0)
-		return -1;
-	for (i = 0; i < ARRAY_LEN(steps); i++)
-		if (left_s <= (int64_t)steps[i] * DAY_S)
-			return steps[i];
-	return 0;
-}
 
 static void
 say(const struct holding *holding, struct log *log, int64_t left_s)
@@ -55,41 +38,41 @@ say(const struct holding *holding, struct log *log, int64_t left_s)
 	    LOG_S("end", text));
 }
 
+/* A clock that is set back repeats no level. */
+static bool
+is_new(enum validity_warning level, enum validity_warning *warned)
+{
+	if (level <= *warned)
+		return false;
+	*warned = level;
+	return true;
+}
+
 static void
 look_at(const struct holding *holding, struct log *log, int64_t now_s)
 {
 	struct credential *credential = holding->credential;
-	int64_t left_s = identity_not_after(credential->identity) - now_s;
-	int step = step_of(left_s), said = credential->days_said;
+	int64_t from = identity_not_before(credential->identity);
+	int64_t end = identity_not_after(credential->identity);
 
-	/* A clock set back takes nothing back. */
-	if (step == 0 || step == said || said == -1 ||
-	    (step > 0 && said > 0 && step > said))
-		return;
-	credential->days_said = step;
-	say(holding, log, left_s);
-}
-
-int
-expiry_lists_step(int64_t end_s, int64_t now_s)
-{
-	if (end_s <= now_s)
-		return -1;
-	return end_s - now_s <= LISTS_DAYS * DAY_S ? LISTS_DAYS : 0;
+	if (is_new(validity_warning(from, end, now_s), &credential->warned))
+		say(holding, log, end - now_s);
 }
 
 static void
 look_at_lists(struct trust_holding *holding, struct log *log, int64_t now_s)
 {
-	int step = expiry_lists_step(trust_lists_end(holding->trust), now_s);
+	enum validity_warning level = validity_warning(
+	    trust_lists_from(holding->trust), trust_lists_end(holding->trust),
+	    now_s);
 
-	if (step == 0 || step == holding->days_said || holding->days_said == -1)
+	if (!is_new(level, &holding->warned))
 		return;
-	holding->days_said = step;
 	log_warning(log, "tls",
-	    step == -1 ? "revocation list has expired: clients of its issuer "
-			 "are refused until there is a new one"
-		       : "revocation list expires soon: put a new one in place",
+	    level == VALIDITY_ENDED
+		? "revocation list has expired: clients of its issuer "
+		  "are refused until there is a new one"
+		: "revocation list expires soon: put a new one in place",
 	    LOG_S("listener", holding->user->name),
 	    LOG_S("file", holding->user->crl_file));
 }

@@ -158,8 +158,8 @@ files_load_tickets(struct server *server, const struct config *config)
 	if (path == NULL || !is_news(server, path))
 		return;
 	server->tickets_shared = true;
-	if (!ticket_keys_load(
-		server->parts.keys, path, KEYS_WARN, &warning, &err)) {
+	if (!ticket_keys_load(server->parts.keys, path,
+		config->ticket_key_permissions, &warning, &err)) {
 		log_error(server->parts.log, "tls",
 		    "ticket keys not replaced, the old ones go on",
 		    LOG_S("error", err.text));

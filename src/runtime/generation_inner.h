@@ -14,6 +14,7 @@
 #include "runtime/ports.h"
 #include "runtime/stamp.h"
 #include "staple/staple.h"
+#include "tls/validity.h"
 
 struct credential;
 struct service;
@@ -28,7 +29,7 @@ struct trust_holding {
 	bool settled;
 
 	/* main thread only */
-	int days_said; /* of the last warning that a list ends; see expiry.h */
+	enum validity_warning warned; /* the last level logged; expiry.h */
 };
 
 /* A context, and what tells it from another. */

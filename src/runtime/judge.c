@@ -68,6 +68,8 @@ soften(const struct judge_opinion *opinion)
 	    (verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED ||
 		(in_folder && verdict != VERDICT_WAIT)))
 		return VERDICT_FINE;
+	if (opinion->credential->unstapled && verdict == VERDICT_FAILED)
+		return VERDICT_DEGRADED;
 	if (opinion->renewed && verdict == VERDICT_REVOKED)
 		return VERDICT_REVOKED_ON;
 	if (in_folder && verdict == VERDICT_FAILED)
@@ -157,6 +159,16 @@ judge_may_ask(const struct judge *judge, const struct staple_policy *policy,
 }
 
 bool
+judge_gives_way(const struct judge *judge, const struct identity *served)
+{
+	const struct verdict_served before = {
+		.ends_s = identity_not_after(served),
+	};
+
+	return verdict_gives_way(&before, judge->now_s);
+}
+
+bool
 judge_keeps_out(const struct judge *judge, const struct staple_policy *policy,
     const struct identity *renewed, const struct identity *served)
 {
@@ -166,6 +178,10 @@ judge_keeps_out(const struct judge *judge, const struct staple_policy *policy,
 		.ends_s = identity_not_after(served),
 	};
 
+	/* A certificate that is not valid yet replaces no valid one. */
+	if (identity_not_before(renewed) > judge->now_s &&
+	    before.ends_s > judge->now_s)
+		return true;
 	return stapling_state(judge->stapling, renewed, &fresh) &&
 	       stapling_state(judge->stapling, served, &old) &&
 	       verdict_keeps_out(policy, &fresh, &before, judge->now_s);

@@ -62,6 +62,9 @@ bool judge_may_ask(const struct judge *judge,
     const struct staple_policy *policy, const struct identity *identity,
     struct err *err) MUST_CHECK;
 
+/* Renewal: does `served` end within an hour, or has it ended? */
+bool judge_gives_way(const struct judge *judge, const struct identity *served);
+
 /* Renewal: must `renewed` wait while `served` goes on? */
 bool judge_keeps_out(const struct judge *judge,
     const struct staple_policy *policy, const struct identity *renewed,

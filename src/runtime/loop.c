@@ -105,12 +105,13 @@ serve_port(struct loop *loop, const struct generation_port *port)
  * each of its sockets: libev forgets a descriptor lazily, at the event that
  * a refusing socket raises, and the last holder, perhaps another thread,
  * closes it.  Whoever has something to say may stand before it in the
- * kernel's queue: the sockets, old and new, and both ends of every connection.
+ * kernel's queue: the sockets, old and new, both ends of every connection, and
+ * the error set.
  */
 static void
 retire(struct loop *loop, size_t sockets)
 {
-	size_t descriptors = sockets + 2 * (size_t)loop->set.count;
+	size_t descriptors = sockets + 2 * (size_t)loop->set.count + 1;
 
 	loop->waits = 1 + descriptors / EVENTS_PER_WAIT;
 	generation_unref(loop->retired);
@@ -227,6 +228,10 @@ on_prepare(struct ev_loop *ev, struct ev_prepare *watcher, int events)
 		for (i = 0; i < loop->acceptor_count; i++)
 			if (loop->acceptors[i])
 				acceptor_resume(loop->acceptors[i]);
+	}
+	if (loop->set.look_up) {
+		loop->set.look_up = false;
+		loop->tell(loop->arg, LOOP_LOOK_UP);
 	}
 	if (loop->draining && !loop->told_empty && loop->set.count == 0) {
 		loop->told_empty = true;

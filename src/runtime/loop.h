@@ -19,7 +19,8 @@ struct loop;
 
 enum loop_news {
 	LOOP_ADOPTED, /* the newest generation is served, older ones let go */
-	LOOP_EMPTY    /* draining, and the last connection has ended; once */
+	LOOP_EMPTY,   /* draining, and the last connection has ended; once */
+	LOOP_LOOK_UP  /* a connect failed: see backends_failed */
 };
 
 /* Called on the listener thread: main turns it into an ev_async_send. */

@@ -146,6 +146,7 @@ names_inherit(struct names *fresh, struct names *old)
 			continue;
 		name->lookup = known->lookup;
 		name->due_ms = known->due_ms;
+		name->asked_ms = known->asked_ms;
 		name->failing = known->failing;
 		name->last = known->last;
 		name->last_count = known->last_count;
@@ -229,6 +230,50 @@ name_put(const struct name *name, struct generation *generation)
 		}
 	}
 	return true;
+}
+
+static void
+hurry(struct names *names, const struct backends *backends, size_t i,
+    int64_t least_ms)
+{
+	uint16_t port;
+	const char *host = backends_host(backends, i, &port);
+	struct name *name = host ? find_host(names, host) : NULL;
+
+	if (name != NULL && name->asked_ms + least_ms < name->due_ms)
+		name->due_ms = name->asked_ms + least_ms;
+}
+
+void
+names_hurry(
+    struct names *names, struct generation *generation, int64_t least_ms)
+{
+	struct walk walk = { .generation = generation };
+	const struct service_site *site;
+	size_t k;
+
+	while ((site = next_site(&walk)) != NULL) {
+		for (k = 0; k < backends_count(site->backends); k++) {
+			if (backends_failed(site->backends, k))
+				hurry(names, site->backends, k, least_ms);
+		}
+	}
+}
+
+void
+name_clear_failed(const struct name *name, struct generation *generation)
+{
+	struct walk walk = { .generation = generation };
+	const struct service_site *site;
+	uint16_t port;
+	size_t k;
+
+	while ((site = next_site(&walk)) != NULL) {
+		for (k = 0; k < backends_count(site->backends); k++) {
+			if (is_of(name, site->backends, k, &port))
+				backends_clear_failed(site->backends, k);
+		}
+	}
 }
 
 bool

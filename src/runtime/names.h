@@ -18,6 +18,7 @@ struct name {
 	char *host;
 	uint32_t every_ms; /* the most impatient service's resolve */
 	int64_t due_ms;    /* monotonic; INT64_MAX: never again */
+	int64_t asked_ms;  /* the last look-up began; 0: none yet */
 	uint64_t lookup;   /* under way with this id; 0: none */
 	bool settled;      /* answered, or failed once, since it is followed */
 	bool failing;      /* the last look-up failed, and that was said */
@@ -52,6 +53,16 @@ bool name_remember(struct name *name, const struct addr *addresses,
  * port.  false: no memory, some have kept the old one. */
 bool name_put(
     const struct name *name, struct generation *generation) MUST_CHECK;
+
+/*
+ * Names with a backend to which a connect has failed are due at once, but not
+ * before least_ms after their last look-up began.
+ */
+void names_hurry(
+    struct names *names, struct generation *generation, int64_t least_ms);
+
+/* A look-up begins: connects that failed before it count no more. */
+void name_clear_failed(const struct name *name, struct generation *generation);
 
 /* Has every backend of that name an address? */
 bool name_is_resolved(const struct name *name, struct generation *generation);

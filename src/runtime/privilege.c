@@ -7,6 +7,7 @@
 #include "runtime/privilege.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -210,17 +211,24 @@ privilege_give(
 	const uid_t same_uid = (uid_t)-1;
 	const gid_t same_gid = (gid_t)-1;
 	struct target target;
+	bool given;
+	int fd;
 
 	if (geteuid() != 0)
 		return true;
 	if (!find(user, group, &target, err))
 		return false;
-	if (lchown(path, target.change_user ? target.uid : same_uid,
-		target.change_group ? target.gid : same_gid) == 0)
-		return true;
-	err_set_errno(err, errno, "%s cannot be given to %s", path,
-	    user    ? user
-	    : group ? group
-		    : "anybody");
-	return false;
+	/* The folder itself, and never one that a link in its place leads to. */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	given = fd >= 0 &&
+		fchown(fd, target.change_user ? target.uid : same_uid,
+		    target.change_group ? target.gid : same_gid) == 0;
+	if (!given)
+		err_set_errno(err, errno, "%s cannot be given to %s", path,
+		    user    ? user
+		    : group ? group
+			    : "anybody");
+	if (fd >= 0)
+		close(fd);
+	return given;
 }

@@ -22,7 +22,8 @@ bool privilege_drop(const char *user, const char *group, bool keep_low_ports,
 
 /*
  * Give a folder that we made to that user and group, who will write there
- * (names or numbers; NULL: leave it).  Nothing to do unless we are root.
+ * (names or numbers; NULL: leave it).  Never through a symlink.  Nothing to do
+ * unless we are root.
  */
 bool privilege_give(const char *path, const char *user, const char *group,
     struct err *err) MUST_CHECK;

@@ -41,6 +41,20 @@ is_any_due(const struct judge *judge, const struct generation *generation)
 	return false;
 }
 
+/* What is due, in service. */
+static struct credential *
+swap(const struct judge *judge, const struct credential *credential)
+{
+	struct credential *fresh = credential_copy(
+	    credential, credential->renewal, NULL);
+	struct err err;
+
+	if (fresh)
+		fresh->unstapled = !judge_may_ask(
+		    judge, &credential->id.policy, credential->renewal, &err);
+	return fresh;
+}
+
 /* Every certificate, those that are due in their new state. */
 static bool
 hold_all(struct build *build, const struct judge *judge)
@@ -53,8 +67,7 @@ hold_all(struct build *build, const struct judge *judge)
 		holding = &build->old->holdings[i];
 		credential = holding->credential;
 		credential = judge_is_due(judge, credential)
-				 ? credential_copy(
-				       credential, credential->renewal, NULL)
+				 ? swap(judge, credential)
 				 : credential_ref(credential);
 		if (!credential ||
 		    !build_hold(build, holding->user, credential))

@@ -25,6 +25,7 @@
 #define SLOTS 4
 #define DEADLINE_MS 5000
 #define RETRY_MS 5000 /* after a failure, if resolve is longer than that */
+#define HURRY_MS 1000 /* least time between look-ups after failed connects */
 #define ABANDONED_MAX 32
 #define NEVER INT64_MAX
 
@@ -142,6 +143,8 @@ start(struct resolver *resolver, struct slot *slot, struct name *name)
 	struct err err;
 
 	name->lookup = ++resolver->last_id;
+	name->asked_ms = clock_mono_ms();
+	name_clear_failed(name, resolver->generation);
 	if (!lookups_start(resolver->lookups, name->host, name->lookup, &err)) {
 		fail(resolver, name, err.text);
 		return;
@@ -232,6 +235,8 @@ go_on(struct resolver *resolver)
 	int64_t now_ms = clock_mono_ms();
 
 	abandon_late(resolver, now_ms);
+	if (resolver->generation != NULL)
+		names_hurry(&resolver->names, resolver->generation, HURRY_MS);
 	start_due(resolver, now_ms);
 	set_timer(resolver, now_ms);
 	if (!resolver->first_due || !all_settled(resolver))
@@ -270,6 +275,12 @@ on_answers(struct ev_loop *loop, struct ev_io *watcher, int events)
 		take(resolver, &answer);
 		lookup_answer_fini(&answer);
 	}
+	go_on(resolver);
+}
+
+void
+resolver_look(struct resolver *resolver)
+{
 	go_on(resolver);
 }
 

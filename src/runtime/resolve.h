@@ -33,6 +33,10 @@ struct resolver *resolver_new(struct ev_loop *loop, struct log *log,
 bool resolver_follow(
     struct resolver *resolver, struct generation *generation) MUST_CHECK;
 
+/* Connects to backends may have failed (backends_failed): their names are
+ * looked up at once, but each of them once a second at most. */
+void resolver_look(struct resolver *resolver);
+
 /* Abandons look-ups under way.  NULL ok. */
 void resolver_free(struct resolver *resolver);
 

@@ -31,7 +31,7 @@
 #include "tls/ticket.h"
 
 #define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
-#define DESCRIPTORS_PER_THREAD 2 /* a loop: epoll and its wake-up */
+#define DESCRIPTORS_PER_THREAD 3 /* a loop: epoll, wake-up, error set */
 
 void
 server_end(struct server *server)
@@ -143,8 +143,10 @@ tell(void *arg, enum loop_news news)
 {
 	struct server *server = arg;
 
-	atomic_fetch_add(
-	    news == LOOP_EMPTY ? &server->empty : &server->adopted, 1);
+	if (news == LOOP_EMPTY)
+		atomic_fetch_add(&server->empty, 1);
+	else if (news == LOOP_ADOPTED)
+		atomic_fetch_add(&server->adopted, 1);
 	ev_async_send(server->ev, &server->told);
 }
 
@@ -160,10 +162,14 @@ on_staples(void *arg)
 static void
 on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
+	struct server *server = watcher->data;
+
 	(void)ev;
 	(void)events;
-	publish_settle(watcher->data);
-	drain_settle(watcher->data);
+	if (server->resolver) /* a drain has freed it */
+		resolver_look(server->resolver);
+	publish_settle(server);
+	drain_settle(server);
 }
 
 static bool

@@ -23,7 +23,7 @@
 
 /* How late it may be noticed that the certificate to be replaced is about to
  * end; wall time may jump, so no longer sleep is set. */
-#define RENEWALS_S 60.0
+#define RENEWALS_S 10.0
 
 /* Between looks, for each certificate. */
 #define GLANCE_S 20e-6
@@ -260,14 +260,19 @@ say_new(
 static void
 say_waiting(const struct novelty *novelty, const struct judge_opinion *opinion)
 {
+	const struct staple_info *info = &opinion->info;
+	char why[ERR_TEXT_MAX / 2] = "";
+
+	if (info->hindrance != STAPLE_UNASKED)
+		judge_explain(info, why, sizeof(why));
 	log_notice(novelty->server->parts.log, "ocsp",
 	    opinion->credential->identity
 		? "renewed certificate waits for its staple; the old one "
-		  "serves"
+		  "serves until an hour before its end"
 		: "certificate waits for its staple and is not in service",
-	    LOG_S("listener", opinion->user->name),
-	    LOG_S("cert", opinion->info.name),
-	    LOG_S("file", opinion->credential->id.cert));
+	    LOG_S("listener", opinion->user->name), LOG_S("cert", info->name),
+	    LOG_S("file", opinion->credential->id.cert),
+	    LOG_S("reason", why[0] ? why : "no staple yet"));
 }
 
 static void

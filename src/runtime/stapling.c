@@ -77,13 +77,18 @@ on_change(void *arg, const struct staple_info *info)
 static struct staple_options
 options_of(struct stapling *stapling, const struct config *config)
 {
+	static const enum staple_method methods[] = {
+		[OCSP_METHOD_AUTO] = STAPLE_METHOD_AUTO,
+		[OCSP_METHOD_POST] = STAPLE_METHOD_POST,
+		[OCSP_METHOD_GET] = STAPLE_METHOD_GET,
+	};
 	const struct config_ocsp *ocsp = &config->ocsp;
 
 	return (struct staple_options){
 		.store_dir = config->store_dir,
 		.ca_file = ocsp->ca_file,
 		.proxy = ocsp->proxy,
-		.get_first = ocsp->method == OCSP_METHOD_GET,
+		.method = methods[ocsp->method],
 		.timeout_ms = ocsp->timeout_ms,
 		.min_interval_s = ocsp->min_interval_ms / 1000,
 		.max_interval_s = ocsp->max_interval_ms / 1000,
@@ -162,7 +167,9 @@ is_there(const char *path)
 	return lstat(path, &status) == 0;
 }
 
-/* The library, and the folders it made given to whom they are for. */
+/* The library gives a folder that it makes to the owner of the folder around
+ * it.  Where `user` and `group` are configured, they get it instead: they
+ * need not own store_dir. */
 static struct staple *
 open_library(const struct staple_options *options, const struct config *config,
     struct err *err)

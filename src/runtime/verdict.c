@@ -110,6 +110,12 @@ is_stapled(const struct staple_policy *policy, const struct staple_info *info,
 }
 
 bool
+verdict_gives_way(const struct verdict_served *served, int64_t now_s)
+{
+	return served->ends_s - now_s <= RENEWAL_MARGIN_S;
+}
+
+bool
 verdict_keeps_out(const struct staple_policy *policy,
     const struct staple_info *renewed, const struct verdict_served *served,
     int64_t now_s)
@@ -118,7 +124,7 @@ verdict_keeps_out(const struct staple_policy *policy,
 				 served->info->revoked;
 
 	return verdict_wants(policy, renewed) &&
-	       renewed->hindrance == STAPLE_UNASKED &&
+	       (renewed->hindrance == STAPLE_UNASKED || is_fatal(policy)) &&
 	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
-	       served->ends_s - now_s > RENEWAL_MARGIN_S;
+	       !verdict_gives_way(served, now_s);
 }

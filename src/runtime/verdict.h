@@ -41,10 +41,15 @@ struct verdict_served {
 	int64_t ends_s; /* its notAfter */
 };
 
+/* The served certificate ends within an hour: its renewal goes into service
+ * whether it has a staple or not. */
+bool verdict_gives_way(const struct verdict_served *served, int64_t now_s);
+
 /*
  * Renewal: must this certificate, read from the files just now, wait for its
  * first staple while the old one serves?  At most until an hour before the
- * end of the old one, and not for one that is revoked.
+ * end of the old one, and not for one that is revoked.  One that no responder
+ * can answer for waits as well where failing is fatal.
  */
 bool verdict_keeps_out(const struct staple_policy *policy,
     const struct staple_info *renewed, const struct verdict_served *served,

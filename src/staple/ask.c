@@ -6,6 +6,7 @@
 #include "staple/ask.h"
 
 #include "staple/cache.h"
+#include "staple/disk.h"
 #include "staple/errand.h"
 #include "staple/judge.h"
 #include "staple/outcome.h"
@@ -82,12 +83,23 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 	give_up(errand);
 }
 
+/* Was the last answer one that a cache may have kept too long: expired, or the
+ * same again near its end?  RFC 5019 6.1: only then is no-cache allowed. */
+static bool
+got_old(const struct staple_errand *errand)
+{
+	return errand->outcome == STAPLE_EXPIRED ||
+	       (errand->outcome == STAPLE_UNCHANGED &&
+		   errand->tries_since != 0);
+}
+
 void
 staple_ask_begin(struct staple_errand *errand)
 {
 	struct staple_ask *ask = &errand->ask;
 	struct staple_attempt_start start = {
-		.get_first = settings_of(errand)->get_first,
+		.method = settings_of(errand)->method,
+		.no_cache = got_old(errand),
 		.worked = errand->worked_once ? &errand->worked : NULL,
 		.confirm = staple_errand_is_confirming(errand)
 			       ? &errand->accusing
@@ -115,11 +127,14 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 	const struct staple_try_by by = {
 		.fetcher = errand->office->fetcher,
 		.timeout_ms = time_for_try(ask),
+		.no_cache = ask->attempt.no_cache,
 		.done = errand->office->fetched,
 		.arg = errand,
 	};
 
 	ask->slot = slot;
+	if (staple_disk_spares(errand))
+		return;
 	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
 	if (ask->fetch != NULL)
 		return;
@@ -169,6 +184,8 @@ put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
 						       : ask->left_ms;
 	if (result->retry_after_s > ask->retry_after_s)
 		ask->retry_after_s = result->retry_after_s;
+	if (result->retry_after_s > 0)
+		staple_attempt_bar_host(&ask->attempt);
 }
 
 void
@@ -207,5 +224,7 @@ staple_ask_cancel(struct staple_errand *errand)
 	if (ask->slot != NULL)
 		staple_slots_give(errand->office->slots, ask->slot);
 	ask->slot = NULL;
+	staple_claim_release(errand->claim);
+	errand->claim = NULL;
 	end(ask);
 }

@@ -23,20 +23,33 @@
 #include "staple/cache_inner.h"
 #include "staple/response.h"
 
-struct staple_cache *
-staple_cache_new(void)
+static void
+init_lock(struct staple_cache *cache)
 {
-	struct staple_cache *cache = calloc(1, sizeof(*cache));
 	pthread_condattr_t monotonic;
 
-	if (cache == NULL)
-		return NULL;
-	atomic_init(&cache->references, 1);
 	mutex_init(&cache->lock);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&cache->settled, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+}
+
+void
+staple_cache_forked(struct staple_cache *cache)
+{
+	init_lock(cache);
+}
+
+struct staple_cache *
+staple_cache_new(void)
+{
+	struct staple_cache *cache = calloc(1, sizeof(*cache));
+
+	if (cache == NULL)
+		return NULL;
+	atomic_init(&cache->references, 1);
+	init_lock(cache);
 	for (size_t i = 0; i < STAPLE_CACHE_BUCKETS; i++)
 		list_init(&cache->buckets[i]);
 	list_init(&cache->changed);

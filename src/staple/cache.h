@@ -30,6 +30,9 @@ void staple_cache_unref(struct staple_cache *cache); /* NULL ok */
  */
 void staple_cache_close(struct staple_cache *cache);
 bool staple_cache_is_closed(struct staple_cache *cache);
+/* In the child of a fork, before it is closed there: a thread of the parent
+ * may have had the lock, or may have waited.  No other thread uses it. */
+void staple_cache_forked(struct staple_cache *cache);
 
 /* ---- Holders: one per X509 ---- */
 

@@ -25,6 +25,8 @@ struct exam {
 	/* the try in hand */
 	struct staple_try trying;
 	bool waiting;
+	bool no_cache;
+	bool told_to_wait; /* Retry-After */
 	enum staple_outcome outcome;
 	uint32_t took_ms;
 };
@@ -51,9 +53,12 @@ staple_diagnose_is_dead(enum staple_outcome outcome)
 static void
 tell(struct exam *exam, const struct staple_verdict *verdict)
 {
+	struct err said = verdict->said;
 	const struct staple_finding finding = { exam->trying, verdict->outcome,
-		exam->took_ms, verdict->said.text };
+		exam->took_ms, said.text };
 
+	if (exam->no_cache)
+		err_prefix(&said, "with Cache-Control: no-cache");
 	exam->outcome = verdict->outcome;
 	exam->question->found(exam->question->arg, &finding);
 }
@@ -86,6 +91,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 
 	exam->waiting = false;
 	exam->took_ms = result->took_ms;
+	exam->told_to_wait = result->retry_after_s > 0;
 	tell(exam, &verdict);
 	if (fresh != NULL)
 		keep_newest(exam, fresh);
@@ -97,12 +103,13 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 static void
 try_it(struct exam *exam, uint32_t timeout_ms)
 {
-	const struct staple_try_by by = { exam->fetcher, timeout_ms, on_fetched,
-		exam };
+	const struct staple_try_by by = { exam->fetcher, timeout_ms,
+		exam->no_cache, on_fetched, exam };
 	struct staple_verdict verdict = { STAPLE_NO_MEMORY,
 		{ "out of memory" } };
 
 	exam->took_ms = 0;
+	exam->told_to_wait = false;
 	exam->waiting = staple_try_start(
 			    exam->question->cert, &exam->trying, &by) != NULL;
 	if (!exam->waiting) {
@@ -116,24 +123,38 @@ try_it(struct exam *exam, uint32_t timeout_ms)
 
 /* ---- All of them, or as the daemon does ---- */
 
+/* An expired response may be a cache's. */
+static void
+try_past_caches(struct exam *exam, uint32_t timeout_ms)
+{
+	try_it(exam, timeout_ms);
+	if (exam->outcome != STAPLE_EXPIRED)
+		return;
+	exam->no_cache = true;
+	try_it(exam, timeout_ms);
+	exam->no_cache = false;
+}
+
+/* By each hash, first by the method that the daemon tries first. */
 static void
 try_url(struct exam *exam, size_t url)
 {
-	static const struct staple_try ways[] = {
-		{ .get = false, .hash = STAPLE_SHA1 },
-		{ .get = true, .hash = STAPLE_SHA1 },
-		{ .get = false, .hash = STAPLE_SHA256 },
-		{ .get = true, .hash = STAPLE_SHA256 },
-	};
-	uint32_t timeout_ms = exam->question->settings->values.timeout_ms;
+	static const enum staple_hash hashes[] = { STAPLE_SHA1, STAPLE_SHA1,
+		STAPLE_SHA256, STAPLE_SHA256 };
+	const struct staple_options *values = &exam->question->settings->values;
+	uint32_t share_ms = staple_try_time(
+	    values->timeout_ms, values->timeout_ms);
 
-	exam->outcome = STAPLE_UNASKED;
-	for (size_t i = 0;
-	     i < ARRAY_LEN(ways) && !staple_diagnose_is_dead(exam->outcome);
-	     i++) {
-		exam->trying = ways[i];
-		exam->trying.url = url;
-		try_it(exam, staple_try_time(timeout_ms, timeout_ms));
+	for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
+		bool get = staple_attempt_prefers_get(
+		    exam->question->cert, url, hashes[i], values->method);
+
+		exam->trying = (struct staple_try){ url,
+			i % 2 == 0 ? get : !get, hashes[i] };
+		try_past_caches(exam, share_ms);
+		if (exam->told_to_wait ||
+		    staple_diagnose_is_dead(exam->outcome))
+			return;
 	}
 }
 
@@ -148,16 +169,17 @@ static void
 try_to_first_answer(struct exam *exam)
 {
 	const struct staple_options *values = &exam->question->settings->values;
-	const struct staple_attempt_start start = {
-		.get_first = values->get_first
-	};
+	const struct staple_attempt_start start = { .method = values->method };
 	uint32_t left_ms = values->timeout_ms, share_ms;
 	struct staple_attempt attempt;
 
 	staple_attempt_begin(&attempt, exam->question->cert, &start);
 	while ((share_ms = staple_try_time(values->timeout_ms, left_ms)) != 0 &&
 	       staple_attempt_next(&attempt, exam->outcome, &exam->trying)) {
+		exam->no_cache = attempt.no_cache;
 		try_it(exam, share_ms);
+		if (exam->told_to_wait)
+			staple_attempt_bar_host(&attempt);
 		left_ms -= exam->took_ms < left_ms ? exam->took_ms : left_ms;
 	}
 }

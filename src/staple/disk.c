@@ -1,13 +1,14 @@
 /*
  * Reading responses.  Staple thread only; it blocks for as long as a small
- * file takes.  The time of a file counts as the time of its receipt, but is
- * never believed to be later than now.
+ * file takes.  The time of a file means nothing for the response in it: a
+ * process that uses a file sets it.
  */
 #include "staple/disk.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/judge.h"
@@ -17,7 +18,12 @@
 #include "staple/settings.h"
 #include "staple/store.h"
 
-enum { JUDGE_AGAIN_S = 60 };
+enum {
+	JUDGE_AGAIN_S = 60,
+	/* How long another process may take for a response. */
+	YIELD_MS = 60 * 1000,
+	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
+};
 
 static const struct staple_options *
 settings_of(const struct staple_errand *errand)
@@ -37,9 +43,9 @@ judge(const struct staple_errand *errand, const struct staple_bytes *bytes,
 		.held = held,
 		.der = bytes->data,
 		.len = bytes->len,
-		.clock = { now,
-		    bytes->modified_s < now ? bytes->modified_s : now,
-		    settings_of(errand)->default_lifetime_s },
+		.clock = { .now_s = now,
+		    .default_lifetime_s =
+			settings_of(errand)->default_lifetime_s },
 	};
 
 	fresh = staple_judge(&matter, verdict);
@@ -90,6 +96,8 @@ staple_disk_load(struct staple_errand *errand)
 	if (errand->office->store == NULL || errand->cert->issuer == NULL ||
 	    staple_plan_window(errand, &window))
 		return;
+	staple_store_stamp(
+	    errand->office->store, errand->cert->id, &errand->saved);
 	if (!staple_store_read(errand->office->store, errand->cert->id,
 		settings_of(errand)->max_response, &bytes, &err)) {
 		staple_report_line(errand, STAPLE_LEVEL_WARNING,
@@ -100,6 +108,123 @@ staple_disk_load(struct staple_errand *errand)
 	if (bytes.data != NULL)
 		judge_saved(errand, &bytes);
 	free(bytes.data);
+}
+
+/* ---- Other processes that share the store ---- */
+
+static bool
+is_held(struct staple_errand *errand, const struct staple_bytes *bytes)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+	const unsigned char *der;
+	size_t len = 0;
+	bool same;
+
+	if (held == NULL)
+		return false;
+	der = staple_response_der(held, &len);
+	same = len == bytes->len && memcmp(der, bytes->data, len) == 0;
+	staple_response_unref(held);
+	return same;
+}
+
+/* A new reference to what another process has saved since the file was last
+ * read, if that is newer than what is held.  Anything else is not mentioned:
+ * it is about to be replaced. */
+static struct staple_response *
+read_changed(struct staple_errand *errand, struct staple_verdict *verdict)
+{
+	struct staple_store *store = errand->office->store;
+	const char *id = errand->cert->id;
+	struct staple_response *fresh = NULL;
+	struct staple_stamp stamp;
+	struct staple_bytes bytes;
+	struct err err;
+
+	staple_store_stamp(store, id, &stamp);
+	if (memcmp(&stamp, &errand->saved, sizeof(stamp)) == 0)
+		return NULL;
+	errand->saved = stamp;
+	if (!staple_store_read(
+		store, id, settings_of(errand)->max_response, &bytes, &err))
+		return NULL;
+	if (bytes.data != NULL && !is_held(errand, &bytes))
+		fresh = judge(errand, &bytes, verdict);
+	free(bytes.data);
+	return fresh;
+}
+
+/* Good and before the middle of its window: what is held needs no request. */
+static bool
+is_fresh(const struct staple_errand *errand)
+{
+	struct staple_window window;
+
+	return errand->accuser == STAPLE_ACCUSER_NONE &&
+	       staple_plan_window(errand, &window) &&
+	       errand->office->wall_s < staple_plan_quarters(&window, 2);
+}
+
+/* false: the request must be made. */
+static bool
+take_over(struct staple_errand *errand)
+{
+	struct staple_reply reply = { .outcome = STAPLE_GOOD,
+		.freshness_s = -1 };
+	struct staple_verdict verdict;
+	bool spared;
+
+	reply.response = read_changed(errand, &verdict);
+	if (reply.response == NULL)
+		return false;
+	staple_cache_publish(errand->entry, reply.response);
+	if (staple_response_is_revoked(reply.response))
+		errand->accuser = STAPLE_ACCUSER_FORGOTTEN;
+	staple_report_line(errand, STAPLE_LEVEL_DEBUG, STAPLE_UNASKED,
+	    "the response that another process has saved is used");
+	spared = is_fresh(errand);
+	if (spared) {
+		staple_ask_cancel(errand);
+		err_set(&errand->said, "saved by another process: %s",
+		    verdict.said.text);
+		staple_errand_answered(errand, &reply);
+	}
+	staple_response_unref(reply.response);
+	return spared;
+}
+
+/* Wait a second for the process that has the claim; false: long enough. */
+static bool
+yield(struct staple_errand *errand)
+{
+	int64_t now_ms = errand->office->mono_ms;
+	struct staple_window window;
+	bool is_valid = staple_plan_window(errand, &window) &&
+			errand->office->wall_s < window.expires;
+
+	if (errand->yields_since_ms == 0)
+		errand->yields_since_ms = now_ms;
+	if (now_ms - errand->yields_since_ms >=
+	    (is_valid ? YIELD_MS : YIELD_WITHOUT_MS))
+		return false;
+	staple_ask_cancel(errand);
+	staple_plan_at(errand, errand->office->wall_s + 1);
+	staple_plan_expect(errand);
+	return true;
+}
+
+bool
+staple_disk_spares(struct staple_errand *errand)
+{
+	if (errand->office->store == NULL || errand->on_demand ||
+	    errand->accuser != STAPLE_ACCUSER_NONE)
+		return false;
+	if (errand->claim == NULL &&
+	    !staple_store_claim(
+		errand->office->store, errand->cert->id, &errand->claim) &&
+	    yield(errand))
+		return true;
+	return take_over(errand);
 }
 
 /* ---- staple_file ---- */

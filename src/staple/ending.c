@@ -57,6 +57,15 @@ say(char *said, const char *format, ...)
 	va_end(args);
 }
 
+/* Never empty. */
+static const char *
+detail_of(const struct staple_ending *ending)
+{
+	return ending->detail != NULL && ending->detail[0] != '\0'
+		   ? ending->detail
+		   : "libcurl gives no reason";
+}
+
 static enum staple_outcome
 judge_status(int status)
 {
@@ -99,7 +108,7 @@ judge_connect(const struct staple_ending *ending, char *said)
 		say(said, "the kernel gave up connecting");
 		return STAPLE_TIMEOUT_CONNECT;
 	case 0:
-		say(said, "%s", ending->detail);
+		say(said, "%s", detail_of(ending));
 		return STAPLE_UNREACHABLE;
 	default:
 		say(said, "%s", strerror(ending->sys_errno));
@@ -129,18 +138,23 @@ judge_timeout(const struct staple_ending *ending, char *said)
 	return verdict->outcome;
 }
 
-/* "SSL certificate problem: certificate has expired" and
- * "error:0A00010B:SSL routines::wrong version number" begin alike each. */
+/* Without the beginnings that libcurl 7.88 and 8.22 put before the reason of a
+ * refused certificate, and OpenSSL before any other:
+ * "error:0A00010B:SSL routines::wrong version number". */
 static void
 say_tls(char *said, const char *detail)
 {
-	static const char usual[] = "SSL certificate problem: ";
-	const char *reason = strstr(detail, "::");
+	static const char *const usual[] = { "SSL certificate problem: ",
+		"SSL certificate OpenSSL verify result: ", "::" };
 
-	if (strncmp(detail, usual, sizeof(usual) - 1) == 0)
-		detail += sizeof(usual) - 1;
-	else if (reason != NULL)
-		detail = reason + 2;
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
+		const char *found = strstr(detail, usual[i]);
+
+		if (found == NULL)
+			continue;
+		detail = found + strlen(usual[i]);
+		break;
+	}
 	say(said, "TLS: %s", detail[0] != '\0' ? detail : "handshake failed");
 }
 
@@ -154,7 +168,7 @@ say_verdict(const struct staple_ending *ending, const char *words, char *said)
 	case STAPLE_TROUBLE_BROKEN:
 		say(said, "%s",
 		    ending->sys_errno == ECONNRESET ? "connection reset"
-						    : ending->detail);
+						    : detail_of(ending));
 		break;
 	case STAPLE_TROUBLE_CUT:
 		if (ending->phase == STAPLE_AT_BODY)
@@ -163,7 +177,7 @@ say_verdict(const struct staple_ending *ending, const char *words, char *said)
 			say(said, "cut in the headers");
 		break;
 	default:
-		say(said, "%s", words != NULL ? words : ending->detail);
+		say(said, "%s", words != NULL ? words : detail_of(ending));
 	}
 }
 

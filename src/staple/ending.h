@@ -53,7 +53,7 @@ struct staple_ending {
 	bool dripping;    /* bytes of the body had come a moment ago */
 	size_t len;       /* of the body so far */
 	uint32_t took_ms;
-	const char *detail; /* libcurl's own words; may be "" */
+	const char *detail; /* libcurl's own words; "": none */
 };
 
 /* said: STAPLE_SAID_MAX bytes; printable ASCII gets in. */

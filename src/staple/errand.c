@@ -69,9 +69,11 @@ publish(struct staple_errand *errand, struct staple_response *fresh)
 	if (held == NULL || !staple_response_same(held, fresh) ||
 	    staple_response_expires(fresh) > staple_response_expires(held)) {
 		staple_cache_publish(errand->entry, fresh);
-		if (errand->office->writer != NULL)
-			staple_writer_save(
-			    errand->office->writer, errand->cert->id, fresh);
+		if (errand->office->writer != NULL) {
+			staple_writer_save(errand->office->writer, errand->cert,
+			    fresh, errand->claim);
+			errand->claim = NULL;
+		}
 	}
 	staple_response_unref(held);
 }
@@ -133,11 +135,22 @@ note_stale(struct staple_errand *errand, enum staple_outcome outcome)
 		errand->tries_since = now;
 }
 
+/* What an attempt had of the store; a claim is the writer's if it saves. */
+static void
+give_back(struct staple_errand *errand)
+{
+	staple_claim_release(errand->claim);
+	errand->claim = NULL;
+	errand->yields_since_ms = 0;
+	errand->on_demand = false;
+}
+
 void
 staple_errand_answered(
     struct staple_errand *errand, const struct staple_reply *reply)
 {
 	publish(errand, reply->response);
+	give_back(errand);
 	weigh(errand, reply->response);
 	note_stale(errand, reply->outcome);
 	errand->failures = 0;
@@ -153,6 +166,7 @@ staple_errand_answered(
 void
 staple_errand_failed(struct staple_errand *errand, enum staple_outcome outcome)
 {
+	give_back(errand);
 	errand->failures++;
 	if (errand->tries_since == 0)
 		errand->tries_since = errand->office->wall_s;
@@ -246,6 +260,7 @@ staple_errand_hurry(struct staple_errand *errand)
 	if (errand->due == 0) /* nobody is to be asked */
 		return;
 	staple_plan_at(errand, errand->office->wall_s);
+	errand->on_demand = true;
 	errand->looked = false;
 	staple_errand_review(errand);
 }

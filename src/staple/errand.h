@@ -75,6 +75,12 @@ struct staple_errand {
 	struct staple_try accusing;
 	bool confirmed, unconfirmable;
 
+	/* processes that share the store */
+	struct staple_stamp saved;  /* of the file, when it was last read */
+	struct staple_claim *claim; /* during an attempt; NULL: none */
+	int64_t yields_since_ms;    /* monotonic; 0: not waiting for another */
+	bool on_demand;             /* the next attempt is */
+
 	/* staple_file */
 	bool looked;
 	struct staple_stamp stamp;

@@ -40,6 +40,7 @@ struct staple_fetch {
 	void *arg;
 	int64_t begun_ms;                 /* monotonic; 0: not yet */
 	unsigned redirects;               /* followed */
+	bool any_address;                 /* also those that failed lately */
 	struct staple_transfer *transfer; /* NULL: pending, or never begun */
 };
 
@@ -247,6 +248,16 @@ judge_redirect(const struct staple_fetch *fetch, const char *where)
 	return STAPLE_TROUBLE_NONE;
 }
 
+/* With another transfer, from the next turn on. */
+static void
+begin_anew(struct staple_fetch *fetch)
+{
+	staple_transfer_free(fetch->transfer);
+	fetch->transfer = NULL;
+	list_remove(&fetch->node);
+	list_append(&fetch->fetcher->pending, &fetch->node);
+}
+
 static enum staple_trouble
 follow(struct staple_fetch *fetch)
 {
@@ -260,11 +271,30 @@ follow(struct staple_fetch *fetch)
 	free(fetch->url);
 	fetch->url = where;
 	fetch->redirects++;
-	staple_transfer_free(fetch->transfer);
-	fetch->transfer = NULL;
-	list_remove(&fetch->node);
-	list_append(&fetch->fetcher->pending, &fetch->node);
+	fetch->any_address = false;
+	begin_anew(fetch);
 	return STAPLE_TROUBLE_NONE;
+}
+
+/* An answer, even one that is an error or too large. */
+static bool
+is_answered(const struct staple_ending *ending)
+{
+	return ending->http_status >= 200 &&
+	       (ending->trouble == STAPLE_TROUBLE_NONE ||
+		   ending->trouble == STAPLE_TROUBLE_SIZE);
+}
+
+/* Every address of the name failed lately: then none is left out.  true: the
+ * exchange goes on. */
+static bool
+tries_all_addresses(struct staple_fetch *fetch)
+{
+	if (!staple_transfer_has_skipped_all(fetch->transfer))
+		return false;
+	fetch->any_address = true;
+	begin_anew(fetch);
+	return true;
 }
 
 static void
@@ -272,7 +302,10 @@ on_ended(struct staple_fetch *fetch)
 {
 	struct staple_ending ending = { 0 };
 
+	if (tries_all_addresses(fetch))
+		return;
 	staple_transfer_tell(fetch->transfer, &ending);
+	staple_transfer_note_addresses(fetch->transfer, is_answered(&ending));
 	if (is_redirect(fetch, ending.http_status)) {
 		ending.trouble = follow(fetch);
 		if (ending.trouble == STAPLE_TROUBLE_NONE)
@@ -309,8 +342,8 @@ begin(struct staple_fetch *fetch)
 		return STAPLE_TROUBLE_LOOKUPS;
 	order.url = fetch->url;
 	order.timeout_ms = time_left(fetch);
-	fetch->transfer = staple_transfer_new(
-	    fetcher->wire, &order, &fetcher->options, fetch);
+	fetch->transfer = staple_transfer_new(fetcher->wire, &order,
+	    &fetcher->options, fetch->any_address, fetch);
 	return fetch->transfer != NULL ? STAPLE_TROUBLE_NONE
 				       : STAPLE_TROUBLE_MEMORY;
 }

@@ -7,29 +7,53 @@
 #include "staple/fetch_inner.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/socket.h>
 
 #include <curl/curl.h>
 #include <openssl/err.h>
 
+#include "base/attr.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "staple/addresses.h"
 #include "staple/answer.h"
+#include "staple/lookups.h"
+
+enum {
+	TURN_MS = 100,   /* while a transfer connects */
+	TRIED_MAX = 16,  /* addresses of a transfer that are remembered */
+	TOO_LARGE = 100, /* CURLE_TOO_LARGE, since libcurl 8.6 */
+	RESOLVERS_MAX = 4 * STAPLE_LOOKUPS_MAX
+};
 
 struct staple_wire {
 	CURLM *multi;
-	struct curl_slist *post_headers;
-	struct curl_slist *get_headers;
+	struct curl_slist *headers[2][2]; /* by order->get and no_cache */
+	struct staple_addresses addresses;
+	unsigned connecting; /* transfers in that phase */
 };
 
 struct staple_transfer {
 	struct staple_wire *wire;
 	void *owner;
 	CURL *easy;
-	bool secure;
 	CURLcode code; /* how it ended */
+
+	/* How far it came.  libcurl's own times and ports differ from version
+	 * to version; its callbacks come at the same places in all. */
+	bool named;     /* a socket was wanted for an address */
+	bool securing;  /* the TLS handshake has begun */
+	bool connected; /* TLS included; the request may be sent */
+
+	bool any_address; /* also those that failed lately */
+	bool skipped;     /* one of those */
+	unsigned tried_count;
+	struct addr tried[TRIED_MAX];
+	struct addr peer; /* of the connection; len 0: none yet */
+
 	struct staple_answer answer;
 	char detail[CURL_ERROR_SIZE];
 };
@@ -43,20 +67,67 @@ init_libcurl(void)
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static bool
-add_header(struct curl_slist **list, const char *header)
-{
-	struct curl_slist *longer = curl_slist_append(*list, header);
+/* "Expect:" without a value: do not wait for a 100 Continue. */
+static const struct header {
+	const char *line;
+	bool get, post, no_cache; /* where it is sent; always, or no_cache */
+} headers[] = {
+	{ "Accept: application/ocsp-response", true, true, false },
+	{ "Content-Type: application/ocsp-request", false, true, false },
+	{ "Expect:", false, true, false },
+	{ "Cache-Control: no-cache", true, true, true },
+};
 
-	if (longer != NULL)
+static bool
+add_headers(struct curl_slist **list, bool get, bool no_cache)
+{
+	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+		const struct header *header = &headers[i];
+		struct curl_slist *longer;
+
+		if (!(get ? header->get : header->post) ||
+		    (header->no_cache && !no_cache))
+			continue;
+		longer = curl_slist_append(*list, header->line);
+		if (longer == NULL)
+			return false;
 		*list = longer;
-	return longer != NULL;
+	}
+	return true;
+}
+
+static bool
+make_headers(struct staple_wire *wire)
+{
+	for (int i = 0; i < 4; i++) {
+		bool get = i / 2, no_cache = i % 2;
+
+		if (!add_headers(&wire->headers[get][no_cache], get, no_cache))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Since 8.20 look-ups run on a pool of threads, 20 by default, that
+ * curl_multi_cleanup joins.  Do not wait there for one that hangs, and have
+ * more of them than look-ups that may be abandoned.
+ */
+static void
+set_resolvers(CURLM *multi)
+{
+#if LIBCURL_VERSION_NUM >= 0x081400
+	(void)curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
+	(void)curl_multi_setopt(
+	    multi, CURLMOPT_RESOLVE_THREADS_MAX, (long)RESOLVERS_MAX);
+#else
+	(void)multi;
+#endif
 }
 
 struct staple_wire *
 staple_wire_new(struct err *err)
 {
-	static const char accept[] = "Accept: application/ocsp-response";
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct staple_wire *wire = calloc(1, sizeof(*wire));
 
@@ -64,12 +135,9 @@ staple_wire_new(struct err *err)
 	if (wire == NULL)
 		goto fail;
 	wire->multi = curl_multi_init();
-	/* "Expect:" without a value: do not wait for a 100 Continue. */
-	if (wire->multi == NULL || !add_header(&wire->get_headers, accept) ||
-	    !add_header(&wire->post_headers, accept) ||
-	    !add_header(&wire->post_headers,
-		"Content-Type: application/ocsp-request") ||
-	    !add_header(&wire->post_headers, "Expect:"))
+	if (wire->multi != NULL)
+		set_resolvers(wire->multi);
+	if (wire->multi == NULL || !make_headers(wire))
 		goto fail;
 	return wire;
 fail:
@@ -84,8 +152,8 @@ staple_wire_free(struct staple_wire *wire)
 	if (wire == NULL)
 		return;
 	curl_multi_cleanup(wire->multi);
-	curl_slist_free_all(wire->post_headers);
-	curl_slist_free_all(wire->get_headers);
+	for (int i = 0; i < 4; i++)
+		curl_slist_free_all(wire->headers[i / 2][i % 2]);
 	free(wire);
 }
 
@@ -94,6 +162,10 @@ staple_wire_turn(struct staple_wire *wire, uint32_t wait_ms)
 {
 	int running, wait = wait_ms < INT32_MAX ? (int)wait_ms : INT32_MAX;
 
+	/* When libcurl turns from an address to the next one, 7.88 does not
+	 * poll the new socket: only the time ends the wait. */
+	if (wire->connecting > 0 && wait > TURN_MS)
+		wait = TURN_MS;
 	/* What fails here fails the transfers, which say so. */
 	(void)curl_multi_poll(wire->multi, NULL, 0, wait, NULL);
 	(void)curl_multi_perform(wire->multi, &running);
@@ -156,6 +228,71 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 		   : 0;
 }
 
+/* Is it connecting, for the wait of a turn? */
+static bool
+is_connecting(const struct staple_transfer *transfer)
+{
+	return transfer->named && !transfer->securing && !transfer->connected;
+}
+
+static void
+advance(struct staple_transfer *transfer, bool *reached)
+{
+	transfer->wire->connecting -= is_connecting(transfer);
+	*reached = true;
+	transfer->wire->connecting += is_connecting(transfer);
+}
+
+/* Without a socket, libcurl tries the next address of the name. */
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct staple_transfer *transfer = arg;
+	struct addr addr;
+
+	(void)purpose;
+	advance(transfer, &transfer->named);
+	addr_from_sockaddr(&addr, &address->addr, address->addrlen);
+	if (!transfer->any_address &&
+	    staple_addresses_failed(
+		&transfer->wire->addresses, &addr, clock_mono_ms())) {
+		transfer->skipped = true;
+		return CURL_SOCKET_BAD;
+	}
+	if (transfer->tried_count < TRIED_MAX)
+		transfer->tried[transfer->tried_count++] = addr;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
+}
+
+static CURLcode
+on_tls(CURL *easy, void *context, void *arg)
+{
+	struct staple_transfer *transfer = arg;
+
+	(void)easy, (void)context;
+	advance(transfer, &transfer->securing);
+	return CURLE_OK;
+}
+
+/* The connection is there, TLS included. */
+static int
+on_connected(
+    void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+	struct staple_transfer *transfer = arg;
+	char text[ADDR_TEXT_MAX];
+
+	(void)local, (void)local_port;
+	advance(transfer, &transfer->connected);
+	(void)snprintf(text, sizeof(text),
+	    strchr(remote, ':') != NULL ? "[%s]:%d" : "%s:%d", remote,
+	    remote_port);
+	if (!addr_parse(&transfer->peer, NULL, text, NULL))
+		transfer->peer.len = 0;
+	return CURL_PREREQFUNC_OK;
+}
+
 /* ---- Its life ---- */
 
 static unsigned
@@ -170,7 +307,7 @@ set_request(
 	bad |= curl_easy_setopt(
 	    easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
 	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
-	    order->get ? wire->get_headers : wire->post_headers);
+	    wire->headers[order->get][order->no_cache]);
 	if (order->get)
 		return bad;
 	bad |= curl_easy_setopt(
@@ -233,13 +370,20 @@ set_callbacks(struct staple_transfer *transfer)
 	bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+	bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	/* Not with every TLS library; the phase is then called connecting. */
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, transfer);
 	return bad;
 }
 
 struct staple_transfer *
 staple_transfer_new(struct staple_wire *wire,
     const struct staple_fetch_order *order,
-    const struct staple_fetch_options *options, void *owner)
+    const struct staple_fetch_options *options, bool any_address, void *owner)
 {
 	struct staple_transfer *transfer = calloc(1, sizeof(*transfer));
 
@@ -247,7 +391,7 @@ staple_transfer_new(struct staple_wire *wire,
 		return NULL;
 	transfer->wire = wire;
 	transfer->owner = owner;
-	transfer->secure = strncasecmp(order->url, "https:", 6) == 0;
+	transfer->any_address = any_address;
 	staple_answer_init(&transfer->answer, options->max_response);
 	transfer->easy = curl_easy_init();
 	/* A setting that was lost could widen trust, so none may be. */
@@ -268,6 +412,7 @@ staple_transfer_free(struct staple_transfer *transfer)
 		return;
 	if (transfer->easy != NULL)
 		curl_multi_remove_handle(transfer->wire->multi, transfer->easy);
+	transfer->wire->connecting -= is_connecting(transfer);
 	curl_easy_cleanup(transfer->easy);
 	ERR_clear_error();
 	staple_answer_fini(&transfer->answer);
@@ -288,20 +433,13 @@ has_passed(const struct staple_transfer *transfer, CURLINFO time)
 enum staple_phase
 staple_transfer_phase(const struct staple_transfer *transfer)
 {
-	long port = 0;
-
 	if (transfer->answer.headed)
 		return STAPLE_AT_BODY;
-	if (!has_passed(transfer, CURLINFO_NAMELOOKUP_TIME_T))
-		return STAPLE_AT_NAME;
-	/* CONNECT_TIME is not known before TLS is there as well. */
-	curl_easy_getinfo(transfer->easy, CURLINFO_LOCAL_PORT, &port);
-	if (port == 0)
-		return STAPLE_AT_CONNECT;
-	if (transfer->secure &&
-	    !has_passed(transfer, CURLINFO_APPCONNECT_TIME_T))
+	if (transfer->connected)
+		return STAPLE_AT_HEADERS;
+	if (transfer->securing)
 		return STAPLE_AT_TLS;
-	return STAPLE_AT_HEADERS;
+	return transfer->named ? STAPLE_AT_CONNECT : STAPLE_AT_NAME;
 }
 
 const struct staple_answer *
@@ -316,6 +454,8 @@ trouble_of(const struct staple_transfer *transfer)
 {
 	if (transfer->answer.trouble != STAPLE_TROUBLE_NONE)
 		return transfer->answer.trouble;
+	if ((int)transfer->code == TOO_LARGE)
+		return STAPLE_TROUBLE_SIZE;
 	switch (transfer->code) {
 	case CURLE_OK:
 	case CURLE_WRITE_ERROR:
@@ -351,7 +491,7 @@ trouble_of(const struct staple_transfer *transfer)
 	case CURLE_SSL_ISSUER_ERROR:
 		return STAPLE_TROUBLE_TLS;
 	case CURLE_OUT_OF_MEMORY:
-		/* Also libcurl's word for a line of over 100 KiB. */
+		/* Before 8.6 also libcurl's code for a line of over 100 KiB. */
 		return has_passed(transfer, CURLINFO_STARTTRANSFER_TIME_T)
 			   ? STAPLE_TROUBLE_SIZE
 			   : STAPLE_TROUBLE_MEMORY;
@@ -374,7 +514,35 @@ staple_transfer_tell(
 	ending->proxy_status = proxy >= 300 ? (int)proxy : 0;
 	ending->sys_errno = (int)sys_errno;
 	ending->len = transfer->answer.len;
-	ending->detail = transfer->detail;
+	ending->detail = transfer->detail[0] != '\0'
+			     ? transfer->detail
+			     : curl_easy_strerror(transfer->code);
+}
+
+bool
+staple_transfer_has_skipped_all(const struct staple_transfer *transfer)
+{
+	return transfer->skipped && transfer->tried_count == 0;
+}
+
+void
+staple_transfer_note_addresses(struct staple_transfer *transfer, bool answered)
+{
+	struct staple_addresses *addresses = &transfer->wire->addresses;
+	const struct addr *peer = &transfer->peer;
+	int64_t now_ms = clock_mono_ms();
+
+	if (peer->len == 0 && transfer->securing && transfer->tried_count > 0)
+		peer = &transfer->tried[transfer->tried_count - 1];
+	for (unsigned i = 0; i < transfer->tried_count; i++) {
+		const struct addr *addr = &transfer->tried[i];
+
+		if (addr_equal(addr, peer))
+			staple_addresses_note(
+			    addresses, addr, answered, now_ms);
+		else if (transfer->tried_count > 1 || transfer->skipped)
+			staple_addresses_note(addresses, addr, false, now_ms);
+	}
 }
 
 char *

@@ -32,6 +32,7 @@ struct staple_fetch_order {
 				      exchange */
 	size_t len;
 	bool get;            /* else POST */
+	bool no_cache;       /* with Cache-Control: no-cache */
 	uint32_t timeout_ms; /* of this exchange, redirects included */
 };
 

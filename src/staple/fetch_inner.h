@@ -7,6 +7,7 @@
 #ifndef STAPLE_FETCH_INNER_H
 #define STAPLE_FETCH_INNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,10 +31,12 @@ void staple_wire_wake(struct staple_wire *wire); /* any thread */
 void *staple_wire_ended(struct staple_wire *wire) MUST_CHECK;
 
 /* Begin.  order: url and body as there, timeout_ms of this transfer; options
- * are copied.  NULL: no memory. */
+ * are copied.  any_address: use also addresses that failed lately.  NULL: no
+ * memory. */
 struct staple_transfer *staple_transfer_new(struct staple_wire *wire,
     const struct staple_fetch_order *order,
-    const struct staple_fetch_options *options, void *owner) MUST_CHECK;
+    const struct staple_fetch_options *options, bool any_address,
+    void *owner) MUST_CHECK;
 
 /* Any time; never waits, not even for a name.  NULL ok. */
 void staple_transfer_free(struct staple_transfer *transfer);
@@ -48,6 +51,16 @@ const struct staple_answer *staple_transfer_answer(
  * the transfer. */
 void staple_transfer_tell(
     const struct staple_transfer *transfer, struct staple_ending *ending);
+
+/* Of one that has ended: were all addresses of the name left out because they
+ * failed lately, so that none was tried? */
+bool staple_transfer_has_skipped_all(
+    const struct staple_transfer *transfer) MUST_CHECK;
+
+/* Of one that has ended: remember the addresses that failed, for the transfers
+ * that follow.  answered: an HTTP answer came from the one it connected to. */
+void staple_transfer_note_addresses(
+    struct staple_transfer *transfer, bool answered);
 
 /* Where a redirect leads, made absolute; free() it.  NULL: it is none, or
  * leads nowhere that can be read. */

@@ -1,6 +1,7 @@
 /*
  * The tools of the staple thread.  They are made before it starts and belong
- * to it then.  The callbacks and the store are taken from the first settings
+ * to it then.  libcurl's handle comes last, at the start: its wake-up socket
+ * must not be shared with a process that was forked.  The callbacks and the store are taken from the first settings
  * and never change: whoever holds them for another thread need not ask.
  */
 #include "staple/office.h"
@@ -10,20 +11,27 @@
 #include "staple/slots.h"
 #include "staple/store.h"
 
-void
-staple_office_apply(
-    struct staple_office *office, struct staple_settings *settings)
+static void
+configure_fetcher(
+    struct staple_office *office, const struct staple_options *values)
 {
-	const struct staple_options *values = &settings->values;
 	const struct staple_fetch_options options = {
 		.proxy = values->proxy,
 		.ca_file = values->ca_file,
 		.max_response = values->max_response,
 	};
 
-	staple_settings_ref(settings);
 	staple_fetcher_configure(office->fetcher, &options);
-	staple_slots_resize(office->slots, values->max_fetches);
+}
+
+void
+staple_office_apply(
+    struct staple_office *office, struct staple_settings *settings)
+{
+	staple_settings_ref(settings);
+	if (office->fetcher != NULL)
+		configure_fetcher(office, &settings->values);
+	staple_slots_resize(office->slots, settings->values.max_fetches);
 	/* Borrowed by the fetcher until now. */
 	staple_settings_unref(office->settings);
 	office->settings = settings;
@@ -55,11 +63,18 @@ staple_office_open(struct staple_office *office,
 		err_set(err, "out of memory");
 		return false;
 	}
+	staple_office_apply(office, settings);
+	return open_store(office, err);
+}
+
+bool
+staple_office_equip(struct staple_office *office, struct err *err)
+{
 	office->fetcher = staple_fetcher_new(err);
 	if (office->fetcher == NULL)
 		return false;
-	staple_office_apply(office, settings);
-	return open_store(office, err);
+	configure_fetcher(office, &office->settings->values);
+	return true;
 }
 
 void

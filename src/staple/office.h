@@ -22,7 +22,7 @@ struct staple_writer;
 
 struct staple_office {
 	/* fixed before the first turn */
-	struct staple_fetcher *fetcher;
+	struct staple_fetcher *fetcher; /* NULL before staple_office_equip */
 	struct staple_slots *slots;
 	struct staple_store *store;   /* NULL: none */
 	struct staple_writer *writer; /* NULL: nothing is saved */
@@ -46,6 +46,10 @@ struct staple_office {
 bool staple_office_open(struct staple_office *office,
     struct staple_settings *settings, struct err *err) MUST_CHECK;
 void staple_office_close(struct staple_office *office);
+
+/* What must not cross a fork.  Once.  false: *err, and nothing has changed. */
+bool staple_office_equip(
+    struct staple_office *office, struct err *err) MUST_CHECK;
 
 /* From now on these settings (a reference is taken); the store and the
  * callbacks stay. */

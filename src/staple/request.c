@@ -1,7 +1,10 @@
 /*
  * The ids of a certificate and the requests that ask for them, once for each
- * hash.  Any thread.  SHA-1 names the certificate here, it protects nothing:
- * every responder understands it, and some nothing else.
+ * hash.  Any thread.  SHA-1 identifies the certificate here, it protects
+ * nothing.  It stays the first hash, although RFC 9919 prefers SHA-256: the
+ * response carries the id of the request, curl looks for a SHA-1 id alone and
+ * takes a staple with another one for none, and some responders understand
+ * nothing else.
  */
 #include "staple/cert.h"
 

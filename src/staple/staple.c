@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 
@@ -27,7 +28,7 @@ struct staple {
 	/* setting-up thread only */
 	struct staple_settings *settings;
 	struct staple_trust trust;
-	bool started;
+	pid_t started_by; /* 0: not started */
 };
 
 static int64_t
@@ -83,12 +84,30 @@ staple_start(struct staple *staple, char *why, size_t why_len)
 {
 	struct err err;
 
-	if (staple->started) {
+	if (staple->started_by != 0) {
 		err_set(&err, "stapling was started already");
 		return explain(&err, why, why_len);
 	}
-	staple->started = staple_worker_start(staple->worker, &err);
-	return staple->started || explain(&err, why, why_len);
+	if (!staple_worker_start(staple->worker, &err))
+		return explain(&err, why, why_len);
+	staple->started_by = getpid();
+	return true;
+}
+
+/*
+ * After a fork the worker is the parent's: its threads do not exist here, they
+ * may have been in the middle of anything, and closing libcurl's transfers
+ * would write to the parent's connections.  It is left as it was.
+ */
+static struct staple_worker *
+worker_of(const struct staple *staple)
+{
+	bool is_forked = staple->started_by != 0 &&
+			 staple->started_by != getpid();
+
+	if (is_forked)
+		staple_cache_forked(staple->cache);
+	return is_forked ? NULL : staple->worker;
 }
 
 void
@@ -96,7 +115,7 @@ staple_free(struct staple *staple)
 {
 	if (staple == NULL)
 		return;
-	staple_worker_free(staple->worker);
+	staple_worker_free(worker_of(staple));
 	if (staple->cache != NULL)
 		staple_cache_close(staple->cache);
 	staple_cache_unref(staple->cache);

@@ -10,7 +10,16 @@
  * rule the one that sets up contexts), except staple_state, staple_inspect,
  * staple_refresh and staple_wait, which any thread may call while the object
  * lives.  SSL, SSL_CTX and X509 objects may be freed by any thread, before or
- * after staple_free.  Start after any fork.
+ * after staple_free.
+ *
+ * Fork: between staple_new and staple_start a process may fork as often as it
+ * likes; parent and children each start, or free, their copy.  The threads that
+ * staple_start makes do not exist in a child that is forked later.  There
+ * nothing is fetched or saved, and a lock may be held for ever that a thread of
+ * the parent had at the fork: the child must neither show an attached context
+ * to a client nor call any verb but staple_free (or exec).  staple_free does
+ * not wait there and leaves the parent's threads, connections and files alone.
+ * After it the child may use the contexts, and make a struct staple of its own.
  *
  * Errors: false or NULL, and one sentence in why (why_len bytes with the
  * terminator; NULL and 0 if nobody will read it).
@@ -191,16 +200,26 @@ struct staple_info {
 typedef void staple_log_fn(void *arg, const struct staple_event *event);
 typedef void staple_change_fn(void *arg, const struct staple_info *info);
 
+/* The HTTP method that is tried first.  The other one follows where HTTP was
+ * the reason of a failure, and confirms a "revoked". */
+enum staple_method {
+	STAPLE_METHOD_AUTO, /* GET where its URL has at most 255 bytes (RFC
+			       5019, RFC 9919), else POST */
+	STAPLE_METHOD_POST,
+	STAPLE_METHOD_GET /* whatever the length */
+};
+
 /* Zero means the default.  Strings are copied. */
 struct staple_options {
 	const char *store_dir; /* responses outlive the process in its folder
-				  ocsp/; NULL: they do not.  Fixed. */
+				  ocsp/, which several processes may share;
+				  NULL: they do not.  Fixed. */
 	const char *ca_file;   /* PEM: issuers, and trust for https responders,
 				  instead of the system's store */
-	const char *proxy;   /* "http://host:port"; NULL: from the environment;
+	const char *proxy; /* "http://host:port"; NULL: from the environment;
 			      "": none */
-	bool get_first;      /* GET before POST where the request is short */
-	uint32_t timeout_ms; /* of an attempt: 10 s */
+	enum staple_method method;
+	uint32_t timeout_ms;         /* of an attempt: 10 s */
 	uint32_t min_interval_s;     /* between regular fetches: 5 min */
 	uint32_t max_interval_s;     /* 12 h */
 	uint32_t default_lifetime_s; /* without nextUpdate: 24 h */
@@ -264,7 +283,7 @@ bool staple_watch(struct staple *staple, X509 *certificate,
     STACK_OF(X509) * chain, const struct staple_source *source,
     const struct staple_policy *policy, char *why, size_t why_len);
 
-/* Start the thread.  Once. */
+/* Start the threads.  Once in each process; see above for forks. */
 bool staple_start(struct staple *staple, char *why, size_t why_len);
 
 /* Wait until every wanted certificate is settled: true; or time is up. */
@@ -283,7 +302,8 @@ typedef void staple_visit_fn(void *arg, const struct staple_info *info);
 void staple_inspect(struct staple *staple, staple_visit_fn *visit, void *arg);
 
 /* Stops the threads and forgets every response: handshakes of contexts that
- * live on have nothing to staple.  NULL is fine. */
+ * live on have nothing to staple.  In the child of a fork after staple_start
+ * some memory stays allocated.  NULL is fine. */
 void staple_free(struct staple *staple);
 
 #ifdef __cplusplus

@@ -1,24 +1,42 @@
 /*
  * Responses on disk.  Any thread.  The folder is opened anew for each
  * operation, so that one that was made again, mounted or put in its place
- * while we run is the one that is used.  Two processes may share it (one takes
- * over from the other): each renames whole files, and the worst that can
- * happen between them is a save that fails.
+ * while we run is the one that is used.  Several processes may share it: each
+ * writes under a temporary name of its own and renames whole files, and a claim
+ * (a lock of one byte of the file .lock) shows the others which response is
+ * being fetched.  The locks belong to open file descriptions: they end with the
+ * process and, unlike those of fcntl's older kind, also exclude another struct
+ * staple of the same process.
  */
 #include "staple/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
-enum { ID_LEN = 64 };
+#define LOCKS ".lock"
+#define ASIDE_END ".tmp"
+
+enum {
+	ID_LEN = 64,
+	RANDOM_LEN = 16,
+	ASIDE_SIZE = ID_LEN + RANDOM_LEN + sizeof("..") + sizeof(ASIDE_END),
+	NAMES_MAX = 100, /* random ones that may exist already */
+	SWEPT_AT_ONCE = 64,
+	HOUR_S = 3600,
+	DAY_S = 24 * HOUR_S,
+	UNKNOWN_S = 30 * DAY_S
+};
 
 struct staple_store {
 	atomic_uint references;
@@ -66,12 +84,42 @@ complain(struct err *err, const char *what, const char *path, int errnum)
 
 /* ---- life ---- */
 
+/*
+ * What root makes belongs to the owner of the folder that it is in (`folder`
+ * opened, `like` relative to it), so that a process of that user can read and
+ * replace it.  Where root may not change owners it stays root's, which the
+ * reader notices.
+ */
+static void
+give(int fd, int folder, const char *like)
+{
+	struct stat owner;
+
+	if (geteuid() == 0 && fstatat(folder, like, &owner, 0) == 0 &&
+	    owner.st_uid != 0 && fchown(fd, owner.st_uid, owner.st_gid) != 0)
+		errno = 0;
+}
+
+static void
+give_folder(const char *path)
+{
+	int folder = open(
+	    path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (folder < 0)
+		return;
+	give(folder, folder, "..");
+	close(folder);
+}
+
 static bool
 make_folder(const char *path, struct err *err)
 {
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+	if (mkdir(path, 0700) == 0) {
+		give_folder(path);
 		return true;
-	return complain(err, "make the folder", path, errno);
+	}
+	return errno == EEXIST || complain(err, "make the folder", path, errno);
 }
 
 static int
@@ -261,13 +309,13 @@ staple_file_read(
 	return read_file(path, 0, max, bytes, err);
 }
 
-void
-staple_file_stamp(const char *path, struct staple_stamp *stamp)
+static void
+read_stamp(const char *path, int flags, struct staple_stamp *stamp)
 {
 	struct stat status;
 
 	*stamp = (struct staple_stamp){ 0 };
-	if (stat(path, &status) != 0)
+	if (fstatat(AT_FDCWD, path, &status, flags) != 0)
 		return;
 	stamp->device = status.st_dev;
 	stamp->inode = status.st_ino;
@@ -278,17 +326,54 @@ staple_file_stamp(const char *path, struct staple_stamp *stamp)
 				       (uint64_t)status.st_mtim.tv_nsec);
 }
 
+void
+staple_file_stamp(const char *path, struct staple_stamp *stamp)
+{
+	read_stamp(path, 0, stamp);
+}
+
+void
+staple_store_stamp(
+    struct staple_store *store, const char *id, struct staple_stamp *stamp)
+{
+	char *path = full_path(store, id, NULL);
+
+	*stamp = (struct staple_stamp){ 0 };
+	if (path != NULL)
+		read_stamp(path, AT_SYMLINK_NOFOLLOW, stamp);
+	free(path);
+}
+
 /* ---- writing ---- */
 
-/* What a kill left behind under the name was never whole. */
+/* Where the kernel has no randomness yet, the time tells processes apart. */
+static uint64_t
+random_bits(void)
+{
+	uint64_t bits;
+
+	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits))
+		return bits;
+	return (uint64_t)getpid() << 40 ^ (uint64_t)clock_mono_ms();
+}
+
+/* A file of a name that no other process or thread writes to. */
 static int
-create(int folder, const char *name)
+create(int folder, const char *id, char aside[static ASIDE_SIZE])
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-	int fd = openat(folder, name, flags, 0600);
+	uint64_t bits = random_bits();
+	int fd = -1;
 
-	if (fd < 0 && errno == EEXIST && unlinkat(folder, name, 0) == 0)
-		fd = openat(folder, name, flags, 0600);
+	for (unsigned i = 0; fd < 0 && i < NAMES_MAX; i++) {
+		snprintf(aside, ASIDE_SIZE, ".%s.%0*llx" ASIDE_END, id,
+		    RANDOM_LEN, (unsigned long long)bits + i);
+		fd = openat(folder, aside, flags, 0600);
+		if (fd < 0 && errno != EEXIST)
+			return -1;
+	}
+	if (fd >= 0)
+		give(fd, folder, ".");
 	return fd;
 }
 
@@ -307,16 +392,13 @@ write_fully(int fd, const unsigned char *data, size_t len)
 	return fsync(fd) == 0;
 }
 
-/* The name aside is one for each id: a thousand kills leave one file. */
 static bool
 replace(int folder, const char *id, const unsigned char *data, size_t len)
 {
-	char aside[ID_LEN + sizeof("..tmp")];
-	int fd, errnum;
+	char aside[ASIDE_SIZE];
+	int fd = create(folder, id, aside), errnum;
 	bool ok;
 
-	snprintf(aside, sizeof(aside), ".%s.tmp", id);
-	fd = create(folder, aside);
 	if (fd < 0)
 		return false;
 	ok = write_fully(fd, data, len) &&
@@ -348,4 +430,211 @@ staple_store_write(struct staple_store *store, const char *id,
 		close(folder);
 	free(path);
 	return ok;
+}
+
+/* ---- claims ---- */
+
+struct staple_claim {
+	int fd;
+	off_t at; /* the byte that is locked */
+};
+
+/* It stays when it is no longer needed: removing it would let two processes
+ * lock two files. */
+static int
+open_locks(const struct staple_store *store)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int folder = open_folder(store->path), fd;
+
+	if (folder < 0)
+		return -1;
+	fd = openat(folder, LOCKS, flags);
+	if (fd < 0 && errno == ENOENT) {
+		fd = openat(folder, LOCKS, flags | O_CREAT | O_EXCL, 0600);
+		if (fd >= 0)
+			give(fd, folder, ".");
+		else if (errno == EEXIST)
+			fd = openat(folder, LOCKS, flags);
+	}
+	close(folder);
+	return fd;
+}
+
+/* Into fd, or out of it (F_UNLCK). */
+static bool
+lock_byte(int fd, short type, off_t at)
+{
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* The first 60 bits of a SHA-256. */
+static off_t
+byte_of(const char *id)
+{
+	char digits[16];
+
+	snprintf(digits, sizeof(digits), "%s", id);
+	return (off_t)strtoull(digits, NULL, 16);
+}
+
+bool
+staple_store_claim(
+    struct staple_store *store, const char *id, struct staple_claim **claim)
+{
+	int fd = open_locks(store);
+	bool is_taken;
+
+	*claim = NULL;
+	if (fd < 0)
+		return true;
+	if (!lock_byte(fd, F_WRLCK, byte_of(id))) {
+		is_taken = errno == EAGAIN || errno == EACCES;
+		close(fd);
+		return !is_taken;
+	}
+	*claim = malloc(sizeof(**claim));
+	if (*claim == NULL)
+		close(fd);
+	else
+		**claim = (struct staple_claim){ fd, byte_of(id) };
+	return true;
+}
+
+/* Unlocked before it is closed: a process that was forked meanwhile has the
+ * same open file description. */
+void
+staple_claim_release(struct staple_claim *claim)
+{
+	if (claim == NULL)
+		return;
+	(void)lock_byte(claim->fd, F_UNLCK, claim->at);
+	close(claim->fd);
+	free(claim);
+}
+
+/* ---- sweeping ---- */
+
+struct staple_sweep {
+	struct staple_store *store; /* owned reference */
+	DIR *entries;
+	int64_t now_s;
+	staple_known_fn *known;
+	void *arg;
+};
+
+struct staple_sweep *
+staple_sweep_open(struct staple_store *store, int64_t now_s,
+    staple_known_fn *known, void *arg)
+{
+	struct staple_sweep *sweep = calloc(1, sizeof(*sweep));
+	DIR *entries = opendir(store->path);
+
+	if (sweep == NULL || entries == NULL) {
+		if (entries != NULL)
+			closedir(entries);
+		free(sweep);
+		return NULL;
+	}
+	*sweep = (struct staple_sweep){ .store = staple_store_ref(store),
+		.entries = entries,
+		.now_s = now_s,
+		.known = known,
+		.arg = arg };
+	return sweep;
+}
+
+void
+staple_sweep_close(struct staple_sweep *sweep)
+{
+	if (sweep == NULL)
+		return;
+	closedir(sweep->entries);
+	staple_store_close(sweep->store);
+	free(sweep);
+}
+
+/* A name of create, or the one of earlier versions without a random part. */
+static bool
+is_aside(const char *name)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t random;
+
+	if (*name++ != '.' || strspn(name, digits) != ID_LEN)
+		return false;
+	name += ID_LEN;
+	if (strcmp(name, ASIDE_END) == 0)
+		return true;
+	random = *name == '.' ? strspn(name + 1, digits) : 0;
+	return random == RANDOM_LEN &&
+	       strcmp(name + 1 + RANDOM_LEN, ASIDE_END) == 0;
+}
+
+/* How old a regular file is; false: it is none. */
+static bool
+read_age(const struct staple_sweep *sweep, const char *name, int64_t *age_s)
+{
+	struct stat status;
+
+	if (fstatat(dirfd(sweep->entries), name, &status,
+		AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(status.st_mode))
+		return false;
+	*age_s = sweep->now_s - status.st_mtim.tv_sec;
+	return true;
+}
+
+/* Unless another process has just claimed or written it. */
+static void
+remove_unknown(struct staple_sweep *sweep, const char *id)
+{
+	struct staple_claim *claim;
+	int64_t age_s;
+
+	if (!staple_store_claim(sweep->store, id, &claim))
+		return;
+	if (read_age(sweep, id, &age_s) && age_s > UNKNOWN_S)
+		(void)unlinkat(dirfd(sweep->entries), id, 0);
+	staple_claim_release(claim);
+}
+
+static void
+sweep_entry(struct staple_sweep *sweep, const char *name)
+{
+	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_nsec = UTIME_NOW } };
+	bool is_temporary = is_aside(name);
+	int64_t age_s;
+
+	if ((!is_temporary && !is_id(name)) || !read_age(sweep, name, &age_s))
+		return;
+	if (is_temporary) {
+		if (age_s > HOUR_S)
+			(void)unlinkat(dirfd(sweep->entries), name, 0);
+	} else if (sweep->known(sweep->arg, name)) {
+		if (age_s > DAY_S || age_s < -DAY_S)
+			(void)utimensat(dirfd(sweep->entries), name, now,
+			    AT_SYMLINK_NOFOLLOW);
+	} else if (age_s > UNKNOWN_S) {
+		remove_unknown(sweep, name);
+	}
+}
+
+bool
+staple_sweep_step(struct staple_sweep *sweep)
+{
+	const struct dirent *entry;
+
+	for (int i = 0; i < SWEPT_AT_ONCE; i++) {
+		entry = readdir(sweep->entries);
+		if (entry == NULL)
+			return false;
+		sweep_entry(sweep, entry->d_name);
+	}
+	return true;
 }

@@ -1,9 +1,11 @@
 /*
  * One file per certificate: store_dir/ocsp/<id>, raw DER, mode 0600.  Written
- * aside, synced, renamed, the folder synced: a kill at any point leaves the old
- * or the new.  Read back distrustfully: bytes are returned, verification is
- * the caller's.  A store is immutable and counted; any thread.  All of it may
- * block for as long as the disk does.
+ * under a temporary name, synced, renamed, the folder synced: a kill at any
+ * point leaves the old or the new.  Read back distrustfully: bytes are
+ * returned, verification is the caller's.  Several processes may share a
+ * folder.  What root makes belongs to the owner of the folder that it is made
+ * in.  A store is immutable and counted; any thread.  All of it may block for
+ * as long as the disk does.
  */
 #ifndef STAPLE_STORE_H
 #define STAPLE_STORE_H
@@ -55,5 +57,33 @@ struct staple_stamp {
 	int64_t modified_ns;
 };
 void staple_file_stamp(const char *path, struct staple_stamp *stamp);
+/* The same of the file with this id, not through a symlink. */
+void staple_store_stamp(
+    struct staple_store *store, const char *id, struct staple_stamp *stamp);
+
+/*
+ * A claim: this process fetches and saves the response of that id, and others
+ * need not.  Advisory, never waits, ends with the process.  false: another
+ * one has claimed it.  true with *claim NULL: nothing can be locked here.
+ */
+struct staple_claim;
+bool staple_store_claim(struct staple_store *store, const char *id,
+    struct staple_claim **claim) MUST_CHECK;
+void staple_claim_release(struct staple_claim *claim); /* NULL ok */
+
+/*
+ * A sweep of the folder in steps.  The file of a known id gets a new mtime once
+ * it is older than a day, which shows other processes that it is in use; that
+ * of another id is removed 30 days after its mtime, a temporary file after an
+ * hour.  Any other name is left alone.
+ */
+typedef bool staple_known_fn(void *arg, const char *id);
+struct staple_sweep;
+/* References the store.  now_s: wall time.  NULL: no memory or no folder. */
+struct staple_sweep *staple_sweep_open(struct staple_store *store,
+    int64_t now_s, staple_known_fn *known, void *arg) MUST_CHECK;
+/* At most 64 entries; false: the end. */
+bool staple_sweep_step(struct staple_sweep *sweep) MUST_CHECK;
+void staple_sweep_close(struct staple_sweep *sweep); /* NULL ok */
 
 #endif

@@ -41,6 +41,7 @@ staple_try_start(const struct staple_cert *cert,
 		.body = request->der,
 		.len = request->len,
 		.get = trying->get,
+		.no_cache = by->no_cache,
 		.timeout_ms = by->timeout_ms,
 	};
 	struct staple_fetch *fetch;

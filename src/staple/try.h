@@ -5,6 +5,7 @@
 #ifndef STAPLE_TRY_H
 #define STAPLE_TRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -17,6 +18,7 @@ struct staple_cert;
 struct staple_try_by {
 	struct staple_fetcher *fetcher;
 	uint32_t timeout_ms;
+	bool no_cache; /* with Cache-Control: no-cache */
 	staple_fetch_fn *done;
 	void *arg;
 };

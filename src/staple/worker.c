@@ -7,6 +7,7 @@
  */
 #include "staple/worker.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -35,6 +36,10 @@ struct staple_worker {
 	struct staple_cache *cache;
 	struct thread thread;
 	struct staple_inbox inbox;
+
+	/* office.fetcher exists; what was put into the inbox before is read in
+	 * the first turn. */
+	atomic_bool is_prepared;
 
 	/* staple thread only */
 	struct staple_office office;
@@ -96,7 +101,8 @@ empty_inbox(struct staple_worker *worker)
 void
 staple_worker_wake(struct staple_worker *worker)
 {
-	staple_fetcher_wake(worker->office.fetcher);
+	if (atomic_load_explicit(&worker->is_prepared, memory_order_acquire))
+		staple_fetcher_wake(worker->office.fetcher);
 }
 
 void
@@ -287,6 +293,7 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 		return NULL;
 	}
 	staple_inbox_init(&worker->inbox);
+	atomic_init(&worker->is_prepared, false);
 	list_init(&worker->errands);
 	worker->cache = staple_cache_ref(cache);
 	/* Whatever the monotonic clock says: the first times are at once. */
@@ -300,14 +307,27 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 }
 
 bool
+staple_worker_prepare(struct staple_worker *worker, struct err *err)
+{
+	if (atomic_load_explicit(&worker->is_prepared, memory_order_relaxed))
+		return true;
+	if (!staple_office_equip(&worker->office, err))
+		return false;
+	atomic_store_explicit(&worker->is_prepared, true, memory_order_release);
+	return true;
+}
+
+bool
 staple_worker_start(struct staple_worker *worker, struct err *err)
 {
 	struct staple_office *office = &worker->office;
 
+	if (!staple_worker_prepare(worker, err))
+		return false;
 	/* It is there already when a start that failed is tried again. */
 	if (office->store != NULL && office->writer == NULL) {
 		office->writer = staple_writer_start(
-		    office->store, on_disk, worker, err);
+		    office->store, worker->cache, on_disk, worker, err);
 		if (office->writer == NULL)
 			return false;
 	}
@@ -323,8 +343,7 @@ staple_worker_free(struct staple_worker *worker)
 		return;
 	office = &worker->office;
 	staple_inbox_put_stop(&worker->inbox);
-	if (office->fetcher != NULL)
-		staple_worker_wake(worker);
+	staple_worker_wake(worker);
 	thread_join(&worker->thread);
 	LIST_FOREACH(&worker->errands, node) {
 		staple_errand_free(

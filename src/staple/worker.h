@@ -17,7 +17,8 @@ struct staple_settings;
 struct staple_worker;
 
 /* References cache and settings; opens the store.  Not started yet: no thread
- * exists, and a fork does no harm. */
+ * exists, nor anything that two processes must not share after a fork, and
+ * waking it does nothing. */
 struct staple_worker *staple_worker_new(struct staple_cache *cache,
     struct staple_settings *settings, struct err *err) MUST_CHECK;
 bool staple_worker_start(
@@ -35,5 +36,8 @@ void staple_worker_free(struct staple_worker *worker);
 /* One turn of the thread, which it repeats until it is told to stop (false).
  * Public for tests alone, which take the thread's place. */
 bool staple_worker_turn(struct staple_worker *worker);
+/* What a turn needs besides.  staple_worker_start calls it. */
+bool staple_worker_prepare(
+    struct staple_worker *worker, struct err *err) MUST_CHECK;
 
 #endif

@@ -5,6 +5,10 @@
  * the whole object, with its reference to the store, and frees it should it
  * ever come back.  What failed waits in a list of its own, so that it neither
  * holds up the rest nor is tried in a hurry.
+ *
+ * Another process may have saved a newer response since ours was fetched.  The
+ * file is verified and compared before each write; what remains is the moment
+ * between that and the rename, and the next regular fetch repairs it.
  */
 #include "staple/writer.h"
 
@@ -21,6 +25,7 @@
 #include "base/list.h"
 #include "base/mutex.h"
 #include "base/thread.h"
+#include "staple/cache.h"
 #include "staple/cert.h"
 #include "staple/response.h"
 #include "staple/store.h"
@@ -28,14 +33,17 @@
 enum {
 	RETRY_MS = 60 * 1000,
 	STOP_MS = 2000,
+	SWEEP_MS = 24 * 3600 * 1000,
+	FILE_MAX = 1024 * 1024, /* a larger one is no response */
 	ID_SIZE = 2 * STAPLE_KEY_SIZE + 1
 };
 
 /* Belongs to the list it is in; while it is written, to the thread. */
 struct job {
 	struct list node;
-	char id[ID_SIZE];
+	struct staple_cert *cert;         /* owned reference */
 	struct staple_response *response; /* owned reference */
+	struct staple_claim *claim;       /* until it was tried once; NULL */
 	bool failed;                      /* when it was last tried */
 };
 
@@ -45,6 +53,7 @@ struct staple_writer {
 	pthread_cond_t work;  /* for the thread */
 	pthread_cond_t ended; /* for staple_writer_stop */
 	struct staple_store *store;
+	struct staple_cache *cache; /* whose files are known */
 	staple_writer_fn *told;
 	void *arg;
 
@@ -57,6 +66,10 @@ struct staple_writer {
 	bool is_stopping;
 	bool is_ended;
 	bool is_abandoned;
+
+	/* the thread alone */
+	struct staple_sweep *sweep; /* NULL: none is going on */
+	int64_t sweep_ms;           /* monotonic; when the next one begins */
 
 	/* whoever starts and stops */
 	struct thread thread;
@@ -73,7 +86,9 @@ free_job(struct job *job)
 {
 	if (job == NULL)
 		return;
+	staple_claim_release(job->claim);
 	staple_response_unref(job->response);
+	staple_cert_unref(job->cert);
 	free(job);
 }
 
@@ -91,7 +106,9 @@ destroy(struct staple_writer *writer)
 {
 	free_jobs(&writer->queued);
 	free_jobs(&writer->failed);
+	staple_sweep_close(writer->sweep);
 	staple_store_close(writer->store);
+	staple_cache_unref(writer->cache);
 	pthread_cond_destroy(&writer->ended);
 	pthread_cond_destroy(&writer->work);
 	mutex_fini(&writer->lock);
@@ -111,7 +128,7 @@ find_in(struct list *jobs, const char *id)
 	LIST_FOREACH(jobs, node) {
 		struct job *job = container_of(node, struct job, node);
 
-		if (strcmp(job->id, id) == 0)
+		if (strcmp(job->cert->id, id) == 0)
 			return job;
 	}
 	return NULL;
@@ -128,33 +145,48 @@ find_locked(struct staple_writer *writer, const char *id)
 
 /* ---- the thread ---- */
 
+/* Until there is work, or one of the two times has come. */
 static void
 wait_locked(struct staple_writer *writer)
 {
-	struct timespec until = moment(writer->retry_ms);
+	bool retries = !list_is_empty(&writer->failed) &&
+		       writer->retry_ms < writer->sweep_ms;
+	struct timespec until = moment(
+	    retries ? writer->retry_ms : writer->sweep_ms);
 
-	if (list_is_empty(&writer->failed))
-		pthread_cond_wait(&writer->work, &writer->lock.native);
-	else if (pthread_cond_timedwait(
-		     &writer->work, &writer->lock.native, &until) == ETIMEDOUT)
+	if (pthread_cond_timedwait(
+		&writer->work, &writer->lock.native, &until) != ETIMEDOUT)
+		return;
+	if (retries)
 		list_splice(&writer->queued, &writer->failed);
+	else
+		writer->sweep_ms = 0;
 }
 
-/* NULL: it is time to end. */
-static struct job *
-next_job(struct staple_writer *writer)
+static bool
+is_sweeping(const struct staple_writer *writer)
 {
-	struct job *job = NULL;
+	return writer->sweep != NULL || writer->sweep_ms == 0;
+}
 
+/* A job, or NULL: sweep on.  false: it is time to end. */
+static bool
+next_work(struct staple_writer *writer, struct job **job)
+{
+	bool goes_on;
+
+	*job = NULL;
 	mutex_lock(&writer->lock);
-	while (list_is_empty(&writer->queued) && !writer->is_stopping)
+	while (list_is_empty(&writer->queued) && !writer->is_stopping &&
+	       !is_sweeping(writer))
 		wait_locked(writer);
 	if (!list_is_empty(&writer->queued)) {
-		job = container_of(writer->queued.next, struct job, node);
-		list_remove(&job->node);
+		*job = container_of(writer->queued.next, struct job, node);
+		list_remove(&(*job)->node);
 	}
+	goes_on = *job != NULL || !writer->is_stopping;
 	mutex_unlock(&writer->lock);
-	return job;
+	return goes_on;
 }
 
 /* Returns the job if nobody needs it any more. */
@@ -168,7 +200,7 @@ settle_locked(
 	if (ok)
 		return job;
 	writer->failures++;
-	newer = find_locked(writer, job->id);
+	newer = find_locked(writer, job->cert->id);
 	if (newer != NULL) {
 		newer->failed = true;
 		return job;
@@ -209,6 +241,47 @@ tell(struct staple_writer *writer, const char *id, const char *failure)
 	mutex_unlock(&writer->lock);
 }
 
+/* Is there a response about this certificate, valid now, that ours must not
+ * replace? */
+static bool
+is_newer(const struct job *job, const struct staple_bytes *bytes)
+{
+	/* What has no nextUpdate and is too old was saved before ours. */
+	const struct staple_clock clock = { .now_s = clock_wall_ms() / 1000,
+		.default_lifetime_s = INT32_MAX };
+	struct staple_verdict verdict;
+	struct staple_response *saved;
+	bool newer;
+
+	saved = staple_response_verify(
+	    job->cert, bytes->data, bytes->len, &clock, &verdict);
+	newer = saved != NULL &&
+		!staple_response_may_replace(saved, job->response);
+	staple_response_unref(saved);
+	return newer;
+}
+
+/* Has another process saved this one, or a newer one? */
+static bool
+is_saved(struct staple_writer *writer, const struct job *job)
+{
+	struct staple_bytes bytes;
+	const unsigned char *der;
+	struct err err;
+	bool saved;
+	size_t len;
+
+	if (!staple_store_read(
+		writer->store, job->cert->id, FILE_MAX, &bytes, &err) ||
+	    bytes.data == NULL)
+		return false;
+	der = staple_response_der(job->response, &len);
+	saved = (bytes.len == len && memcmp(bytes.data, der, len) == 0) ||
+		is_newer(job, &bytes);
+	free(bytes.data);
+	return saved;
+}
+
 static void
 write_job(struct staple_writer *writer, struct job *job)
 {
@@ -218,11 +291,57 @@ write_job(struct staple_writer *writer, struct job *job)
 	size_t len;
 	bool ok;
 
-	memcpy(id, job->id, sizeof(id));
+	memcpy(id, job->cert->id, sizeof(id));
 	der = staple_response_der(job->response, &len);
-	ok = staple_store_write(writer->store, id, der, len, &err);
+	ok = is_saved(writer, job) ||
+	     staple_store_write(writer->store, id, der, len, &err);
+	staple_claim_release(job->claim);
+	job->claim = NULL;
 	if (settle(writer, job, ok))
 		tell(writer, id, ok ? NULL : err.text);
+}
+
+static bool
+read_digit(char digit, unsigned char *value)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = digit != '\0' ? strchr(digits, digit) : NULL;
+
+	if (at == NULL)
+		return false;
+	*value = (unsigned char)(*value << 4 | (at - digits));
+	return true;
+}
+
+/* Of a certificate that is watched, wanted or not. */
+static bool
+is_known(void *arg, const char *id)
+{
+	struct staple_writer *writer = arg;
+	unsigned char key[STAPLE_KEY_SIZE] = { 0 };
+	struct staple_entry *entry;
+
+	for (size_t i = 0; i < 2 * sizeof(key); i++) {
+		if (!read_digit(id[i], &key[i / 2]))
+			return false;
+	}
+	entry = staple_cache_find(writer->cache, key);
+	staple_entry_unref(entry);
+	return entry != NULL;
+}
+
+/* A step, so that a large folder delays neither a save nor the end. */
+static void
+sweep(struct staple_writer *writer)
+{
+	if (writer->sweep == NULL)
+		writer->sweep = staple_sweep_open(
+		    writer->store, clock_wall_ms() / 1000, is_known, writer);
+	if (writer->sweep != NULL && staple_sweep_step(writer->sweep))
+		return;
+	staple_sweep_close(writer->sweep);
+	writer->sweep = NULL;
+	writer->sweep_ms = clock_mono_ms() + SWEEP_MS;
 }
 
 /* staple_writer_stop joins after is_ended; what it abandoned is freed here. */
@@ -246,8 +365,12 @@ run(void *arg)
 	struct staple_writer *writer = arg;
 	struct job *job;
 
-	while ((job = next_job(writer)) != NULL)
-		write_job(writer, job);
+	while (next_work(writer, &job)) {
+		if (job != NULL)
+			write_job(writer, job);
+		else
+			sweep(writer);
+	}
 	finish(writer);
 }
 
@@ -266,8 +389,8 @@ init_conditions(struct staple_writer *writer)
 }
 
 struct staple_writer *
-staple_writer_start(struct staple_store *store, staple_writer_fn *told,
-    void *arg, struct err *err)
+staple_writer_start(struct staple_store *store, struct staple_cache *cache,
+    staple_writer_fn *told, void *arg, struct err *err)
 {
 	struct staple_writer *writer = calloc(1, sizeof(*writer));
 
@@ -280,6 +403,7 @@ staple_writer_start(struct staple_store *store, staple_writer_fn *told,
 	list_init(&writer->queued);
 	list_init(&writer->failed);
 	writer->store = staple_store_ref(store);
+	writer->cache = staple_cache_ref(cache);
 	writer->told = told;
 	writer->arg = arg;
 	if (thread_start(&writer->thread, "staple-writer", run, writer, err))
@@ -288,22 +412,36 @@ staple_writer_start(struct staple_store *store, staple_writer_fn *told,
 	return NULL;
 }
 
+/* A job for the same certificate that is still queued takes them over. */
+static void
+merge(struct job *queued, struct job *job)
+{
+	struct job old = *queued;
+
+	queued->response = job->response;
+	queued->claim = job->claim;
+	job->response = old.response;
+	job->claim = old.claim;
+}
+
 void
-staple_writer_save(struct staple_writer *writer, const char *id,
-    struct staple_response *response)
+staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
+    struct staple_response *response, struct staple_claim *claim)
 {
 	struct job *job = calloc(1, sizeof(*job)), *queued;
 
-	if (job == NULL)
+	if (job == NULL) {
+		staple_claim_release(claim);
 		return;
-	snprintf(job->id, sizeof(job->id), "%s", id);
+	}
+	job->cert = staple_cert_ref(cert);
 	job->response = staple_response_ref(response);
+	job->claim = claim;
 
 	mutex_lock(&writer->lock);
-	queued = find_locked(writer, id);
+	queued = find_locked(writer, cert->id);
 	if (queued != NULL) {
-		job->response = queued->response;
-		queued->response = response;
+		merge(queued, job);
 	} else {
 		list_append(&writer->queued, &job->node);
 		job = NULL;

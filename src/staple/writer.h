@@ -1,6 +1,7 @@
 /*
  * The thread that writes responses to the store, so that a slow disk delays
- * nobody.  Its queue holds at most one response per certificate, the newest.
+ * nobody, and that sweeps the store (staple_sweep_open) when it starts and then
+ * daily.  Its queue holds at most one response per certificate, the newest.
  * What could not be written stays queued and is tried again every minute, so
  * that a disk that was full for a while costs no staple at the next restart.
  * All but the thread itself: staple thread, or whoever started it.
@@ -13,6 +14,9 @@
 #include "base/attr.h"
 
 struct err;
+struct staple_cache;
+struct staple_cert;
+struct staple_claim;
 struct staple_response;
 struct staple_store;
 struct staple_writer;
@@ -25,9 +29,11 @@ struct staple_writer;
  */
 typedef void staple_writer_fn(void *arg, const char *id, const char *failure);
 
-/* References the store. */
+/* References store and cache.  A file is known if its certificate has an entry
+ * in the cache. */
 struct staple_writer *staple_writer_start(struct staple_store *store,
-    staple_writer_fn *told, void *arg, struct err *err) MUST_CHECK;
+    struct staple_cache *cache, staple_writer_fn *told, void *arg,
+    struct err *err) MUST_CHECK;
 
 /*
  * Writes what is queued, ends the thread; nothing is told afterwards.  If the
@@ -36,10 +42,13 @@ struct staple_writer *staple_writer_start(struct staple_store *store,
  */
 void staple_writer_stop(struct staple_writer *writer);
 
-/* Queue; takes a reference.  Replaces what is queued under that id (as in
- * staple_store_write).  Without memory the save is skipped: the staple in
- * memory is what counts. */
-void staple_writer_save(struct staple_writer *writer, const char *id,
-    struct staple_response *response);
+/*
+ * Queue; takes references, and the claim (NULL ok), which is released when
+ * writing has been tried.  Replaces what is queued for that certificate.  What
+ * the file holds already, or a newer response there, is left alone.  Without
+ * memory the save is skipped: the staple in memory is what counts.
+ */
+void staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
+    struct staple_response *response, struct staple_claim *claim);
 
 #endif

@@ -106,14 +106,23 @@ mail_matches(struct text pattern, struct text name)
 	       (is_same(one, text_of("*")) || is_same(one, local));
 }
 
+/* A * at the end stands for the rest of one path segment (RFC 3986 section
+ * 3.3), which is not empty. */
 static bool
 uri_matches(struct text pattern, struct text name)
 {
+	struct text rest;
+
 	if (pattern.len == 0 || pattern.bytes[pattern.len - 1] != '*')
 		return is_same(pattern, name);
 	pattern.len--;
-	return name.len >= pattern.len &&
-	       memcmp(pattern.bytes, name.bytes, pattern.len) == 0;
+	if (name.len <= pattern.len ||
+	    memcmp(pattern.bytes, name.bytes, pattern.len) != 0)
+		return false;
+	rest = without_front(name, pattern.len);
+	return memchr(rest.bytes, '/', rest.len) == NULL &&
+	       memchr(rest.bytes, '?', rest.len) == NULL &&
+	       memchr(rest.bytes, '#', rest.len) == NULL;
 }
 
 /* Whoever writes "a.example." means a.example (RFC 1034 section 3.1); in a

@@ -17,14 +17,6 @@
 #include "tls/error.h"
 #include "tls/pem.h"
 
-static bool
-is_certificate(const struct pem_block *block)
-{
-	return strcmp(block->type, "CERTIFICATE") == 0 ||
-	       strcmp(block->type, "X509 CERTIFICATE") == 0 ||
-	       strcmp(block->type, "TRUSTED CERTIFICATE") == 0;
-}
-
 /* Leaves differ; only those behind them are worth a look in the cache. */
 static X509 *
 decode(const struct chain *chain, struct chain_cache *cache,
@@ -64,7 +56,7 @@ chain_decode(struct chain *chain, struct chain_cache *cache,
 		return false;
 	}
 	for (size_t i = 0; i < pem->count; i++)
-		if (is_certificate(&pem->blocks[i]) &&
+		if (pem_is_certificate(pem->blocks[i].type) &&
 		    !add(chain, decode(chain, cache, &pem->blocks[i]), path,
 			err))
 			return false;

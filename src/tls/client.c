@@ -23,19 +23,40 @@
 #include "tls/ticket_facts.h"
 #include "tls/trust.h"
 
+static bool
+is_pinned(const struct tls_site *site, const X509 *certificate)
+{
+	return site->settings->verify != VERIFY_PINNED ||
+	       trust_holds(tls_context_trust(site->context), certificate);
+}
+
 /* ---- The first look ---- */
 
 int
 client_on_verify(int ok, X509_STORE_CTX *store)
 {
+	X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+	const struct tls_site *site;
 	const SSL *ssl;
+	int result, depth = 0;
 
 	if (!ok || X509_STORE_CTX_get_error_depth(store) > 0)
 		return ok;
 	ssl = X509_STORE_CTX_get_ex_data(
 	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	if (allow_matches(tls_site_of(ssl)->settings,
-		X509_STORE_CTX_get_current_cert(store)))
+	site = tls_site_of(ssl);
+	result = trust_check_chain(tls_context_trust(site->context),
+	    X509_STORE_CTX_get0_chain(store), clock_wall_ms() / 1000, &depth);
+	if (result != X509_V_OK) {
+		X509_STORE_CTX_set_error_depth(store, depth);
+		X509_STORE_CTX_set_error(store, result);
+		return 0;
+	}
+	if (!is_pinned(site, certificate)) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+		return 0;
+	}
+	if (allow_matches(site->settings, certificate))
 		return 1;
 	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
 	return 0;
@@ -86,8 +107,9 @@ static bool
 is_wanted(const struct tls_site *site, X509 *certificate)
 {
 	if (certificate == NULL)
-		return site->settings->verify != VERIFY_REQUIRE;
-	return allow_matches(site->settings, certificate);
+		return site->settings->verify < VERIFY_REQUIRE;
+	return is_pinned(site, certificate) &&
+	       allow_matches(site->settings, certificate);
 }
 
 bool

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "base/err.h"
 #include "tls/client.h"
@@ -35,6 +36,7 @@ struct tls_context {
 	/* fixed at creation */
 	SSL_CTX *native;
 	struct trust *trust; /* NULL: no clients are verified */
+	int purpose;         /* X509_PURPOSE_...; 0: no clients are verified */
 	char *groups;        /* as OpenSSL takes them: it hands out none */
 	uint8_t *alpn;       /* wire format, RFC 7301 section 3.1; NULL: none */
 	unsigned alpn_len;
@@ -119,6 +121,7 @@ verify_mode(enum config_verify verify)
 	case VERIFY_OPTIONAL:
 		return SSL_VERIFY_PEER;
 	case VERIFY_REQUIRE:
+	case VERIFY_PINNED:
 		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	case VERIFY_NONE:
 		break;
@@ -127,18 +130,26 @@ verify_mode(enum config_verify verify)
 }
 
 static bool
-set_clients(struct tls_context *context, enum config_verify verify,
+set_clients(struct tls_context *context, const struct config_listener *settings,
     struct trust *trust, struct err *err)
 {
 	STACK_OF(X509_NAME) *names = NULL;
 
-	assert((verify == VERIFY_NONE) == (trust == NULL));
+	assert((settings->verify == VERIFY_NONE) == (trust == NULL));
 	SSL_CTX_set_verify(
-	    context->native, verify_mode(verify), client_on_verify);
+	    context->native, verify_mode(settings->verify), client_on_verify);
 	if (trust == NULL)
 		return true;
+	context->purpose = settings->client_purpose == CLIENT_PURPOSE_ANY
+			       ? X509_PURPOSE_ANY
+			       : X509_PURPOSE_SSL_CLIENT;
+	SSL_CTX_set_purpose(context->native, context->purpose);
 	context->trust = trust_ref(trust);
-	names = SSL_dup_CA_list(trust_names(trust));
+	/* Pinned certificates are named by no issuer of theirs: ask for any
+	 * (RFC 8446 section 4.2.4). */
+	names = settings->verify == VERIFY_PINNED
+		    ? sk_X509_NAME_new_null()
+		    : SSL_dup_CA_list(trust_names(trust));
 	if (names == NULL || SSL_CTX_set1_verify_cert_store(
 				 context->native, trust_store(trust)) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -171,7 +182,7 @@ set_resumption(SSL_CTX *native, const struct config_listener *settings)
 
 static bool
 fill(struct tls_context *context, const struct config_listener *settings,
-    struct trust *trust, struct err *warning, struct err *err)
+    struct trust *trust, struct err *err)
 {
 	context->native = SSL_CTX_new(TLS_server_method());
 	if (context->native == NULL) {
@@ -184,25 +195,24 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	return policy_set_versions(context->native, settings, err) &&
 	       policy_set_ciphers(context->native, settings, err) &&
 	       policy_set_groups(
-		   context->native, settings, &context->groups, warning, err) &&
-	       set_clients(context, settings->verify, trust, err) &&
+		   context->native, settings, &context->groups, err) &&
+	       set_clients(context, settings, trust, err) &&
 	       set_alpn(context, &settings->alpn, err);
 }
 
 struct tls_context *
 tls_context_new(const struct config_listener *settings, struct trust *trust,
-    struct err *warning, struct err *err)
+    struct err *err)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
-	err_set(warning, "%s", "");
 	tls_error_clear();
 	if (context == NULL) {
 		err_set(err, "out of memory");
 		return NULL;
 	}
 	atomic_init(&context->refs, 1);
-	if (!fill(context, settings, trust, warning, err)) {
+	if (!fill(context, settings, trust, err)) {
 		tls_context_unref(context);
 		context = NULL;
 	}
@@ -265,6 +275,9 @@ tls_context_apply(const struct tls_context *context, struct ssl_st *ssl)
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(native),
 	    SSL_CTX_get_verify_callback(native));
 	follow_param(ssl, native);
+	/* 0, where no clients are verified, is no purpose that can be set. */
+	if (context->purpose != 0)
+		SSL_set_purpose(ssl, context->purpose);
 	follow_options(ssl, native);
 	return SSL_set_min_proto_version(
 		   ssl, SSL_CTX_get_min_proto_version(native)) == 1 &&

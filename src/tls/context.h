@@ -21,13 +21,13 @@ struct trust;
 
 /*
  * Build from the effective settings of a listener or host.  trust: NULL where
- * verify is none; else referenced.  Groups this OpenSSL does not know are left
- * out one by one and named in *warning (may be NULL; "" when none).  NULL and
+ * verify is none; else referenced.  Cipher suites and groups that this OpenSSL
+ * does not know are left out (policy.h: policy_survey names them).  NULL and
  * *err: why, beginning with the file:line of the key at fault when there is
  * one.  Main thread.
  */
 struct tls_context *tls_context_new(const struct config_listener *settings,
-    struct trust *trust, struct err *warning, struct err *err) MUST_CHECK;
+    struct trust *trust, struct err *err) MUST_CHECK;
 
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL ok */

@@ -61,10 +61,12 @@ add_settings(EVP_MD_CTX *state, const struct config_listener *settings)
 	       add_text(state, settings->ciphers) &&
 	       add_text(state, settings->ciphersuites) &&
 	       add_text(state, settings->groups) &&
+	       add_number(state, settings->server_order) &&
 	       add_texts(state, &settings->alpn) &&
 	       add_number(state, settings->tickets) &&
 	       add_number(state, settings->session_timeout_ms) &&
 	       add_number(state, settings->verify) &&
+	       add_number(state, settings->client_purpose) &&
 	       add_texts(state, &settings->allow_san) &&
 	       add_texts(state, &settings->allow_cn);
 }

@@ -105,6 +105,8 @@ static const struct {
 } refusals[] = {
 	{ X509_V_ERR_APPLICATION_VERIFICATION,
 	    "is not allowed by allow_san or allow_cn" },
+	{ X509_V_ERR_CERT_REJECTED,
+	    "is not one of the certificates in ca_file (verify = pinned)" },
 	{ X509_V_ERR_UNABLE_TO_GET_CRL,
 	    "there is no revocation list of its issuer in crl_file" },
 	{ X509_V_ERR_CRL_HAS_EXPIRED,

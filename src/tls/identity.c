@@ -32,7 +32,7 @@ struct identity {
 	EVP_PKEY *key;
 	enum identity_kind kind;
 	struct identity_names names;
-	int64_t not_after;
+	int64_t not_before, not_after;
 };
 
 struct identity_loader {
@@ -133,14 +133,15 @@ static void
 check_dates(struct identity *identity, struct load *load)
 {
 	int64_t now = clock_wall_ms() / 1000;
-	int64_t from = seconds_of(X509_get0_notBefore(identity->chain.leaf));
 
+	identity->not_before = seconds_of(
+	    X509_get0_notBefore(identity->chain.leaf));
 	identity->not_after = seconds_of(
 	    X509_get0_notAfter(identity->chain.leaf));
 	if (identity->not_after <= now)
 		warn_of_date(load, "expired on", identity->not_after);
-	if (from > now)
-		warn_of_date(load, "is not valid before", from);
+	if (identity->not_before > now)
+		warn_of_date(load, "is not valid before", identity->not_before);
 }
 
 static bool
@@ -167,12 +168,42 @@ read_key(struct identity *identity, struct load *load)
 	       check_permissions(load, key->mode);
 }
 
+/* "openssl ecparam -genkey" writes the parameters before an EC key. */
+static bool
+is_key_or_parameters(const char *type)
+{
+	return pem_is_key(type) || strcmp(type, "EC PARAMETERS") == 0;
+}
+
+static bool
+is_used_together(const char *type)
+{
+	return pem_is_certificate(type) || is_key_or_parameters(type);
+}
+
+/* A key file may hold certificates as well: it is often the combined file. */
+static void
+warn_of_unused(struct load *load)
+{
+	bool together = load->key.count == 0;
+	struct err sentence;
+
+	pem_describe_unused(&load->cert, load->cert_path,
+	    together ? is_used_together : pem_is_certificate, &sentence);
+	if (sentence.text[0] == '\0' && !together)
+		pem_describe_unused(
+		    &load->key, load->key_path, is_used_together, &sentence);
+	if (sentence.text[0] != '\0')
+		warn(load, sentence.text);
+}
+
 static bool
 fill(struct identity *identity, struct load *load)
 {
 	if (!read_chain(identity, load) || !read_key(identity, load))
 		return false;
 	check_dates(identity, load);
+	warn_of_unused(load);
 	if (identity_names_find(&identity->names, identity->chain.leaf))
 		return true;
 	err_set(load->err, "out of memory");
@@ -300,6 +331,12 @@ const char *
 identity_name(const struct identity *identity)
 {
 	return identity->names.shown;
+}
+
+int64_t
+identity_not_before(const struct identity *identity)
+{
+	return identity->not_before;
 }
 
 int64_t

@@ -75,6 +75,7 @@ EVP_PKEY *identity_key(const struct identity *identity); /* borrowed */
 
 /* For logs: subject CN or first SAN, and when it ends (seconds, epoch). */
 const char *identity_name(const struct identity *identity);
+int64_t identity_not_before(const struct identity *identity);
 int64_t identity_not_after(const struct identity *identity);
 
 enum identity_kind identity_kind(const struct identity *identity);

@@ -59,16 +59,6 @@ find_kind(int type)
 	return NULL;
 }
 
-static bool
-is_key(const struct pem_block *block)
-{
-	const char *tail = "PRIVATE KEY";
-	size_t len = strlen(block->type), tail_len = strlen(tail);
-
-	return len >= tail_len &&
-	       strcmp(block->type + len - tail_len, tail) == 0;
-}
-
 /* The type an unencrypted key block holds; EVP_PKEY_NONE: none of ours. */
 static int
 key_type(const struct pem_block *block)
@@ -175,7 +165,7 @@ key_decode(struct key_decoder *decoder, const struct pem *pem, const char *path,
 	size_t i;
 
 	for (i = 0; i < pem->count; i++)
-		if (is_key(&pem->blocks[i]))
+		if (pem_is_key(pem->blocks[i].type))
 			return decode_plain(
 			    decoder, &pem->blocks[i], path, err);
 	if (strstr(pem->blocks[0].type, "CERTIFICATE") != NULL)

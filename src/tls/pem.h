@@ -24,6 +24,10 @@ struct pem {
 	struct pem_block *blocks;
 	size_t count;
 	unsigned mode; /* permission bits of the file */
+	/* Boundaries ("-----BEGIN ") that begin no block, because other text
+	 * stands before them on their line; the line of the first, from 1. */
+	size_t stray_count;
+	unsigned stray_line;
 };
 
 /*
@@ -41,6 +45,19 @@ struct pem_kind {
 };
 bool pem_read_as(struct pem *pem, const char *path, const struct pem_kind *kind,
     struct err *err) MUST_CHECK;
+
+/* By the type of a block (RFC 7468 section 4, and OpenSSL's older words). */
+bool pem_is_certificate(const char *type);
+bool pem_is_key(const char *type);
+bool pem_is_list(const char *type); /* a CRL */
+
+/*
+ * What the file holds that its reader does not use: stray boundaries, and the
+ * first block of a type for which is_used is false.  *sentence names the path
+ * and the block; "" when everything is used.
+ */
+void pem_describe_unused(const struct pem *pem, const char *path,
+    bool (*is_used)(const char *type), struct err *sentence);
 
 /* Cleanse and free.  A zeroed struct is fine. */
 void pem_wipe(struct pem *pem);

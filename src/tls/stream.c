@@ -6,6 +6,7 @@
  */
 #include "tls/stream.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -66,6 +67,17 @@ void
 stream_writable(struct stream *stream)
 {
 	stream->may_write = true;
+}
+
+void
+stream_errored(struct stream *stream)
+{
+	int errnum = 0;
+	socklen_t len = sizeof(errnum);
+
+	if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
+		errnum = errno;
+	(void)wire_fail_errno(stream, errnum != 0 ? errnum : EPIPE);
 }
 
 enum io

@@ -115,6 +115,13 @@ void stream_readable(struct stream *stream);
 void stream_writable(struct stream *stream);
 
 /*
+ * The event loop reports an error of the socket: take the error from the
+ * kernel and fail with it (with STREAM_RESET where there is none: both
+ * directions were closed).
+ */
+void stream_errored(struct stream *stream);
+
+/*
  * Before the handshake: the first bytes of the client as they are on the wire,
  * for a header that comes before TLS.  IO_DONE: at least `least` bytes are at
  * *bytes (*len of them, all that came; valid until the next call on the

@@ -43,10 +43,13 @@ struct trust {
 	X509_STORE *store;
 	STACK_OF(X509_NAME) * names;
 	STACK_OF(X509_CRL) * lists;
-	bool checks_chain;
+	EVP_PKEY **signers; /* of each list; NULL: none in ca_file */
+	enum config_crl_check check;
 	uint8_t digest[32];
-	int64_t lists_end;
+	int64_t lists_from, lists_end;
 	bool lists_fit;
+	uint8_t (*prints)[32]; /* of the certificates, sorted */
+	size_t print_count;
 };
 
 void
@@ -91,8 +94,7 @@ decode(const struct pem_block *block, bool *damaged)
 	*damaged = false;
 	if (strcmp(block->type, "TRUSTED CERTIFICATE") == 0)
 		certificate = d2i_X509_AUX(NULL, &der, block->len);
-	else if (strcmp(block->type, "CERTIFICATE") == 0 ||
-		 strcmp(block->type, "X509 CERTIFICATE") == 0)
+	else if (pem_is_certificate(block->type))
 		certificate = d2i_X509(NULL, &der, block->len);
 	else
 		return NULL;
@@ -141,6 +143,25 @@ add_block(struct trust_load *load, const struct pem_block *block,
 	return false;
 }
 
+/* ca_file and crl_file may be one file. */
+static bool
+is_certificate_or_list(const char *type)
+{
+	return pem_is_certificate(type) || pem_is_list(type);
+}
+
+void
+trust_warn_unused(struct trust_load *load, const struct pem *pem,
+    const char *path, bool (*is_used)(const char *type))
+{
+	struct err sentence;
+
+	pem_describe_unused(pem, path,
+	    load->one_file ? is_certificate_or_list : is_used, &sentence);
+	if (sentence.text[0] != '\0')
+		trust_warn(load, "%s", sentence.text);
+}
+
 static bool
 load_certificates(struct trust_load *load, const char *path, struct err *err)
 {
@@ -151,6 +172,8 @@ load_certificates(struct trust_load *load, const char *path, struct err *err)
 
 	for (i = 0; fine && i < pem.count; i++)
 		fine = add_block(load, &pem.blocks[i], path, err);
+	if (fine)
+		trust_warn_unused(load, &pem, path, pem_is_certificate);
 	pem_wipe(&pem);
 	if (fine && sk_X509_num(load->certificates) == 0) {
 		err_set(err, "%s holds no certificate", path);
@@ -217,6 +240,48 @@ collect_names(struct trust *trust, const struct trust_load *load)
 	return true;
 }
 
+/* ---- Fingerprints ---- */
+
+static int
+compare_prints(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(((struct trust *)0)->prints[0]));
+}
+
+static bool
+print_of(const X509 *certificate, uint8_t print[32])
+{
+	return X509_digest(certificate, EVP_sha256(), print, NULL) == 1;
+}
+
+static bool
+collect_prints(struct trust *trust, const struct trust_load *load)
+{
+	int i, count = sk_X509_num(load->certificates);
+
+	trust->prints = calloc((size_t)count + 1, sizeof(trust->prints[0]));
+	if (trust->prints == NULL)
+		return false;
+	for (i = 0; i < count; i++)
+		if (!print_of(
+			sk_X509_value(load->certificates, i), trust->prints[i]))
+			return false;
+	trust->print_count = (size_t)count;
+	qsort(trust->prints, trust->print_count, sizeof(trust->prints[0]),
+	    compare_prints);
+	return true;
+}
+
+bool
+trust_holds(const struct trust *trust, const struct x509_st *certificate)
+{
+	uint8_t print[32];
+
+	return print_of(certificate, print) &&
+	       bsearch(print, trust->prints, trust->print_count,
+		   sizeof(trust->prints[0]), compare_prints) != NULL;
+}
+
 /* ---- The whole ---- */
 
 static bool
@@ -243,11 +308,15 @@ flags_of(const char *crl_file, enum config_crl_check check)
 
 /* The digest begins with how the rest is used. */
 static bool
-set_use(struct trust_load *load, unsigned long flags)
+set_use(
+    struct trust_load *load, enum config_crl_check check, unsigned long flags)
 {
-	const char *use = flags & X509_V_FLAG_CRL_CHECK_ALL ? "chain\n"
-			  : flags & X509_V_FLAG_CRL_CHECK   ? "leaf\n"
-							    : "none\n";
+	const char *use = "none\n";
+
+	if (flags & X509_V_FLAG_CRL_CHECK_ALL)
+		use = "chain\n";
+	else if (flags & X509_V_FLAG_CRL_CHECK)
+		use = check == CRL_CHECK_LEAF ? "leaf\n" : "available\n";
 
 	return EVP_DigestInit_ex(load->digest, EVP_sha256(), NULL) == 1 &&
 	       EVP_DigestUpdate(load->digest, use, strlen(use)) == 1 &&
@@ -258,7 +327,8 @@ static bool
 load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
     enum config_crl_check check, struct err *err)
 {
-	if (!set_use(load, flags_of(crl_file, check)) ||
+	load->one_file = crl_file != NULL && strcmp(ca_file, crl_file) == 0;
+	if (!set_use(load, check, flags_of(crl_file, check)) ||
 	    !load_certificates(load, ca_file, err))
 		return false;
 	if (crl_file == NULL)
@@ -286,15 +356,36 @@ begin(struct trust *trust, struct trust_load *load)
 	       load->certificates && load->digest;
 }
 
+/* The keys are remembered: looking for a signer verifies a signature. */
+static bool
+find_signers(struct trust *trust, const struct trust_load *load)
+{
+	int count = sk_X509_CRL_num(trust->lists);
+	EVP_PKEY *signer;
+
+	if (count <= 0)
+		return true;
+	trust->signers = calloc((size_t)count, sizeof(trust->signers[0]));
+	if (trust->signers == NULL)
+		return false;
+	for (int i = 0; i < count; i++) {
+		signer = trust_signer_key(
+		    load, sk_X509_CRL_value(trust->lists, i));
+		if (signer && EVP_PKEY_up_ref(signer) != 1)
+			return false;
+		trust->signers[i] = signer;
+	}
+	return true;
+}
+
 static bool
 finish(struct trust *trust, struct trust_load *load)
 {
+	trust->lists_from = load->lists_from;
 	trust->lists_end = load->lists_end;
 	trust->lists_fit = load->lists_fit;
-	trust->checks_chain = X509_VERIFY_PARAM_get_flags(
-				  X509_STORE_get0_param(trust->store)) &
-			      X509_V_FLAG_CRL_CHECK_ALL;
-	return collect_names(trust, load) &&
+	return find_signers(trust, load) && collect_names(trust, load) &&
+	       collect_prints(trust, load) &&
 	       EVP_DigestFinal_ex(load->digest, trust->digest, NULL) == 1;
 }
 
@@ -317,6 +408,7 @@ trust_load(const char *ca_file, const char *crl_file,
 	if (trust == NULL)
 		return NULL;
 	atomic_init(&trust->refs, 1);
+	trust->check = check;
 	tls_error_clear();
 	fine = begin(trust, &load) &&
 	       load_files(&load, ca_file, crl_file, check, err) &&
@@ -344,8 +436,13 @@ trust_unref(struct trust *trust)
 				 &trust->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	X509_STORE_free(trust->store);
+	for (int i = 0; trust->signers && i < sk_X509_CRL_num(trust->lists);
+	     i++)
+		EVP_PKEY_free(trust->signers[i]);
+	free(trust->signers);
 	sk_X509_CRL_pop_free(trust->lists, X509_CRL_free);
 	sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
+	free(trust->prints);
 	free(trust);
 }
 
@@ -353,6 +450,12 @@ const uint8_t *
 trust_digest(const struct trust *trust)
 {
 	return trust->digest;
+}
+
+int64_t
+trust_lists_from(const struct trust *trust)
+{
+	return trust->lists_from;
 }
 
 int64_t
@@ -383,7 +486,119 @@ trust_list_end(const struct trust *trust, const struct x509_st *certificate)
 bool
 trust_checks_chain(const struct trust *trust)
 {
-	return trust->checks_chain;
+	return trust->signers != NULL && trust->check != CRL_CHECK_LEAF;
+}
+
+/* ---- Looking certificates up ---- */
+
+/* Is the list that of the certificate's issuer?  issuer NULL: the chain ends
+ * below it, and only an issuer in ca_file counts. */
+static bool
+speaks_of(const struct trust *trust, int i, const X509 *certificate,
+    const X509 *issuer)
+{
+	X509_CRL *list = sk_X509_CRL_value(trust->lists, i);
+
+	if (X509_NAME_cmp(X509_CRL_get_issuer(list),
+		X509_get_issuer_name(certificate)) != 0)
+		return false;
+	if (issuer == NULL)
+		return trust->signers[i] != NULL;
+	if (trust->signers[i])
+		return EVP_PKEY_eq(
+			   trust->signers[i], X509_get0_pubkey(issuer)) == 1;
+	return X509_CRL_verify(list, X509_get0_pubkey(issuer)) == 1;
+}
+
+static int
+look_up(X509_CRL *list, X509 *certificate, int64_t now_s)
+{
+	X509_REVOKED *entry = NULL;
+
+	if (trust_end_of(list) <= now_s)
+		return X509_V_ERR_CRL_HAS_EXPIRED;
+	if (trust_start_of(list) > now_s)
+		return X509_V_ERR_CRL_NOT_YET_VALID;
+	/* 2 would be removeFromCRL, which only delta lists have. */
+	if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
+		return X509_V_ERR_CERT_REVOKED;
+	return X509_V_OK;
+}
+
+static int
+check_one(const struct trust *trust, X509 *certificate, const X509 *issuer,
+    int64_t now_s)
+{
+	int result = X509_V_OK;
+
+	for (int i = 0; i < sk_X509_CRL_num(trust->lists); i++) {
+		if (!speaks_of(trust, i, certificate, issuer))
+			continue;
+		result = look_up(
+		    sk_X509_CRL_value(trust->lists, i), certificate, now_s);
+		if (result != X509_V_OK)
+			break;
+	}
+	tls_error_clear();
+	return result;
+}
+
+int
+trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
+    int64_t now_s, int *depth)
+{
+	int count = trust->check == CRL_CHECK_AVAILABLE ? sk_X509_num(chain)
+							: 0;
+	int result;
+
+	for (int i = 1; i < count; i++) {
+		X509 *certificate = sk_X509_value(chain, i);
+
+		/* A root is trusted because it is in ca_file. */
+		if (X509_self_signed(certificate, 0) == 1)
+			continue;
+		result = check_one(trust, certificate,
+		    i + 1 < count ? sk_X509_value(chain, i + 1) : NULL, now_s);
+		if (result != X509_V_OK) {
+			*depth = i;
+			return result;
+		}
+	}
+	return X509_V_OK;
+}
+
+/* ---- Rollback ---- */
+
+static bool
+is_same_authority(const struct trust *a, int i, const struct trust *b, int k)
+{
+	X509_CRL *first = sk_X509_CRL_value(a->lists, i);
+	X509_CRL *second = sk_X509_CRL_value(b->lists, k);
+
+	return a->signers[i] && b->signers[k] &&
+	       X509_CRL_cmp(first, second) == 0 &&
+	       EVP_PKEY_eq(a->signers[i], b->signers[k]) == 1 &&
+	       trust_is_same_scope(first, second);
+}
+
+bool
+trust_is_rollback(const struct trust *fresh, const struct trust *held,
+    const char *path, struct err *err)
+{
+	for (int i = 0; i < sk_X509_CRL_num(fresh->lists); i++) {
+		X509_CRL *list = sk_X509_CRL_value(fresh->lists, i);
+
+		for (int k = 0; k < sk_X509_CRL_num(held->lists); k++) {
+			X509_CRL *old = sk_X509_CRL_value(held->lists, k);
+
+			if (!is_same_authority(fresh, i, held, k) ||
+			    trust_compare_age(list, old) >= 0)
+				continue;
+			trust_explain_rollback(list, old, path, err);
+			return true;
+		}
+	}
+	return false;
 }
 
 bool

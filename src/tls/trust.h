@@ -13,6 +13,7 @@
 #include "config/config.h"
 
 struct err;
+struct stack_st_X509;
 struct trust;
 struct stack_st_X509_NAME;
 struct x509_st;
@@ -22,8 +23,8 @@ struct x509_store_st;
  * crl_file may be NULL.  NULL and *err (names the file): it cannot be read,
  * holds no certificate (no CRL), one is damaged, or a list is of a kind that
  * OpenSSL would pass over (delta, indirect, of some reasons alone).  *warning (may be NULL; ""
- * when none) names lists that cannot help: expired, expiring within seven
- * days, not yet valid, or of nobody in ca_file.  Such lists fail closed:
+ * when none) names lists that cannot help: expired, near their end (tls/validity.h),
+ * not yet valid, or of nobody in ca_file.  Such lists fail closed:
  * clients of an issuer without a valid list are refused.  It also tells of a
  * ca_file without the root that crl_check = chain needs.
  */
@@ -37,9 +38,14 @@ void trust_unref(struct trust *trust); /* NULL ok */
  * the same on every machine. */
 const uint8_t *trust_digest(const struct trust *trust);
 
+/* Is this very certificate in ca_file? */
+bool trust_holds(const struct trust *trust, const struct x509_st *certificate);
+
 /* When the first of its lists ends (seconds, epoch), for warnings; INT64_MAX:
- * never.  A list does not count if a later whole one of its issuer is there. */
+ * never.  Of several lists of one issuer only the newest counts. */
 int64_t trust_lists_end(const struct trust *trust);
+/* The thisUpdate of that list. */
+int64_t trust_lists_from(const struct trust *trust);
 
 /*
  * When the list of this certificate's issuer ends, for sessions: a full
@@ -51,6 +57,22 @@ int64_t trust_lists_end(const struct trust *trust);
 int64_t trust_list_end(
     const struct trust *trust, const struct x509_st *certificate);
 bool trust_checks_chain(const struct trust *trust);
+
+/*
+ * crl_check = available: looks up every certificate above the leaf for whose
+ * issuer there is a list.  chain: as verified, the leaf first.  X509_V_OK,
+ * CERT_REVOKED, CRL_HAS_EXPIRED or CRL_NOT_YET_VALID; *depth is where.  Always
+ * X509_V_OK with another crl_check, where OpenSSL does it.  Any thread.
+ */
+int trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
+    int64_t now_s, int *depth) MUST_CHECK;
+
+/*
+ * Does `fresh` hold an older list than `held` for one issuer (RFC 5280 section
+ * 5.2.3: the cRLNumber, else thisUpdate)?  Then *err names both.
+ */
+bool trust_is_rollback(const struct trust *fresh, const struct trust *held,
+    const char *path, struct err *err);
 
 /* Does a list belong to an issuer in ca_file? true without lists. */
 bool trust_lists_fit(const struct trust *trust);

@@ -22,8 +22,8 @@ wire_fail(struct stream *stream, enum stream_failure failure, int errnum)
 	return IO_FAILED;
 }
 
-static enum io
-fail_errno(struct stream *stream, int errnum)
+enum io
+wire_fail_errno(struct stream *stream, int errnum)
 {
 	if (errnum == ECONNRESET || errnum == EPIPE)
 		return wire_fail(stream, STREAM_RESET, errnum);
@@ -55,7 +55,7 @@ wire_recv(struct stream *stream, uint8_t *into, size_t max, size_t *got)
 	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return IO_WANT_READ;
-	return fail_errno(stream, errno);
+	return wire_fail_errno(stream, errno);
 }
 
 enum io
@@ -75,7 +75,7 @@ wire_send(struct stream *stream, const uint8_t *bytes, size_t len, size_t *sent)
 		return IO_DONE;
 	}
 	if (errno != EAGAIN && errno != EWOULDBLOCK)
-		return fail_errno(stream, errno);
+		return wire_fail_errno(stream, errno);
 	stream->may_write = false;
 	return IO_WANT_WRITE;
 }

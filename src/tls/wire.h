@@ -19,6 +19,9 @@
 enum io wire_fail(
     struct stream *stream, enum stream_failure failure, int errnum);
 
+/* The same for the errno of a socket. */
+enum io wire_fail_errno(struct stream *stream, int errnum);
+
 /*
  * One recv of at most max bytes.  IO_DONE: *got > 0.  IO_END: FIN.  Without a
  * system call when the socket is known to be dry.

@@ -134,15 +134,17 @@ def test_service_reset_is_no_clean_end(launch, listener, serve, tls, version):
 
 
 def test_client_reset_reaches_the_service(launch, listener, serve, tls, version):
-    """Proves that the service is not left with a dead client."""
+    """The service sees a reset and not an end, which would look like a whole
+    request."""
     ended = []
 
     def watch(sock):
         try:
             while sock.recv(4096):
                 pass
-        finally:
-            ended.append(True)
+            ended.append("end")
+        except ConnectionResetError:
+            ended.append("reset")
 
     clinch = launch(listener(serve(watch).connect))
     client = tls(clinch.port(), version)
@@ -150,3 +152,4 @@ def test_client_reset_reaches_the_service(launch, listener, serve, tls, version)
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     until(lambda: ended, "the service's connection ends")
+    assert ended == ["reset"]

@@ -74,13 +74,17 @@ def test_pid_file(launch, listener, serve, tmp_path):
 def test_user_and_group(launch, listener, serve, tls, tmp_path):
     """Proves that the drop is whole: ids, groups, no way back."""
     account = pwd.getpwnam("nobody")
-    clinch = launch(listener(serve().connect, head="[global]\nuser = nobody\ngroup = nogroup"))
+    head = "[global]\nuser = nobody\ngroup = nogroup"
+    # A supplementary group of the starting process must not survive.
+    clinch = launch(listener(serve().connect, head=head), wrapper=("setpriv", "--groups", "4,24"))
     assert tls(clinch.port()).ping()
     with open(f"/proc/{clinch.pid}/status") as status:
         rows = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
     assert rows["Uid"].split() == [str(account.pw_uid)] * 4
     assert rows["Gid"].split() == [str(account.pw_gid)] * 4
-    assert int(rows["CapEff"], 16) == 0
+    assert rows["Groups"].split() == [str(account.pw_gid)]
+    for held in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert int(rows[held], 16) == 0, held
     assert rows["NoNewPrivs"] == "1"
     clinch.wait_log(r"warning .*(localhost\.pem|clinch\.ini).*cannot be read")
 

@@ -126,24 +126,116 @@ def test_level_is_obeyed(launch, listener, serve):
     assert not quiet.grep(" notice ")
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or subprocess.call(["unshare", "--mount", "true"]) != 0, reason="needs the right to mount a /dev of its own"
-)
-def test_syslog(launch, listener, serve, tls, tmp_path):
-    """Proves output = syslog: lines reach /dev/log with facility and severity.
-    The proxy gets a /dev of its own, whose log is ours."""
+@pytest.fixture
+def own_dev(tmp_path):
+    """A folder and a wrapper that makes it /dev for one process: the test
+    decides what is behind /dev/log."""
     dev = tmp_path / "dev"
     dev.mkdir()
     for name in ("null", "urandom"):
         (dev / name).touch()
     keep = " && ".join(f"mount --bind /dev/{name} {dev}/{name}" for name in ("null", "urandom"))
     script = f'{keep} && mount --rbind {dev} /dev && exec "$@"'
+    return dev, ("unshare", "--mount", "sh", "-c", script, "sh")
+
+
+needs_dev = pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.call(["unshare", "--mount", "true"]) != 0, reason="needs the right to mount a /dev of its own"
+)
+
+
+@needs_dev
+def test_syslog(launch, listener, serve, tls, own_dev):
+    """Proves output = syslog: lines reach /dev/log with facility and severity."""
+    dev, wrapper = own_dev
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(dev / "log"))
         log.settimeout(10)
-        wrapper = ("unshare", "--mount", "sh", "-c", script, "sh")
         launch(listener(serve().connect, head="[log]\noutput = syslog"), ready=False, wrapper=wrapper)
         lines = [log.recv(4096).decode() for _ in range(2)]
     # RFC 3164 section 4.1.1: facility daemon (3) * 8 + severity notice (5).
     assert all(line.startswith("<29>") and "clinch" in line for line in lines), lines
     assert "listening" in lines[0] and "started" in lines[1]
+
+
+@needs_dev
+def test_access_to_syslog(launch, listener, serve, tls, own_dev):
+    """Proves access = syslog: the line of a connection, and it alone, is sent
+    there, while events go to stderr; the word makes no file."""
+    dev, wrapper = own_dev
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(dev / "log"))
+        log.settimeout(10)
+        clinch = launch(listener(serve().connect, head="[log]\naccess = syslog"), wrapper=wrapper)
+        for _ in range(2):
+            client = tls(clinch.port())
+            assert client.ping()
+            client.close()
+            line = log.recv(4096).decode()
+            # Facility daemon, severity informational (6).
+            assert line.startswith("<30>") and " access " in line and "listener=web" in line, line
+    assert not clinch.grep(" access ") and not (clinch.file.parent / "syslog").exists()
+
+
+@needs_dev
+@pytest.mark.parametrize("key", ["output", "access"])
+def test_syslog_without_a_daemon(launch, listener, own_dev, key):
+    """Proves that a start and --test fail where nothing is behind /dev/log, or
+    a socket that a dead daemon left, instead of losing every line."""
+    dev, wrapper = own_dev
+    text = listener("127.0.0.1:9", head=f"[log]\n{key} = syslog")
+    for reason in ("No such file", "Connection refused"):
+        clinch = launch(text, ready=False, wrapper=wrapper)
+        assert clinch.wait_exit() == 1
+        test = subprocess.run(
+            [*wrapper, proxy.BINARY, "-c", clinch.file, "--test"], capture_output=True, text=True, timeout=20
+        )
+        assert test.returncode == 1
+        for said in (clinch.output(), test.stderr):
+            assert "/dev/log: " + reason in said and "clinch.ini" in said, said
+        if reason == "No such file":
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind(str(dev / "log"))
+
+
+LOG_WORDS = """\
+[log]
+access = {}
+
+[listener web]
+accept = 127.0.0.1:0
+connect = 127.0.0.1:8080
+cert = {}
+"""
+
+
+@pytest.mark.parametrize(
+    "word, says",
+    [
+        ("on", "such as stderr"),
+        ("yes", "such as stderr"),
+        ("none", "write off"),
+        ("combined", "format"),
+        ("journald", "stderr, which the journal"),
+        ("sislog", "syslog"),
+        ("elsewhere", "./elsewhere"),
+    ],
+)
+def test_a_word_is_no_log_file(tmp_path, site, word, says):
+    """Proves that a word that is neither known nor a path is an error, and
+    that a path of that name can still be written."""
+    file = tmp_path / "clinch.ini"
+    file.write_text(LOG_WORDS.format(word, site.pem))
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 2 and "clinch.ini:2: access: " in err and says in err, err
+    file.write_text(LOG_WORDS.format("./" + word, site.pem).replace("access", "output"))
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 0, err
+
+
+@pytest.mark.parametrize("line", ["pid = no", "store_dir = none", "crl_file = off", "ticket_key_file = no"])
+def test_a_switch_is_no_path(tmp_path, listener, line):
+    """Proves that no file or folder is made that is called "no"."""
+    file = tmp_path / "clinch.ini"
+    file.write_text(listener("127.0.0.1:9", head=line))
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 2 and "clinch.ini:1: " in err and "is not a path" in err, err

@@ -1,11 +1,13 @@
 """Garbage, scanners and half-dead clients: a line, no leak, nobody else hurt."""
 
 import os
+import re
 import socket
 import struct
 
 import pytest
 
+from lib import service
 from lib.wait import until
 
 CONFIG = "[log]\naccess = same\nlevel = info"
@@ -101,3 +103,38 @@ def test_the_service_never_sees_a_stranger(launch, listener, serve):
         assert closed(sock)
     clinch.wait_log(r"reason=not_tls")
     assert echo.accepted == 0
+
+
+def test_a_flood_of_one_kind_hides_no_line_of_another(launch, listener, serve, tls):
+    """Proves that lines are suppressed for each listener and reason by itself,
+    and that the count of the suppressed ones names both."""
+    holder, dead = service.refused_port()
+    text = listener(serve().connect, head=CONFIG + "\n[global]\nthreads = 1") + listener(f"127.0.0.1:{dead}", name="other")
+    clinch = launch(text)
+    flood = [socket.create_connection(("127.0.0.1", clinch.port())) for _ in range(60)]
+    for sock in flood:
+        sock.sendall(GARBAGE["ssh"])
+    with pytest.raises((OSError, AssertionError)):
+        tls(clinch.port("other")).recv_exactly(1)
+    assert all(closed(sock) for sock in flood)
+    clinch.wait_log(r"warning conn .*listener=other .*reason=backend_refused")
+    suppressed = r"notice conn similar lines suppressed listener=web reason=not_tls lines=(\d+)"
+    lines = r"notice conn .*listener=web .*reason=not_tls (error|backend)"
+
+    def all_counted():
+        counts = [int(re.search(suppressed, line).group(1)) for line in clinch.grep(suppressed)]
+        return sum(counts) + len(clinch.grep(lines)) == 60 and counts
+
+    until(all_counted, "each of them is written or counted")
+    holder.close()
+
+
+def test_refusals_are_told_apart(launch, listener, serve):
+    """Proves the same of clients that are not even accepted."""
+    clinch = launch(listener(serve().connect, "deny = 127.0.0.5\nper_ip_max = 1", head=CONFIG))
+    sources = ["127.0.0.5", "127.0.0.6", "127.0.0.6"]
+    socks = [socket.create_connection(("127.0.0.1", clinch.port()), source_address=(source, 0)) for source in sources]
+    clinch.wait_log(r"listener client refused: allow and deny .*reason=denied")
+    clinch.wait_log(r"listener client refused: per_ip_max .*reason=per_ip_max")
+    for sock in socks:
+        sock.close()

@@ -1,9 +1,14 @@
 """The file, as a user writes it, and what he is told when it is wrong."""
 
+import os
+import pathlib
+import re
+import shutil
+import subprocess
 
 import pytest
 
-from lib import pki, proxy, service
+from lib import peer, pki, proxy, service
 
 
 def check(folder, text, *arguments, env=None):
@@ -260,6 +265,28 @@ def test_key_that_others_may_read(tmp_path, ca, permissions, status, says):
     assert (says in err) if says else ("warning" not in err)
 
 
+WEB_SECTION = """\
+[web]
+accept = 127.0.0.1:0
+connect = 127.0.0.1:8080
+cert = {pem}
+"""
+
+
+@pytest.mark.parametrize(
+    "more, name, timeout", [("", "clinch.ini", "10s"), ("foreground = yes\n", "clinch.ini", "5m"), ("", "stunnel.conf", "5m")]
+)
+def test_a_plain_heading_is_not_yet_stunnel(tmp_path, site, more, name, timeout):
+    """Proves that [web] alone has our defaults, and that a word or the name
+    of stunnel brings stunnel's timeouts, which is said with the reason."""
+    file = tmp_path / name
+    file.write_text(more + WEB_SECTION.format(pem=site.pem))
+    status, out, err = proxy.run("-c", file, "--print-config")
+    assert status == 0 and f"timeout_handshake = {timeout}" in out, out + err
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 0 and ("with stunnel's timeouts" in err) == (timeout == "5m"), err
+
+
 STUNNEL = """\
 ; an ordinary stunnel.conf
 pid = {folder}/stunnel.pid
@@ -314,7 +341,7 @@ def pki_version_12():
         ("chroot = /var/lib/stunnel", "container"),
         ("exec = /bin/sh", "exec"),
         ("client = yes", "client"),
-        ("verifyPeer = yes", "verifyPeer"),
+        ("verifyPeer = yes", "ca_file"),
         ("PSKsecrets = /x", "PSK"),
         ("protocol = smtp", "protocol"),
         ("OCSPaia = yes", "[ocsp]"),
@@ -327,3 +354,295 @@ def test_stunnel_words_that_are_refused(tmp_path, site, word, says):
     status, _, err = check(tmp_path, text)
     assert status == 2
     assert "clinch.ini:5:" in err and says in err, err
+
+
+def readme_block(after):
+    """The first fenced block of README.md behind a sentence, as lines."""
+    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    return text.split(after, 1)[1].split("```\n", 2)[1].splitlines()
+
+
+def test_the_readme_shows_the_errors_that_are_printed(tmp_path):
+    """Each error message in the README is one that the program prints."""
+    lines = readme_block("with its line and what to do")
+    text = "[listner web]\naccept = 1\n[listener a]\naccept = 127.0.0.1:0\ntimeout_idel = 1s\n"
+    (tmp_path / "clinch.ini").write_text(text)
+    _, _, errors = proxy.run("-c", "clinch.ini", "--test", cwd=tmp_path)
+    assert lines and [line for line in lines if line not in errors.splitlines()] == [], errors
+
+
+def test_the_readme_shows_the_lines_of_a_start(launch, listener, serve):
+    """Each log line in the README has the words and fields of a real one."""
+
+    def shape(line):
+        head = line.split(" ", 1)[1]
+        return re.sub(r"=\S+", "=", head)
+
+    lines = [shape(line) for line in readme_block("When it works:")]
+    printed = [shape(line) for line in launch(listener(serve().connect)).output().splitlines()]
+    assert len(lines) >= 2 and [line for line in lines if line not in printed] == [], printed
+
+
+def test_sysconfdir_has_its_effect():
+    """The default configuration file lies in the folder given to configure."""
+    folder = os.environ.get("CLINCH_SYSCONFDIR", "/etc")
+    _, out, _ = proxy.run("--help")
+    assert f" {folder}/clinch/clinch.ini\n" in out
+
+
+MANUAL = pathlib.Path(__file__).parents[2] / "etc/man/clinch.ini.5"
+
+
+def test_the_table_of_foreign_words_names_keys_of_ours():
+    """The first column of the manual's table is a key that --list-keys has."""
+    text = MANUAL.read_text().split(".Sh WORDS OF OTHER PROGRAMS")[1].split(".TE")[0]
+    ours = [line.split("\t")[0] for line in text.split("_\n", 1)[1].splitlines()]
+    _, out, _ = proxy.run("--list-keys")
+    keys = {line.split("\t")[1] for line in out.splitlines()}
+    assert len(ours) > 20 and [word for word in ours if word not in keys] == []
+
+
+def test_the_examples_of_the_manual_are_good(tmp_path, ca, site):
+    """Each example of clinch.ini(5) passes --test, with files of ours."""
+    text = MANUAL.read_text().split(".Sh EXAMPLES")[1].split(".Sh ")[0]
+    examples = [part.split(".Ed")[0] for part in text.split(".Bd -literal -offset indent\n")[1:]]
+    assert len(examples) >= 3
+    certs = tmp_path / "certs"
+    certs.mkdir()
+    (certs / "site.pem").write_bytes(site.pem.read_bytes())
+    crl = ca.revoke(tmp_path / "list.crl")
+    for example in examples:
+        example = re.sub(r"/etc/clinch/certs", str(certs), example.replace("\\-", "-"))
+        example = re.sub(r"/etc/clinch/\S*ca\.pem", str(ca.file), example)
+        example = re.sub(r"/etc/clinch/\S*\.crl", str(crl), example)
+        example = re.sub(r"/etc/clinch/\S*\.pem", str(site.pem), example)
+        example = example.replace("/var/lib/clinch", str(tmp_path / "store")).replace("mode = always", "mode = prefer")
+        status, _, errors = check(tmp_path, example)
+        assert status == 0, errors
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="needs mandoc")
+@pytest.mark.parametrize("page", ["clinch.8", "clinch.ini.5", "staple.3"])
+def test_manual_pages_render_without_warnings(page):
+    """mandoc reports no warning or error of its own about a page."""
+    done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", MANUAL.parent / page], capture_output=True, text=True)
+    assert [line for line in done.stdout.splitlines() if page in line and "Xr" not in line] == []
+
+
+SILENT_CIPHERS = """\
+[listener web]
+accept = 127.0.0.1:0
+connect = 127.0.0.1:8080
+cert = {pem}
+ciphers = ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:NOSUCH
+ciphersuites = TLS_AES_256_GCM_SHA384:ECDHE-RSA-AES128-GCM-SHA256
+"""
+
+
+def test_names_without_effect_are_warned_of(launch, tmp_path, site):
+    """Proves that each cipher that the certificate cannot use, that OpenSSL
+    does not know or that stands in the wrong list is named with its line."""
+    text = SILENT_CIPHERS.format(pem=site.pem)
+    status, _, err = check(tmp_path, text)
+    assert status == 0, err
+    clinch = launch(text)
+    for said in (err, clinch.output()):
+        for line, name in ((5, "ECDHE-RSA-AES128-GCM-SHA256"), (5, "NOSUCH"), (6, "ECDHE-RSA-AES128-GCM-SHA256")):
+            assert re.search(rf"warning .*clinch.ini:{line}: cipher\w+: {name} has no effect", said), said
+        assert said.count("has no effect") == 3
+
+
+def test_a_list_shared_by_two_listeners(tmp_path, ca, site):
+    """Proves that a default list is judged by all its listeners together."""
+    rsa = ca.issue("localhost", kind="rsa", label="rsa")
+    text = "[tls]\nciphers = ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256\n"
+    one = "[listener {}]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:8080\ncert = {}\n"
+    status, _, err = check(tmp_path, text + one.format("a", site.pem) + one.format("b", rsa.pem))
+    assert status == 0 and "has no effect" not in err, err
+    status, _, err = check(tmp_path, text + one.format("b", rsa.pem))
+    assert status == 0 and "clinch.ini:2: ciphers: ECDHE-ECDSA-AES128-GCM-SHA256 has no effect" in err, err
+
+
+def test_a_list_that_leaves_nothing_is_refused(tmp_path, ca, site):
+    """Proves exit 2 where keys name the certificate, and a warning for one
+    that lies in a folder."""
+    text = "[listener a]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:8080\n{}\nciphers = ECDHE-RSA-AES128-GCM-SHA256\n"
+    status, _, err = check(tmp_path, text.format(f"cert = {site.pem}"))
+    assert status == 2 and "clinch.ini:5: ciphers = ECDHE-RSA-AES128-GCM-SHA256: none" in err, err
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "site.pem").write_bytes(site.pem.read_bytes())
+    status, _, err = check(tmp_path, text.format(f"cert_dir = {folder}"))
+    assert status == 0 and "clinch.ini:5: ciphers = ECDHE-RSA-AES128-GCM-SHA256: none" in err, err
+
+
+# Files as they stand in tests of issues, with paths and ports made here.
+INCLUDE_FOLDER = """\
+; stunnel.conf
+foreground = yes
+cert = {pem}
+include = conf.d
+
+[first]
+accept = 127.0.0.1:0
+connect = {backend}
+"""
+
+VERIFY_LEVELS = """\
+; stunnel.conf
+cert = {pem}
+CAfile = {ca}
+
+[none]
+accept = 127.0.0.1:0
+connect = {backend}
+verify = 0
+
+[optional]
+accept = 127.0.0.1:0
+connect = {backend}
+verify = 1
+
+[required]
+accept = 127.0.0.1:0
+connect = {backend}
+verify = 2
+
+[pinned]
+accept = 127.0.0.1:0
+connect = {backend}
+verify = 4
+CAfile = {pins}
+"""
+
+ACCEPT_FORMS = """\
+; stunnel.conf
+cert = {pem}
+
+[name]
+accept = localhost:0
+connect = {backend}
+
+[six]
+accept = ::1:0
+connect = {backend}
+
+[service]
+accept = 127.0.0.1:https-alt
+connect = 127.0.0.1:http-alt
+"""
+
+DOUBLE_NAMES = """\
+; stunnel.conf
+cert = {pem}
+
+[a]
+accept = 127.0.0.1:0
+connect = {backend}
+
+[a]
+accept = 127.0.0.1:0
+connect = {backend}
+retry = yes
+"""
+
+
+@pytest.mark.parametrize("fold", [".conf", ".ini", "", ".txt"])
+def test_stunnel_includes_whole_folders(launch, serve, tls, site, tmp_path, fold):
+    """Proves that a stunnel.conf reads every regular file of a folder, in the
+    order of names, but none that an editor left behind."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    backend = serve().connect
+    for name in ("a", "b"):
+        (folder / (name + fold)).write_text(f"[{name}]\naccept = 127.0.0.1:0\nconnect = {backend}\n")
+    (folder / "a.conf~").write_text("nonsense")
+    (folder / ".a.swp").write_text("nonsense")
+    (folder / "old").mkdir()
+    text = INCLUDE_FOLDER.format(pem=site.pem, backend=backend).replace("conf.d", str(folder))
+    clinch = launch(text)
+    for name in ("first", "a", "b"):
+        assert tls(clinch.port(name)).ping()
+
+
+def test_files_of_a_folder_that_are_passed_over(tmp_path, listener):
+    """Proves that a clinch.ini, which reads *.ini alone, mentions a *.conf
+    beside them, and that a pattern is no folder."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "a.conf").write_text("nonsense")
+    status, _, err = check(tmp_path, "include = conf.d\n" + listener("127.0.0.1:9"))
+    assert status == 0 and "clinch.ini:1: of the folder" in err and "a.conf is not one" in err, err
+    status, _, err = check(tmp_path, "include = conf.d/*.conf\n")
+    assert status == 2 and "clinch.ini:1: include" in err and "name the folder" in err, err
+
+
+def test_stunnel_levels_of_verification(launch, serve, ca, site, tmp_path):
+    """Proves verify = 0, 1, 2 and 4 with a client whose certificate is in the
+    file, with one of the same CA, and with one that has none."""
+    alice, bob = ca.issue("alice", label="alice13"), ca.issue("bob", label="bob13")
+    pins = tmp_path / "pins.pem"
+    pins.write_bytes(alice.certificate.public_bytes(pki.PEM))
+    clinch = launch(VERIFY_LEVELS.format(pem=site.pem, ca=ca.file, pins=pins, backend=serve().connect))
+    expect = {"none": (1, 1, 1), "optional": (1, 1, 1), "required": (1, 1, 0), "pinned": (1, 0, 0)}
+    for name, admitted in expect.items():
+        for who, taken in zip((alice, bob, None), admitted):
+            seen = peer.visit(clinch.port(name), peer.context(ca, None, who), "localhost")
+            assert seen.admitted == bool(taken), (name, who)
+
+
+def test_stunnel_forms_of_accept(launch, serve, tls, site, tmp_path):
+    """Proves localhost (both families), IPv6 without brackets and services by
+    name; other names are refused with advice."""
+    text = ACCEPT_FORMS.format(pem=site.pem, backend=serve().connect)
+    status, out, err = check(tmp_path, text)
+    assert status == 0, err
+    assert "listener six: [::1]:0" in out and "listener service: 127.0.0.1:8443" in out
+    clinch = launch(text.split("[service]")[0])
+    assert tls(clinch.port("six"), host="::1").ping()
+    for nth, host in enumerate(("127.0.0.1", "::1")):
+        assert tls(clinch.port("name", nth), host=host).ping()
+    status, _, err = check(tmp_path, text.replace("localhost", "www.example.org"))
+    assert status == 2 and "clinch.ini:5: accept: \"www.example.org:0\"" in err and "except localhost" in err, err
+
+
+def test_stunnel_services_of_one_name(launch, serve, tls, site):
+    """Proves that both serve, the second under a name of its own, with one
+    warning, and that a reload keeps their ports."""
+    clinch = launch(DOUBLE_NAMES.format(pem=site.pem, backend=serve().connect))
+    ports = clinch.port("a"), clinch.port("a#2")
+    assert all(tls(port).ping() for port in ports)
+    assert len(clinch.grep("warning .*another service of this name.*a#2")) == 1
+    clinch.reload()
+    assert all(tls(port).ping() for port in ports)
+
+
+def test_stunnel_order_of_ciphers(launch, serve, tls, site):
+    """Proves options = CIPHER_SERVER_PREFERENCE, without a list of ours."""
+    text = STUNNEL_ORDER.format(pem=site.pem, backend=serve().connect)
+    clinch = launch(text)
+    names = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+    for name, chosen in (("ours", names[1]), ("theirs", names[0])):
+        client = tls(clinch.port(name), pki_version_12(), ciphers=":".join(names))
+        assert client.tls.cipher()[0] == chosen
+
+
+STUNNEL_ORDER = """\
+; stunnel.conf
+cert = {pem}
+[ours]
+accept = 127.0.0.1:0
+connect = {backend}
+options = CIPHER_SERVER_PREFERENCE
+[theirs]
+accept = 127.0.0.1:0
+connect = {backend}
+"""
+
+
+def test_four_differences_are_told(tmp_path, site):
+    """Proves what is said once of a stunnel.conf."""
+    status, _, err = check(tmp_path, "foreground = yes\n" + WEB_SECTION.format(pem=site.pem))
+    assert status == 0 and err.count("is read as a stunnel.conf") == 4, err
+    for words in ("foreground", "IPv4 and IPv6", "TLS 1.2 is the lowest", "fewer are offered than by stunnel"):
+        assert words in err, err

@@ -4,6 +4,7 @@ without IPv6.  The proxy runs in a network namespace with loopback alone."""
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -49,8 +50,9 @@ def test_low_ports_stay_possible_after_the_drop(launch, listener, backend, ca, s
     head = "[global]\nuser = nobody"
     clinch = launch(listener(backend, accept="127.0.0.1:443", head=head), wrapper=inside())
     with open(f"/proc/{clinch.pid}/status") as status:
-        effective = next(line for line in status if line.startswith("CapEff")).split()[1]
-    assert int(effective, 16) == 1 << CAP_NET_BIND_SERVICE
+        held = {line[:6]: int(line.split()[1], 16) for line in status if line.startswith("Cap")}
+    assert held["CapEff"] == held["CapPrm"] == 1 << CAP_NET_BIND_SERVICE
+    assert held["CapInh"] == held["CapAmb"] == 0
     assert handshakes(clinch, 443, ca)
 
 
@@ -59,3 +61,37 @@ def test_a_bare_port_where_ipv6_is_switched_off(launch, listener, backend, ca):
     off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
     clinch = launch(listener(backend, accept="0"), wrapper=inside(off))
     assert handshakes(clinch, clinch.port(), ca)
+
+
+# A client whose own port is outside the kernel's range; prints the answer.
+MIRROR = """
+import socket, sys
+from lib import client
+sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10, source_address=("127.0.0.1", 20000))
+one = client.Client(sock, client.context(sys.argv[2]))
+try:
+    one.send(b"to the backend")
+    print(one.recv())
+except OSError:
+    print("closed")
+free = socket.socket()
+free.bind(("127.0.0.1", 40000))
+print("free")
+"""
+
+
+def test_a_connection_to_itself_is_a_refused_one(launch, listener, ca):
+    """Proves that a client does not get its own bytes back from a dead local
+    port that the kernel chose as the local one too, and that the port stays
+    free for the backend."""
+    ports = "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range"
+    clinch = launch(listener("127.0.0.1:40000", head="[log]\naccess = same", accept="127.0.0.1:443"), wrapper=inside(ports))
+    done = subprocess.run(
+        ["nsenter", f"--net=/proc/{clinch.pid}/ns/net", sys.executable, "-c", MIRROR, "443", ca.file],
+        cwd=os.path.dirname(__file__),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.stdout == "closed\nfree\n", done.stderr
+    clinch.wait_log(r"access .*reason=backend_refused")

@@ -88,10 +88,11 @@ def test_resumed_handshakes_carry_none(launch, ca, responders, stapled, tmp_path
     until(lambda: clinch.grep(r"resumed=yes stapled=no"), "a resumed connection without a staple in the access log")
 
 
-@pytest.mark.parametrize("kind", ["good", "delegated", "chunked", "redirect", "only_get", "only_sha256", "no_next_update"])
+@pytest.mark.parametrize("kind", ["good", "delegated", "chunked", "redirect", "only_get", "only_post", "only_sha256", "no_next_update", "old_cache"])
 def test_honest_responders_of_every_kind(launch, ca, responders, stapled, kind):
     """Proves that delegates, chunked bodies, redirects, responders that know
-    GET or SHA-256 alone, and such without nextUpdate all end in a staple."""
+    GET, POST or SHA-256 alone, such without nextUpdate, and such behind a cache
+    that keeps an expired response all end in a staple."""
     responder = responders(kind)
     site = ca.issue(ocsp=responder.url, must_staple=True)
     clinch = launch(stapled(site, "mode = must"))
@@ -101,28 +102,53 @@ def test_honest_responders_of_every_kind(launch, ca, responders, stapled, kind):
 def test_requests_are_plain_http(launch, ca, responders, stapled):
     """Proves rule 26: Host with its port, the right types, no compression, no
     cookies, and a GET path of escaped base64 without a doubled slash."""
-    responder = responders("only_get")
+    responder = responders("only_post")
     site = ca.issue(ocsp=responder.url + "/ocsp/", must_staple=True)
     clinch = launch(stapled(site, "mode = must"))
     assert status_of(clinch.port(), ca) == "good"
-    post, get = responder.asked[:2]
-    assert (post.method, get.method) == ("POST", "GET")
+    get, post = responder.asked[:2]
+    assert (get.method, post.method) == ("GET", "POST")
     assert post.headers["content-type"] == "application/ocsp-request"
     for one in (post, get):
         assert one.headers["host"] == f"127.0.0.1:{responder.port}"
         assert TYPE.decode() in one.headers.get("accept", TYPE.decode())
-        assert not {"accept-encoding", "cookie", "authorization", "expect"} & set(one.headers)
+        assert not {"accept-encoding", "cookie", "authorization", "expect", "cache-control"} & set(one.headers)
     assert get.path.startswith("/ocsp/") and "//" not in get.path
     assert not set(get.path.rsplit("/", 1)[1]) & set("+=")
     assert get.serial == site.serial
 
 
-def test_method_get_asks_by_get_first(launch, ca, responders, stapled):
-    """Proves `method = get` (RFC 5019: caches can answer)."""
+@pytest.mark.parametrize(
+    "method, path, expect",
+    [
+        ("", "", "GET"),
+        ("", "/" + 200 * "x", "POST"),
+        ("method = post", "", "POST"),
+        ("method = get", "/" + 200 * "x", "GET"),
+    ],
+    ids=["auto", "auto_long", "post", "get_long"],
+)
+def test_the_method_that_is_tried_first(launch, ca, responders, stapled, method, path, expect):
+    """Proves `method`: by default GET for requests of up to 255 bytes (RFC
+    5019: caches can answer), POST for longer ones; and either by force."""
     responder = responders()
+    site = ca.issue(ocsp=responder.url + path)
+    launch(stapled(site, f"mode = always\n{method}"))
+    assert [one.method for one in responder.asked] == [expect]
+
+
+def test_caches_are_bypassed_only_after_an_expired_answer(launch, ca, responders, stapled):
+    """Proves RFC 5019 6.1: no-cache is sent after an expired response, and no
+    more once a valid one has come."""
+    responder = responders("old_cache")
+    responder.window(-4, 4)
     site = ca.issue(ocsp=responder.url)
-    launch(stapled(site, "mode = always\nmethod = get"))
-    assert [one.method for one in responder.asked] == ["GET"]
+    clinch = launch(stapled(site, "mode = always"))
+    assert status_of(clinch.port(), ca) == "good"
+    assert [one.headers.get("cache-control") for one in responder.asked] == [None, "no-cache"]
+    responder.behave("good")
+    until(lambda: responder.count() >= 3, "a refresh", 20)
+    assert responder.asked[2].headers.get("cache-control") is None
 
 
 def test_url_replaces_the_certificates_own(launch, ca, responders, stapled):
@@ -142,7 +168,7 @@ def test_what_worked_is_asked_first_the_next_time(launch, ca, responders, staple
     site = ca.issue(ocsp=[dead.url, alive.url])
     launch(stapled(site, "mode = always"))
     until(lambda: alive.count() >= 3, "two refreshes")
-    assert dead.count() == 2  # POST, then GET, once
+    assert dead.count() == 2  # GET, then POST, once
 
 
 def test_curl_and_gnutls_are_satisfied(launch, ca, responders, serve):

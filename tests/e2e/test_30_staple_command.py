@@ -60,14 +60,21 @@ def test_check_says_that_nextupdate_is_missing(ca, openssl_ocsp):
 
 def test_check_asks_every_url_in_every_way(ca, responders):
     """Proves one line for each method and hash, with the time it took."""
-    one, two = responders(), responders("only_get")
+    one, two = responders(), responders("only_post")
     site = ca.issue("ways", ocsp=[one.url, two.url])
     code, out, _ = check(site)
     assert code == 0
-    assert [(a.method, a.hash) for a in one.asked] == [("POST", "sha1"), ("GET", "sha1"), ("POST", "sha256"), ("GET", "sha256")]
+    assert [(a.method, a.hash) for a in one.asked] == [("GET", "sha1"), ("POST", "sha1"), ("GET", "sha256"), ("POST", "sha256")]
     lines = [line.split() for line in out.splitlines() if " ms " in line]
-    assert [line[:2] for line in lines] == [["POST", "SHA-1"], ["GET", "SHA-1"], ["POST", "SHA-256"], ["GET", "SHA-256"]] * 2
+    assert [line[:2] for line in lines] == [["GET", "SHA-1"], ["POST", "SHA-1"], ["GET", "SHA-256"], ["POST", "SHA-256"]] * 2
     assert [line[4] for line in lines] == ["good:"] * 4 + ["http_4xx:", "good:"] * 2
+
+
+def test_check_respects_retry_after(ca, responders):
+    """Proves that a responder that asks to wait is asked once, and the next one."""
+    one, two = responders("retry_after"), responders()
+    code, _, _ = check(ca.issue("wait", ocsp=[one.url, two.url]))
+    assert (code, one.count(), two.count()) == (0, 1, 4)
 
 
 def test_check_names_the_dead_first_url(ca, responders):
@@ -167,10 +174,10 @@ def test_fetch_writes_nothing_that_is_not_good(ca, responders, tmp_path, behavio
 
 
 def test_fetch_asks_as_the_daemon_does(ca, responders, tmp_path):
-    """Proves that the first answer ends it, and that GET follows on a refused POST."""
-    one, two = responders("only_get"), responders()
+    """Proves that the first answer ends it, and that POST follows on a refused GET."""
+    one, two = responders("only_post"), responders()
     assert fetch(ca.issue("order", ocsp=[one.url, two.url]), tmp_path / "x")[0] == 0
-    assert [a.method for a in one.asked] == ["POST", "GET"]
+    assert [a.method for a in one.asked] == ["GET", "POST"]
     assert two.count() == 0
 
 

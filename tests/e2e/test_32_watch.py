@@ -204,11 +204,14 @@ def test_only_what_changed_is_said(launch, serve, pair, tmp_path):
     assert shows(clinch, old)
 
 
-@pytest.mark.parametrize("days, expect", [(40, None), (29, 29), (13, 13), (6, 6), (0.5, 1), (-1, 0)])
-def test_the_end_of_a_certificate_is_warned_of_once(launch, serve, ca, days, expect):
-    """Proves the steps of 30, 14, 7 and 1 days, and that a reload says it no
-    second time."""
-    site = ca.issue("localhost", days=days, label="ending")
+@pytest.mark.parametrize(
+    "begins, days, expect",
+    [(365, 40, None), (365, 29, 29), (365, 13, 13), (365, 0.5, 1), (365, -1, 0), (1, 5, None), (5, 1.5, 2)],
+)
+def test_the_end_of_a_certificate_is_warned_of_once(launch, serve, ca, begins, days, expect):
+    """A certificate with a third of its life left, and at most 30 days, is
+    logged once; a reload repeats no line."""
+    site = ca.issue("localhost", days=days, label="ending", begins=begins)
     clinch = launch(config(serve().connect, site.pem))
     assert "reloaded" in clinch.reload()
     warned = clinch.grep(r"certificate (expires soon|has expired)")

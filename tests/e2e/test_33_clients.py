@@ -50,6 +50,48 @@ def test_verify_means_what_it_says(launch, serve, ca, site, people, mode, versio
         assert (backend.accepted > before) == (who in TAKEN[mode]), f"{who} reached the backend"
 
 
+@pytest.mark.parametrize("with_ca", [False, True])
+def test_pinned_takes_the_very_certificates(launch, serve, ca, site, people, tmp_path, version, with_ca):
+    """Proves verify = pinned: a certificate of ca_file is taken, in a full and
+    in a resumed handshake; another one of the same CA is not, whether or not
+    the CA is in the file too; nor is one of the same key and name."""
+    twin = ca.issue("alice", label="twin", names=["alice.partner.example"], key=people["alice"].key_object)
+    people = {**people, "twin": twin}
+    pins = tmp_path / "pins.pem"
+    pem = [people[who].certificate.public_bytes(pki.PEM) for who in ("alice", "ended", "stranger")]
+    pins.write_bytes(b"".join(pem) + (ca.file.read_bytes() if with_ca else b""))
+    backend = serve()
+    clinch = launch(config(backend.connect, site, f"verify = pinned\nca_file = {pins}"))
+    made = context(ca, version, people["alice"])
+    session = None
+    for resumed in (False, True):
+        seen = visit(clinch.port(), made, "localhost", session)
+        session = seen.session
+        assert seen.admitted and seen.resumed == resumed
+    assert admitted(clinch, ca, people, "stranger", version)
+    before = backend.accepted
+    for who in ("bob", "twin", "ended", "nobody"):
+        assert not admitted(clinch, ca, people, who, version), who
+    assert backend.accepted == before
+    says = "not one of the certificates in ca_file" if with_ca else "nobody in ca_file vouches for it"
+    clinch.wait_log(rf"CN=bob: .*{says}")
+
+
+def test_a_certificate_taken_from_the_file_is_taken_no_more(launch, serve, ca, site, people, tmp_path):
+    """Proves that a session of a client ends with its certificate in the file."""
+    pins = tmp_path / "pins.pem"
+    both = [people[who].certificate.public_bytes(pki.PEM) for who in ("alice", "bob")]
+    pins.write_bytes(b"".join(both))
+    clinch = launch(config(serve().connect, site, f"verify = pinned\nca_file = {pins}"))
+    made = context(ca, None, people["alice"])
+    seen = visit(clinch.port(), made, "localhost")
+    assert seen.admitted and seen.session
+    pki.replace(pins, both[1])
+    clinch.reload()
+    assert not visit(clinch.port(), made, "localhost", seen.session).admitted
+    assert admitted(clinch, ca, people, "bob")
+
+
 SENTENCES = [
     ("ended", "certificate has expired"),
     ("stranger", "nobody in ca_file vouches for it"),
@@ -146,12 +188,52 @@ def test_a_list_that_cannot_help_closes_the_door(launch, serve, ca, site, people
 
 
 def test_a_list_about_to_end_is_warned_of(launch, serve, ca, site, tmp_path):
-    """Proves the warning seven days ahead, once."""
-    crl = ca.revoke(tmp_path / "list.crl", days=6)
+    """A list with less than a third of its period left is warned of once."""
+    crl = ca.revoke(tmp_path / "list.crl", days=2, begins=6)
     clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
     assert len(clinch.grep(rf"warning .*{crl}")) == 1, clinch.output()
     assert "reloaded" in clinch.reload()
     assert len(clinch.grep(rf"warning .*{crl}")) == 1, clinch.output()
+
+
+def test_an_older_list_replaces_no_newer_one(launch, serve, ca, site, people, tmp_path):
+    """A list with a lower number is refused with one line, by itself and on
+    SIGHUP; the client on the newer list stays out."""
+    crl = ca.revoke(tmp_path / "list.crl", people["alice"], number=7)
+    clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+    ca.revoke(crl, number=6)
+    assert "number 6" in clinch.wait_log("client certificates are checked as before")
+    assert "refused" in clinch.reload()
+    assert not admitted(clinch, ca, people, "alice")
+    ca.revoke(crl, number=8)
+    until(lambda: admitted(clinch, ca, people, "alice"), "alice to be let in")
+
+
+def test_of_several_lists_the_highest_number_counts(launch, serve, ca, site, people, tmp_path):
+    """An old list beside the newest one in a file takes nobody in."""
+    old = ca.revoke(tmp_path / "old.crl", days=60, number=1).read_bytes()
+    new = ca.revoke(tmp_path / "new.crl", people["alice"], number=2).read_bytes()
+    crl = tmp_path / "list.crl"
+    for text in (old + new, new + old):
+        crl.write_bytes(text)
+        clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\ncrl_file = {crl}"))
+        assert not admitted(clinch, ca, people, "alice")
+        assert admitted(clinch, ca, people, "bob")
+
+
+@pytest.mark.parametrize("purpose, taken", [("client", ["alice"]), ("any", ["alice", "server"])])
+def test_client_purpose(launch, serve, ca, site, people, version, purpose, taken):
+    """A certificate for servers alone is taken with client_purpose = any, and by
+    a host that has its own setting."""
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    clients = {**people, "server": ca.issue("server", label="server-only", usage=ExtendedKeyUsageOID.SERVER_AUTH)}
+    other = "any" if purpose == "client" else "client"
+    rules = f"verify = require\nca_file = {ca.file}\nclient_purpose = {purpose}"
+    clinch = launch(config(serve().connect, site, rules, f"[host web other.example]\nclient_purpose = {other}\n"))
+    for who in ("alice", "server"):
+        assert admitted(clinch, ca, clients, who, version) == (who in taken), who
+        assert admitted(clinch, ca, clients, who, version, "other.example") == (who == "alice" or other == "any"), who
 
 
 def test_a_new_ca_counts_at_once(launch, serve, ca, site, people, tmp_path):

@@ -21,6 +21,21 @@ def alice(ca):
     return ca.issue("alice", label="resuming-alice")
 
 
+@pytest.mark.parametrize("permissions, starts", [("warn", True), ("refuse", False), ("any", True)])
+def test_ticket_keys_that_others_can_read(launch, serve, site, tmp_path, permissions, starts):
+    """key_permissions of [tls] covers ticket_key_file."""
+    keys = tmp_path / "tickets.keys"
+    keys.write_bytes(ticket_key())
+    keys.chmod(0o644)
+    text = f"[tls]\nticket_key_file = {keys}\nkey_permissions = {permissions}\n" + listener(serve().connect, site)
+    clinch = launch(text, ready=starts)
+    if starts:
+        assert bool(clinch.grep("the ticket keys in .* can be used by every user")) == (permissions == "warn"), clinch.output()
+    else:
+        assert clinch.process.wait(20) == 2
+        assert str(keys) in clinch.output()
+
+
 def test_a_session_is_resumed_where_nothing_changed(launch, serve, ca, site, alice, version):
     """Proves the good case, without which nothing below means anything: with
     and without a client certificate, after a reload, and after a renewal."""

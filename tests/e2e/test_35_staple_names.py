@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from lib import pki
+from lib.clock import Clock, needs_faketime
 from lib.peer import meet
 from lib.stapled import Refused, s_client
 from lib.wait import stays, until
@@ -95,6 +96,76 @@ def test_a_renewed_file_waits_for_its_staple_and_swaps_by_itself(launch, serve, 
     until(lambda: meet(clinch.port()).serial == new.serial, "the renewed certificate", 60)
     assert status(clinch, None) == "good"
     assert clinch.grep("renewed certificate in service")
+
+
+@needs_faketime
+@pytest.mark.parametrize("mode", ["must", "always"])
+def test_a_renewal_without_a_responder_serves_before_the_old_one_ends(launch, serve, ca, responders, tmp_path, mode):
+    """A renewed certificate that names no responder waits until an hour before
+    the end of the old one, and then goes into service."""
+    responder = responders()
+    old = ca.issue("localhost", ocsp=responder.url, must_staple=True, label="names-one", days=0.085)
+    new = ca.issue("localhost", must_staple=True, label="names-none")
+    cert = tmp_path / "site.pem"
+    clock = Clock(tmp_path)
+    pki.replace(cert, old.pem.read_bytes())
+    text = head(f"mode = {mode}\nwithout_staple = serve") + web(serve().connect, f"cert = {cert}")
+    clinch = launch(text, env=clock.env())
+    assert meet(clinch.port()).serial == old.serial
+    pki.replace(cert, new.pem.read_bytes())
+    clinch.wait_log("renewed certificate waits for its staple; the old one serves")
+    assert "no responder" in clinch.grep("renewed certificate waits")[0]
+    assert meet(clinch.port()).serial == old.serial
+    clock.set(90 * 60)
+    until(lambda: meet(clinch.port()).serial == new.serial, "the renewed certificate", 60)
+    assert "reloaded" in clinch.reload()
+    assert meet(clinch.port()).serial == new.serial
+
+
+@pytest.mark.parametrize("by", ["files", "reload"])
+def test_a_renewal_without_a_responder_replaces_a_dying_certificate(launch, serve, ca, responders, tmp_path, by):
+    """With less than an hour left the renewed certificate serves at once."""
+    responder = responders()
+    old = ca.issue("localhost", ocsp=responder.url, label="dying", days=0.03)
+    new = ca.issue("localhost", label="dying-successor")
+    cert = tmp_path / "site.pem"
+    pki.replace(cert, old.pem.read_bytes())
+    watch = "yes" if by == "files" else "no"
+    text = head("mode = always\nwithout_staple = serve")
+    clinch = launch(text + web(serve().connect, f"cert = {cert}\nwatch = {watch}"))
+    pki.replace(cert, new.pem.read_bytes())
+    if by == "reload":
+        assert "reloaded" in clinch.reload()
+    until(lambda: meet(clinch.port()).serial == new.serial, "the renewed certificate")
+
+
+def test_an_expired_certificate_replaces_no_valid_one(launch, serve, ca, tmp_path):
+    """The old certificate serves on, and the log names the file, once."""
+    old, expired = ca.issue(label="valid"), ca.issue(label="expired", days=-1)
+    cert = tmp_path / "site.pem"
+    pki.replace(cert, old.pem.read_bytes())
+    clinch = launch(web(serve().connect, f"cert = {cert}"))
+    pki.replace(cert, expired.pem.read_bytes())
+    clinch.wait_log("certificate not replaced, the old one serves on")
+    assert "has expired, and the one in service has not" in clinch.output()
+    assert "refused" in clinch.reload()
+    assert meet(clinch.port()).serial == old.serial
+
+
+@needs_faketime
+def test_a_certificate_of_the_future_waits(launch, serve, ca, tmp_path):
+    """A certificate that is not valid yet goes into service when it is."""
+    old = ca.issue(label="now", days=5)
+    new = ca.issue(label="future", begins=-1)
+    cert = tmp_path / "site.pem"
+    clock = Clock(tmp_path)
+    pki.replace(cert, old.pem.read_bytes())
+    clinch = launch(web(serve().connect, f"cert = {cert}"), env=clock.env())
+    pki.replace(cert, new.pem.read_bytes())
+    clinch.wait_log("renewed certificate waits")
+    assert meet(clinch.port()).serial == old.serial
+    clock.set(25 * 3600)
+    until(lambda: meet(clinch.port()).serial == new.serial, "the new certificate", 60)
 
 
 def folder_of(tmp_path, *all_files):

@@ -93,10 +93,10 @@ walk(void *arg)
 	for (int i = 0; i < WALKS; i++) {
 		backend_walk_init(&one, shared->backends);
 		while (backend_walk_next(&one, i, &fd) != BACKEND_NONE) {
-			int errnum = backend_connect_result(fd);
+			int errnum = backend_connect_outcome(fd);
 
 			close(fd);
-			backend_walk_failed(&one, errnum, i);
+			backend_walk_failed(&one, one.candidate, errnum, i);
 		}
 		backend_walk_fini(&one);
 	}

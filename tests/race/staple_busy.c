@@ -78,8 +78,11 @@ run_round(struct staple *staple, const struct authority *authority,
 {
 	const char *const urls[] = { passing->url };
 	const struct staple_source source = { .urls = urls, .url_count = 1 };
-	const struct staple_options options = { .get_first = round % 2 == 0,
-		.timeout_ms = 200 };
+	const struct staple_options options = {
+		.method = round % 2 == 0 ? STAPLE_METHOD_GET
+					 : STAPLE_METHOD_POST,
+		.timeout_ms = 200
+	};
 	const struct staple_policy policies[] = { { .mode = STAPLE_AUTO },
 		{ .mode = STAPLE_PREFER }, { .mode = STAPLE_NEVER } };
 	X509 *object = X509_dup(passing->pki.certificate);

@@ -74,6 +74,18 @@ mark_delta(X509_CRL *crl)
 	ASN1_INTEGER_free(number);
 }
 
+/* RFC 5280 section 5.2.3. */
+static void
+set_number(X509_CRL *crl, long value)
+{
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+
+	must(number != NULL && ASN1_INTEGER_set(number, value) == 1 &&
+		 X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0) == 1,
+	    "numbering");
+	ASN1_INTEGER_free(number);
+}
+
 static void
 mark(X509_CRL *crl, int nid)
 {
@@ -106,6 +118,8 @@ make(const struct crl_wish *wish)
 		revoke(crl, wish->revoked->certificate, from);
 	if (wish->part != NULL)
 		mark_part(crl, wish->part);
+	if (wish->number != 0)
+		set_number(crl, wish->number);
 	if (wish->delta)
 		mark_delta(crl);
 	if (wish->extension != 0)

@@ -14,6 +14,7 @@ struct crl_wish {
 	const char *from;          /* "20200101000000Z" */
 	const char *to;
 	bool endless; /* no nextUpdate */
+	long number;  /* cRLNumber; 0: none */
 	const char
 	    *part;     /* "fullname:URI:http://a.example/1": one of several */
 	bool delta;    /* of changes alone */

@@ -84,7 +84,7 @@ link_context(const struct config_listener *config)
 		    config->crl_check, time(NULL), NULL, &err);
 		must(trust != NULL, err.text);
 	}
-	context = tls_context_new(config, trust, NULL, &err);
+	context = tls_context_new(config, trust, &err);
 	must(context != NULL, err.text);
 	trust_unref(trust);
 	return context;

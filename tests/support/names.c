@@ -18,6 +18,7 @@ typedef int getaddrinfo_fn(const char *node, const char *service,
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned asked, hanging, releases;
+static char many[256];
 
 static getaddrinfo_fn *
 real(void)
@@ -72,6 +73,26 @@ is_second(const struct addrinfo *hints)
 }
 
 static int
+find_many(
+    const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+	struct addrinfo **end = found;
+	char list[sizeof(many)], *rest = list, *address;
+
+	pthread_mutex_lock(&lock);
+	memcpy(list, many, sizeof(list));
+	pthread_mutex_unlock(&lock);
+	*found = NULL;
+	while ((address = strsep(&rest, " ")) != NULL) {
+		if (real()(address, service, hints, end) != 0)
+			continue;
+		while (*end != NULL)
+			end = &(*end)->ai_next;
+	}
+	return *found != NULL ? 0 : EAI_NONAME;
+}
+
+static int
 look_up(const char *node, const char *service, const struct addrinfo *hints,
     struct addrinfo **found)
 {
@@ -85,6 +106,8 @@ look_up(const char *node, const char *service, const struct addrinfo *hints,
 	pthread_mutex_unlock(&lock);
 	if (strcmp(node, "here.test") == 0)
 		return find_here(service, &number, found);
+	if (strcmp(node, "many.test") == 0)
+		return find_many(service, &number, found);
 	if (strcmp(node, "hangs.test") == 0 && !is_second(hints))
 		hang();
 	return EAI_NONAME;
@@ -92,6 +115,14 @@ look_up(const char *node, const char *service, const struct addrinfo *hints,
 
 /* An alias, because the parameters' names of libc's are reserved. */
 __typeof__(getaddrinfo) getaddrinfo __attribute__((alias("look_up")));
+
+void
+names_set(const char *addresses)
+{
+	pthread_mutex_lock(&lock);
+	snprintf(many, sizeof(many), "%s", addresses);
+	pthread_mutex_unlock(&lock);
+}
 
 unsigned
 names_asked(void)

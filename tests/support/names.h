@@ -5,11 +5,15 @@
  *
  *	here.test   ::1 and then 127.0.0.1
  *	hangs.test  nothing, until names_release
+ *	many.test   the addresses that names_set gave it, in their order
  *
  * and no other exists.  Any thread.
  */
 #ifndef SUPPORT_NAMES_H
 #define SUPPORT_NAMES_H
+
+/* The addresses of many.test, separated by spaces; at first it has none. */
+void names_set(const char *addresses);
 
 /* How many names have been asked for so far, and how many still hang. */
 unsigned names_asked(void);

@@ -120,7 +120,8 @@ stage_open(const struct staple_options *options)
 	stage.cache = staple_cache_new();
 	must(settings != NULL && stage.cache != NULL, "making a cache");
 	stage.worker = staple_worker_new(stage.cache, settings, &err);
-	must(stage.worker != NULL, err.text);
+	must(stage.worker != NULL && staple_worker_prepare(stage.worker, &err),
+	    err.text);
 	staple_settings_unref(settings);
 }
 

@@ -76,6 +76,7 @@ struct stage_asked {
 	char url[64];
 	bool get;
 	bool sha256;
+	bool no_cache;
 	uint32_t timeout_ms;
 	int64_t at_ms; /* monotonic */
 };

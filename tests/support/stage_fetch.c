@@ -160,6 +160,7 @@ staple_fetch_start(struct staple_fetcher *fetcher,
 	recognise(asked, order);
 	strip(asked->url, order);
 	asked->get = order->get;
+	asked->no_cache = order->no_cache;
 	asked->timeout_ms = order->timeout_ms;
 	asked->at_ms = stage.mono_ms;
 	stage.asked[stage.asked_count++] = *asked;

@@ -50,8 +50,8 @@ class Authority:
         )
 
     def issue(
-        self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None,
-        names=None, folder=None, key=None,
+        self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None, begins=365,
+        names=None, folder=None, key=None, usage=None,
     ):
         """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
         ocsp: responder URLs for the AIA extension; chain: with the issuer;
@@ -61,7 +61,9 @@ class Authority:
         if names is None:
             names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         names = [x509.DNSName(one) if isinstance(one, str) else one for one in names]
-        builder = self._builder(subject, self.certificate.subject, key.public_key(), days)
+        builder = self._builder(subject, self.certificate.subject, key.public_key(), days, begins)
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         urls = [ocsp] if isinstance(ocsp, str) else list(ocsp)
@@ -80,7 +82,7 @@ class Authority:
         pem = leaf.public_bytes(PEM) + (self.certificate.public_bytes(PEM) if chain else b"")
         return Files(folder or self.folder, label or name, pem, key_pem(key), key, leaf)
 
-    def revoke(self, path, *revoked, days=30, begins=1):
+    def revoke(self, path, *revoked, days=30, begins=1, number=None):
         """Write a revocation list of this CA with these certificates in it;
         days: until its next update, negative: it has expired."""
         now = datetime.datetime.utcnow()
@@ -90,6 +92,8 @@ class Authority:
             .last_update(now - datetime.timedelta(days=begins))
             .next_update(now + datetime.timedelta(days=days))
         )
+        if number is not None:
+            builder = builder.add_extension(x509.CRLNumber(number), critical=False)
         for files in revoked:
             one = x509.RevokedCertificateBuilder().serial_number(files.serial).revocation_date(now)
             builder = builder.add_revoked_certificate(one.build())

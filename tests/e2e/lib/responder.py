@@ -56,6 +56,8 @@ class Asked:
 class Responder:
     """Serves on a port of the kernel's choice until closed."""
 
+    address = "127.0.0.1"
+
     def __init__(self, ca, behaviour="good"):
         self.ca = ca
         self.asked = []
@@ -105,7 +107,7 @@ class Responder:
     def _listen(self, port):
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", port))
+        self.socket.bind((self.address, port))
         self.socket.listen(512)
         self.socket.settimeout(0.05)
         self.port = self.socket.getsockname()[1]
@@ -209,6 +211,17 @@ class Responder:
             return send(client, self.response(asked))
         send(client, b"no", status=b"405 Method Not Allowed", kind=b"text/plain")
 
+    def do_only_post(self, client, asked):
+        if asked.method == "POST":
+            return send(client, self.response(asked))
+        send(client, b"no", status=b"405 Method Not Allowed", kind=b"text/plain")
+
+    def do_old_cache(self, client, asked):
+        """A cache in front keeps an expired response; no-cache bypasses it."""
+        if asked.headers.get("cache-control") == "no-cache":
+            return self.do_good(client, asked)
+        self.do_expired(client, asked)
+
     def do_chunked(self, client, asked):
         der = self.response(asked)
         head = b"HTTP/1.1 200 OK\r\nContent-Type: " + TYPE + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -252,9 +265,9 @@ class Responder:
     def do_older(self, client, asked):
         send(client, self.response(asked, this_update=self.this_update - 600))
 
-    def do_revoked_by_post(self, client, asked):
+    def do_revoked_by_get(self, client, asked):
         """Takes its word back when it is asked the other way."""
-        if asked.method == "POST":
+        if asked.method == "GET":
             return self.do_revoked(client, asked)
         self.do_http_500(client, asked)
 

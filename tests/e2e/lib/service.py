@@ -61,6 +61,14 @@ def answer_after_end(sock):
     sock.sendall(b"got " + got)
 
 
+def greet_and_wait(sock):
+    """Sends one byte, reads to the end of input and keeps the connection."""
+    sock.sendall(b"x")
+    while sock.recv(65536):
+        pass
+    threading.Event().wait(60)
+
+
 def say(text):
     """A service that says `text` and closes."""
 

@@ -38,7 +38,7 @@ Test(clients, come_without_a_certificate_by_default)
 	const struct config_listener *a = &config->listeners[0];
 
 	cr_expect_eq(a->verify, VERIFY_NONE);
-	cr_expect_eq(a->crl_check, CRL_CHECK_LEAF);
+	cr_expect_eq(a->crl_check, CRL_CHECK_AVAILABLE);
 	cr_expect_null(a->ca_file);
 	cr_expect_null(a->crl_file);
 	cr_expect_eq(a->sni_unknown, SNI_DEFAULT);
@@ -102,8 +102,11 @@ Test(clients, are_verified_by_somebody)
 		{ "a host's trust", HOST("b") "verify = require\nca_file = c\n",
 		    NULL },
 		{ "trust alone, for issuers", "ca_file = c\n", NULL },
-		{ "by number", "verify = 2\n",
-		    "t.ini:5: verify: levels by number are not known" },
+		{ "pinned", "verify = pinned\nca_file = c\n", NULL },
+		{ "by number", "verify = 2\nca_file = c\n", NULL },
+		{ "a large number", "verify = 5\n",
+		    "t.ini:5: verify: \"5\" is not one of: none, optional, "
+		    "require, pinned" },
 		{ "nearly a word", "verify = required\n",
 		    "t.ini:5: verify: \"required\" is unknown: did you mean "
 		    "\"require\"?" },

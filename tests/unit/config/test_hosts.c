@@ -155,7 +155,7 @@ Test(hosts, are_refused_with_a_sentence)
 Test(hosts, of_no_listener_are_read_for_their_errors_all_the_same)
 {
 	static const char text[] = LISTENER(
-	    "a") "[host b x]\nconect = 1\nverify = 1\n";
+	    "a") "[host b x]\nconect = 1\nverify = 7\n";
 	struct config_errors errors;
 
 	cr_assert_null(read_text(text, &errors));
@@ -164,8 +164,8 @@ Test(hosts, of_no_listener_are_read_for_their_errors_all_the_same)
 	    strstr(errors.list.items[0], "t.ini:5: there is no listener b"));
 	cr_expect_not_null(
 	    strstr(errors.list.items[1], "t.ini:6: unknown key \"conect\""));
-	cr_expect_not_null(
-	    strstr(errors.list.items[2], "t.ini:7: verify: levels by number"));
+	cr_expect_not_null(strstr(
+	    errors.list.items[2], "t.ini:7: verify: \"7\" is not one of"));
 	config_errors_free(&errors);
 }
 

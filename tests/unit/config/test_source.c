@@ -237,6 +237,15 @@ Test(source, refuses_references_that_lead_nowhere)
 	}
 }
 
+/* A key that is ignored here may be read by the next version. */
+Test(source, refuses_an_unset_variable_behind_an_ignored_key)
+{
+	unsetenv("NO_SUCH_VARIABLE_HERE");
+	expect_error("an ignored key",
+	    LISTENER("a") "socket = ${NO_SUCH_VARIABLE_HERE}\n",
+	    "t.ini:5: socket: the environment variable NO_SUCH");
+}
+
 Test(source, expands_files_beside_the_one_that_names_them)
 {
 	struct folder folder;

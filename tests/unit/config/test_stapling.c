@@ -23,7 +23,7 @@ Test(stapling, holds_the_built_in_defaults)
 	cr_expect_null(ocsp->ca_file);
 	cr_expect_eq(ocsp->start_wait_ms, 20000);
 	cr_expect_eq(ocsp->timeout_ms, 10000);
-	cr_expect_eq(ocsp->method, OCSP_METHOD_POST);
+	cr_expect_eq(ocsp->method, OCSP_METHOD_AUTO);
 	cr_expect_eq(ocsp->min_interval_ms, 300000);
 	cr_expect_eq(ocsp->max_interval_ms, 12 * 3600000);
 	cr_expect_eq(ocsp->default_lifetime_ms, 24 * 3600000);
@@ -267,7 +267,7 @@ Test(stapling, finds_what_can_never_be_asked)
 		{ "a bad proxy", "[ocsp]\nproxy = proxy:3128\n",
 		    "t.ini:6: proxy: \"proxy:3128\" does not begin with" },
 		{ "no method", "[ocsp]\nmethod = put\n",
-		    "t.ini:6: method: \"put\" is not one of: post, get" },
+		    "t.ini:6: method: \"put\" is not one of: auto, post, get" },
 	};
 	char text[512];
 

@@ -46,11 +46,13 @@ Test(stunnel, says_once_what_differs)
 	    "socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n"
 	    "compression = zlib\n" SERVICE("a"));
 
-	cr_assert_eq(config->notes.count, 4);
+	cr_assert_eq(config->notes.count, 5);
 	cr_expect_not_null(strstr(config->notes.items[0], "foreground"));
 	cr_expect_not_null(strstr(config->notes.items[1], "IPv4 and IPv6"));
 	cr_expect_not_null(strstr(config->notes.items[2], "TLS 1.2"));
-	cr_expect_str_eq(config->notes.items[3],
+	cr_expect_not_null(strstr(config->notes.items[3],
+	    "without ciphers, fewer are offered than by stunnel"));
+	cr_expect_str_eq(config->notes.items[4],
 	    "t.ini: these keys have no effect here: socket, compression");
 	config_unref(config);
 }
@@ -62,6 +64,61 @@ Test(stunnel, keeps_our_defaults_beside_our_sections)
 
 	cr_expect_eq(config->listeners[0].timeout_handshake_ms, 10000);
 	cr_expect_eq(config->notes.count, 0);
+	config_unref(config);
+}
+
+/* A plain [NAME] alone does not say whose file it is in. */
+Test(stunnel, needs_a_word_or_a_name_of_stunnel)
+{
+	static const struct {
+		const char *file, *given;
+		unsigned handshake_s;
+	} rows[] = {
+		{ "clinch.ini", "", 10 },
+		{ "clinch.ini", "timeout_idle = 1h\nlevel = info\n", 10 },
+		{ "clinch.ini", "min_version = TLSv1.3\nworkers = 2\n", 10 },
+		{ "clinch.ini", "foreground = yes\n", 300 },
+		{ "clinch.ini", "TIMEOUTidle = 60\n", 300 },
+		{ "clinch.ini", "timeoutidle = 60\n", 300 },
+		{ "clinch.ini", "setuid = stunnel4\n", 300 },
+		{ "clinch.ini", "options = NO_SSLv2\n", 300 },
+		{ "clinch.ini", "cafile = /x\n", 300 },
+		{ "clinch.ini", "foreground = yes\n[log]\n", 10 },
+		{ "stunnel.conf", "", 300 },
+		{ "/etc/stunnel5.ini", "", 300 },
+		{ "/etc/stunnel/web.conf", "", 300 },
+		{ "/etc/stunnel/old/web.conf", "", 10 },
+		{ "/etc/stunnel4/../web.conf", "", 10 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_errors errors;
+		const struct config *config;
+		char text[256];
+
+		snprintf(
+		    text, sizeof(text), "%s" SERVICE("web"), rows[i].given);
+		config = config_parse(
+		    rows[i].file, text, strlen(text), &errors);
+		cr_assert_not_null(
+		    config, "%s: %s", rows[i].given, errors.list.items[0]);
+		cr_expect_eq(config->listeners[0].timeout_handshake_ms,
+		    rows[i].handshake_s * 1000, "%s: %s", rows[i].file,
+		    rows[i].given);
+		cr_expect_eq(config->notes.count > 0,
+		    rows[i].handshake_s == 300, "%s: %s", rows[i].file,
+		    rows[i].given);
+		config_unref(config);
+	}
+}
+
+Test(stunnel, names_what_made_it_stunnels)
+{
+	const struct config *config = read_good(SERVICE("a") "client = no\n");
+
+	cr_assert(config->notes.count > 0);
+	cr_expect_not_null(strstr(config->notes.items[0],
+	    "because of client, with stunnel's timeouts"));
 	config_unref(config);
 }
 
@@ -130,33 +187,40 @@ Test(stunnel, sends_the_log_to_syslog_unless_a_file_is_named)
 	}
 }
 
+#define CLIENTS "stunnel looks up client certificates by it, which"
+
 Test(stunnel, refuses_what_would_be_missed)
 {
 	static const struct {
 		const char *given, *expect;
 	} rows[] = {
 		{ "client = yes\n", "t.ini:5: client: clinch only serves" },
-		{ "verifyPeer = yes\n", "t.ini:5: verifyPeer: single" },
+		{ "verifyPeer = x\n", "t.ini:5: verifyPeer: say" },
+		{ "verifyPeer = yes\n", "t.ini:5: listener a verifies" },
 		{ "verifyChain = x\n", "t.ini:5: verifyChain: " },
 		{ "CApath = /ca\n", "t.ini:5: CApath: folders of" },
 		{ "CRLpath = /crl\n", "t.ini:5: CRLpath: folders of" },
 		{ "requireCert = yes\n", "t.ini:5: requireCert: nothing" },
 		{ "requireCert = x\n", "t.ini:5: requireCert: " },
 		{ "checkHost = x\n", "t.ini:5: allow_san does nothing" },
-		{ "verify = 2\n", "t.ini:5: verify: levels by number" },
+		{ "verify = 5\n", "t.ini:5: verify: \"5\" is not one of" },
+		{ "verify = none\nverifyChain = yes\n",
+		    "t.ini:6: verifyChain is already set in t.ini:5" },
+		{ "options = CIPHER_SERVER\nclient = yes\n",
+		    "t.ini:6: client: clinch only serves" },
 		{ "exec = /bin/x\n", "t.ini:5: exec: clinch starts no" },
 		{ "chroot = /x\n", "t.ini:5: chroot: a reload" },
 		{ "libwrap = yes\n", "t.ini:5: libwrap: use allow and" },
 		{ "protocol = smtp\n", "t.ini:5: protocol: clinch does" },
 		{ "PSKsecrets = /x\n", "t.ini:5: PSKsecrets: pre-shared" },
-		{ "OCSP = http://o/\n", "t.ini:5: OCSP: \"http://o/\" is no "
-					"mode: a responder is named by url" },
-		{ "OCSPaia = yes\n", "t.ini:5: OCSPaia: use [ocsp]: without" },
-		{ "OCSPflag = x\n",
-		    "t.ini:5: OCSPflag: use [ocsp]: responses" },
-		{ "OCSPnonce = no\n", "t.ini:5: OCSPnonce: use [ocsp]: " },
-		{ "OCSPrequire = yes\n", "t.ini:5: OCSPrequire: use [ocsp]: " },
-		{ "TIMEOUTocsp = 5\n", "t.ini:5: TIMEOUTocsp: use timeout in" },
+		{ "OCSP = http://o/\n",
+		    "t.ini:5: OCSP: \"http://o/\" is no mode: stunnel asks "
+		    "that responder about client certificates" },
+		{ "OCSPaia = yes\n", "t.ini:5: OCSPaia: " CLIENTS },
+		{ "OCSPflag = x\n", "t.ini:5: OCSPflag: " CLIENTS },
+		{ "OCSPnonce = yes\n", "t.ini:5: OCSPnonce: " CLIENTS },
+		{ "OCSPrequire = yes\n", "t.ini:5: OCSPrequire: " CLIENTS },
+		{ "TIMEOUTocsp = 5\n", "t.ini:5: TIMEOUTocsp: " CLIENTS },
 		{ "sni = a:b\n", "t.ini:5: sni: a name has a section" },
 		{ "renegotiation = yes\n", "t.ini:5: renegotiation: " },
 		{ "options = -NO_SSLv3\n", "t.ini:5: options = -NO_SSLv3" },
@@ -177,9 +241,10 @@ Test(stunnel, accepts_the_same_words_when_they_say_no)
 	    "fips = no\n" SERVICE("a") "client = no\nverifyChain = no\n"
 				       "libwrap = no\nrenegotiation = no\n"
 				       "requireCert = no\nverifyPeer = no\n"
+				       "OCSPaia = no\nOCSPnonce = no\n"
 				       "delay = yes\n");
 
-	cr_expect_eq(config->notes.count, 3);
+	cr_expect_eq(config->notes.count, 4);
 	config_unref(config);
 }
 
@@ -203,6 +268,72 @@ Test(stunnel, knows_clients_by_its_words)
 	cr_assert_eq(a->allow_san.count, ARRAY_LEN(sans));
 	for (size_t i = 0; i < ARRAY_LEN(sans); i++)
 		cr_expect_str_eq(a->allow_san.items[i], sans[i]);
+	config_unref(config);
+}
+
+Test(stunnel, knows_its_levels_of_verification)
+{
+	static const struct {
+		const char *given;
+		enum config_verify expect;
+		unsigned line;
+	} rows[] = {
+		{ "verify = 0\n", VERIFY_NONE, 6 },
+		{ "verify = 1\n", VERIFY_OPTIONAL, 6 },
+		{ "verify = 2\n", VERIFY_REQUIRE, 6 },
+		{ "verify = 3\n", VERIFY_PINNED, 6 },
+		{ "verify = 4\n", VERIFY_PINNED, 6 },
+		{ "verify = pinned\n", VERIFY_PINNED, 6 },
+		{ "verifyPeer = yes\n", VERIFY_PINNED, 6 },
+		{ "verifyPeer = yes\nrequireCert = yes\n", VERIFY_PINNED, 6 },
+		{ "verifyChain = yes\nverifyPeer = yes\n", VERIFY_PINNED, 7 },
+		{ "verifyPeer = yes\nverifyChain = yes\n", VERIFY_PINNED, 6 },
+		{ "verifyChain = yes\nverifyPeer = no\n", VERIFY_REQUIRE, 6 },
+		{ "verify = 2\nverifyPeer = yes\n", VERIFY_PINNED, 7 },
+		{ "verify = 2\nverifyChain = yes\n", VERIFY_REQUIRE, 7 },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct config *config;
+
+		snprintf(text, sizeof(text), "CAfile = /ca\n" SERVICE("a") "%s",
+		    rows[i].given);
+		config = read_good(text);
+		cr_expect_eq(config->listeners[0].verify, rows[i].expect, "%s",
+		    rows[i].given);
+		cr_expect_eq(config->listeners[0].verify_where.line,
+		    rows[i].line, "%s", rows[i].given);
+		config_unref(config);
+	}
+}
+
+Test(stunnel, numbers_services_of_one_name)
+{
+	const struct config *config = read_good(
+	    "retry = yes\n" SERVICE("a") SERVICE("b") SERVICE("a")
+		SERVICE("a") "[x]\nsni = a:w.b\nconnect = 1\n");
+	static const char *const names[] = { "a", "b", "a#2", "a#3" };
+
+	cr_assert_eq(config->listener_count, ARRAY_LEN(names));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		cr_expect_str_eq(config->listeners[i].name, names[i]);
+	cr_expect_eq(config->listeners[0].host_count, 1);
+	cr_expect_str_eq(config->notes.items[4],
+	    "t.ini:10: there is another service of this name: this one is "
+	    "called a#2 in logs");
+	config_unref(config);
+	expect_error("ours", LISTENER("a") LISTENER("a"),
+	    "t.ini:5: there is already a listener a in t.ini:1");
+}
+
+Test(stunnel, takes_the_order_of_ciphers)
+{
+	const struct config *config = read_good(
+	    SERVICE("a") "options = CIPHER_SERVER_PREFERENCE\n" SERVICE("b"));
+
+	cr_expect_eq(config->listeners[0].server_order, SERVER_ORDER_YES);
+	cr_expect_eq(config->listeners[1].server_order, SERVER_ORDER_AUTO);
 	config_unref(config);
 }
 

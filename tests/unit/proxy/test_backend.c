@@ -88,11 +88,11 @@ walk_at(struct backend_walk *walk, int64_t now_ms)
 	int fd, errnum;
 
 	while (backend_walk_next(walk, now_ms, &fd) != BACKEND_NONE) {
-		errnum = backend_connect_result(fd);
+		errnum = backend_connect_outcome(fd);
 		close(fd);
 		if (errnum == 0)
 			return backend_walk_name(walk);
-		backend_walk_failed(walk, errnum, now_ms);
+		backend_walk_failed(walk, walk->candidate, errnum, now_ms);
 	}
 	cr_assert_eq(fd, -1);
 	return NULL;
@@ -172,8 +172,8 @@ Test(backend, asks_everybody_once_and_no_more)
 
 		backend_walk_init(&walk, backends);
 		while (backend_walk_next(&walk, 1, &fd) != BACKEND_NONE) {
-			backend_walk_failed(
-			    &walk, backend_connect_result(fd), 1);
+			backend_walk_failed(&walk, walk.candidate,
+			    backend_connect_outcome(fd), 1);
 			close(fd);
 			cr_assert_leq(++tries, 2);
 		}
@@ -388,4 +388,60 @@ Test(backend, decides_a_unix_socket_at_once)
 		backend_walk_fini(&walk);
 		backends_unref(backends);
 	}
+}
+
+Test(backend, takes_a_connection_to_itself_for_a_refused_one)
+{
+	struct place own = make_place(false), other = make_place(true);
+
+	cr_assert_eq(connect(own.fd, &own.addr.sa, own.addr.len), 0);
+	cr_expect_eq(backend_connect_outcome(own.fd), ECONNREFUSED);
+	close(own.fd);
+	own = make_place(false);
+	cr_assert_eq(connect(own.fd, &other.addr.sa, other.addr.len), 0);
+	cr_expect_eq(backend_connect_outcome(own.fd), 0);
+}
+
+Test(backend, tries_more_addresses_of_one_backend_alone)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct config_connect items[] = { named("name", addr_port(&first.addr)),
+		fixed("second", &second) };
+	struct backends *backends = make_backends(items, 2, BALANCE_PRIO);
+	struct addr answer[2] = { first.addr, first.addr };
+	struct backend_walk walk;
+	struct candidate *older;
+	bool look_up = false;
+	int fd, more;
+
+	answer[1].in.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	cr_assert(backends_put(backends, 0, answer, 2));
+	backend_walk_init(&walk, backends);
+	walk.look_up = &look_up;
+	cr_assert_neq(backend_walk_next(&walk, 1, &fd), BACKEND_NONE);
+	older = walk.candidate;
+	cr_expect(backend_walk_has_more(&walk));
+	if (backend_walk_more(&walk, 1, &more) != BACKEND_NONE) {
+		cr_expect_eq(backend_connect_outcome(more), ECONNREFUSED);
+		close(more);
+		backend_walk_failed(&walk, walk.candidate, ECONNREFUSED, 1);
+	}
+	cr_expect_eq(backend_walk_more(&walk, 1, &more), BACKEND_NONE);
+	cr_expect_not(backend_walk_has_more(&walk));
+	cr_expect_str_eq(backend_walk_name(&walk), "name");
+	cr_expect(look_up, "its failure is a reason to look the name up");
+	cr_expect(backends_failed(backends, 0));
+
+	/* Again only after that has been done. */
+	look_up = false;
+	backend_walk_overtaken(&walk, older, 1);
+	cr_expect_not(look_up);
+	backends_clear_failed(backends, 0);
+	backend_walk_overtaken(&walk, older, 1);
+	cr_expect(look_up);
+	close(fd);
+	backend_walk_fini(&walk);
+
+	cr_expect_str_eq(taken_by(backends, 2), "second", "both rest");
+	backends_unref(backends);
 }

@@ -116,11 +116,11 @@ Test(credential, begins_anew_with_warnings_when_its_identity_does)
 	first->identity = credential_load(first, loader, NULL, &err);
 	first->renewal = credential_load(first, loader, NULL, &err);
 	cr_assert(first->identity && first->renewal, "%s", err.text);
-	first->days_said = 14;
+	first->warned = VALIDITY_SIXTH;
 	same = credential_copy(first, first->identity, NULL);
 	other = credential_copy(first, first->renewal, NULL);
-	cr_expect_eq(same->days_said, 14);
-	cr_expect_eq(other->days_said, 0);
+	cr_expect_eq(same->warned, VALIDITY_SIXTH);
+	cr_expect_eq(other->warned, VALIDITY_FINE);
 	cr_expect_eq(other->identity, first->renewal);
 	cr_expect_null(other->renewal);
 	credential_unref(first);

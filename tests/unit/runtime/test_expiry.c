@@ -1,6 +1,5 @@
 /*
- * At which steps a certificate and a list are warned of, and that each is said
- * once.
+ * A certificate is warned of once at each level of its validity.
  */
 #include "runtime/expiry.h"
 
@@ -40,22 +39,19 @@ Test(expiry, says_each_step_once_as_time_passes)
 {
 	static const struct {
 		double days;
-		int expect; /* what has been said last */
+		enum validity_warning expect; /* the last level logged */
 	} rows[] = {
-		{ 31, 0 },
-		{ 30, 30 },
-		{ 29, 30 },
-		{ 15, 30 },
-		{ 14, 14 },
-		{ 8, 14 },
-		{ 7, 7 },
-		{ 2, 7 },
-		{ 1, 1 },
-		{ 0.5, 1 },
-		{ 0, -1 },
-		{ -5, -1 },
-		/* a clock set back takes nothing back */
-		{ 20, -1 },
+		{ 31, VALIDITY_FINE },
+		{ 30, VALIDITY_THIRD },
+		{ 16, VALIDITY_THIRD },
+		{ 15, VALIDITY_SIXTH },
+		{ 4, VALIDITY_SIXTH },
+		{ 3, VALIDITY_THIRTIETH },
+		{ 0.5, VALIDITY_THIRTIETH },
+		{ 0, VALIDITY_ENDED },
+		{ -5, VALIDITY_ENDED },
+		/* a clock that is set back repeats no level */
+		{ 20, VALIDITY_ENDED },
 	};
 	struct credential *credential = site_credential(generation, 0);
 	int64_t end = identity_not_after(credential->identity);
@@ -63,7 +59,7 @@ Test(expiry, says_each_step_once_as_time_passes)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		expiry_look(
 		    generation, NULL, end - (int64_t)(rows[i].days * DAY));
-		cr_expect_eq(credential->days_said, rows[i].expect, "%g days",
+		cr_expect_eq(credential->warned, rows[i].expect, "%g days",
 		    rows[i].days);
 	}
 }
@@ -74,26 +70,7 @@ Test(expiry, begins_with_the_step_at_hand)
 	int64_t end = identity_not_after(credential->identity);
 
 	expiry_look(generation, NULL, end - 6 * DAY);
-	cr_expect_eq(credential->days_said, 7);
-	expiry_look(generation, NULL, end - 12 * DAY);
-	cr_expect_eq(credential->days_said, 7, "no step backwards");
-}
-
-Test(expiry, knows_the_steps_of_lists)
-{
-	static const struct {
-		int64_t left_s;
-		int expect;
-	} rows[] = {
-		{ 8 * DAY, 0 },
-		{ 7 * DAY, 7 },
-		{ 1, 7 },
-		{ 0, -1 },
-		{ -DAY, -1 },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(
-		    expiry_lists_step(1000000 + rows[i].left_s, 1000000),
-		    rows[i].expect, "%lld", (long long)rows[i].left_s);
+	cr_expect_eq(credential->warned, VALIDITY_SIXTH);
+	expiry_look(generation, NULL, end - 20 * DAY);
+	cr_expect_eq(credential->warned, VALIDITY_SIXTH, "no step backwards");
 }

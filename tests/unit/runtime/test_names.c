@@ -5,8 +5,10 @@
 #include "runtime/names.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/backend.h"
 #include "proxy/service.h"
@@ -127,4 +129,54 @@ Test(names, hand_on_what_is_known)
 	cr_expect_eq(names.items[0].last_count, 0u);
 	cr_expect_eq(fresh.items[1].last_count, 0u);
 	names_fini(&fresh);
+}
+
+/* A connect to the first backend of the first service fails. */
+static void
+fail_connect(void)
+{
+	static const char *const texts[] = { "127.0.0.1:0" };
+	struct backends *backends;
+	struct backend_walk walk;
+	struct addr addresses[1];
+	bool changed;
+	int fd;
+
+	backends = generation_service(generation, 0)->sites[0].backends;
+	cr_assert(name_remember(
+	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
+	cr_assert(name_put(&names.items[0], generation));
+	backend_walk_init(&walk, backends);
+	if (backend_walk_next(&walk, 1, &fd) != BACKEND_NONE)
+		close(fd);
+	if (!backends_failed(backends, 0))
+		backend_walk_failed(&walk, walk.candidate, ETIMEDOUT, 1);
+	backend_walk_fini(&walk);
+}
+
+Test(names, are_due_at_once_after_a_failed_connect)
+{
+	static const struct {
+		const char *what;
+		int64_t asked_ms, due_ms, expect;
+	} rows[] = {
+		{ "long ago", 1000, 60000, 2000 },
+		{ "due before", 1000, 1500, 1500 },
+	};
+	size_t i;
+
+	fail_connect();
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		names.items[0].asked_ms = rows[i].asked_ms;
+		names.items[0].due_ms = rows[i].due_ms;
+		names.items[1].due_ms = 70000;
+		names_hurry(&names, generation, 1000);
+		cr_expect_eq(
+		    names.items[0].due_ms, rows[i].expect, "%s", rows[i].what);
+		cr_expect_eq(names.items[1].due_ms, 70000, "it is another");
+	}
+	names.items[0].due_ms = 60000;
+	name_clear_failed(&names.items[0], generation);
+	names_hurry(&names, generation, 1000);
+	cr_expect_eq(names.items[0].due_ms, 60000, "it is being looked up");
 }

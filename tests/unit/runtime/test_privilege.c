@@ -69,3 +69,22 @@ Test(privilege, gives_a_folder_only_as_root)
 	cr_expect_eq(
 	    privilege_give(folder, "12345", NULL, &err), geteuid() != 0);
 }
+
+Test(privilege, gives_nothing_behind_a_link)
+{
+	char folder[] = "/tmp/clinch-unit-XXXXXX", link[64];
+	struct stat status;
+	struct err err = { "" };
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_not_null(mkdtemp(folder));
+	snprintf(link, sizeof(link), "%s.link", folder);
+	cr_assert_eq(symlink(folder, link), 0);
+	cr_expect_not(privilege_give(link, "12345", NULL, &err));
+	cr_expect_not_null(strstr(err.text, link), "%s", err.text);
+	cr_assert_eq(stat(folder, &status), 0);
+	cr_expect_eq(status.st_uid, 0);
+	unlink(link);
+	rmdir(folder);
+}

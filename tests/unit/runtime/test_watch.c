@@ -131,7 +131,7 @@ Test(watch, calls_once_for_many_changes)
 
 Test(watch, does_not_wait_for_quiet_for_ever)
 {
-	struct watch_patience patience = { RIG_LIMIT_S, 0.1, RIG_NEVER_S };
+	struct watch_patience patience = { RIG_NEVER_S, 0.1, RIG_NEVER_S };
 
 	watch_be_patient(rig.watch, &patience);
 	rig_follow(&rig, "cert");

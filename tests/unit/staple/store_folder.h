@@ -5,6 +5,7 @@
 #define TESTS_UNIT_STAPLE_STORE_FOLDER_H
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,6 @@
 #include "tests/support/scratch.h"
 
 #define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define ASIDE "store/ocsp/." ID ".tmp"
 
 enum { MAX = 4096 };
 
@@ -100,6 +100,22 @@ exists(const char *name)
 	char path[256];
 
 	return lstat(in_top(name, path), &status) == 0;
+}
+
+/* How many temporary files there are. */
+static inline unsigned
+count_aside(void)
+{
+	char path[256];
+	DIR *entries = opendir(in_top("store/ocsp", path));
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	cr_assert_not_null(entries);
+	while ((entry = readdir(entries)) != NULL)
+		count += strstr(entry->d_name, ".tmp") != NULL;
+	closedir(entries);
+	return count;
 }
 
 #endif

@@ -16,7 +16,7 @@ set_up(void)
 
 TestSuite(ask, .init = set_up, .fini = stage_close);
 
-/* What was asked so far, in short: "a b a/get a/256". */
+/* What was asked so far, in short: "a b a/get a/256"; "!": past caches. */
 static const char *
 asked(void)
 {
@@ -28,8 +28,9 @@ asked(void)
 		const struct stage_asked *one = &stage.asked[i];
 
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
-		    "%s%c%s%s", i > 0 ? " " : "", one->url[7],
-		    one->get ? "/get" : "", one->sha256 ? "/256" : "");
+		    "%s%c%s%s%s", i > 0 ? " " : "", one->url[7],
+		    one->get ? "/get" : "", one->sha256 ? "/256" : "",
+		    one->no_cache ? "!" : "");
 	}
 	return text;
 }
@@ -40,25 +41,34 @@ static const struct order_row {
 	const char *expect;
 	enum staple_outcome outcome; /* b refuses always */
 } order_rows[] = {
-	{ "the first answers", { .way = STAGE_ANSWERS }, "a", STAPLE_GOOD },
+	{ "the first answers", { .way = STAGE_ANSWERS }, "a/get", STAPLE_GOOD },
 	{ "nobody listens",
-	    { .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED }, "a b",
-	    STAPLE_CONNECTION_REFUSED },
+	    { .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED },
+	    "a/get b/get", STAPLE_CONNECTION_REFUSED },
 	{ "HTTP is in the way",
-	    { .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX }, "a a/get b",
+	    { .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX }, "a/get a b/get",
 	    STAPLE_HTTP_5XX },
 	{ "no response",
 	    { .way = STAGE_SENDS, .bytes = "<html>", .wrong_type = true },
-	    "a a/get b", STAPLE_NOT_OCSP },
+	    "a/get a b/get", STAPLE_NOT_OCSP },
 	{ "unauthorized", { .way = STAGE_ANSWERS, .answer = { .error = 6 } },
-	    "a a/256 b", STAPLE_UNAUTHORIZED },
+	    "a/get a/get/256 b/get", STAPLE_UNAUTHORIZED },
 	{ "unknown",
 	    { .way = STAGE_ANSWERS, .answer = { .status = OCSP_SAYS_UNKNOWN } },
-	    "a a/256 b", STAPLE_UNKNOWN },
+	    "a/get a/get/256 b/get", STAPLE_UNKNOWN },
 	{ "try later", { .way = STAGE_ANSWERS, .answer = { .error = 3 } },
-	    "a b", STAPLE_TRY_LATER },
+	    "a/get b/get", STAPLE_TRY_LATER },
+	{ "Retry-After",
+	    { .way = STAGE_FAILS,
+		.outcome = STAPLE_HTTP_5XX,
+		.retry_after_s = 5 },
+	    "a/get b/get", STAPLE_HTTP_5XX },
+	{ "an expired response",
+	    { .way = STAGE_ANSWERS,
+		.answer = { .this_update = -7200, .next_update = -60 } },
+	    "a/get a/get! b/get", STAPLE_EXPIRED },
 	{ "spoiled", { .way = STAGE_ANSWERS, .answer = { .spoiled = true } },
-	    "a b", STAPLE_BAD_SIGNATURE },
+	    "a/get b/get", STAPLE_BAD_SIGNATURE },
 };
 
 Test(ask, tries_methods_hashes_and_urls_in_order)
@@ -87,7 +97,7 @@ Test(ask, ends_with_the_first_answer)
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
 	stage_run();
-	cr_assert_str_eq(asked(), "a a/get b");
+	cr_assert_str_eq(asked(), "a/get a b/get");
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
 	cr_assert(stage_look(actor)->held);
 }
@@ -98,12 +108,12 @@ Test(ask, begins_with_what_worked)
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
-	stage_play(STAGE_B, STAGE_GET, &(const struct stage_part){ 0 });
+	stage_play(STAGE_B, STAGE_POST, &(const struct stage_part){ 0 });
 	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
 	stage_run();
-	cr_assert_str_eq(asked(), "a a/get b b/get");
+	cr_assert_str_eq(asked(), "a/get a b/get b");
 	stage_pass(2400);
-	cr_assert_str_eq(asked(), "a a/get b b/get b/get");
+	cr_assert_str_eq(asked(), "a/get a b/get b b");
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
 }
 
@@ -118,8 +128,8 @@ Test(ask, tells_url_by_url_what_came_of_it)
 	stage_run();
 	said = stage_look(actor)->said;
 	cr_assert_str_eq(said,
-	    STAGE_A ": http_4xx; " STAGE_A " by GET: http_4xx; " STAGE_B
-		    ": empty; " STAGE_B " by GET: empty",
+	    STAGE_A " by GET: http_4xx; " STAGE_A ": http_4xx; " STAGE_B
+		    " by GET: empty; " STAGE_B ": empty",
 	    "%s", said);
 }
 
@@ -128,7 +138,7 @@ Test(ask, gives_a_try_a_third_of_the_time)
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
 	stage_pass_ms(6700);
-	cr_assert_str_eq(asked(), "a b");
+	cr_assert_str_eq(asked(), "a/get b/get");
 	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
 	cr_assert_eq(stage.asked[1].timeout_ms, 3333);
 	cr_assert_eq(stage.at_once, 0, "the attempt is over");
@@ -142,10 +152,10 @@ Test(ask, ends_with_its_deadline)
 	stage_enter(
 	    STAGE_AIA_BOTH ",OCSP;URI:http://c.example/", STAPLE_WISH_WANTED);
 	stage_pass_ms(9999);
-	cr_assert_str_eq(asked(), "a a/get b b/get");
+	cr_assert_str_eq(asked(), "a/get a b/get b");
 	cr_assert_eq(stage.asked[3].timeout_ms, 1000);
 	stage_pass_ms(1000);
-	cr_assert_str_eq(asked(), "a a/get b b/get");
+	cr_assert_str_eq(asked(), "a/get a b/get b");
 	cr_assert_eq(stage.at_once, 0);
 }
 
@@ -217,20 +227,19 @@ Test(ask, delays_only_certificates_of_the_responder_that_hangs)
 
 static const struct method_row {
 	const char *what;
-	bool get_first;
+	enum staple_method method;
 	const char *expect;
 } method_rows[] = {
-	{ "by default", false, "a a/get" },
-	{ "method = get", true, "a/get a" },
+	{ "by default", STAPLE_METHOD_AUTO, "a/get a" },
+	{ "method = post", STAPLE_METHOD_POST, "a a/get" },
+	{ "method = get", STAPLE_METHOD_GET, "a/get a" },
 };
 
 Test(ask, begins_with_the_method_it_was_told)
 {
 	for (size_t i = 0; i < ARRAY_LEN(method_rows); i++) {
 		const struct method_row *row = &method_rows[i];
-		const struct staple_options options = {
-			.get_first = row->get_first
-		};
+		const struct staple_options options = { .method = row->method };
 
 		stage_close();
 		stage_open(&options);
@@ -240,4 +249,54 @@ Test(ask, begins_with_the_method_it_was_told)
 		stage_run();
 		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
 	}
+}
+
+/* Not the same host under another path, and not when it is asked to confirm. */
+Test(ask, asks_a_host_no_more_that_asks_to_wait)
+{
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+	    .retry_after_s = 600);
+	stage_enter(STAGE_AIA_BOTH ",OCSP;URI:http://a.example/other/",
+	    STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a/get b/get");
+}
+
+/* ---- Caches that keep a response too long ---- */
+
+Test(ask, bypasses_caches_after_an_expired_response)
+{
+	STAGE_PLAY(STAGE_A, .way = STAGE_ANSWERS,
+	    .answer = { .this_update = -7200, .next_update = -60 });
+	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a/get a/get!");
+	STAGE_PLAY(STAGE_A, .way = STAGE_ANSWERS);
+	stage_pass(60);
+	cr_assert_str_eq(asked(), "a/get a/get! a/get!");
+	stage_pass(2400);
+	cr_assert_str_eq(asked(), "a/get a/get! a/get! a/get", "fresh again");
+}
+
+/* The same bytes are normal about the middle, and not in the last quarter: a
+ * response is a minute old and valid for an hour in all. */
+Test(ask, bypasses_caches_when_the_same_response_comes_near_its_end)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct ocsp_made same = stage_answer(
+	    actor, &(const struct ocsp_wish){ 0 });
+	int64_t late_ms = stage.mono_ms + 44 * 60 * 1000;
+
+	STAGE_PLAY(NULL, .way = STAGE_SENDS, .same = &same);
+	stage_wish(actor, STAPLE_WISH_WANTED);
+	stage_pass(3500);
+	cr_assert_gt(stage.asked_count, 4);
+	for (unsigned i = 1; i < stage.asked_count; i++) {
+		const struct stage_asked *before = &stage.asked[i - 1];
+
+		cr_expect_eq(stage.asked[i].no_cache, before->at_ms >= late_ms,
+		    "ask %u of %u", i, stage.asked_count);
+	}
+	cr_assert(stage.asked[stage.asked_count - 1].no_cache);
+	ocsp_drop(&same);
 }

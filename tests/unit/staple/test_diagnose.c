@@ -85,8 +85,62 @@ Test(diagnose, asks_every_url_in_every_way)
 	cr_assert(diagnose(actor, true));
 	cr_assert_eq(verdict, STAPLE_GOOD);
 	cr_assert_str_eq(findings.text,
-	    "a good; a/get http_4xx; a/256 good; a/get/256 http_4xx; "
-	    "b good; b/get good; b/256 good; b/get/256 good; ");
+	    "a/get http_4xx; a good; a/get/256 http_4xx; a/256 good; "
+	    "b/get good; b good; b/get/256 good; b/256 good; ");
+}
+
+Test(diagnose, asks_first_by_the_method_that_is_forced)
+{
+	const struct staple_options options = { .method = STAPLE_METHOD_POST };
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+
+	staple_settings_unref(settings);
+	settings = staple_settings_new(&options);
+	cr_assert_not_null(settings);
+	cr_assert(diagnose(actor, true));
+	cr_assert_str_eq(
+	    findings.text, "a good; a/get good; a/256 good; a/get/256 good; ");
+}
+
+Test(diagnose, asks_a_host_no_more_that_asks_to_wait)
+{
+	for (int all = 0; all < 2; all++) {
+		struct stage_actor *actor;
+
+		tear_down();
+		set_up();
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+		STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+		    .retry_after_s = 5);
+		cr_assert(!diagnose(actor, all));
+		cr_assert_str_eq(
+		    findings.text, "a/get http_5xx; b/get http_5xx; ");
+	}
+}
+
+/* The daemon does the same, and what a cache keeps is no news of the CA. */
+Test(diagnose, asks_past_caches_for_what_has_expired)
+{
+	static const char *const expect[] = {
+		"a/get expired; a/get expired; ",
+		"a/get expired; a/get expired; a expired; a expired; "
+		"a/get/256 expired; a/get/256 expired; "
+		"a/256 expired; a/256 expired; ",
+	};
+
+	for (int all = 0; all < 2; all++) {
+		struct stage_actor *actor;
+
+		tear_down();
+		set_up();
+		actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+		STAGE_PLAY(NULL, .way = STAGE_ANSWERS,
+		    .answer = { .this_update = -7200, .next_update = -60 });
+		cr_assert(!diagnose(actor, all));
+		cr_assert_str_eq(findings.text, expect[all]);
+		for (unsigned i = 0; i < stage.asked_count; i++)
+			cr_assert_eq(stage.asked[i].no_cache, i % 2);
+	}
 }
 
 Test(diagnose, asks_as_the_daemon_does_until_somebody_answers)
@@ -96,7 +150,8 @@ Test(diagnose, asks_as_the_daemon_does_until_somebody_answers)
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	cr_assert(diagnose(actor, false));
-	cr_assert_str_eq(findings.text, "a http_5xx; a/get http_5xx; b good; ");
+	cr_assert_str_eq(
+	    findings.text, "a/get http_5xx; a http_5xx; b/get good; ");
 }
 
 static const enum staple_outcome dead[] = { STAPLE_NAME_NOT_FOUND,

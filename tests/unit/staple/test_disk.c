@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "staple/cache.h"
 #include "staple/store.h"
+#include "staple/worker.h"
 #include "tests/support/stage.h"
 
 enum { MINUTE = 60, HOUR = 3600, DAY = 24 * HOUR };
@@ -34,20 +35,27 @@ set_up(void)
 }
 
 static void
+remove_file(const struct stage_actor *actor)
+{
+	char path[256];
+
+	snprintf(
+	    path, sizeof(path), "%s/ocsp/%s", folder.path, actor->cert->id);
+	(void)unlink(path);
+}
+
+static void
 empty_store(void)
 {
-	char command[128];
+	char command[128], lock[256];
 
 	snprintf(command, sizeof(command), "%s/ocsp", folder.path);
 	for (unsigned i = 0; i < STAGE_ACTORS; i++) {
-		char path[256];
-
-		if (stage.actors[i] == NULL)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", command,
-		    stage.actors[i]->cert->id);
-		(void)unlink(path);
+		if (stage.actors[i] != NULL)
+			remove_file(stage.actors[i]);
 	}
+	snprintf(lock, sizeof(lock), "%s/.lock", command);
+	(void)unlink(lock);
 	(void)rmdir(command);
 }
 
@@ -187,20 +195,21 @@ Test(disk, does_not_look_at_what_it_cannot_verify)
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_NO_ISSUER);
 }
 
-static const struct received_row {
+static const struct touched_row {
 	const char *what;
-	int64_t saved, expect; /* from now; that of the response is -1 h */
-} received_rows[] = {
-	{ "saved a minute ago", -MINUTE, DAY - MINUTE },
-	{ "saved before it was made", -9 * HOUR, DAY - HOUR },
-	{ "saved in the future", 9 * HOUR, DAY },
+	int64_t saved; /* from now; that of the response is -1 h */
+} touched_rows[] = {
+	{ "touched a minute ago", -MINUTE },
+	{ "touched before it was made", -9 * HOUR },
+	{ "touched in the future", 9 * HOUR },
 };
 
-/* Rule 8: from thisUpdate or its receipt, and the file knows the receipt. */
-Test(disk, takes_the_time_of_the_file_for_that_of_its_receipt)
+/* Rule 8: a process that uses a file sets its time, which says nothing about
+ * the response. */
+Test(disk, takes_no_time_from_the_file)
 {
-	for (size_t i = 0; i < ARRAY_LEN(received_rows); i++) {
-		const struct received_row *row = &received_rows[i];
+	for (size_t i = 0; i < ARRAY_LEN(touched_rows); i++) {
+		const struct touched_row *row = &touched_rows[i];
 		const struct ocsp_wish wish = { .this_update = stage_now() -
 							       HOUR };
 		struct stage_actor *actor = stage_enter(
@@ -213,7 +222,7 @@ Test(disk, takes_the_time_of_the_file_for_that_of_its_receipt)
 		ocsp_drop(&made);
 		stage_run();
 		cr_assert_eq(stage_look(actor)->expires,
-		    stage_now() + row->expect, "%s", row->what);
+		    stage_now() + DAY - HOUR, "%s", row->what);
 	}
 }
 
@@ -222,6 +231,227 @@ Test(disk, says_nothing_where_nothing_was_saved)
 	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_run();
 	cr_assert(!stage_heard("saved response"));
+}
+
+/* ---- Processes that share the store ---- */
+
+/* It holds a response for an hour, which it would replace in half an hour. */
+static struct stage_actor *
+enter_with_response(void)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+
+	save_answer(actor, &(const struct ocsp_wish){ 0 });
+	stage_run();
+	cr_assert(stage_look(actor)->held);
+	cr_assert_eq(stage.asked_count, 0);
+	return actor;
+}
+
+Test(disk, asks_nobody_for_what_another_process_has_fetched)
+{
+	struct stage_actor *actor = enter_with_response();
+
+	stage_pass(20 * MINUTE);
+	save_answer(actor, &(const struct ocsp_wish){ 0 });
+	stage_pass(20 * MINUTE);
+	cr_assert_eq(stage.asked_count, 0);
+	cr_assert_gt(stage_look(actor)->this_update, stage_now() - 25 * MINUTE);
+	cr_assert_gt(stage_look(actor)->next_try, stage_now());
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	stage_pass(HOUR);
+	cr_assert_gt(stage.asked_count, 0, "the schedule goes on");
+}
+
+Test(disk, is_settled_by_what_another_process_has_fetched)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+
+	stage_run();
+	cr_assert(!stage_look(actor)->held);
+	cr_assert_gt(stage_look(actor)->failures, 0);
+	stage.asked_count = 0;
+	save_answer(actor, &(const struct ocsp_wish){ 0 });
+	stage_pass(MINUTE);
+	cr_assert_eq(stage.asked_count, 0);
+	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
+	cr_assert_eq(stage_look(actor)->failures, 0);
+}
+
+static const struct not_spared_row {
+	const char *what;
+	struct ocsp_wish saved;
+	bool spoiled;
+} not_spared_rows[] = {
+	{ "past its middle", { .this_update = -40 * MINUTE }, false },
+	{ "older", { .this_update = -50 * MINUTE }, false },
+	{ "expired", { .this_update = -HOUR, .next_update = -1 }, false },
+	{ "spoiled", { .spoiled = true }, false },
+	{ "unknown", { .status = OCSP_SAYS_UNKNOWN }, false },
+	{ "revoked", { .status = OCSP_SAYS_REVOKED }, false },
+	{ "garbage", { 0 }, true },
+};
+
+Test(disk, asks_where_what_another_process_has_saved_is_not_enough)
+{
+	for (size_t i = 0; i < ARRAY_LEN(not_spared_rows); i++) {
+		const struct not_spared_row *row = &not_spared_rows[i];
+		struct stage_actor *actor = enter_with_response();
+
+		stage_pass(25 * MINUTE);
+		stage.heard_count = 0;
+		if (row->spoiled)
+			save(actor, "garbage", 7);
+		else
+			save_answer(actor, &row->saved);
+		stage_pass(9 * MINUTE);
+		cr_assert_gt(stage.asked_count, 0, "%s", row->what);
+		cr_assert(!stage_heard("saved response"), "%s", row->what);
+		remove_file(actor);
+		stage_leave(actor);
+		stage_run();
+		stage.asked_count = 0;
+	}
+}
+
+Test(disk, asks_on_demand_whatever_another_process_has_fetched)
+{
+	struct stage_actor *actor = enter_with_response();
+
+	stage_pass(MINUTE);
+	save_answer(actor, &(const struct ocsp_wish){ 0 });
+	staple_worker_refresh(stage.worker);
+	stage_run();
+	cr_assert_gt(stage.asked_count, 0);
+}
+
+/* What another process has from one responder confirms nothing that this one
+ * was told by another. */
+Test(disk, confirms_a_revocation_by_asking)
+{
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	STAGE_PLAY(STAGE_A, .answer = { .status = OCSP_SAYS_REVOKED });
+	stage_run();
+	cr_assert(stage_look(actor)->revoked);
+	cr_assert_eq(stage.asked_count, 2, "it is being confirmed");
+	save_answer(actor, &(const struct ocsp_wish){ .this_update = -30 });
+	stage_pass(20);
+	cr_assert(stage_look(actor)->revoked);
+	cr_assert(stage_look(actor)->confirmed);
+}
+
+/* ---- Claims ---- */
+
+static struct staple_store *shared; /* as another process would open it */
+
+static struct staple_claim *
+claim_as_another(const struct stage_actor *actor)
+{
+	struct staple_claim *claim;
+	struct err err;
+
+	shared = staple_store_open(folder.path, &err);
+	cr_assert_not_null(shared);
+	cr_assert(staple_store_claim(shared, actor->cert->id, &claim));
+	cr_assert_not_null(claim);
+	staple_store_close(shared);
+	return claim;
+}
+
+Test(disk, waits_for_a_process_that_asks_already)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct staple_claim *claim = claim_as_another(actor);
+
+	stage_pass(3);
+	cr_assert_eq(stage.asked_count, 0);
+	cr_assert(!stage_look(actor)->settled);
+	save_answer(actor, &(const struct ocsp_wish){ 0 });
+	staple_claim_release(claim);
+	stage_pass(2);
+	cr_assert_eq(stage.asked_count, 0);
+	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
+}
+
+Test(disk, asks_when_the_other_process_has_failed)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct staple_claim *claim = claim_as_another(actor);
+
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_pass(2);
+	staple_claim_release(claim);
+	stage_pass(2);
+	cr_assert_eq(stage.asked_count, 1);
+	cr_assert(stage_look(actor)->held);
+}
+
+Test(disk, asks_when_the_other_process_takes_too_long)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct staple_claim *claim = claim_as_another(actor);
+
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_pass(4);
+	cr_assert_eq(stage.asked_count, 0);
+	stage_pass(3);
+	cr_assert_eq(stage.asked_count, 1);
+	cr_assert(stage_look(actor)->held);
+	staple_claim_release(claim);
+}
+
+/* It is due after half an hour or so, and valid for longer. */
+Test(disk, waits_longer_while_it_holds_something_valid)
+{
+	struct stage_actor *actor = enter_with_response();
+	struct staple_claim *claim = claim_as_another(actor);
+
+	stage_pass(26 * MINUTE);
+	while (stage_look(actor)->next_try > stage_now())
+		stage_pass(1);
+	stage_pass(50);
+	cr_assert_eq(stage.asked_count, 0);
+	stage_pass(20);
+	cr_assert_gt(stage.asked_count, 0);
+	staple_claim_release(claim);
+}
+
+static bool
+is_claimed(const struct stage_actor *actor)
+{
+	struct staple_claim *claim;
+	struct err err;
+	bool free;
+
+	shared = staple_store_open(folder.path, &err);
+	cr_assert_not_null(shared);
+	free = staple_store_claim(shared, actor->cert->id, &claim);
+	staple_claim_release(claim);
+	staple_store_close(shared);
+	return !free;
+}
+
+Test(disk, has_a_claim_as_long_as_it_asks)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	stage_run();
+	cr_assert_eq(stage.at_once, 1);
+	cr_assert(is_claimed(actor));
+	stage_pass(30);
+	cr_assert_eq(stage.at_once, 0);
+	cr_assert(!is_claimed(actor), "the attempt has failed");
+	stage_pass(MINUTE);
+	while (stage.at_once == 0)
+		stage_pass(1);
+	cr_assert(is_claimed(actor));
+	stage_wish(actor, STAPLE_WISH_NONE);
+	stage_run();
+	cr_assert(!is_claimed(actor), "the attempt was dropped");
 }
 
 /* ---- A revoked file ---- */

@@ -69,6 +69,11 @@ static const struct row {
 	    { .trouble = STAPLE_TROUBLE_TLS,
 		.detail = "SSL certificate problem: certificate has expired" },
 	    STAPLE_TLS_FAILED, "TLS: certificate has expired" },
+	{ "TLS: a certificate, to libcurl 8.22",
+	    { .trouble = STAPLE_TROUBLE_TLS,
+		.detail = "SSL certificate OpenSSL verify result: certificate "
+			  "has expired (10)" },
+	    STAPLE_TLS_FAILED, "TLS: certificate has expired (10)" },
 	{ "TLS: a number",
 	    { .trouble = STAPLE_TROUBLE_TLS,
 		.detail = "x error:0A00010B:SSL routines::wrong version" },
@@ -105,6 +110,15 @@ static const struct row {
 	{ "anything else",
 	    { .trouble = STAPLE_TROUBLE_OTHER, .detail = "libcurl says" },
 	    STAPLE_UNREACHABLE, "libcurl says" },
+	/* no words */
+	{ "no words for a connect",
+	    { .trouble = STAPLE_TROUBLE_CONNECT, .detail = "" },
+	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
+	{ "no words for what broke",
+	    { .trouble = STAPLE_TROUBLE_BROKEN, .detail = "" },
+	    STAPLE_CONNECTION_RESET, "libcurl gives no reason" },
+	{ "no words for anything else", { .trouble = STAPLE_TROUBLE_OTHER },
+	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
 };
 
 Test(ending, has_an_outcome_and_words_for_every_end)

@@ -197,6 +197,7 @@ static const struct sent_row {
 	{ "its length", "\r\nContent-Length: 7\r\n", true, false },
 	{ "the request", "\r\n\r\nrequest", true, false },
 	{ "no 100 Continue", "\r\nExpect:", false, false },
+	{ "no Cache-Control", "\r\nCache-Control:", false, false },
 	{ "no encodings", "\r\nAccept-Encoding:", false, false },
 	{ "no cookies", "\r\nCookie:", false, false },
 	{ "no password", "\r\nAuthorization:", false, false },
@@ -219,6 +220,35 @@ Test(fetch, sends_what_a_responder_needs_and_no_more)
 	}
 	free(post);
 	free(get);
+}
+
+/* RFC 5019 6.1 */
+Test(fetch, bypasses_caches_where_it_should)
+{
+	char *url = responder_url(responder, "/ocsp");
+
+	responder_play(
+	    responder, &(struct responder_act){ .bytes = OK END "good" }, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct staple_fetch_order order = {
+			.url = url,
+			.body = (const unsigned char *)"request",
+			.len = 7,
+			.get = i / 2,
+			.no_cache = i % 2,
+			.timeout_ms = LONG,
+		};
+		char *request;
+		size_t len;
+
+		(void)fetched_run(fetcher, &order);
+		request = responder_request(responder, i, &len);
+		cr_expect_eq(
+		    strstr(request, "\r\nCache-Control: no-cache\r\n") != NULL,
+		    order.no_cache, "%s", request);
+		free(request);
+	}
+	free(url);
 }
 
 /* ---- What the headers say ---- */

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 
 #define GOOD "HTTP/1.1 200 OK\r\n\r\ngood"
 #define SHORT 300 /* ms, where time must run out */
+#define TRY 3333  /* ms, of one try with the default timeout */
 #define LONG 8000 /* ms, where it must not */
 
 static struct staple_fetcher *fetcher;
@@ -115,30 +118,159 @@ Test(fetch_connect, says_unreachable)
 	expect(&got, STAPLE_UNREACHABLE, "unreachable");
 }
 
-/* Two connections fill the queue of a listener that accepts nobody. */
-Test(fetch_connect, says_where_time_ran_out_while_connecting)
+/* An address that drops SYNs: two connections fill the queue of its listener,
+ * which accepts none. */
+struct dead {
+	int fds[3];
+};
+
+static struct dead
+make_dead(const char *address, unsigned port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	int fillers[2], held;
-	char url[64];
+	char service[8];
+	struct addrinfo *found, hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	};
+	struct dead dead;
+
+	snprintf(service, sizeof(service), "%u", port);
+	cr_assert_eq(getaddrinfo(address, service, &hints, &found), 0);
+	for (size_t i = 0; i < ARRAY_LEN(dead.fds); i++) {
+		dead.fds[i] = socket(
+		    found->ai_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (i > 0)
+			(void)connect(
+			    dead.fds[i], found->ai_addr, found->ai_addrlen);
+		else
+			cr_assert(bind(dead.fds[0], found->ai_addr,
+				      found->ai_addrlen) == 0 &&
+				      listen(dead.fds[0], 0) == 0,
+			    "%s: %s", address, strerror(errno));
+	}
+	freeaddrinfo(found);
+	return dead;
+}
+
+static void
+drop_dead(const struct dead *dead)
+{
+	for (size_t i = 0; i < ARRAY_LEN(dead->fds); i++)
+		close(dead->fds[i]);
+}
+
+/* Only 127.0.0.1 is alive. */
+static const struct many_row {
+	const char *addresses;
+	uint32_t timeout_ms;
+	enum staple_outcome expect;
+	const char *said;
+} many_rows[] = {
+	{ "127.0.0.1 127.0.0.2", TRY, STAPLE_GOOD, "HTTP 200" },
+	{ "127.0.0.2 127.0.0.1", TRY, STAPLE_GOOD, "HTTP 200" },
+	{ "127.0.0.2 127.0.0.3 127.0.0.1", TRY, STAPLE_GOOD, "HTTP 200" },
+	{ "::1 127.0.0.1", TRY, STAPLE_GOOD, "HTTP 200" },
+	{ "::1 127.0.0.2 127.0.0.1", TRY, STAPLE_GOOD, "HTTP 200" },
+	{ "127.0.0.2", SHORT, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 0.3 s connecting" },
+	{ "127.0.0.2 127.0.0.3", SHORT, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 0.3 s connecting" },
+	{ "::1 127.0.0.2", SHORT, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 0.3 s connecting" },
+};
+
+static const char *const dead_addresses[] = { "127.0.0.2", "127.0.0.3", "::1" };
+static struct dead dead[ARRAY_LEN(dead_addresses)];
+
+static void
+make_all_dead(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(dead); i++)
+		dead[i] = make_dead(
+		    dead_addresses[i], responder_port(responder));
+}
+
+static void
+drop_all_dead(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(dead); i++)
+		drop_dead(&dead[i]);
+}
+
+Test(fetch_connect, reaches_the_address_that_is_alive)
+{
+	make_all_dead();
+	for (size_t i = 0; i < ARRAY_LEN(many_rows); i++) {
+		const struct many_row *row = &many_rows[i];
+		struct fetched got;
+
+		staple_fetcher_free(fetcher); /* and what it remembers */
+		fetcher = fetched_fetcher(&options);
+		names_set(row->addresses);
+		got = ask_as("http", "many.test", row->timeout_ms);
+		cr_expect_eq(got.result.outcome, row->expect, "%s: %s",
+		    row->addresses, got.said);
+		expect(&got, row->expect, row->said);
+	}
+	drop_all_dead();
+}
+
+Test(fetch_connect, does_not_wait_twice_for_a_dead_address)
+{
 	struct fetched got;
 
-	held = hold_port(url, sizeof(url));
-	cr_assert_eq(listen(held, 0), 0);
-	cr_assert_eq(getsockname(held, (struct sockaddr *)&address,
-			 &(socklen_t){ sizeof(address) }),
-	    0);
-	for (size_t i = 0; i < ARRAY_LEN(fillers); i++) {
-		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		(void)connect(
-		    fillers[i], (struct sockaddr *)&address, sizeof(address));
+	make_all_dead();
+	names_set("127.0.0.2 127.0.0.1");
+	got = ask_as("http", "many.test", TRY);
+	got = ask_as("http", "many.test", TRY);
+	expect(&got, STAPLE_GOOD, "HTTP 200");
+	cr_expect_lt(got.result.took_ms, 1000, "%u", got.result.took_ms);
+	drop_all_dead();
+}
+
+/* The kernel takes the connection and the request; nothing comes back. */
+Test(fetch_connect, asks_another_address_after_one_that_is_silent)
+{
+	struct fetched got;
+
+	dead[0] = make_dead("127.0.0.2", responder_port(responder));
+	cr_assert_eq(listen(dead[0].fds[0], 16), 0);
+	names_set("127.0.0.2 127.0.0.1");
+	got = ask_as("http", "many.test", SHORT);
+	expect(&got, STAPLE_TIMEOUT_HEADERS, "waiting for headers");
+	got = ask_as("http", "many.test", LONG);
+	expect(&got, STAPLE_GOOD, "HTTP 200");
+	drop_dead(&dead[0]);
+}
+
+/* What failed before is refused now: it was tried. */
+Test(fetch_connect, tries_all_addresses_when_all_have_failed)
+{
+	struct fetched got;
+
+	make_all_dead();
+	names_set("127.0.0.2 127.0.0.3");
+	got = ask_as("http", "many.test", TRY);
+	expect(&got, STAPLE_TIMEOUT_CONNECT, "connecting");
+	drop_all_dead();
+	got = ask_as("http", "many.test", LONG);
+	expect(&got, STAPLE_CONNECTION_REFUSED, "connection refused");
+	cr_expect_eq(names_asked(), 3);
+}
+
+/* With one address there is nothing to choose: one look-up is enough. */
+Test(fetch_connect, looks_a_name_with_one_address_up_once)
+{
+	struct fetched got;
+
+	dead[0] = make_dead("127.0.0.2", responder_port(responder));
+	names_set("127.0.0.2");
+	for (unsigned i = 1; i <= 2; i++) {
+		got = ask_as("http", "many.test", SHORT);
+		expect(&got, STAPLE_TIMEOUT_CONNECT, "connecting");
+		cr_expect_eq(names_asked(), i);
 	}
-	got = ask(url, SHORT);
-	expect(
-	    &got, STAPLE_TIMEOUT_CONNECT, "timed out after 0.3 s connecting");
-	close(fillers[0]);
-	close(fillers[1]);
-	close(held);
+	drop_dead(&dead[0]);
 }
 
 Test(fetch_connect, says_no_such_host)

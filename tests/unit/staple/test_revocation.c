@@ -36,14 +36,23 @@ Test(revocation, is_confirmed_by_another_url)
 
 Test(revocation, is_confirmed_by_the_other_method)
 {
-	struct stage_actor *actor;
+	static const enum staple_method methods[] = { STAPLE_METHOD_AUTO,
+		STAPLE_METHOD_GET, STAPLE_METHOD_POST };
 
-	revoke_all();
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	stage_run();
-	cr_assert_eq(stage.asked_count, 2);
-	cr_assert(!stage.asked[0].get && stage.asked[1].get);
-	cr_assert(stage_look(actor)->confirmed);
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		const struct staple_options options = { .method = methods[i] };
+		struct stage_actor *actor;
+
+		stage_close();
+		stage_open(&options);
+		revoke_all();
+		actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_run();
+		cr_assert_eq(stage.asked_count, 2);
+		cr_assert_eq(stage.asked[0].get, i < 2);
+		cr_assert_eq(stage.asked[1].get, i == 2);
+		cr_assert(stage_look(actor)->confirmed);
+	}
 }
 
 Test(revocation, is_stapled_before_it_is_confirmed)

@@ -14,6 +14,7 @@ Test(settings, have_a_default_for_every_number)
 		struct staple_settings *made = staple_settings_new(rows[i]);
 
 		cr_assert_not_null(made);
+		cr_expect_eq(made->values.method, STAPLE_METHOD_AUTO);
 		cr_expect_eq(made->values.timeout_ms, 10000);
 		cr_expect_eq(made->values.min_interval_s, 300);
 		cr_expect_eq(made->values.max_interval_s, 43200);
@@ -26,7 +27,7 @@ Test(settings, have_a_default_for_every_number)
 
 Test(settings, keep_every_number_that_is_given)
 {
-	struct staple_options options = { .get_first = true,
+	struct staple_options options = { .method = STAPLE_METHOD_GET,
 		.timeout_ms = 1,
 		.min_interval_s = 2,
 		.max_interval_s = 3,
@@ -36,7 +37,7 @@ Test(settings, keep_every_number_that_is_given)
 	struct staple_settings *made = staple_settings_new(&options);
 
 	cr_assert_not_null(made);
-	cr_expect(made->values.get_first);
+	cr_expect_eq(made->values.method, STAPLE_METHOD_GET);
 	cr_expect_eq(made->values.timeout_ms, 1);
 	cr_expect_eq(made->values.min_interval_s, 2);
 	cr_expect_eq(made->values.max_interval_s, 3);

@@ -1,12 +1,19 @@
 /* The public verbs, as an application uses them: nothing but staple.h. */
 #include "staple/staple.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/support/authority.h"
 #include "tests/support/shake.h"
@@ -310,4 +317,201 @@ Test(staple, looks_for_issuers_in_the_file_that_is_configured)
 	cr_expect_eq(hindrance(), STAPLE_UNASKED);
 	free(path);
 	free(pem);
+}
+
+/* ---- Fork ---- */
+
+enum { CHILDREN = 4, FORKS = 20, CHILD_MS = 20000, QUICK_MS = 5000 };
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool
+frees_quickly(void)
+{
+	int64_t begun = now_ms();
+
+	staple_free(staple);
+	staple = NULL;
+	return now_ms() - begun < QUICK_MS;
+}
+
+/* In a child: its exit status. */
+typedef int in_child_fn(void);
+
+static pid_t
+fork_into(in_child_fn *run)
+{
+	pid_t child = fork();
+
+	cr_assert_geq(child, 0);
+	if (child == 0)
+		_exit(run());
+	return child;
+}
+
+/* Its exit status; -1: it had to be killed. */
+static int
+wait_for(pid_t child)
+{
+	int64_t until = now_ms() + CHILD_MS;
+	int status;
+
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		if (now_ms() > until) {
+			kill(child, SIGKILL);
+			waitpid(child, &status, 0);
+			return -1;
+		}
+		poll(NULL, 0, 5);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+static int
+start_and_free(void)
+{
+	struct staple_info info;
+
+	if (!staple_start(staple, NULL, 0) || !staple_wait(staple, PATIENCE_MS))
+		return 1;
+	if (!staple_state(staple, leaf.certificate, &info) || !info.held)
+		return 2;
+	staple_refresh(staple);
+	return frees_quickly() ? 0 : 3;
+}
+
+static int
+only_free(void)
+{
+	staple_refresh(staple);
+	return frees_quickly() ? 0 : 1;
+}
+
+Test(staple, starts_in_each_child_of_a_fork)
+{
+	pid_t children[CHILDREN];
+
+	watch_pushed();
+	for (int i = 0; i < CHILDREN; i++)
+		children[i] = fork_into(i > 0 ? start_and_free : only_free);
+	for (int i = 0; i < CHILDREN; i++)
+		cr_expect_eq(wait_for(children[i]), 0, "child %d", i);
+	start();
+	cr_expect(staple_wait(staple, PATIENCE_MS));
+	cr_expect(frees_quickly());
+}
+
+Test(staple, is_freed_at_once_if_only_children_start_it)
+{
+	pid_t child;
+
+	watch_pushed();
+	child = fork_into(start_and_free);
+	cr_expect(frees_quickly());
+	cr_expect_eq(wait_for(child), 0);
+}
+
+/* And whatever was attached; then it may have one of its own. */
+static int
+free_what_the_parent_started(void)
+{
+	if (!frees_quickly())
+		return 1;
+	pki_drop(&leaf);
+	staple = staple_new(NULL, NULL, 0);
+	leaf = authority_issue(&authority, &(struct pki_wish){ .name = "b" });
+	push(pushed);
+	if (staple == NULL ||
+	    !staple_watch(staple, leaf.certificate, authority.chain,
+		&(struct staple_source){ .staple_file = pushed }, &always, NULL,
+		0) ||
+	    !staple_start(staple, NULL, 0) || !staple_wait(staple, PATIENCE_MS))
+		return 2;
+	return frees_quickly() ? 0 : 3;
+}
+
+struct looker {
+	pthread_t thread;
+	atomic_bool ends;
+};
+
+static void *
+look_all_the_time(void *arg)
+{
+	struct looker *looker = arg;
+
+	struct staple_info info;
+
+	while (!atomic_load(&looker->ends))
+		(void)staple_state(staple, leaf.certificate, &info);
+	return NULL;
+}
+
+/* So that fetches, the writer and the lock are in every state at the fork. */
+static void
+make_busy(struct looker *looker, int *responder)
+{
+	const struct staple_options options = { .store_dir = folder.path };
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t len = sizeof(at);
+	char url[64];
+	const char *const urls[] = { url };
+
+	*responder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert_eq(bind(*responder, (struct sockaddr *)&at, len), 0);
+	cr_assert_eq(listen(*responder, 64), 0);
+	cr_assert_eq(getsockname(*responder, (struct sockaddr *)&at, &len), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(at.sin_port));
+	staple_free(staple);
+	staple = staple_new(&options, NULL, 0);
+	cr_assert_not_null(staple);
+	watch(leaf.certificate,
+	    &(struct staple_source){ .urls = urls, .url_count = 1 });
+	start();
+	atomic_init(&looker->ends, false);
+	cr_assert_eq(
+	    pthread_create(&looker->thread, NULL, look_all_the_time, looker),
+	    0);
+}
+
+static void
+remove_store(const char *id)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/ocsp/%s", folder.path, id);
+	(void)unlink(path);
+	snprintf(path, sizeof(path), "%s/ocsp/.lock", folder.path);
+	(void)unlink(path);
+	snprintf(path, sizeof(path), "%s/ocsp", folder.path);
+	(void)rmdir(path);
+}
+
+Test(staple, is_freed_in_a_child_whatever_the_parent_is_doing)
+{
+	struct staple_info info;
+	struct looker looker;
+	int responder, status = 0;
+
+	make_busy(&looker, &responder);
+	for (int i = 0; i < FORKS && status == 0; i++)
+		status = wait_for(fork_into(free_what_the_parent_started));
+	cr_expect_eq(status, 0);
+	atomic_store(&looker.ends, true);
+	pthread_join(looker.thread, NULL);
+	push(pushed);
+	watch_pushed();
+	cr_expect(staple_wait(staple, PATIENCE_MS), "the parent goes on");
+	cr_assert(staple_state(staple, leaf.certificate, &info));
+	cr_expect(frees_quickly());
+	close(responder);
+	remove_store(info.id);
 }

@@ -5,9 +5,14 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/staple/store_folder.h"
+
+#define OTHER_ID \
+	"ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 
 TestSuite(
     store, .init = folder_set_up, .fini = folder_tear_down, .timeout = 20);
@@ -53,7 +58,7 @@ Test(store, outlives_the_object)
 	scratch.store = staple_store_open(in_top("store", path), &err);
 	cr_assert_not_null(scratch.store);
 	expect("new", "opened again");
-	cr_expect_not(exists(ASIDE));
+	cr_expect_eq(count_aside(), 0);
 }
 
 Test(store, has_nothing_of_a_certificate_that_is_new)
@@ -240,7 +245,7 @@ Test(store, replaces_what_is_in_its_place_and_never_writes_through_it)
 		remove(file_path());
 		row->put(file_path());
 		cr_expect_eq(save("new"), row->replaced, "%s", row->what);
-		cr_expect_not(exists(ASIDE), "%s", row->what);
+		cr_expect_eq(count_aside(), 0, "%s", row->what);
 		if (row->replaced)
 			expect("new", row->what);
 	}
@@ -248,20 +253,228 @@ Test(store, replaces_what_is_in_its_place_and_never_writes_through_it)
 	cr_expect_eq(status.st_size, strlen("target"));
 }
 
-Test(store, removes_what_a_kill_left_aside)
+/* ---- several processes ---- */
+
+enum { WRITERS = 4, WRITES = 100 };
+
+/* Saves one of two texts again and again; its exit status. */
+static int
+save_often(const char *text)
+{
+	for (int i = 0; i < WRITES; i++) {
+		if (!save(text))
+			return 1;
+	}
+	return 0;
+}
+
+static bool
+is_over(pid_t child)
+{
+	int status;
+
+	if (waitpid(child, &status, WNOHANG) == 0)
+		return false;
+	cr_assert(WIFEXITED(status));
+	cr_expect_eq(WEXITSTATUS(status), 0, "a save failed");
+	return true;
+}
+
+Test(store, lets_processes_write_the_same_file_at_the_same_time)
+{
+	static const char *const texts[] = { "the one", "the other one" };
+	pid_t children[WRITERS];
+	const char *text;
+
+	cr_assert(save(texts[0]));
+	for (int i = 0; i < WRITERS; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			_exit(save_often(texts[i % 2]));
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		while (!is_over(children[i])) {
+			text = load();
+			cr_assert_not_null(text, "the file is gone");
+			cr_assert(strcmp(text, texts[0]) == 0 ||
+				      strcmp(text, texts[1]) == 0,
+			    "%s", text);
+		}
+	}
+	cr_expect_eq(count_aside(), 0);
+}
+
+Test(store, claims_each_certificate_once)
+{
+	struct staple_claim *mine, *other, *again;
+	char path[256];
+	struct staple_store *store = staple_store_open(
+	    in_top("store", path), &err);
+
+	cr_assert(staple_store_claim(scratch.store, ID, &mine));
+	cr_assert_not_null(mine);
+	cr_expect_not(staple_store_claim(store, ID, &again));
+	cr_expect_null(again);
+	cr_assert(staple_store_claim(store, OTHER_ID, &other));
+	cr_assert_not_null(other);
+	staple_claim_release(mine);
+	cr_expect(staple_store_claim(store, ID, &again));
+	cr_expect_not_null(again);
+	staple_claim_release(again);
+	staple_claim_release(other);
+	staple_claim_release(NULL);
+	staple_store_close(store);
+}
+
+Test(store, does_without_claims_where_nothing_can_be_locked)
+{
+	struct staple_claim *claim;
+	char path[256];
+
+	cr_assert_eq(mkdir(in_top("store/ocsp/.lock", path), 0700), 0);
+	cr_expect(staple_store_claim(scratch.store, ID, &claim));
+	cr_expect_null(claim);
+}
+
+/* ---- sweeping ---- */
+
+enum { MINUTE = 60, HOUR = 3600, DAY = 24 * HOUR };
+
+static bool
+is_id(void *arg, const char *id)
+{
+	return strcmp(id, arg) == 0;
+}
+
+static void
+sweep(const char *known)
+{
+	struct staple_sweep *sweep = staple_sweep_open(
+	    scratch.store, time(NULL), is_id, (void *)(uintptr_t)known);
+
+	cr_assert_not_null(sweep);
+	while (staple_sweep_step(sweep))
+		;
+	staple_sweep_close(sweep);
+}
+
+/* A file of that age in the folder of the store. */
+static void
+put_aged(const char *name, int64_t age_s)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = time(NULL) - age_s } };
+	char path[256], in_store[128];
+
+	snprintf(in_store, sizeof(in_store), "store/ocsp/%s", name);
+	put(in_top(in_store, path), "text");
+	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static const struct sweep_row {
+	const char *name;
+	int64_t age_s;
+	bool stays;
+} sweep_rows[] = {
+	{ OTHER_ID, 30 * DAY - MINUTE, true },
+	{ OTHER_ID, 30 * DAY + MINUTE, false },
+	{ OTHER_ID, -40 * DAY, true },
+	{ ID, 400 * DAY, true }, /* the known one */
+	{ "." OTHER_ID ".0123456789abcdef.tmp", HOUR - MINUTE, true },
+	{ "." OTHER_ID ".0123456789abcdef.tmp", HOUR + MINUTE, false },
+	{ "." ID ".0123456789abcdef.tmp", HOUR + MINUTE, false },
+	{ "." ID ".tmp", HOUR + MINUTE, false }, /* of earlier versions */
+	{ "." ID ".tmp", HOUR - MINUTE, true },
+	{ "." ID ".0123456789abcde.tmp", 400 * DAY, true },
+	{ "." ID ".0123456789abcdef.tmp~", 400 * DAY, true },
+	{ ID ".tmp", 400 * DAY, true },
+	{ OTHER_ID "0", 400 * DAY, true },
+	{ ".lock", 400 * DAY, true },
+	{ "notes", 400 * DAY, true },
+};
+
+Test(store, removes_what_is_unknown_and_what_a_kill_left_when_it_is_old)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sweep_rows); i++) {
+		const struct sweep_row *row = &sweep_rows[i];
+		char path[128];
+
+		put_aged(row->name, row->age_s);
+		sweep(ID);
+		snprintf(path, sizeof(path), "store/ocsp/%s", row->name);
+		cr_expect_eq(exists(path), row->stays, "%s, %lld s", row->name,
+		    (long long)row->age_s);
+	}
+}
+
+static int64_t
+age_of_file(void)
+{
+	struct stat status;
+
+	cr_assert_eq(stat(file_path(), &status), 0);
+	return time(NULL) - status.st_mtim.tv_sec;
+}
+
+Test(store, marks_a_file_in_use_at_most_daily)
+{
+	put_aged(ID, DAY - MINUTE);
+	sweep(ID);
+	cr_expect_geq(age_of_file(), DAY - MINUTE);
+	put_aged(ID, DAY + MINUTE);
+	sweep(OTHER_ID);
+	cr_expect_geq(age_of_file(), DAY, "it is not ours");
+	sweep(ID);
+	cr_expect_lt(age_of_file(), MINUTE);
+	put_aged(ID, -400 * DAY);
+	sweep(ID);
+	cr_expect_geq(age_of_file(), 0, "not in a year that has not come");
+}
+
+Test(store, keeps_an_old_file_that_another_process_is_fetching)
+{
+	struct staple_claim *claim;
+
+	put_aged(OTHER_ID, 31 * DAY);
+	cr_assert(staple_store_claim(scratch.store, OTHER_ID, &claim));
+	sweep(ID);
+	cr_expect(exists("store/ocsp/" OTHER_ID));
+	staple_claim_release(claim);
+	sweep(ID);
+	cr_expect_not(exists("store/ocsp/" OTHER_ID));
+}
+
+Test(store, sweeps_links_and_folders_from_no_place)
 {
 	char path[256], target[256];
 
-	put(in_top(ASIDE, path), "a much longer text that was torn");
-	cr_expect(save("new"));
-	expect("new", "a torn file aside");
+	cr_assert_eq(mkdir(in_top("store/ocsp/" OTHER_ID, path), 0700), 0);
 	put(in_top("target", target), "target");
-	cr_assert_eq(symlink(target, in_top(ASIDE, path)), 0);
-	cr_expect(save("newer"));
-	expect("newer", "a link aside");
-	cr_assert_eq(mkdir(in_top(ASIDE, path), 0700), 0);
-	cr_expect_not(save("newest"));
-	expect("newer", "a folder aside");
+	cr_assert_eq(
+	    symlink(target, in_top("store/ocsp/." ID ".tmp", path)), 0);
+	sweep(ID);
+	cr_expect(exists("store/ocsp/" OTHER_ID));
+	cr_expect(exists("store/ocsp/." ID ".tmp"));
+	cr_expect(exists("target"));
+}
+
+Test(store, sweeps_a_large_folder_in_steps)
+{
+	struct staple_sweep *sweep;
+	unsigned steps = 1;
+	char name[128];
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%.60s%04x", OTHER_ID, i);
+		put_aged(name, 31 * DAY);
+	}
+	sweep = staple_sweep_open(
+	    scratch.store, time(NULL), is_id, (void *)(uintptr_t)ID);
+	while (staple_sweep_step(sweep))
+		steps++;
+	staple_sweep_close(sweep);
+	cr_expect_geq(steps, 4);
+	cr_expect_not(exists(name));
 }
 
 /* ---- folders ---- */
@@ -317,6 +530,118 @@ Test(store, says_which_folder_is_in_the_way)
 		if (row->file != NULL)
 			cr_assert_eq(unlink(in_top(row->file, path)), 0);
 	}
+}
+
+/* ---- root ---- */
+
+enum { USER = 65534, GROUP = 65533 };
+
+static void
+expect_owner(const char *name, uid_t user)
+{
+	struct stat status;
+	char path[256];
+
+	cr_assert_eq(lstat(in_top(name, path), &status), 0, "%s", name);
+	cr_expect_eq(status.st_uid, user, "%s is of %u", name, status.st_uid);
+	cr_expect_eq(status.st_gid, user == USER ? GROUP : 0, "%s", name);
+}
+
+static void
+save_in(const char *store_dir)
+{
+	char path[256];
+	struct staple_store *store = staple_store_open(
+	    in_top(store_dir, path), &err);
+	struct staple_claim *claim;
+
+	cr_assert_not_null(store, "%s", err.text);
+	cr_assert(staple_store_write(store, ID, (const void *)"text", 4, &err));
+	cr_assert(staple_store_claim(store, ID, &claim));
+	cr_expect_not_null(claim);
+	staple_claim_release(claim);
+	staple_store_close(store);
+}
+
+static void
+make_given(const char *name, uid_t user, gid_t group)
+{
+	char path[256];
+
+	cr_assert_eq(mkdir(in_top(name, path), 0755), 0);
+	cr_assert_eq(chown(path, user, group), 0);
+}
+
+Test(store, gives_what_root_makes_to_the_owner_of_the_folder)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	make_given("theirs", USER, GROUP);
+	save_in("theirs");
+	expect_owner("theirs/ocsp", USER);
+	expect_owner("theirs/ocsp/" ID, USER);
+	expect_owner("theirs/ocsp/.lock", USER);
+	save_in("theirs/made");
+	expect_owner("theirs/made", USER);
+	expect_owner("theirs/made/ocsp", USER);
+	expect_owner("theirs/made/ocsp/" ID, USER);
+	make_given("ours", 0, 0);
+	save_in("ours");
+	expect_owner("ours/ocsp", 0);
+	expect_owner("ours/ocsp/" ID, 0);
+}
+
+/* As the process would that starts as that user afterwards. */
+static int
+replace_as_user(void)
+{
+	char path[256];
+	struct staple_store *store;
+	struct staple_bytes bytes;
+
+	if (setgid(GROUP) != 0 || setuid(USER) != 0)
+		return 2;
+	store = staple_store_open(in_top("theirs", path), &err);
+	if (store == NULL || !staple_store_read(store, ID, MAX, &bytes, &err) ||
+	    bytes.data == NULL)
+		return 3;
+	free(bytes.data);
+	return staple_store_write(store, ID, (const void *)"new", 3, &err) ? 0
+									   : 4;
+}
+
+Test(store, can_be_used_by_a_user_after_root_used_it)
+{
+	int status;
+	pid_t child;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_eq(chmod(scratch.path, 0755), 0);
+	make_given("theirs", USER, GROUP);
+	save_in("theirs");
+	child = fork();
+	if (child == 0)
+		_exit(replace_as_user());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0, "%d", WEXITSTATUS(status));
+}
+
+/* A folder that was there keeps its owner, even behind a link. */
+Test(store, changes_the_owner_of_nothing_that_was_there)
+{
+	char path[256], target[256];
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	make_given("theirs", USER, GROUP);
+	make_given("roots", 0, 0);
+	cr_assert_eq(
+	    symlink(in_top("roots", target), in_top("theirs/ocsp", path)), 0);
+	save_in("theirs");
+	expect_owner("roots", 0);
+	expect_owner("theirs/ocsp", 0);
+	expect_owner("roots/" ID, 0);
 }
 
 Test(store, lives_as_long_as_somebody_holds_it)

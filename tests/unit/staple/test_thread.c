@@ -34,7 +34,7 @@ struct fixture {
 	struct staple_entry *entry;
 	struct staple_worker *worker;
 	struct pki_folder folder;
-	char file[256], subfolder[128];
+	char file[256], locks[256], subfolder[128];
 	char answer[ANSWER_MAX];
 	struct responder_act act;
 	const char *awaited; /* words; fixed before the thread starts */
@@ -96,6 +96,8 @@ watch(void)
 	    fixture.folder.path);
 	snprintf(fixture.file, sizeof(fixture.file), "%s/%s", fixture.subfolder,
 	    fixture.cert->id);
+	snprintf(fixture.locks, sizeof(fixture.locks), "%s/.lock",
+	    fixture.subfolder);
 }
 
 static void
@@ -134,6 +136,7 @@ tear_down(void)
 	pki_drop(&fixture.leaf);
 	authority_drop(&fixture.authority);
 	(void)unlink(fixture.file);
+	(void)unlink(fixture.locks);
 	(void)rmdir(fixture.subfolder);
 	pki_folder_remove(&fixture.folder);
 	sem_destroy(&fixture.heard);

@@ -6,15 +6,20 @@
 #include "staple/writer.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "staple/cache.h"
 #include "staple/response.h"
 #include "tests/support/authority.h"
 #include "tests/support/pki.h"
@@ -25,7 +30,7 @@
 #define B "b" REST
 #define C "c" REST
 
-enum { RESPONSES = 3, LOG_MAX = 256 };
+enum { RESPONSES = 3, CERTS = 3, LOG_MAX = 256, DAY = 24 * 3600 };
 
 /* ---- the disk ---- */
 
@@ -129,12 +134,30 @@ on_told(void *arg, const char *id, const char *failure)
 static struct scratch scratch;
 static struct authority authority;
 static struct pki leaf;
+static struct staple_cache *cache;
+static struct staple_cert *certs[CERTS]; /* of one leaf, called A, B, C */
 static struct staple_writer *writer;
+
+static void
+start(void)
+{
+	struct err err;
+
+	writer = staple_writer_start(
+	    scratch.store, cache, on_told, &told, &err);
+	cr_assert_not_null(writer, "%s", err.text);
+}
+
+static struct staple_cert *
+cert_of(const char *id)
+{
+	return certs[id[0] - 'a'];
+}
 
 static void
 set_up(void)
 {
-	struct err err;
+	static const char *const ids[CERTS] = { A, B, C };
 
 	memset(&disk, 0, sizeof(disk));
 	memset(&told, 0, sizeof(told));
@@ -145,9 +168,14 @@ set_up(void)
 	for (int i = 0; i < RESPONSES; i++)
 		responses[i] = authority_response(&authority, &leaf,
 		    &(struct ocsp_wish){ .this_update = 1767268800 + i });
+	for (int i = 0; i < CERTS; i++) {
+		certs[i] = authority_facts(&authority, &leaf, NULL);
+		snprintf(certs[i]->id, sizeof(certs[i]->id), "%s", ids[i]);
+	}
+	cache = staple_cache_new();
+	cr_assert_not_null(cache);
 	scratch_open(&scratch);
-	writer = staple_writer_start(scratch.store, on_told, &told, &err);
-	cr_assert_not_null(writer, "%s", err.text);
+	start();
 }
 
 static void
@@ -162,6 +190,9 @@ tear_down(void)
 {
 	stop();
 	scratch_close(&scratch);
+	staple_cache_unref(cache);
+	for (int i = 0; i < CERTS; i++)
+		staple_cert_unref(certs[i]);
 	for (int i = 0; i < RESPONSES; i++)
 		staple_response_unref(responses[i]);
 	pki_drop(&leaf);
@@ -173,7 +204,7 @@ TestSuite(writer, .init = set_up, .fini = tear_down, .timeout = 30);
 static void
 save(const char *id, int response)
 {
-	staple_writer_save(writer, id, responses[response]);
+	staple_writer_save(writer, cert_of(id), responses[response], NULL);
 }
 
 static void
@@ -238,6 +269,162 @@ Test(writer, stops_when_there_was_nothing_to_do)
 	stop();
 	cr_expect_str_eq(disk.log, "");
 	staple_writer_stop(NULL);
+}
+
+/* ---- a folder that is shared ---- */
+
+static void
+write_as_another(int response)
+{
+	const unsigned char *der;
+	struct err err;
+	size_t len;
+
+	der = staple_response_der(responses[response], &len);
+	cr_assert(__real_staple_store_write(scratch.store, A, der, len, &err));
+}
+
+Test(writer, leaves_a_newer_response_of_another_process_alone)
+{
+	write_as_another(1);
+	save(A, 0);
+	stop();
+	expect_saved(A, 1);
+	cr_expect_str_eq(disk.log, "");
+	cr_expect_eq(atomic_load(&told.count), 0);
+}
+
+Test(writer, does_not_write_the_same_again)
+{
+	write_as_another(1);
+	save(A, 1);
+	stop();
+	expect_saved(A, 1);
+	cr_expect_str_eq(disk.log, "");
+}
+
+Test(writer, replaces_an_older_response_and_what_is_none)
+{
+	struct err err;
+
+	write_as_another(0);
+	save(A, 1);
+	cr_assert(__real_staple_store_write(
+	    scratch.store, B, (const void *)"garbage", 7, &err));
+	save(B, 0);
+	stop();
+	expect_saved(A, 1);
+	expect_saved(B, 0);
+}
+
+static struct staple_claim *
+claim(const char *id)
+{
+	struct staple_claim *claim;
+
+	cr_assert(staple_store_claim(scratch.store, id, &claim));
+	cr_assert_not_null(claim);
+	return claim;
+}
+
+static bool
+is_claimed(const char *id)
+{
+	struct staple_claim *claim;
+	bool free = staple_store_claim(scratch.store, id, &claim);
+
+	staple_claim_release(claim);
+	return !free;
+}
+
+Test(writer, gives_a_claim_back_when_the_response_is_in_the_store)
+{
+	atomic_store(&disk.hangs, true);
+	staple_writer_save(writer, certs[0], responses[0], claim(A));
+	sem_wait(&disk.hanging);
+	cr_expect(is_claimed(A));
+	staple_writer_save(writer, certs[1], responses[0], claim(B));
+	save(B, 1);
+	cr_expect_not(is_claimed(B), "the later save takes its place");
+	sem_post(&disk.goes_on);
+	stop();
+	cr_expect_not(is_claimed(A));
+}
+
+Test(writer, gives_a_claim_back_when_the_disk_fails)
+{
+	atomic_store(&disk.is_bad, true);
+	staple_writer_save(writer, certs[0], responses[0], claim(A));
+	until(&told.count, 1);
+	cr_expect_not(is_claimed(A));
+}
+
+static char *
+put_old(const char *id)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = time(NULL) - 31 * DAY } };
+	struct err err;
+	char *path;
+
+	cr_assert(__real_staple_store_write(
+	    scratch.store, id, (const void *)"old", 3, &err));
+	cr_assert(asprintf(&path, "%s/store/ocsp/%s", scratch.path, id) > 0);
+	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+	return path;
+}
+
+static bool
+has_gone(const char *path)
+{
+	for (int i = 0; i < 2000 && access(path, F_OK) == 0; i++)
+		poll(NULL, 0, 5);
+	return access(path, F_OK) != 0;
+}
+
+static time_t
+time_of(const char *path)
+{
+	struct stat status;
+
+	cr_assert_eq(stat(path, &status), 0, "%s", path);
+	return status.st_mtim.tv_sec;
+}
+
+/* The one that is watched is not wanted, nor has the library to do with it. */
+Test(writer, sweeps_at_its_start_and_spares_what_is_watched)
+{
+	struct staple_cert *watched = authority_facts(&authority, &leaf, NULL);
+	struct staple_entry *entry = staple_cache_hold(
+	    cache, watched, STAPLE_WISH_NONE);
+	char *known = put_old(watched->id), *unknown = put_old(C);
+
+	stop();
+	start();
+	cr_expect(has_gone(unknown));
+	for (int i = 0; i < 2000 && time_of(known) < time(NULL) - DAY; i++)
+		poll(NULL, 0, 5);
+	cr_expect_geq(time_of(known), time(NULL) - DAY);
+	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cert_unref(watched);
+	free(known);
+	free(unknown);
+}
+
+/* The clock is a day behind when the next sweep is planned. */
+Test(writer, sweeps_daily)
+{
+	char *first, *second;
+
+	stop();
+	first = put_old(B);
+	atomic_store(&disk.ahead_ms, 100 - DAY * 1000);
+	start();
+	cr_expect(has_gone(first));
+	second = put_old(C);
+	cr_expect(has_gone(second));
+	free(first);
+	free(second);
 }
 
 /* ---- a disk that fails ---- */

@@ -165,10 +165,10 @@ Test(context, refuses_a_protocol_name_that_cannot_be_sent)
 {
 	static char *bad[] = { h2, empty };
 	struct config_listener config = link_config();
-	struct err err, warning;
+	struct err err;
 
 	config.alpn = (struct config_strings){ bad, 2 };
-	cr_assert_null(tls_context_new(&config, NULL, &warning, &err));
+	cr_assert_null(tls_context_new(&config, NULL, &err));
 	cr_assert_str_eq(err.text, "alpn = : a protocol has 1 to 255 bytes");
 }
 

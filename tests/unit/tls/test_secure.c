@@ -355,6 +355,28 @@ Test(secure, reads_no_more_while_its_answers_find_no_room)
 	link_close(&link);
 }
 
+/* What other code has left in OpenSSL's queue is no failure of this stream. */
+Test(secure, takes_no_error_of_others_for_its_own)
+{
+	struct link link;
+	char text[64];
+
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		link_establish(
+		    &link, LINK_STREAM, server, link_versions[v].version);
+		ERR_raise(ERR_LIB_X509, ERR_R_INTERNAL_ERROR);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)),
+		    IO_WANT_READ, "%s", link_versions[v].what);
+		cr_assert(link_say(&link, "question"));
+		ERR_raise(ERR_LIB_X509, ERR_R_INTERNAL_ERROR);
+		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
+		ERR_raise(ERR_LIB_X509, ERR_R_INTERNAL_ERROR);
+		cr_assert_eq(link_answer(&link, "answer"), IO_DONE);
+		ERR_clear_error();
+		link_close(&link);
+	}
+}
+
 /* Which alert it is depends on the OpenSSL release: 3.0.19 and 3.0.20 answer
  * a short TLS 1.2 record with internal_error, others with bad_record_mac. */
 static void

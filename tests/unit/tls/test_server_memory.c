@@ -105,7 +105,7 @@ Test(server_memory, running_out_while_making_a_context_is_an_error)
 
 	for (n = 0; failed && n < ENOUGH; n++) {
 		scarce_begin(n);
-		context = tls_context_new(&listener, NULL, NULL, &err);
+		context = tls_context_new(&listener, NULL, &err);
 		failed = scarce_end();
 		cr_expect(context != NULL || failed, "allocation %ld", n);
 		cr_expect(context != NULL || err.text[0] != '\0', "%ld", n);

@@ -342,6 +342,31 @@ Test(ticket, is_signed_by_the_first_key_of_the_file)
 	}
 }
 
+/* RFC 5077 section 4: the IV follows the name.  Two equal ones under one key
+ * would show which tickets begin alike. */
+Test(ticket, has_an_iv_of_its_own)
+{
+	enum { NAME = 16, IV = 16 };
+
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		unsigned char before[IV] = { 0 };
+
+		for (int n = 0; n < 3; n++) {
+			struct visitor visitor = visitor_of(v);
+			const unsigned char *ticket;
+			size_t len;
+
+			cr_assert_eq(visit(server, &visitor), VISIT_FULL);
+			SSL_SESSION_get0_ticket(visitor.session, &ticket, &len);
+			cr_assert_geq(len, NAME + IV);
+			cr_assert_neq(memcmp(ticket + NAME, before, IV), 0,
+			    "%s, %d", link_versions[v].what, n);
+			memcpy(before, ticket + NAME, IV);
+			visitor_drop(&visitor);
+		}
+	}
+}
+
 Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
 {
 	struct ticket_keys *others = ticket_keys_new(NULL);

@@ -126,6 +126,10 @@ static const struct verdict {
 	    NULL, X509_V_ERR_CRL_SIGNATURE_FAILURE },
 	{ "an expired list and its successor", "root", "renewed.crl", 0,
 	    &trust_rig.near, NULL, X509_V_OK },
+	{ "on the list of the higher number", "root", "numbers.crl", 0,
+	    &trust_rig.near, NULL, X509_V_ERR_CERT_REVOKED },
+	{ "lifted by the later of two without numbers", "root",
+	    "later-update.crl", 0, &trust_rig.near, NULL, X509_V_OK },
 	{ "a list without an end", "root", "endless.crl", 0, &trust_rig.near,
 	    NULL, X509_V_OK },
 
@@ -198,10 +202,10 @@ static const struct {
 	{ "no list", "root", NULL, "", true, INT64_MAX },
 	{ "a good one", "root", "root.crl", "", true, TRUST_RIG_END },
 	{ "one that ends in time", "root", "soon.crl",
-	    "@/soon.crl: the list of CN=root expires within seven days", true,
-	    TRUST_RIG_NOW + 7 * 86400 },
+	    "@/soon.crl: the list of CN=root expires soon", true,
+	    TRUST_RIG_NOW + 30 * 86400 },
 	{ "one that ends a second later", "root", "later.crl", "", true,
-	    TRUST_RIG_NOW + 7 * 86400 + 1 },
+	    TRUST_RIG_NOW + 30 * 86400 + 1 },
 	{ "an expired one", "root", "expired.crl",
 	    "@/expired.crl: the list of CN=root has expired: its issuer's "
 	    "clients are refused until there is a new one",
@@ -209,7 +213,9 @@ static const struct {
 	{ "one of the future", "root", "future.crl",
 	    "@/future.crl: the list of CN=root is not valid yet", true,
 	    TRUST_RIG_END },
-	{ "one without an end", "root", "endless.crl", "", true, INT64_MAX },
+	{ "one without an end", "root", "endless.crl",
+	    "@/endless.crl: the list of CN=root has no nextUpdate", true,
+	    INT64_MAX },
 	{ "one of another CA", "root", "other.crl",
 	    "@/other.crl: the list of CN=other is signed by nobody in "
 	    "ca_file",
@@ -393,5 +399,107 @@ Test(trust, asks_for_nobody_rather_than_for_too_many)
 		cr_expect_eq(sk_X509_NAME_num(trust_names(trust)),
 		    rows[i].expect, "%d", rows[i].count);
 		trust_unref(trust);
+	}
+}
+
+/* ---- crl_check = available ---- */
+
+static const struct lookup {
+	const char *what;
+	const char *ca;
+	const char *lists;
+	enum config_crl_check check;
+	const struct pki *chain[3];
+	int expect, depth;
+} lookups[] = {
+	{ "no list of the root", "root", "mid.crl", CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root }, X509_V_OK, 0 },
+	{ "the intermediate is revoked", "root", "mid-revoked.crl",
+	    CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root },
+	    X509_V_ERR_CERT_REVOKED, 1 },
+	{ "the chain ends at a revoked intermediate", "both", "mid-revoked.crl",
+	    CRL_CHECK_AVAILABLE, { &trust_rig.far, &trust_rig.mid },
+	    X509_V_ERR_CERT_REVOKED, 1 },
+	{ "a list that no certificate of ca_file has signed", "mid",
+	    "mid-revoked.crl", CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid }, X509_V_OK, 0 },
+	{ "...but the next of the chain has", "mid", "mid-revoked.crl",
+	    CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root },
+	    X509_V_ERR_CERT_REVOKED, 1 },
+	{ "a namesake of the issuer", "root", "mid-revoked.crl",
+	    CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.false_root },
+	    X509_V_OK, 0 },
+	{ "its list has expired", "root", "mid-expired.crl",
+	    CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root },
+	    X509_V_ERR_CRL_HAS_EXPIRED, 1 },
+	{ "its list is not valid yet", "root", "mid-future.crl",
+	    CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root },
+	    X509_V_ERR_CRL_NOT_YET_VALID, 1 },
+	{ "leaf on request", "root", "mid-revoked.crl", CRL_CHECK_LEAF,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root }, X509_V_OK, 0 },
+	{ "no lists", "root", NULL, CRL_CHECK_AVAILABLE,
+	    { &trust_rig.far, &trust_rig.mid, &trust_rig.root }, X509_V_OK, 0 },
+};
+
+Test(trust, looks_intermediates_up_where_a_list_is_present)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lookups); i++) {
+		const struct lookup *row = &lookups[i];
+		struct trust *trust = trust_rig_load(
+		    row->ca, row->lists, row->check, NULL);
+		STACK_OF(X509) *chain = sk_X509_new_null();
+		int depth = 0;
+
+		for (size_t k = 0; k < 3 && row->chain[k] != NULL; k++)
+			cr_assert_gt(
+			    sk_X509_push(chain, row->chain[k]->certificate), 0);
+		cr_expect_eq(
+		    trust_check_chain(trust, chain, TRUST_RIG_NOW, &depth),
+		    row->expect, "%s", row->what);
+		cr_expect_eq(depth, row->depth, "%s", row->what);
+		cr_expect_eq(ERR_peek_error(), 0, "%s", row->what);
+		sk_X509_free(chain);
+		trust_unref(trust);
+	}
+}
+
+/* ---- rollback ---- */
+
+static const struct {
+	const char *held, *fresh;
+	bool expect;
+} rollbacks[] = {
+	{ "number-2.crl", "number-1.crl", true },
+	{ "number-2.crl", "number-2.crl", false },
+	{ "number-1.crl", "number-2.crl", false },
+	{ "root.crl", "earlier.crl", true },
+	{ "earlier.crl", "root.crl", false },
+	{ "number-2.crl", "number-other.crl", false },
+	{ "number-2.crl", "forged.crl", false },
+	{ "mid-revoked.crl", "earlier.crl", true },
+};
+
+Test(trust, notices_a_list_that_goes_back)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rollbacks); i++) {
+		struct trust *held = trust_rig_load(
+		    "both", rollbacks[i].held, CRL_CHECK_AVAILABLE, NULL);
+		struct trust *fresh = trust_rig_load(
+		    "both", rollbacks[i].fresh, CRL_CHECK_AVAILABLE, NULL);
+		struct err err = { "" };
+
+		cr_expect_eq(trust_is_rollback(fresh, held, "x.crl", &err),
+		    rollbacks[i].expect, "%s, %s", rollbacks[i].held,
+		    rollbacks[i].fresh);
+		cr_expect_eq(
+		    strncmp(err.text, "x.crl: the list of CN=root", 26) == 0,
+		    rollbacks[i].expect, "%s", err.text);
+		trust_unref(fresh);
+		trust_unref(held);
 	}
 }

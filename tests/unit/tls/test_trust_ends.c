@@ -52,6 +52,8 @@ Test(trust_ends, are_those_of_a_chain_if_there_are_lists_for_it)
 	} uses[] = {
 		{ "both.crl", CRL_CHECK_LEAF, false },
 		{ "both.crl", CRL_CHECK_CHAIN, true },
+		{ "both.crl", CRL_CHECK_AVAILABLE, true },
+		{ NULL, CRL_CHECK_AVAILABLE, false },
 		{ NULL, CRL_CHECK_CHAIN, false },
 	};
 

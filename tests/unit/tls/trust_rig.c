@@ -179,9 +179,27 @@ write_dated_lists(void)
 	    LIST(ROOT, EXPIRED, .part = "fullname:URI:http://x/1"),
 	    LIST(ROOT, .part = "fullname:URI:http://x/2"), NULL);
 	keep("future.crl", LIST(ROOT, .from = "20980101000000Z"), NULL, NULL);
+	keep("number-1.crl", LIST(ROOT, .number = 1), NULL, NULL);
+	keep("number-2.crl", LIST(ROOT, .number = 2), NULL, NULL);
+	/* The higher number is revoked by, although the other lasts longer and
+	 * is later. */
+	keep("numbers.crl", LIST(ROOT, .number = 9, .from = "20250101000000Z"),
+	    LIST(ROOT, .number = 10, .revoked = &trust_rig.near,
+		.to = "20270101000000Z"),
+	    NULL);
+	keep("later-update.crl", LIST(ROOT, .revoked = &trust_rig.near),
+	    LIST(ROOT, .from = "20250101000000Z", .to = "20270101000000Z"),
+	    NULL);
+	keep("number-other.crl", LIST(OTHER, .number = 1), NULL, NULL);
+	keep("earlier.crl", LIST(ROOT, .from = "20190101000000Z"), NULL, NULL);
+	keep("mid-revoked.crl", LIST(ROOT, .revoked = &trust_rig.mid),
+	    LIST(MID), NULL);
+	keep("mid-expired.crl", LIST(ROOT, EXPIRED), LIST(MID), NULL);
+	keep("mid-future.crl", LIST(ROOT, .from = "20980101000000Z"), LIST(MID),
+	    NULL);
 	keep("endless.crl", LIST(ROOT, .endless = true), NULL, NULL);
-	keep("soon.crl", LIST(ROOT, .to = "20260108000000Z"), NULL, NULL);
-	keep("later.crl", LIST(ROOT, .to = "20260108000001Z"), NULL, NULL);
+	keep("soon.crl", LIST(ROOT, .to = "20260131000000Z"), NULL, NULL);
+	keep("later.crl", LIST(ROOT, .to = "20260131000001Z"), NULL, NULL);
 }
 
 static struct pki

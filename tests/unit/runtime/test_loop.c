@@ -1,0 +1,117 @@
+/*
+ * A listener thread keeps an old generation for as many waits as the last
+ * events of its sockets may take.  This program defines epoll_wait in place of
+ * libc's and counts the waits of the thread.
+ */
+#include "runtime/loop.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "runtime/generation.h"
+#include "tests/support/site.h"
+
+enum {
+	LISTENERS = 200,
+	EVENTS_PER_WAIT = 64, /* as in loop.c: what libev fetches at least */
+	PATIENCE_MS = 20000
+};
+
+static atomic_uint waits;
+
+int
+epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
+{
+	atomic_fetch_add(&waits, 1);
+	return (int)syscall(
+	    SYS_epoll_pwait, fd, events, max, timeout_ms, NULL, (size_t)8);
+}
+
+static atomic_uint adopted_at; /* waits, when the news came */
+static int event;
+
+static void
+tell(void *arg, enum loop_news news)
+{
+	const uint64_t one = 1;
+
+	(void)arg;
+	if (news != LOOP_ADOPTED)
+		return;
+	atomic_store(&adopted_at, atomic_load(&waits));
+	cr_assert_eq(write(event, &one, sizeof(one)), sizeof(one));
+}
+
+static void
+await_news(void)
+{
+	struct pollfd watched = { .fd = event, .events = POLLIN };
+	uint64_t count;
+
+	cr_assert_eq(poll(&watched, 1, PATIENCE_MS), 1);
+	cr_assert_eq(read(event, &count, sizeof(count)), sizeof(count));
+}
+
+static char *
+listeners(const char *prefix)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	cr_assert_not_null(out);
+	for (int i = 0; i < LISTENERS; i++)
+		fprintf(out,
+		    "[listener %s%d]\naccept = unix:%s%d.sock\n"
+		    "connect = unix:none.sock\ncert = cert.pem\n"
+		    "key = key.pem\n",
+		    prefix, i, prefix, i);
+	cr_assert_eq(fclose(out), 0);
+	return text;
+}
+
+static unsigned
+adopt(struct loop *loop, struct generation *generation)
+{
+	unsigned before = atomic_load(&waits);
+
+	loop_adopt(loop, generation);
+	await_news();
+	return atomic_load(&adopted_at) - before;
+}
+
+Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
+{
+	char *first = listeners("a"), *second = listeners("b");
+	struct generation *old, *fresh;
+	struct loop *loop;
+	struct site site;
+
+	event = eventfd(0, EFD_CLOEXEC);
+	site_open(&site, 1);
+	old = site_build(&site, NULL, first, false);
+	fresh = site_build(&site, old, second, false);
+	cr_assert(old != NULL && fresh != NULL);
+	loop = loop_start(0, NULL, tell, NULL, NULL);
+	cr_assert_not_null(loop);
+	(void)adopt(loop, old);
+	cr_expect_geq(adopt(loop, fresh), 1 + 2 * LISTENERS / EVENTS_PER_WAIT);
+	generation_unref(old);
+	generation_unref(fresh);
+	loop_stop(loop);
+	loop_join(loop);
+	site_close(&site);
+	close(event);
+	free(first);
+	free(second);
+}

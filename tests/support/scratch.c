@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRATCH_PARENT_MAX = 40 };
+enum { SCRATCH_PARENT_MAX = 24 };
 
 static void
 must(bool ok, const char *what)

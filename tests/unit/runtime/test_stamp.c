@@ -24,7 +24,7 @@ set_up(void)
 	FILE *file;
 
 	scratch_open(&scratch);
-	snprintf(path, sizeof(path), "%.50s/file", scratch.path);
+	snprintf(path, sizeof(path), "%s/file", scratch.path);
 	file = fopen(path, "w");
 	cr_assert_not_null(file);
 	fputs("first", file);

@@ -20,6 +20,6 @@ staple_memory_failed(bool refused)
 
 	while ((code = ERR_get_error()) != 0)
 		failed |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-	errno = 0;
+	staple_memory_watch(); /* behind an entry without a code are others */
 	return failed;
 }

@@ -97,7 +97,8 @@ say_alert(int alert, char *out, size_t max)
 
 #define NOBODY "nobody in ca_file vouches for it"
 
-/* Where OpenSSL's words do not say which of our keys to look at. */
+/* What operators search for: the words of OpenSSL change with its version, and
+ * do not name our keys. */
 static const struct {
 	int result;
 	const char *words;
@@ -120,6 +121,10 @@ static const struct {
 	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, NOBODY },
 	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, NOBODY },
 	{ X509_V_ERR_INVALID_PURPOSE, "is not for clients (extendedKeyUsage)" },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "certificate has expired" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "certificate is not yet valid" },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "certificate signature failure" },
+	{ X509_V_ERR_CERT_REVOKED, "certificate revoked" },
 };
 
 static const char *

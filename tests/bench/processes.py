@@ -90,10 +90,12 @@ def busy_seconds():
 
 
 def pss_bytes(pids):
+    """Anonymous memory: the share of a file page changes when a process that
+    we did not start ends."""
     total = 0
     for pid in pids:
         with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as text:
-            total += int(re.search(r"^Pss:\s+(\d+)", text.read(), re.M)[1])
+            total += int(re.search(r"^Pss_Anon:\s+(\d+)", text.read(), re.M)[1])
     return total * 1024
 
 

@@ -36,7 +36,9 @@ def test_curl(launch, listener, serve, ca):
     """Proves it with the client everybody has."""
     port = launch(listener(serve(http).connect)).port()
     done = subprocess.run(
-        ["curl", "-sS", "--cacert", ca.file, f"https://localhost:{port}/"], capture_output=True, timeout=20
+        ["curl", "-sS", "--cacert", ca.file, "--resolve", f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/"],
+        capture_output=True,
+        timeout=20,
     )
     assert (done.returncode, done.stdout) == (0, b"hello\n"), done.stderr
 

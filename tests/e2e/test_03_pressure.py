@@ -186,7 +186,8 @@ def test_a_gibibyte_each_way_while_200_ping(launch, listener, tls, serve, tmp_pa
 
 def test_idle_connections_own_no_buffers(launch, listener, serve, tls):
     """Proves that a connection at rest costs kilobytes, not blocks (the exact
-    figure is `make bench`'s): 300 idle ones stay under 20 KiB each."""
+    figure is `make bench`'s): 300 idle ones stay under half a block (34 KiB)
+    each.  OpenSSL alone takes 13 KiB for one, from 3.5 on 22 KiB."""
     clinch = launch(listener(serve().connect))
     port = clinch.port()
     [tls(port).ping() for _ in range(20)]
@@ -194,4 +195,4 @@ def test_idle_connections_own_no_buffers(launch, listener, serve, tls):
     idle = [tls(port) for _ in range(300)]
     assert all(one.ping() for one in idle)
     grown = clinch.memory_kb() - before
-    assert grown / 300 < 20
+    assert grown / 300 < 34

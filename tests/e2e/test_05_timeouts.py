@@ -31,19 +31,26 @@ def test_handshake_that_stops(launch, listener, serve, tls, first):
         sock.sendall(first)
         assert 0.2 < ends(sock) < 5
     clinch.wait_log(r"access .*reason=handshake_timeout")
-    assert tls(clinch.port()).ping()
+
+    def served():
+        try:
+            return tls(clinch.port()).ping()
+        except (OSError, AssertionError):  # 400 ms are short on a loaded machine
+            return False
+
+    until(served, "a client that goes on is served")
 
 
 def test_idle(launch, listener, serve, tls):
     """Proves timeout_idle: activity either way puts it off, silence ends it."""
-    clinch = launch(listener(serve().connect, "timeout_idle = 700ms", head=ACCESS))
+    clinch = launch(listener(serve().connect, "timeout_idle = 1500ms", head=ACCESS))
     client = tls(clinch.port())
     begin = time.monotonic()
-    while time.monotonic() - begin < 1.5:
+    while time.monotonic() - begin < 2:
         assert client.ping()
         stays(lambda: True, 0.2)
     ends(client.sock)
-    assert time.monotonic() - begin < 6
+    assert time.monotonic() - begin < 10
     clinch.wait_log(r"access .*reason=idle_timeout")
 
 
@@ -86,7 +93,7 @@ def test_close(launch, listener, serve, tls):
     clinch = launch(listener(serve(service.say(b"bye")).connect, "timeout_close = 400ms", head=ACCESS))
     client = tls(clinch.port())
     assert client.recv_all() == b"bye"
-    clinch.wait_log(r"access .*reason=close_timeout", deadline=5)
+    clinch.wait_log(r"access .*reason=close_timeout")
 
 
 def test_lifetime(launch, listener, serve, tls):
@@ -108,7 +115,7 @@ def test_a_stuck_client_holds_nobody(launch, listener, serve, tls):
         one.sendall(b"\x16\x03\x01")
     begin = time.monotonic()
     assert tls(clinch.port()).ping()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 5  # timeout_handshake: 10 s
     for one in stuck:
         one.close()
     until(lambda: tls(clinch.port()).ping(), "still serving")

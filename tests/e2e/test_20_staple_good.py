@@ -182,10 +182,12 @@ def test_curl_and_gnutls_are_satisfied(launch, ca, responders, serve):
     clinch = launch(f"[ocsp]\nmode = always\n[listener web]\n{rest}[listener bare]\nocsp = never\n{rest}")
     for name, fine in (("web", True), ("bare", False)):
         port = clinch.port(name)
-        curl = ["curl", "-sS", "--cert-status", "--cacert", ca.file, f"https://localhost:{port}/"]
+        curl = ["curl", "-sS", "--cert-status", "--cacert", ca.file, "--resolve", f"localhost:{port}:127.0.0.1"]
+        curl.append(f"https://localhost:{port}/")
         done = subprocess.run(curl, capture_output=True, text=True, timeout=20)
         assert (done.returncode == 0 and done.stdout == "yes") == fine, done
-        gnutls = ["gnutls-cli", "--x509cafile", ca.file, "-p", str(port), "localhost"]
+        gnutls = ["gnutls-cli", "--x509cafile", ca.file, "--sni-hostname=localhost", "--verify-hostname=localhost"]
+        gnutls += ["-p", str(port), "127.0.0.1"]
         done = subprocess.run(gnutls, input="", capture_output=True, text=True, timeout=20)
         assert ("Status: The certificate is trusted." in done.stdout) == fine, done.stdout
 

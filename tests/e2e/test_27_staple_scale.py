@@ -1,7 +1,6 @@
 """Many certificates, one of them with a responder that hangs."""
 
 import os
-import time
 
 import pytest
 
@@ -20,14 +19,13 @@ def listeners(certificates, connect):
 
 def test_a_hanging_responder_delays_only_its_own(launch, ca, responders, serve):
     """Proves rule 28: of 64 certificates with two responders, one of which
-    hangs, the other 63 are stapled within two seconds of the start."""
+    hangs, the other 63 are asked about while the one still hangs."""
     hanging, honest = responders("hang"), responders()
     certificates = [ca.issue(ocsp=honest.url, label=f"c{i}") for i in range(63)]
     certificates.insert(0, ca.issue(ocsp=hanging.url, label="hanging"))
-    began = time.monotonic()
     clinch = launch(listeners(certificates, serve().connect), ready=False)
-    until(lambda: len({one.serial for one in list(honest.asked)}) == 63, "63 are asked about")
-    assert time.monotonic() - began < 2 + (8 if os.environ.get("CLINCH_SANITIZED") else 0)
+    until(lambda: len({one.serial for one in list(honest.asked)}) == 63, "63 are asked about", 30)
+    assert not clinch.grep("outcome=timeout"), "the one that hangs has its ten seconds first"
     clinch.ready()
     assert status_of(clinch.port("l0"), ca) is None
     for i in range(1, 64, 1 if not SMALL else 9):

@@ -7,6 +7,9 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { SCRATCH_PARENT_MAX = 24 };
 
 static void
 must(bool ok, const char *what)
@@ -20,9 +23,13 @@ must(bool ok, const char *what)
 void
 scratch_open(struct scratch *scratch)
 {
-	char path[64];
+	const char *parent = getenv("TMPDIR");
+	char path[sizeof(scratch->path) + 8];
 
-	snprintf(scratch->path, sizeof(scratch->path), "/tmp/scratch.XXXXXX");
+	if (parent == NULL || strlen(parent) > SCRATCH_PARENT_MAX)
+		parent = "/tmp";
+	snprintf(
+	    scratch->path, sizeof(scratch->path), "%s/scratch.XXXXXX", parent);
 	must(mkdtemp(scratch->path) != NULL, "making a scratch folder");
 	snprintf(path, sizeof(path), "%s/store", scratch->path);
 	scratch->store = staple_store_open(path, NULL);

@@ -8,7 +8,7 @@
 #include "staple/store.h"
 
 struct scratch {
-	char path[32]; /* of the folder, in which the store is store/ */
+	char path[40]; /* of the folder, in which the store is store/ */
 	struct staple_store *store;
 };
 

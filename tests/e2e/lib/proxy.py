@@ -74,7 +74,7 @@ class Clinch:
         return int(self.addresses(listener)[nth].rsplit(":", 1)[1])
 
     def ready(self):
-        self.wait_log(r"server started")
+        self.wait_log(r"server started", deadline=40)
         return self
 
     def reload(self):
@@ -131,11 +131,13 @@ class Clinch:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def memory_kb(self):
-        """0 in a sanitizer build: its shadow and quarantine are not ours."""
+        """Anonymous memory: file pages count by how many processes share them,
+        which changes when another one ends.  0 in a sanitizer build: its shadow
+        and quarantine are not ours."""
         if os.environ.get("CLINCH_SANITIZED"):
             return 0
         with open(f"/proc/{self.pid}/smaps_rollup") as rollup:
-            return int(re.search(r"^Pss:\s+(\d+)", rollup.read(), re.M).group(1))
+            return int(re.search(r"^Pss_Anon:\s+(\d+)", rollup.read(), re.M).group(1))
 
 
 def fields(line):

@@ -62,26 +62,40 @@ def extension(kind, data):
     return struct.pack("!HH", kind, len(data)) + data
 
 
-def client_hello(name, entries=None):
-    """A TLS 1.2 ClientHello that asks for these bytes as a name; entries: the
-    whole server_name list instead."""
+def client_hello(name, entries=None, version=b"\x03\x03", group=b"\0\x17", alpn=None):
+    """A ClientHello, of TLS 1.2 or older, that asks for these bytes as a name;
+    entries: the whole server_name list instead.  group: P-256, or another."""
     if entries is None:
         entries = b"\0" + struct.pack("!H", len(name)) + name
     extensions = (
         extension(0, struct.pack("!H", len(entries)) + entries)
-        + extension(10, b"\0\2\0\x17")  # supported_groups: P-256
+        + extension(10, b"\0\2" + group)  # supported_groups
         + extension(11, b"\1\0")
         + extension(13, b"\0\4\4\3\4\1")  # ECDSA and RSA with SHA-256
     )
-    body = b"\x03\x03" + bytes(32) + b"\0" + b"\0\4\xc0\x2b\xc0\x2f" + b"\1\0"
+    if alpn:
+        protocol = bytes([len(alpn)]) + alpn
+        extensions += extension(16, struct.pack("!H", len(protocol)) + protocol)
+    body = version + bytes(32) + b"\0" + b"\0\4\xc0\x2b\xc0\x2f" + b"\1\0"
     body += struct.pack("!H", len(extensions)) + extensions
     hello = b"\1" + struct.pack("!I", len(body))[1:] + body
     return b"\x16\x03\x01" + struct.pack("!H", len(hello)) + hello
 
 
+def answer(port, hello):
+    """The first seven bytes that come back: a record's header, and a level and
+    a description where it is an alert."""
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        sock.sendall(hello)
+        return sock.recv(7, socket.MSG_WAITALL)
+
+
 def hello_with_name(port, name, entries=None):
     """What such a hello is answered with: "alert", "server hello" or "end"."""
-    with socket.create_connection(("127.0.0.1", port), 20) as sock:
-        sock.sendall(client_hello(name, entries))
-        first = sock.recv(1)
-    return {b"\x15": "alert", b"\x16": "server hello"}.get(first, "end")
+    return {b"\x15": "alert", b"\x16": "server hello"}.get(answer(port, client_hello(name, entries))[:1], "end")
+
+
+def fatal_alert(port, hello):
+    """The number of the fatal alert that answers this hello; None: another answer."""
+    got = answer(port, hello)
+    return got[6] if got[:1] == bytes([ALERT]) and got[5] == 2 else None

@@ -37,6 +37,25 @@ OPENSSL_cleanse(void *ptr, size_t len)
 		bytes[i] = 0;
 }
 
+/* Inside libcrypto 3.6, these two no longer call the one above.  There is no
+ * secure heap here. */
+void
+CRYPTO_clear_free(void *ptr, size_t len, const char *file, int line)
+{
+	if (ptr == NULL)
+		return;
+	OPENSSL_cleanse(ptr, len);
+	CRYPTO_free(ptr, file, line);
+}
+
+void
+CRYPTO_secure_clear_free(void *ptr, size_t len, const char *file, int line)
+{
+	if (CRYPTO_secure_malloc_initialized())
+		abort();
+	CRYPTO_clear_free(ptr, len, file, line);
+}
+
 static struct pki_folder folder;
 static char *path;
 static char encoded[4 * KEY_BYTES / 3 + 8];

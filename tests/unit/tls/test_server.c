@@ -273,6 +273,7 @@ Test(server, scopes_sessions_by_policy_and_listener)
 Test(server, refuses_a_key_too_weak_for_the_policy)
 {
 	struct identity *identities[IDENTITY_KINDS] = { [IDENTITY_RSA] = rsa };
+	static const char words[] = "OpenSSL refuses the certificate: ";
 	struct tls_server *server = tls_server_new(2, 0, keys);
 	struct err err = { .text = "" };
 	struct tls_context *strict;
@@ -282,8 +283,9 @@ Test(server, refuses_a_key_too_weak_for_the_policy)
 	add_site(server, rsa, ecdsa);
 	cr_expect_not(
 	    tls_server_add(server, &settings, strict, identities, &err));
-	cr_expect_str_eq(
-	    err.text, "OpenSSL refuses the certificate: ee key too small");
+	/* The rest is OpenSSL's reason, in its words. */
+	cr_expect_eq(
+	    strncmp(err.text, words, strlen(words)), 0, "%s", err.text);
 	cr_expect_eq(tls_server_count(server), 1);
 	tls_context_unref(strict);
 	tls_server_unref(server);

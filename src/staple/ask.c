@@ -156,6 +156,7 @@ leave_host(struct staple_errand *errand, const struct staple_host *next)
 		.retry_after_s = ask->blame_retry_s,
 		.wall_s = office->wall_s,
 		.mono_ms = office->mono_ms,
+		.began_ms = ask->began_ms,
 		.roll = staple_plan_roll(),
 	};
 
@@ -567,6 +568,8 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 		return;
 	}
 	ask->blocked = false;
+	if (!ask->tried)
+		ask->began_ms = errand->office->mono_ms;
 	ask->tried = true;
 	ask->slot = slot;
 	if (staple_disk_spares(errand))

@@ -37,6 +37,7 @@ struct staple_ask {
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */
 	bool tried;                /* an exchange was begun */
+	int64_t began_ms;          /* the first of them */
 	bool skipped;              /* a host that is down */
 	bool blocked;              /* all hosts are down: it waits for one */
 	uint32_t timeout_ms;       /* the deadline, as settings had it */

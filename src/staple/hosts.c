@@ -12,7 +12,12 @@
 #include "staple/queue.h"
 #include "staple/schedule.h"
 
-enum { FORGOTTEN_AFTER_MS = 3600 * 1000, UNUSED_MAX = 256, SECOND_MS = 1000 };
+enum {
+	FORGOTTEN_AFTER_MS = 3600 * 1000,
+	UNUSED_MAX = 256,
+	PAUSE_MIN_MS = 5000, /* after an attempt that took long */
+	SECOND_MS = 1000
+};
 
 void
 staple_hosts_init(struct staple_hosts *hosts)
@@ -226,10 +231,14 @@ pause_probing(struct staple_host *host, const struct staple_place *place,
 	int64_t pause = staple_schedule_probe(host->failures, left,
 	    failure->retry_after_s, host->certificates, failure->roll);
 
-	host->probe_ms = failure->mono_ms + pause * SECOND_MS;
+	host->probe_ms = failure->began_ms + pause * SECOND_MS;
+	if (host->probe_ms < failure->mono_ms + PAUSE_MIN_MS)
+		host->probe_ms = failure->mono_ms + PAUSE_MIN_MS;
 	if (failure->retry_after_s < pause)
 		pause = failure->retry_after_s;
 	host->asked_until_ms = failure->mono_ms + pause * SECOND_MS;
+	if (host->probe_ms < host->asked_until_ms)
+		host->probe_ms = host->asked_until_ms;
 	host->prober = NULL;
 	/* Newcomers waited for this. */
 	host->hosts->changed |= host->untried_waits;

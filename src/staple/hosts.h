@@ -103,6 +103,7 @@ struct staple_host_failure {
 	enum staple_outcome outcome;
 	int64_t retry_after_s; /* 0: none */
 	int64_t wall_s, mono_ms;
+	int64_t began_ms; /* of the attempt: pauses are counted from here */
 	double roll;
 };
 /* The attempt of this place has failed on it.  true: it is down now and was

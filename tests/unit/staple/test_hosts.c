@@ -38,6 +38,7 @@ fail(const struct staple_place *of, int64_t mono_ms, int64_t retry_after_s)
 		.retry_after_s = retry_after_s,
 		.wall_s = NOW,
 		.mono_ms = mono_ms,
+		.began_ms = mono_ms,
 	};
 
 	(void)staple_host_failed(host, of, &failure);
@@ -152,6 +153,24 @@ Test(hosts, do_not_count_what_began_before_they_were_down)
 	fail(&place, 320 * 1000, 0);
 	cr_assert_eq(host->probe_ms, (320 + 640) * 1000);
 	cr_assert_null(host->prober);
+}
+
+Test(hosts, are_probed_so_often_however_long_a_probe_takes)
+{
+	struct staple_host_failure failure = { .outcome = STAPLE_SLOW_DRIP,
+		.wall_s = NOW,
+		.began_ms = 400 * 1000,
+		.mono_ms = 410 * 1000 };
+
+	go_down();
+	place.expires = 0;
+	host->prober = &place;
+	(void)staple_host_failed(host, &place, &failure);
+	cr_assert_eq(host->probe_ms, 460 * 1000);
+	failure.mono_ms = 900 * 1000;
+	host->prober = &place;
+	(void)staple_host_failed(host, &place, &failure);
+	cr_assert_eq(host->probe_ms, 905 * 1000);
 }
 
 Test(hosts, are_probed_on_demand)

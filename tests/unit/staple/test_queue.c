@@ -140,6 +140,7 @@ fail(const char *host, int place, int times, int64_t at_ms)
 	const struct staple_host_failure failure = {
 		.outcome = STAPLE_CONNECTION_REFUSED,
 		.mono_ms = at_ms,
+		.began_ms = at_ms,
 	};
 
 	for (int i = 0; i < times; i++)

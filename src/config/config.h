@@ -160,7 +160,7 @@ struct config_listener {
 	 * likewise. */
 	struct config_paths certs;
 	struct config_paths keys;
-	struct config_paths staple_files; /* DER, kept by another tool */
+	struct config_paths staple_files; /* DER or text, of another tool */
 	bool certs_own; /* a host: certs are its own, not the listener's */
 	const char *cert_dir; /* every PEM in it, named by its SANs; or NULL */
 	struct config_where cert_dir_where;

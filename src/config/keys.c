@@ -263,8 +263,7 @@ static const struct schema_row rows[] = {
 	{ KEY("staple_file", NULL, IN_SITES),
 	    OF_LISTENER(staple_files, value_paths),
 	    .shown = "responders are asked",
-	    .meaning =
-		"DER responses kept by another tool, one for each cert" },
+	    .meaning = "responses kept by another tool, one for each cert" },
 	{ KEY("timeout_handshake", "TIMEOUTbusy", IN_BOTH),
 	    OF_LISTENER(timeout_handshake_ms, value_duration),
 	    .tls_aliases = "timeout", BETWEEN(100, HOUR), .initial = "10s",

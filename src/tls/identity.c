@@ -44,6 +44,7 @@ struct identity_loader {
 struct load {
 	struct identity_loader *loader;
 	enum config_key_permissions permissions;
+	bool in_folder;
 	const char *cert_path;
 	const char *key_path; /* may be cert_path itself */
 	struct pem cert;
@@ -154,6 +155,37 @@ read_chain(struct identity *identity, struct load *load)
 }
 
 static bool
+has_key(const struct pem *pem)
+{
+	size_t i;
+
+	for (i = 0; i < pem->count; i++)
+		if (strstr(pem->blocks[i].type, "PRIVATE KEY") != NULL)
+			return true;
+	return false;
+}
+
+/* Where the key of a file without one is to be. */
+static void
+advise_key(struct load *load, bool together)
+{
+	struct err before = *load->err;
+
+	if (load->in_folder)
+		err_set(load->err,
+		    "%s; put the key into it, or beside it under the name of "
+		    "the certificate with .key at the end",
+		    before.text);
+	else if (together)
+		err_set(load->err,
+		    "%s; name the file of the key with key = PATH",
+		    before.text);
+	else
+		err_set(load->err, "%s; key = has to name the file of the key",
+		    before.text);
+}
+
+static bool
 read_key(struct identity *identity, struct load *load)
 {
 	bool together = strcmp(load->key_path, load->cert_path) == 0;
@@ -163,6 +195,8 @@ read_key(struct identity *identity, struct load *load)
 		return false;
 	identity->key = key_decode(
 	    load->loader->keys, key, load->key_path, load->err);
+	if (identity->key == NULL && !has_key(key))
+		advise_key(load, together);
 	return identity->key != NULL && check_pair(identity, load) &&
 	       check_permissions(load, key->mode);
 }
@@ -187,6 +221,7 @@ identity_loader_load(struct identity_loader *loader,
 	struct load load = {
 		.loader = loader,
 		.permissions = files->permissions,
+		.in_folder = files->in_folder,
 		.cert_path = files->cert,
 		.key_path = files->key ? files->key : files->cert,
 		.warning = warning,

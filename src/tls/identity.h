@@ -60,6 +60,7 @@ struct identity_files {
 	const char *cert;
 	const char *key; /* NULL: in cert */
 	enum config_key_permissions permissions;
+	bool in_folder; /* of cert_dir: no key names them */
 };
 struct identity *identity_loader_load(struct identity_loader *loader,
     const struct identity_files *files, struct err *warning,

@@ -569,3 +569,86 @@ def test_four_differences_are_told(tmp_path, site):
     assert status == 0 and err.count("is read as a stunnel.conf") == 4, err
     for words in ("foreground", "IPv4 and IPv6", "TLS 1.2 is the lowest", "fewer are offered than by stunnel"):
         assert words in err, err
+
+
+def p12(files):
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    return pkcs12.serialize_key_and_certificates(b"x", files.key_object, files.certificate, None, pki.PLAIN)
+
+
+def p7b(files):
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    return pkcs7.serialize_certificates([files.certificate], DER)
+
+
+def request(files, encoding):
+    from cryptography.x509 import CertificateSigningRequestBuilder
+
+    made = CertificateSigningRequestBuilder().subject_name(files.certificate.subject)
+    return made.sign(files.key_object, pki.hashes.SHA256()).public_bytes(encoding)
+
+
+def key_of(files, encoding, form, encryption=pki.PLAIN):
+    return files.key_object.private_bytes(encoding, form, encryption)
+
+
+DER = pki.serialization.Encoding.DER
+FORM = pki.serialization.PrivateFormat
+
+FORMATS = {
+    "pkcs12": (p12, "openssl pkcs12 -in .*file.pem -out site.pem -nodes"),
+    "pkcs7": (p7b, "openssl pkcs7 -inform der -in .*file.pem -out site.pem -print_certs"),
+    "der certificate": (lambda f: f.certificate.public_bytes(DER), "openssl x509 -inform der -in"),
+    "der key": (lambda f: key_of(f, DER, FORM.PKCS8), "openssl pkey -inform der .* -out site.key"),
+    "locked der key": (
+        lambda f: key_of(f, DER, FORM.PKCS8, pki.serialization.BestAvailableEncryption(b"x")),
+        "openssl pkey -inform der",
+    ),
+    "der request": (lambda f: request(f, DER), "a certificate request, which a CA makes"),
+    "pem request": (lambda f: request(f, pki.PEM), "only: CERTIFICATE REQUEST; a CA makes"),
+    "utf-16": (lambda f: f.pem.read_text().encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
+    "utf-16 without a mark": (lambda f: f.pem.read_text().encode("utf-16-le"), "iconv -f UTF-16 -t UTF-8"),
+    "keystore": (lambda f: b"\xfe\xed\xfe\xed\0\0\0\2", "keytool -importkeystore .* openssl pkcs12"),
+    "text": (lambda f: b"-- BEGIN CERTIFICATE --\nMIIB\n", "no line begins with -----BEGIN"),
+    "openssh key": (
+        lambda f: f.crt.read_bytes() + key_of(f, pki.PEM, FORM.OpenSSH),
+        "ssh-keygen -p -N '' -m PKCS8 -f",
+    ),
+    "encrypted key": (
+        lambda f: f.crt.read_bytes() + key_of(f, pki.PEM, FORM.PKCS8, pki.serialization.BestAvailableEncryption(b"x")),
+        "openssl pkey -in .*file.pem -out decrypted.key, and use decrypted.key as the file of the key",
+    ),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_a_file_is_instead_of_pem(tmp_path, site, format):
+    """Proves that the advice about a file of another format fits that format,
+    in a listener and in a folder."""
+    make, says = FORMATS[format]
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "file.pem").write_bytes(make(site))
+    head = "[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\n"
+    for line in (f"cert = {folder}/file.pem", f"cert_dir = {folder}"):
+        status, _, err = check(tmp_path, head + line)
+        assert status == 2 and re.search(says, err), err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_configuration_in_utf_16(tmp_path, listener, encoding):
+    """Proves one error instead of one for each line."""
+    file = tmp_path / "clinch.ini"
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    file.write_bytes(mark + listener("127.0.0.1:9").encode(encoding))
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 2 and err.count("\n") == 1 and "clinch.ini:1: this is UTF-16 text" in err, err
+
+
+def test_a_proxy_with_a_password(tmp_path, listener):
+    """Proves that the place for a user and a password is named."""
+    status, _, err = check(tmp_path, "[ocsp]\nproxy = http://u:secret@proxy.example:3128\n" + listener("127.0.0.1:9"))
+    assert status == 2 and "clinch.ini:2: proxy: " in err and "http_proxy=http://USER" in err, err
+    assert "secret" not in err

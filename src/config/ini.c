@@ -144,7 +144,12 @@ read_pair(const struct reading *reading, const char *text)
 	status = ini_parse_stream(give_piece, &pair, take_piece, &pair);
 	wrong = judge_pair(&pair, status);
 	if (wrong != NULL) {
-		tell_wrong(reading, wrong);
+		snprintf(pair.key, sizeof(pair.key), "%.*s",
+		    (int)strcspn(text, " \t=:;"), text);
+		reading->on_item(
+		    reading->arg, &(struct ini_item){ .line = reading->line,
+				      .wrong = wrong,
+				      .word = pair.key });
 		return;
 	}
 	value = trim(pair.value);

@@ -122,7 +122,11 @@ rewrite(struct arena *arena, const char *text)
 	host = arena_copy(arena, text, (size_t)(colon - text));
 	if (host == NULL)
 		return NULL;
-	if (is_bare_in6(host))
+	/* hitch's "[*]:443" and "[127.0.0.1]:80". */
+	if (host[0] == '[' && strchr(host, ':') == NULL &&
+	    host[strlen(host) - 1] == ']')
+		host = arena_copy(arena, host + 1, strlen(host) - 2);
+	else if (is_bare_in6(host))
 		host = arena_format(arena, "[%s]", host);
 	if (host == NULL || number == 0)
 		return host != NULL ? arena_format(arena, "%s:%s", host, port)

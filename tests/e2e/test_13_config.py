@@ -652,3 +652,84 @@ def test_a_proxy_with_a_password(tmp_path, listener):
     status, _, err = check(tmp_path, "[ocsp]\nproxy = http://u:secret@proxy.example:3128\n" + listener("127.0.0.1:9"))
     assert status == 2 and "clinch.ini:2: proxy: " in err and "http_proxy=http://USER" in err, err
     assert "secret" not in err
+
+
+HITCH_WORDS = """\
+frontend = "[*]:8443"
+backend = "[127.0.0.1]:8080"
+pem-file = "/etc/hitch/site.pem"
+pem-dir = "/etc/hitch/certs"
+write-proxy-v2 = on
+workers = 4
+"""
+
+FOREIGN = [
+    ("frontend = x", "hitch's word for accept"),
+    ("pem_file = x", "hitch's word for cert"),
+    ("tls-protos = TLSv1.2", "hitch's word for min_version"),
+    ("ssl_certificate = x", "nginx's word for cert"),
+    ("ssl_certificate /etc/x.pem;", "nginx's word for cert"),
+    ("proxy_pass 127.0.0.1:80;", "nginx's word for connect"),
+    ("bind *:443 ssl crt /etc/x.pem", "haproxy's word for accept"),
+    ("server web 127.0.0.1:80", "haproxy's word for connect"),
+    ("maxconn 4000", "haproxy's word for max_connections"),
+    ("dhparam = /etc/dh.pem", "remove it"),
+    ('cert = "/etc/x.pem"', "without quotes: cert = /etc/x.pem"),
+    ("Cert_File = '/etc/x.pem'", "without quotes: cert = /etc/x.pem"),
+    ("accept = 443 # here", 'begins with ";"'),
+    ("timeout_idle = off", "no off, and 30d"),
+    ("timeout_close = none", "0 does not wait"),
+    ("max_lifetime = never", 'did you mean "off"'),
+]
+
+
+def test_words_of_hitch(tmp_path):
+    """Proves that each word gets its hint, in one run."""
+    status, _, err = check(tmp_path, HITCH_WORDS)
+    assert status == 2
+    lines = err.splitlines()
+    for line, says in enumerate(("accept", "connect = [127.0.0.1]:8080", "word for cert", "cert_dir", "proxy_out"), 1):
+        assert f"clinch.ini:{line}: " in lines[line - 1] and says in lines[line - 1], err
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("line, says", FOREIGN)
+def test_words_of_other_programs(tmp_path, line, says):
+    """Proves the hint for keys, lines and forms of values from elsewhere."""
+    status, _, err = check(tmp_path, f"[listener web]\n{line}\n")
+    assert status == 2
+    assert any("clinch.ini:2: " in one and says in one for one in err.splitlines()), err
+
+
+def test_forms_of_other_programs_that_are_taken(tmp_path, listener):
+    """Proves brackets around what is no IPv6 address, and roundrobin."""
+    text = listener("[127.0.0.1]:8080", "balance = roundrobin\nallow_cn = client #1\nverify = require\nca_file = /x", accept="[*]:8443")
+    status, out, err = check(tmp_path, text, "--print-config")
+    assert status == 0, err
+    for line in ("accept = 8443", "balance = rr", "allow_cn = client #1"):
+        assert line in out.splitlines(), out
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["--test", "--version"], "--test and --version are two commands"),
+        (["clinch.ini"], "unexpected argument clinch.ini: a configuration is named by -c"),
+        (["-c"], "requires an argument"),
+        (["--nosuch"], "nosuch"),
+    ],
+)
+def test_usage_errors_give_the_reason(arguments, says):
+    """Proves that the reason is not lost in a page of help."""
+    status, out, err = proxy.run(*arguments)
+    assert status == 2 and not out
+    assert says in err and "clinch --help" in err and len(err.splitlines()) == 2, err
+
+
+def test_a_refused_certificate_names_its_file(tmp_path, ca):
+    """Proves that a key too weak for OpenSSL is reported with the path."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    weak = ca.issue("localhost", label="weak", folder=tmp_path, key=rsa.generate_private_key(65537, 1024))
+    status, _, err = check(tmp_path, f"[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\ncert = {weak.pem}\n")
+    assert status == 2 and f"{weak.pem}: " in err and "OpenSSL refuses" in err, err

@@ -295,6 +295,11 @@ void config_errors_free(struct config_errors *errors);
 const struct config *config_load(
     const char *path, struct config_errors *errors) MUST_CHECK;
 
+/* The same, but with errors too there is a config if memory allows: what could
+ * be read, to look at and never to run. */
+const struct config *config_load_any(
+    const char *path, struct config_errors *errors) MUST_CHECK;
+
 /* The same for bytes; `name` stands for the file in errors, relative paths
  * are relative to its folder. */
 const struct config *config_parse(const char *name, const char *bytes,

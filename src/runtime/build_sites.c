@@ -248,7 +248,8 @@ prepare(struct sites *sites)
 	size_t names;
 
 	if (claims_init(&sites->claims, display->items, listener->certs.count,
-		listener->certs.count + display->folder_count) &&
+		listener->certs.count + display->folder_count,
+		sites->build->now_s) &&
 	    fill_hosts(sites)) {
 		names = listener->host_count + sites->claims.pattern_count;
 		sites->server = tls_server_new(

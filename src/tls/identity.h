@@ -77,6 +77,7 @@ EVP_PKEY *identity_key(const struct identity *identity); /* borrowed */
 /* For logs: subject CN or first SAN, and when it ends (seconds, epoch). */
 const char *identity_name(const struct identity *identity);
 int64_t identity_not_after(const struct identity *identity);
+int64_t identity_not_before(const struct identity *identity);
 
 enum identity_kind identity_kind(const struct identity *identity);
 const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
@@ -89,6 +90,18 @@ const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
  */
 size_t identity_pattern_count(const struct identity *identity);
 const char *identity_pattern(const struct identity *identity, size_t i);
+
+/*
+ * What is wrong with the chain beside the leaf, for --test: the issuer is
+ * neither in it nor in the system's store, or a certificate of it has issued
+ * none of the others.  *sentence is "" when nothing is.  The check reads the
+ * system's store when it is needed first; NULL: no memory.
+ */
+struct chain_check;
+struct chain_check *chain_check_new(void) MUST_CHECK;
+void chain_check_free(struct chain_check *check); /* NULL ok */
+void chain_check_run(struct chain_check *check, const struct identity *identity,
+    struct err *sentence);
 
 /* An order of certificates, whatever their chains: 0 is the same one. */
 int identity_compare(const struct identity *a, const struct identity *b);

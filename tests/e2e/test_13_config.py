@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from cryptography import x509
 
 from lib import peer, pki, proxy, service
 
@@ -733,3 +734,63 @@ def test_a_refused_certificate_names_its_file(tmp_path, ca):
     weak = ca.issue("localhost", label="weak", folder=tmp_path, key=rsa.generate_private_key(65537, 1024))
     status, _, err = check(tmp_path, f"[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\ncert = {weak.pem}\n")
     assert status == 2 and f"{weak.pem}: " in err and "OpenSSL refuses" in err, err
+
+
+@pytest.fixture(scope="module")
+def middle(ca, tmp_path_factory):
+    """An intermediate authority of our CA."""
+    folder = tmp_path_factory.mktemp("middle")
+    made = pki.Authority(folder, "middle CA", "middle")
+    made.certificate = (
+        made._builder(made.certificate.subject, ca.certificate.subject, made.key.public_key(), 3650)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(ca.key, pki.hashes.SHA256())
+    )
+    return made
+
+
+CHAINS = {
+    "whole": (lambda leaf, middle, root, other: [leaf, middle], None),
+    "with its root": (lambda leaf, middle, root, other: [leaf, middle, root], None),
+    "out of order": (lambda leaf, middle, root, other: [leaf, root, middle], None),
+    "no intermediate": (lambda leaf, middle, root, other: [leaf], "issuer, CN=middle CA, is missing: append it"),
+    "the root alone": (lambda leaf, middle, root, other: [leaf, root], "issuer, CN=middle CA, is missing"),
+    "a foreign one": (lambda leaf, middle, root, other: [leaf, middle, other], "certificate 3, CN=other, has issued none"),
+    "another's intermediate": (lambda leaf, middle, root, other: [leaf, other], "certificate 2, CN=other, has issued none"),
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_test_looks_at_chains(tmp_path, ca, middle, chain):
+    """Proves that --test warns of a missing intermediate and of a certificate
+    that belongs to no other, and of nothing else."""
+    make, says = CHAINS[chain]
+    leaf, other = middle.issue("localhost", label="leaf", folder=tmp_path), ca.issue("other", label="chain-other")
+    certificates = make(leaf.certificate, middle.certificate, ca.certificate, other.certificate)
+    leaf.pem.write_bytes(b"".join(one.public_bytes(pki.PEM) for one in certificates) + leaf.key.read_bytes())
+    status, _, err = check(tmp_path, f"[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\ncert = {leaf.pem}\n")
+    assert status == 0, err
+    warnings = [line for line in err.splitlines() if " warning " in line]
+    if says:
+        assert len(warnings) == 1 and says in warnings[0] and str(leaf.pem) in warnings[0], err
+    else:
+        assert not warnings, err
+
+
+def test_certificates_and_syntax_in_one_run(tmp_path, ca, site):
+    """Proves that --test looks at certificates beside other mistakes, each of
+    them once, and at what a start would write beside bad certificates."""
+    other = ca.issue("localhost", label="one-run-other")
+    text = "cert = {0}\nacept = 1\n[listener a]\naccept = 1\nconnect = 2\ncert = {1}\nkey = {2}\n"
+    text += "[listener b]\naccept = 3\nconnect = 4\n[listener c]\naccept = 5\nconnect = 6\n[host c x.y]\ncert = {3}\n"
+    garbage, nokey = tmp_path / "garbage.pem", tmp_path / "nokey.pem"
+    garbage.write_text("garbage")
+    nokey.write_bytes(site.crt.read_bytes())
+    status, _, err = check(tmp_path, text.format(garbage, site.crt, other.key, nokey))
+    assert status == 2
+    for line, says in ((1, "no PEM block"), (2, "acept"), (6, "does not match"), (15, "no private key")):
+        assert sum(f"clinch.ini:{line}: " in one and says in one for one in err.splitlines()) == 1, err
+    assert len(err.splitlines()) == 4
+    head = f"[log]\noutput = {tmp_path}/none/x.log\n[listener a]\naccept = 1\nconnect = 2\ncert = {garbage}\n"
+    status, _, err = check(tmp_path, head)
+    assert status == 2 and "no PEM block" in err and "x.log cannot be written" in err, err

@@ -169,7 +169,8 @@ static const struct schema_row rows[] = {
 	    .meaning = "PEM files with the private key, in the order of cert" },
 	{ KEY("cert_dir", NULL, SCHEMA_LISTENER),
 	    OF_LISTENER(cert_dir, value_path), WHERE(cert_dir_where),
-	    .meaning = "folder of PEM files, shown by the names in them" },
+	    .meaning =
+		"folder of PEM files or of certbot's folders, shown by name" },
 	{ KEY("key_permissions", NULL, IN_ALL),
 	    OF_LISTENER(key_permissions, value_choice), WORDS(permissions),
 	    .initial = "warn",

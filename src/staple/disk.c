@@ -212,7 +212,7 @@ decode_base64(struct staple_bytes *bytes)
 	}
 	free(bytes->data);
 	bytes->data = out;
-	bytes->len = (size_t)(used + rest);
+	bytes->len = (size_t)used + (size_t)rest;
 	return true;
 }
 

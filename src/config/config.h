@@ -56,6 +56,7 @@ struct config_paths {
 struct config_accept {
 	struct addr addr;
 	bool any_family; /* a bare port: both families, v4 alone without IPv6 */
+	bool by_name;    /* one of the addresses of localhost */
 	struct config_where where;
 };
 

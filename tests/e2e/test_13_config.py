@@ -522,6 +522,8 @@ def test_stunnel_forms_of_accept(launch, serve, tls, site, tmp_path):
     status, out, err = check(tmp_path, text)
     assert status == 0, err
     assert "listener six: [::1]:0" in out and "listener service: 127.0.0.1:8443" in out
+    status, out, err = check(tmp_path, text.replace("localhost:0", "localhost:8443"))
+    assert status == 0 and "listener name: [::1]:8443 ->" in out and "leaves 127.0.0.1:8443" in err, out + err
     clinch = launch(text.split("[service]")[0])
     assert tls(clinch.port("six"), host="::1").ping()
     for nth, host in enumerate(("127.0.0.1", "::1")):

@@ -56,12 +56,30 @@ print_help(FILE *out)
 	    out);
 }
 
+static const char *
+name_of(enum command command)
+{
+	static const char *const names[] = {
+		[COMMAND_TEST] = "--test",
+		[COMMAND_PRINT_CONFIG] = "--print-config",
+		[COMMAND_LIST_KEYS] = "--list-keys",
+		[COMMAND_VERSION] = "--version",
+		[COMMAND_HELP] = "--help",
+	};
+
+	return names[command];
+}
+
 /* More than one command is bad usage; the same one twice is not. */
 static enum command
 choose(enum command before, enum command now)
 {
 	if (before == COMMAND_RUN || before == now)
 		return now;
+	if (before != COMMAND_BAD_USAGE)
+		fprintf(stderr,
+		    "clinch: %s and %s are two commands: give one of them\n",
+		    name_of(before), name_of(now));
 	return COMMAND_BAD_USAGE;
 }
 
@@ -96,8 +114,10 @@ parse(int argc, char **argv, const char **file)
 			return COMMAND_BAD_USAGE;
 	}
 	if (optind < argc) {
-		fprintf(
-		    stderr, "clinch: unexpected argument %s\n", argv[optind]);
+		fprintf(stderr,
+		    "clinch: unexpected argument %s: a configuration is named "
+		    "by -c FILE\n",
+		    argv[optind]);
 		return COMMAND_BAD_USAGE;
 	}
 	return command;
@@ -160,6 +180,6 @@ main(int argc, char **argv)
 	case COMMAND_BAD_USAGE:
 		break;
 	}
-	print_help(stderr);
+	fputs("usage: clinch [-c FILE] [COMMAND]; see clinch --help\n", stderr);
 	return EXIT_BAD_CONFIG;
 }

@@ -44,6 +44,34 @@ remember_place(const struct scope *scope, const struct schema_row *row,
 		*(bool *)(base + row->mark) = true;
 }
 
+/* What the forms of other programs add to a value. */
+static bool
+check_form(const struct scope *scope, const struct schema_row *row,
+    const struct statement *statement, const char *value)
+{
+	struct report *report = scope->build->report;
+	size_t length = strlen(value);
+
+	if (length > 1 && strchr("\"'", value[0]) != NULL &&
+	    value[length - 1] == value[0]) {
+		report_error(report, &statement->where,
+		    "%s: a value is written without quotes: %s = %.*s",
+		    statement->key, row->name,
+		    length < 200 ? (int)length - 2 : 200, value + 1);
+		return false;
+	}
+	/* A common name may well be "client #1". */
+	if (row->type != &value_cns &&
+	    (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL)) {
+		report_error(report, &statement->where,
+		    "%s: a comment behind a value begins with \";\": this "
+		    "one is read as part of the value",
+		    statement->key);
+		return false;
+	}
+	return true;
+}
+
 static bool
 read_value(const struct scope *scope, const struct schema_row *row,
     const struct statement *statement, const char *value)
@@ -62,6 +90,8 @@ read_value(const struct scope *scope, const struct schema_row *row,
 		    "%s needs a value", statement->key);
 		return false;
 	}
+	if (!check_form(scope, row, statement, value))
+		return false;
 	if (!row->type->read(&place, value, &err)) {
 		report_error(scope->build->report, &statement->where, "%s: %s",
 		    statement->key, err.text);
@@ -108,14 +138,18 @@ refuse_key(const struct scope *scope, const struct statement *statement)
 	struct report *report = scope->build->report;
 	const struct schema_row *elsewhere = schema_find(
 	    SCHEMA_TOP, statement->key);
+	const char *hint = words_foreign(statement->key);
 	const char *nearest = NULL;
 
-	if (!report_is_full(report))
+	if (!report_is_full(report) && hint == NULL)
 		nearest = schema_nearest(scope->section, statement->key);
 	if (elsewhere != NULL)
 		report_error(report, &statement->where,
 		    "%s does not belong here: put it into %s", statement->key,
 		    schema_section_name(elsewhere->sections));
+	else if (hint != NULL)
+		report_error(report, &statement->where,
+		    "unknown key \"%.64s\": it is %s", statement->key, hint);
 	else if (nearest != NULL)
 		report_error(report, &statement->where,
 		    "unknown key \"%.64s\": did you mean \"%s\"?",

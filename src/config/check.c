@@ -214,8 +214,9 @@ check_names(const struct build *build)
 
 /* One accept of any listener. */
 struct taken {
-	const struct config_accept *accept;
-	const struct config_listener *listener;
+	struct config_accept *accept;
+	struct config_listener *listener;
+	bool left_out; /* to a listener that names the address itself */
 };
 
 static bool
@@ -238,9 +239,54 @@ report_twice(struct report *report, const struct taken *first,
 	    first->accept->where.file, first->accept->where.line);
 }
 
+/* As in stunnel a name is served where one of its addresses can be had: the
+ * other is left to the listener that names it.  NULL: neither gives way. */
+static struct taken *
+give_way(struct taken *first, struct taken *second)
+{
+	struct taken *loser = first->accept->by_name ? first : second;
+	const struct taken *winner = loser == first ? second : first;
+
+	if (winner->accept->by_name || !loser->accept->by_name ||
+	    loser->listener->accept.count < 2)
+		return NULL;
+	return loser;
+}
+
+static void
+leave_out(const struct build *build, struct taken *loser)
+{
+	char text[ADDR_TEXT_MAX];
+
+	loser->left_out = true;
+	report_note(build->report,
+	    "%s:%u: listener %.64s leaves %s to the listener that names it",
+	    loser->accept->where.file, loser->accept->where.line,
+	    loser->listener->name,
+	    addr_print(&loser->accept->addr, text, sizeof(text)));
+}
+
+/* From the end, so that places before stay as they are. */
+static void
+remove_left_out(struct taken *taken, size_t count)
+{
+	struct config_accepts *list;
+	size_t at;
+
+	while (count-- > 0) {
+		if (!taken[count].left_out)
+			continue;
+		list = &taken[count].listener->accept;
+		at = (size_t)(taken[count].accept - list->items);
+		list->count--;
+		memmove(&list->items[at], &list->items[at + 1],
+		    (list->count - at) * sizeof(list->items[0]));
+	}
+}
+
 /* false: no memory. */
 static bool
-find_twins(const struct build *build, const struct taken *taken, size_t count)
+find_twins(const struct build *build, struct taken *taken, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
 	struct lookup addresses;
@@ -248,6 +294,7 @@ find_twins(const struct build *build, const struct taken *taken, size_t count)
 	if (!lookup_init(&addresses, build->arena, count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
+		struct taken *other, *loser;
 		const char *key;
 		const void **first;
 
@@ -256,10 +303,18 @@ find_twins(const struct build *build, const struct taken *taken, size_t count)
 		if (key == NULL)
 			return false;
 		first = lookup_at(&addresses, key);
-		if (*first == NULL)
+		if (*first == NULL) {
 			*first = &taken[i];
+			continue;
+		}
+		other = &taken[(size_t)((const struct taken *)*first - taken)];
+		loser = give_way(other, &taken[i]);
+		if (loser == NULL)
+			report_twice(build->report, other, &taken[i]);
 		else
-			report_twice(build->report, *first, &taken[i]);
+			leave_out(build, loser);
+		if (loser == other)
+			*first = &taken[i];
 	}
 	return true;
 }
@@ -277,7 +332,7 @@ count_accepts(const struct config *config)
 static void
 check_addresses(const struct build *build)
 {
-	const struct config *config = build->config;
+	struct config *config = build->config;
 	size_t max = count_accepts(config), count = 0;
 	struct taken *taken;
 
@@ -294,15 +349,18 @@ check_addresses(const struct build *build)
 		return;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct config_listener *listener = &config->listeners[i];
+		struct config_listener *listener = &config->listeners[i];
 
 		for (size_t j = 0; j < listener->accept.count; j++)
 			if (is_fixed(&listener->accept.items[j].addr))
 				taken[count++] = (struct taken){
-					&listener->accept.items[j], listener
+					.accept = &listener->accept.items[j],
+					.listener = listener,
 				};
 	}
-	if (!find_twins(build, taken, count))
+	if (find_twins(build, taken, count))
+		remove_left_out(taken, count);
+	else
 		report_no_memory(build->report);
 }
 

@@ -52,6 +52,8 @@ const struct value_word choice_access_outputs[] = {
 const struct value_word choice_balances[] = {
 	{ "prio", BALANCE_PRIO },
 	{ "rr", BALANCE_RR },
+	{ "roundrobin", BALANCE_RR },
+	{ "round-robin", BALANCE_RR },
 	{ NULL, 0 },
 };
 

@@ -77,8 +77,9 @@ read_input(
 	holder->config.notes = report->notes;
 }
 
+/* any: also one with errors. */
 static const struct config *
-read_config(const struct input *input, struct config_errors *errors)
+read_config(const struct input *input, bool any, struct config_errors *errors)
 {
 	struct holder *holder = holder_new(input->name);
 	struct report report = { .no_memory = holder == NULL };
@@ -91,6 +92,8 @@ read_config(const struct input *input, struct config_errors *errors)
 	if (report_is_clean(&report))
 		return &holder->config;
 	report_finish(&report, errors);
+	if (any && holder != NULL && !report.no_memory)
+		return &holder->config;
 	if (holder != NULL)
 		arena_free(holder->arena);
 	return NULL;
@@ -99,7 +102,13 @@ read_config(const struct input *input, struct config_errors *errors)
 const struct config *
 config_load(const char *path, struct config_errors *errors)
 {
-	return read_config(&(struct input){ .name = path }, errors);
+	return read_config(&(struct input){ .name = path }, false, errors);
+}
+
+const struct config *
+config_load_any(const char *path, struct config_errors *errors)
+{
+	return read_config(&(struct input){ .name = path }, true, errors);
 }
 
 const struct config *
@@ -107,7 +116,8 @@ config_parse(const char *name, const char *bytes, size_t size,
     struct config_errors *errors)
 {
 	return read_config(
-	    &(struct input){ name, bytes != NULL ? bytes : "", size }, errors);
+	    &(struct input){ name, bytes != NULL ? bytes : "", size }, false,
+	    errors);
 }
 
 /* The count is not part of what is constant about a configuration. */

@@ -56,6 +56,7 @@ struct config_paths {
 struct config_accept {
 	struct addr addr;
 	bool any_family; /* a bare port: both families, v4 alone without IPv6 */
+	bool by_name;    /* one of the addresses of localhost */
 	struct config_where where;
 };
 
@@ -165,7 +166,7 @@ struct config_listener {
 	 * likewise. */
 	struct config_paths certs;
 	struct config_paths keys;
-	struct config_paths staple_files; /* DER, kept by another tool */
+	struct config_paths staple_files; /* DER or text, of another tool */
 	bool certs_own; /* a host: certs are its own, not the listener's */
 	const char *cert_dir; /* every PEM in it, named by its SANs; or NULL */
 	struct config_where cert_dir_where;
@@ -301,6 +302,11 @@ void config_errors_free(struct config_errors *errors);
  * those that are missing are among the errors if there are others.
  */
 const struct config *config_load(
+    const char *path, struct config_errors *errors) MUST_CHECK;
+
+/* The same, but with errors too there is a config if memory allows: what could
+ * be read, to look at and never to run. */
+const struct config *config_load_any(
     const char *path, struct config_errors *errors) MUST_CHECK;
 
 /* The same for bytes; `name` stands for the file in errors, relative paths

@@ -144,7 +144,12 @@ read_pair(const struct reading *reading, const char *text)
 	status = ini_parse_stream(give_piece, &pair, take_piece, &pair);
 	wrong = judge_pair(&pair, status);
 	if (wrong != NULL) {
-		tell_wrong(reading, wrong);
+		snprintf(pair.key, sizeof(pair.key), "%.*s",
+		    (int)strcspn(text, " \t=:;"), text);
+		reading->on_item(
+		    reading->arg, &(struct ini_item){ .line = reading->line,
+				      .wrong = wrong,
+				      .word = pair.key });
 		return;
 	}
 	value = trim(pair.value);
@@ -243,6 +248,14 @@ ini_read(const char *bytes, size_t size, ini_item_fn *on_item, void *arg)
 	const char *end;
 	size_t length;
 
+	if (size >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 ||
+			     memcmp(bytes, "\xfe\xff", 2) == 0)) {
+		reading.line = 1;
+		tell_wrong(&reading,
+		    "this is UTF-16 text: save it as UTF-8, such as by iconv "
+		    "-f UTF-16 -t UTF-8");
+		return;
+	}
 	if (size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
 		bytes += 3;
 		size -= 3;

@@ -19,6 +19,7 @@ struct ini_item {
 	const char *key;     /* a pair: trimmed, not empty */
 	const char *value;   /* trimmed, may be empty */
 	const char *wrong;   /* neither: what is wrong with this line */
+	const char *word;    /* with wrong: the first word; NULL: not known */
 };
 
 typedef void ini_item_fn(void *arg, const struct ini_item *item);

@@ -173,7 +173,8 @@ static const struct schema_row rows[] = {
 	    .meaning = "PEM files with the private key, in the order of cert" },
 	{ KEY("cert_dir", NULL, SCHEMA_LISTENER),
 	    OF_LISTENER(cert_dir, value_path), WHERE(cert_dir_where),
-	    .meaning = "folder of PEM files, shown by the names in them" },
+	    .meaning =
+		"folder of PEM files or of certbot's folders, shown by name" },
 	{ KEY("key_permissions", NULL, IN_ALL),
 	    OF_LISTENER(key_permissions, value_choice), WORDS(permissions),
 	    .initial = "warn",
@@ -271,8 +272,7 @@ static const struct schema_row rows[] = {
 	{ KEY("staple_file", NULL, IN_SITES),
 	    OF_LISTENER(staple_files, value_paths),
 	    .shown = "responders are asked",
-	    .meaning =
-		"DER responses kept by another tool, one for each cert" },
+	    .meaning = "responses kept by another tool, one for each cert" },
 	{ KEY("timeout_handshake", "TIMEOUTbusy", IN_BOTH),
 	    OF_LISTENER(timeout_handshake_ms, value_duration),
 	    .tls_aliases = "timeout", BETWEEN(100, HOUR), .initial = "10s",

@@ -117,14 +117,27 @@ take_pair(struct open_file *file, const struct ini_item *item)
 }
 
 static void
+report_wrong(struct report *report, const struct config_where *where,
+    const struct ini_item *item)
+{
+	const char *hint = item->word != NULL ? words_foreign(item->word)
+					      : NULL;
+
+	if (hint != NULL)
+		report_error(report, where, "%s (\"%.64s\" is %s)", item->wrong,
+		    item->word, hint);
+	else
+		report_error(report, where, "%s", item->wrong);
+}
+
+static void
 on_item(void *arg, const struct ini_item *item)
 {
 	struct open_file *file = arg;
 	struct config_where where = { file->name, item->line };
 
 	if (item->wrong != NULL)
-		report_error(
-		    file->gathering->report, &where, "%s", item->wrong);
+		report_wrong(file->gathering->report, &where, item);
 	else if (item->section != NULL)
 		add_section(file, item->section, item->line);
 	else

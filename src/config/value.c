@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "config/near.h"
 
 /* Digits at the start of text; *end is set behind them.  false: none, or
  * more than any value here may have. */
@@ -149,6 +150,29 @@ value_format_duration(char out[VALUE_DURATION_MAX], uint32_t ms)
 	    units[i].name);
 }
 
+/* A time that cannot be switched off, or that 0 switches off. */
+static void
+refuse_off(const struct value_rules *rules, const char *text, struct err *err)
+{
+	char max[VALUE_DURATION_MAX];
+
+	value_format_duration(max, rules->max);
+	if (rules->zero != NULL)
+		err_set(err,
+		    "\"%.64s\" is not a duration: did you mean \"%s\"?", text,
+		    rules->zero);
+	else if (rules->min == 0)
+		err_set(err,
+		    "\"%.64s\" is not a duration: 0 does not wait, and %s is "
+		    "the longest",
+		    text, max);
+	else
+		err_set(err,
+		    "\"%.64s\" is not a duration: this time has no off, and "
+		    "%s is the longest",
+		    text, max);
+}
+
 static bool
 read_duration(
     const struct value_place *place, const char *text, struct err *err)
@@ -160,6 +184,10 @@ read_duration(
 	if (is_zero_word(rules, text)) {
 		*(uint32_t *)place->field = 0;
 		return true;
+	}
+	if (near_in("off no none never unlimited infinite", text)) {
+		refuse_off(rules, text, err);
+		return false;
 	}
 	if (!value_read_duration(&ms, text, err))
 		return false;

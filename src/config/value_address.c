@@ -122,7 +122,11 @@ rewrite(struct arena *arena, const char *text)
 	host = arena_copy(arena, text, (size_t)(colon - text));
 	if (host == NULL)
 		return NULL;
-	if (is_bare_in6(host))
+	/* hitch's "[*]:443" and "[127.0.0.1]:80". */
+	if (host[0] == '[' && strchr(host, ':') == NULL &&
+	    host[strlen(host) - 1] == ']')
+		host = arena_copy(arena, host + 1, strlen(host) - 2);
+	else if (is_bare_in6(host))
 		host = arena_format(arena, "[%s]", host);
 	if (host == NULL || number == 0)
 		return host != NULL ? arena_format(arena, "%s:%s", host, port)
@@ -137,10 +141,14 @@ is_socket(const char *text)
 }
 
 static bool
-add_accept(const struct value_place *place, const char *text, struct err *err)
+add_accept(const struct value_place *place, const char *text, bool by_name,
+    struct err *err)
 {
 	const struct config_accepts *list = place->field;
-	struct config_accept accept = { .where = *place->where };
+	struct config_accept accept = {
+		.by_name = by_name,
+		.where = *place->where,
+	};
 
 	if (list->count >= ADDRESSES_MAX)
 		return value_too_many(ADDRESSES_MAX, err);
@@ -176,8 +184,8 @@ add_localhost(
 
 	if (v4 == NULL || v6 == NULL)
 		return value_no_memory(err);
-	return add_accept(place, v4, err) &&
-	       (!has_loopback6() || add_accept(place, v6, err));
+	return add_accept(place, v4, true, err) &&
+	       (!has_loopback6() || add_accept(place, v6, true, err));
 }
 
 /* A host name, for a better sentence than that of addr_parse. */
@@ -211,7 +219,7 @@ take_accept(const struct value_place *place, const char *text, struct err *err)
 		    given);
 		return false;
 	}
-	return add_accept(place, text, err);
+	return add_accept(place, text, false, err);
 }
 
 static bool

@@ -107,13 +107,28 @@ read_urls(const struct value_place *place, const char *text, struct err *err)
 }
 
 static bool
+has_user(const char *url)
+{
+	const char *authority = after_scheme(url);
+
+	return authority != NULL &&
+	       memchr(authority, '@', strcspn(authority, "/?#")) != NULL;
+}
+
+static bool
 read_proxy(const struct value_place *place, const char *text, struct err *err)
 {
 	char *copy;
 
 	if (strcasecmp(text, "none") == 0)
 		text = "";
-	else if (!check_url(text, err))
+	else if (has_user(text)) {
+		err_set(err,
+		    "a user and a password do not belong into this file: leave "
+		    "the key out and name the proxy in the environment of the "
+		    "process, http_proxy=http://USER:PASSWORD@HOST:PORT");
+		return false;
+	} else if (!check_url(text, err))
 		return false;
 	copy = arena_copy(place->arena, text, strlen(text));
 	if (copy == NULL)

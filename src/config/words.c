@@ -146,6 +146,113 @@ static const struct word other_words[] = {
 	{ "sandbox", NULL, WORD_REFUSED, LATER },
 };
 
+/* Words of other programs, and what to write here instead. */
+static const struct {
+	const char *names; /* between blanks */
+	const char *hint;
+} foreign[] = {
+	/* hitch */
+	{ "frontend", "hitch's word for accept" },
+	{ "pem-file", "hitch's word for cert" },
+	{ "pem-dir pem-dir-glob", "hitch's word for cert_dir" },
+	{ "write-proxy-v1 write-proxy-v2 write-ip",
+	    "hitch's word for proxy_out, which is v1 or v2" },
+	{ "proxy-proxy", "hitch's word for proxy_in" },
+	{ "client-verify-ca", "hitch's word for ca_file" },
+	{ "client-verify", "hitch's word for verify" },
+	{ "ocsp-dir", "hitch's word for store_dir in [global]" },
+	{ "ocsp-verify-staple ocsp-connect-tmo ocsp-resp-tmo "
+	  "ocsp-refresh-interval",
+	    "hitch's: responses are always verified, and timeout and "
+	    "max_interval stand in [ocsp]" },
+	{ "tls-protos", "hitch's word for min_version and max_version" },
+	{ "alpn-protos", "hitch's word for alpn" },
+	{ "ecdh-curve", "hitch's word for groups" },
+	{ "sni-nomatch-abort", "hitch's word for sni_unknown = reject" },
+	{ "backend-connect-timeout", "hitch's word for timeout_connect" },
+	{ "ssl-handshake-timeout", "hitch's word for timeout_handshake" },
+	{ "backend-refresh", "hitch's word for resolve" },
+	{ "log-filename syslog-facility", "hitch's word for output in [log]" },
+	{ "log-level quiet", "hitch's word for level in [log]" },
+	{ "daemon", "hitch's: clinch stays in the foreground, remove it" },
+
+	/* haproxy */
+	{ "bind", "haproxy's word for accept" },
+	{ "server default_backend", "haproxy's word for connect" },
+	{ "crt", "haproxy's word for cert, or cert_dir for a folder" },
+	{ "crt-list",
+	    "haproxy's: each name is a section [host LISTENER NAME]" },
+	{ "send-proxy", "haproxy's word for proxy_out = v1" },
+	{ "send-proxy-v2", "haproxy's word for proxy_out = v2" },
+	{ "accept-proxy", "haproxy's word for proxy_in" },
+	{ "strict-sni", "haproxy's word for sni_unknown = reject" },
+	{ "maxconn", "haproxy's word for max_connections" },
+	{ "nbthread nbproc", "haproxy's word for threads" },
+	{ "ssl-min-ver", "haproxy's word for min_version" },
+	{ "ssl-max-ver", "haproxy's word for max_version" },
+	{ "ssl-default-bind-ciphers", "haproxy's word for ciphers" },
+	{ "ssl-default-bind-ciphersuites", "haproxy's word for ciphersuites" },
+	{ "ssl-default-bind-curves", "haproxy's word for groups" },
+	{ "ssl-default-bind-options",
+	    "haproxy's word for min_version, tickets and the like" },
+	{ "ocsp-update", "haproxy's word for mode in [ocsp]" },
+
+	/* nginx */
+	{ "ssl_certificate", "nginx's word for cert" },
+	{ "ssl_certificate_key", "nginx's word for key" },
+	{ "proxy_pass upstream", "nginx's word for connect" },
+	{ "server_name",
+	    "nginx's: each name is a section [host LISTENER NAME]" },
+	{ "ssl_protocols", "nginx's word for min_version and max_version" },
+	{ "ssl_ciphers", "nginx's word for ciphers" },
+	{ "ssl_ecdh_curve", "nginx's word for groups" },
+	{ "ssl_alpn", "nginx's word for alpn" },
+	{ "ssl_prefer_server_ciphers",
+	    "nginx's word for prefer_server_ciphers" },
+	{ "ssl_client_certificate ssl_trusted_certificate",
+	    "nginx's word for ca_file" },
+	{ "ssl_verify_client", "nginx's word for verify" },
+	{ "ssl_verify_depth",
+	    "nginx's: every certificate of ca_file ends a chain, remove it" },
+	{ "ssl_crl", "nginx's word for crl_file" },
+	{ "ssl_session_tickets ssl_session_cache", "nginx's word for tickets" },
+	{ "ssl_session_timeout", "nginx's word for session_timeout" },
+	{ "ssl_session_ticket_key",
+	    "nginx's word for ticket_key_file in [tls]" },
+	{ "ssl_stapling ssl_stapling_verify",
+	    "nginx's word for mode in [ocsp]; responses are always verified" },
+	{ "ssl_stapling_file", "nginx's word for staple_file" },
+	{ "ssl_stapling_responder", "nginx's word for url in [ocsp]" },
+	{ "ssl_handshake_timeout", "nginx's word for timeout_handshake" },
+	{ "ssl_reject_handshake", "nginx's word for sni_unknown = reject" },
+	{ "proxy_connect_timeout", "nginx's word for timeout_connect" },
+	{ "proxy_timeout", "nginx's word for timeout_idle" },
+	{ "proxy_protocol",
+	    "nginx's word for proxy_in (of clients) or proxy_out (to "
+	    "backends)" },
+	{ "set_real_ip_from", "nginx's word for proxy_trust" },
+	{ "resolver", "nginx's: the system's name servers are asked, remove "
+		      "it" },
+	{ "worker_processes", "nginx's word for threads" },
+	{ "worker_connections", "nginx's word for max_connections" },
+	{ "error_log", "nginx's word for output in [log]" },
+	{ "access_log", "nginx's word for access in [log]" },
+
+	/* several */
+	{ "dhparam dhparams dh-params ssl_dhparam ssl-dh-param-file "
+	  "tune.ssl.default-dh-param",
+	    "not needed: OpenSSL has the parameters of DHE, remove it" },
+};
+
+const char *
+words_foreign(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
+		if (near_in(foreign[i].names, key))
+			return foreign[i].hint;
+	return NULL;
+}
+
 static bool
 fits(const struct word *word, const char *value)
 {

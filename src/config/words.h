@@ -36,6 +36,10 @@ struct word {
  * nothing. */
 const struct word *words_find(const char *key, const char *value);
 
+/* What a word of another program is here: "hitch's word for cert".  NULL: it
+ * is no such word, or is one of ours. */
+const char *words_foreign(const char *key);
+
 /* Is this key one that only stunnel has, in stunnel's spelling? */
 bool words_is_stunnel(const char *key);
 

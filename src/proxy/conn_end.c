@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/access.h"
+#include "proxy/backend_addresses.h"
 #include "proxy/conn_inner.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
@@ -178,16 +179,27 @@ write_access(const struct conn *conn)
 	access_write(conn->set->log, &record);
 }
 
+/* One address of a name, such as ::1 of localhost, may well be dead. */
+static enum log_level
+failover_level(const struct backend_walk *walk)
+{
+	bool has_more = walk->addresses != NULL &&
+			walk->next_address < walk->addresses->count;
+
+	return has_more ? LEVEL_INFO : LEVEL_WARNING;
+}
+
 void
 conn_log_failover(const struct conn *conn, int errnum)
 {
 	struct conn_set *set = conn->set;
+	enum log_level level = failover_level(&conn->walk);
 	char text[ERROR_TEXT_MAX];
 
-	if (!conn_set_may_log(set, &rate, LEVEL_WARNING,
-		conn->service->listener->name, "backend_failover"))
+	if (!conn_set_may_log(set, &rate, level, conn->service->listener->name,
+		"backend_failover"))
 		return;
-	log_warning(set->log, "conn", "backend does not take the connection",
+	LOG_AT(set->log, level, "conn", "backend does not take the connection",
 	    LOG_N("conn", conn->id),
 	    LOG_S("listener", conn->service->listener->name),
 	    LOG_S("backend", backend_walk_name(&conn->walk)),

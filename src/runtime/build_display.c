@@ -227,7 +227,9 @@ show_all_of_folder(struct build *build, struct display *display, size_t i)
 	bool fine = folder_list(&folder, user->cert_dir, &err);
 
 	if (fine && folder.count == 0 && user->certs.count == 0) {
-		err_set(&err, "%s holds no certificate (*.pem, *.crt)",
+		err_set(&err,
+		    "%s holds no certificate (*.pem, *.crt, or folders "
+		    "with fullchain.pem and privkey.pem)",
 		    user->cert_dir);
 		fine = false;
 	}

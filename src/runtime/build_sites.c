@@ -120,6 +120,25 @@ is_last(const struct sites *sites, const struct config_listener *settings,
 		   sizeof(shown->identities)) == 0;
 }
 
+/* Put the file of a certificate of these in front of the sentence. */
+static void
+name_file(const struct sites *sites, const struct shown *shown, struct err *err)
+{
+	const struct credential *credential;
+	size_t i, kind;
+
+	for (i = 0; i < sites->display->count; i++) {
+		credential = sites->display->items[i];
+		if (credential->identity == NULL)
+			continue;
+		kind = identity_kind(credential->identity);
+		if (shown->identities[kind] != credential->identity)
+			continue;
+		err_prefix(err, "%s", credential->id.cert);
+		return;
+	}
+}
+
 /* A certificate that no client can be shown (a key too weak, say) is an error
  * where keys name it.  One from a folder, or one that came by itself, is left
  * out: its names are refused. */
@@ -130,6 +149,7 @@ leave_out(struct sites *sites, const struct config_listener *settings,
 	static struct identity *const nothing[IDENTITY_KINDS];
 	struct build *build = sites->build;
 
+	name_file(sites, shown, err);
 	if (!shown->in_folder && build->cause != GENERATION_FILES) {
 		build_fail(
 		    build, BLAME_CONFIG, &settings->where, settings, err);
@@ -228,7 +248,8 @@ prepare(struct sites *sites)
 	size_t names;
 
 	if (claims_init(&sites->claims, display->items, listener->certs.count,
-		listener->certs.count + display->folder_count) &&
+		listener->certs.count + display->folder_count,
+		sites->build->now_s) &&
 	    fill_hosts(sites)) {
 		names = listener->host_count + sites->claims.pattern_count;
 		sites->server = tls_server_new(

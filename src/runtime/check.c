@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "proxy/service.h"
 #include "runtime/check_staples.h"
+#include "runtime/credential.h"
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
 #include "runtime/load.h"
@@ -245,6 +246,29 @@ check_outputs(const struct config *config)
 	return good;
 }
 
+/* Once for each certificate, however many names show it. */
+static void
+check_chains(const struct generation *generation, struct log *log)
+{
+	struct chain_check *check = chain_check_new();
+	const struct holding *holding;
+	struct err sentence;
+	size_t i;
+
+	for (i = 0; check && i < generation_holding_count(generation); i++) {
+		holding = generation_holding(generation, i);
+		if (holding->credential->identity == NULL)
+			continue;
+		chain_check_run(
+		    check, holding->credential->identity, &sentence);
+		if (sentence.text[0])
+			log_warning(log, "tls", sentence.text,
+			    LOG_S("listener", holding->user->name),
+			    LOG_S("file", holding->credential->id.cert));
+	}
+	chain_check_free(check);
+}
+
 static enum server_exit
 check_generation(
     const struct config *config, const struct generation_parts *parts)
@@ -261,12 +285,14 @@ check_generation(
 		load_complain(&errors.all);
 		status = errors.bad_config ? EXIT_BAD_CONFIG
 					   : EXIT_START_FAILED;
+		(void)check_outputs(config);
 		goto out;
 	}
 	resolve_check(generation, parts->log);
 	for (i = 0; i < generation_service_count(generation); i++)
 		say_service(generation_service(generation, i));
 	check_say_staples(parts->stapling, generation);
+	check_chains(generation, parts->log);
 	expiry_look(generation, parts->log, clock_wall_ms() / 1000);
 	say_process(config, parts);
 	if (!check_outputs(config)) {
@@ -309,6 +335,70 @@ check_config(const struct config *config)
 	return status;
 }
 
+/* ---- Beside errors of the configuration ---- */
+
+/* Does an earlier listener or host show the very same list? */
+static bool
+is_looked_at(const struct config *config, const struct config_listener *last,
+    const struct config_paths *certs)
+{
+	const struct config_listener *listener = config->listeners;
+
+	for (; listener != last; listener++)
+		if (listener->certs.items == certs->items)
+			return true;
+	return false;
+}
+
+/* Unreadable files are among the errors already. */
+static void
+check_certificates_of(const struct config_listener *settings)
+{
+	const struct config_path *cert, *key;
+	struct identity *identity;
+	struct err err;
+	size_t i;
+
+	if (settings->keys.count != 0 &&
+	    settings->keys.count != settings->certs.count)
+		return;
+	for (i = 0; i < settings->certs.count; i++) {
+		cert = &settings->certs.items[i];
+		key = config_key_of(settings, i);
+		if (access(cert->path, R_OK) != 0 ||
+		    access(key->path, R_OK) != 0)
+			continue;
+		identity = identity_load(cert->path, key->path,
+		    settings->key_permissions, NULL, &err);
+		if (identity == NULL)
+			fprintf(stderr, "%s:%u: %s\n",
+			    err_names(&err, cert->path) ? cert->where.file
+							: key->where.file,
+			    err_names(&err, cert->path) ? cert->where.line
+							: key->where.line,
+			    err.text);
+		identity_unref(identity);
+	}
+}
+
+/* What a good configuration would say of its certificates: all that is to be
+ * mended is told in one run. */
+static void
+check_certificates(const struct config *config)
+{
+	const struct config_listener *listener;
+	size_t i, k;
+
+	for (i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (!is_looked_at(config, listener, &listener->certs))
+			check_certificates_of(listener);
+		for (k = 0; k < listener->host_count; k++)
+			if (listener->hosts[k].certs_own)
+				check_certificates_of(&listener->hosts[k]);
+	}
+}
+
 enum server_exit
 check_run(const char *config_path)
 {
@@ -317,11 +407,13 @@ check_run(const char *config_path)
 	enum server_exit status = EXIT_BAD_CONFIG;
 
 	memset(&errors, 0, sizeof(errors));
-	config = config_load(config_path, &errors);
+	config = config_load_any(config_path, &errors);
 	load_complain(&errors);
-	config_errors_free(&errors);
-	if (config)
+	if (config && errors.list.count == 0)
 		status = check_config(config);
+	else if (config)
+		check_certificates(config);
+	config_errors_free(&errors);
 	config_unref(config);
 	return status;
 }

@@ -14,6 +14,7 @@
 struct claim {
 	const char *pattern;
 	const struct credential *credential;
+	bool valid;   /* it has begun and has not ended */
 	size_t order; /* of the credential */
 };
 
@@ -33,12 +34,23 @@ shown_put(struct shown *shown, const struct credential *credential)
 	return true;
 }
 
+static bool
+is_valid(const struct claims *claims, const struct credential *credential)
+{
+	const struct identity *identity = credential->identity;
+
+	return identity_not_before(identity) <= claims->now_s &&
+	       claims->now_s < identity_not_after(identity);
+}
+
 static int
 compare_ends(const struct claim *one, const struct claim *other)
 {
 	int64_t ends = identity_not_after(one->credential->identity);
 	int64_t other_ends = identity_not_after(other->credential->identity);
 
+	if (one->valid != other->valid)
+		return one->valid ? -1 : 1;
 	return (ends < other_ends) - (ends > other_ends);
 }
 
@@ -78,7 +90,7 @@ collect(const struct claims *claims, size_t *count)
 		     k++)
 			list[(*count)++] = (struct claim){
 				identity_pattern(credential->identity, k),
-				credential, i
+				credential, is_valid(claims, credential), i
 			};
 	}
 	return list;
@@ -156,27 +168,38 @@ choose_named(struct claims *claims)
 	return first != NULL;
 }
 
-/* The first of the folder, with whatever else its first name has. */
+/* The first of the folder, with whatever else its first name has.  valid:
+ * only one that has begun and has not ended.  NULL: none. */
+static const struct shown *
+find_found(const struct claims *claims, bool valid)
+{
+	const struct credential *item;
+	size_t i;
+
+	for (i = claims->named; i < claims->count; i++) {
+		item = claims->items[i];
+		if (item->identity && identity_pattern_count(item->identity) &&
+		    (!valid || is_valid(claims, item)))
+			return claims_find(
+			    claims, identity_pattern(item->identity, 0));
+	}
+	return NULL;
+}
+
 static void
 choose_found(struct claims *claims)
 {
-	const struct credential *item = NULL;
-	const struct shown *shown = NULL;
-	size_t i;
+	const struct shown *shown = find_found(claims, true);
 
-	for (i = claims->named; i < claims->count && shown == NULL; i++) {
-		item = claims->items[i];
-		if (item->identity && identity_pattern_count(item->identity))
-			shown = claims_find(
-			    claims, identity_pattern(item->identity, 0));
-	}
+	if (shown == NULL)
+		shown = find_found(claims, false);
 	if (shown)
 		claims->first = *shown;
 }
 
 bool
 claims_init(struct claims *claims, struct credential *const *items,
-    size_t named, size_t count)
+    size_t named, size_t count, int64_t now_s)
 {
 	struct claim *list;
 	size_t list_count;
@@ -186,6 +209,7 @@ claims_init(struct claims *claims, struct credential *const *items,
 		.items = items,
 		.named = named,
 		.count = count,
+		.now_s = now_s,
 	};
 	list = collect(claims, &list_count);
 	if (list == NULL)

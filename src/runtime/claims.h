@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "tls/identity.h"
@@ -29,6 +30,7 @@ struct claims {
 	struct credential *const *items;
 	size_t named; /* by keys; the others are from the folder */
 	size_t count;
+	int64_t now_s;
 
 	/* worked out: sorted patterns, and what is shown for each */
 	const char **patterns;
@@ -40,12 +42,13 @@ struct claims {
 
 /*
  * Work out from the first `count` of items, of which `named` are the
- * listener's own.  Those go before the folder's; in the folder the one that
- * lasts longest goes first, as a renewed certificate may come as another file.
+ * listener's own.  Those go before the folder's; in the folder one that is
+ * valid at now_s goes first, and of these the one that lasts longest, as a
+ * renewed certificate may come as another file.
  * The items must outlive the claims.  false: no memory.
  */
 bool claims_init(struct claims *claims, struct credential *const *items,
-    size_t named, size_t count) MUST_CHECK;
+    size_t named, size_t count, int64_t now_s) MUST_CHECK;
 void claims_fini(struct claims *claims); /* a zeroed one is fine */
 
 /* What is shown for a pattern: for a plain name its own or its wildcard's,

@@ -152,6 +152,7 @@ credential_load(const struct credential *credential,
 		.cert = credential->id.cert,
 		.key = credential->id.key,
 		.permissions = credential->id.permissions,
+		.in_folder = credential->id.in_folder,
 	};
 
 	return identity_loader_load(loader, &files, warning, err);

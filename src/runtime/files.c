@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/expiry.h"
+#include "runtime/folder.h"
 #include "runtime/generation_inner.h"
 #include "runtime/resolve.h"
 #include "runtime/server_inner.h"
@@ -65,12 +66,44 @@ add_trust(struct list *list, const struct trust_holding *holding)
 		add_read(list, holding->user->crl_file, &holding->crl_stamp);
 }
 
+/* The folders in each cert_dir, where certificates may come.  One that cannot
+ * be read has none. */
+static struct folder *
+list_folders(const struct config *config, size_t *count)
+{
+	struct folder *folders = calloc(
+	    config->listener_count + 1, sizeof(folders[0]));
+	const struct config_listener *listener;
+	struct err err;
+	size_t i;
+
+	*count = 0;
+	for (i = 0; folders && i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->watch && listener->cert_dir &&
+		    folder_list(&folders[i], listener->cert_dir, &err))
+			*count += folders[i].folder_count;
+	}
+	return folders;
+}
+
 static void
-fill(struct list *list, const struct generation *generation)
+free_folders(struct folder *folders, size_t count)
+{
+	size_t i;
+
+	for (i = 0; folders && i < count; i++)
+		folder_free(&folders[i]);
+	free(folders);
+}
+
+static void
+fill(struct list *list, const struct generation *generation,
+    const struct folder *folders)
 {
 	const struct config *config = generation->config;
 	const struct config_listener *listener;
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < generation->holding_count; i++)
 		if (generation->holdings[i].user->watch)
@@ -83,6 +116,8 @@ fill(struct list *list, const struct generation *generation)
 		listener = &config->listeners[i];
 		if (listener->watch)
 			add_now(list, listener->cert_dir, true);
+		for (k = 0; k < folders[i].folder_count; k++)
+			add_now(list, folders[i].folders[k], true);
 	}
 	add_now(list, config->ticket_key_file, false);
 }
@@ -91,22 +126,24 @@ static bool
 follow(struct server *server)
 {
 	const struct generation *generation = server->current;
+	size_t listeners = generation->config->listener_count, inner;
+	struct folder *folders = list_folders(generation->config, &inner);
 	size_t room = 3 * generation->holding_count +
-		      2 * generation->trust_count +
-		      generation->config->listener_count + 1;
+		      2 * generation->trust_count + listeners + inner + 1;
 	struct list list = {
 		.paths = calloc(room, sizeof(list.paths[0])),
 		.stamps = calloc(room, sizeof(list.stamps[0])),
 	};
-	bool fine = list.paths && list.stamps;
+	bool fine = folders && list.paths && list.stamps;
 
 	if (fine) {
-		fill(&list, generation);
+		fill(&list, generation, folders);
 		fine = watch_follow(
 		    server->watch, list.paths, list.stamps, list.count);
 	}
 	free(list.paths);
 	free(list.stamps);
+	free_folders(folders, listeners);
 	return fine;
 }
 

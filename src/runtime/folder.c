@@ -26,13 +26,38 @@ is_certificate(const char *name)
 		   strcmp(name + len - SUFFIX_LEN, ".crt") == 0);
 }
 
-/* A link that leads nowhere is not passed over: whoever loads it says so. */
+/* What certbot writes beside a fullchain.pem and its privkey.pem. */
+static bool
+is_part(const char *name)
+{
+	return strcmp(name, "cert.pem") == 0 ||
+	       strcmp(name, "chain.pem") == 0 ||
+	       strcmp(name, "privkey.pem") == 0;
+}
+
+/* A link that leads nowhere is not passed over: the loading reports it. */
 static bool
 is_something_else(const char *path)
 {
 	struct stat status;
 
 	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+static bool
+is_folder(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool
+exists(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0;
 }
 
 static char *
@@ -57,30 +82,94 @@ find_key(const char *cert)
 	return key;
 }
 
+/* Takes both paths; NULL: no memory. */
 static bool
-add(struct folder *folder, const char *path, const char *name)
+add_item(struct folder *folder, char *cert, char *key)
 {
-	struct folder_item item = { .cert = join(path, name) };
-	struct folder_item *grown;
+	struct folder_item *grown = NULL;
 
-	if (item.cert == NULL)
-		return false;
-	if (is_something_else(item.cert)) {
-		free(item.cert);
-		return true;
-	}
-	item.key = find_key(item.cert);
-	grown = realloc(
-	    folder->items, (folder->count + 1) * sizeof(folder->items[0]));
-	if (grown)
-		folder->items = grown;
-	if (grown == NULL || item.key == NULL) {
-		free(item.cert);
-		free(item.key);
+	if (cert && key)
+		grown = realloc(folder->items,
+		    (folder->count + 1) * sizeof(folder->items[0]));
+	if (grown == NULL) {
+		free(cert);
+		free(key);
 		return false;
 	}
-	folder->items[folder->count++] = item;
+	folder->items = grown;
+	grown[folder->count++] = (struct folder_item){ cert, key };
 	return true;
+}
+
+static bool
+add_file(struct folder *folder, const char *path, const char *name)
+{
+	char *cert = join(path, name);
+
+	if (cert == NULL)
+		return false;
+	if (!is_something_else(cert))
+		return add_item(folder, cert, find_key(cert));
+	free(cert);
+	return true;
+}
+
+static bool
+add_pair(struct folder *folder, const char *path)
+{
+	return add_item(
+	    folder, join(path, "fullchain.pem"), join(path, "privkey.pem"));
+}
+
+static bool
+has(const char *path, const char *name)
+{
+	char *joined = join(path, name);
+	bool there = joined && exists(joined);
+
+	free(joined);
+	return there;
+}
+
+/* Takes the path. */
+static bool
+add_folder(struct folder *folder, char *path)
+{
+	char **grown = realloc(folder->folders,
+	    (folder->folder_count + 1) * sizeof(folder->folders[0]));
+
+	if (grown == NULL) {
+		free(path);
+		return false;
+	}
+	folder->folders = grown;
+	grown[folder->folder_count++] = path;
+	return !has(path, "fullchain.pem") || add_pair(folder, path);
+}
+
+/* is_pair: there are fullchain.pem and privkey.pem in the folder itself. */
+static bool
+add(struct folder *folder, const char *path, const struct dirent *entry,
+    bool is_pair)
+{
+	const char *name = entry->d_name;
+	char *joined;
+
+	if (name[0] == '.')
+		return true;
+	if (entry->d_type != DT_REG) {
+		joined = join(path, name);
+		if (joined == NULL)
+			return false;
+		if (is_folder(joined))
+			return add_folder(folder, joined);
+		free(joined);
+	}
+	if (!is_certificate(name) || (is_pair && is_part(name)))
+		return true;
+	if (is_pair && strcmp(name, "fullchain.pem") == 0)
+		return add_pair(folder, path);
+	return add_file(folder, path, name);
 }
 
 static int
@@ -96,16 +185,16 @@ folder_list(struct folder *folder, const char *path, struct err *err)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
-	bool fine = true;
+	bool fine = true, is_pair;
 
 	*folder = (struct folder){ 0 };
 	if (dir == NULL) {
 		err_set_errno(err, errno, "cannot read the folder %s", path);
 		return false;
 	}
+	is_pair = has(path, "fullchain.pem") && has(path, "privkey.pem");
 	while (fine && (entry = readdir(dir)) != NULL)
-		fine = !is_certificate(entry->d_name) ||
-		       add(folder, path, entry->d_name);
+		fine = add(folder, path, entry, is_pair);
 	closedir(dir);
 	if (!fine)
 		err_set(err, "out of memory reading the folder %s", path);
@@ -125,5 +214,8 @@ folder_free(struct folder *folder)
 		free(folder->items[i].key);
 	}
 	free(folder->items);
+	for (i = 0; i < folder->folder_count; i++)
+		free(folder->folders[i]);
+	free(folder->folders);
 	*folder = (struct folder){ 0 };
 }

@@ -12,7 +12,8 @@
 
 struct err;
 
-/* One file, and where its key is: NAME.key beside it, or the file itself. */
+/* One file, and where its key is: NAME.key beside it, or the file itself;
+ * privkey.pem beside a fullchain.pem. */
 struct folder_item {
 	char *cert;
 	char *key;
@@ -21,11 +22,15 @@ struct folder_item {
 struct folder {
 	struct folder_item *items; /* sorted by name */
 	size_t count;
+	char **folders; /* in it, for certificates that come later */
+	size_t folder_count;
 };
 
 /*
- * Every regular file (or symlink to one) that ends in .pem or .crt and does
- * not begin with a dot.  false: *err names the folder.  Free in every case.
+ * Every regular file (or symlink to one) that ends in .pem or .crt, and the
+ * fullchain.pem of every folder in it, as in certbot's live/.  Names that begin
+ * with a dot are passed over, and the other files of certbot beside a
+ * fullchain.pem.  false: *err names the folder.  Free in every case.
  */
 bool folder_list(
     struct folder *folder, const char *path, struct err *err) MUST_CHECK;

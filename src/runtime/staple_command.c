@@ -117,15 +117,20 @@ take_option(struct arguments *arguments, int option)
 static bool
 take_rest(struct arguments *arguments, int count, char **words)
 {
-	if (count < 1 ||
-	    (strcmp(words[0], "check") != 0 && strcmp(words[0], "fetch") != 0))
-		return refuse("check or fetch?", "");
+	if (count < 1)
+		return refuse("say check or fetch", "");
+	if (strcmp(words[0], "check") != 0 && strcmp(words[0], "fetch") != 0)
+		return refuse(words[0], "neither check nor fetch");
 	arguments->fetch = strcmp(words[0], "fetch") == 0;
-	if (count != 2)
-		return refuse("one certificate file is needed", "");
+	if (count < 2)
+		return refuse(words[0], "the certificate file is missing");
+	if (count > 2)
+		return refuse(words[2], "one certificate file at a time");
 	arguments->cert_file = words[1];
-	if (arguments->fetch != (arguments->out_file != NULL))
-		return refuse("-o FILE goes with fetch", "");
+	if (arguments->fetch && arguments->out_file == NULL)
+		return refuse("fetch", "-o FILE is missing, - is stdout");
+	if (!arguments->fetch && arguments->out_file != NULL)
+		return refuse("check", "-o FILE goes with fetch alone");
 	return true;
 }
 

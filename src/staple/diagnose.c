@@ -42,6 +42,7 @@ staple_diagnose_is_dead(enum staple_outcome outcome)
 	case STAPLE_CONNECTION_REFUSED:
 	case STAPLE_UNREACHABLE:
 	case STAPLE_TLS_FAILED:
+	case STAPLE_PROXY_DENIED:
 	case STAPLE_TIMEOUT_CONNECT:
 		return true;
 	default:

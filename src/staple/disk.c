@@ -7,8 +7,11 @@
  */
 #include "staple/disk.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <openssl/evp.h>
 
 #include "staple/ask.h"
 #include "staple/cache.h"
@@ -238,6 +241,136 @@ staple_disk_spares(struct staple_errand *errand)
 
 /* ---- staple_file ---- */
 
+/* A response as base64 or PEM is larger than the response. */
+enum { TEXT_FACTOR = 2 };
+
+static bool
+is_space(unsigned char byte)
+{
+	return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static void
+trim(struct staple_bytes *bytes)
+{
+	size_t begin = 0;
+
+	while (bytes->len > 0 && is_space(bytes->data[bytes->len - 1]))
+		bytes->len--;
+	while (begin < bytes->len && is_space(bytes->data[begin]))
+		begin++;
+	bytes->len -= begin;
+	memmove(bytes->data, bytes->data + begin, bytes->len);
+}
+
+/* The length that the header of a DER value names, the header included (X.690
+ * section 8.1.3); 0: none that fits. */
+static size_t
+der_length(const unsigned char *data, size_t len)
+{
+	size_t octets, value = 0;
+
+	if (len < 2)
+		return 0;
+	if (data[1] < 0x80)
+		return 2 + (size_t)data[1];
+	octets = data[1] & 0x7f;
+	if (octets == 0 || octets > 4 || len < 2 + octets)
+		return 0;
+	for (size_t i = 0; i < octets; i++)
+		value = value << 8 | data[2 + i];
+	return 2 + octets + value;
+}
+
+/* White space around a DER value; a last byte of the value may look like it. */
+static void
+trim_der(struct staple_bytes *bytes)
+{
+	size_t length = der_length(bytes->data, bytes->len), end = length;
+
+	if (length == 0 || length >= bytes->len)
+		return;
+	while (end < bytes->len && is_space(bytes->data[end]))
+		end++;
+	if (end == bytes->len)
+		bytes->len = length;
+}
+
+/* The text between the boundaries of a first PEM block; all of it where there
+ * is none. */
+static void
+find_base64(
+    const struct staple_bytes *bytes, const char **text, size_t *text_len)
+{
+	static const char begin[] = "-----BEGIN ", end[] = "-----END ";
+	const char *data = (const char *)bytes->data, *at, *stop;
+
+	*text = data;
+	*text_len = bytes->len;
+	at = memmem(data, bytes->len, begin, sizeof(begin) - 1);
+	if (at != NULL)
+		at = memchr(at, '\n', (size_t)(data + bytes->len - at));
+	if (at == NULL)
+		return;
+	stop = memmem(
+	    at, (size_t)(data + bytes->len - at), end, sizeof(end) - 1);
+	if (stop == NULL)
+		return;
+	*text = at;
+	*text_len = (size_t)(stop - at);
+}
+
+/* false: it is no base64, or there is no memory. */
+static bool
+decode_base64(struct staple_bytes *bytes)
+{
+	EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
+	unsigned char *out = malloc(bytes->len + 1);
+	const char *text;
+	size_t len;
+	int used = 0, rest = 0;
+	bool good;
+
+	find_base64(bytes, &text, &len);
+	good = context != NULL && out != NULL && len < INT_MAX;
+	if (good) {
+		EVP_DecodeInit(context);
+		good = EVP_DecodeUpdate(context, out, &used,
+			   (const unsigned char *)text, (int)len) >= 0 &&
+		       EVP_DecodeFinal(context, out + used, &rest) == 1;
+	}
+	EVP_ENCODE_CTX_free(context);
+	if (!good) {
+		free(out);
+		return false;
+	}
+	free(bytes->data);
+	bytes->data = out;
+	bytes->len = (size_t)used + (size_t)rest;
+	return true;
+}
+
+/* DER, or base64 or PEM of it.  What is none of these stays as it is: the
+ * judgement finds it malformed. */
+static void
+decode_file(struct staple_bytes *bytes)
+{
+	size_t begin = 0;
+
+	while (begin < bytes->len && is_space(bytes->data[begin]))
+		begin++;
+	if (begin == bytes->len)
+		return;
+	if (bytes->data[begin] != 0x30) { /* a SEQUENCE */
+		trim(bytes);
+		(void)decode_base64(bytes);
+		return;
+	}
+	bytes->len -= begin;
+	memmove(bytes->data, bytes->data + begin, bytes->len);
+	trim_der(bytes);
+}
+
 /* Has it changed, or is it time to judge the same bytes again? */
 static bool
 is_news(struct staple_errand *errand)
@@ -257,12 +390,25 @@ static bool
 read_file(
     struct staple_errand *errand, struct staple_bytes *bytes, struct err *err)
 {
-	if (!staple_file_read(errand->cert->staple_file,
-		settings_of(errand)->max_response, bytes, err))
+	size_t max = settings_of(errand)->max_response;
+
+	if (!staple_file_read(
+		errand->cert->staple_file, TEXT_FACTOR * max, bytes, err))
 		return false;
-	if (bytes->data == NULL)
+	if (bytes->data == NULL) {
 		err_set(err, "there is no such file");
-	return bytes->data != NULL;
+		return false;
+	}
+	decode_file(bytes);
+	if (bytes->len <= max)
+		return true;
+	err_set(err,
+	    "the response has more than %zu bytes: check the file, or "
+	    "raise max_response",
+	    max);
+	free(bytes->data);
+	bytes->data = NULL;
+	return false;
 }
 
 static void

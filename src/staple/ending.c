@@ -79,9 +79,23 @@ judge_status(int status)
 	}
 }
 
+/* A proxy that denies CONNECT, or wants to know who asks (RFC 9110 section
+ * 15.5.8): the responder has not seen the request. */
+static enum staple_outcome
+judge_proxy(int status, char *said)
+{
+	if (status == 407)
+		say(said, "the proxy wants a user and a password (HTTP 407)");
+	else
+		say(said, "the proxy says HTTP %d", status);
+	return status / 100 == 4 ? STAPLE_PROXY_DENIED : judge_status(status);
+}
+
 static enum staple_outcome
 judge_answer(const struct staple_ending *ending, char *said)
 {
+	if (ending->http_status == 407)
+		return judge_proxy(ending->http_status, said);
 	if (ending->http_status != 200) {
 		say(said, "HTTP %d", ending->http_status);
 		return judge_status(ending->http_status);
@@ -199,10 +213,8 @@ judge(const struct staple_ending *ending, char *said)
 {
 	const struct verdict *verdict = &verdicts[ending->trouble];
 
-	if (ending->proxy_status != 0) {
-		say(said, "the proxy says HTTP %d", ending->proxy_status);
-		return judge_status(ending->proxy_status);
-	}
+	if (ending->proxy_status != 0)
+		return judge_proxy(ending->proxy_status, said);
 	if (status_decides(ending))
 		return judge_answer(ending, said);
 	switch (ending->trouble) {

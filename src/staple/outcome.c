@@ -64,6 +64,10 @@ static const struct row rows[] = {
 	[STAPLE_TLS_FAILED] = { "tls_failed", STAPLE_CLASS_URL,
 	    "TLS with the responder failed",
 	    "configure a CA file that trusts the responder's certificate" },
+	[STAPLE_PROXY_DENIED] = { "proxy_denied", STAPLE_CLASS_URL,
+	    "the HTTP proxy refused the request",
+	    "allow this host in the proxy; one that wants a user is named in "
+	    "the environment, http_proxy=http://USER:PASSWORD@HOST:PORT" },
 	[STAPLE_TIMEOUT_CONNECT] = { "timeout_connect", STAPLE_CLASS_URL,
 	    "connecting to the responder took too long",
 	    "check that a firewall lets this host out, or configure a proxy" },

@@ -46,6 +46,18 @@ add(struct chain *chain, X509 *certificate, const char *path, struct err *err)
 	return true;
 }
 
+/* What to do about blocks that are near a certificate and are none. */
+static const char *
+advice_for(const char *type)
+{
+	if (strcmp(type, "PKCS7") == 0 || strcmp(type, "CMS") == 0)
+		return "; take the certificates out of it with: openssl pkcs7 "
+		       "-print_certs";
+	if (strstr(type, "CERTIFICATE REQUEST") != NULL)
+		return "; a CA makes a certificate of it";
+	return "";
+}
+
 bool
 chain_decode(struct chain *chain, struct chain_cache *cache,
     const struct pem *pem, const char *path, struct err *err)
@@ -61,8 +73,8 @@ chain_decode(struct chain *chain, struct chain_cache *cache,
 			err))
 			return false;
 	if (chain->leaf == NULL)
-		err_set(err, "%s holds no certificate, only: %s", path,
-		    pem->blocks[0].type);
+		err_set(err, "%s holds no certificate, only: %s%s", path,
+		    pem->blocks[0].type, advice_for(pem->blocks[0].type));
 	return chain->leaf != NULL;
 }
 

@@ -13,6 +13,8 @@
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -44,6 +46,7 @@ struct identity_loader {
 struct load {
 	struct identity_loader *loader;
 	enum config_key_permissions permissions;
+	bool in_folder;
 	const char *cert_path;
 	const char *key_path; /* may be cert_path itself */
 	struct pem cert;
@@ -155,6 +158,37 @@ read_chain(struct identity *identity, struct load *load)
 }
 
 static bool
+has_key(const struct pem *pem)
+{
+	size_t i;
+
+	for (i = 0; i < pem->count; i++)
+		if (strstr(pem->blocks[i].type, "PRIVATE KEY") != NULL)
+			return true;
+	return false;
+}
+
+/* Where the key of a file without one is to be. */
+static void
+advise_key(struct load *load, bool together)
+{
+	struct err before = *load->err;
+
+	if (load->in_folder)
+		err_set(load->err,
+		    "%s; put the key into it, or beside it under the name of "
+		    "the certificate with .key at the end",
+		    before.text);
+	else if (together)
+		err_set(load->err,
+		    "%s; name the file of the key with key = PATH",
+		    before.text);
+	else
+		err_set(load->err, "%s; key = has to name the file of the key",
+		    before.text);
+}
+
+static bool
 read_key(struct identity *identity, struct load *load)
 {
 	bool together = strcmp(load->key_path, load->cert_path) == 0;
@@ -164,6 +198,8 @@ read_key(struct identity *identity, struct load *load)
 		return false;
 	identity->key = key_decode(
 	    load->loader->keys, key, load->key_path, load->err);
+	if (identity->key == NULL && !has_key(key))
+		advise_key(load, together);
 	return identity->key != NULL && check_pair(identity, load) &&
 	       check_permissions(load, key->mode);
 }
@@ -218,6 +254,7 @@ identity_loader_load(struct identity_loader *loader,
 	struct load load = {
 		.loader = loader,
 		.permissions = files->permissions,
+		.in_folder = files->in_folder,
 		.cert_path = files->cert,
 		.key_path = files->key ? files->key : files->cert,
 		.warning = warning,
@@ -383,4 +420,118 @@ identity_equal(const struct identity *a, const struct identity *b)
 			sk_X509_value(b->chain.rest, i)) != 0)
 			return false;
 	return true;
+}
+
+/* ---- The chain ---- */
+
+struct chain_check {
+	X509_STORE *system; /* NULL: not read yet */
+};
+
+struct chain_check *
+chain_check_new(void)
+{
+	return calloc(1, sizeof(struct chain_check));
+}
+
+void
+chain_check_free(struct chain_check *check)
+{
+	if (check == NULL)
+		return;
+	X509_STORE_free(check->system);
+	free(check);
+}
+
+static bool
+is_issued_by(X509 *certificate, X509 *issuer)
+{
+	return X509_check_issued(issuer, certificate) == X509_V_OK;
+}
+
+/* Is the issuer a root that clients have without us? */
+static bool
+has_system_issuer(struct chain_check *check, X509 *certificate)
+{
+	X509_STORE_CTX *context = X509_STORE_CTX_new();
+	X509 *issuer = NULL;
+	bool has;
+
+	if (check->system == NULL) {
+		check->system = X509_STORE_new();
+		if (check->system != NULL)
+			(void)X509_STORE_set_default_paths(check->system);
+	}
+	has = context != NULL && check->system != NULL &&
+	      X509_STORE_CTX_init(context, check->system, certificate, NULL) ==
+		  1 &&
+	      X509_STORE_CTX_get1_issuer(&issuer, context, certificate) == 1;
+	X509_free(issuer);
+	X509_STORE_CTX_free(context);
+	tls_error_clear();
+	return has;
+}
+
+/* Did it issue the leaf or another of the chain? */
+static bool
+has_issued(const struct chain *chain, int i)
+{
+	X509 *issuer = sk_X509_value(chain->rest, i);
+	int k;
+
+	if (is_issued_by(chain->leaf, issuer))
+		return true;
+	for (k = 0; k < sk_X509_num(chain->rest); k++)
+		if (k != i &&
+		    is_issued_by(sk_X509_value(chain->rest, k), issuer))
+			return true;
+	return false;
+}
+
+static bool
+has_issuer(const struct chain *chain)
+{
+	int i;
+
+	for (i = 0; i < sk_X509_num(chain->rest); i++)
+		if (is_issued_by(chain->leaf, sk_X509_value(chain->rest, i)))
+			return true;
+	return false;
+}
+
+#define STRANGER "has issued none of the others: remove it"
+
+void
+chain_check_run(struct chain_check *check, const struct identity *identity,
+    struct err *sentence)
+{
+	const struct chain *chain = &identity->chain;
+	char name[256];
+	int i;
+
+	err_set(sentence, "%s", "");
+	if (X509_self_signed(chain->leaf, 0) != 1 && !has_issuer(chain) &&
+	    !has_system_issuer(check, chain->leaf)) {
+		chain_print_issuer(chain->leaf, name, sizeof(name));
+		err_set(sentence,
+		    "the certificate of its issuer, %s, is missing: append it, "
+		    "unless it is a root that clients have, or they refuse %s",
+		    name, identity->names.shown);
+	}
+	for (i = 0; i < sk_X509_num(chain->rest); i++) {
+		if (has_issued(chain, i))
+			continue;
+		chain_print_name(
+		    X509_get_subject_name(sk_X509_value(chain->rest, i)), name,
+		    sizeof(name));
+		if (sentence->text[0] != '\0')
+			err_prefix(sentence,
+			    "certificate %d, %s, " STRANGER "; also", i + 2,
+			    name);
+		else
+			err_set(sentence, "certificate %d, %s, " STRANGER,
+			    i + 2, name);
+		break;
+	}
+	tls_error_clear();
 }

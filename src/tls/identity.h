@@ -60,6 +60,7 @@ struct identity_files {
 	const char *cert;
 	const char *key; /* NULL: in cert */
 	enum config_key_permissions permissions;
+	bool in_folder; /* of cert_dir: no key names them */
 };
 struct identity *identity_loader_load(struct identity_loader *loader,
     const struct identity_files *files, struct err *warning,
@@ -89,6 +90,18 @@ const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
  */
 size_t identity_pattern_count(const struct identity *identity);
 const char *identity_pattern(const struct identity *identity, size_t i);
+
+/*
+ * What is wrong with the chain beside the leaf, for --test: the issuer is
+ * neither in it nor in the system's store, or a certificate of it has issued
+ * none of the others.  *sentence is "" when nothing is.  The check reads the
+ * system's store when it is needed first; NULL: no memory.
+ */
+struct chain_check;
+struct chain_check *chain_check_new(void) MUST_CHECK;
+void chain_check_free(struct chain_check *check); /* NULL ok */
+void chain_check_run(struct chain_check *check, const struct identity *identity,
+    struct err *sentence);
 
 /* An order of certificates, whatever their chains: 0 is the same one. */
 int identity_compare(const struct identity *a, const struct identity *b);

@@ -131,7 +131,16 @@ decode(struct key_decoder *decoder, const struct pem_block *block,
 {
 	int type = key_type(block);
 	const struct kind *kind = find_kind(type);
-	EVP_PKEY *key = kind ? decode_as(decoder, kind, block) : NULL;
+	EVP_PKEY *key;
+
+	if (strcmp(block->type, "OPENSSH PRIVATE KEY") == 0) {
+		err_set(err,
+		    "the private key in %s has the format of OpenSSH; convert "
+		    "a copy of it with: ssh-keygen -p -N '' -m PKCS8 -f %s",
+		    path, path);
+		return NULL;
+	}
+	key = kind ? decode_as(decoder, kind, block) : NULL;
 
 	if (kind == NULL && type != EVP_PKEY_NONE) {
 		err_set(err,
@@ -152,8 +161,9 @@ decode_plain(struct key_decoder *decoder, const struct pem_block *block,
 	if (!is_encrypted(block))
 		return decode(decoder, block, path, err);
 	err_set(err,
-	    "the private key in %s is encrypted; decrypt it with: "
-	    "openssl pkey -in %s -out decrypted.pem",
+	    "the private key in %s is encrypted, and a password is never asked "
+	    "for; decrypt it with: openssl pkey -in %s -out decrypted.key, and "
+	    "use decrypted.key as the file of the key",
 	    path, path);
 	return NULL;
 }
@@ -168,13 +178,7 @@ key_decode(struct key_decoder *decoder, const struct pem *pem, const char *path,
 		if (pem_is_key(pem->blocks[i].type))
 			return decode_plain(
 			    decoder, &pem->blocks[i], path, err);
-	if (strstr(pem->blocks[0].type, "CERTIFICATE") != NULL)
-		err_set(err,
-		    "%s holds no private key, only: %s; name the file of the "
-		    "key with key = PATH",
-		    path, pem->blocks[0].type);
-	else
-		err_set(err, "%s holds no private key, only: %s", path,
-		    pem->blocks[0].type);
+	err_set(err, "%s holds no private key, only: %s", path,
+	    pem->blocks[0].type);
 	return NULL;
 }

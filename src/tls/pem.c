@@ -12,8 +12,12 @@
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/x509.h>
 
+#include "base/attr.h"
 #include "base/err.h"
 #include "tls/error.h"
 #include "tls/secret.h"
@@ -114,6 +118,184 @@ find_strays(struct pem *pem, const struct secret *text)
 	}
 }
 
+/* ---- What a file without a PEM block is instead ---- */
+
+static bool
+is_certificate_der(const unsigned char *der, long len)
+{
+	X509 *certificate = d2i_X509(NULL, &der, len);
+
+	X509_free(certificate);
+	return certificate != NULL;
+}
+
+static bool
+is_list_der(const unsigned char *der, long len)
+{
+	X509_CRL *list = d2i_X509_CRL(NULL, &der, len);
+
+	X509_CRL_free(list);
+	return list != NULL;
+}
+
+static bool
+is_request_der(const unsigned char *der, long len)
+{
+	X509_REQ *request = d2i_X509_REQ(NULL, &der, len);
+
+	X509_REQ_free(request);
+	return request != NULL;
+}
+
+static bool
+is_pkcs12(const unsigned char *der, long len)
+{
+	PKCS12 *bag = d2i_PKCS12(NULL, &der, len);
+
+	PKCS12_free(bag);
+	return bag != NULL;
+}
+
+static bool
+is_pkcs7(const unsigned char *der, long len)
+{
+	PKCS7 *bundle = d2i_PKCS7(NULL, &der, len);
+
+	PKCS7_free(bundle);
+	return bundle != NULL;
+}
+
+static bool
+is_response_der(const unsigned char *der, long len)
+{
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, len);
+
+	OCSP_RESPONSE_free(response);
+	return response != NULL;
+}
+
+static bool
+is_key_der(const unsigned char *der, long len)
+{
+	const unsigned char *again = der;
+	EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &der, len);
+	X509_SIG *locked = key == NULL ? d2i_X509_SIG(NULL, &again, len) : NULL;
+	bool is = key != NULL || locked != NULL;
+
+	EVP_PKEY_free(key);
+	X509_SIG_free(locked);
+	return is;
+}
+
+/* In the order of trying: the general ones last.  The command takes the file
+ * and the result; NULL: there is none. */
+static const struct {
+	bool (*is)(const unsigned char *der, long len);
+	const char *what;
+	const char *command;
+	const char *options;
+} ders[] = {
+	{ is_certificate_der, "a certificate as DER", "x509 -inform der", "" },
+	{ is_list_der, "a revocation list as DER", "crl -inform der", "" },
+	{ is_pkcs12, "PKCS#12 (.p12, .pfx)", "pkcs12",
+	    " -nodes (and -legacy for an old one)" },
+	{ is_pkcs7, "PKCS#7 (.p7b)", "pkcs7 -inform der", " -print_certs" },
+	{ is_request_der,
+	    "a certificate request, which a CA makes a "
+	    "certificate of",
+	    NULL, NULL },
+	{ is_response_der, "an OCSP response, which belongs into staple_file",
+	    NULL, NULL },
+	{ is_key_der, "a private key as DER", "pkey -inform der", "" },
+};
+
+static bool
+is_utf16(const unsigned char *data, size_t len)
+{
+	return len >= 2 && ((data[0] == 0xff && data[1] == 0xfe) ||
+			       (data[0] == 0xfe && data[1] == 0xff) ||
+			       (data[0] == '-' && data[1] == '\0') ||
+			       (data[0] == '\0' && data[1] == '-'));
+}
+
+/* JKS and JCEKS. */
+static bool
+is_keystore(const unsigned char *data, size_t len)
+{
+	return len >= 4 && (memcmp(data, "\xfe\xed\xfe\xed", 4) == 0 ||
+			       memcmp(data, "\xce\xce\xce\xce", 4) == 0);
+}
+
+static bool
+is_text(const unsigned char *data, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (data[i] == '\0' || data[i] == 0x7f || data[i] >= 0x80)
+			return false;
+	return true;
+}
+
+static bool
+describe_der(const struct secret *text, const char *path,
+    const struct pem_kind *kind, struct err *err)
+{
+	const unsigned char *data = (const unsigned char *)text->data;
+	size_t i;
+
+	if (text->len == 0 || data[0] != 0x30)
+		return false;
+	for (i = 0; i < ARRAY_LEN(ders); i++)
+		if (ders[i].is(data, (long)text->len))
+			break;
+	tls_error_clear();
+	if (i == ARRAY_LEN(ders))
+		return false;
+	if (ders[i].command == NULL)
+		err_set(
+		    err, "%s holds no PEM block: it is %s", path, ders[i].what);
+	else
+		err_set(err,
+		    "%s holds no PEM block: it is %s; convert it with: "
+		    "openssl %s -in %s -out %s%s",
+		    path, ders[i].what, ders[i].command, path,
+		    ders[i].is == is_key_der ? "site.key" : kind->result,
+		    ders[i].options);
+	return true;
+}
+
+static void
+describe(const struct secret *text, const char *path,
+    const struct pem_kind *kind, struct err *err)
+{
+	const unsigned char *data = (const unsigned char *)text->data;
+
+	if (is_utf16(data, text->len))
+		err_set(err,
+		    "%s holds no PEM block: it is UTF-16 text; convert it "
+		    "with: iconv -f UTF-16 -t UTF-8 %s -o %s",
+		    path, path, kind->result);
+	else if (is_keystore(data, text->len))
+		err_set(err,
+		    "%s holds no PEM block: it is a Java keystore; convert it "
+		    "with: keytool -importkeystore -srckeystore %s "
+		    "-destkeystore site.p12 -deststoretype pkcs12, and then: "
+		    "openssl pkcs12 -in site.p12 -nodes -out %s",
+		    path, path, kind->result);
+	else if (describe_der(text, path, kind, err))
+		return;
+	else if (is_text(data, text->len))
+		err_set(err,
+		    "%s holds no PEM block: no line begins with -----BEGIN",
+		    path);
+	else
+		err_set(err,
+		    "%s holds no PEM block; if it is DER, convert it with: "
+		    "openssl %s -inform der -in %s -out %s",
+		    path, kind->command, path, kind->result);
+}
+
 static bool
 split(struct pem *pem, const struct secret *text, const char *path,
     const struct pem_kind *kind, struct err *err)
@@ -131,10 +313,7 @@ split(struct pem *pem, const struct secret *text, const char *path,
 		return false;
 	}
 	if (pem->count == 0) {
-		err_set(err,
-		    "%s holds no PEM block; convert DER with: "
-		    "openssl %s -inform der -in %s -out %s",
-		    path, kind->command, path, kind->result);
+		describe(text, path, kind, err);
 		return false;
 	}
 	return true;

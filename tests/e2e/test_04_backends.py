@@ -1,5 +1,6 @@
 """Which backend gets the client, and what happens when one does not answer."""
 
+import os
 import socket
 import time
 
@@ -156,3 +157,23 @@ def test_big_request_before_the_backend_is_there(launch, listener, serve, tls):
     client.half_close()
     assert client.recv_all() == b"got " + data
     holder.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs an /etc/hosts of its own")
+def test_a_name_of_which_one_address_works(launch, listener, serve, tls, tmp_path):
+    """Proves that a dead address of a name that works is no warning, and that
+    the last of a name's addresses is."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("::1 two.test\n127.0.0.1 two.test\n")
+    wrapper = ("unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh")
+    backend = serve()
+    port = backend.connect.rsplit(":", 1)[1]
+    text = listener(f"two.test:{port}", "retry_after = 0", head="[log]\nlevel = info")
+    clinch = launch(text, wrapper=wrapper)
+    assert tls(clinch.port()).ping()
+    clinch.wait_log("info conn backend does not take the connection")
+    assert not clinch.grep(" warning ")
+    backend.close()
+    with pytest.raises((OSError, AssertionError)):
+        tls(clinch.port()).ping()
+    clinch.wait_log("warning conn backend does not take the connection")

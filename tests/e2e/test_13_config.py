@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+from cryptography import x509
 
 from lib import peer, pki, proxy, service
 
@@ -598,6 +599,8 @@ def test_stunnel_forms_of_accept(launch, serve, tls, site, tmp_path):
     status, out, err = check(tmp_path, text)
     assert status == 0, err
     assert "listener six: [::1]:0" in out and "listener service: 127.0.0.1:8443" in out
+    status, out, err = check(tmp_path, text.replace("localhost:0", "localhost:8443"))
+    assert status == 0 and "listener name: [::1]:8443 ->" in out and "leaves 127.0.0.1:8443" in err, out + err
     clinch = launch(text.split("[service]")[0])
     assert tls(clinch.port("six"), host="::1").ping()
     for nth, host in enumerate(("127.0.0.1", "::1")):
@@ -646,3 +649,227 @@ def test_four_differences_are_told(tmp_path, site):
     assert status == 0 and err.count("is read as a stunnel.conf") == 4, err
     for words in ("foreground", "IPv4 and IPv6", "TLS 1.2 is the lowest", "fewer are offered than by stunnel"):
         assert words in err, err
+
+
+def p12(files):
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    return pkcs12.serialize_key_and_certificates(b"x", files.key_object, files.certificate, None, pki.PLAIN)
+
+
+def p7b(files):
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    return pkcs7.serialize_certificates([files.certificate], DER)
+
+
+def request(files, encoding):
+    from cryptography.x509 import CertificateSigningRequestBuilder
+
+    made = CertificateSigningRequestBuilder().subject_name(files.certificate.subject)
+    return made.sign(files.key_object, pki.hashes.SHA256()).public_bytes(encoding)
+
+
+def key_of(files, encoding, form, encryption=pki.PLAIN):
+    return files.key_object.private_bytes(encoding, form, encryption)
+
+
+DER = pki.serialization.Encoding.DER
+FORM = pki.serialization.PrivateFormat
+
+FORMATS = {
+    "pkcs12": (p12, "openssl pkcs12 -in .*file.pem -out site.pem -nodes"),
+    "pkcs7": (p7b, "openssl pkcs7 -inform der -in .*file.pem -out site.pem -print_certs"),
+    "der certificate": (lambda f: f.certificate.public_bytes(DER), "openssl x509 -inform der -in"),
+    "der key": (lambda f: key_of(f, DER, FORM.PKCS8), "openssl pkey -inform der .* -out site.key"),
+    "locked der key": (
+        lambda f: key_of(f, DER, FORM.PKCS8, pki.serialization.BestAvailableEncryption(b"x")),
+        "openssl pkey -inform der",
+    ),
+    "der request": (lambda f: request(f, DER), "a certificate request, which a CA makes"),
+    "pem request": (lambda f: request(f, pki.PEM), "only: CERTIFICATE REQUEST; a CA makes"),
+    "utf-16": (lambda f: f.pem.read_text().encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
+    "utf-16 without a mark": (lambda f: f.pem.read_text().encode("utf-16-le"), "iconv -f UTF-16 -t UTF-8"),
+    "keystore": (lambda f: b"\xfe\xed\xfe\xed\0\0\0\2", "keytool -importkeystore .* openssl pkcs12"),
+    "text": (lambda f: b"-- BEGIN CERTIFICATE --\nMIIB\n", "no line begins with -----BEGIN"),
+    "openssh key": (
+        lambda f: f.crt.read_bytes() + key_of(f, pki.PEM, FORM.OpenSSH),
+        "ssh-keygen -p -N '' -m PKCS8 -f",
+    ),
+    "encrypted key": (
+        lambda f: f.crt.read_bytes() + key_of(f, pki.PEM, FORM.PKCS8, pki.serialization.BestAvailableEncryption(b"x")),
+        "openssl pkey -in .*file.pem -out decrypted.key, and use decrypted.key as the file of the key",
+    ),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_a_file_is_instead_of_pem(tmp_path, site, format):
+    """Proves that the advice about a file of another format fits that format,
+    in a listener and in a folder."""
+    make, says = FORMATS[format]
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "file.pem").write_bytes(make(site))
+    head = "[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\n"
+    for line in (f"cert = {folder}/file.pem", f"cert_dir = {folder}"):
+        status, _, err = check(tmp_path, head + line)
+        assert status == 2 and re.search(says, err), err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_configuration_in_utf_16(tmp_path, listener, encoding):
+    """Proves one error instead of one for each line."""
+    file = tmp_path / "clinch.ini"
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    file.write_bytes(mark + listener("127.0.0.1:9").encode(encoding))
+    status, _, err = proxy.run("-c", file, "--test")
+    assert status == 2 and err.count("\n") == 1 and "clinch.ini:1: this is UTF-16 text" in err, err
+
+
+def test_a_proxy_with_a_password(tmp_path, listener):
+    """Proves that the place for a user and a password is named."""
+    status, _, err = check(tmp_path, "[ocsp]\nproxy = http://u:secret@proxy.example:3128\n" + listener("127.0.0.1:9"))
+    assert status == 2 and "clinch.ini:2: proxy: " in err and "http_proxy=http://USER" in err, err
+    assert "secret" not in err
+
+
+HITCH_WORDS = """\
+frontend = "[*]:8443"
+backend = "[127.0.0.1]:8080"
+pem-file = "/etc/hitch/site.pem"
+pem-dir = "/etc/hitch/certs"
+write-proxy-v2 = on
+workers = 4
+"""
+
+FOREIGN = [
+    ("frontend = x", "hitch's word for accept"),
+    ("pem_file = x", "hitch's word for cert"),
+    ("tls-protos = TLSv1.2", "hitch's word for min_version"),
+    ("ssl_certificate = x", "nginx's word for cert"),
+    ("ssl_certificate /etc/x.pem;", "nginx's word for cert"),
+    ("proxy_pass 127.0.0.1:80;", "nginx's word for connect"),
+    ("bind *:443 ssl crt /etc/x.pem", "haproxy's word for accept"),
+    ("server web 127.0.0.1:80", "haproxy's word for connect"),
+    ("maxconn 4000", "haproxy's word for max_connections"),
+    ("dhparam = /etc/dh.pem", "remove it"),
+    ('cert = "/etc/x.pem"', "without quotes: cert = /etc/x.pem"),
+    ("Cert_File = '/etc/x.pem'", "without quotes: cert = /etc/x.pem"),
+    ("accept = 443 # here", 'begins with ";"'),
+    ("timeout_idle = off", "no off, and 30d"),
+    ("timeout_close = none", "0 does not wait"),
+    ("max_lifetime = never", 'did you mean "off"'),
+]
+
+
+def test_words_of_hitch(tmp_path):
+    """Proves that each word gets its hint, in one run."""
+    status, _, err = check(tmp_path, HITCH_WORDS)
+    assert status == 2
+    lines = err.splitlines()
+    for line, says in enumerate(("accept", "connect = [127.0.0.1]:8080", "word for cert", "cert_dir", "proxy_out"), 1):
+        assert f"clinch.ini:{line}: " in lines[line - 1] and says in lines[line - 1], err
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("line, says", FOREIGN)
+def test_words_of_other_programs(tmp_path, line, says):
+    """Proves the hint for keys, lines and forms of values from elsewhere."""
+    status, _, err = check(tmp_path, f"[listener web]\n{line}\n")
+    assert status == 2
+    assert any("clinch.ini:2: " in one and says in one for one in err.splitlines()), err
+
+
+def test_forms_of_other_programs_that_are_taken(tmp_path, listener):
+    """Proves brackets around what is no IPv6 address, and roundrobin."""
+    text = listener("[127.0.0.1]:8080", "balance = roundrobin\nallow_cn = client #1\nverify = require\nca_file = /x", accept="[*]:8443")
+    status, out, err = check(tmp_path, text, "--print-config")
+    assert status == 0, err
+    for line in ("accept = 8443", "balance = rr", "allow_cn = client #1"):
+        assert line in out.splitlines(), out
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["--test", "--version"], "--test and --version are two commands"),
+        (["clinch.ini"], "unexpected argument clinch.ini: a configuration is named by -c"),
+        (["-c"], "requires an argument"),
+        (["--nosuch"], "nosuch"),
+    ],
+)
+def test_usage_errors_give_the_reason(arguments, says):
+    """Proves that the reason is not lost in a page of help."""
+    status, out, err = proxy.run(*arguments)
+    assert status == 2 and not out
+    assert says in err and "clinch --help" in err and len(err.splitlines()) == 2, err
+
+
+def test_a_refused_certificate_names_its_file(tmp_path, ca):
+    """Proves that a key too weak for OpenSSL is reported with the path."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    weak = ca.issue("localhost", label="weak", folder=tmp_path, key=rsa.generate_private_key(65537, 1024))
+    status, _, err = check(tmp_path, f"[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\ncert = {weak.pem}\n")
+    assert status == 2 and f"{weak.pem}: " in err and "OpenSSL refuses" in err, err
+
+
+@pytest.fixture(scope="module")
+def middle(ca, tmp_path_factory):
+    """An intermediate authority of our CA."""
+    folder = tmp_path_factory.mktemp("middle")
+    made = pki.Authority(folder, "middle CA", "middle")
+    made.certificate = (
+        made._builder(made.certificate.subject, ca.certificate.subject, made.key.public_key(), 3650)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(ca.key, pki.hashes.SHA256())
+    )
+    return made
+
+
+CHAINS = {
+    "whole": (lambda leaf, middle, root, other: [leaf, middle], None),
+    "with its root": (lambda leaf, middle, root, other: [leaf, middle, root], None),
+    "out of order": (lambda leaf, middle, root, other: [leaf, root, middle], None),
+    "no intermediate": (lambda leaf, middle, root, other: [leaf], "issuer, CN=middle CA, is missing: append it"),
+    "the root alone": (lambda leaf, middle, root, other: [leaf, root], "issuer, CN=middle CA, is missing"),
+    "a foreign one": (lambda leaf, middle, root, other: [leaf, middle, other], "certificate 3, CN=other, has issued none"),
+    "another's intermediate": (lambda leaf, middle, root, other: [leaf, other], "certificate 2, CN=other, has issued none"),
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_test_looks_at_chains(tmp_path, ca, middle, chain):
+    """Proves that --test warns of a missing intermediate and of a certificate
+    that belongs to no other, and of nothing else."""
+    make, says = CHAINS[chain]
+    leaf, other = middle.issue("localhost", label="leaf", folder=tmp_path), ca.issue("other", label="chain-other")
+    certificates = make(leaf.certificate, middle.certificate, ca.certificate, other.certificate)
+    leaf.pem.write_bytes(b"".join(one.public_bytes(pki.PEM) for one in certificates) + leaf.key.read_bytes())
+    status, _, err = check(tmp_path, f"[listener web]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:9\ncert = {leaf.pem}\n")
+    assert status == 0, err
+    warnings = [line for line in err.splitlines() if " warning " in line]
+    if says:
+        assert len(warnings) == 1 and says in warnings[0] and str(leaf.pem) in warnings[0], err
+    else:
+        assert not warnings, err
+
+
+def test_certificates_and_syntax_in_one_run(tmp_path, ca, site):
+    """Proves that --test looks at certificates beside other mistakes, each of
+    them once, and at what a start would write beside bad certificates."""
+    other = ca.issue("localhost", label="one-run-other")
+    text = "cert = {0}\nacept = 1\n[listener a]\naccept = 1\nconnect = 2\ncert = {1}\nkey = {2}\n"
+    text += "[listener b]\naccept = 3\nconnect = 4\n[listener c]\naccept = 5\nconnect = 6\n[host c x.y]\ncert = {3}\n"
+    garbage, nokey = tmp_path / "garbage.pem", tmp_path / "nokey.pem"
+    garbage.write_text("garbage")
+    nokey.write_bytes(site.crt.read_bytes())
+    status, _, err = check(tmp_path, text.format(garbage, site.crt, other.key, nokey))
+    assert status == 2
+    for line, says in ((1, "no PEM block"), (2, "acept"), (6, "does not match"), (15, "no private key")):
+        assert sum(f"clinch.ini:{line}: " in one and says in one for one in err.splitlines()) == 1, err
+    assert len(err.splitlines()) == 4
+    head = f"[log]\noutput = {tmp_path}/none/x.log\n[listener a]\naccept = 1\nconnect = 2\ncert = {garbage}\n"
+    status, _, err = check(tmp_path, head)
+    assert status == 2 and "no PEM block" in err and "x.log cannot be written" in err, err

@@ -1,5 +1,6 @@
 """Responses that another tool pushes into a file (rule 39)."""
 
+import base64
 import types
 
 import pytest
@@ -42,6 +43,45 @@ def test_it_may_come_later_and_be_replaced(launch, ca, responders, stapled, push
     pushed.push(site, "revoked", this_update=-1)
     wait_staple(clinch.port(), ca, site, "revoked", deadline=40)
     assert responder.count() == 0
+
+
+FORMS = {
+    "der": lambda der: der,
+    "der and a newline": lambda der: der + b"\n",
+    "blanks around der": lambda der: b" \r\n" + der + b"\n\n",
+    "base64": base64.b64encode,
+    "base64 in lines": lambda der: b"\n" + base64.encodebytes(der) + b"\n",
+    "base64 in lines of dos": lambda der: base64.encodebytes(der).replace(b"\n", b"\r\n"),
+    "pem": lambda der: pem(der, b"OCSP RESPONSE"),
+    "pem behind text": lambda der: b"Response of:\n\n" + pem(der, b"X") + b"\n",
+}
+
+
+def pem(der, name):
+    return b"-----BEGIN " + name + b"-----\n" + base64.encodebytes(der) + b"-----END " + name + b"-----\n"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_it_may_be_text(launch, ca, stapled, pushed, form):
+    """Proves that DER, base64 and PEM of a response are read, with white space
+    around them, and that the very bytes of the response are stapled."""
+    site = ca.issue(label="pushed")
+    pushed.push(site)
+    der = pushed.file.read_bytes()
+    pushed.file.write_bytes(FORMS[form](der))
+    clinch = launch(stapled(site, "mode = always", more=f"staple_file = {pushed.file}"))
+    assert staple_of(clinch.port(), ca, site).der == der
+
+
+@pytest.mark.parametrize("damage", [lambda der: der + b"\nx", lambda der: base64.b64encode(der)[:-30] + b"!", lambda der: b"\n"])
+def test_bad_text_is_malformed(launch, ca, stapled, pushed, damage):
+    """Proves that a file that is none of these is refused with its name."""
+    site = ca.issue(label="pushed")
+    pushed.push(site)
+    pushed.file.write_bytes(damage(pushed.file.read_bytes()))
+    clinch = launch(stapled(site, "mode = always", more=f"staple_file = {pushed.file}"), ready=False)
+    assert clinch.wait_exit() == 1
+    assert clinch.grep(r"error ocsp certificate localhost must be stapled.*pushed\.der: ")
 
 
 @pytest.mark.parametrize("what", ["missing", "expired", "other"])

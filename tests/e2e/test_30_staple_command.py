@@ -228,12 +228,12 @@ def test_fetch_says_that_it_cannot_write(ca, responders, tmp_path):
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        ([], "check or fetch?"),
-        (["inspect", "x.pem"], "check or fetch?"),
-        (["check"], "one certificate file"),
-        (["check", "x.pem", "y.pem"], "one certificate file"),
-        (["check", "x.pem", "-o", "z"], "-o FILE goes with fetch"),
-        (["fetch", "x.pem"], "-o FILE goes with fetch"),
+        ([], "say check or fetch"),
+        (["inspect", "x.pem"], "inspect: neither check nor fetch"),
+        (["check"], "the certificate file is missing"),
+        (["check", "x.pem", "y.pem"], "y.pem: one certificate file at a time"),
+        (["check", "x.pem", "-o", "z"], "-o FILE goes with fetch alone"),
+        (["fetch", "x.pem"], "-o FILE is missing"),
         (["check", "x.pem", "--url", "ftp://a/"], "neither http nor https"),
         (["check", "x.pem", "--timeout", "soon"], "not a duration"),
         (["check", "x.pem", "--timeout", "0"], "more than nothing"),

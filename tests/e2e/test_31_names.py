@@ -228,3 +228,16 @@ def test_what_a_test_run_says_of_names(serve, shown, tmp_path):
     assert "host a.example -> 127.0.0.1:1" in out
     assert "certificate a.example until" in out
     assert "any other name is refused" in out
+
+
+def test_the_default_of_a_folder_is_valid(launch, serve, ca, tmp_path):
+    """Proves that an expired certificate, and one that has not begun, are the
+    default of a folder only where there is no valid one."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    ca.issue("a.example", days=-1, label="a", folder=folder, names=["a.example"])
+    clinch = launch(f"[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert_dir = {folder}\n")
+    assert meet(clinch.port()).certificate.subject.rfc4514_string() == "CN=a.example"
+    ca.issue("b.example", label="b", folder=folder, names=["b.example"])
+    clinch.reload()
+    assert meet(clinch.port()).certificate.subject.rfc4514_string() == "CN=b.example"

@@ -218,3 +218,62 @@ def test_the_end_of_a_certificate_is_warned_of_once(launch, serve, ca, begins, d
     assert len(warned) == (expect is not None), clinch.output()
     if expect is not None:
         assert f"days={expect}" in warned[0] and str(site.pem) in warned[0]
+
+
+class Certbot:
+    """live/ and archive/ as certbot keeps them."""
+
+    def __init__(self, folder, ca):
+        self.live, self.archive, self.ca, self.count = folder / "live", folder / "archive", ca, {}
+        self.live.mkdir(), self.archive.mkdir()
+        (self.live / "README").write_text("certbot")
+
+    def obtain(self, name):
+        """A first certificate, or a renewal: links are replaced one by one."""
+        nth = self.count[name] = self.count.get(name, 0) + 1
+        files = self.ca.issue(name, label=f"{name}-{nth}", names=[name])
+        live, archive = self.live / name, self.archive / name
+        live.mkdir(exist_ok=True), archive.mkdir(exist_ok=True)
+        parts = {"cert": files.crt, "privkey": files.key, "chain": self.ca.file, "fullchain": files.crt}
+        for part, source in parts.items():
+            shutil.copy(source, archive / f"{part}{nth}.pem")
+            fresh = live / f".{part}"
+            fresh.symlink_to(f"../../archive/{name}/{part}{nth}.pem")
+            fresh.rename(live / f"{part}.pem")
+        return files
+
+
+def test_live_of_certbot(launch, serve, tmp_path, ca):
+    """Proves cert_dir = /etc/letsencrypt/live: each folder in it is one
+    certificate; renewals by links, new folders and removed ones are picked up,
+    and what certbot keeps besides is no error."""
+    certbot = Certbot(tmp_path, ca)
+    a, b = certbot.obtain("a.example"), certbot.obtain("b.example")
+    (certbot.live / "later.example").mkdir()
+    text = f"[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert_dir = {certbot.live}\n"
+    clinch = launch(text)
+    assert shows(clinch, a, "a.example") and shows(clinch, b, "b.example")
+    renewed = certbot.obtain("a.example")
+    until(lambda: shows(clinch, renewed, "a.example"), "the renewal")
+    fresh = certbot.obtain("c.example")
+    until(lambda: shows(clinch, fresh, "c.example"), "a new folder")
+    later = certbot.obtain("later.example")
+    until(lambda: shows(clinch, later, "later.example"), "a folder that was empty")
+    again = certbot.obtain("c.example")
+    until(lambda: shows(clinch, again, "c.example"), "the renewal of the new one")
+    shutil.rmtree(certbot.live / "b.example")
+    until(lambda: not shows(clinch, b, "b.example"), "it is gone")
+    assert shows(clinch, renewed, "b.example"), "the default"
+    assert not clinch.grep(" error ")
+
+
+def test_one_folder_of_certbot(launch, serve, tmp_path, ca):
+    """Proves that the folder of one name works as well: one pair, no errors."""
+    certbot = Certbot(tmp_path, ca)
+    old = certbot.obtain("a.example")
+    text = f"[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert_dir = {certbot.live}/a.example\n"
+    clinch = launch(text)
+    assert shows(clinch, old, "a.example")
+    new = certbot.obtain("a.example")
+    until(lambda: shows(clinch, new, "a.example"), "the renewal")
+    assert not clinch.grep(" error ")

@@ -26,6 +26,7 @@ FAULTS = [
     Fault("the body stops", "body_stall", "timeout_body"),
     Fault("slow drip", "slow_drip", "slow_drip"),
     Fault("HTTP 404", "http_404", "http_4xx"),
+    Fault("HTTP 407 of a proxy", "http_407", "proxy_denied"),
     Fault("HTTP 500", "http_500", "http_5xx"),
     Fault("HTTP 503, Retry-After", "retry_after", "http_5xx"),
     Fault("redirect loop", "redirect_loop", "redirect_loop"),

@@ -358,6 +358,10 @@ class Responder:
     def do_http_404(self, client, asked):
         send(client, b"not here", status=b"404 Not Found", kind=b"text/plain")
 
+    def do_http_407(self, client, asked):
+        more = b'Proxy-Authenticate: Basic realm="x"\r\n'
+        send(client, b"who?", status=b"407 Proxy Authentication Required", kind=b"text/plain", more=more)
+
     def do_http_500(self, client, asked):
         send(client, b"oops", status=b"500 Internal Server Error", kind=b"text/plain")
 

@@ -86,7 +86,7 @@ Test(print, is_read_back_the_same)
 				    "connect = /run/x\ncert = /c\n"
 				    "options = NO_TLSv1_3\n" },
 		{ "odd texts",
-		    LISTENER("a") "ciphers = a$${b}$$$${ #x;y\nfd = =\n" },
+		    LISTENER("a") "ciphers = a$${b}$$$${ x#;y\nfd = =\n" },
 		{ "everything global",
 		    "threads = 4\nuser = u\ngroup = g\nmax_connections = 1k\n"
 		    "drain_timeout = 0\npid = /p\nlevel = crit\n"

@@ -327,6 +327,39 @@ Test(stunnel, numbers_services_of_one_name)
 	    "t.ini:5: there is already a listener a in t.ini:1");
 }
 
+/* Where there is no ::1, localhost is one address, and has to be free. */
+Test(stunnel, leaves_one_address_of_a_name_to_who_names_it)
+{
+	static const char one[] = "[a]\naccept = localhost:8443\nconnect = 1\n"
+				  "cert = /s\n";
+	static const char other[] = "[b]\naccept = 127.0.0.1:https-alt\n"
+				    "connect = 1\ncert = /s\n";
+	const struct config *config = read_good(one);
+	char text[256];
+	bool both = config->listeners[0].accept.count == 2;
+	struct config_errors errors;
+
+	config_unref(config);
+	for (int swapped = 0; both && swapped < 2; swapped++) {
+		const struct config_accepts *list;
+
+		snprintf(text, sizeof(text), "%s%s", swapped ? other : one,
+		    swapped ? one : other);
+		config = read_good(text);
+		list = &config->listeners[swapped].accept;
+		cr_assert_eq(list->count, 1);
+		cr_expect_eq(list->items[0].addr.sa.sa_family, AF_INET6);
+		cr_expect_eq(config->listeners[!swapped].accept.count, 1);
+		cr_assert_eq(config->notes.count, 1);
+		cr_expect_not_null(strstr(config->notes.items[0],
+		    "listener a leaves 127.0.0.1:8443 to the listener"));
+		config_unref(config);
+	}
+	snprintf(text, sizeof(text), "%s[b]%s", one, one + 3);
+	cr_expect_null(read_text(text, &errors));
+	config_errors_free(&errors);
+}
+
 Test(stunnel, takes_the_order_of_ciphers)
 {
 	const struct config *config = read_good(

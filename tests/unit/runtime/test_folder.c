@@ -90,6 +90,81 @@ Test(folder, follows_links_to_files_and_passes_over_folders)
 	    "one that leads nowhere is told of when it is loaded");
 }
 
+static void
+put(const char *folder, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", scratch.path, folder);
+	(void)mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	free(pki_write(&scratch, path, "x"));
+}
+
+static void
+clear(const char *folder)
+{
+	static const char *const names[] = { "cert.pem", "chain.pem",
+		"fullchain.pem", "privkey.pem", "README", "site.pem" };
+	char path[256];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s/%s", scratch.path, folder,
+		    names[i]);
+		(void)unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/%s", scratch.path, folder);
+	(void)rmdir(path);
+}
+
+Test(folder, takes_the_pair_of_each_folder_of_certbot)
+{
+	static const char *const names[] = { "cert.pem", "chain.pem",
+		"fullchain.pem", "privkey.pem", "README" };
+	struct folder folder;
+	char path[128], text[512];
+	struct err err;
+
+	free(pki_write(&scratch, "README", "x"));
+	free(pki_write(&scratch, "flat.pem", "x"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		put("b.example", names[i]);
+		put(".hidden", names[i]);
+	}
+	put("empty", "README");
+	put("other", "site.pem");
+	put("new.example", "fullchain.pem"); /* its key is yet to come */
+	snprintf(path, sizeof(path), "%s/linked", scratch.path);
+	cr_assert_eq(symlink("b.example", path), 0);
+	list(text, sizeof(text));
+	cr_expect_str_eq(text,
+	    "b.example/fullchain.pem+b.example/privkey.pem flat.pem "
+	    "linked/fullchain.pem+linked/privkey.pem "
+	    "new.example/fullchain.pem+new.example/privkey.pem");
+	cr_assert(folder_list(&folder, scratch.path, &err));
+	cr_expect_eq(folder.folder_count, 5, "all of them may get one");
+	folder_free(&folder);
+	unlink(path);
+	clear("b.example");
+	clear(".hidden");
+	clear("empty");
+	clear("other");
+	clear("new.example");
+}
+
+Test(folder, takes_one_pair_of_a_folder_of_certbot_itself)
+{
+	static const char *const names[] = { "cert.pem", "chain.pem",
+		"fullchain.pem", "privkey.pem" };
+	char text[256];
+
+	free(pki_write(&scratch, "site.pem", "x"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		free(pki_write(&scratch, names[i], "x"));
+	list(text, sizeof(text));
+	cr_expect_str_eq(text, "fullchain.pem+privkey.pem site.pem");
+}
+
 Test(folder, names_a_folder_that_cannot_be_read)
 {
 	struct folder folder;

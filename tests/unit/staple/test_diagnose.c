@@ -180,7 +180,7 @@ Test(diagnose, asks_as_the_daemon_does_until_somebody_answers)
 
 static const enum staple_outcome dead[] = { STAPLE_NAME_NOT_FOUND,
 	STAPLE_NAME_TIMEOUT, STAPLE_CONNECTION_REFUSED, STAPLE_UNREACHABLE,
-	STAPLE_TLS_FAILED, STAPLE_TIMEOUT_CONNECT };
+	STAPLE_TLS_FAILED, STAPLE_PROXY_DENIED, STAPLE_TIMEOUT_CONNECT };
 
 Test(diagnose, asks_once_where_nobody_listens)
 {

@@ -129,7 +129,7 @@ Test(fetch_proxy, tells_what_a_proxy_says_from_what_a_responder_says)
 	responder_play(responder, &closed, 1);
 	use_proxy(proxy);
 	got = ask("https://none.test/", LONG);
-	expect(&got, STAPLE_HTTP_4XX, "the proxy says HTTP 403");
+	expect(&got, STAPLE_PROXY_DENIED, "the proxy says HTTP 403");
 	free(proxy);
 }
 

@@ -33,6 +33,7 @@ static const struct {
 	{ "unreachable", URL },
 	{ "connection_reset", URL },
 	{ "tls_failed", URL },
+	{ "proxy_denied", URL },
 	{ "timeout_connect", URL },
 	{ "timeout_headers", URL },
 	{ "timeout_body", URL },

@@ -188,18 +188,18 @@ Test(identity, refuses_files_without_what_is_needed)
 
 	expect_refusal("", key, "@/cert.pem is empty");
 	expect_refusal("no PEM at all\n", key,
-	    "@/cert.pem holds no PEM block; convert DER with: openssl x509 "
-	    "-inform der -in @/cert.pem -out site.pem");
+	    "@/cert.pem holds no PEM block: no line begins with -----BEGIN");
 	expect_refusal(
 	    key, key, "@/cert.pem holds no certificate, only: PRIVATE KEY");
 	expect_refusal(cert, cert,
-	    "@/key.pem holds no private key, only: CERTIFICATE; name the "
-	    "file of the key with key = PATH");
+	    "@/key.pem holds no private key, only: CERTIFICATE; key = has to "
+	    "name the file of the key");
 	expect_refusal(cert, NULL,
 	    "@/cert.pem holds no private key, only: CERTIFICATE; name the "
 	    "file of the key with key = PATH");
-	expect_refusal(
-	    cert, request, "@/key.pem holds no private key, only: PUBLIC KEY");
+	expect_refusal(cert, request,
+	    "@/key.pem holds no private key, only: PUBLIC KEY; "
+	    "key = has to name the file of the key");
 	free(request);
 }
 
@@ -233,9 +233,10 @@ Test(identity, tells_how_to_decrypt_a_key)
 				  "Proc-Type: 4,ENCRYPTED\n"
 				  "DEK-Info: AES-128-CBC,00\n\nAAAA\n"
 				  "-----END EC PRIVATE KEY-----\n";
-	const char *expect = "the private key in @/key.pem is encrypted; "
-			     "decrypt it with: openssl pkey -in @/key.pem "
-			     "-out decrypted.pem";
+	const char *expect =
+	    "the private key in @/key.pem is encrypted, and a password is "
+	    "never asked for; decrypt it with: openssl pkey -in @/key.pem -out "
+	    "decrypted.key, and use decrypted.key as the file of the key";
 
 	expect_refusal(cert, locked, expect);
 	expect_refusal(cert, old, expect);

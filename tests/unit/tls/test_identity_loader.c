@@ -52,7 +52,10 @@ load(const struct pki *made, const char *key, struct err *err)
 	char *chain = pki_join(cert, fixture.bundle);
 	char *text = pki_join(chain, key);
 	char *path = pki_write(&fixture.folder, "site.pem", text);
-	const struct identity_files files = { path, NULL, KEYS_REFUSE };
+	const struct identity_files files = {
+		.cert = path,
+		.permissions = KEYS_REFUSE,
+	};
 	struct identity *identity = identity_loader_load(
 	    fixture.loader, &files, NULL, err);
 

@@ -409,7 +409,7 @@ socket_error(int fd)
 static bool
 is_own_peer(int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
 	socklen_t local_len = sizeof(local);
 	struct addr a, b;
 
@@ -429,7 +429,7 @@ is_own_peer(int fd, const struct sockaddr_storage *peer, socklen_t len)
 int
 backend_connect_outcome(int fd)
 {
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(peer);
 	int errnum;
 

@@ -65,10 +65,17 @@ stamp_trust(const struct config_listener *settings)
 }
 
 static bool
+has_equal_stamps(
+    const struct trust_holding *old, const struct trust_holding *now)
+{
+	return stamp_equal(&old->ca_stamp, &now->ca_stamp) &&
+	       stamp_equal(&old->crl_stamp, &now->crl_stamp);
+}
+
+static bool
 is_current(const struct trust_holding *old, const struct trust_holding *now)
 {
-	return old->settled && stamp_equal(&old->ca_stamp, &now->ca_stamp) &&
-	       stamp_equal(&old->crl_stamp, &now->crl_stamp);
+	return old->settled && has_equal_stamps(old, now);
 }
 
 static bool
@@ -144,9 +151,11 @@ choose_trust(struct build *build, const struct config_listener *settings,
 		fail_trust(build, settings, &err);
 		return NULL;
 	}
-	log_error(build->parts->log, "tls",
-	    "client certificates are checked as before",
-	    LOG_S("listener", settings->name), LOG_S("error", err.text));
+	if (!has_equal_stamps(old, now))
+		log_error(build->parts->log, "tls",
+		    "client certificates are checked as before",
+		    LOG_S("listener", settings->name),
+		    LOG_S("error", err.text));
 	return trust_ref(old->trust);
 }
 

@@ -112,7 +112,18 @@ fail_strictly(
 	    arrival->wish->user, err);
 }
 
-/* Said once for each state of the files. */
+/* Is this the state of the files that was reported before? */
+static bool
+is_reported(const struct build *build, const struct arrival *arrival)
+{
+	const struct credential *old = arrival->old, *fresh = arrival->fresh;
+
+	return build->cause == GENERATION_FILES && old && old->bad &&
+	       stamp_equal(&old->cert_stamp, &fresh->cert_stamp) &&
+	       stamp_equal(&old->key_stamp, &fresh->key_stamp);
+}
+
+/* Reported once for each state of the files. */
 static void
 fail_leniently(
     const struct build *build, const struct arrival *arrival, struct err *err)
@@ -121,6 +132,8 @@ fail_leniently(
 	bool serves = before && before->identity;
 
 	arrival->fresh->bad = true;
+	if (is_reported(build, arrival))
+		return;
 	log_error(build->parts->log, "tls",
 	    serves ? "certificate not replaced, the old one serves on"
 		   : "certificate left out",

@@ -206,9 +206,11 @@ show_old_folder(
 	struct credential *credential;
 	size_t k;
 
-	log_error(build->parts->log, "tls",
-	    "the certificates of cert_dir serve on as they were",
-	    LOG_S("listener", user->name), LOG_S("error", err->text));
+	display->folder_kept = true;
+	if (!old->folder_kept)
+		log_error(build->parts->log, "tls",
+		    "the certificates of cert_dir serve on as they were",
+		    LOG_S("listener", user->name), LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
 		credential = old->items[user->certs.count + k];
 		if (!show(build, display, user,

@@ -3,7 +3,7 @@
  * revocation lists, staple files, shared ticket keys.  Main thread.  What the
  * watch says is only that something may have changed: the generation is built
  * again from the same configuration, which reads what has another stamp, and
- * is dropped if nothing came of it.
+ * is dropped if all stamps are the same.
  */
 #include <stdlib.h>
 
@@ -243,15 +243,25 @@ build(struct server *server)
 	return fresh;
 }
 
+/* One that has only read more is published, too: it remembers the stamps of
+ * what is bad, so that this is read and reported once. */
+static bool
+is_to_publish(const struct generation *fresh, const struct generation *current)
+{
+	return generation_differs(fresh, current) ||
+	       generation_read_more(fresh, current);
+}
+
 static void
 look(struct server *server)
 {
 	struct generation *fresh = build(server);
 
 	files_load_tickets(server, generation_config(server->current));
-	if (fresh == NULL || !generation_differs(fresh, server->current)) {
+	/* The watch knows the stamps that led here, and follows links itself: to
+	 * give it those of `current` again would be news at once. */
+	if (fresh == NULL || !is_to_publish(fresh, server->current)) {
 		generation_unref(fresh);
-		files_follow(server); /* links may lead elsewhere now */
 		return;
 	}
 	if (!resolver_follow(server->resolver, fresh)) {

@@ -240,3 +240,29 @@ generation_differs(const struct generation *a, const struct generation *b)
 			return true;
 	return false;
 }
+
+/* Of two that do not differ. */
+bool
+generation_read_more(const struct generation *a, const struct generation *b)
+{
+	const struct credential *first, *second;
+	size_t i;
+
+	for (i = 0; i < a->holding_count; i++) {
+		first = a->holdings[i].credential;
+		second = b->holdings[i].credential;
+		if (!stamp_equal(&first->cert_stamp, &second->cert_stamp) ||
+		    !stamp_equal(&first->key_stamp, &second->key_stamp))
+			return true;
+	}
+	for (i = 0; i < a->trust_count; i++)
+		if (!stamp_equal(
+			&a->trusts[i].ca_stamp, &b->trusts[i].ca_stamp) ||
+		    !stamp_equal(
+			&a->trusts[i].crl_stamp, &b->trusts[i].crl_stamp))
+			return true;
+	for (i = 0; i < a->config->listener_count; i++)
+		if (a->displays[i].folder_kept != b->displays[i].folder_kept)
+			return true;
+	return false;
+}

@@ -98,4 +98,8 @@ bool generation_has(
 /* Did anything but stamps change between these two of one configuration? */
 bool generation_differs(const struct generation *a, const struct generation *b);
 
+/* Did the stamps, so that one has read files that the other has not? */
+bool generation_read_more(
+    const struct generation *a, const struct generation *b);
+
 #endif

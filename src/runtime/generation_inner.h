@@ -46,6 +46,7 @@ struct display {
 	struct credential **items;
 	size_t count;
 	size_t folder_count;
+	bool folder_kept; /* its folder is bad, the old certificates go on */
 };
 
 struct generation {

@@ -277,3 +277,102 @@ def test_one_folder_of_certbot(launch, serve, tmp_path, ca):
     new = certbot.obtain("a.example")
     until(lambda: shows(clinch, new, "a.example"), "the renewal")
     assert not clinch.grep(" error ")
+
+
+def bytes_read(clinch):
+    """By read(2), since its start: files, not clients."""
+    with open(f"/proc/{clinch.pid}/io") as io:
+        return int(io.readline().split()[1])
+
+
+def rests(clinch, seconds=1.5):
+    """Does it read no file although the test does nothing?"""
+    before = bytes_read(clinch)
+    stays(lambda: True, seconds)
+    return bytes_read(clinch) - before < 200
+
+
+STATES = {
+    "removed": lambda crt, key, new: crt.unlink(),
+    "cut": lambda crt, key, new: crt.write_bytes(crt.read_bytes()[:300]),
+    "empty": lambda crt, key, new: crt.write_bytes(b""),
+    "another's": lambda crt, key, new: crt.write_bytes(new.crt.read_bytes()),
+    "a folder": lambda crt, key, new: (crt.unlink(), crt.mkdir()),
+    "key removed": lambda crt, key, new: key.unlink(),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_bad_state_is_told_once_and_costs_nothing(launch, serve, pair, state):
+    """Proves that a bad file is one line and read once, that a change of
+    another file repeats neither, that SIGHUP gives the reason again, and that
+    the next state counts."""
+    folder, old, new = pair
+    crt, key = folder / "site.crt", folder / "site.key"
+    other = folder / "other.pem"
+    shutil.copy(old.pem, other)
+    second = f"[listener b]\naccept = 127.0.0.1:0\nconnect = 1\ncert = {other}\n"
+    clinch = launch(config(serve().connect, crt, key) + second)
+    STATES[state](crt, key, new)
+    clinch.wait_log(KEPT)
+    assert rests(clinch)
+    assert len(clinch.grep(KEPT)) == 1, clinch.output()
+    pki.replace(other, new.pem.read_bytes())
+    clinch.wait_log(REPLACED)
+    assert rests(clinch)
+    assert len(clinch.grep(KEPT)) == 1, clinch.output()
+    assert shows(clinch, old)
+    assert "refused" in clinch.reload()
+    assert rests(clinch)
+    assert len(clinch.grep(r"reload refused")) == 1
+    if state == "a folder":
+        crt.rmdir()
+    pki.replace(crt, new.crt.read_bytes())
+    pki.replace(key, new.key.read_bytes())
+    until(lambda: shows(clinch, new), "the new certificate")
+
+
+def test_a_file_touched_without_a_change_costs_nothing(launch, serve, pair):
+    """Proves that another stamp of the same bytes is looked at once."""
+    folder, old, _ = pair
+    clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key"))
+    before = bytes_read(clinch)
+    os.utime(folder / "site.crt", (1, 1))
+    until(lambda: bytes_read(clinch) > before + 1000, "it is read")
+    stays(lambda: True, 0.5)
+    assert rests(clinch)
+    assert not clinch.grep(f"{REPLACED}|{KEPT}")
+
+
+@pytest.mark.parametrize("state", ["removed", "empty"])
+def test_a_bad_ca_file_is_told_once(launch, serve, pair, ca, state):
+    """Proves the same of those who vouch for clients."""
+    folder, old, _ = pair
+    trust = folder / "ca.pem"
+    shutil.copy(ca.file, trust)
+    more = f"verify = require\nca_file = {trust}"
+    clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key", more))
+    if state == "removed":
+        trust.unlink()
+    else:
+        trust.write_bytes(b"")
+    clinch.wait_log(r"client certificates are checked as before")
+    assert rests(clinch)
+    assert len(clinch.grep(r"client certificates are checked as before")) == 1
+
+
+def test_a_bad_file_in_a_folder_is_told_once(launch, serve, ca, tmp_path):
+    """Proves the same of cert_dir, also when another file changes."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    first = ca.issue("first.example", label="t-first", folder=tmp_path)
+    shutil.copy(first.pem, folder / "a.pem")
+    clinch = launch(f"[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert_dir = {folder}\n")
+    (folder / "bad.pem").write_text("nonsense")
+    clinch.wait_log(r"certificate left out.*bad\.pem")
+    assert rests(clinch)
+    second = ca.issue("second.example", label="t-second", folder=tmp_path)
+    pki.replace(folder / "b.pem", second.pem.read_bytes())
+    until(lambda: shows(clinch, second, "second.example"), "the second certificate")
+    assert rests(clinch)
+    assert len(clinch.grep(r"certificate left out.*bad\.pem")) == 1

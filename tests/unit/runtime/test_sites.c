@@ -295,6 +295,7 @@ Test(sites, keep_what_a_bad_file_would_replace)
 	cr_assert_not_null(same);
 	cr_expect_str_eq(site_shown(same, 0, ""), "a");
 	cr_expect_not(generation_differs(same, old));
+	cr_expect(generation_read_more(same, old), "it knows the bad file");
 	cr_expect_null(site_build(&site, old, WEB "cert = a.pem\n", false),
 	    "a reload is another matter");
 	issue("a.pem", &b);

@@ -227,6 +227,52 @@ apply_option(const struct scope *scope, const struct statement *statement)
 }
 
 static void
+apply_socket_key(const struct scope *scope, const struct statement *statement,
+    const char *key)
+{
+	const struct schema_row *row = find(scope, key);
+
+	if (row != NULL)
+		(void)apply_value(
+		    scope, row, statement, strchr(statement->value, '=') + 1);
+	else
+		report_error(scope->build->report, &statement->where,
+		    "socket = %s: sockets are all of a listener's: put it "
+		    "there",
+		    statement->value);
+}
+
+static void
+apply_socket(const struct scope *scope, const struct statement *statement)
+{
+	struct report *report = scope->build->report;
+
+	switch (words_socket(statement->value)) {
+	case SOCKET_NO_EFFECT:
+		ignore_key(scope->build, "socket");
+		break;
+	case SOCKET_KEEPALIVE:
+		report_note(report,
+		    "%s:%u: socket = %s has no effect here: use keepalive",
+		    statement->where.file, statement->where.line,
+		    statement->value);
+		break;
+	case SOCKET_BIND_EARLY:
+		apply_socket_key(scope, statement, "bind_early");
+		break;
+	case SOCKET_DEVICE:
+		apply_socket_key(scope, statement, "device");
+		break;
+	case SOCKET_REFUSED:
+		report_error(report, &statement->where,
+		    "socket = %.64s: clinch sets no such option, and its "
+		    "effect would be missed: remove it",
+		    statement->value);
+		break;
+	}
+}
+
+static void
 apply_syslog(const struct scope *scope, const struct statement *statement)
 {
 	const struct schema_row *row = schema_find(SCHEMA_LOG, "output");
@@ -342,6 +388,9 @@ obey_word(const struct scope *scope, const struct statement *statement,
 		break;
 	case WORD_OPTIONS:
 		apply_option(scope, statement);
+		break;
+	case WORD_SOCKET:
+		apply_socket(scope, statement);
 		break;
 	case WORD_SYSLOG:
 		apply_syslog(scope, statement);

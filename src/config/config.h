@@ -155,6 +155,8 @@ struct config_listener {
 	unsigned unix_mode;
 	unsigned backlog;
 	bool v6only;
+	bool bind_early;    /* the address may come later */
+	const char *device; /* NULL: clients come from any */
 
 	struct config_connects connect;
 	enum config_balance balance;

@@ -53,6 +53,7 @@ static const struct word words[] = {
 	/* stunnel: what we do in a way of our own. */
 	{ "sslVersion", NULL, WORD_VERSION, NULL },
 	{ "options", NULL, WORD_OPTIONS, NULL },
+	{ "socket", NULL, WORD_SOCKET, NULL },
 	{ "syslog", "no", WORD_QUIET, NULL },
 	{ "syslog", NULL, WORD_SYSLOG, NULL },
 	{ "requireCert", "no", WORD_REQUIRE, "no" },
@@ -75,7 +76,6 @@ static const struct word words[] = {
 	{ "RNDfile", NULL, WORD_NO_EFFECT, NULL },
 	{ "RNDoverwrite", NULL, WORD_NO_EFFECT, NULL },
 	{ "EGD", NULL, WORD_NO_EFFECT, NULL },
-	{ "socket", NULL, WORD_NO_EFFECT, NULL },
 	{ "compression", NULL, WORD_NO_EFFECT, NULL },
 	{ "sessionCacheSize", NULL, WORD_NO_EFFECT, NULL },
 	{ "service", NULL, WORD_NO_EFFECT, NULL },
@@ -351,4 +351,43 @@ words_option(const char *option)
 	if (near_same(option, "CIPHER_SERVER_PREFERENCE"))
 		return OPTION_SERVER_ORDER;
 	return OPTION_UNKNOWN;
+}
+
+/* Does text begin with that option and a "="? */
+static bool
+names_option(const char *text, const char *option)
+{
+	size_t len = strlen(option);
+
+	return strncasecmp(text, option, len) == 0 && text[len] == '=';
+}
+
+enum word_socket
+words_socket(const char *option)
+{
+	/* Of what is set anyway, or tunes buffers. */
+	static const char *const quiet[] = { "TCP_NODELAY", "SO_REUSEADDR",
+		"SO_SNDBUF", "SO_RCVBUF", "SO_SNDLOWAT", "SO_RCVLOWAT",
+		"SO_SNDTIMEO", "SO_RCVTIMEO", "SO_LINGER", "SO_OOBINLINE" };
+	static const char *const keepalive[] = { "SO_KEEPALIVE", "TCP_KEEPIDLE",
+		"TCP_KEEPINTVL", "TCP_KEEPCNT" };
+	const char *name = strchr(option, ':');
+
+	if (name == NULL)
+		return SOCKET_REFUSED;
+	name++;
+	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
+		if (names_option(name, quiet[i]))
+			return SOCKET_NO_EFFECT;
+	for (size_t i = 0; i < ARRAY_LEN(keepalive); i++)
+		if (names_option(name, keepalive[i]))
+			return SOCKET_KEEPALIVE;
+	/* `a` is the listening socket. */
+	if (option[0] != 'a' || name != option + 2)
+		return SOCKET_REFUSED;
+	if (names_option(name, "IP_FREEBIND"))
+		return SOCKET_BIND_EARLY;
+	if (names_option(name, "SO_BINDTODEVICE"))
+		return SOCKET_DEVICE;
+	return SOCKET_REFUSED;
 }

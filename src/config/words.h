@@ -16,6 +16,7 @@ enum word_verdict {
 	WORD_REFUSED,   /* said why */
 	WORD_VERSION,   /* sslVersion */
 	WORD_OPTIONS,   /* options */
+	WORD_SOCKET,    /* socket */
 	WORD_SYSLOG,    /* syslog = yes */
 	WORD_VERIFY,    /* verify = what it says */
 	WORD_ALLOW,     /* allow_san = what it says, and the value behind it */
@@ -62,5 +63,15 @@ enum word_option {
 	OPTION_REFUSED /* would switch something weak on */
 };
 enum word_option words_option(const char *option);
+
+/* The words of socket = a|l|r:OPTION=VALUE, the same way. */
+enum word_socket {
+	SOCKET_NO_EFFECT,
+	SOCKET_KEEPALIVE,  /* likewise: keepalive is what to use */
+	SOCKET_BIND_EARLY, /* bind_early = VALUE */
+	SOCKET_DEVICE,     /* device = VALUE */
+	SOCKET_REFUSED     /* its effect would be missed */
+};
+enum word_socket words_socket(const char *option);
 
 #endif

@@ -11,8 +11,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +33,7 @@ struct listener {
 	bool any_family;
 	bool v6only;
 	bool inherited;
+	char device[IFNAMSIZ];   /* "": any */
 	struct unix_socket file; /* dev and ino; its fd is fds[0] */
 	size_t count;            /* 1: shared by all threads */
 	int fds[];
@@ -69,13 +74,46 @@ set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
+/* A longer name would be cut by the kernel to that of another device. */
+static bool
+bind_to_device(int fd, const char *device)
+{
+	socklen_t len = (socklen_t)strlen(device);
+
+	if (len >= IFNAMSIZ) {
+		errno = ENODEV;
+		return false;
+	}
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len) == 0;
+}
+
+static bool
+set_options(int fd, const struct addr *addr,
+    const struct listener_options *options, bool in_group)
+{
+	bool v6 = addr->sa.sa_family == AF_INET6;
+
+	if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1))
+		return false;
+	if (in_group && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1))
+		return false;
+	if (v6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->v6only))
+		return false;
+	if (options->bind_early &&
+	    !set_option(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		v6 ? IPV6_FREEBIND : IP_FREEBIND, 1))
+		return false;
+	return options->device == NULL || bind_to_device(fd, options->device);
+}
+
 /*
  * One bound socket, -1 with errno.  SO_REUSEADDR is on all of them: what an
  * earlier process left open (draining clients) must not count as in use, and
  * the kernel asks for it on both sides.
  */
 static int
-bind_socket(const struct addr *addr, bool v6only, bool in_group)
+bind_socket(const struct addr *addr, const struct listener_options *options,
+    bool in_group)
 {
 	int fd, errnum;
 
@@ -83,12 +121,7 @@ bind_socket(const struct addr *addr, bool v6only, bool in_group)
 	    addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1))
-		goto fail;
-	if (in_group && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1))
-		goto fail;
-	if (addr->sa.sa_family == AF_INET6 &&
-	    !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only))
+	if (!set_options(fd, addr, options, in_group))
 		goto fail;
 	if (bind(fd, &addr->sa, addr->len) < 0)
 		goto fail;
@@ -102,9 +135,9 @@ fail:
 
 /* 0: nobody else is there. */
 static int
-probe(const struct addr *addr, bool v6only)
+probe(const struct addr *addr, const struct listener_options *options)
 {
-	int fd = bind_socket(addr, v6only, false);
+	int fd = bind_socket(addr, options, false);
 
 	if (fd < 0)
 		return errno;
@@ -135,11 +168,11 @@ open_group(struct listener *listener, const struct listener_options *options)
 	int errnum = 0;
 
 	if (addr_port(addr) != 0 && !options->port_is_ours)
-		errnum = probe(addr, options->v6only);
+		errnum = probe(addr, options);
 	if (errnum != 0)
 		return errnum;
 	for (size_t i = 0; i < listener->count; i++) {
-		int fd = bind_socket(addr, options->v6only, true);
+		int fd = bind_socket(addr, options, true);
 
 		listener->fds[i] = fd;
 		if (fd < 0 || (addr_port(addr) == 0 && !learn_port(fd, addr)))
@@ -152,7 +185,8 @@ open_group(struct listener *listener, const struct listener_options *options)
 }
 
 static void
-explain(int errnum, const struct addr *addr, struct err *err)
+explain(int errnum, const struct addr *addr,
+    const struct listener_options *options, struct err *err)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -170,8 +204,13 @@ explain(int errnum, const struct addr *addr, struct err *err)
 	else if (errnum == EADDRNOTAVAIL)
 		err_set(err,
 		    "address %s does not belong to this machine (ip address "
-		    "shows those that do)",
+		    "shows those that do; bind_early = yes if it comes later)",
 		    text);
+	else if (errnum == ENODEV && options->device != NULL)
+		err_set(err,
+		    "address %s: no network device \"%.32s\" (ip link shows "
+		    "those there are)",
+		    text, options->device);
 	else if (errnum == EAFNOSUPPORT)
 		err_set(err,
 		    "address %s: this machine does not speak its family "
@@ -201,7 +240,7 @@ open_tcp(struct listener *listener, const struct listener_options *options,
 			*v4_only = true;
 	}
 	if (errnum != 0)
-		explain(errnum, &listener->got, err);
+		explain(errnum, &listener->got, options, err);
 	return errnum == 0;
 }
 
@@ -232,6 +271,9 @@ listener_open(const struct config_accept *accept,
 	listener->got = accept->addr;
 	listener->any_family = accept->any_family;
 	listener->v6only = options->v6only;
+	if (options->device != NULL)
+		snprintf(listener->device, sizeof(listener->device), "%s",
+		    options->device);
 	if (is_unix ? open_unix(listener, options, err)
 		    : open_tcp(listener, options, v4_only, err))
 		return listener;
@@ -368,6 +410,8 @@ listener_matches(const struct listener *listener,
 		return unix_socket_is_ours(&listener->file, &listener->asked);
 	return listener->any_family == accept->any_family &&
 	       listener->v6only == options->v6only &&
+	       strcmp(listener->device,
+		   options->device ? options->device : "") == 0 &&
 	       listener->count == options->threads;
 }
 

@@ -39,6 +39,8 @@ struct listener_options {
 	unsigned backlog;
 	unsigned unix_mode;
 	bool v6only;
+	bool bind_early;    /* IP_FREEBIND */
+	const char *device; /* SO_BINDTODEVICE; NULL: none */
 	/*
 	 * We hold that port already, at an address that does not match
 	 * (listener_overlaps): no first bind, it would find ourselves.

@@ -132,6 +132,8 @@ options_of(
 		.backlog = config->backlog,
 		.unix_mode = config->unix_mode,
 		.v6only = config->v6only,
+		.bind_early = config->bind_early,
+		.device = config->device,
 	};
 }
 

@@ -24,11 +24,11 @@ def inside(*commands):
     return ("unshare", "--net", "sh", "-c", script, "sh")
 
 
-def handshakes(clinch, port, ca):
+def handshakes(clinch, port, ca, host="127.0.0.1"):
     """Does a client in the proxy's network get a verified handshake?"""
     command = ["nsenter", f"--net=/proc/{clinch.pid}/ns/net", "openssl", "s_client", "-brief", "-verify_return_error"]
     done = subprocess.run(
-        [*command, "-CAfile", ca.file, "-connect", f"127.0.0.1:{port}"], input=b"", capture_output=True, timeout=20
+        [*command, "-CAfile", ca.file, "-connect", f"{host}:{port}"], input=b"", capture_output=True, timeout=20
     )
     return b"Verification: OK" in done.stderr
 
@@ -61,6 +61,26 @@ def test_a_bare_port_where_ipv6_is_switched_off(launch, listener, backend, ca):
     off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
     clinch = launch(listener(backend, accept="0"), wrapper=inside(off))
     assert handshakes(clinch, clinch.port(), ca)
+
+
+def test_an_address_that_comes_later(launch, listener, backend, ca):
+    """Proves that bind_early listens before the machine has the address."""
+    clinch = launch(listener(backend, "bind_early = yes", accept="192.0.2.1:443"), wrapper=inside())
+    enter = ["nsenter", f"--net=/proc/{clinch.pid}/ns/net"]
+    subprocess.run([*enter, "ip", "address", "add", "192.0.2.1/32", "dev", "lo"], check=True)
+    assert handshakes(clinch, 443, ca, host="192.0.2.1")
+
+
+def test_clients_of_one_device_alone(launch, listener, backend, ca):
+    """Proves that device refuses those of another; that a device which is
+    not there is an error."""
+    other = ["ip link add other type veth peer name far", "ip link set other up"]
+    for device, expect in [("lo", True), ("other", False)]:
+        clinch = launch(listener(backend, f"device = {device}", accept="443"), wrapper=inside(*other))
+        assert handshakes(clinch, 443, ca) == expect, device
+    missing = launch(listener(backend, "device = missing", accept="443"), ready=False, wrapper=inside())
+    assert missing.wait_exit() != 0
+    assert missing.grep(r"no network device \"missing\"")
 
 
 # A client whose own port is outside the kernel's range; prints the answer.

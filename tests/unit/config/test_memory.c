@@ -45,7 +45,7 @@ __wrap_strdup(const char *text)
 }
 
 static const char rich[] =
-    "threads = 2\nuser = u\nlog = x\nsocket = y\noptions = NO_TLSv1_2\n"
+    "threads = 2\nuser = u\nlog = x\nsocket = l:TCP_NODELAY=1\noptions = NO_TLSv1_2\n"
     "include = more.ini\ninclude = empty\n"
     "[tls]\nalpn = h2, http/1.1\nciphers = ${T_NONE:-HIGH}\n"
     "[listener a]\naccept = 1, unix:x\nconnect = a:1, 2, unix:y\ncert = c\n"

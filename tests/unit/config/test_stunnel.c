@@ -57,6 +57,33 @@ Test(stunnel, says_once_what_differs)
 	config_unref(config);
 }
 
+Test(stunnel, maps_socket_options)
+{
+	const struct config *config = read_good(
+	    "socket = a:IP_FREEBIND=yes\nsocket = l:SO_KEEPALIVE=1\n" SERVICE(
+		"a") "socket = a:SO_BINDTODEVICE=eth0\n");
+
+	cr_expect(config->listeners[0].bind_early);
+	cr_expect_str_eq(config->listeners[0].device, "eth0");
+	cr_expect_not_null(strstr(
+	    config->notes.items[config->notes.count - 1], "use keepalive"));
+	config_unref(config);
+}
+
+Test(stunnel, refuses_socket_options_that_would_be_missed)
+{
+	static const char *const options[] = { "r:SO_BINDTODEVICE=eth0",
+		"r:IP_FREEBIND=yes", "l:IP_TOS=16", "a:IPV6_V6ONLY=1",
+		"a:IP_FREEBIND=perhaps", "TCP_NODELAY" };
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		snprintf(text, sizeof(text), SERVICE("a") "socket = %s\n",
+		    options[i]);
+		expect_error(options[i], text, "t.ini:5: socket");
+	}
+}
+
 Test(stunnel, keeps_our_defaults_beside_our_sections)
 {
 	const struct config *config = read_good(

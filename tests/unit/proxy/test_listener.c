@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -169,12 +170,14 @@ static const struct match_row {
 	const char *what, *text;
 	unsigned backlog;
 	bool v6only, expect;
+	const char *device;
 } match_rows[] = {
-	{ "the same", "127.0.0.1:0", 64, false, true },
-	{ "another address", "127.0.0.2:0", 64, false, false },
-	{ "another port", "127.0.0.1:1", 64, false, false },
-	{ "another backlog can be set", "127.0.0.1:0", 65, false, true },
-	{ "v6only cannot be changed", "127.0.0.1:0", 64, true, false },
+	{ "the same", "127.0.0.1:0", 64, false, true, NULL },
+	{ "another address", "127.0.0.2:0", 64, false, false, NULL },
+	{ "another port", "127.0.0.1:1", 64, false, false, NULL },
+	{ "another backlog can be set", "127.0.0.1:0", 65, false, true, NULL },
+	{ "v6only cannot be changed", "127.0.0.1:0", 64, true, false, NULL },
+	{ "nor can the device", "127.0.0.1:0", 64, false, false, "lo" },
 };
 
 Test(listener, matches_what_it_could_serve)
@@ -189,10 +192,60 @@ Test(listener, matches_what_it_could_serve)
 		accept = accept_line(row->text);
 		options.backlog = row->backlog;
 		options.v6only = row->v6only;
+		options.device = row->device;
 		cr_expect_eq(listener_matches(listener, &accept, &options),
 		    row->expect, "%s", row->what);
 	}
 	listener_unref(listener);
+}
+
+static bool
+opens(const char *text, const struct listener_options *options, struct err *err)
+{
+	struct config_accept accept = accept_line(text);
+	struct listener *listener = listener_open(&accept, options, NULL, err);
+
+	listener_unref(listener);
+	return listener != NULL;
+}
+
+/* RFC 5737 and RFC 3849: addresses that no machine has. */
+Test(listener, binds_early_if_told)
+{
+	static const char *const texts[] = { "192.0.2.1:0", "[2001:db8::1]:0" };
+	struct listener_options options = two_threads;
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		options.bind_early = false;
+		cr_expect_not(opens(texts[i], &options, &err));
+		cr_expect_not_null(strstr(err.text, "bind_early"));
+		options.bind_early = true;
+		cr_expect(opens(texts[i], &options, &err), "%s", err.text);
+	}
+}
+
+Test(listener, is_bound_to_a_device)
+{
+	struct config_accept accept = accept_line("127.0.0.1:0");
+	struct listener_options options = two_threads;
+	struct listener *listener;
+	char device[IFNAMSIZ] = "";
+	socklen_t len = sizeof(device);
+	struct err err;
+
+	options.device = "lo";
+	listener = listener_open(&accept, &options, NULL, &err);
+	cr_assert_not_null(listener, "%s", err.text);
+	cr_assert_eq(getsockopt(listener_fd(listener, 1), SOL_SOCKET,
+			 SO_BINDTODEVICE, device, &len),
+	    0);
+	cr_expect_str_eq(device, "lo");
+	listener_unref(listener);
+
+	options.device = "lo0123456789abcdef";
+	cr_expect_not(opens("127.0.0.1:0", &options, &err));
+	cr_expect_not_null(strstr(err.text, "no network device"));
 }
 
 /* ---- Unix sockets ---- */

@@ -281,7 +281,8 @@ on_answers(struct ev_loop *loop, struct ev_io *watcher, int events)
 void
 resolver_look(struct resolver *resolver)
 {
-	go_on(resolver);
+	if (resolver != NULL)
+		go_on(resolver);
 }
 
 static void

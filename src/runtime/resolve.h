@@ -34,7 +34,7 @@ bool resolver_follow(
     struct resolver *resolver, struct generation *generation) MUST_CHECK;
 
 /* Connects to backends may have failed (backends_failed): their names are
- * looked up at once, but each of them once a second at most. */
+ * looked up at once, but each of them once a second at most.  NULL ok. */
 void resolver_look(struct resolver *resolver);
 
 /* Abandons look-ups under way.  NULL ok. */

@@ -113,6 +113,8 @@ class Clinch:
                 self.process.wait()
         self._reader.join(2)
         self.process.stderr.close()
+        crashes = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE)
+        assert self.process.returncode not in crashes, f"crashed at its end:\n{self.output()}"
 
     def is_stopped(self):
         """After SIGSTOP: has every thread noticed?"""

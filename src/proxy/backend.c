@@ -365,17 +365,20 @@ open_next(struct backend_walk *walk, next_fn *next, int64_t now_ms, int *fd)
 	int errnum;
 
 	*fd = -1;
-	while ((walk->candidate = next(walk, now_ms)) != NULL) {
-		errnum = open_candidate(&walk->candidate->addr, fd);
-		if (errnum == 0)
-			return BACKEND_CONNECTED;
-		if (errnum == EINPROGRESS)
-			return BACKEND_CONNECTING;
-		backend_walk_failed(walk, walk->candidate, errnum, now_ms);
-		if (is_exhausted(errnum))
-			break;
-	}
-	return BACKEND_NONE;
+	/* The next one would fail for the same reason. */
+	if (walk->exhausted)
+		return BACKEND_NONE;
+	walk->candidate = next(walk, now_ms);
+	if (walk->candidate == NULL)
+		return BACKEND_NONE;
+	errnum = open_candidate(&walk->candidate->addr, fd);
+	if (errnum == 0)
+		return BACKEND_CONNECTED;
+	if (errnum == EINPROGRESS)
+		return BACKEND_CONNECTING;
+	walk->exhausted = is_exhausted(errnum);
+	backend_walk_failed(walk, walk->candidate, errnum, now_ms);
+	return BACKEND_FAILED;
 }
 
 enum backend_answer
@@ -469,6 +472,15 @@ backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
 	walk->last_errno = errnum;
 	if (!is_our_fault(errnum))
 		backend_walk_overtaken(walk, candidate, now_ms);
+}
+
+const char *
+backend_error_text(int errnum, char *out, size_t max)
+{
+	/* unix(7): what connect reports there instead of waiting. */
+	if (errnum == EAGAIN)
+		return "its queue of waiting connections is full";
+	return strerror_r(errnum, out, max);
 }
 
 const char *

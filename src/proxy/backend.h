@@ -75,12 +75,14 @@ struct backend_walk {
 	bool passed_over;  /* somebody rested... */
 	bool second_round; /* ...and is asked now that nobody else is left */
 	bool saw_unresolved;
+	bool exhausted; /* no descriptor or memory */
 	int last_errno;
 };
 
 enum backend_answer {
 	BACKEND_CONNECTED,  /* *fd is connected */
 	BACKEND_CONNECTING, /* *fd will be writable when it is decided */
+	BACKEND_FAILED,     /* at once, with last_errno: call again */
 	BACKEND_NONE /* nobody left: last_errno, saw_unresolved say why */
 };
 
@@ -89,8 +91,8 @@ void backend_walk_fini(struct backend_walk *walk);
 
 /*
  * Open the next candidate: non-blocking, close-on-exec, without options.
- * now_ms is monotonic.  Addresses refused at once are skipped (and put to
- * rest).  The caller owns *fd (-1 with BACKEND_NONE).
+ * now_ms is monotonic.  An address that fails at once is put to rest.  The
+ * caller owns *fd (-1 with BACKEND_NONE and BACKEND_FAILED).
  */
 enum backend_answer backend_walk_next(
     struct backend_walk *walk, int64_t now_ms, int *fd) MUST_CHECK;
@@ -122,6 +124,9 @@ void backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
 /* ...or did not answer before one that was tried later: it rests, too. */
 void backend_walk_overtaken(
     struct backend_walk *walk, struct candidate *candidate, int64_t now_ms);
+
+/* Why a connect failed, in words. */
+const char *backend_error_text(int errnum, char *out, size_t max);
 
 /* As written in connect=, for logs; NULL before the first try. */
 const char *backend_walk_name(const struct backend_walk *walk);

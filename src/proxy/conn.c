@@ -118,9 +118,15 @@ static bool
 open_backend(struct conn *conn)
 {
 	int64_t now_ms = clock_mono_ms();
+	enum backend_answer answer;
 	int fd;
 
-	if (backend_walk_next(&conn->walk, now_ms, &fd) == BACKEND_NONE)
+	do {
+		answer = backend_walk_next(&conn->walk, now_ms, &fd);
+		if (answer == BACKEND_FAILED)
+			conn_log_failover(conn, conn->walk.last_errno);
+	} while (answer == BACKEND_FAILED);
+	if (answer == BACKEND_NONE)
 		return false;
 	stream_init_plain(&conn->backend, fd, conn->set->pool);
 	conn->candidate = conn->walk.candidate;
@@ -286,9 +292,18 @@ open_rival(struct conn *conn)
 		return false;
 	conn->rival_ms = INT64_MAX;
 	rival = free_rival(conn);
-	if (rival == NULL ||
-	    backend_walk_more(&conn->walk, now_ms, &rival->fd) == BACKEND_NONE)
+	if (rival == NULL)
 		return false;
+	switch (backend_walk_more(&conn->walk, now_ms, &rival->fd)) {
+	case BACKEND_NONE:
+		return false;
+	case BACKEND_FAILED:
+		conn_log_failover(conn, conn->walk.last_errno);
+		conn->rival_ms = now_ms;
+		return true;
+	default:
+		break;
+	}
 	rival->candidate = conn->walk.candidate;
 	rival->since_ms = now_ms;
 	if (backend_walk_has_more(&conn->walk))

@@ -109,7 +109,7 @@ error_text(const struct conn *conn, char *out, size_t max)
 	case BACKEND:
 		return stream_failure_text(&conn->backend, out, max);
 	case WALK:
-		return strerror_r(conn->walk.last_errno, out, max);
+		return backend_error_text(conn->walk.last_errno, out, max);
 	default:
 		return NULL;
 	}
@@ -203,7 +203,7 @@ conn_log_failover(const struct conn *conn, int errnum)
 	    LOG_N("conn", conn->id),
 	    LOG_S("listener", conn->service->listener->name),
 	    LOG_S("backend", backend_walk_name(&conn->walk)),
-	    LOG_S("error", strerror_r(errnum, text, sizeof(text))));
+	    LOG_S("error", backend_error_text(errnum, text, sizeof(text))));
 }
 
 /* ---- the exit ---- */

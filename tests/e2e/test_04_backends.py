@@ -177,3 +177,58 @@ def test_a_name_of_which_one_address_works(launch, listener, serve, tls, tmp_pat
     with pytest.raises((OSError, AssertionError)):
         tls(clinch.port()).ping()
     clinch.wait_log("warning conn backend does not take the connection")
+
+
+def full_unix(path):
+    """A Unix socket whose queue is full, and those that fill it."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen(0)
+    fillers = []
+    while True:
+        one = socket.socket(socket.AF_UNIX)
+        one.setblocking(False)
+        fillers.append(one)
+        try:
+            one.connect(path)
+        except BlockingIOError:
+            return listening, fillers
+
+
+def test_a_full_unix_backend_is_passed_over(launch, listener, serve, tls, tmp_path):
+    """Proves that the next one gets the client, that the full one rests
+    for retry_after, and that it is used again later."""
+    path = str(tmp_path / "full.sock")
+    listening, fillers = full_unix(path)
+    b = serve(service.named(b"b"))
+    more = "retry_after = 1s"
+    clinch = launch(listener(f"unix:{path}, {b.connect}", more, head="[log]\nlevel = info\naccess = same"))
+    assert asked(tls, clinch.port(), 3) == ["b"] * 3
+    clinch.wait_log(r"warning conn backend does not take .*backend=unix:.*queue")
+    for _ in range(len(fillers) - 1):
+        listening.accept()[0].close()
+    listening.settimeout(0.2)
+
+    def came_back():
+        with tls(clinch.port()):
+            try:
+                listening.accept()[0].close()
+                return True
+            except TimeoutError:
+                return False
+
+    until(came_back, "the first is tried again", 10)
+    listening.close()
+
+
+def test_a_full_unix_backend_alone(launch, listener, tls, tmp_path):
+    """Proves the words of the log for it."""
+    path = str(tmp_path / "full.sock")
+    listening, fillers = full_unix(path)
+    clinch = launch(listener(f"unix:{path}", head="[log]\nlevel = info\naccess = same"))
+    with pytest.raises((OSError, AssertionError)):
+        tls(clinch.port()).recv_exactly(1)
+    clinch.wait_log(r"warning conn no backend .*error=.*queue")
+    clinch.wait_log(r"access .*reason=backend_refused")
+    for one in [listening, *fillers]:
+        one.close()

@@ -93,8 +93,11 @@ walk(void *arg)
 	for (int i = 0; i < WALKS; i++) {
 		backend_walk_init(&one, shared->backends);
 		while (backend_walk_next(&one, i, &fd) != BACKEND_NONE) {
-			int errnum = backend_connect_outcome(fd);
+			int errnum;
 
+			if (fd < 0)
+				continue; /* it failed at once */
+			errnum = backend_connect_outcome(fd);
 			close(fd);
 			backend_walk_failed(&one, one.candidate, errnum, i);
 		}

@@ -88,6 +88,8 @@ walk_at(struct backend_walk *walk, int64_t now_ms)
 	int fd, errnum;
 
 	while (backend_walk_next(walk, now_ms, &fd) != BACKEND_NONE) {
+		if (fd < 0)
+			continue; /* it failed at once */
 		errnum = backend_connect_outcome(fd);
 		close(fd);
 		if (errnum == 0)
@@ -360,7 +362,7 @@ static const struct unix_row {
 	int errnum;
 } unix_rows[] = {
 	{ "room in the queue", false, BACKEND_CONNECTED, 0 },
-	{ "a full queue is a failure", true, BACKEND_NONE, EAGAIN },
+	{ "a full queue is a failure", true, BACKEND_FAILED, EAGAIN },
 };
 
 Test(backend, decides_a_unix_socket_at_once)

@@ -1,5 +1,6 @@
 """Many certificates, one of them with a responder that hangs."""
 
+import time
 import os
 
 import pytest

@@ -222,31 +222,60 @@ user_name(const struct config *config)
 	return config->user ? config->user : "our user";
 }
 
+/* Files that only the starting user may read: the first, and how many. */
+struct unreadable {
+	const struct config *config;
+	struct log *log;
+	char path[PATH_MAX];
+	int errnum;
+	size_t count;
+};
+
 static void
-check_file(const struct config *config, const char *path, const char *loss,
-    struct log *log)
+check_file(struct unreadable *unreadable, const char *path, const char *loss)
 {
 	char text[ERR_TEXT_MAX];
-	int fd;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd >= 0) {
 		close(fd);
 		return;
 	}
-	if (errno == ENOENT)
+	if (errno == ENOENT) {
 		snprintf(text, sizeof(text),
 		    "%s does not exist: %s will be picked up when it does",
 		    path, loss);
-	else
-		snprintf(text, sizeof(text),
-		    "%s cannot be read by %s (%s): %s will not be picked up; "
-		    "chgrp %s and chmod 640 would help",
-		    path, user_name(config), strerror(errno), loss,
-		    config->group  ? config->group
-		    : config->user ? config->user
-				   : "its group");
-	log_warning(log, "process", text);
+		log_warning(unreadable->log, "process", text);
+		return;
+	}
+	if (unreadable->count++ == 0) {
+		unreadable->errnum = errno;
+		snprintf(
+		    unreadable->path, sizeof(unreadable->path), "%s", path);
+	}
+}
+
+/* One line, however many there are: a folder may hold hundreds of keys. */
+static void
+log_unreadable(const struct unreadable *unreadable)
+{
+	const struct config *config = unreadable->config;
+	char text[ERR_TEXT_MAX], more[48] = "";
+
+	if (unreadable->count == 0)
+		return;
+	if (unreadable->count > 1)
+		snprintf(more, sizeof(more), " and %zu more",
+		    unreadable->count - 1);
+	snprintf(text, sizeof(text),
+	    "%.256s%s cannot be read by %s (%s): renewals and changes will not "
+	    "be picked up; chgrp %s and chmod 640 would help",
+	    unreadable->path, more, user_name(config),
+	    strerror(unreadable->errnum),
+	    config->group  ? config->group
+	    : config->user ? config->user
+			   : "its group");
+	log_warning(unreadable->log, "process", text);
 }
 
 static void
@@ -287,43 +316,42 @@ check_store(const struct config *config, struct log *log)
 }
 
 static void
-check_paths(const struct config *config, const struct config_paths *paths,
-    const char *what, struct log *log)
+check_paths(struct unreadable *unreadable, const struct config_paths *paths,
+    const char *what)
 {
 	size_t i;
 
 	for (i = 0; i < paths->count; i++)
 		if (paths->items[i].path)
-			check_file(config, paths->items[i].path, what, log);
+			check_file(unreadable, paths->items[i].path, what);
 }
 
 static void
-check_settings(const struct config *config,
-    const struct config_listener *settings, struct log *log)
+check_settings(
+    struct unreadable *unreadable, const struct config_listener *settings)
 {
-	check_paths(config, &settings->certs, "renewals", log);
-	check_paths(config, &settings->keys, "renewals", log);
-	check_paths(config, &settings->staple_files, "responses", log);
+	check_paths(unreadable, &settings->certs, "renewals");
+	check_paths(unreadable, &settings->keys, "renewals");
+	check_paths(unreadable, &settings->staple_files, "responses");
 	if (settings->verify != VERIFY_NONE)
-		check_file(config, settings->ca_file, "changes", log);
+		check_file(unreadable, settings->ca_file, "changes");
 	if (settings->crl_file)
-		check_file(config, settings->crl_file, "changes", log);
+		check_file(unreadable, settings->crl_file, "changes");
 }
 
 static void
-check_cert_dir(const struct config *config, const char *path, struct log *log)
+check_cert_dir(struct unreadable *unreadable, const char *path)
 {
 	struct folder folder;
 	struct err err;
 	size_t i;
 
 	if (!folder_list(&folder, path, &err))
-		check_file(config, path, "renewals", log);
+		check_file(unreadable, path, "renewals");
 	for (i = 0; i < folder.count; i++) {
-		check_file(config, folder.items[i].cert, "renewals", log);
+		check_file(unreadable, folder.items[i].cert, "renewals");
 		if (strcmp(folder.items[i].cert, folder.items[i].key) != 0)
-			check_file(
-			    config, folder.items[i].key, "renewals", log);
+			check_file(unreadable, folder.items[i].key, "renewals");
 	}
 	folder_free(&folder);
 }
@@ -331,25 +359,27 @@ check_cert_dir(const struct config *config, const char *path, struct log *log)
 void
 process_check_readable(const struct config *config, struct log *log)
 {
+	struct unreadable unreadable = { .config = config, .log = log };
 	const struct config_listener *listener;
 	size_t i, k;
 
-	check_file(config, config->file, "changes", log);
+	check_file(&unreadable, config->file, "changes");
 	for (i = 0; i < config->listener_count; i++) {
 		listener = &config->listeners[i];
-		check_settings(config, listener, log);
+		check_settings(&unreadable, listener);
 		if (listener->cert_dir)
-			check_cert_dir(config, listener->cert_dir, log);
+			check_cert_dir(&unreadable, listener->cert_dir);
 		for (k = 0; k < listener->host_count; k++)
 			if (listener->hosts[k].certs_own ||
 			    listener->hosts[k].ca_file != listener->ca_file)
 				check_settings(
-				    config, &listener->hosts[k], log);
+				    &unreadable, &listener->hosts[k]);
 	}
 	if (config->ticket_key_file)
-		check_file(config, config->ticket_key_file, "changes", log);
+		check_file(&unreadable, config->ticket_key_file, "changes");
 	if (config->ocsp.ca_file)
-		check_file(config, config->ocsp.ca_file, "changes", log);
+		check_file(&unreadable, config->ocsp.ca_file, "changes");
+	log_unreadable(&unreadable);
 	check_store(config, log);
 	check_log(config, config->log.output, log);
 	check_log(config, config->log.access, log);

@@ -1,16 +1,19 @@
 """The process: signals, drain, users, pid file, readiness, PID 1."""
 
 import os
+import pathlib
 import pwd
 import re
 import shutil
 import signal
 import socket
+import tempfile
 
 import pytest
 
 from lib import client, proxy
-from lib.wait import until
+from lib.pki import replace
+from lib.wait import stays, until
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -87,6 +90,40 @@ def test_user_and_group(launch, listener, serve, tls, tmp_path):
         assert int(rows[held], 16) == 0, held
     assert rows["NoNewPrivs"] == "1"
     clinch.wait_log(r"warning .*(localhost\.pem|clinch\.ini).*cannot be read")
+
+
+@pytest.fixture
+def searchable():
+    """A folder that every user may search; pytest's own are for one user."""
+    with tempfile.TemporaryDirectory(prefix="clinch-") as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+@ROOT
+def test_keys_that_only_root_may_read(launch, serve, ca, searchable):
+    """With user =, one line at the start for all files, one line for each
+    renewal, and SIGHUP gives the same reason; the old certificates serve."""
+    from lib.peer import meet
+
+    old = ca.issue("a.example", label="root-only")
+    crt, key = searchable / "a.crt", searchable / "a.key"
+    crt.write_bytes(old.crt.read_bytes()), key.write_bytes(old.key.read_bytes())
+    crt.chmod(0o644), key.chmod(0o600)
+    text = f"[global]\nuser = nobody\n[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert = {crt}\nkey = {key}\n"
+    clinch = launch(text)
+    lines = clinch.grep("cannot be read by nobody")
+    assert len(lines) == 1 and "and 1 more" in lines[0], clinch.output()
+    for n in (1, 2):
+        new = ca.issue("a.example", label=f"root-only-new-{n}")
+        replace(crt, new.crt.read_bytes()), replace(key, new.key.read_bytes())
+        crt.chmod(0o644)
+        clinch.wait_log("certificate not replaced", n)
+        assert "Permission denied" in clinch.grep("certificate not replaced")[-1]
+        assert stays(lambda: len(clinch.grep("certificate not replaced")) == n, 1), clinch.output()
+    assert "refused" in clinch.reload()
+    assert any("Permission denied" in line for line in clinch.grep("error config"))
+    assert meet(clinch.port(), name="a.example").serial == old.serial
 
 
 @ROOT

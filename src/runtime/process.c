@@ -265,8 +265,8 @@ log_unreadable(const struct unreadable *unreadable)
 	if (unreadable->count == 0)
 		return;
 	if (unreadable->count > 1)
-		snprintf(more, sizeof(more), " and %zu more",
-		    unreadable->count - 1);
+		snprintf(
+		    more, sizeof(more), " and %zu more", unreadable->count - 1);
 	snprintf(text, sizeof(text),
 	    "%.256s%s cannot be read by %s (%s): renewals and changes will not "
 	    "be picked up; chgrp %s and chmod 640 would help",
@@ -295,24 +295,33 @@ check_log(const struct config *config, const char *path, struct log *log)
 	log_warning(log, "process", text);
 }
 
-/* The staple thread writes as us; what it cannot keep, a restart fetches. */
 static void
-check_store(const struct config *config, struct log *log)
+check_store_folder(const struct config *config, const char *name,
+    const char *loss, struct log *log)
 {
 	char folder[PATH_MAX], text[ERR_TEXT_MAX];
 
-	if (config->store_dir == NULL)
-		return;
-	snprintf(folder, sizeof(folder), "%s/ocsp", config->store_dir);
+	snprintf(folder, sizeof(folder), "%s/%s", config->store_dir, name);
 	/* None yet, under --test: a start makes it, and gives it to us. */
 	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ||
 	    errno == ENOENT)
 		return;
 	snprintf(text, sizeof(text),
-	    "%.256s cannot be written by %s (%s): no response will be kept "
-	    "over restarts; chown -R %.256s would help",
-	    folder, user_name(config), strerror(errno), config->store_dir);
+	    "%.256s cannot be written by %s (%s): no %s will be kept over "
+	    "restarts; chown -R %.256s would help",
+	    folder, user_name(config), strerror(errno), loss,
+	    config->store_dir);
 	log_warning(log, "process", text);
+}
+
+/* The staple thread writes as us; what it cannot keep, a restart fetches. */
+static void
+check_store(const struct config *config, struct log *log)
+{
+	if (config->store_dir == NULL)
+		return;
+	check_store_folder(config, "ocsp", "response", log);
+	check_store_folder(config, "issuer", "issuer", log);
 }
 
 static void

@@ -168,6 +168,8 @@ is_there(const char *path)
 	return lstat(path, &status) == 0;
 }
 
+enum { STORE_FOLDERS = 3 }; /* store_dir and the two in it */
+
 /* The library gives a folder that it makes to the owner of the folder around
  * it.  Where `user` and `group` are configured, they get it instead: they
  * need not own store_dir. */
@@ -175,21 +177,24 @@ static struct staple *
 open_library(const struct staple_options *options, const struct config *config,
     struct err *err)
 {
-	char folder[PATH_MAX] = "";
-	bool had_store, had_folder;
+	static const char *const names[STORE_FOLDERS] = { "", "/ocsp",
+		"/issuer" };
+	char folders[STORE_FOLDERS][PATH_MAX];
+	bool had[STORE_FOLDERS], given = true;
 	struct staple *staple;
 
-	if (options->store_dir)
-		snprintf(folder, sizeof(folder), "%s/ocsp", options->store_dir);
-	had_store = !options->store_dir || is_there(options->store_dir);
-	had_folder = !options->store_dir || is_there(folder);
+	for (int i = 0; i < STORE_FOLDERS; i++) {
+		snprintf(folders[i], sizeof(folders[i]), "%s%s",
+		    options->store_dir ? options->store_dir : "", names[i]);
+		had[i] = !options->store_dir || is_there(folders[i]);
+	}
 	staple = staple_new(options, err->text, sizeof(err->text));
 	if (staple == NULL)
 		return NULL;
-	if ((had_store || privilege_give(options->store_dir, config->user,
-			      config->group, err)) &&
-	    (had_folder ||
-		privilege_give(folder, config->user, config->group, err)))
+	for (int i = 0; given && i < STORE_FOLDERS; i++)
+		given = had[i] || privilege_give(folders[i], config->user,
+				      config->group, err);
+	if (given)
 		return staple;
 	staple_free(staple);
 	return NULL;

@@ -377,8 +377,8 @@ take_issuer(struct staple_errand *errand)
 		staple_errand_failed(errand, STAPLE_NO_MEMORY);
 }
 
-/* A slot is free.  Another certificate may have fetched the same issuer since
- * this one joined the queue. */
+/* A slot is free.  Another certificate, or another process that shares the
+ * store, may have fetched the same issuer since this one joined the queue. */
 static void
 start_seeking(struct staple_errand *errand, struct staple_slot *slot)
 {
@@ -391,8 +391,7 @@ start_seeking(struct staple_errand *errand, struct staple_slot *slot)
 	};
 	enum staple_origin origin;
 
-	if (staple_issuers_find(
-		&errand->office->issuers, errand->cert, &origin) != NULL) {
+	if (staple_errand_known_issuer(errand, errand->cert, &origin) != NULL) {
 		staple_slots_give(errand->office->slots, slot);
 		take_issuer(errand);
 		return;

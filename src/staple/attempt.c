@@ -56,10 +56,14 @@ static bool
 is_short(const char *url, const struct staple_request *request)
 {
 	unsigned char base64[BASE64_MAX];
-	size_t len = strlen(url) + 1;
+	size_t len = strlen(url);
 
 	if (request->len > GET_DER_MAX)
 		return false;
+	/* staple_fetch_get_url joins them with one slash. */
+	while (len > 0 && url[len - 1] == '/')
+		len--;
+	len++;
 	EVP_EncodeBlock(base64, request->der, (int)request->len);
 	for (const unsigned char *at = base64; *at != '\0'; at++)
 		len += strchr("+/=", *at) != NULL ? 3 : 1;

@@ -369,6 +369,16 @@ load_issuer(struct staple_errand *errand, const struct staple_cert *cert,
 	return staple_issuers_find(&office->issuers, cert, origin);
 }
 
+X509 *
+staple_errand_known_issuer(struct staple_errand *errand,
+    const struct staple_cert *cert, enum staple_origin *origin)
+{
+	X509 *issuer = staple_issuers_find(
+	    &errand->office->issuers, cert, origin);
+
+	return issuer != NULL ? issuer : load_issuer(errand, cert, origin);
+}
+
 /* Add a known issuer to facts without one, in the entry as well.  Takes the
  * reference and returns one. */
 static struct staple_cert *
@@ -381,9 +391,7 @@ add_known_issuer(struct staple_errand *errand, struct staple_cert *cert)
 
 	if (cert->issuer_url_count == 0)
 		return cert;
-	issuer = staple_issuers_find(&errand->office->issuers, cert, &origin);
-	if (issuer == NULL)
-		issuer = load_issuer(errand, cert, &origin);
+	issuer = staple_errand_known_issuer(errand, cert, &origin);
 	if (issuer == NULL)
 		return cert;
 	whole = staple_cert_with_issuer(cert, cert->leaf, issuer, origin, &err);

@@ -118,6 +118,11 @@ void staple_errand_free(struct staple_errand *errand);
 /* Take over the facts and the wish of its entry. */
 void staple_errand_update(struct staple_errand *errand);
 
+/* The issuer of a certificate that was shown without it, from memory or from
+ * the store; borrowed from the office.  NULL: it has to be fetched. */
+X509 *staple_errand_known_issuer(struct staple_errand *errand,
+    const struct staple_cert *cert, enum staple_origin *origin);
+
 /* Look at the clock: ask what is due, warn of what is running out. */
 void staple_errand_review(struct staple_errand *errand);
 

@@ -15,6 +15,7 @@
 #include <openssl/pkcs7.h>
 #include <openssl/x509v3.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "staple/fetch.h"
 #include "staple/store.h"
@@ -308,6 +309,8 @@ staple_issuer_load(
 		found = read_issuer(cert, bytes.data, bytes.len, &verdict);
 		if (found == NULL)
 			err_set(err, "%s holds %s", id, verdict.said.text);
+		else
+			staple_store_mark(store, id, clock_wall_ms() / 1000);
 	}
 	free(bytes.data);
 	return found;

@@ -48,7 +48,8 @@ open_store(struct staple_office *office, struct err *err)
 	if (office->store == NULL)
 		return false;
 	office->issuer_store = staple_store_open_issuers(folder, err);
-	return office->issuer_store != NULL;
+	return office->issuer_store != NULL &&
+	       staple_store_make_folder(office->issuer_store, err);
 }
 
 bool

@@ -35,15 +35,17 @@ enum {
 	SWEPT_AT_ONCE = 64,
 	HOUR_S = 3600,
 	DAY_S = 24 * HOUR_S,
-	UNKNOWN_S = 30 * DAY_S
+	UNKNOWN_S = 30 * DAY_S,
+	UNREAD_S = 365 * DAY_S
 };
 
 struct staple_store {
 	atomic_uint references;
 
 	/* fixed at creation */
-	char *path;     /* of the folder that holds the files */
-	bool made_late; /* ...by the first write */
+	char *path;        /* of the folder that holds the files */
+	bool is_made_late; /* by the first write, where it is not there */
+	int64_t unknown_s; /* how old a file becomes that is not known */
 };
 
 static const char *
@@ -160,9 +162,17 @@ staple_store_open_issuers(const char *store_dir, struct err *err)
 {
 	struct staple_store *store = make(store_dir, "issuer", err);
 
-	if (store != NULL)
-		store->made_late = true;
+	if (store == NULL)
+		return NULL;
+	store->is_made_late = true;
+	store->unknown_s = UNREAD_S;
 	return store;
+}
+
+bool
+staple_store_make_folder(struct staple_store *store, struct err *err)
+{
+	return make_folder(store->path, err);
 }
 
 struct staple_store *
@@ -172,6 +182,7 @@ staple_store_open(const char *store_dir, struct err *err)
 
 	if (store == NULL)
 		return NULL;
+	store->unknown_s = UNKNOWN_S;
 	if (!make_folder(store_dir, err) || !make_folder(store->path, err) ||
 	    !may_open(store->path, err)) {
 		staple_store_close(store);
@@ -444,8 +455,8 @@ staple_store_write(struct staple_store *store, const char *id,
 	if (path == NULL)
 		return false;
 	folder = open_folder(store->path);
-	if (folder < 0 && errno == ENOENT && store->made_late &&
-	    mkdir(store->path, 0700) == 0)
+	if (folder < 0 && errno == ENOENT && store->is_made_late &&
+	    make_folder(store->path, NULL))
 		folder = open_folder(store->path);
 	ok = folder >= 0 && replace(folder, id, data, len);
 	if (!ok)
@@ -622,16 +633,40 @@ remove_unknown(struct staple_sweep *sweep, const char *id)
 
 	if (!staple_store_claim(sweep->store, id, &claim))
 		return;
-	if (read_age(sweep, id, &age_s) && age_s > UNKNOWN_S)
+	if (read_age(sweep, id, &age_s) && age_s > sweep->store->unknown_s)
 		(void)unlinkat(dirfd(sweep->entries), id, 0);
 	staple_claim_release(claim);
+}
+
+/* Once a day, however often it is used. */
+static void
+mark(int folder, const char *name, int64_t age_s)
+{
+	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_nsec = UTIME_NOW } };
+
+	if (age_s > DAY_S || age_s < -DAY_S)
+		(void)utimensat(folder, name, now, AT_SYMLINK_NOFOLLOW);
+}
+
+void
+staple_store_mark(struct staple_store *store, const char *id, int64_t now_s)
+{
+	int folder = open_folder(store->path);
+	struct stat status;
+
+	if (folder < 0)
+		return;
+	if (is_id(id) &&
+	    fstatat(folder, id, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(status.st_mode))
+		mark(folder, id, now_s - status.st_mtim.tv_sec);
+	close(folder);
 }
 
 static void
 sweep_entry(struct staple_sweep *sweep, const char *name)
 {
-	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
-		{ .tv_nsec = UTIME_NOW } };
 	bool is_temporary = is_aside(name);
 	int64_t age_s;
 
@@ -640,11 +675,9 @@ sweep_entry(struct staple_sweep *sweep, const char *name)
 	if (is_temporary) {
 		if (age_s > HOUR_S)
 			(void)unlinkat(dirfd(sweep->entries), name, 0);
-	} else if (sweep->known(sweep->arg, name)) {
-		if (age_s > DAY_S || age_s < -DAY_S)
-			(void)utimensat(dirfd(sweep->entries), name, now,
-			    AT_SYMLINK_NOFOLLOW);
-	} else if (age_s > UNKNOWN_S) {
+	} else if (sweep->known != NULL && sweep->known(sweep->arg, name)) {
+		mark(dirfd(sweep->entries), name, age_s);
+	} else if (age_s > sweep->store->unknown_s) {
 		remove_unknown(sweep, name);
 	}
 }

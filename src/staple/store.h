@@ -23,10 +23,14 @@ struct staple_store;
  * there.  NULL: *err names the folder and what to do. */
 struct staple_store *staple_store_open(
     const char *store_dir, struct err *err) MUST_CHECK;
-/* The same for fetched issuers, in store_dir/issuer/, which the first save
- * makes; files are named by staple_issuer_id. */
+/* The same for fetched issuers, in store_dir/issuer/; files are named by
+ * staple_issuer_id.  The folder is made by the first write or by
+ * staple_store_make_folder, so that a diagnosis makes none. */
 struct staple_store *staple_store_open_issuers(
     const char *store_dir, struct err *err) MUST_CHECK;
+/* false: *err names the folder and what to do. */
+bool staple_store_make_folder(
+    struct staple_store *store, struct err *err) MUST_CHECK;
 struct staple_store *staple_store_ref(struct staple_store *store);
 /* Gives a reference back.  NULL ok. */
 void staple_store_close(struct staple_store *store);
@@ -74,11 +78,15 @@ bool staple_store_claim(struct staple_store *store, const char *id,
     struct staple_claim **claim) MUST_CHECK;
 void staple_claim_release(struct staple_claim *claim); /* NULL ok */
 
+/* The file was used: it gets a new mtime, at most daily.  now_s: wall time. */
+void staple_store_mark(
+    struct staple_store *store, const char *id, int64_t now_s);
+
 /*
  * A sweep of the folder in steps.  The file of a known id gets a new mtime once
  * it is older than a day, which shows other processes that it is in use; that
- * of another id is removed 30 days after its mtime, a temporary file after an
- * hour.  Any other name is left alone.
+ * of another id is removed 30 days after its mtime, an issuer a year after it
+ * was read last (known NULL: no id is known), a temporary file after an hour.  Any other name is left alone.
  */
 typedef bool staple_known_fn(void *arg, const char *id);
 struct staple_sweep;

@@ -366,8 +366,8 @@ staple_worker_start(struct staple_worker *worker, struct err *err)
 		return false;
 	/* It is there already when a start that failed is tried again. */
 	if (office->store != NULL && office->writer == NULL) {
-		office->writer = staple_writer_start(
-		    office->store, worker->cache, on_disk, worker, err);
+		office->writer = staple_writer_start(office->store,
+		    office->issuer_store, worker->cache, on_disk, worker, err);
 		if (office->writer == NULL)
 			return false;
 	}

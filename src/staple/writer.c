@@ -57,7 +57,8 @@ struct staple_writer {
 	pthread_cond_t work;  /* for the thread */
 	pthread_cond_t ended; /* for staple_writer_stop */
 	struct staple_store *store;
-	struct staple_cache *cache; /* whose files are known */
+	struct staple_store *issuers; /* swept as well; NULL: none */
+	struct staple_cache *cache;   /* whose files are known */
 	staple_writer_fn *told;
 	void *arg;
 
@@ -73,6 +74,7 @@ struct staple_writer {
 
 	/* the thread alone */
 	struct staple_sweep *sweep; /* NULL: none is going on */
+	bool sweeps_issuers;        /* of the one that is going on, or next */
 	int64_t sweep_ms;           /* monotonic; when the next one begins */
 
 	/* whoever starts and stops */
@@ -115,6 +117,8 @@ destroy(struct staple_writer *writer)
 	free_jobs(&writer->failed);
 	staple_sweep_close(writer->sweep);
 	staple_store_close(writer->store);
+	if (writer->issuers != NULL)
+		staple_store_close(writer->issuers);
 	staple_cache_unref(writer->cache);
 	pthread_cond_destroy(&writer->ended);
 	pthread_cond_destroy(&writer->work);
@@ -345,13 +349,19 @@ is_known(void *arg, const char *id)
 static void
 sweep(struct staple_writer *writer)
 {
+	bool issuers = writer->sweeps_issuers;
+
 	if (writer->sweep == NULL)
 		writer->sweep = staple_sweep_open(
-		    writer->store, clock_wall_ms() / 1000, is_known, writer);
+		    issuers ? writer->issuers : writer->store,
+		    clock_wall_ms() / 1000, issuers ? NULL : is_known, writer);
 	if (writer->sweep != NULL && staple_sweep_step(writer->sweep))
 		return;
 	staple_sweep_close(writer->sweep);
 	writer->sweep = NULL;
+	writer->sweeps_issuers = !issuers && writer->issuers != NULL;
+	if (writer->sweeps_issuers)
+		return;
 	writer->sweep_ms = clock_mono_ms() + SWEEP_MS;
 }
 
@@ -400,8 +410,9 @@ init_conditions(struct staple_writer *writer)
 }
 
 struct staple_writer *
-staple_writer_start(struct staple_store *store, struct staple_cache *cache,
-    staple_writer_fn *told, void *arg, struct err *err)
+staple_writer_start(struct staple_store *store, struct staple_store *issuers,
+    struct staple_cache *cache, staple_writer_fn *told, void *arg,
+    struct err *err)
 {
 	struct staple_writer *writer = calloc(1, sizeof(*writer));
 
@@ -414,6 +425,8 @@ staple_writer_start(struct staple_store *store, struct staple_cache *cache,
 	list_init(&writer->queued);
 	list_init(&writer->failed);
 	writer->store = staple_store_ref(store);
+	if (issuers != NULL)
+		writer->issuers = staple_store_ref(issuers);
 	writer->cache = staple_cache_ref(cache);
 	writer->told = told;
 	writer->arg = arg;

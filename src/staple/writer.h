@@ -33,8 +33,8 @@ typedef void staple_writer_fn(void *arg, const char *id, const char *failure);
 /* References store and cache.  A file is known if its certificate has an entry
  * in the cache. */
 struct staple_writer *staple_writer_start(struct staple_store *store,
-    struct staple_cache *cache, staple_writer_fn *told, void *arg,
-    struct err *err) MUST_CHECK;
+    struct staple_store *issuers, struct staple_cache *cache,
+    staple_writer_fn *told, void *arg, struct err *err) MUST_CHECK;
 
 /*
  * Writes what is queued, ends the thread; nothing is told afterwards.  If the

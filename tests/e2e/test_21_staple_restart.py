@@ -257,6 +257,7 @@ def test_the_configured_user_can_write_what_root_made(launch, ca, responders, st
         head = f"store_dir = {state}\nuser = nobody\ngroup = nogroup"
         clinch = launch(stapled(site, "mode = always", head=head))
         until((state / "ocsp" / site.id).exists, "the response is on disk")
-        assert (state / "ocsp").stat().st_uid == account.pw_uid
+        for folder in ("ocsp", "issuer"):
+            assert (state / folder).stat().st_uid == account.pw_uid
         assert state.stat().st_uid == (0 if there else account.pw_uid)
         assert not clinch.grep("warning ocsp|over restarts"), clinch.output()

@@ -266,15 +266,18 @@ static const struct length_row {
 	size_t url_len, request_len;
 	unsigned char byte; /* of which the request consists */
 	bool get;
+	bool slash; /* ends the URL; none is added then */
 } length_rows[] = {
 	/* 84 bytes of zeros are 112 of base64. */
-	{ "a usual one", 24, 84, 0, true },
-	{ "255 bytes", 255 - 112 - 1, 84, 0, true },
-	{ "256 bytes", 255 - 112, 84, 0, false },
-	{ "escapes count", 40, 84, 0xff, false },
-	{ "a longer request", 24, 120, 0, true },
-	{ "too long a request", 10, 184, 0, false },
-	{ "no room for any URL", 10, 200, 0, false },
+	{ "a usual one", 24, 84, 0, true, false },
+	{ "255 bytes", 255 - 112 - 1, 84, 0, true, false },
+	{ "256 bytes", 255 - 112, 84, 0, false, false },
+	{ "255 bytes, a slash among them", 255 - 112, 84, 0, true, true },
+	{ "256 bytes, a slash among them", 256 - 112, 84, 0, false, true },
+	{ "escapes count", 40, 84, 0xff, false, false },
+	{ "a longer request", 24, 120, 0, true, false },
+	{ "too long a request", 10, 184, 0, false, false },
+	{ "no room for any URL", 10, 200, 0, false, false },
 };
 
 Test(attempt, begins_with_get_where_that_is_short)
@@ -289,6 +292,8 @@ Test(attempt, begins_with_get_where_that_is_short)
 		char url[256] = "";
 
 		memset(url, 'a', row->url_len);
+		if (row->slash)
+			url[row->url_len - 1] = '/';
 		urls[0] = url;
 		memset(request, row->byte, sizeof(request));
 		cert.requests[STAPLE_SHA1].len = row->request_len;

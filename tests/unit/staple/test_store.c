@@ -596,6 +596,19 @@ make_given(const char *name, uid_t user, gid_t group)
 	cr_assert_eq(chown(path, user, group), 0);
 }
 
+static void
+save_issuer_in(const char *name)
+{
+	char path[256];
+	struct staple_store *store = staple_store_open_issuers(
+	    in_top(name, path), &err);
+
+	cr_assert_not_null(store, "%s", err.text);
+	cr_assert(staple_store_write(store, ID, (const void *)"one", 3, &err),
+	    "%s", err.text);
+	staple_store_close(store);
+}
+
 Test(store, gives_what_root_makes_to_the_owner_of_the_folder)
 {
 	if (geteuid() != 0)
@@ -605,6 +618,9 @@ Test(store, gives_what_root_makes_to_the_owner_of_the_folder)
 	expect_owner("theirs/ocsp", USER);
 	expect_owner("theirs/ocsp/" ID, USER);
 	expect_owner("theirs/ocsp/.lock", USER);
+	save_issuer_in("theirs");
+	expect_owner("theirs/issuer", USER);
+	expect_owner("theirs/issuer/" ID, USER);
 	save_in("theirs/made");
 	expect_owner("theirs/made", USER);
 	expect_owner("theirs/made/ocsp", USER);

@@ -137,6 +137,7 @@ static struct pki leaf;
 static struct staple_cache *cache;
 static struct staple_cert *certs[CERTS]; /* of one leaf, called A, B, C */
 static struct staple_writer *writer;
+static struct staple_store *issuer_store; /* NULL: the writer has none */
 
 static void
 start(void)
@@ -144,7 +145,7 @@ start(void)
 	struct err err;
 
 	writer = staple_writer_start(
-	    scratch.store, cache, on_told, &told, &err);
+	    scratch.store, issuer_store, cache, on_told, &told, &err);
 	cr_assert_not_null(writer, "%s", err.text);
 }
 
@@ -409,6 +410,41 @@ Test(writer, sweeps_at_its_start_and_spares_what_is_watched)
 	staple_cert_unref(watched);
 	free(known);
 	free(unknown);
+}
+
+Test(writer, sweeps_issuers_that_were_not_read_for_a_year)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	char *old = NULL, *used = NULL;
+	struct err err;
+	bool gone = false;
+
+	stop();
+	issuer_store = staple_store_open_issuers(scratch.path, &err);
+	cr_assert_not_null(issuer_store);
+	cr_assert(staple_store_make_folder(issuer_store, &err), "%s", err.text);
+	cr_assert(__real_staple_store_write(
+	    issuer_store, A, (const unsigned char *)"a", 1, &err));
+	cr_assert(__real_staple_store_write(
+	    issuer_store, B, (const unsigned char *)"b", 1, &err));
+	cr_assert_geq(asprintf(&old, "%s/issuer/%s", scratch.path, A), 0);
+	cr_assert_geq(asprintf(&used, "%s/issuer/%s", scratch.path, B), 0);
+	times[1].tv_sec = time(NULL) - 366 * DAY;
+	cr_assert_eq(utimensat(AT_FDCWD, old, times, 0), 0);
+	times[1].tv_sec = time(NULL) - 364 * DAY;
+	cr_assert_eq(utimensat(AT_FDCWD, used, times, 0), 0);
+	start();
+	gone = has_gone(old);
+	cr_expect(gone);
+	cr_expect_eq(access(used, F_OK), 0);
+	staple_store_mark(issuer_store, B, time(NULL));
+	cr_expect_geq(time_of(used), time(NULL) - DAY);
+	stop();
+	__real_staple_store_close(issuer_store);
+	issuer_store = NULL;
+	start();
+	free(old);
+	free(used);
 }
 
 /* The clock is a day behind when the next sweep is planned. */

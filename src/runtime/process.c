@@ -265,8 +265,8 @@ log_unreadable(const struct unreadable *unreadable)
 	if (unreadable->count == 0)
 		return;
 	if (unreadable->count > 1)
-		snprintf(more, sizeof(more), " and %zu more",
-		    unreadable->count - 1);
+		snprintf(
+		    more, sizeof(more), " and %zu more", unreadable->count - 1);
 	snprintf(text, sizeof(text),
 	    "%.256s%s cannot be read by %s (%s): renewals and changes will not "
 	    "be picked up; chgrp %s and chmod 640 would help",

@@ -1,7 +1,8 @@
 /*
  * Arguments, then one call: into the runtime, or a command that prints and
- * ends.  Main thread.  The exit status is the contract with whoever started
- * us: 0 asked to stop, 1 failed to start, 2 bad configuration or usage.
+ * ends.  Main thread.  The exit status is a contract: 0 asked to stop, 1 failed
+ * to start, 2 bad configuration or usage, 3 a certificate is revoked and policy
+ * ends the process (enum server_exit).  "staple" has its own (staple_exit).
  */
 #include <getopt.h>
 #include <stdbool.h>
@@ -48,6 +49,9 @@ print_help(FILE *out)
 	      "  -o, --output FILE  to FILE; - is standard output\n"
 	      "      --url URL      ask URL instead; may repeat\n"
 	      "      --ca-file FILE look for the issuer in FILE as well\n"
+	      "      --store-dir DIR\n"
+	      "                     look for a fetched issuer in this "
+	      "store_dir\n"
 	      "      --timeout TIME for an attempt, \"10s\" by default\n"
 	      "\n"
 	      "signals: TERM, INT drain and stop; HUP reload; USR1 reopen "

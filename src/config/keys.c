@@ -100,7 +100,9 @@ static const struct schema_row rows[] = {
 	{ KEY("start_wait", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.start_wait_ms, value_duration), BETWEEN(0, HOUR),
 	    .initial = "20s",
-	    .meaning = "how long without an answer clients wait at start" },
+	    .meaning =
+		"how long a start waits for staples; in must and always, "
+		"since the last answer" },
 	{ KEY("without_staple", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.without_staple, value_choice), WORDS(without_staple),
 	    .shown = "by mode",
@@ -197,7 +199,7 @@ static const struct schema_row rows[] = {
 	    .meaning = "client certificates" },
 	{ KEY("ca_file", "CAfile", IN_ALL), OF_LISTENER(ca_file, value_path),
 	    WHERE(ca_file_where),
-	    .meaning = "PEM file: who vouches for clients; also issuers" },
+	    .meaning = "PEM file: the certificates that vouch for clients" },
 	{ KEY("crl_file", "CRLfile", IN_SITES),
 	    OF_LISTENER(crl_file, value_path), WHERE(crl_file_where),
 	    .shown = "no revocation lists",

@@ -72,7 +72,7 @@ static const struct cause full[] = {
 	    "accept pauses: max_handshakes reached" },
 	[LIMIT_FULL_ADDRESS] = { "per_ip_max",
 	    "client refused: per_ip_max reached" },
-	[LIMIT_DENIED] = { "denied", "client refused: allow and deny say so" },
+	[LIMIT_DENIED] = { "denied", "client denied by allow/deny list" },
 };
 
 /* One line, unless the same was written a moment ago. */

@@ -115,8 +115,8 @@ int backend_connect_outcome(int fd);
 
 /*
  * An address of the backend that is being tried failed with errnum: it rests
- * for retry_after, unless it was we who ran out of descriptors, memory or
- * ports.
+ * for retry_after, unless errnum is a local shortage (descriptors, memory,
+ * ports).
  */
 void backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
     int errnum, int64_t now_ms);

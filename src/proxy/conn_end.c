@@ -62,7 +62,7 @@ static const struct {
 	[CONN_BAD_PROXY] = { "bad_proxy_header",
 	    "client refused: bad PROXY header", LEVEL_NOTICE, CARRIED, true,
 	    true },
-	[CONN_DENIED] = { "denied", "client refused: allow and deny say so",
+	[CONN_DENIED] = { "denied", "client denied by allow/deny list",
 	    LEVEL_INFO, NOBODY, true, true },
 	[CONN_FULL_ADDRESS] = { "per_ip_max",
 	    "client refused: per_ip_max reached", LEVEL_INFO, NOBODY, true,

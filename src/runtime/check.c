@@ -381,8 +381,8 @@ check_certificates_of(const struct config_listener *settings)
 	}
 }
 
-/* What a good configuration would say of its certificates: all that is to be
- * mended is told in one run. */
+/* Check the certificates even if the configuration has errors: one run reports
+ * everything. */
 static void
 check_certificates(const struct config *config)
 {

@@ -227,7 +227,7 @@ privilege_give(
 		err_set_errno(err, errno, "%s cannot be given to %s", path,
 		    user    ? user
 		    : group ? group
-			    : "anybody");
+			    : "user and group of this process");
 	if (fd >= 0)
 		close(fd);
 	return given;

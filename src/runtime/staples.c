@@ -29,8 +29,8 @@
 /* Between looks, for each certificate. */
 #define GLANCE_S 20e-6
 
-/* While a start or a reload waits, the service manager is told so, each time
- * for longer than until the next time. */
+/* During a start or reload EXTEND_TIMEOUT_USEC is sent every EXTEND_EVERY_S;
+ * EXTENSION_S is longer than that. */
 #define EXTEND_FIRST_S 1.0
 #define EXTEND_EVERY_S 10.0
 #define EXTENSION_S 30

@@ -143,8 +143,8 @@ log_up(struct staple_errand *errand, struct staple_host *host)
 	    host->name, host->waiting.count);
 }
 
-/* The attempt turns from its host to this one (NULL: it ends): what came of
- * its last try there is a matter of the host. */
+/* The attempt turns from its host to this one (NULL: it ends): the outcome
+ * of its last request is recorded in the host. */
 static void
 leave_host(struct staple_errand *errand, const struct staple_host *next)
 {
@@ -274,9 +274,9 @@ static bool
 join(struct staple_errand *errand, struct staple_host *host)
 {
 	struct staple_ask *ask = &errand->ask;
-	/* An attempt that has begun is finished first, or its host is judged
-	 * only when all have begun; and what was never tried is the next to
-	 * probe a host that is down. */
+	/* Finish started attempts first: host failures are counted per finished
+	 * attempt.  A certificate without an attempt is the next to probe a
+	 * host that is down. */
 	bool first = ask->tried || (host->down && ask->place.untried);
 
 	leave_host(errand, host);
@@ -486,7 +486,7 @@ begin(struct staple_errand *errand)
 	describe_place(errand);
 }
 
-/* Every host is down, and none was asked: wait for the first. */
+/* All hosts are down and no request was sent: queue for the first one. */
 static void
 block(struct staple_errand *errand)
 {
@@ -691,7 +691,7 @@ staple_ask_cancel(struct staple_errand *errand)
 	end(errand);
 }
 
-/* Is there a host that it may be asked of now? */
+/* true: at least one host of this certificate is up. */
 static bool
 has_open_host(const struct staple_errand *errand)
 {

@@ -141,8 +141,8 @@ is_held(struct staple_errand *errand, const struct staple_bytes *bytes)
 }
 
 /* A new reference to what another process has saved since the file was last
- * read, if that is newer than what is held.  Anything else is not mentioned:
- * it is about to be replaced. */
+ * read, if that is newer than the held response.  Other contents are not
+ * logged; the fetch replaces them. */
 static struct staple_response *
 read_changed(struct staple_errand *errand, struct staple_verdict *verdict)
 {
@@ -166,7 +166,8 @@ read_changed(struct staple_errand *errand, struct staple_verdict *verdict)
 	return fresh;
 }
 
-/* Good and before the middle of its window: what is held needs no request. */
+/* The held response is good and before the middle of its window: no request is
+ * needed. */
 static bool
 is_fresh(const struct staple_errand *errand)
 {

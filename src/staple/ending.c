@@ -79,7 +79,7 @@ judge_status(int status)
 	}
 }
 
-/* A proxy that denies CONNECT, or wants to know who asks (RFC 9110 section
+/* A proxy that denies CONNECT, or demands authentication (407, RFC 9110 section
  * 15.5.8): the responder has not seen the request. */
 static enum staple_outcome
 judge_proxy(int status, char *said)

@@ -25,7 +25,7 @@ struct staple_certs {
  * STAPLE_GOOD: *basic is the caller's to free and has no certificates; der is
  * its only encoding, but for those, which stand in *certs.  Else EMPTY,
  * TRUNCATED, MALFORMED, TRAILING_BYTES or one of the responder's own errors,
- * and *said tells it in words; *basic may be set even so.  What the signature
+ * and *said is a description; *basic may be set even so.  What the signature
  * does not cover is in its only usual form, but for the certificates, of which
  * nothing is known.
  */

@@ -30,7 +30,7 @@ struct staple_slot;
 /* One attempt: ask.c. */
 struct staple_ask {
 	bool busy;
-	bool confirming;   /* what errand->accusing said */
+	bool confirming;   /* this attempt confirms a revoked response */
 	bool seeking;      /* the issuer, without which nothing can be asked */
 	size_t issuer_url; /* ...the one in hand, of cert->issuer_urls */
 	struct staple_attempt attempt;
@@ -44,8 +44,8 @@ struct staple_ask {
 	uint32_t left_ms;          /* of it; waiting costs nothing */
 	struct staple_place place; /* while it waits for a slot */
 	struct staple_host *host;  /* waited for or asked; borrowed */
-	enum staple_outcome blame; /* of its last try there; UNASKED: none */
-	int64_t blame_retry_s;     /* and the Retry-After of that */
+	enum staple_outcome blame; /* of the last request; UNASKED: none */
+	int64_t blame_retry_s;     /* the Retry-After of that request */
 	struct staple_slot *slot;  /* while it is asking */
 	struct staple_fetch *fetch;
 	enum staple_outcome nearest; /* of the tries that failed */
@@ -70,7 +70,7 @@ struct staple_errand {
 
 	/* the schedule, wall seconds */
 	struct heap_node wake; /* of office->agenda */
-	int64_t due;           /* 0: nobody is to be asked */
+	int64_t due;           /* 0: no fetch is scheduled */
 	int64_t planned;       /* when that was worked out */
 	bool probe_due;        /* due is the time of a host's next probe */
 	unsigned failures;

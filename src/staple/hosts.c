@@ -1,8 +1,8 @@
 /*
  * The table of responder hosts and their health.  Staple thread only.  State
- * is kept by host because an outage is the host's: kept by certificate, ten
- * thousand certificates would each find out by asking, and each would be late
- * to notice the end of it.
+ * is kept by host because an outage is the host's: with state per certificate,
+ * 10,000 certificates would send 10,000 requests to detect an outage, and as
+ * many to detect its end.
  */
 #include "staple/hosts.h"
 
@@ -240,7 +240,7 @@ pause_probing(struct staple_host *host, const struct staple_place *place,
 	if (host->probe_ms < host->asked_until_ms)
 		host->probe_ms = host->asked_until_ms;
 	host->prober = NULL;
-	/* Newcomers waited for this. */
+	/* Certificates without an attempt wait for the outcome of the probe. */
 	host->hosts->changed |= host->untried_waits;
 	host->untried_waits = false;
 	staple_host_line_up(host);

@@ -6,9 +6,9 @@
  * A host is down after STAPLE_HOST_DOWN_AFTER attempts in a row, of any
  * certificates, that brought no OCSP response from it (staple_host_is_blamed),
  * or after one with a Retry-After.  Then one attempt at a time, the probe,
- * asks on behalf of all that wait, after pauses of staple_schedule_probe.  Any
- * OCSP response, even "unknown" or a wrong signature, ends that: what waits is
- * asked at the normal rate.
+ * sends requests, after pauses of staple_schedule_probe; the other certificates
+ * wait for its outcome.  Any OCSP response, even "unknown" or a wrong
+ * signature, ends that: waiting certificates are fetched at the normal rate.
  *
  * Up to `limit` exchanges run at once: four at first, one more for each answer
  * within half a second, at most 32; four again after a slower one or a
@@ -116,9 +116,9 @@ bool staple_host_failed(struct staple_host *host,
 void staple_host_left(
     struct staple_host *host, const struct staple_place *place);
 
-/* Must this certificate not be asked about here now?  It is down, and
- * neither may the certificate probe it, nor was it never tried and can wait for
- * the probe. */
+/* true: no request may be sent to this host now.  The host is down, its probe
+ * is not due or is another certificate's, and this certificate has been tried
+ * or must wait for the probe. */
 bool staple_host_is_closed(const struct staple_host *host,
     const struct staple_place *place, int64_t mono_ms);
 

@@ -188,7 +188,7 @@ read_pem(STACK_OF(X509) * certificates, const unsigned char *text, size_t len)
 }
 
 /* RFC 5280 4.2.2.1: one certificate in DER, or a "certs-only" CMS message; PEM
- * is against the rules, and served all the same.  NULL: no memory. */
+ * is not allowed by it, but some servers send it.  NULL: no memory. */
 static STACK_OF(X509) *
     read_certificates(const unsigned char *bytes, size_t len)
 {

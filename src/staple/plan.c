@@ -51,7 +51,7 @@ staple_plan_window(
 	return is_window;
 }
 
-/* What is held began to be dated in the future after it was planned. */
+/* The held response began to be dated in the future after it was planned. */
 static bool
 is_ahead(const struct staple_errand *errand)
 {

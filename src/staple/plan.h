@@ -16,8 +16,8 @@ struct staple_window;
 /* A fraction in [0, 1). */
 double staple_plan_roll(void);
 
-/* The window of what is held; false: nothing is, or it is dated in the future
- * (the clock was set back), and the window is {0, 0}. */
+/* The window of the held response; false: there is none, or it is dated in the
+ * future (the clock was set back), and the window is {0, 0}. */
 bool staple_plan_window(
     const struct staple_errand *errand, struct staple_window *window);
 

@@ -35,8 +35,8 @@ bool staple_queue_join(struct staple_host *host, struct staple_place *place,
 /* Wait no more.  In no line: fine. */
 void staple_queue_leave(struct staple_place *place);
 
-/* Whose turn it is: it has left the queue, and *slot is its own.  NULL: none
- * has its turn now. */
+/* Remove and return the next waiter; *slot is its permit.  NULL: no waiter has
+ * a free permit. */
 struct staple_place *staple_queue_next(struct staple_hosts *hosts,
     struct staple_slots *slots, int64_t mono_ms, struct staple_slot **slot);
 

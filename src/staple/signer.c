@@ -5,7 +5,7 @@
  * trusted (a delegate is issued directly), and of several that go by one name
  * the right one is found wherever it stands.
  *
- * OpenSSL is told to check no dates, and a delegate's are checked here: an
+ * X509_V_FLAG_NO_CHECK_TIME is set; is_in_time() checks a delegate's dates.  An
  * authority that was renewed with its key has two certificates of one name, and
  * which of them was found first must not decide.
  *

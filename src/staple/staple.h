@@ -222,9 +222,10 @@ enum staple_method {
 
 /* Zero means the default.  Strings are copied. */
 struct staple_options {
-	const char *store_dir; /* responses outlive the process in its folder
-				  ocsp/, which several processes may share;
-				  NULL: they do not.  Fixed. */
+	const char *store_dir; /* responses and fetched issuers outlive the
+				  process in its folders ocsp/ and issuer/,
+				  which several processes may share; NULL:
+				  they do not.  Fixed. */
 	const char *ca_file;   /* PEM: issuers, and trust for https responders,
 				  instead of the system's store */
 	const char *proxy; /* "http://host:port"; NULL: from the environment;
@@ -250,8 +251,9 @@ struct staple_options {
 struct staple_source {
 	const char *const *urls; /* instead of the certificate's own */
 	size_t url_count;        /* 0: the certificate's own */
-	const char *staple_file; /* DER pushed by another tool; then nobody is
-				    asked.  NULL: none */
+	const char *staple_file; /* a response of another tool, as DER, base64
+				    or PEM; no responder is asked then.  NULL:
+				    none */
 };
 
 /* What is sent: belongs to the context.  Zero is auto.  Copied. */

@@ -226,8 +226,8 @@ list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
 /*
  * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, or id-ad-caIssuers
  * for the issuer's own certificate, in the order of the certificate, which
- * X509_get1_ocsp does not keep.  The bytes are an IA5String: a NUL among them
- * is the stranger's and counts.
+ * X509_get1_ocsp does not keep.  The bytes are an IA5String: a NUL in them is
+ * part of the URL and is not accepted as its end.
  */
 static bool
 list_named(struct listing *listing, X509 *leaf)

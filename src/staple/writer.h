@@ -1,9 +1,10 @@
 /*
  * The thread that writes responses to the store, so that a slow disk delays
- * nobody, and that sweeps the store (staple_sweep_open) when it starts and then
- * daily.  Its queue holds at most one response per certificate, the newest.
- * What could not be written stays queued and is tried again every minute, so
- * that a disk that was full for a while costs no staple at the next restart.
+ * neither the staple thread nor a handshake.  It also sweeps the store
+ * (staple_sweep_open) when it starts and then daily.  Its queue holds at most
+ * one response per certificate, the newest.  What could not be written stays
+ * queued and is tried again every minute, so that a disk that was full for a
+ * while costs no staple at the next restart.
  * All but the thread itself: staple thread, or whoever started it.
  */
 #ifndef STAPLE_WRITER_H

@@ -499,7 +499,7 @@ has_issuer(const struct chain *chain)
 	return false;
 }
 
-#define STRANGER "has issued none of the others: remove it"
+#define UNUSED_ISSUER "issued no other certificate of the chain: remove it"
 
 void
 chain_check_run(struct chain_check *check, const struct identity *identity,
@@ -526,10 +526,10 @@ chain_check_run(struct chain_check *check, const struct identity *identity,
 		    sizeof(name));
 		if (sentence->text[0] != '\0')
 			err_prefix(sentence,
-			    "certificate %d, %s, " STRANGER "; also", i + 2,
-			    name);
+			    "certificate %d, %s, " UNUSED_ISSUER "; also",
+			    i + 2, name);
 		else
-			err_set(sentence, "certificate %d, %s, " STRANGER,
+			err_set(sentence, "certificate %d, %s, " UNUSED_ISSUER,
 			    i + 2, name);
 		break;
 	}

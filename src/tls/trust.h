@@ -22,11 +22,12 @@ struct x509_store_st;
 /*
  * crl_file may be NULL.  NULL and *err (names the file): it cannot be read,
  * holds no certificate (no CRL), one is damaged, or a list is of a kind that
- * OpenSSL would pass over (delta, indirect, of some reasons alone).  *warning (may be NULL; ""
- * when none) names lists that cannot help: expired, near their end (tls/validity.h),
- * not yet valid, or of nobody in ca_file.  Such lists fail closed:
- * clients of an issuer without a valid list are refused.  It also tells of a
- * ca_file without the root that crl_check = chain needs.
+ * OpenSSL would pass over (delta, indirect, of some reasons alone).  *warning
+ * (may be NULL; "" when none) names lists that cannot help: expired, near their
+ * end (tls/validity.h), not yet valid, or issued by no certificate of ca_file.
+ * Such lists fail closed: clients of an issuer without a valid list are
+ * refused.  It also names a ca_file without the root that crl_check = chain
+ * needs.
  */
 struct trust *trust_load(const char *ca_file, const char *crl_file,
     enum config_crl_check check, int64_t now_s, struct err *warning,

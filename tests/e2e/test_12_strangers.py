@@ -134,7 +134,7 @@ def test_refusals_are_told_apart(launch, listener, serve):
     clinch = launch(listener(serve().connect, "deny = 127.0.0.5\nper_ip_max = 1", head=CONFIG))
     sources = ["127.0.0.5", "127.0.0.6", "127.0.0.6"]
     socks = [socket.create_connection(("127.0.0.1", clinch.port()), source_address=(source, 0)) for source in sources]
-    clinch.wait_log(r"listener client refused: allow and deny .*reason=denied")
+    clinch.wait_log(r"listener client denied by allow/deny list .*reason=denied")
     clinch.wait_log(r"listener client refused: per_ip_max .*reason=per_ip_max")
     for sock in socks:
         sock.close()

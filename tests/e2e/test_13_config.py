@@ -834,8 +834,8 @@ CHAINS = {
     "out of order": (lambda leaf, middle, root, other: [leaf, root, middle], None),
     "no intermediate": (lambda leaf, middle, root, other: [leaf], "issuer, CN=middle CA, is missing: append it"),
     "the root alone": (lambda leaf, middle, root, other: [leaf, root], "issuer, CN=middle CA, is missing"),
-    "a foreign one": (lambda leaf, middle, root, other: [leaf, middle, other], "certificate 3, CN=other, has issued none"),
-    "another's intermediate": (lambda leaf, middle, root, other: [leaf, other], "certificate 2, CN=other, has issued none"),
+    "a foreign one": (lambda leaf, middle, root, other: [leaf, middle, other], "certificate 3, CN=other, issued no other"),
+    "another's intermediate": (lambda leaf, middle, root, other: [leaf, other], "certificate 2, CN=other, issued no other"),
 }
 
 

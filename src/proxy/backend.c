@@ -390,7 +390,15 @@ backend_walk_next(struct backend_walk *walk, int64_t now_ms, int *fd)
 enum backend_answer
 backend_walk_more(struct backend_walk *walk, int64_t now_ms, int *fd)
 {
-	return open_next(walk, next_address, now_ms, fd);
+	struct backend_walk before = *walk;
+	enum backend_answer answer = open_next(walk, next_address, now_ms, fd);
+
+	/* Without a descriptor or memory for one more the first goes on, and the
+	 * address may be tried after it. */
+	if (!walk->exhausted || before.exhausted)
+		return answer;
+	*walk = before;
+	return BACKEND_NONE;
 }
 
 static int

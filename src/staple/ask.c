@@ -5,6 +5,8 @@
  */
 #include "staple/ask.h"
 
+#include <string.h>
+
 #include <openssl/err.h>
 
 #include "staple/cache.h"
@@ -280,11 +282,9 @@ join(struct staple_errand *errand, struct staple_host *host)
 	bool first = ask->tried || (host->down && ask->place.untried);
 
 	leave_host(errand, host);
-	ask->host = host;
-	if (!staple_queue_join(host, &ask->place, first ? 0 : errand->due)) {
-		miss(errand, STAPLE_NO_MEMORY);
+	if (!staple_queue_join(host, &ask->place, first ? 0 : errand->due))
 		return false;
-	}
+	ask->host = host;
 	host->untried_waits |= host->down && !ask->blocked;
 	staple_host_expect(host, &ask->place, errand->office->wall_s);
 	return true;
@@ -310,16 +310,21 @@ give_up_issuer(struct staple_errand *errand)
 	staple_errand_failed(errand, STAPLE_NO_ISSUER);
 }
 
-/* NULL: not a URL, or no memory.  The errand keeps it while it waits there. */
+/*
+ * NULL: not a URL, or no memory.  The errand keeps it while it waits there.
+ * Another entry than that of a responder with the same name: a static file that
+ * is served does not show that the responder answers.
+ */
 static struct staple_host *
 issuer_host(struct staple_errand *errand)
 {
 	struct staple_office *office = errand->office;
-	char name[HOST_MAX];
+	char name[HOST_MAX + sizeof("issuer ")] = "issuer ";
+	size_t prefix = strlen(name);
 
 	if (!staple_fetch_host(
-		errand->cert->issuer_urls[errand->ask.issuer_url], name,
-		sizeof(name)))
+		errand->cert->issuer_urls[errand->ask.issuer_url],
+		name + prefix, HOST_MAX))
 		return NULL;
 	return staple_hosts_hold(&office->hosts, name, office->mono_ms);
 }
@@ -339,15 +344,17 @@ join_issuer_host(struct staple_errand *errand, const char **said)
 	*said = staple_outcome_sentence(STAPLE_BAD_URL);
 	if (host == NULL)
 		return false;
-	*said = "its host is down";
-	if (staple_host_is_closed(host, &errand->ask.place, office->mono_ms) ||
-	    !join(errand, host)) {
-		staple_host_drop(host, office->mono_ms);
-		return false;
+	if (staple_host_is_closed(host, &errand->ask.place, office->mono_ms)) {
+		*said = "its host is down";
+	} else if (join(errand, host)) {
+		errand->issuer_host = host;
+		staple_host_drop(before, office->mono_ms);
+		return true;
+	} else {
+		*said = staple_outcome_sentence(STAPLE_NO_MEMORY);
 	}
-	errand->issuer_host = host;
-	staple_host_drop(before, office->mono_ms);
-	return true;
+	staple_host_drop(host, office->mono_ms);
+	return false;
 }
 
 /* Queue for a slot to fetch the issuer from the next URL. */
@@ -402,6 +409,8 @@ start_seeking(struct staple_errand *errand, struct staple_slot *slot)
 		seek_on(errand);
 		return;
 	}
+	if (ask->began_ms == 0)
+		ask->began_ms = errand->office->mono_ms;
 	ask->slot = slot;
 	ask->fetch = staple_issuer_fetch(errand->cert, ask->issuer_url, &by);
 	if (ask->fetch != NULL)
@@ -522,15 +531,17 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 			last = miss(errand, why_no_host(errand));
 			continue;
 		}
-		if (host != ask->host &&
-		    staple_host_is_closed(
+		/* The current host as well: other attempts may have taken it
+		 * down since this one began. */
+		if (staple_host_is_closed(
 			host, &ask->place, errand->office->mono_ms)) {
 			last = skip(errand, host);
 			continue;
 		}
-		if (!join(errand, host))
-			break;
-		return;
+		if (join(errand, host))
+			return;
+		miss(errand, STAPLE_NO_MEMORY);
+		break;
 	}
 	if (ask->skipped && !ask->tried)
 		block(errand);

@@ -192,7 +192,9 @@ find_elsewhere(struct staple_cert *cert, const struct search *search,
 		return false;
 	if (cert->issuer_url_count > 0) {
 		cert->leaf = X509_dup(search->leaf);
-		return cert->leaf != NULL;
+		/* Decodes its extensions now: see readable(). */
+		return cert->leaf != NULL &&
+		       X509_check_purpose(cert->leaf, -1, 0) == 1;
 	}
 	note_failure(cert, search);
 	return true;

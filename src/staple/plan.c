@@ -95,9 +95,12 @@ void
 staple_plan_retry(struct staple_errand *errand)
 {
 	int64_t now = errand->office->wall_s;
-	int64_t due = staple_ask_probe_time(errand);
 	struct staple_window window;
+	int64_t due = 0;
 
+	/* Without an issuer it was not a responder that failed. */
+	if (errand->cert->issuer != NULL)
+		due = staple_ask_probe_time(errand);
 	errand->probe_due = due != 0;
 	(void)staple_plan_window(errand, &window);
 	if (due == 0)

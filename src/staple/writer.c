@@ -442,13 +442,16 @@ swap_contents(struct job *queued, struct job *fresh)
 {
 	struct job old = *queued;
 
+	/* What has failed may wait for a minute, and a claim must not. */
+	if (!queued->failed) {
+		queued->claim = fresh->claim;
+		fresh->claim = old.claim;
+	}
 	queued->response = fresh->response;
-	queued->claim = fresh->claim;
 	queued->store = fresh->store;
 	queued->data = fresh->data;
 	queued->len = fresh->len;
 	fresh->response = old.response;
-	fresh->claim = old.claim;
 	fresh->store = old.store;
 	fresh->data = old.data;
 	fresh->len = old.len;

@@ -354,7 +354,9 @@ add_name(struct surveyed_list *list, const char *name)
 		free(copy);
 		return false;
 	}
-	grown[list->count++] = (struct surveyed_name){ copy, "" };
+	grown[list->count].text = copy;
+	grown[list->count].wrong = "";
+	list->count++;
 	return true;
 }
 

@@ -30,11 +30,11 @@ enum {
 static atomic_uint waits;
 
 int
-epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
+epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout)
 {
 	atomic_fetch_add(&waits, 1);
 	return (int)syscall(
-	    SYS_epoll_pwait, fd, events, max, timeout_ms, NULL, (size_t)8);
+	    SYS_epoll_pwait, fd, events, maxevents, timeout, NULL, (size_t)8);
 }
 
 static atomic_uint adopted_at; /* waits, when the news came */

@@ -40,20 +40,20 @@ OPENSSL_cleanse(void *ptr, size_t len)
 /* Inside libcrypto 3.6, these two no longer call the one above.  There is no
  * secure heap here. */
 void
-CRYPTO_clear_free(void *ptr, size_t len, const char *file, int line)
+CRYPTO_clear_free(void *ptr, size_t num, const char *file, int line)
 {
 	if (ptr == NULL)
 		return;
-	OPENSSL_cleanse(ptr, len);
+	OPENSSL_cleanse(ptr, num);
 	CRYPTO_free(ptr, file, line);
 }
 
 void
-CRYPTO_secure_clear_free(void *ptr, size_t len, const char *file, int line)
+CRYPTO_secure_clear_free(void *ptr, size_t num, const char *file, int line)
 {
 	if (CRYPTO_secure_malloc_initialized())
 		abort();
-	CRYPTO_clear_free(ptr, len, file, line);
+	CRYPTO_clear_free(ptr, num, file, line);
 }
 
 static struct pki_folder folder;

@@ -219,7 +219,7 @@ Test(exchange, keeps_the_method_where_it_is_redirected)
 	}
 }
 
-/* The first hop alone takes over half of the time. */
+/* The first hop takes 0.8 s and leaves 1.2 s for the second. */
 Test(exchange, counts_redirects_toward_its_deadline)
 {
 	static const struct responder_act acts[] = {
@@ -232,10 +232,10 @@ Test(exchange, counts_redirects_toward_its_deadline)
 	struct fetched got;
 
 	responder_play(responder, acts, ARRAY_LEN(acts));
-	got = ask("/slow", true, 1000);
+	got = ask("/slow", true, 2000);
 	cr_expect_eq(got.result.outcome, STAPLE_TIMEOUT_HEADERS);
 	cr_expect_eq(responder_requests(responder), 2);
-	cr_expect_lt(got.result.took_ms, 1500);
+	cr_expect_lt(got.result.took_ms, 2500);
 }
 
 Test(exchange, never_goes_from_https_to_http)

@@ -187,8 +187,10 @@ Test(stapling, makes_the_folder_of_responses)
 		stapling = stapling_new(config, NULL, false, &err);
 		cr_assert_not_null(stapling, "%s", err.text);
 		stapling_free(stapling);
-		cr_expect(has_folder("state") && has_folder("state/ocsp"));
+		cr_expect(has_folder("state") && has_folder("state/ocsp") &&
+			  has_folder("state/issuer"));
 	}
+	remove_folder("state/issuer");
 	remove_folder("state/ocsp");
 	remove_folder("state");
 	config_unref(config);

@@ -422,3 +422,43 @@ Test(ask, bypasses_caches_when_the_same_response_comes_near_its_end)
 	cr_assert(stage.asked[stage.asked_count - 1].no_cache);
 	ocsp_drop(&same);
 }
+
+/* Five attempts take the host down while others are under way on it. */
+static void
+answer_5xx_slowly(int64_t retry_after_s)
+{
+	STAGE_PLAY(
+	    NULL, .way = STAGE_ANSWERS, .answer = { .next_update = 7 * 86400 });
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+	    .took_ms = 700);
+	stage_play(STAGE_A, STAGE_POST,
+	    &(const struct stage_part){ .way = STAGE_FAILS,
+		.outcome = STAPLE_HTTP_5XX,
+		.took_ms = 100,
+		.retry_after_s = retry_after_s });
+}
+
+Test(ask, leaves_a_host_that_goes_down_meanwhile)
+{
+	static const int64_t retry_after_s[] = { 0, 3600 };
+	enum { MANY = 20 };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct stage_actor *actors[MANY];
+
+		answer_5xx_slowly(retry_after_s[i]);
+		for (int n = 0; n < MANY; n++) {
+			actors[n] = stage_enter(
+			    STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+			stage_run();
+			stage_pass_ms(130);
+		}
+		stage_pass(3);
+		for (int n = 0; n < MANY; n++) {
+			cr_expect(stage_look(actors[n])->settled, "%d", n);
+			cr_expect(stage_look(actors[n])->held, "%d", n);
+			stage_leave(actors[n]);
+		}
+		stage_pass(2 * 3600);
+	}
+}

@@ -675,3 +675,64 @@ Test(errand, goes_on_when_it_is_shown_without_its_issuer_again)
 	cr_assert_eq(stage.asked_count, 2);
 	cr_assert(stage_look(actor)->settled && stage_look(actor)->held);
 }
+
+#define ONE_HOST \
+	"OCSP;URI:http://a.example/ocsp,caIssuers;URI:http://a.example/ca.crt"
+
+/* ---- Issuers whose host is that of the responder ---- */
+
+Test(errand, probes_a_dead_host_of_issuers_no_more_often_than_another)
+{
+	unsigned before;
+
+	STAGE_PLAY(
+	    NULL, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
+	stage_enter_bare(ONE_HOST, STAPLE_WISH_WANTED);
+	stage_run();
+	stage_pass(10 * MINUTE);
+	before = stage.asked_count;
+	stage_pass(10 * MINUTE);
+	cr_expect_leq(stage.asked_count - before, 12, "%u in ten minutes",
+	    stage.asked_count - before);
+	cr_expect_geq(stage.asked_count - before, 5, "%u in ten minutes",
+	    stage.asked_count - before);
+}
+
+Test(errand, retries_an_issuer_at_its_own_pace_while_the_responder_is_down)
+{
+	unsigned before;
+
+	STAGE_PLAY(
+	    NULL, .way = STAGE_ANSWERS, .answer = { .next_update = 7 * 86400 });
+	STAGE_PLAY(
+	    STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
+	STAGE_PLAY(STAGE_CA, .way = STAGE_SENDS, .bytes = "nonsense");
+	for (int i = 0; i < 6; i++)
+		stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	stage_pass(30);
+	stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+	stage_run();
+	stage_pass(5 * MINUTE);
+	before = stage_issuers();
+	stage_pass(10 * MINUTE);
+	cr_expect_leq(stage_issuers() - before, 25, "%u in ten minutes",
+	    stage_issuers() - before);
+}
+
+/* A static file that is served shows nothing about the responder. */
+Test(errand, takes_no_issuer_for_an_answer_of_the_responder)
+{
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	STAGE_PLAY("http://a.example/ca.crt", .way = STAGE_ANSWERS);
+	for (int i = 0; i < 20; i++)
+		stage_enter(
+		    "OCSP;URI:http://a.example/ocsp", STAPLE_WISH_WANTED);
+	stage_run();
+	stage_pass(20 * MINUTE);
+	stage_enter_bare(ONE_HOST, STAPLE_WISH_WANTED);
+	stage_run();
+	stage_pass(5 * MINUTE);
+	cr_expect_geq(stage_issuers(), 1);
+	cr_expect_not(stage_heard("answers again"));
+}

@@ -19,6 +19,7 @@ struct walk {
 	size_t service;
 	size_t site;
 	const struct service_site *met; /* the last one */
+	size_t next;                    /* of its backends */
 };
 
 static const struct service_site *
@@ -34,12 +35,24 @@ next_site(struct walk *walk)
 			if (walk->met && walk->met->backends == site->backends)
 				continue;
 			walk->met = site;
+			walk->next = 0;
 			return site;
 		}
 		walk->service++;
 		walk->site = 0;
 	}
 	return NULL;
+}
+
+/* The next backend is walk->met's, its number *i. */
+static bool
+next_backend(struct walk *walk, size_t *i)
+{
+	while (!walk->met || walk->next == backends_count(walk->met->backends))
+		if (next_site(walk) == NULL)
+			return false;
+	*i = walk->next++;
+	return true;
 }
 
 static size_t
@@ -84,34 +97,22 @@ add(struct names *names, const char *host, uint32_t every_ms)
 	return true;
 }
 
-static bool
-add_site(struct names *names, const struct service_site *site)
-{
-	const char *host;
-	uint16_t port;
-	size_t i;
-
-	for (i = 0; i < backends_count(site->backends); i++) {
-		host = backends_host(site->backends, i, &port);
-		if (host && !add(names, host, site->settings->resolve_ms))
-			return false;
-	}
-	return true;
-}
-
 bool
 names_init(struct names *names, struct generation *generation)
 {
 	struct walk walk = { .generation = generation };
-	const struct service_site *site;
+	const char *host;
+	uint16_t port;
+	size_t i;
 
 	names->count = 0;
 	names->items = calloc(
 	    count_backends(generation) + 1, sizeof(names->items[0]));
 	if (names->items == NULL)
 		return false;
-	while ((site = next_site(&walk)) != NULL) {
-		if (!add_site(names, site)) {
+	while (next_backend(&walk, &i)) {
+		host = backends_host(walk.met->backends, i, &port);
+		if (host && !add(names, host, walk.met->settings->resolve_ms)) {
 			names_fini(names);
 			return false;
 		}
@@ -201,34 +202,33 @@ name_remember(struct name *name, const struct addr *addresses, size_t count,
 	return true;
 }
 
-/* Is backend i of these one of that name? */
-static bool
-is_of(const struct name *name, const struct backends *backends, size_t i,
-    uint16_t *port)
+/* The next backend of that name; NULL: there is none. */
+static struct backends *
+next_of(struct walk *walk, const struct name *name, size_t *i)
 {
-	const char *host = backends_host(backends, i, port);
+	const char *host;
+	uint16_t port;
 
-	return host && strcmp(host, name->host) == 0;
+	while (next_backend(walk, i)) {
+		host = backends_host(walk->met->backends, *i, &port);
+		if (host && strcmp(host, name->host) == 0)
+			return walk->met->backends;
+	}
+	return NULL;
 }
 
 bool
 name_put(const struct name *name, struct generation *generation)
 {
 	struct walk walk = { .generation = generation };
-	const struct service_site *site;
-	uint16_t port;
-	size_t k;
+	struct backends *backends;
+	size_t i;
 
 	if (name->last_count == 0)
 		return true;
-	while ((site = next_site(&walk)) != NULL) {
-		for (k = 0; k < backends_count(site->backends); k++) {
-			if (is_of(name, site->backends, k, &port) &&
-			    !backends_put(site->backends, k, name->last,
-				name->last_count))
-				return false;
-		}
-	}
+	while ((backends = next_of(&walk, name, &i)) != NULL)
+		if (!backends_put(backends, i, name->last, name->last_count))
+			return false;
 	return true;
 }
 
@@ -249,47 +249,33 @@ names_hurry(
     struct names *names, struct generation *generation, int64_t least_ms)
 {
 	struct walk walk = { .generation = generation };
-	const struct service_site *site;
-	size_t k;
+	size_t i;
 
-	while ((site = next_site(&walk)) != NULL) {
-		for (k = 0; k < backends_count(site->backends); k++) {
-			if (backends_failed(site->backends, k))
-				hurry(names, site->backends, k, least_ms);
-		}
-	}
+	while (next_backend(&walk, &i))
+		if (backends_failed(walk.met->backends, i))
+			hurry(names, walk.met->backends, i, least_ms);
 }
 
 void
 name_clear_failed(const struct name *name, struct generation *generation)
 {
 	struct walk walk = { .generation = generation };
-	const struct service_site *site;
-	uint16_t port;
-	size_t k;
+	struct backends *backends;
+	size_t i;
 
-	while ((site = next_site(&walk)) != NULL) {
-		for (k = 0; k < backends_count(site->backends); k++) {
-			if (is_of(name, site->backends, k, &port))
-				backends_clear_failed(site->backends, k);
-		}
-	}
+	while ((backends = next_of(&walk, name, &i)) != NULL)
+		backends_clear_failed(backends, i);
 }
 
 bool
 name_is_resolved(const struct name *name, struct generation *generation)
 {
 	struct walk walk = { .generation = generation };
-	const struct service_site *site;
-	uint16_t port;
-	size_t k;
+	struct backends *backends;
+	size_t i;
 
-	while ((site = next_site(&walk)) != NULL) {
-		for (k = 0; k < backends_count(site->backends); k++) {
-			if (is_of(name, site->backends, k, &port) &&
-			    !backends_resolved(site->backends, k))
-				return false;
-		}
-	}
+	while ((backends = next_of(&walk, name, &i)) != NULL)
+		if (!backends_resolved(backends, i))
+			return false;
 	return true;
 }

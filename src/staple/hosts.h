@@ -4,10 +4,10 @@
  * which certificates wait for it.  Staple thread only; time is given.
  *
  * A host is down after STAPLE_HOST_DOWN_AFTER attempts in a row, of any
- * certificates, that brought no OCSP response from it (staple_host_is_blamed),
+ * certificates, that brought no sound OCSP response from it (staple_host_is_blamed),
  * or after one with a Retry-After.  Then one attempt at a time, the probe,
  * sends requests, after pauses of staple_schedule_probe; the other certificates
- * wait for its outcome.  Any OCSP response, even "unknown" or a wrong
+ * wait for its outcome.  Any other response, even "unknown" or a wrong
  * signature, ends that: waiting certificates are fetched at the normal rate.
  *
  * Up to `limit` exchanges run at once: four at first, one more for each answer

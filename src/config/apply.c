@@ -98,7 +98,7 @@ read_value(const struct scope *scope, const struct schema_row *row,
 		return false;
 	}
 	remember_place(scope, row, &statement->where);
-	if (row == find(scope, "verify") && isdigit((unsigned char)value[0]))
+	if (isdigit((unsigned char)value[0]) && row == find(scope, "verify"))
 		scope->layer->verify_by_word = true;
 	return true;
 }

@@ -51,13 +51,13 @@ find_stunnel_word(const struct source *source)
 static bool
 looks_like_stunnel(struct build *build, const struct source *source)
 {
-	const struct statement *word = find_stunnel_word(source);
+	const struct statement *word;
 
 	if (!has_only_services(build, source))
 		return false;
 	if (words_is_stunnel_file(build->config->file))
 		build->stunnel_reason = "its name";
-	else if (word != NULL)
+	else if ((word = find_stunnel_word(source)) != NULL)
 		build->stunnel_reason = word->key;
 	return build->stunnel_reason != NULL;
 }

@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/access.h"
-#include "proxy/backend_addresses.h"
 #include "proxy/conn_inner.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
@@ -183,10 +182,7 @@ write_access(const struct conn *conn)
 static enum log_level
 failover_level(const struct backend_walk *walk)
 {
-	bool has_more = walk->addresses != NULL &&
-			walk->next_address < walk->addresses->count;
-
-	return has_more ? LEVEL_INFO : LEVEL_WARNING;
+	return backend_walk_has_more(walk) ? LEVEL_INFO : LEVEL_WARNING;
 }
 
 void

@@ -65,17 +65,9 @@ stamp_trust(const struct config_listener *settings)
 }
 
 static bool
-has_equal_stamps(
-    const struct trust_holding *old, const struct trust_holding *now)
-{
-	return stamp_equal(&old->ca_stamp, &now->ca_stamp) &&
-	       stamp_equal(&old->crl_stamp, &now->crl_stamp);
-}
-
-static bool
 is_current(const struct trust_holding *old, const struct trust_holding *now)
 {
-	return old->settled && has_equal_stamps(old, now);
+	return old->settled && trust_holding_has_equal_stamps(old, now);
 }
 
 static bool
@@ -151,7 +143,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 		fail_trust(build, settings, &err);
 		return NULL;
 	}
-	if (!has_equal_stamps(old, now))
+	if (!trust_holding_has_equal_stamps(old, now))
 		log_error(build->parts->log, "tls",
 		    "client certificates are checked as before",
 		    LOG_S("listener", settings->name),

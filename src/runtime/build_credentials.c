@@ -119,8 +119,7 @@ is_reported(const struct build *build, const struct arrival *arrival)
 	const struct credential *old = arrival->old, *fresh = arrival->fresh;
 
 	return build->cause == GENERATION_FILES && old && old->bad &&
-	       stamp_equal(&old->cert_stamp, &fresh->cert_stamp) &&
-	       stamp_equal(&old->key_stamp, &fresh->key_stamp);
+	       credential_has_equal_stamps(old, fresh);
 }
 
 /* Reported once for each state of the files. */
@@ -172,6 +171,16 @@ may_replace_unstapled(const struct build *build, const struct arrival *arrival,
 	       judge_gives_way(judge, before->identity);
 }
 
+static struct judge
+judge_of(const struct build *build)
+{
+	return (struct judge){
+		.stapling = build->parts->stapling,
+		.phase = build->old ? PHASE_RELOAD : PHASE_START,
+		.now_s = build->now_s,
+	};
+}
+
 /* The library looks after this one from now on, if it can. */
 static bool
 watch(struct build *build, const struct arrival *arrival,
@@ -179,14 +188,10 @@ watch(struct build *build, const struct arrival *arrival,
 {
 	const struct credential_key *id = &arrival->fresh->id;
 	const struct config_listener *user = arrival->wish->user;
-	const struct judge judge = {
-		.stapling = build->parts->stapling,
-		.phase = build->old ? PHASE_RELOAD : PHASE_START,
-		.before = build->old,
-		.now_s = build->now_s,
-	};
+	struct judge judge = judge_of(build);
 	struct err err = { "" };
 
+	judge.before = build->old;
 	if (stapling_watch(
 		build->parts->stapling, build->config, identity, id, &err) &&
 	    (judge_may_ask(&judge, &id->policy, identity, &err) ||
@@ -208,11 +213,7 @@ must_wait(struct build *build, const struct arrival *arrival,
     const struct identity *identity)
 {
 	const struct credential *before = arrival->before;
-	const struct judge judge = {
-		.stapling = build->parts->stapling,
-		.phase = build->old ? PHASE_RELOAD : PHASE_START,
-		.now_s = build->now_s,
-	};
+	const struct judge judge = judge_of(build);
 
 	if (before && before->identity)
 		return !identity_equal(before->identity, identity) &&
@@ -244,11 +245,7 @@ static bool
 is_unstapled(const struct build *build, const struct arrival *arrival,
     const struct identity *identity)
 {
-	const struct judge judge = {
-		.stapling = build->parts->stapling,
-		.phase = PHASE_RELOAD,
-		.now_s = build->now_s,
-	};
+	const struct judge judge = judge_of(build);
 	struct err err;
 
 	return arrival->before && arrival->before->identity &&

@@ -144,6 +144,14 @@ credential_is_current(const struct credential *credential)
 	       stamp_equal(&key, &credential->key_stamp);
 }
 
+bool
+credential_has_equal_stamps(
+    const struct credential *a, const struct credential *b)
+{
+	return stamp_equal(&a->cert_stamp, &b->cert_stamp) &&
+	       stamp_equal(&a->key_stamp, &b->key_stamp);
+}
+
 struct identity *
 credential_load(const struct credential *credential,
     struct identity_loader *loader, struct err *warning, struct err *err)

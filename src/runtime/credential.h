@@ -72,6 +72,10 @@ void credential_unref(struct credential *credential); /* NULL ok */
 /* Have its files not been touched since they were read? */
 bool credential_is_current(const struct credential *credential);
 
+/* Were the files of both in one state when they were read? */
+bool credential_has_equal_stamps(
+    const struct credential *a, const struct credential *b);
+
 /* Read the files; *warning as in identity_load.  NULL: *err. */
 struct identity *credential_load(const struct credential *credential,
     struct identity_loader *loader, struct err *warning,

@@ -241,25 +241,27 @@ generation_differs(const struct generation *a, const struct generation *b)
 	return false;
 }
 
+bool
+trust_holding_has_equal_stamps(
+    const struct trust_holding *a, const struct trust_holding *b)
+{
+	return stamp_equal(&a->ca_stamp, &b->ca_stamp) &&
+	       stamp_equal(&a->crl_stamp, &b->crl_stamp);
+}
+
 /* Of two that do not differ. */
 bool
 generation_read_more(const struct generation *a, const struct generation *b)
 {
-	const struct credential *first, *second;
 	size_t i;
 
-	for (i = 0; i < a->holding_count; i++) {
-		first = a->holdings[i].credential;
-		second = b->holdings[i].credential;
-		if (!stamp_equal(&first->cert_stamp, &second->cert_stamp) ||
-		    !stamp_equal(&first->key_stamp, &second->key_stamp))
+	for (i = 0; i < a->holding_count; i++)
+		if (!credential_has_equal_stamps(
+			a->holdings[i].credential, b->holdings[i].credential))
 			return true;
-	}
 	for (i = 0; i < a->trust_count; i++)
-		if (!stamp_equal(
-			&a->trusts[i].ca_stamp, &b->trusts[i].ca_stamp) ||
-		    !stamp_equal(
-			&a->trusts[i].crl_stamp, &b->trusts[i].crl_stamp))
+		if (!trust_holding_has_equal_stamps(
+			&a->trusts[i], &b->trusts[i]))
 			return true;
 	for (i = 0; i < a->config->listener_count; i++)
 		if (a->displays[i].folder_kept != b->displays[i].folder_kept)

@@ -79,6 +79,8 @@ bool generation_hold_trust(struct generation *generation,
     const struct trust_holding *holding) MUST_CHECK;
 bool generation_hold_context(struct generation *generation,
     const struct context_holding *holding) MUST_CHECK;
+bool trust_holding_has_equal_stamps(
+    const struct trust_holding *a, const struct trust_holding *b);
 bool display_add(
     struct display *display, struct credential *credential) MUST_CHECK;
 

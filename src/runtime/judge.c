@@ -168,11 +168,7 @@ judge_may_ask(const struct judge *judge, const struct staple_policy *policy,
 bool
 judge_gives_way(const struct judge *judge, const struct identity *served)
 {
-	const struct verdict_served before = {
-		.ends_s = identity_not_after(served),
-	};
-
-	return verdict_gives_way(&before, judge->now_s);
+	return verdict_gives_way(identity_not_after(served), judge->now_s);
 }
 
 bool

@@ -1,7 +1,7 @@
 /*
  * sd_notify in forty lines, so that libsystemd is not linked in.  Main
- * thread.  The socket is opened anew for each message: there are few, and a descriptor kept open could go stale over a re-exec of the
- * service manager.
+ * thread.  The socket is opened anew for each message: there are few, and a
+ * descriptor kept open could go stale over a re-exec of the service manager.
  */
 #include "runtime/notify.h"
 

@@ -166,8 +166,7 @@ on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	if (server->resolver) /* a drain has freed it */
-		resolver_look(server->resolver);
+	resolver_look(server->resolver); /* NULL during a drain */
 	publish_settle(server);
 	drain_settle(server);
 }

@@ -114,9 +114,9 @@ is_stapled(const struct staple_policy *policy, const struct staple_info *info,
 }
 
 bool
-verdict_gives_way(const struct verdict_served *served, int64_t now_s)
+verdict_gives_way(int64_t ends_s, int64_t now_s)
 {
-	return served->ends_s - now_s <= RENEWAL_MARGIN_S;
+	return ends_s - now_s <= RENEWAL_MARGIN_S;
 }
 
 bool
@@ -131,5 +131,5 @@ verdict_keeps_out(const struct staple_policy *policy,
 	       (renewed->hindrance == STAPLE_UNASKED ||
 		   verdict_is_fatal(policy)) &&
 	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
-	       !verdict_gives_way(served, now_s);
+	       !verdict_gives_way(served->ends_s, now_s);
 }

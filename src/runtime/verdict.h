@@ -44,9 +44,9 @@ struct verdict_served {
 	int64_t ends_s; /* its notAfter */
 };
 
-/* The served certificate ends within an hour: its renewal goes into service
- * whether it has a staple or not. */
-bool verdict_gives_way(const struct verdict_served *served, int64_t now_s);
+/* A served certificate that ends within an hour: its renewal goes into service
+ * whether it has a staple or not.  ends_s: its notAfter. */
+bool verdict_gives_way(int64_t ends_s, int64_t now_s);
 
 /*
  * Renewal: must this certificate, read from the files just now, wait for its

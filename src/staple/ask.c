@@ -94,17 +94,38 @@ staple_ask_sharers(const struct staple_errand *errand)
 	return most;
 }
 
+/* The issuer, without which nothing can be asked.  The same for a whole
+ * attempt: another certificate cancels it. */
+static bool
+is_seeking(const struct staple_errand *errand)
+{
+	return errand->cert->issuer == NULL;
+}
+
+/* true: at least one host of this certificate is up. */
+static bool
+has_open_host(const struct staple_errand *errand)
+{
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = errand->hosts[i];
+
+		if (host != NULL && !host->down)
+			return true;
+	}
+	return false;
+}
+
 int64_t
 staple_ask_probe_time(const struct staple_errand *errand)
 {
 	const struct staple_office *office = errand->office;
 	int64_t first_ms = INT64_MAX, wait_s;
 
+	if (has_open_host(errand))
+		return 0;
 	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
 		const struct staple_host *host = errand->hosts[i];
 
-		if (host != NULL && !host->down)
-			return 0;
 		if (host != NULL && host->probe_ms < first_ms)
 			first_ms = host->probe_ms;
 	}
@@ -488,7 +509,6 @@ begin(struct staple_errand *errand)
 		.left_ms = settings_of(errand)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
 		.blame = STAPLE_UNASKED,
-		.seeking = errand->cert->issuer == NULL,
 	};
 	errand->probe_due = false;
 	staple_attempt_begin(&ask->attempt, errand->cert, &start);
@@ -553,7 +573,7 @@ void
 staple_ask_begin(struct staple_errand *errand)
 {
 	begin(errand);
-	if (errand->ask.seeking)
+	if (is_seeking(errand))
 		seek_on(errand);
 	else
 		go_on(errand, STAPLE_UNASKED);
@@ -573,7 +593,7 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 		.arg = errand,
 	};
 
-	if (ask->seeking) {
+	if (is_seeking(errand)) {
 		start_seeking(errand, slot);
 		return;
 	}
@@ -664,7 +684,7 @@ staple_ask_fetched(
 	struct staple_reply answer;
 
 	put_down(errand, result);
-	if (errand->ask.seeking) {
+	if (is_seeking(errand)) {
 		sought(errand, result);
 		return;
 	}
@@ -702,19 +722,6 @@ staple_ask_cancel(struct staple_errand *errand)
 	end(errand);
 }
 
-/* true: at least one host of this certificate is up. */
-static bool
-has_open_host(const struct staple_errand *errand)
-{
-	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
-		const struct staple_host *host = errand->hosts[i];
-
-		if (host != NULL && !host->down)
-			return true;
-	}
-	return false;
-}
-
 void
 staple_ask_reconsider(struct staple_errand *errand)
 {
@@ -745,7 +752,7 @@ staple_ask_reconsider(struct staple_errand *errand)
 		staple_ask_begin(errand);
 		return;
 	}
-	if (ask->seeking) {
+	if (is_seeking(errand)) {
 		note_issuer(errand, STAPLE_NO_ISSUER, "its host is down");
 		seek_on(errand);
 		return;

@@ -31,8 +31,7 @@ struct staple_slot;
 struct staple_ask {
 	bool busy;
 	bool confirming;   /* this attempt confirms a revoked response */
-	bool seeking;      /* the issuer, without which nothing can be asked */
-	size_t issuer_url; /* ...the one in hand, of cert->issuer_urls */
+	size_t issuer_url; /* in hand, of cert->issuer_urls: no issuer yet */
 	struct staple_attempt attempt;
 	struct staple_try trying;
 	bool asked_before;         /* something stands in said */

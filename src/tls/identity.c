@@ -163,7 +163,7 @@ has_key(const struct pem *pem)
 	size_t i;
 
 	for (i = 0; i < pem->count; i++)
-		if (strstr(pem->blocks[i].type, "PRIVATE KEY") != NULL)
+		if (pem_is_key(pem->blocks[i].type))
 			return true;
 	return false;
 }
@@ -206,15 +206,10 @@ read_key(struct identity *identity, struct load *load)
 
 /* "openssl ecparam -genkey" writes the parameters before an EC key. */
 static bool
-is_key_or_parameters(const char *type)
-{
-	return pem_is_key(type) || strcmp(type, "EC PARAMETERS") == 0;
-}
-
-static bool
 is_used_together(const char *type)
 {
-	return pem_is_certificate(type) || is_key_or_parameters(type);
+	return pem_is_certificate(type) || pem_is_key(type) ||
+	       strcmp(type, "EC PARAMETERS") == 0;
 }
 
 /* A key file may hold certificates as well: it is often the combined file. */

@@ -98,7 +98,7 @@ next_block(struct pem *pem, BIO *bio, bool *more)
 
 /* PEM_read_bio_ex passes over a boundary that does not begin its line. */
 static void
-find_strays(struct pem *pem, const struct secret *text)
+find_stray(struct pem *pem, const struct secret *text)
 {
 	static const char boundary[] = "-----BEGIN ";
 	const char *at = text->data, *end = at + text->len, *line = at, *found;
@@ -112,8 +112,10 @@ find_strays(struct pem *pem, const struct secret *text)
 			line = at + 1;
 			number++;
 		}
-		if (found != line && pem->stray_count++ == 0)
+		if (found != line) {
 			pem->stray_line = number;
+			return;
+		}
 		at = found + 1;
 	}
 }
@@ -331,7 +333,7 @@ pem_read_as(struct pem *pem, const char *path, const struct pem_kind *kind,
 	ok = secret_read(&text, path, &file, err) &&
 	     split(pem, &text, path, kind, err);
 	if (ok)
-		find_strays(pem, &text);
+		find_stray(pem, &text);
 	pem->mode = text.mode;
 	secret_wipe(&text);
 	return ok;
@@ -352,7 +354,7 @@ pem_describe_unused(const struct pem *pem, const char *path,
 	size_t i;
 
 	err_set(sentence, "%s", "");
-	if (pem->stray_count > 0) {
+	if (pem->stray_line > 0) {
 		err_set(sentence,
 		    "%s:%u: text before -----BEGIN on the same line: the block "
 		    "is not read; put the boundary on a line of its own",

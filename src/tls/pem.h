@@ -24,9 +24,8 @@ struct pem {
 	struct pem_block *blocks;
 	size_t count;
 	unsigned mode; /* permission bits of the file */
-	/* Boundaries ("-----BEGIN ") that begin no block, because other text
-	 * stands before them on their line; the line of the first, from 1. */
-	size_t stray_count;
+	/* The line, from 1, of the first boundary ("-----BEGIN ") that begins
+	 * no block, because other text stands before it; 0: none. */
 	unsigned stray_line;
 };
 
@@ -52,7 +51,7 @@ bool pem_is_key(const char *type);
 bool pem_is_list(const char *type); /* a CRL */
 
 /*
- * What the file holds that its reader does not use: stray boundaries, and the
+ * What the file holds that its reader does not use: a stray boundary, and the
  * first block of a type for which is_used is false.  *sentence names the path
  * and the block; "" when everything is used.
  */

@@ -77,6 +77,15 @@ policy_set_versions(struct ssl_ctx_st *context,
 	return false;
 }
 
+static bool
+takes(SSL_CTX *context, int (*set)(SSL_CTX *, const char *), const char *list)
+{
+	bool fine = set(context, list) == 1;
+
+	tls_error_clear();
+	return fine;
+}
+
 /* OpenSSL 3.0 refuses a whole list for one name it does not know, so a list
  * grows by one name at a time.  kept has room for all of it. */
 static bool
@@ -86,9 +95,8 @@ keep_name(SSL_CTX *context, int (*set)(SSL_CTX *, const char *), char *kept,
 	size_t len = strlen(kept);
 
 	snprintf(kept + len, max - len, "%s%s", len > 0 ? ":" : "", name);
-	if (set(context, kept) == 1)
+	if (takes(context, set, kept))
 		return true;
-	tls_error_clear();
 	kept[len] = '\0';
 	return false;
 }
@@ -431,45 +439,21 @@ has_kind_for(const SSL_CIPHER *cipher, unsigned kinds)
 	}
 }
 
-static bool
-has_suite(SSL_CTX *context, const char *name)
-{
-	bool has = set_suites(context, name) == 1;
-
-	tls_error_clear();
-	return has;
-}
-
-static bool
-has_cipher(SSL_CTX *context, const char *name)
-{
-	bool has = SSL_CTX_set_cipher_list(context, name) == 1;
-
-	tls_error_clear();
-	return has;
-}
-
 #define UNKNOWN "this OpenSSL does not know it"
 #define EXCLUDED "the rest of the list or the security level excludes it"
 
+/* NULL: probe has taken a cipher of this version that can be used. */
 static const char *
-check_cipher(SSL_CTX *probe, const struct offer *offer, const char *name)
+check_taken(SSL_CTX *probe, const struct offer *offer, bool tls13)
 {
+	const STACK_OF(SSL_CIPHER) *taken = SSL_CTX_get_ciphers(probe);
 	const char *wrong = EXCLUDED;
-	const STACK_OF(SSL_CIPHER) * matched;
 	const SSL_CIPHER *cipher;
 	int i;
 
-	if (!has_cipher(probe, name))
-		return has_suite(probe, name)
-			   ? "it is of TLS 1.3: put it into ciphersuites"
-			   : UNKNOWN;
-	if (!offer->tls12)
-		return "TLS 1.2 is not offered";
-	matched = SSL_CTX_get_ciphers(probe);
-	for (i = 0; i < sk_SSL_CIPHER_num(matched); i++) {
-		cipher = sk_SSL_CIPHER_value(matched, i);
-		if (is_tls13(cipher) ||
+	for (i = 0; i < sk_SSL_CIPHER_num(taken); i++) {
+		cipher = sk_SSL_CIPHER_value(taken, i);
+		if (is_tls13(cipher) != tls13 ||
 		    sk_SSL_CIPHER_find(
 			offer->ciphers, (SSL_CIPHER *)(uintptr_t)cipher) < 0)
 			continue;
@@ -481,28 +465,27 @@ check_cipher(SSL_CTX *probe, const struct offer *offer, const char *name)
 }
 
 static const char *
+check_cipher(SSL_CTX *probe, const struct offer *offer, const char *name)
+{
+	if (!takes(probe, SSL_CTX_set_cipher_list, name))
+		return takes(probe, set_suites, name)
+			   ? "it is of TLS 1.3: put it into ciphersuites"
+			   : UNKNOWN;
+	if (!offer->tls12)
+		return "TLS 1.2 is not offered";
+	return check_taken(probe, offer, false);
+}
+
+static const char *
 check_suite(SSL_CTX *probe, const struct offer *offer, const char *name)
 {
-	const STACK_OF(SSL_CIPHER) * matched;
-	const SSL_CIPHER *suite;
-	int i;
-
-	if (!has_suite(probe, name))
-		return has_cipher(probe, name)
+	if (!takes(probe, set_suites, name))
+		return takes(probe, SSL_CTX_set_cipher_list, name)
 			   ? "it is of TLS 1.2: put it into ciphers"
 			   : UNKNOWN;
 	if (!offer->tls13)
 		return "TLS 1.3 is not offered";
-	matched = SSL_CTX_get_ciphers(probe);
-	for (i = 0; i < sk_SSL_CIPHER_num(matched); i++) {
-		suite = sk_SSL_CIPHER_value(matched, i);
-		if (is_tls13(suite))
-			return sk_SSL_CIPHER_find(offer->ciphers,
-				   (SSL_CIPHER *)(uintptr_t)suite) >= 0
-				   ? NULL
-				   : EXCLUDED;
-	}
-	return UNKNOWN;
+	return check_taken(probe, offer, true);
 }
 
 /* The TLS versions that providers say a group is for; 0: no bound. */
@@ -554,10 +537,8 @@ static const char *
 check_group(SSL_CTX *probe, const struct offer *offer, const char *name)
 {
 	struct group_range range = { .name = name };
-	bool known = set_groups(probe, name) == 1;
 
-	tls_error_clear();
-	if (!known)
+	if (!takes(probe, set_groups, name))
 		return UNKNOWN;
 	/* OpenSSL 3.5 marks names: "*X25519" sends a key share of it. */
 	range.name += strspn(name, "?*");

@@ -299,7 +299,7 @@ static bool
 is_superseded(const struct trust_load *load, int i)
 {
 	X509_CRL *list = sk_X509_CRL_value(load->lists, i), *other;
-	const X509 *signer = find_signer(load, list), *other_signer;
+	const X509 *signer, *other_signer;
 
 	for (int k = 0; k < sk_X509_CRL_num(load->lists); k++) {
 		other = sk_X509_CRL_value(load->lists, k);
@@ -308,8 +308,10 @@ is_superseded(const struct trust_load *load, int i)
 		    !(is_whole(other) || trust_is_same_scope(list, other)))
 			continue;
 		other_signer = find_signer(load, other);
-		if (other_signer &&
-		    (signer == NULL || is_same_key(signer, other_signer)))
+		if (other_signer == NULL)
+			continue;
+		signer = find_signer(load, list);
+		if (signer == NULL || is_same_key(signer, other_signer))
 			return true;
 	}
 	return false;

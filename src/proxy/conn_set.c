@@ -21,9 +21,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/pool.h"
 #include "proxy/conn_inner.h"
 
 /*

@@ -13,7 +13,7 @@
 #include <criterion/criterion.h>
 #include <openssl/ssl.h>
 
-#include "base/pool.h"
+#include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
 #include "tests/unit/proxy/port.h"

@@ -12,7 +12,7 @@
 #include <criterion/criterion.h>
 #include <openssl/ssl.h>
 
-#include "base/pool.h"
+#include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
 #include "proxy/proxyproto_inner.h"

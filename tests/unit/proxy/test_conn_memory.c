@@ -14,7 +14,7 @@
 #include <openssl/ssl.h>
 
 #include "base/attr.h"
-#include "base/pool.h"
+#include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
 #include "tests/support/scarce.h"

@@ -10,7 +10,7 @@
 
 #include <criterion/criterion.h>
 
-#include "base/pool.h"
+#include "base/buf.h"
 
 struct rig {
 	struct pool *pool;

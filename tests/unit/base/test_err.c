@@ -1,4 +1,4 @@
-/* Sentences: set, prefixed, cut, and harmless when nobody wants them. */
+/* Error texts: set, prefixed, cut; and NULL is accepted. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -58,7 +58,7 @@ Test(err, cuts_the_right_end)
 	cr_expect_eq(strncmp(err.text, "left: xxx", 9), 0);
 }
 
-Test(err, nobody_need_listen)
+Test(err, accepts_null)
 {
 	struct err err = { "untouched" };
 

@@ -15,6 +15,9 @@
 #include "proxy/conn.h"
 #include "tests/support/pki.h"
 
+/* Section 2.2 of the PROXY protocol. */
+#define V2_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+
 struct ssl_st;
 struct ssl_ctx_st;
 

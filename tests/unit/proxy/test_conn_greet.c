@@ -1,7 +1,7 @@
 /*
- * A connection that a proxy brings (see conn_rig.h): its header in whatever
- * pieces it comes, who is refused because of it, and that nothing of it is
- * owed to anybody afterwards.  What a header means is test_proxyproto_in.c's.
+ * The proxy_header state (see conn_rig.h): headers in pieces of any size, the
+ * clients refused because of one, and that every slot is released afterwards.
+ * The contents of headers are tested in test_proxyproto.c.
  */
 #include "proxy/conn_inner.h"
 
@@ -15,7 +15,6 @@
 #include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
-#include "proxy/proxyproto_inner.h"
 
 #define IN "proxy_in = yes\nproxy_trust = 127.0.0.0/8\n"
 
@@ -25,9 +24,9 @@
 #define LINE "PROXY TCP4 198.51.100.7 203.0.113.1 4711 443\r\n"
 #define OTHER_LINE "PROXY TCP4 198.51.100.8 203.0.113.1 4711 443\r\n"
 #define PROXY_V2                                                   \
-	PP2_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\0\x71\1" \
+	V2_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\0\x71\1" \
 		      "\x12\x67\1\xbb"
-#define LOCAL_V2 PP2_SIGNATURE "\x20\0\0\0"
+#define LOCAL_V2 V2_SIGNATURE "\x20\0\0\0"
 
 static void
 init(struct rig *rig, const char *keys)
@@ -152,9 +151,9 @@ Test(conn_greet, refuses_whoever_sends_no_good_header)
 		    "sent no PROXY header" },
 		{ "a line without end", long_line, sizeof(long_line),
 		    CONN_BAD_PROXY, "does not end within 107 bytes" },
-		{ "version 3", BYTES(PP2_SIGNATURE "\x31\x11\0\x0c"),
+		{ "version 3", BYTES(V2_SIGNATURE "\x31\x11\0\x0c"),
 		    CONN_BAD_PROXY, "unknown version or command" },
-		{ "too long", BYTES(PP2_SIGNATURE "\x21\x11\x0f\xf1"),
+		{ "too long", BYTES(V2_SIGNATURE "\x21\x11\x0f\xf1"),
 		    CONN_BAD_PROXY, "longer than 4096 bytes" },
 		{ "nothing", "", 0, CONN_CLIENT_GONE, "client left in" },
 		{ "half a header", LINE, 20, CONN_CLIENT_GONE,

@@ -16,7 +16,6 @@
 #include <openssl/x509.h>
 
 #include "conn_rig.h"
-#include "proxy/proxyproto_inner.h"
 #include "tests/unit/proxy/port.h"
 
 #define IN "proxy_in = yes\nproxy_trust = 127.0.0.0/8\n"
@@ -295,7 +294,7 @@ Test(conn_header, brings_the_certificate_of_a_client_if_that_is_wanted)
 #define LINE "PROXY TCP4 198.51.100.7 203.0.113.1 4711 443\r\n"
 /* The same as version 2, with an id. */
 #define NAMED                                                      \
-	PP2_SIGNATURE "\x21\x11\0\x11\xc6\x33\x64\x07\xcb\0\x71\1" \
+	V2_SIGNATURE "\x21\x11\0\x11\xc6\x33\x64\x07\xcb\0\x71\1" \
 		      "\x12\x67\1\xbb\5\0\2id"
 
 static void

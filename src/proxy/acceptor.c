@@ -9,9 +9,10 @@
  * the socket is opened: one pair of calls per reload instead of per client.
  * Who was already waiting in the queue keeps the value from before.
  */
-#include "proxy/listener.h"
+#include "proxy/acceptor.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,8 +21,8 @@
 #include "base/log.h"
 #include "proxy/conn.h"
 #include "proxy/limit.h"
+#include "proxy/listener.h"
 #include "proxy/service.h"
-#include "proxy/socket.h"
 
 #define BURST 16
 /* Another thread may make room, and only a look would show it. */

@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
-#include "proxy/socket.h"
+#include "proxy/listener.h"
 
 /* ---- deadlines ---- */
 

@@ -2,7 +2,7 @@
  * Accepting: who is handed to conn_new (ours here, which only notes the
  * client), who is refused, and when accepting pauses.
  */
-#include "proxy/listener.h"
+#include "proxy/acceptor.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "proxy/conn.h"
 #include "proxy/limit.h"
+#include "proxy/listener.h"
 #include "proxy/service.h"
 #include "tests/unit/proxy/option.h"
 

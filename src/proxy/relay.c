@@ -23,9 +23,9 @@ relay_fini(struct relay *relay)
 }
 
 void
-relay_discard(struct relay *relay)
+relay_drop(struct relay *relay)
 {
-	relay->discards = true;
+	relay->dropping = true;
 	relay->front = 0;
 	buf_drop(&relay->buf, relay->from->pool);
 }
@@ -50,7 +50,7 @@ relay_commit(struct relay *relay, size_t count)
 static bool
 has_output(const struct relay *relay)
 {
-	if (relay->discards)
+	if (relay->dropping)
 		return false;
 	return buf_len(&relay->buf) > 0 || stream_wants_write(relay->to);
 }
@@ -110,7 +110,7 @@ write_rest(struct relay *relay, bool *moved)
 static enum relay_state
 pass_on_end(struct relay *relay)
 {
-	if (!relay->discards) {
+	if (!relay->dropping) {
 		switch (stream_end(relay->to)) {
 		case IO_DONE:
 			break;
@@ -134,7 +134,7 @@ read_some(struct relay *relay, size_t *turn)
 	assert(buf_len(&relay->buf) == relay->front);
 	io = stream_read(relay->from, &relay->buf);
 	*turn += buf_len(&relay->buf);
-	if (relay->discards)
+	if (relay->dropping)
 		buf_drop(&relay->buf, pool);
 	if (io == IO_END)
 		relay->input_ended = true;

@@ -20,7 +20,7 @@ struct relay {
 	struct stream *to;
 	struct buf buf;    /* blocks come from from->pool */
 	uint32_t front;    /* bytes of our own in it, none of them sent */
-	bool discards;     /* see relay_discard */
+	bool dropping;     /* see relay_drop */
 	bool input_ended;  /* `from` said IO_END */
 	bool output_ended; /* ...and `to` has been told, all bytes are out */
 };
@@ -57,7 +57,7 @@ enum relay_state relay_read_ahead(struct relay *relay) MUST_CHECK;
  * `to` takes no more, but has said all it had to say: from now on the input
  * is read and dropped, so that `from` can finish in peace.
  */
-void relay_discard(struct relay *relay);
+void relay_drop(struct relay *relay);
 
 /*
  * Room for at most `max` bytes of our own in front of what will be read (max is

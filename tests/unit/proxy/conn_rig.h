@@ -84,17 +84,17 @@ void rig_close_backend(struct rig *rig);
 /* Send all of it, from one end, while the loop turns: on the wire, or as
  * payload. */
 void rig_client_sends(struct rig *rig, const void *bytes, size_t len);
-void rig_client_says(struct rig *rig, const void *bytes, size_t len);
-void rig_backend_says(struct rig *rig, const void *bytes, size_t len);
+void rig_client_writes(struct rig *rig, const void *bytes, size_t len);
+void rig_backend_writes(struct rig *rig, const void *bytes, size_t len);
 
 /* What arrives at the other, until it is `len` bytes or nothing comes. */
-size_t rig_client_hears(struct rig *rig, void *bytes, size_t len);
-size_t rig_backend_hears(struct rig *rig, void *bytes, size_t len);
+size_t rig_client_reads(struct rig *rig, void *bytes, size_t len);
+size_t rig_backend_reads(struct rig *rig, void *bytes, size_t len);
 
 /* How things stand after a read that brought nothing. */
-enum ending { OPEN, ENDED_CLEANLY, CUT };
-enum ending rig_client_sees(struct rig *rig);
-enum ending rig_backend_sees(struct rig *rig);
+enum rig_end { OPEN, ENDED_CLEANLY, CUT };
+enum rig_end rig_client_end(struct rig *rig);
+enum rig_end rig_backend_end(struct rig *rig);
 
 /* Exactly one connection has ended, and this is why. */
 bool rig_ended(const struct rig *rig, enum conn_reason reason);

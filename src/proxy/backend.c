@@ -7,9 +7,9 @@
  * still served from the others, and a backend counts as failed when all its
  * addresses rest.  A walk skips resting addresses in its first round and tries
  * those, and only those, in a second one: a connection is refused only after
- * every address was tried.  Resolvers rotate their answers, so a rest is carried
- * over to a new answer by address, not by position.  A stale read of it costs
- * one more try.
+ * every address was tried.  Resolvers rotate their answers, so a rest is
+ * carried over to a new answer by address, not by position.  A stale read of it
+ * costs one more try.
  */
 #include "proxy/backend.h"
 

@@ -688,8 +688,8 @@ pump_one(struct conn *conn, struct relay *relay, failed_fn *from_failed,
 }
 
 /*
- * Nothing is sent any more, and the upload is dropped: bytes of it do not extend
- * timeout_close.
+ * Nothing is sent any more, and the upload is dropped: bytes of it do not
+ * extend timeout_close.
  */
 static bool
 only_drops(const struct conn *conn)

@@ -126,8 +126,8 @@ struct conn_client {
 
 /*
  * Begin a connection.  It references the service, and calls
- * limit_handshake_done, limit_forget and limit_release on service->limit when it
- * ends.  Without memory the client is closed and counted.
+ * limit_handshake_done, limit_forget and limit_release on service->limit when
+ * it ends.  Without memory the client is closed and counted.
  */
 void conn_new(struct conn_set *set, struct service *service,
     const struct conn_client *client);

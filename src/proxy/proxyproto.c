@@ -118,8 +118,8 @@ widen(const struct addr *addr)
 }
 
 /*
- * Section 2.1 allows no dots in an IPv6 address, but inet_ntop writes them for a
- * mapped one: that is written as eight groups.
+ * Section 2.1 allows no dots in an IPv6 address, but inet_ntop writes them for
+ * a mapped one: that is written as eight groups.
  */
 static void
 print_in6(const struct addr *addr, char out[INET6_ADDRSTRLEN])
@@ -587,8 +587,8 @@ read_v2(struct proxyproto_header *header, const uint8_t *bytes, size_t len)
 
 	header->local = bytes[PP2_SIGNATURE_SIZE] == PP2_LOCAL;
 	/* Section 2.2: the family of LOCAL is ignored.  If the header can be
-	 * parsed, its sum and id count: haproxy sends LOCAL for a client without
-	 * an address, and one flipped bit turns PROXY into LOCAL. */
+	 * parsed, its sum and id count: haproxy sends LOCAL for a client
+	 * without an address, and one flipped bit turns PROXY into LOCAL. */
 	if (header->local && (start == 0 || start > len))
 		return NULL;
 	if (start == 0)

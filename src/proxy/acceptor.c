@@ -63,14 +63,14 @@ struct refusal {
 
 static const struct refusal exhausted = { "exhausted", NULL };
 static const struct refusal untrusted = { "proxy_trust",
-	"client refused: it is not in proxy_trust" };
+	"client refused: not in proxy_trust" };
 static const struct refusal full[] = {
 	[LIMIT_FULL_PROCESS] = { "max_connections_process",
-	    "accept pauses: max_connections of the process reached" },
+	    "accept paused: max_connections of the process reached" },
 	[LIMIT_FULL_LISTENER] = { "max_connections",
-	    "accept pauses: max_connections reached" },
+	    "accept paused: max_connections reached" },
 	[LIMIT_FULL_HANDSHAKES] = { "max_handshakes",
-	    "accept pauses: max_handshakes reached" },
+	    "accept paused: max_handshakes reached" },
 	[LIMIT_FULL_ADDRESS] = { "per_ip_max",
 	    "client refused: per_ip_max reached" },
 	[LIMIT_DENIED] = { "denied", "client denied by allow/deny list" },
@@ -127,7 +127,7 @@ classify(struct acceptor *acceptor, int errnum)
 	case ETIMEDOUT:
 		return ACCEPT_AGAIN;
 	default:
-		err_set_errno(&why, errnum, "accept pauses");
+		err_set_errno(&why, errnum, "accept paused");
 		log_refusal(
 		    acceptor, &exhausted, LEVEL_WARNING, why.text, NULL);
 		return ACCEPT_EXHAUSTED;

@@ -597,7 +597,7 @@ backend_error_text(int errnum, char *out, size_t max)
 {
 	/* unix(7): what connect reports there instead of waiting. */
 	if (errnum == EAGAIN)
-		return "its queue of waiting connections is full";
+		return "its listen queue is full";
 	return strerror_r(errnum, out, max);
 }
 

@@ -46,7 +46,7 @@ Test(buf, has_no_room_without_a_block)
 	cr_expect_null(buf.data);
 }
 
-Test(buf, holds_one_block_however_often_it_is_asked)
+Test(buf, has_one_block_however_often_hold_is_called)
 {
 	struct buf buf = { 0 };
 
@@ -200,7 +200,7 @@ Test(pool, free_accepts_nothing)
 	pool_free(NULL);
 }
 
-Test(pool, a_crowd_that_has_gone_costs_a_handful)
+Test(pool, a_burst_leaves_a_handful_of_blocks)
 {
 	struct pool *pool = pool_new();
 	uint8_t *blocks[100];

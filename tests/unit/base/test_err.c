@@ -16,7 +16,7 @@ Test(err, grows_to_the_left)
 	    err.text, "clinch.ini:12: cert site.pem: key does not match");
 }
 
-Test(err, a_new_sentence_replaces_the_old)
+Test(err, a_new_text_replaces_the_old)
 {
 	struct err err = { "" };
 
@@ -68,7 +68,7 @@ Test(err, accepts_null)
 	cr_expect_str_eq(err.text, "untouched");
 }
 
-Test(err, knows_which_file_it_names)
+Test(err, names_a_whole_path)
 {
 	static const struct {
 		const char *what, *text, *path;
@@ -80,7 +80,7 @@ Test(err, knows_which_file_it_names)
 		{ "one of two", "no match: /a/b.key, /a/b", "/a/b", true },
 		{ "a longer one", "cannot read /a/b.key", "/a/b", false },
 		{ "another", "cannot read /a/c", "/a/b", false },
-		{ "nothing said", "", "/a/b", false },
+		{ "no text", "", "/a/b", false },
 		{ "no file", "cannot read /a/b", NULL, false },
 	};
 	struct err err;

@@ -1,6 +1,6 @@
 /*
- * The log as its users see it: what is written where, before and after its
- * thread runs, and what is lost without a reader.
+ * The log through its public functions: what is written where, before and after
+ * its thread runs, and what is lost without a reader.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -120,7 +120,7 @@ Test(log, shows_what_the_level_lets_through)
 	cr_expect_eq(count(content, "a notice"), 0);
 }
 
-Test(log, access_lines_go_where_they_are_told)
+Test(log, access_lines_have_their_own_sink)
 {
 	static const struct {
 		const char *what, *to;
@@ -142,7 +142,7 @@ Test(log, access_lines_go_where_they_are_told)
 	}
 }
 
-Test(log, writes_json_when_asked)
+Test(log, writes_json)
 {
 	struct log_options options = { .level = LEVEL_NOTICE,
 		.format = LOG_JSON,
@@ -173,7 +173,7 @@ Test(log, a_bad_path_leaves_the_old_sink)
 	cr_expect_eq(count(content_of(events), "still here"), 1);
 }
 
-Test(log, knows_words_from_paths)
+Test(log, distinguishes_words_from_paths)
 {
 	static const struct {
 		const char *given;
@@ -271,7 +271,7 @@ read_in_thread(void *arg)
 	read_all(*(int *)arg);
 }
 
-Test(log, says_how_many_lines_a_slow_reader_missed)
+Test(log, reports_how_many_lines_a_slow_reader_missed)
 {
 	int reader = stdout_is_pipe();
 	struct thread thread = { 0 };
@@ -294,7 +294,7 @@ Test(log, says_how_many_lines_a_slow_reader_missed)
 	cr_expect_eq(count(content, "of the flood\n") + missed, tried);
 }
 
-Test(log, keeps_room_for_what_matters)
+Test(log, keeps_room_for_notice_and_worse)
 {
 	int reader = stdout_is_pipe();
 	uint64_t dropped;
@@ -324,7 +324,7 @@ Test(log, ends_without_a_reader)
 	close(reader);
 }
 
-Test(log, leaves_a_blocked_sink_when_told_to)
+Test(log, leaves_a_blocked_sink_on_a_reload)
 {
 	int reader = stdout_is_pipe();
 

@@ -250,7 +250,7 @@ Test(log_format, the_worst_message_fits)
 	cr_expect_str_eq(line + strlen(line) - 6, "...\"}\n");
 }
 
-Test(log_format, knows_where_lines_begin_and_how_many_end)
+Test(log_format, finds_where_lines_begin_and_how_many_end)
 {
 	static const char lines[] = "one\ntwo\nthr";
 

@@ -1,7 +1,7 @@
 /*
  * Both ends of a connection, see conn_rig.h.  Every exchange is a bounded
- * number of turns: what the kernel holds of a Unix socket is there at once, so
- * a fixed number settles everything and none of it is a matter of time.
+ * number of turns: bytes in a Unix socket can be read at once, so that a fixed
+ * number of turns suffices and no test depends on time.
  */
 #include "conn_rig.h"
 
@@ -97,7 +97,7 @@ rig_init_in(struct rig *rig, const struct pki_folder *folder, const char *keys)
 	char path[96];
 
 	memset(rig, 0, sizeof(*rig));
-	/* OpenSSL's own socket BIO writes alerts to whoever has closed. */
+	/* OpenSSL's own socket BIO writes alerts to a closed peer. */
 	signal(SIGPIPE, SIG_IGN);
 	rig->client_fd = rig->backend_fd = -1;
 	rig->peer.sa.sa_family = AF_UNIX;
@@ -234,7 +234,7 @@ rig_accept(struct rig *rig)
 {
 	rig->backend_fd = accept4(
 	    rig->listening_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	cr_assert_geq(rig->backend_fd, 0, "nobody came to the backend");
+	cr_assert_geq(rig->backend_fd, 0, "no connection at the backend");
 }
 
 void

@@ -325,7 +325,7 @@ Test(proxy_header, has_a_deadline)
 		{ "half a header", "PROXY TCP4", CONN_BAD_PROXY,
 		    "PROXY header in time" },
 		{ "no handshake", LINE, CONN_HANDSHAKE_TIMEOUT,
-		    "handshake took too long" },
+		    "handshake timed out" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -538,7 +538,7 @@ write_authority(const struct pki_folder *folder, const struct pki *ca)
 	free(pem);
 }
 
-/* A client called alice, who asks for a.example and h2. */
+/* A client with the certificate "alice", for a.example and h2. */
 static void
 open_as_alice(struct rig *rig, const char *keys, struct pki *alice)
 {

@@ -201,8 +201,7 @@ static const struct tlv_row {
 	const char *expect;
 } tlv_rows[] = {
 	{ "nothing", 0, "" },
-	{ "the name asked for", PROXY_TLV_AUTHORITY,
-	    "020009612e6578616d706c65" },
+	{ "the server name", PROXY_TLV_AUTHORITY, "020009612e6578616d706c65" },
 	{ "ALPN", PROXY_TLV_ALPN, "0100026832" },
 	{ "the id", PROXY_TLV_UNIQUE_ID, "050003010203" },
 	{ "TLS", PROXY_TLV_SSL, "20001b" SSL_HEAD SSL_TEXTS },
@@ -527,7 +526,8 @@ static const struct bad_block {
 	{ { "a TLV far too long", "2111", PAIR4 "04ffff", 20, 0, 0 }, "TLVs" },
 	{ { "the second TLV too long", "2111", PAIR4 "0400000400ff", 0, 0, 0 },
 	    "TLVs" },
-	{ { "what is no TLV, of nobody", "2100", "ffffff", 0, 0, 0 }, "TLVs" },
+	{ { "what is no TLV, without a family", "2100", "ffffff", 0, 0, 0 },
+	    "TLVs" },
 	{ { "a wrong sum", "2111", PAIR4 "030004" OTHER_SUM, 0, 0, 0 },
 	    "checksum" },
 	{ { "a wrong sum of LOCAL", "2000", "030004" OTHER_SUM, 0, 0, 0 },
@@ -638,7 +638,7 @@ static const struct line_row {
 	    "TCP6 ::ffff:c000:201 ::ffff:198.51.100.2 1025 443",
 	    "192.0.2.1:1025", "198.51.100.2:443" },
 	{ "nothing known", "UNKNOWN", NULL, NULL },
-	{ "nothing known, and more said", "UNKNOWN 1.2.3.4 \1 x", NULL, NULL },
+	{ "nothing known, and more bytes", "UNKNOWN 1.2.3.4 \1 x", NULL, NULL },
 };
 
 Test(proxyproto_line, is_taken)

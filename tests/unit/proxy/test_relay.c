@@ -264,7 +264,7 @@ Test(relay, passes_the_end_on_after_the_last_byte)
 	rig_init(&rig);
 	feed(rig.source, 0, 5000);
 	cr_expect_eq(pump(&rig, NULL), RELAY_WAITS);
-	cr_expect_not(rig.relay.input_ended, "an end that nobody sent");
+	cr_expect_not(rig.relay.input_ended, "no end was sent");
 	shutdown(rig.source, SHUT_WR);
 	cr_expect_eq(pump(&rig, NULL), RELAY_ENDED);
 	cr_expect_eq(check_all(rig.sink, 0), 5000);
@@ -453,7 +453,7 @@ Test(relay_front, is_sent_without_input)
 	cr_expect(relay_wants_output(&rig.relay));
 	cr_expect(pump_waits(&rig));
 	expect_send(&rig, "front");
-	cr_expect_eq(rig.from.bytes_in, 0, "nobody said it");
+	cr_expect_eq(rig.from.bytes_in, 0, "it is no input");
 	cr_expect_eq(pool_in_use(rig.pool), 0);
 	cr_expect_not(pump_waits(&rig), "it left twice");
 	rig_fini(&rig);

@@ -1,9 +1,9 @@
 /*
- * Addresses as people write them and as the kernel wants them.
- * Accepted: "1.2.3.4:443", "[::1]:443", "443" or "*:443" (any address, both
- * families), "unix:/path".  Names never resolve here (that blocks); see
- * addr_split.  IPv4-mapped IPv6 addresses are normalised to IPv4 before any
- * match or print.  Plain values; any thread.
+ * Network addresses: as text, and as the kernel's sockaddr.  Accepted:
+ * "1.2.3.4:443", "[::1]:443", "443" or "*:443" (any address, both families),
+ * "unix:/path".  Names are never resolved here (that blocks); see addr_split.
+ * IPv4-mapped IPv6 addresses are normalised to IPv4 before any match or print.
+ * Plain values; any thread.
  */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H

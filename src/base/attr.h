@@ -1,7 +1,6 @@
 /*
- * Compiler attributes and the three macros the whole tree shares.  Everything
- * here is a no-op for a compiler that does not know the attribute; nothing
- * here generates code.
+ * Compiler attributes and macros of the whole tree.  An attribute is empty for
+ * a compiler without it; nothing here generates code.
  */
 #ifndef BASE_ATTR_H
 #define BASE_ATTR_H

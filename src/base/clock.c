@@ -1,6 +1,6 @@
 /*
- * The two clocks.  Any thread.  clock_gettime cannot fail for these two ids
- * on Linux, so there is nothing to report.
+ * The two clocks.  Any thread.  clock_gettime cannot fail for these two ids on
+ * Linux: no error is returned.
  */
 #include "base/clock.h"
 

@@ -1,6 +1,6 @@
 /*
- * The only place that reads a clock.  Functions that reason about time take
- * `now` as a parameter; only event loops and the log call these.  Any thread.
+ * The clocks.  Functions that reason about time take `now` as a parameter; only
+ * event loops and the log call these.  Any thread.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H

@@ -1,6 +1,6 @@
 /*
- * The sentence of a failure.  Any thread.  Everything is formatted aside
- * first, so that an argument may point into the sentence being replaced.
+ * Error texts.  Any thread.  The new text is formatted aside first, so that an
+ * argument may point into the text that is replaced.
  */
 #include "base/err.h"
 
@@ -57,7 +57,8 @@ err_names(const struct err *err, const char *path)
 	const char *at = err != NULL && path != NULL ? err->text : NULL;
 
 	for (; at != NULL && (at = strstr(at, path)) != NULL; at++)
-		/* Or it is the beginning of another; a zero ends it, too. */
+		/* Otherwise it is the beginning of a longer path; strchr also
+		 * finds the terminator. */
 		if (strchr(" :,", at[strlen(path)]) != NULL)
 			return true;
 	return false;

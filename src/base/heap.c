@@ -1,7 +1,6 @@
 /*
- * A binary heap in an array of pointers.  Any one thread.  Each node keeps
- * its position, so that one in the middle can be moved or removed without a
- * search.
+ * A binary heap in an array of pointers.  One thread at a time.  Each node has
+ * its position, so that one in the middle is moved or removed without a search.
  */
 #include "base/heap.h"
 

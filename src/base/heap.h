@@ -1,7 +1,7 @@
 /*
  * Priority queue of nodes that are embedded in their owners: the smallest key
- * first, of equal keys the one that was put first.  A node that is in no heap
- * has position 0 (a zeroed one), so taking it out twice is harmless.  One
+ * comes first, and of equal keys the one that was put first.  A node that is in
+ * no heap has position 0 (a zeroed one), so removing it twice is harmless.  One
  * thread at a time.
  */
 #ifndef BASE_HEAP_H
@@ -27,16 +27,15 @@ struct heap {
 	uint64_t order;
 };
 
-void heap_fini(struct heap *heap); /* the nodes are the owners' */
+void heap_fini(struct heap *heap); /* does not free nodes */
 
-/* Room for so many nodes: heap_put does not fail up to that number.  false:
- * no memory. */
+/* Make room for `count` nodes; heap_put needs it.  false: no memory. */
 bool heap_reserve(struct heap *heap, size_t count) MUST_CHECK;
 
-/* Put a node in, or give one that is in another key.  Needs room. */
+/* Put a node in, or change the key of one that is in. */
 void heap_put(struct heap *heap, struct heap_node *node, int64_t key);
 
-/* Take a node out, wherever it is.  In no heap: fine. */
+/* Remove a node.  Does nothing if it is in no heap. */
 void heap_remove(struct heap *heap, struct heap_node *node);
 
 /* NULL: empty. */

@@ -1,8 +1,8 @@
 /*
  * Intrusive doubly linked list, circular with a head.  A node that is in no
  * list points at itself after list_init or list_remove, so removing twice is
- * harmless and list_is_empty on a node tells whether it is linked.
- * No locking: a list has the protection its owner says it has.
+ * harmless and list_is_empty on a node is false while it is linked.
+ * No locking: the owner of a list protects it.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H

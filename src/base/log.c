@@ -1,8 +1,8 @@
 /*
- * The face of the log: which lines are wanted and how they look.  A line is
- * formatted on the stack of whoever logs, before any lock is touched, and
- * handed to the writer.  Level and format are relaxed atomics: a line that
- * races with a reload may come out either way.
+ * Which lines are written, and to which sinks.  The thread that logs formats a
+ * line on its own stack, before any lock is taken, and submits it to the log
+ * thread.  Level and format are relaxed atomics: a line that is written during
+ * a reload may have either.
  */
 #include "base/log.h"
 
@@ -12,13 +12,12 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log_line.h"
-#include "base/log_sink.h"
-#include "base/log_writer.h"
+#include "base/log_format.h"
+#include "base/log_thread.h"
 
 struct log {
 	/* fixed at creation */
-	struct log_writer *writer;
+	struct log_thread *thread;
 
 	/* relaxed atomics */
 	atomic_int level;
@@ -38,7 +37,7 @@ submit(struct log *log, uint16_t tag, const struct log_event *event)
 	size_t len = log_line_format(
 	    line, (enum log_format)format, clock_wall_ms(), event);
 
-	log_writer_submit(log->writer, tag, line, len);
+	log_thread_submit(log->thread, tag, line, len);
 }
 
 bool
@@ -58,7 +57,7 @@ log_has_access(const struct log *log)
 uint64_t
 log_dropped(const struct log *log)
 {
-	return log == NULL ? 0 : log_writer_dropped(log->writer);
+	return log == NULL ? 0 : log_thread_dropped(log->thread);
 }
 
 void
@@ -77,16 +76,16 @@ log_access(struct log *log, const struct log_field *fields, size_t count)
 		submit(log, LOG_TAG_ACCESS, &event);
 }
 
-/* Before the first set there is no writer yet. */
+/* The first set makes the log thread object. */
 static bool
 hand_over(struct log *log, struct log_sinks *sinks, struct err *err)
 {
-	if (log->writer != NULL) {
-		log_writer_publish(log->writer, sinks);
+	if (log->thread != NULL) {
+		log_thread_publish(log->thread, sinks);
 		return true;
 	}
-	log->writer = log_writer_new(sinks);
-	if (log->writer != NULL)
+	log->thread = log_thread_new(sinks);
+	if (log->thread != NULL)
 		return true;
 	err_set(err, "no memory for the log");
 	log_sinks_close(sinks);
@@ -113,8 +112,8 @@ uses_syslog(const char *output, const char *access)
 	       (access != NULL && strcmp(access, "syslog") == 0);
 }
 
-/* A daemon that is restarted at the time of a reload is no reason to refuse
- * what was in force. */
+/* Only when syslog is new in the options: a reload while the log daemon is
+ * restarted must not fail. */
 static bool
 check_syslog(
     const struct log *log, const struct log_options *options, struct err *err)
@@ -192,7 +191,7 @@ log_reopen(struct log *log, struct err *err)
 bool
 log_start(struct log *log, struct err *err)
 {
-	return log == NULL || log_writer_start(log->writer, err);
+	return log == NULL || log_thread_start(log->thread, err);
 }
 
 void
@@ -200,7 +199,7 @@ log_free(struct log *log)
 {
 	if (log == NULL)
 		return;
-	log_writer_free(log->writer);
+	log_thread_free(log->thread);
 	free(log->output);
 	free(log->access);
 	free(log);

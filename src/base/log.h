@@ -1,10 +1,11 @@
 /*
  * Logging: one event, one line, "level component message key=value...".
- * Callers format into a 1 MiB ring under the log lock (memory work only); the
- * log thread empties the ring into the sinks, so a blocked stdout stops
- * nobody.  When the ring is three quarters full, info, debug and access lines
- * are dropped and counted; when it is full, every line is; one line says how
- * many.  Before log_start lines are written directly.
+ * Callers copy a line into a 1 MiB ring under the log lock (memory work only);
+ * the log thread empties the ring into the sinks, so that a blocked stdout
+ * blocks no other thread.  When the ring is three quarters full, info, debug
+ * and access lines are dropped and counted; when it is full, every line is; a
+ * line in the log gives the count.  Before log_start lines are written
+ * directly.
  *
  * The log is an object handed down, not a global.  All functions accept a
  * NULL log and are then silent.  log_write and the macros: any thread, never
@@ -33,13 +34,13 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /* One key=value.  Build with the macros below; keys are literals. */
 struct log_field {
 	const char *key;
-	const char *text; /* NULL: number is meant */
+	const char *text; /* NULL: the value is number */
 	int64_t number;
 };
 static inline const char *
 log_text(const char *text)
 {
-	return text ? text : "-"; /* a NULL text would mean the number */
+	return text ? text : "-"; /* a NULL text marks a number */
 }
 #define LOG_S(k, s) ((struct log_field){ (k), log_text(s), 0 })
 #define LOG_N(k, n) ((struct log_field){ (k), NULL, (int64_t)(n) })
@@ -56,8 +57,8 @@ struct log *log_new(void) MUST_CHECK;
 
 /*
  * Flushes for about a second at most, stops the thread, closes.  No other
- * thread may still log.  If a sink blocks for longer, its thread is left
- * behind with what it uses, and what was not written is lost.  NULL ok.
+ * thread may log any more.  If a sink blocks for longer, the thread is detached
+ * with what it uses, and the lines not yet written are lost.  NULL ok.
  */
 void log_free(struct log *log);
 
@@ -68,11 +69,11 @@ void log_free(struct log *log);
 bool log_configure(struct log *log, const struct log_options *options,
     struct err *err) MUST_CHECK;
 
-/* Does an output or access option name a file, rather than say a word? */
+/* Is an output or access option a path, not one of the words? */
 bool log_is_path(const char *option);
 
-/* Is there a log daemon to take the lines of "syslog"?  syslog(3) itself drops
- * them silently.  log_configure asks when "syslog" is new in its options. */
+/* Does a log daemon listen for the lines of "syslog"?  Without one syslog(3)
+ * drops them silently.  log_configure checks this when "syslog" is new. */
 bool log_reach_syslog(struct err *err) MUST_CHECK;
 
 /* Close and open file sinks again (after rotation).  On failure: old ones. */
@@ -81,17 +82,17 @@ bool log_reopen(struct log *log, struct err *err) MUST_CHECK;
 /* From now on lines go through the ring.  Call after forks and setuid. */
 bool log_start(struct log *log, struct err *err) MUST_CHECK;
 
-bool log_may(const struct log *log, enum log_level level); /* would show? */
+/* Is a line of that level written? */
+bool log_may(const struct log *log, enum log_level level);
 bool log_has_access(const struct log *log);
 uint64_t log_dropped(const struct log *log); /* lines so far */
 
-/* What one line tells. */
 struct log_event {
 	enum log_level level;
 	const char *component;          /* a literal; NULL: an access line */
 	const char *message;            /* NULL: an access line */
 	const struct log_field *fields; /* the first is skipped */
-	size_t count;                   /* the first included */
+	size_t count;                   /* includes the first */
 };
 
 /*

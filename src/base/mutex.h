@@ -1,6 +1,6 @@
 /*
- * The mutex with capability attributes, so that clang reports a guarded call
- * without the lock and a path that returns still holding it.  Every lock of
+ * A mutex with capability attributes, so that clang reports a guarded call
+ * without the lock and a path that returns without unlocking.  Every lock of
  * the project is a leaf: with LOCK_CHECKS (sanitizer builds) a thread that
  * takes a second one aborts.  Header only.
  */

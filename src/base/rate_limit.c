@@ -1,14 +1,13 @@
 /*
  * Counting similar log lines.  The thread of the owner.  A table with linear
- * search: it is short, and looked into only where a line is about to be
- * written.
+ * search: it is short, and searched only when a line is about to be written.
  */
 #include "base/rate_limit.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Where the pairs meet that found no entry. */
+/* The shared entry of the pairs beyond the limit. */
 #define OTHERS "-"
 
 static bool
@@ -29,7 +28,7 @@ find(struct rate_limit *limit, const char *listener, const char *reason)
 	return NULL;
 }
 
-/* Entries whose window is over, and of which nothing is to be reported. */
+/* Remove entries whose window is over and that have nothing to report. */
 static void
 drop_ended(struct rate_limit *limit, int64_t now_ms)
 {

@@ -1,7 +1,7 @@
 /*
- * How often similar log lines are written: each pair of listener and reason
- * has its own count, so that a flood of one kind hides no line of another.
- * What was suppressed is reported at the end of the window.
+ * Rate limit of similar log lines.  Each pair of listener and reason has its
+ * own count, so that many lines of one kind suppress no line of another.  The
+ * number of suppressed lines is logged at the end of the window.
  *
  * Bounded memory: beyond RATE_LIMIT_ENTRIES pairs in one window the rest share
  * an entry.  One thread; time is passed in.
@@ -40,14 +40,14 @@ struct rate_limit {
 	struct rate_limit_entry entries[RATE_LIMIT_ENTRIES];
 };
 
-/* May one more line of that reason be written now?  reason: a literal. */
+/* May one more line of that reason be written at now_ms?  reason: a literal. */
 bool rate_limit_may(struct rate_limit *limit,
     const struct rate_limit_rule *rule, enum log_level level,
     const char *listener, const char *reason, int64_t now_ms) MUST_CHECK;
 
 /*
- * Write one line for each pair of which lines were suppressed in a window that
- * is over.  Returns whether some are left whose window is not.
+ * Log one line for each pair with suppressed lines whose window is over.
+ * Returns whether others remain.
  */
 bool rate_limit_report(
     struct rate_limit *limit, struct log *log, int64_t now_ms);

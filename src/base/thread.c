@@ -1,7 +1,7 @@
 /*
- * Starting and ending threads.  The starter blocks every signal around
- * pthread_create, because a new thread inherits the mask of its creator and
- * must not receive one in the moment before it could block it itself.
+ * Starting and ending threads.  All signals are blocked around pthread_create,
+ * because a new thread inherits the signal mask and must not receive a signal
+ * before it could block it.
  */
 #include "base/thread.h"
 
@@ -11,8 +11,8 @@
 
 #include "base/err.h"
 
-/* What the new thread must know; it frees it.  Never in struct thread, so
- * that a detached thread does not depend on its starter's memory. */
+/* The new thread frees it.  Not in struct thread, so that a detached thread
+ * does not depend on the memory of the one that started it. */
 struct start {
 	thread_fn *run;
 	void *arg;

@@ -29,10 +29,10 @@ typedef void thread_fn(void *arg);
 bool thread_start(struct thread *thread, const char *name, thread_fn *run,
     void *arg, struct err *err) MUST_CHECK;
 
-/* Wait for its end.  Does nothing when it is not running. */
+/* Wait for its end.  Does nothing if it is not running. */
 void thread_join(struct thread *thread);
 
-/* Let it run on without us; whatever it uses must then belong to it alone. */
+/* Detach it; everything it uses must then belong to it alone. */
 void thread_detach(struct thread *thread);
 
 /* Block all signals in the calling thread: called once, first, by main. */

@@ -1,17 +1,18 @@
 /*
- * Accepting on one listener thread.  Each wake-up takes a bounded burst, so
- * that a crowd at the door does not starve those inside; what is left wakes
- * the loop again.  A slot is reserved before accept, because a client once
- * accepted could only be thrown out; without a slot, or a descriptor, the
- * watcher pauses and the kernel's queue holds the clients.
+ * Accepting on one listener thread.  Each wake-up accepts a bounded burst, so
+ * that new clients do not delay the connections of the thread; the rest wakes
+ * the loop again.  A slot is reserved before accept, because an accepted client
+ * could only be closed; without a slot, or a descriptor, the watcher pauses and
+ * the kernel's queue keeps the clients.
  *
  * keepalive and backlog follow the service, so they are set here and not when
- * the socket is opened: one pair of calls per reload instead of per client.
- * Who was already waiting in the queue keeps the value from before.
+ * the socket is opened: two calls per reload instead of two per client.
+ * Clients already in the queue keep the previous values.
  */
-#include "proxy/listener.h"
+#include "proxy/acceptor.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,17 +21,17 @@
 #include "base/log.h"
 #include "proxy/conn.h"
 #include "proxy/limit.h"
+#include "proxy/listener.h"
 #include "proxy/service.h"
-#include "proxy/socket.h"
 
 #define BURST 16
-/* Another thread may make room, and only a look would show it. */
+/* Another thread may release a slot, which this one is not notified of. */
 #define PAUSE_FULL_S 0.05
-/* A handshake is over in milliseconds, without the end of a connection. */
+/* A handshake takes milliseconds, and its end is not notified. */
 #define PAUSE_HANDSHAKES_S 0.005
 #define PAUSE_EXHAUSTED_S 0.1
 
-/* Of each reason and listener. */
+/* For each reason and listener. */
 static const struct rate_limit_rule rate = { .lines = 1, .window_ms = 10000 };
 
 struct acceptor {
@@ -45,39 +46,39 @@ struct acceptor {
 	struct service *service; /* a reference */
 };
 
-/* What one attempt says about the next. */
-enum attempt {
-	ATTEMPT_AGAIN,
-	ATTEMPT_EMPTY,
-	ATTEMPT_FULL,
-	ATTEMPT_FULL_HANDSHAKES,
-	ATTEMPT_EXHAUSTED
+/* The result of one accept. */
+enum accept_result {
+	ACCEPT_AGAIN,
+	ACCEPT_EMPTY,
+	ACCEPT_FULL,
+	ACCEPT_FULL_HANDSHAKES,
+	ACCEPT_EXHAUSTED
 };
 
-/* Why clients are not accepted, or not kept. */
-struct cause {
+/* Why clients are not accepted, or are closed. */
+struct refusal {
 	const char *reason;
 	const char *message;
 };
 
-static const struct cause exhausted = { "exhausted", NULL };
-static const struct cause untrusted = { "proxy_trust",
-	"client refused: it is not in proxy_trust" };
-static const struct cause full[] = {
+static const struct refusal exhausted = { "exhausted", NULL };
+static const struct refusal untrusted = { "proxy_trust",
+	"client refused: not in proxy_trust" };
+static const struct refusal full[] = {
 	[LIMIT_FULL_PROCESS] = { "max_connections_process",
-	    "accept pauses: max_connections of the process reached" },
+	    "accept paused: max_connections of the process reached" },
 	[LIMIT_FULL_LISTENER] = { "max_connections",
-	    "accept pauses: max_connections reached" },
+	    "accept paused: max_connections reached" },
 	[LIMIT_FULL_HANDSHAKES] = { "max_handshakes",
-	    "accept pauses: max_handshakes reached" },
+	    "accept paused: max_handshakes reached" },
 	[LIMIT_FULL_ADDRESS] = { "per_ip_max",
 	    "client refused: per_ip_max reached" },
 	[LIMIT_DENIED] = { "denied", "client denied by allow/deny list" },
 };
 
-/* One line, unless the same was written a moment ago. */
+/* Write one line, within the rate limit. */
 static void
-complain(struct acceptor *acceptor, const struct cause *cause,
+log_refusal(struct acceptor *acceptor, const struct refusal *refusal,
     enum log_level level, const char *message, const struct addr *peer)
 {
 	struct conn_set *set = acceptor->set;
@@ -85,7 +86,7 @@ complain(struct acceptor *acceptor, const struct cause *cause,
 	const char *text, *host = NULL;
 	char space[2][ADDR_TEXT_MAX];
 
-	if (!conn_set_may_log(set, &rate, level, name, cause->reason))
+	if (!conn_set_may_log(set, &rate, level, name, refusal->reason))
 		return;
 	text = addr_print(
 	    listener_address(acceptor->listener), space[0], sizeof(space[0]));
@@ -93,7 +94,7 @@ complain(struct acceptor *acceptor, const struct cause *cause,
 		host = addr_print(peer, space[1], sizeof(space[1]));
 	LOG_AT(set->log, level, "listener", message, LOG_S("listener", name),
 	    LOG_S("address", text), LOG_S("peer", host),
-	    LOG_S("reason", cause->reason));
+	    LOG_S("reason", refusal->reason));
 }
 
 static void
@@ -103,18 +104,18 @@ unreserve(struct limit *limit)
 	limit_release(limit);
 }
 
-/* accept(2): what a client or the network did is no failure of accepting. */
-static enum attempt
-judge(struct acceptor *acceptor, int errnum)
+/* accept(2): errors of a client or of the network do not pause accepting. */
+static enum accept_result
+classify(struct acceptor *acceptor, int errnum)
 {
 	struct err why;
 
 	switch (errnum) {
 	case EAGAIN:
-		return ATTEMPT_EMPTY;
+		return ACCEPT_EMPTY;
 	case ECONNABORTED:
 	case EINTR:
-	case EPERM: /* a packet filter's verdict */
+	case EPERM: /* refused by a packet filter */
 	case EPROTO:
 	case ENOPROTOOPT:
 	case ENETDOWN:
@@ -124,18 +125,19 @@ judge(struct acceptor *acceptor, int errnum)
 	case ENONET:
 	case EOPNOTSUPP:
 	case ETIMEDOUT:
-		return ATTEMPT_AGAIN;
+		return ACCEPT_AGAIN;
 	default:
-		err_set_errno(&why, errnum, "accept pauses");
-		complain(acceptor, &exhausted, LEVEL_WARNING, why.text, NULL);
-		return ATTEMPT_EXHAUSTED;
+		err_set_errno(&why, errnum, "accept paused");
+		log_refusal(
+		    acceptor, &exhausted, LEVEL_WARNING, why.text, NULL);
+		return ACCEPT_EXHAUSTED;
 	}
 }
 
-/* Why this one may not stay; NULL: it may.  Who speaks for others is judged
- * here, those it speaks for once it has named them. */
-static const struct cause *
-refusal(const struct service *service, struct conn_client *client)
+/* Why the client is refused; NULL: it is not.  With proxy_in this checks the
+ * sender of PROXY headers; clients are checked after their header. */
+static const struct refusal *
+check_client(const struct service *service, struct conn_client *client)
 {
 	const struct config_listener *config = service->listener;
 	enum limit_answer answer;
@@ -148,10 +150,10 @@ refusal(const struct service *service, struct conn_client *client)
 }
 
 static void
-welcome(struct acceptor *acceptor, struct conn_client *client)
+begin_or_close(struct acceptor *acceptor, struct conn_client *client)
 {
-	const struct cause *why = refusal(acceptor->service, client);
-	/* One who brings clients is rather a mistake of ours than a stranger. */
+	const struct refusal *why = check_client(acceptor->service, client);
+	/* An untrusted proxy is probably a misconfiguration. */
 	enum log_level level = acceptor->service->listener->proxy_in
 				   ? LEVEL_NOTICE
 				   : LEVEL_INFO;
@@ -162,10 +164,10 @@ welcome(struct acceptor *acceptor, struct conn_client *client)
 	}
 	close(client->fd);
 	unreserve(acceptor->service->limit);
-	complain(acceptor, why, level, why->message, &client->peer);
+	log_refusal(acceptor, why, level, why->message, &client->peer);
 }
 
-static enum attempt
+static enum accept_result
 accept_one(struct acceptor *acceptor)
 {
 	struct limit *limit = acceptor->service->limit;
@@ -177,31 +179,31 @@ accept_one(struct acceptor *acceptor)
 
 	answer = limit_reserve(limit, acceptor->service->listener);
 	if (answer != LIMIT_OK) {
-		complain(acceptor, &full[answer], LEVEL_WARNING,
+		log_refusal(acceptor, &full[answer], LEVEL_WARNING,
 		    full[answer].message, NULL);
-		return answer == LIMIT_FULL_HANDSHAKES ? ATTEMPT_FULL_HANDSHAKES
-						       : ATTEMPT_FULL;
+		return answer == LIMIT_FULL_HANDSHAKES ? ACCEPT_FULL_HANDSHAKES
+						       : ACCEPT_FULL;
 	}
 	client.fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (client.fd < 0) {
 		errnum = errno;
 		unreserve(limit);
-		return judge(acceptor, errnum);
+		return classify(acceptor, errnum);
 	}
 	addr_from_sockaddr(&client.peer, (struct sockaddr *)&peer, len);
-	welcome(acceptor, &client);
-	return ATTEMPT_AGAIN;
+	begin_or_close(acceptor, &client);
+	return ACCEPT_AGAIN;
 }
 
-static enum attempt
-accept_many(struct acceptor *acceptor, unsigned most)
+static enum accept_result
+accept_many(struct acceptor *acceptor, unsigned max)
 {
-	enum attempt attempt = ATTEMPT_AGAIN;
+	enum accept_result result = ACCEPT_AGAIN;
 
-	while (most-- > 0 && attempt == ATTEMPT_AGAIN)
-		attempt = accept_one(acceptor);
-	return attempt;
+	while (max-- > 0 && result == ACCEPT_AGAIN)
+		result = accept_one(acceptor);
+	return result;
 }
 
 static void
@@ -220,17 +222,17 @@ on_client(struct ev_loop *loop, struct ev_io *watcher, int revents)
 	(void)loop;
 	(void)revents;
 	switch (accept_many(acceptor, BURST)) {
-	case ATTEMPT_FULL:
+	case ACCEPT_FULL:
 		pause_for(acceptor, PAUSE_FULL_S);
 		break;
-	case ATTEMPT_FULL_HANDSHAKES:
+	case ACCEPT_FULL_HANDSHAKES:
 		pause_for(acceptor, PAUSE_HANDSHAKES_S);
 		break;
-	case ATTEMPT_EXHAUSTED:
+	case ACCEPT_EXHAUSTED:
 		pause_for(acceptor, PAUSE_EXHAUSTED_S);
 		break;
-	case ATTEMPT_AGAIN:
-	case ATTEMPT_EMPTY:
+	case ACCEPT_AGAIN:
+	case ACCEPT_EMPTY:
 		break;
 	}
 }
@@ -253,7 +255,7 @@ tune_socket(struct acceptor *acceptor)
 
 	if (!addr_is_unix(listener_address(listener)))
 		socket_set_keepalive(acceptor->fd, config->keepalive_ms);
-	/* A second listen changes the backlog and nothing else. */
+	/* A second listen changes the backlog only. */
 	if (!listener_is_inherited(listener))
 		(void)listen(acceptor->fd, (int)config->backlog);
 }
@@ -288,7 +290,7 @@ acceptor_serve(struct acceptor *acceptor, struct service *service)
 	acceptor->service = service_ref(service);
 	service_unref(old);
 	tune_socket(acceptor);
-	/* Its limits may be wider now. */
+	/* The new limits may be higher. */
 	acceptor_resume(acceptor);
 }
 
@@ -306,9 +308,9 @@ acceptor_resume(struct acceptor *acceptor)
 }
 
 /*
- * Everyone who waits comes in, then the door closes: a client that came later
- * is refused at once instead of waiting for a process that will not answer.
- * No more than a full queue, so that a flood cannot hold up the thread.
+ * Accept the waiting clients, then close the socket for new ones: these are
+ * refused at once instead of waiting for a process that will not accept them.
+ * At most a full queue, so that a flood of clients cannot block the thread.
  */
 static void
 empty_queue(struct acceptor *acceptor)

@@ -1,13 +1,15 @@
 /*
- * Choose a backend address and connect to it without blocking.  What rests is
- * the address, not the name: a name with one dead address keeps serving from
- * the others, and a backend counts as failed when all its addresses rest.  A
- * walk passes over resting addresses in its first round and comes back to
- * those, and only those, in a second one: a connection is refused only after
- * everybody was asked.
+ * Choose a backend address and connect to it without blocking.  Walks run on
+ * listener threads; the main thread builds backends and puts resolved addresses
+ * in.  The backend lock guards one pointer per backend.
  *
- * Walks run on listener threads; the main thread builds backends and puts
- * looked-up addresses in.  The backend lock guards one pointer per backend.
+ * An address that failed rests, not its name: a name with one dead address is
+ * still served from the others, and a backend counts as failed when all its
+ * addresses rest.  A walk skips resting addresses in its first round and tries
+ * those, and only those, in a second one: a connection is refused only after
+ * every address was tried.  Resolvers rotate their answers, so a rest is
+ * carried over to a new answer by address, not by position.  A stale read of it
+ * costs one more try.
  */
 #include "proxy/backend.h"
 
@@ -19,7 +21,115 @@
 #include <unistd.h>
 
 #include "base/mutex.h"
-#include "proxy/backend_addresses.h"
+
+/* ---- the addresses of one backend ---- */
+
+struct candidate {
+	struct addr addr;              /* fixed at creation */
+	_Atomic int64_t rest_until_ms; /* relaxed; monotonic, 0: never failed */
+};
+
+/* The addresses of one backend: counted; only rest_until_ms ever changes. */
+struct backend_addresses {
+	atomic_uint references;
+	size_t count;
+	struct candidate items[];
+};
+
+/* Copies `list`, each address with this port.  NULL: no memory. */
+static struct backend_addresses *
+new_addresses(const struct addr *list, size_t count, uint16_t port)
+{
+	struct backend_addresses *addresses;
+
+	addresses = calloc(
+	    1, sizeof(*addresses) + count * sizeof(addresses->items[0]));
+	if (addresses == NULL)
+		return NULL;
+	atomic_init(&addresses->references, 1);
+	addresses->count = count;
+	for (size_t i = 0; i < count; i++) {
+		addresses->items[i].addr = list[i];
+		addr_set_port(&addresses->items[i].addr, port);
+	}
+	return addresses;
+}
+
+static struct backend_addresses *
+ref_addresses(struct backend_addresses *addresses)
+{
+	if (addresses != NULL)
+		atomic_fetch_add_explicit(
+		    &addresses->references, 1, memory_order_relaxed);
+	return addresses;
+}
+
+static void
+unref_addresses(struct backend_addresses *addresses)
+{
+	if (addresses != NULL &&
+	    atomic_fetch_sub_explicit(
+		&addresses->references, 1, memory_order_acq_rel) == 1)
+		free(addresses);
+}
+
+/* The same addresses in the same order? */
+static bool
+are_equal(const struct backend_addresses *a, const struct backend_addresses *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		if (!addr_equal(&a->items[i].addr, &b->items[i].addr))
+			return false;
+	}
+	return true;
+}
+
+static int64_t
+rest_until(const struct candidate *candidate)
+{
+	return atomic_load_explicit(
+	    &candidate->rest_until_ms, memory_order_relaxed);
+}
+
+static void
+let_rest(struct candidate *candidate, int64_t until_ms)
+{
+	atomic_store_explicit(
+	    &candidate->rest_until_ms, until_ms, memory_order_relaxed);
+}
+
+static const struct candidate *
+find(const struct backend_addresses *addresses, const struct addr *addr)
+{
+	for (size_t i = 0; i < addresses->count; i++) {
+		if (addr_equal(&addresses->items[i].addr, addr))
+			return &addresses->items[i];
+	}
+	return NULL;
+}
+
+/* An address that rests in `old` rests in `fresh`, too. */
+static void
+keep_rests(struct backend_addresses *fresh, const struct backend_addresses *old)
+{
+	for (size_t i = 0; i < fresh->count; i++) {
+		const struct candidate *known;
+
+		known = find(old, &fresh->items[i].addr);
+		if (known != NULL)
+			let_rest(&fresh->items[i], rest_until(known));
+	}
+}
+
+static bool
+is_resting(const struct candidate *candidate, int64_t now_ms)
+{
+	return rest_until(candidate) > now_ms;
+}
+
+/* ---- backends ---- */
 
 struct backend {
 	/* fixed at creation */
@@ -36,7 +146,7 @@ struct backend {
 
 struct backends {
 	atomic_uint references;
-	atomic_uint turn; /* relaxed; who is first in rr */
+	atomic_uint turn; /* relaxed; the first of the next walk with rr */
 
 	/* fixed at creation */
 	enum config_balance balance;
@@ -53,7 +163,7 @@ current_addresses(struct backends *backends, size_t i)
 	struct backend_addresses *addresses;
 
 	mutex_lock(&backends->lock);
-	addresses = backend_addresses_ref(backends->items[i].addresses);
+	addresses = ref_addresses(backends->items[i].addresses);
 	mutex_unlock(&backends->lock);
 	return addresses;
 }
@@ -69,7 +179,7 @@ give_addresses(
 	old = backends->items[i].addresses;
 	backends->items[i].addresses = fresh;
 	mutex_unlock(&backends->lock);
-	backend_addresses_unref(old);
+	unref_addresses(old);
 }
 
 static bool
@@ -82,7 +192,7 @@ init_backend(struct backend *backend, const struct config_connect *connect)
 	if (backend->text == NULL)
 		return false;
 	if (fixed) {
-		backend->addresses = backend_addresses_new(
+		backend->addresses = new_addresses(
 		    &connect->fixed, 1, backend->port);
 		return backend->addresses != NULL;
 	}
@@ -131,7 +241,7 @@ backends_unref(struct backends *backends)
 				    1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < backends->count; i++) {
-		backend_addresses_unref(backends->items[i].addresses);
+		unref_addresses(backends->items[i].addresses);
 		free(backends->items[i].host);
 		free(backends->items[i].text);
 	}
@@ -196,19 +306,18 @@ backends_put(struct backends *backends, size_t i, const struct addr *addresses,
 
 	if (count == 0)
 		return false;
-	fresh = backend_addresses_new(
-	    addresses, count, backends->items[i].port);
+	fresh = new_addresses(addresses, count, backends->items[i].port);
 	if (fresh == NULL)
 		return false;
 	old = current_addresses(backends, i);
-	if (old != NULL && backend_addresses_equal(fresh, old)) {
-		backend_addresses_unref(fresh);
+	if (old != NULL && are_equal(fresh, old)) {
+		unref_addresses(fresh);
 	} else {
 		if (old != NULL)
-			backend_addresses_keep_rests(fresh, old);
+			keep_rests(fresh, old);
 		give_addresses(backends, i, fresh);
 	}
-	backend_addresses_unref(old);
+	unref_addresses(old);
 	return true;
 }
 
@@ -226,6 +335,8 @@ backends_clear_failed(struct backends *backends, size_t i)
 	    &backends->items[i].failed, false, memory_order_relaxed);
 }
 
+/* ---- the walk ---- */
+
 void
 backend_walk_init(struct backend_walk *walk, struct backends *backends)
 {
@@ -239,11 +350,11 @@ backend_walk_init(struct backend_walk *walk, struct backends *backends)
 void
 backend_walk_fini(struct backend_walk *walk)
 {
-	backend_addresses_unref(walk->addresses);
+	unref_addresses(walk->addresses);
 	walk->addresses = NULL;
 }
 
-/* Go on to the next backend that has an address; false: nobody is left. */
+/* Enter the next backend with an address; false: none is left. */
 static bool
 enter_next_backend(struct backend_walk *walk)
 {
@@ -268,19 +379,19 @@ enter_next_backend(struct backend_walk *walk)
 }
 
 /*
- * Is it this one's turn?  `tried` remembers by the order in which addresses
- * are met; beyond its 64 bits, or when new addresses came in between, an
- * address may be asked twice or not again, which costs nothing but a try.
+ * Is this candidate to be tried now?  `tried` numbers addresses in the order of
+ * the walk: beyond its 64 bits, or when a backend got new addresses in between,
+ * an address may be tried twice or not again, which does no harm.
  */
 static bool
-is_its_turn(struct backend_walk *walk, struct candidate *candidate, int64_t now)
+is_due(struct backend_walk *walk, struct candidate *candidate, int64_t now)
 {
 	uint64_t bit = walk->met < 64 ? UINT64_C(1) << walk->met : 0;
 
 	walk->met++;
 	if (walk->second_round)
 		return bit != 0 && (walk->tried & bit) == 0;
-	if (candidate_rests(candidate, now)) {
+	if (is_resting(candidate, now)) {
 		walk->passed_over = true;
 		return false;
 	}
@@ -303,7 +414,7 @@ next_address(struct backend_walk *walk, int64_t now_ms)
 
 	while (backend_walk_has_more(walk)) {
 		candidate = &walk->addresses->items[walk->next_address++];
-		if (is_its_turn(walk, candidate, now_ms))
+		if (is_due(walk, candidate, now_ms))
 			return candidate;
 	}
 	return NULL;
@@ -321,7 +432,7 @@ next_candidate(struct backend_walk *walk, int64_t now_ms)
 	return candidate;
 }
 
-/* We have no descriptor or memory: asking the next one would not help. */
+/* No descriptor or memory: the next address would fail, too. */
 static bool
 is_exhausted(int errnum)
 {
@@ -329,9 +440,9 @@ is_exhausted(int errnum)
 	       errnum == ENOBUFS;
 }
 
-/* No local port or source address is no fault of the backend's either. */
+/* No fault of the backend's: also no local port or source address. */
 static bool
-is_our_fault(int errnum)
+is_local_error(int errnum)
 {
 	return is_exhausted(errnum) || errnum == EADDRNOTAVAIL;
 }
@@ -393,8 +504,8 @@ backend_walk_more(struct backend_walk *walk, int64_t now_ms, int *fd)
 	struct backend_walk before = *walk;
 	enum backend_answer answer = open_next(walk, next_address, now_ms, fd);
 
-	/* Without a descriptor or memory for one more the first goes on, and the
-	 * address may be tried after it. */
+	/* Without a descriptor or memory for one more, the connect in progress
+	 * goes on; the address can be tried after it. */
 	if (!walk->exhausted || before.exhausted)
 		return answer;
 	*walk = before;
@@ -433,9 +544,8 @@ is_own_peer(int fd, const struct sockaddr_storage *peer, socklen_t len)
 }
 
 /*
- * Asking the socket rather than waiting for it to become writable finds a
- * connect on the same machine, TCP too, decided as soon as it was begun: no
- * watcher, no wait.
+ * A connect on the same machine, TCP too, is decided as soon as it was begun:
+ * getpeername shows that at once, without a watcher and a turn of the loop.
  */
 int
 backend_connect_outcome(int fd)
@@ -452,9 +562,9 @@ backend_connect_outcome(int fd)
 	return errnum != 0 ? errnum : EINPROGRESS;
 }
 
-/* The first failure since the last look-up asks for the next one. */
+/* The first failure since the last look-up requests the next one. */
 static void
-want_look_up(struct backend_walk *walk)
+request_look_up(struct backend_walk *walk)
 {
 	struct backend *backend = &walk->backends->items[walk->current];
 
@@ -469,8 +579,8 @@ void
 backend_walk_overtaken(
     struct backend_walk *walk, struct candidate *candidate, int64_t now_ms)
 {
-	candidate_rest(candidate, now_ms + walk->backends->retry_after_ms);
-	want_look_up(walk);
+	let_rest(candidate, now_ms + walk->backends->retry_after_ms);
+	request_look_up(walk);
 }
 
 void
@@ -478,7 +588,7 @@ backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
     int errnum, int64_t now_ms)
 {
 	walk->last_errno = errnum;
-	if (!is_our_fault(errnum))
+	if (!is_local_error(errnum))
 		backend_walk_overtaken(walk, candidate, now_ms);
 }
 
@@ -487,7 +597,7 @@ backend_error_text(int errnum, char *out, size_t max)
 {
 	/* unix(7): what connect reports there instead of waiting. */
 	if (errnum == EAGAIN)
-		return "its queue of waiting connections is full";
+		return "its listen queue is full";
 	return strerror_r(errnum, out, max);
 }
 

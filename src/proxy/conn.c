@@ -1,36 +1,76 @@
 /*
- * The story of one client, as five states: greet (conn_greet.c, with proxy_in
- * alone), handshake and connect here, relay and drain (conn_relay.c).
- * Runs on the listener thread that accepted it, from conn_new to conn_close.
+ * One client, from conn_new to conn_close, as five states: proxy_header (with
+ * proxy_in only), handshake, connect, relay and drain.  Listener thread, the
+ * one that accepted it.
  *
- * Events never decide anything: a callback notes what happened and calls
- * conn_advance, which runs the steps of the state until one waits.  So every
- * step must find its place from the streams and buffers alone, and it tries
- * the I/O before anybody polls for it.
+ * A libev callback only notes its event and calls conn_advance, which runs the
+ * steps of the state until one waits.  So every step finds its position from
+ * the streams and buffers alone, and tries the I/O before the event loop polls
+ * for it.
+ *
+ * What the deadlines mean when one side has ended: a client that ended waits
+ * for its response as long as an idle one (timeout_idle).  Once the backend has
+ * ended, timeout_close counts, from the last byte that moved.
+ *
+ * How the sockets are closed: a side may see a clean end only if the end of the
+ * other side was passed on to it.  A backend whose client broke off gets a
+ * reset, not an end that looks like a complete upload.  A client whose backend
+ * broke off gets the bytes received and then FIN without close_notify, which
+ * TLS distinguishes from an end (RFC 8446 section 6.1); a reset would discard
+ * bytes in flight.  A client gets a reset if nothing was sent to it, or if it
+ * takes nothing any more.
  */
-#include "proxy/conn.h"
+#include "proxy/conn_inner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "config/config.h"
-#include "proxy/conn_inner.h"
 #include "proxy/limit.h"
+#include "proxy/proxyproto.h"
 #include "proxy/service.h"
 
-/* RFC 8305 recommends 250 ms; 300 leaves room for one lost and repeated packet
- * of a near network. */
-#define STAGGER_MS 300
+/* RFC 8305 recommends a Connection Attempt Delay of 250 ms; 300 leaves time to
+ * repeat a lost packet in a near network. */
+#define ATTEMPT_DELAY_MS 300
 
+enum {
+	COMMON_NAME_BYTES = 256,
+	CERTIFICATE_BYTES = 8 * 1024,
+	UNIQUE_BYTES = 16 /* random; sent as twice as many digits */
+};
+
+static const struct conn_state reading_header;
+static const struct conn_state handshaking;
 static const struct conn_state connecting;
+static const struct conn_state relaying;
+static const struct conn_state draining;
 
-/* ---- handshake ---- */
+static enum step_result
+end(struct conn *conn, enum conn_reason reason)
+{
+	conn->reason = reason;
+	return STEP_END;
+}
 
-enum conn_reason
-conn_early_reason(const struct conn *conn)
+static enum step_result
+enter(struct conn *conn, const struct conn_state *state, int64_t now_ms)
+{
+	conn->state = state;
+	conn->since_ms = now_ms;
+	return STEP_AGAIN;
+}
+
+/* The reason of a client's failure before its handshake is done. */
+static enum conn_reason
+early_reason(const struct conn *conn)
 {
 	switch (conn->client.failure) {
 	case STREAM_NOT_TLS:
@@ -47,6 +87,228 @@ conn_early_reason(const struct conn *conn)
 	}
 }
 
+/* The result of a client's failure after its handshake. */
+static enum step_result
+client_failed(struct conn *conn)
+{
+	switch (conn->client.failure) {
+	case STREAM_RESET:
+		return end(conn, CONN_CLIENT_RESET);
+	case STREAM_NO_MEMORY:
+		return end(conn, CONN_NO_MEMORY);
+	default:
+		return end(conn, CONN_CLIENT_FAILED);
+	}
+}
+
+/*
+ * ---- proxy_header: a PROXY header before TLS ----
+ *
+ * From then on the address in the header is the client's.  Header and handshake
+ * share one deadline, counted from accept, and one slot of max_handshakes: time
+ * spent on the one is missing for the other.
+ */
+
+/* false: no memory. */
+static bool
+init_proxy_info(struct conn *conn)
+{
+	if (!conn->service->listener->proxy_in)
+		return true;
+	conn->proxy_info = calloc(1, sizeof(*conn->proxy_info));
+	if (conn->proxy_info == NULL)
+		return false;
+	conn->proxy_info->via = conn->peer;
+	return true;
+}
+
+/* The acceptor could check the sender of the header only, not the client. */
+static enum step_result
+admit(struct conn *conn)
+{
+	switch (limit_admit(conn->service->limit, conn->service->listener,
+	    &conn->peer, &conn->counted)) {
+	case LIMIT_OK:
+		conn->state = &handshaking; /* since_ms stays */
+		return STEP_AGAIN;
+	case LIMIT_DENIED:
+		return end(conn, CONN_DENIED);
+	default:
+		return end(conn, CONN_FULL_ADDRESS);
+	}
+}
+
+static enum step_result
+take_header(
+    struct conn *conn, const struct proxyproto_header *header, size_t len)
+{
+	struct conn_proxy_info *info = conn->proxy_info;
+
+	stream_skip(&conn->client, len);
+	if (!header->local) {
+		conn->peer = header->client;
+		info->server = header->server;
+	}
+	memcpy(info->unique, header->unique, header->unique_len);
+	info->unique_len = header->unique_len;
+	return admit(conn);
+}
+
+static enum step_result
+step_proxy_header(struct conn *conn)
+{
+	struct proxyproto_header header;
+	const uint8_t *bytes;
+	size_t least = 1, len, have;
+
+	for (;;) {
+		switch (stream_peek(&conn->client, least, &bytes, &have)) {
+		case IO_DONE:
+			break;
+		case IO_WANT_READ:
+			return STEP_WAIT;
+		default:
+			return end(conn, early_reason(conn));
+		}
+		switch (proxyproto_parse(bytes, have, &header, &len)) {
+		case PROXYPROTO_DONE:
+			return take_header(conn, &header, len);
+		case PROXYPROTO_MORE:
+			least = len;
+			break;
+		default:
+			conn->proxy_info->why = header.why;
+			return end(conn, CONN_BAD_PROXY);
+		}
+	}
+}
+
+static enum step_result
+header_timed_out(struct conn *conn)
+{
+	conn->proxy_info->why = "no complete PROXY header in time";
+	return end(conn, CONN_BAD_PROXY);
+}
+
+static const struct conn_state reading_header = { "proxy_header",
+	step_proxy_header, header_timed_out, CONN_TIMEOUT(handshake) };
+
+/* ---- the PROXY header for the backend ---- */
+
+/* The facts of a header point into this until it is formatted. */
+struct header_scratch {
+	struct stream_facts tls;
+	struct addr local;
+	char name[COMMON_NAME_BYTES];
+	uint8_t certificate[CERTIFICATE_BYTES];
+	char unique[2 * UNIQUE_BYTES + 1];
+};
+
+/* The address that the client connected to; NULL: unknown. */
+static const struct addr *
+find_local(const struct conn *conn, struct header_scratch *scratch)
+{
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+
+	if (conn->proxy_info && conn->proxy_info->server.len > 0)
+		return &conn->proxy_info->server;
+	if (getsockname(conn->client.fd, (struct sockaddr *)&local, &len) != 0)
+		return NULL;
+	addr_from_sockaddr(&scratch->local, (struct sockaddr *)&local, len);
+	return &scratch->local;
+}
+
+/* An id that was received is passed on, so that a connection has the same one
+ * on all its hops. */
+static void
+add_unique_id(const struct conn *conn, struct header_scratch *scratch,
+    struct proxyproto_facts *facts)
+{
+	uint8_t random[UNIQUE_BYTES];
+
+	if (conn->proxy_info && conn->proxy_info->unique_len > 0) {
+		facts->unique = conn->proxy_info->unique;
+		facts->unique_len = conn->proxy_info->unique_len;
+		return;
+	}
+	if (getrandom(random, sizeof(random), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(random))
+		return; /* rather than an id that is not unique */
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(scratch->unique + 2 * i, 3, "%02x", random[i]);
+	facts->unique = (const uint8_t *)scratch->unique;
+	facts->unique_len = sizeof(scratch->unique) - 1;
+}
+
+static void
+describe_tls(const struct conn *conn, struct header_scratch *scratch,
+    struct proxyproto_facts *facts)
+{
+	const struct stream_facts *tls = &scratch->tls;
+
+	stream_facts(&conn->client, &scratch->tls);
+	facts->authority = tls->sni;
+	facts->alpn = tls->alpn;
+	facts->alpn_len = tls->alpn_len;
+	facts->tls = true;
+	facts->client_presented = tls->client_presented;
+	facts->client_in_session = tls->client_in_session;
+	facts->client_verified = tls->client_verified;
+	facts->version = tls->version;
+	facts->cipher = tls->cipher;
+	facts->key_algorithm = tls->key_algorithm;
+	facts->signature_algorithm = tls->signature_algorithm;
+	if (facts->tlvs & PROXY_TLV_CN) {
+		stream_client_name(
+		    &conn->client, scratch->name, sizeof(scratch->name));
+		facts->common_name = scratch->name;
+	}
+	if (facts->tlvs & PROXY_TLV_CERT) {
+		facts->certificate = scratch->certificate;
+		facts->certificate_len = stream_client_der(&conn->client,
+		    scratch->certificate, sizeof(scratch->certificate));
+	}
+}
+
+/* Write the header to out; returns its length. */
+static size_t
+compose(const struct conn *conn, uint8_t *out)
+{
+	const struct config_listener *settings = conn->settings;
+	struct proxyproto_facts facts = {
+		.client = &conn->peer,
+		.tlvs = settings->proxy_tlv,
+	};
+	struct header_scratch scratch;
+
+	facts.local = find_local(conn, &scratch);
+	if (settings->proxy_out == PROXY_OUT_V2) {
+		describe_tls(conn, &scratch, &facts);
+		if (facts.tlvs & PROXY_TLV_UNIQUE_ID)
+			add_unique_id(conn, &scratch, &facts);
+	}
+	return proxyproto_format(settings->proxy_out, &facts, out);
+}
+
+/* Put the PROXY header in front of the client's bytes, if the site has one.
+ * Once, after the handshake.  false: no memory. */
+static bool
+put_header(struct conn *conn)
+{
+	uint8_t *front;
+
+	if (conn->settings->proxy_out == PROXY_OUT_OFF)
+		return true;
+	front = relay_front(&conn->up, PROXYPROTO_OUT_MAX);
+	if (front == NULL)
+		return false;
+	relay_commit(&conn->up, compose(conn, front));
+	return true;
+}
+
+/* ---- handshake ---- */
+
 static void
 count_handshake(struct conn *conn)
 {
@@ -58,7 +320,7 @@ count_handshake(struct conn *conn)
 		counter_add(&conn->set->resumed, 1);
 }
 
-/* From here on the name that was asked for decides. */
+/* From here on the settings and backends of the site count. */
 static void
 enter_site(struct conn *conn)
 {
@@ -70,8 +332,8 @@ enter_site(struct conn *conn)
 	conn->walk.look_up = &conn->set->look_up;
 }
 
-static enum verdict
-do_handshake(struct conn *conn)
+static enum step_result
+step_handshake(struct conn *conn)
 {
 	int64_t now_ms;
 
@@ -82,7 +344,7 @@ do_handshake(struct conn *conn)
 	case IO_WANT_WRITE:
 		return STEP_WAIT;
 	default:
-		return conn_end(conn, conn_early_reason(conn));
+		return end(conn, early_reason(conn));
 	}
 	now_ms = clock_mono_ms();
 	conn->handshake_done = true;
@@ -90,16 +352,19 @@ do_handshake(struct conn *conn)
 	limit_handshake_done(conn->service->limit);
 	count_handshake(conn);
 	enter_site(conn);
-	if (!conn_header_put(conn))
-		return conn_end(conn, CONN_NO_MEMORY);
-	return conn_enter(conn, &connecting, now_ms);
+	if (!put_header(conn))
+		return end(conn, CONN_NO_MEMORY);
+	return enter(conn, &connecting, now_ms);
 }
 
-static enum verdict
-handshake_late(struct conn *conn)
+static enum step_result
+handshake_timed_out(struct conn *conn)
 {
-	return conn_end(conn, CONN_HANDSHAKE_TIMEOUT);
+	return end(conn, CONN_HANDSHAKE_TIMEOUT);
 }
+
+static const struct conn_state handshaking = { "handshake", step_handshake,
+	handshake_timed_out, CONN_TIMEOUT(handshake) };
 
 /* ---- connect ---- */
 
@@ -113,7 +378,7 @@ no_backend_reason(const struct backend_walk *walk)
 	return CONN_BACKEND_REFUSED;
 }
 
-/* Open the next candidate.  false: nobody is left. */
+/* Open the next candidate.  false: none is left. */
 static bool
 open_backend(struct conn *conn)
 {
@@ -131,18 +396,18 @@ open_backend(struct conn *conn)
 	stream_init_plain(&conn->backend, fd, conn->set->pool);
 	conn->candidate = conn->walk.candidate;
 	conn->since_ms = now_ms;
-	conn->rival_ms = backend_walk_has_more(&conn->walk)
-			     ? now_ms + STAGGER_MS
-			     : INT64_MAX;
+	conn->attempt_ms = backend_walk_has_more(&conn->walk)
+			       ? now_ms + ATTEMPT_DELAY_MS
+			       : INT64_MAX;
 	return true;
 }
 
 static void
-close_rival(struct conn *conn, struct conn_rival *rival)
+close_attempt(struct conn *conn, struct conn_attempt *attempt)
 {
-	conn_unwatch_rival(conn, rival);
-	close(rival->fd);
-	rival->fd = -1;
+	conn_unwatch_attempt(conn, attempt);
+	close(attempt->fd);
+	attempt->fd = -1;
 }
 
 static void
@@ -154,33 +419,33 @@ close_backend(struct conn *conn)
 	stream_init_plain(&conn->backend, -1, conn->set->pool);
 }
 
-/* A rival takes the place of `backend`, which is closed. */
+/* An attempt takes the place of `backend`, which is closed. */
 static void
-take_rival(struct conn *conn, struct conn_rival *rival)
+promote(struct conn *conn, struct conn_attempt *attempt)
 {
-	conn_unwatch_rival(conn, rival);
-	stream_init_plain(&conn->backend, rival->fd, conn->set->pool);
-	conn->candidate = rival->candidate;
-	conn->since_ms = rival->since_ms;
-	rival->fd = -1;
+	conn_unwatch_attempt(conn, attempt);
+	stream_init_plain(&conn->backend, attempt->fd, conn->set->pool);
+	conn->candidate = attempt->candidate;
+	conn->since_ms = attempt->since_ms;
+	attempt->fd = -1;
 }
 
-static struct conn_rival *
-oldest_rival(struct conn *conn)
+static struct conn_attempt *
+oldest_attempt(struct conn *conn)
 {
-	struct conn_rival *oldest = NULL;
+	struct conn_attempt *oldest = NULL;
 
-	for (int i = 0; conn->rivals != NULL && i < CONN_RIVALS_MAX; i++) {
-		struct conn_rival *rival = &conn->rivals[i];
+	for (int i = 0; conn->attempts != NULL && i < CONN_ATTEMPTS_MAX; i++) {
+		struct conn_attempt *attempt = &conn->attempts[i];
 
-		if (rival->fd >= 0 &&
-		    (oldest == NULL || rival->since_ms < oldest->since_ms))
-			oldest = rival;
+		if (attempt->fd >= 0 &&
+		    (oldest == NULL || attempt->since_ms < oldest->since_ms))
+			oldest = attempt;
 	}
 	return oldest;
 }
 
-/* The next address need not wait for its time any longer. */
+/* The next attempt begins at once. */
 static void
 note_failure(struct conn *conn, struct candidate *candidate, int errnum)
 {
@@ -189,195 +454,328 @@ note_failure(struct conn *conn, struct candidate *candidate, int errnum)
 	backend_walk_failed(&conn->walk, candidate, errnum, now_ms);
 	conn_log_failover(conn, errnum);
 	if (backend_walk_has_more(&conn->walk))
-		conn->rival_ms = now_ms;
+		conn->attempt_ms = now_ms;
 }
 
 static void
 drop_backend(struct conn *conn, int errnum)
 {
-	struct conn_rival *rival = oldest_rival(conn);
+	struct conn_attempt *attempt = oldest_attempt(conn);
 
 	note_failure(conn, conn->candidate, errnum);
 	close_backend(conn);
-	if (rival != NULL)
-		take_rival(conn, rival);
+	if (attempt != NULL)
+		promote(conn, attempt);
 }
 
-void
-conn_end_rivals(struct conn *conn)
-{
-	conn->rival_ms = INT64_MAX;
-	if (conn->rivals == NULL)
-		return;
-	for (int i = 0; i < CONN_RIVALS_MAX; i++) {
-		if (conn->rivals[i].fd >= 0)
-			close_rival(conn, &conn->rivals[i]);
-	}
-	free(conn->rivals);
-	conn->rivals = NULL;
-}
-
-/* What was tried earlier and has not answered yet rests for a while, so that
- * the next client does not wait for it. */
 static void
-win(struct conn *conn, struct conn_rival *winner)
+end_attempts(struct conn *conn)
+{
+	conn->attempt_ms = INT64_MAX;
+	if (conn->attempts == NULL)
+		return;
+	for (int i = 0; i < CONN_ATTEMPTS_MAX; i++) {
+		if (conn->attempts[i].fd >= 0)
+			close_attempt(conn, &conn->attempts[i]);
+	}
+	free(conn->attempts);
+	conn->attempts = NULL;
+}
+
+/* Earlier attempts without an outcome rest, so that the next client does not
+ * wait for them. */
+static void
+select_winner(struct conn *conn, struct conn_attempt *winner)
 {
 	int64_t now_ms = clock_mono_ms();
 
 	backend_walk_overtaken(&conn->walk, conn->candidate, now_ms);
-	for (int i = 0; i < CONN_RIVALS_MAX; i++) {
-		const struct conn_rival *rival = &conn->rivals[i];
+	for (int i = 0; i < CONN_ATTEMPTS_MAX; i++) {
+		const struct conn_attempt *attempt = &conn->attempts[i];
 
-		if (rival->fd >= 0 && rival->since_ms < winner->since_ms)
+		if (attempt->fd >= 0 && attempt->since_ms < winner->since_ms)
 			backend_walk_overtaken(
-			    &conn->walk, rival->candidate, now_ms);
+			    &conn->walk, attempt->candidate, now_ms);
 	}
 	close_backend(conn);
-	take_rival(conn, winner);
+	promote(conn, winner);
 }
 
-/* Has one of the later connects come first?  Then it is `backend`. */
+/* Has a later attempt connected?  Then it becomes `backend`. */
 static bool
-rival_wins(struct conn *conn)
+attempt_succeeded(struct conn *conn)
 {
-	for (int i = 0; conn->rivals != NULL && i < CONN_RIVALS_MAX; i++) {
-		struct conn_rival *rival = &conn->rivals[i];
+	for (int i = 0; conn->attempts != NULL && i < CONN_ATTEMPTS_MAX; i++) {
+		struct conn_attempt *attempt = &conn->attempts[i];
 		int errnum;
 
-		if (rival->fd < 0)
+		if (attempt->fd < 0)
 			continue;
-		errnum = backend_connect_outcome(rival->fd);
+		errnum = backend_connect_outcome(attempt->fd);
 		if (errnum == 0) {
-			win(conn, rival);
+			select_winner(conn, attempt);
 			return true;
 		}
 		if (errnum == EINPROGRESS)
 			continue;
-		note_failure(conn, rival->candidate, errnum);
-		close_rival(conn, rival);
+		note_failure(conn, attempt->candidate, errnum);
+		close_attempt(conn, attempt);
 	}
 	return false;
 }
 
-/* A place for one more; NULL: there are enough, or no memory. */
-static struct conn_rival *
-free_rival(struct conn *conn)
+/* An unused attempt; NULL: all are in use, or no memory. */
+static struct conn_attempt *
+unused_attempt(struct conn *conn)
 {
-	if (conn->rivals == NULL) {
-		conn->rivals = calloc(CONN_RIVALS_MAX, sizeof(conn->rivals[0]));
-		for (int i = 0; conn->rivals && i < CONN_RIVALS_MAX; i++)
-			conn_watch_rival_init(conn, &conn->rivals[i]);
+	if (conn->attempts == NULL) {
+		conn->attempts = calloc(
+		    CONN_ATTEMPTS_MAX, sizeof(conn->attempts[0]));
+		for (int i = 0; conn->attempts && i < CONN_ATTEMPTS_MAX; i++)
+			conn_init_attempt(conn, &conn->attempts[i]);
 	}
-	for (int i = 0; conn->rivals && i < CONN_RIVALS_MAX; i++) {
-		if (conn->rivals[i].fd < 0)
-			return &conn->rivals[i];
+	for (int i = 0; conn->attempts && i < CONN_ATTEMPTS_MAX; i++) {
+		if (conn->attempts[i].fd < 0)
+			return &conn->attempts[i];
 	}
 	return NULL;
 }
 
 /*
- * RFC 8305, section 5: while a connect is undecided, the next address of the
- * same backend is tried.  false: not now.
+ * RFC 8305 section 5: while a connect is undecided, the next address of the
+ * same backend is tried.  false: no attempt began.
  */
 static bool
-open_rival(struct conn *conn)
+open_attempt(struct conn *conn)
 {
-	struct conn_rival *rival;
+	struct conn_attempt *attempt;
 	int64_t now_ms;
 
-	if (conn->rival_ms == INT64_MAX)
+	if (conn->attempt_ms == INT64_MAX)
 		return false;
 	now_ms = clock_mono_ms();
-	if (now_ms < conn->rival_ms)
+	if (now_ms < conn->attempt_ms)
 		return false;
-	conn->rival_ms = INT64_MAX;
-	rival = free_rival(conn);
-	if (rival == NULL)
+	conn->attempt_ms = INT64_MAX;
+	attempt = unused_attempt(conn);
+	if (attempt == NULL)
 		return false;
-	switch (backend_walk_more(&conn->walk, now_ms, &rival->fd)) {
+	switch (backend_walk_more(&conn->walk, now_ms, &attempt->fd)) {
 	case BACKEND_NONE:
 		return false;
 	case BACKEND_FAILED:
 		conn_log_failover(conn, conn->walk.last_errno);
-		conn->rival_ms = now_ms;
+		conn->attempt_ms = now_ms;
 		return true;
 	default:
 		break;
 	}
-	rival->candidate = conn->walk.candidate;
-	rival->since_ms = now_ms;
+	attempt->candidate = conn->walk.candidate;
+	attempt->since_ms = now_ms;
 	if (backend_walk_has_more(&conn->walk))
-		conn->rival_ms = now_ms + STAGGER_MS;
+		conn->attempt_ms = now_ms + ATTEMPT_DELAY_MS;
 	return true;
 }
 
-static enum verdict
+static enum step_result
 begin_relay(struct conn *conn)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	conn_end_rivals(conn);
+	end_attempts(conn);
 	conn->connected = true;
-	/* Who has just been connected to is about to hear, not to speak. */
+	/* Do not read yet: a new backend rarely sends first. */
 	conn->backend.may_read = false;
 	conn->connect_ms = (uint32_t)(now_ms - conn->started_ms) -
 			   conn->handshake_ms;
-	return conn_enter(conn, &conn_relaying, now_ms);
+	return enter(conn, &relaying, now_ms);
 }
 
-static enum verdict
-do_connect(struct conn *conn)
+static enum step_result
+step_connect(struct conn *conn)
 {
 	int errnum;
 
-	/* A ticket that could not leave, or never will: nobody else looks. */
+	/* A ticket that could not be sent, or cannot: no other step looks. */
 	if (stream_wants_write(&conn->client) &&
 	    stream_flush(&conn->client) == IO_FAILED)
-		return conn_client_failed(conn);
-	/* What the client says meanwhile goes out with the first send. */
+		return client_failed(conn);
+	/* Bytes of the client leave with the first send to the backend. */
 	switch (relay_read_ahead(&conn->up)) {
 	case RELAY_WAITS:
 		break;
 	case RELAY_NO_MEMORY:
-		return conn_end(conn, CONN_NO_MEMORY);
+		return end(conn, CONN_NO_MEMORY);
 	default:
-		return conn_client_failed(conn);
+		return client_failed(conn);
 	}
 	for (;;) {
 		if (conn->backend.fd == -1 && !open_backend(conn))
-			return conn_end(conn, no_backend_reason(&conn->walk));
+			return end(conn, no_backend_reason(&conn->walk));
 		errnum = backend_connect_outcome(conn->backend.fd);
 		if (errnum == 0)
 			return begin_relay(conn);
 		if (errnum != EINPROGRESS)
 			drop_backend(conn, errnum);
-		else if (rival_wins(conn))
+		else if (attempt_succeeded(conn))
 			return begin_relay(conn);
-		else if (!open_rival(conn))
+		else if (!open_attempt(conn))
 			return STEP_WAIT;
 	}
 }
 
-static enum verdict
-connect_late(struct conn *conn)
+static enum step_result
+connect_timed_out(struct conn *conn)
 {
 	drop_backend(conn, ETIMEDOUT);
 	return STEP_AGAIN;
 }
 
-/* ---- the machine ---- */
+static const struct conn_state connecting = { "connect", step_connect,
+	connect_timed_out, CONN_TIMEOUT(connect) };
 
-const struct conn_state conn_handshaking = { "handshake", do_handshake,
-	handshake_late, CONN_TIMEOUT(handshake) };
-static const struct conn_state connecting = { "connect", do_connect,
-	connect_late, CONN_TIMEOUT(connect) };
+/* ---- relay and drain ---- */
+
+static enum step_result
+backend_failed(struct conn *conn)
+{
+	switch (conn->backend.failure) {
+	case STREAM_RESET:
+		return end(conn, CONN_BACKEND_RESET);
+	case STREAM_NO_MEMORY:
+		return end(conn, CONN_NO_MEMORY);
+	default:
+		return end(conn, CONN_BACKEND_FAILED);
+	}
+}
+
+/*
+ * A backend may respond and close while the client is still sending (an early
+ * refusal of an upload).  Its response is complete and must arrive: the rest of
+ * the upload is dropped, not the connection, whose reset would overtake the
+ * response.  EPIPE means that the backend's FIN came before its refusal (a
+ * socket without a FIN reports ECONNRESET); a plain stream can be read on.
+ */
+static enum step_result
+backend_refuses_input(struct conn *conn)
+{
+	if (!conn->down.input_ended && conn->backend.failure_errno != EPIPE)
+		return backend_failed(conn);
+	relay_drop(&conn->up);
+	return STEP_AGAIN;
+}
+
+typedef enum step_result failed_fn(struct conn *conn);
+
+/* One direction; the callbacks handle a failure of either end. */
+static enum step_result
+pump_one(struct conn *conn, struct relay *relay, failed_fn *from_failed,
+    failed_fn *to_failed, bool *moved)
+{
+	switch (relay_pump(relay, moved)) {
+	case RELAY_TURN_OVER:
+		conn_set_run(conn);
+		return STEP_WAIT;
+	case RELAY_FROM_FAILED:
+		return from_failed(conn);
+	case RELAY_TO_FAILED:
+		return to_failed(conn);
+	case RELAY_NO_MEMORY:
+		return end(conn, CONN_NO_MEMORY);
+	default:
+		return STEP_WAIT;
+	}
+}
+
+/*
+ * Nothing is sent any more, and the upload is dropped: bytes of it do not
+ * extend timeout_close.
+ */
+static bool
+only_drops(const struct conn *conn)
+{
+	return conn->up.dropping && conn->down.output_ended;
+}
+
+/*
+ * Down comes first: bytes that a backend sent before it closed must be read
+ * before a write to it fails.
+ */
+static enum step_result
+pump(struct conn *conn)
+{
+	enum step_result result;
+	bool moved = false;
+
+	result = pump_one(
+	    conn, &conn->down, backend_failed, client_failed, &moved);
+	if (result == STEP_WAIT)
+		result = pump_one(conn, &conn->up, client_failed,
+		    backend_refuses_input, &moved);
+	if (moved && !only_drops(conn))
+		conn->since_ms = conn->set->now_ms;
+	return result;
+}
+
+/* RFC 8446 section 6.1: an end without close_notify may be an attack. */
+static enum step_result
+finish(struct conn *conn)
+{
+	bool truncated = conn->client.input_ended && !conn->client.got_notify;
+
+	return end(conn, truncated ? CONN_TRUNCATED : CONN_DONE);
+}
+
+static enum step_result
+step_relay(struct conn *conn)
+{
+	enum step_result result = pump(conn);
+
+	if (result != STEP_WAIT || !conn->down.input_ended)
+		return result;
+	if (conn->settings->timeout_close_ms > 0)
+		return enter(conn, &draining, conn->set->now_ms);
+	/* timeout_close = 0: do not wait for the client's end, but send all. */
+	return conn->down.output_ended ? finish(conn) : STEP_WAIT;
+}
+
+static enum step_result
+step_drain(struct conn *conn)
+{
+	enum step_result result = pump(conn);
+
+	if (result != STEP_WAIT)
+		return result;
+	if (!conn->down.output_ended || !conn->up.output_ended)
+		return STEP_WAIT;
+	return finish(conn);
+}
+
+static enum step_result
+relay_timed_out(struct conn *conn)
+{
+	return end(conn, CONN_IDLE_TIMEOUT);
+}
+
+static enum step_result
+drain_timed_out(struct conn *conn)
+{
+	return end(conn, CONN_CLOSE_TIMEOUT);
+}
+
+static const struct conn_state relaying = { "relay", step_relay,
+	relay_timed_out, CONN_TIMEOUT(idle) };
+static const struct conn_state draining = { "drain", step_drain,
+	drain_timed_out, CONN_TIMEOUT(close) };
+
+/* ---- the state machine ---- */
 
 static void
-follow(struct conn *conn, enum verdict verdict)
+act_on(struct conn *conn, enum step_result result)
 {
-	while (verdict == STEP_AGAIN)
-		verdict = conn->state->step(conn);
-	if (verdict == STEP_END)
+	while (result == STEP_AGAIN)
+		result = conn->state->step(conn);
+	if (result == STEP_END)
 		conn_close(conn, conn->reason);
 	else
 		conn_watch(conn);
@@ -386,21 +784,21 @@ follow(struct conn *conn, enum verdict verdict)
 void
 conn_advance(struct conn *conn)
 {
-	/* Its turn comes before the loop waits again: one turn for each. */
+	/* A queued connection gets its turn before the loop waits. */
 	if (!list_is_empty(&conn->runnable))
 		return;
-	follow(conn, STEP_AGAIN);
+	act_on(conn, STEP_AGAIN);
 }
 
 void
-conn_late(struct conn *conn)
+conn_timed_out(struct conn *conn)
 {
-	follow(conn, conn->state->late(conn));
+	act_on(conn, conn->state->timed_out(conn));
 }
 
 /*
- * EPOLLHUP means that both directions are closed.  It is no error once our
- * own FIN is out: the client took all it was sent.
+ * EPOLLHUP: both directions are closed.  That is no error once our FIN was
+ * sent: the client received everything.
  */
 void
 conn_client_event(struct conn *conn, uint32_t events)
@@ -408,7 +806,69 @@ conn_client_event(struct conn *conn, uint32_t events)
 	if ((events & EPOLLERR) == 0 && conn->client.fin_sent)
 		return;
 	stream_errored(&conn->client);
-	follow(conn, conn_client_failed(conn));
+	act_on(conn, client_failed(conn));
+}
+
+/* ---- beginning and end ---- */
+
+static bool
+resets_client(const struct conn *conn)
+{
+	/* Otherwise the bytes it does not take stay in the kernel. */
+	if (conn->reason == CONN_CLOSE_TIMEOUT)
+		return !conn->down.output_ended;
+	return conn_reason_resets_client(conn->reason);
+}
+
+static bool
+resets_backend(const struct conn *conn)
+{
+	return conn->connected && !conn->up.output_ended;
+}
+
+static void
+release_limits(
+    struct service *service, bool handshake_done, struct limit_address *counted)
+{
+	if (!handshake_done)
+		limit_handshake_done(service->limit);
+	if (counted != NULL)
+		limit_forget(service->limit, counted);
+	limit_release(service->limit);
+}
+
+void
+conn_close(struct conn *conn, enum conn_reason reason)
+{
+	conn->reason = reason;
+	conn_log_end(conn);
+	conn_log_access(conn);
+	counter_add(&conn->set->ended[reason], 1);
+	conn_unwatch(conn);
+	relay_fini(&conn->up);
+	relay_fini(&conn->down);
+	stream_fini(&conn->client, resets_client(conn));
+	stream_fini(&conn->backend, resets_backend(conn));
+	end_attempts(conn);
+	backend_walk_fini(&conn->walk);
+	release_limits(conn->service, conn->handshake_done, conn->counted);
+	conn_set_remove(conn);
+	service_unref(conn->service);
+	free(conn->proxy_info);
+	free(conn);
+}
+
+/* Without memory: close, count and log. */
+static void
+refuse(struct conn_set *set, struct service *service,
+    const struct conn_client *client)
+{
+	counter_add(&set->accepted, 1);
+	counter_add(&set->ended[CONN_NO_MEMORY], 1);
+	conn_log_refused(set, service);
+	close(client->fd);
+	release_limits(service, false, client->counted);
+	set->room = true;
 }
 
 void
@@ -418,7 +878,7 @@ conn_new(struct conn_set *set, struct service *service,
 	struct conn *conn = calloc(1, sizeof(*conn));
 
 	if (conn == NULL) {
-		conn_refuse(set, service, client);
+		refuse(set, service, client);
 		return;
 	}
 	conn->set = set;
@@ -429,14 +889,14 @@ conn_new(struct conn_set *set, struct service *service,
 	conn->id = set->next_id++;
 	conn->started_ms = clock_mono_ms();
 	conn->since_ms = conn->started_ms;
-	conn->state = service->listener->proxy_in ? &conn_greeting
-						  : &conn_handshaking;
+	conn->state = service->listener->proxy_in ? &reading_header
+						  : &handshaking;
 	conn_watch_init(conn);
 	relay_init(&conn->up, &conn->client, &conn->backend);
 	relay_init(&conn->down, &conn->backend, &conn->client);
 	stream_init_plain(&conn->backend, -1, set->pool);
 	conn_set_add(conn);
-	if (!conn_greet_init(conn) ||
+	if (!init_proxy_info(conn) ||
 	    !stream_init_tls(
 		&conn->client, client->fd, set->pool, service->tls)) {
 		stream_init_plain(&conn->client, client->fd, set->pool);

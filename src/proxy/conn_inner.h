@@ -1,14 +1,12 @@
 /*
- * What the files of the connection share among themselves, and nobody else
- * includes: conn.c tells the story up to the connected backend, with a PROXY
- * header before it (conn_greet.c) and one for the backend (conn_header.c);
- * conn_relay.c tells the rest.  conn_watch.c derives what the event loop
- * should watch, conn_end.c closes and says why, conn_set.c is the thread's
- * share.  One listener thread.
+ * The connection, as conn.c, conn_events.c and conn_log.c share it; no other
+ * file includes this header.  conn.c has the states of a connection, its
+ * beginning and its end; conn_events.c derives what the event loop watches and
+ * runs the conn_set; conn_log.c writes the log lines.  One listener thread.
  *
- * One allocation per connection, at accept; everything it needs until its end
- * is embedded, so this struct is kept small (the SSL object beside it is
- * what an idle connection costs).
+ * There is one allocation per connection, at accept; all it needs until its end
+ * is embedded, so the struct is kept small (besides the SSL object, it is the
+ * memory of an idle connection).
  */
 #ifndef PROXY_CONN_INNER_H
 #define PROXY_CONN_INNER_H
@@ -26,27 +24,27 @@
 #include "proxy/relay.h"
 #include "tls/stream.h"
 
-/* What a step, or a deadline that has passed, makes of a connection. */
-enum verdict {
+/* The result of a step, or of a deadline that has passed. */
+enum step_result {
 	STEP_WAIT,  /* for an event */
 	STEP_AGAIN, /* the state changed: step on at once */
-	STEP_END    /* conn->reason says why */
+	STEP_END    /* with conn->reason */
 };
 
-/* What a PROXY header brought along. */
-struct conn_carried {
-	struct addr via;    /* who brought it */
-	struct addr server; /* where the client connected to; len 0: unknown */
+/* The contents of a PROXY header. */
+struct conn_proxy_info {
+	struct addr via;    /* that sent the header */
+	struct addr server; /* that the client connected to; len 0: unknown */
 	uint8_t unique[PROXYPROTO_UNIQUE_MAX];
 	size_t unique_len;
-	const char *why; /* it was refused; a constant sentence */
+	const char *why; /* the header is refused; a constant */
 };
 
-/* In flight at a time, beside the oldest connect. */
-#define CONN_RIVALS_MAX 3
+/* Connection attempts in flight besides the oldest. */
+#define CONN_ATTEMPTS_MAX 3
 
-/* A connect that was begun because an earlier one is undecided. */
-struct conn_rival {
+/* A connect that was begun while an earlier one is undecided. */
+struct conn_attempt {
 	int fd; /* -1: none */
 	int64_t since_ms;
 	struct candidate *candidate; /* lives as long as the walk stays there */
@@ -55,23 +53,26 @@ struct conn_rival {
 
 struct conn_state {
 	const char *name;
-	enum verdict (*step)(struct conn *conn);
+	enum step_result (*step)(struct conn *conn);
 	/* since_ms + timeout has passed */
-	enum verdict (*late)(struct conn *conn);
+	enum step_result (*timed_out)(struct conn *conn);
 	/* offset of a uint32_t in struct config_listener */
 	size_t timeout;
 };
 
+/* For conn_state.timeout. */
+#define CONN_TIMEOUT(name) offsetof(struct config_listener, timeout_##name##_ms)
+
 struct conn {
 	struct list all;
 	struct list runnable;
-	struct list held;
+	struct list deferred;
 	struct list unread;
 	struct conn_set *set;    /* borrowed; outlives its connections */
 	struct service *service; /* a reference */
-	/* The listener's, from the handshake on those of the site. */
+	/* The listener's; after the handshake those of the site. */
 	const struct config_listener *settings;
-	struct conn_carried *carried; /* owned; NULL: no proxy_in */
+	struct conn_proxy_info *proxy_info; /* owned; NULL: no proxy_in */
 	const struct conn_state *state;
 
 	struct stream client;
@@ -79,27 +80,27 @@ struct conn {
 	struct relay up;       /* client to backend */
 	struct relay down;     /* backend to client */
 	struct backend_walk walk;
-	struct candidate *candidate; /* that `backend` connects to */
-	struct conn_rival *rivals;   /* CONN_RIVALS_MAX, owned; or NULL */
+	struct candidate *candidate;   /* that `backend` connects to */
+	struct conn_attempt *attempts; /* CONN_ATTEMPTS_MAX, owned; or NULL */
 
 	struct ev_io client_io;
 	struct ev_io backend_io;
 	struct ev_timer timer; /* the one timer, checked lazily */
-	int64_t armed_ms;      /* when it will fire; INT64_MAX: never */
+	int64_t armed_ms;      /* when it fires; INT64_MAX: never */
 
 	int64_t started_ms;
-	int64_t since_ms; /* the state's timeout counts from here */
-	int64_t rival_ms; /* when the next address is tried; INT64_MAX: never */
-	int64_t held_ms;  /* when the held ticket must leave */
-	int64_t guard_ms; /* when the client joins the error set */
+	int64_t since_ms;    /* the state's timeout counts from here */
+	int64_t attempt_ms;  /* of the next attempt; INT64_MAX: none */
+	int64_t deferred_ms; /* when the deferred ticket is sent */
+	int64_t guard_ms;    /* when the client joins the error set */
 	uint32_t handshake_ms;
 	uint32_t connect_ms;
-	int client_unsent; /* in the kernel at the last look; see on_timer */
+	int client_unsent; /* bytes in the kernel at the last timeout */
 	int backend_unsent;
 	enum conn_reason reason;
 	bool handshake_done;
 	bool connected;  /* at least one backend was */
-	bool kept_alive; /* its socket probes a silent peer */
+	bool kept_alive; /* SO_KEEPALIVE is set on the backend */
 	bool guarded;    /* the client is in the error set */
 
 	uint64_t id;
@@ -107,118 +108,63 @@ struct conn {
 	struct addr peer;
 };
 
-/* Plain for the one writing thread, untorn for the readers. */
+/* One thread writes; others may read at any time. */
 static inline void
 counter_add(uint64_t *counter, int64_t n)
 {
 	__atomic_store_n(counter, *counter + (uint64_t)n, __ATOMIC_RELAXED);
 }
 
-static inline enum verdict
-conn_end(struct conn *conn, enum conn_reason reason)
-{
-	conn->reason = reason;
-	return STEP_END;
-}
-
-static inline enum verdict
-conn_enter(struct conn *conn, const struct conn_state *state, int64_t now_ms)
-{
-	conn->state = state;
-	conn->since_ms = now_ms;
-	return STEP_AGAIN;
-}
-
-/* For conn_state.timeout. */
-#define CONN_TIMEOUT(name) offsetof(struct config_listener, timeout_##name##_ms)
-
 /* ---- conn.c ---- */
 
-/* Run steps until one waits; the connection may be gone afterwards. */
+/* Run steps until one waits; the connection may be freed. */
 void conn_advance(struct conn *conn);
 
-/* Close the connects that have lost, or all. */
-void conn_end_rivals(struct conn *conn);
+/* The deadline of the state has passed; the connection may be freed. */
+void conn_timed_out(struct conn *conn);
 
-/* Its deadline has passed; the connection may be gone afterwards. */
-void conn_late(struct conn *conn);
-
-/* epoll reports these events (EPOLLERR, EPOLLHUP) of a client that nothing is
- * read from; the connection may be gone afterwards. */
+/* epoll reports EPOLLERR or EPOLLHUP for a client that is not read; the
+ * connection may be freed. */
 void conn_client_event(struct conn *conn, uint32_t events);
 
-/* The state after greet, and before connect. */
-extern const struct conn_state conn_handshaking;
+/* The only end: log, counters, limits, service, descriptors, memory. */
+void conn_close(struct conn *conn, enum conn_reason reason);
 
-/* The client's stream failed before its handshake was done. */
-enum conn_reason conn_early_reason(const struct conn *conn);
-
-/* ---- conn_greet.c ---- */
-
-/* The first state with proxy_in. */
-extern const struct conn_state conn_greeting;
-
-/* false: no memory. */
-bool conn_greet_init(struct conn *conn) MUST_CHECK;
-
-/* ---- conn_header.c ---- */
-
-/* Put the PROXY header in front of what the client says, if the site wants
- * one.  Once, after the handshake.  false: no memory. */
-bool conn_header_put(struct conn *conn) MUST_CHECK;
-
-/* ---- conn_relay.c ---- */
-
-/* The state after connect; drain follows by itself. */
-extern const struct conn_state conn_relaying;
-
-/* The client's stream failed: the reason, as a verdict. */
-enum verdict conn_client_failed(struct conn *conn);
-
-/* ---- conn_watch.c ---- */
+/* ---- conn_events.c ---- */
 
 void conn_watch_init(struct conn *conn);
+void conn_init_attempt(struct conn *conn, struct conn_attempt *attempt);
 
-/* Derive watchers, timer and held ticket from state and buffers. */
+/* Derive watchers, timer and deferred ticket from state and buffers. */
 void conn_watch(struct conn *conn);
 
-/* Before the backend's descriptor, or a rival's, is closed. */
+/* Before the descriptor of the backend, or of an attempt, is closed. */
 void conn_unwatch_backend(struct conn *conn);
-void conn_unwatch_rival(struct conn *conn, struct conn_rival *rival);
-
-/* A rival with nothing in it. */
-void conn_watch_rival_init(struct conn *conn, struct conn_rival *rival);
+void conn_unwatch_attempt(struct conn *conn, struct conn_attempt *attempt);
 
 /* Before the connection is freed. */
 void conn_unwatch(struct conn *conn);
 
-/* ---- conn_end.c ---- */
-
-/* The only exit: log, counters, limits, service, descriptors, memory. */
-void conn_close(struct conn *conn, enum conn_reason reason);
-
-/* A client for whom there was no memory. */
-void conn_refuse(struct conn_set *set, struct service *service,
-    const struct conn_client *client);
-
-/* A backend failed with errnum and the next is tried. */
-void conn_log_failover(const struct conn *conn, int errnum);
-
-/* ---- conn_set.c ---- */
-
-/* Go on before the loop waits again. */
+/* Queue for a turn before the loop waits again. */
 void conn_set_run(struct conn *conn);
 
-/* A ticket is held: send it in a few milliseconds unless it leaves first. */
-void conn_set_hold(struct conn *conn);
-
-/* Nothing is read from or written to the client's socket for now: watch it
- * for errors, unless that changes in the next half second. */
-void conn_set_guard(struct conn *conn);
-void conn_set_unguard(struct conn *conn);
-
-/* One more, one less. */
+/* Count one more, one less. */
 void conn_set_add(struct conn *conn);
 void conn_set_remove(struct conn *conn);
+
+/* ---- conn_log.c ---- */
+
+/* Is a client closed for this reason with a reset? */
+bool conn_reason_resets_client(enum conn_reason reason);
+
+/* The line of the end, and the access line. */
+void conn_log_end(struct conn *conn);
+void conn_log_access(const struct conn *conn);
+
+/* A backend failed with errnum; the next is tried. */
+void conn_log_failover(const struct conn *conn, int errnum);
+
+/* A client was closed because there was no memory for a connection. */
+void conn_log_refused(struct conn_set *set, const struct service *service);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Who may make one more connection.  The caps are counted by reservation: add
- * one, look, and take it back when that was too many, so that two threads can
- * never both take the last slot.  Addresses are counted in a fixed table whose
- * chains are spread over 64 locks; an entry is allocated before its lock is
- * taken and freed after, so the critical section is a walk of a short chain.
- * Any listener thread; the cap of the process is set by the main thread.
+ * Counting connections.  Caps are counted by reservation: add one, compare, and
+ * subtract it if that was too many, so that two threads never both take the
+ * last slot.  Addresses are counted in a fixed table whose chains are spread
+ * over 64 locks; an entry is allocated before its lock is taken and freed
+ * after, so that the critical section is the walk over a short chain.  Any
+ * listener thread; the main thread sets the cap of the process.
  */
 #include "proxy/limit.h"
 
@@ -104,7 +104,7 @@ limit_process_connections(const struct limit_process *process)
 	return load(&process->connections);
 }
 
-/* A table whose chains a stranger could predict would be a list. */
+/* Without a secret, a client could choose addresses that share a chain. */
 static bool
 fill_seed(struct limit *limit)
 {
@@ -147,7 +147,7 @@ limit_unref(struct limit *limit)
 	if (limit == NULL || atomic_fetch_sub_explicit(&limit->references, 1,
 				 memory_order_acq_rel) != 1)
 		return;
-	/* Every connection holds its service and so this: no entry is left. */
+	/* Connections reference it through their service: no entry is left. */
 	for (unsigned i = 0; i < SHARD_COUNT; i++)
 		mutex_fini(&limit->locks[i]);
 	free(limit);
@@ -209,8 +209,8 @@ may_come(const struct config_listener *config, const struct addr *peer)
 }
 
 /*
- * Strongly universal multiply-shift: without the seed nobody can choose
- * addresses that meet in one chain more often than chance.
+ * Strongly universal multiply-shift: addresses chosen without the seed share a
+ * chain no more often than random ones.
  */
 static unsigned
 hash(const struct limit *limit, uint64_t network)
@@ -220,12 +220,12 @@ hash(const struct limit *limit, uint64_t network)
 	return (unsigned)(mixed >> (128 - SHARD_BITS - CHAIN_BITS));
 }
 
-/* One client is one IPv4 address or one IPv6 /64: a /64 costs nothing. */
+/* A client is one IPv4 address or one IPv6 /64: addresses of a /64 are free. */
 static void
 identify(struct limit_address *entry, const struct limit *limit,
     const struct addr *peer)
 {
-	unsigned place;
+	unsigned position;
 
 	if (peer->sa.sa_family == AF_INET6) {
 		memcpy(&entry->network, &peer->in6.sin6_addr,
@@ -234,12 +234,12 @@ identify(struct limit_address *entry, const struct limit *limit,
 	} else {
 		entry->network = peer->in.sin_addr.s_addr;
 	}
-	place = hash(limit, entry->network);
-	entry->shard = place >> CHAIN_BITS;
-	entry->chain = place & (CHAIN_COUNT - 1);
+	position = hash(limit, entry->network);
+	entry->shard = position >> CHAIN_BITS;
+	entry->chain = position & (CHAIN_COUNT - 1);
 }
 
-/* The pointer that leads to the entry of that address, or to the end. */
+/* The pointer to the entry of that address, or to the end of the chain. */
 static struct limit_address **
 find_locked(struct limit *limit, const struct limit_address *wanted)
     REQUIRES(limit->locks[wanted->shard])
@@ -253,7 +253,7 @@ find_locked(struct limit *limit, const struct limit_address *wanted)
 	return at;
 }
 
-/* `fresh` is used up when it became the entry; NULL: the address is full. */
+/* Returns the entry, which may be `fresh`; NULL: the address is full. */
 static struct limit_address *
 count_in(struct limit *limit, struct limit_address *fresh, uint32_t cap)
 {

@@ -1,14 +1,13 @@
 /*
- * How many connections there are, and who may make one more: caps per
- * process, per listener and per address, allow and deny lists.  The counts of
- * a listener outlive reloads (the object is handed from generation to
- * generation by name), the caps come from the configuration of the moment.
+ * Limits: caps on connections per process, per listener and per address, and
+ * allow and deny lists.  The counts of a listener outlive reloads (generations
+ * pass the object on, by the listener's name); the caps come from the current
+ * configuration.
  *
- * Counts are relaxed atomics: a cap may be overshot by no one, because a slot
- * is reserved before accept and given back when there was nobody (the printed
- * counts include slots that wait for such an answer).  Addresses are counted
- * in 64 shards, each under its own limit lock (a leaf).
- * Any listener thread.
+ * Counts are relaxed atomics.  A slot is reserved before accept and released if
+ * there was no client, so that a cap is never exceeded; the counts include
+ * reserved slots.  Addresses are counted in 64 shards, each under its own limit
+ * lock (a leaf).  Any listener thread.
  */
 #ifndef PROXY_LIMIT_H
 #define PROXY_LIMIT_H
@@ -25,7 +24,7 @@ struct limit_process; /* the counts of the whole process */
 struct limit_address; /* one counted address */
 
 struct limit_process *limit_process_new(void) MUST_CHECK;
-/* After the last limit that was made with it.  NULL ok. */
+/* After the last limit that uses it.  NULL ok. */
 void limit_process_free(struct limit_process *process);
 /* Main thread, at start and reload.  0: no cap. */
 void limit_process_set_cap(struct limit_process *process, uint32_t cap);
@@ -47,8 +46,8 @@ enum limit_answer {
 };
 
 /*
- * Reserve a connection and a handshake slot before accept.  On LIMIT_OK the
- * caller owes limit_release (and limit_handshake_done before that).
+ * Reserve a connection and a handshake slot before accept.  After LIMIT_OK the
+ * caller must call limit_handshake_done and then limit_release.
  */
 enum limit_answer limit_reserve(
     struct limit *limit, const struct config_listener *config) MUST_CHECK;
@@ -56,16 +55,16 @@ void limit_handshake_done(struct limit *limit);
 void limit_release(struct limit *limit);
 
 /*
- * May this client stay?  On LIMIT_OK *counted may be set (NULL without
- * per_ip_max) and goes to limit_forget when the connection ends.  IPv6 is
- * counted by /64.  A unix client has no address to count or to match: who may
- * come there is said by unix_mode.  `peer` is normalised (addr_from_sockaddr).
+ * Check a client against allow, deny and per_ip_max.  On LIMIT_OK *counted
+ * (NULL without per_ip_max) is for limit_forget when the connection ends.  IPv6
+ * is counted by /64.  A unix client has no address to count or to match: its
+ * access is limited by unix_mode.  `peer` is normalised (addr_from_sockaddr).
  */
 enum limit_answer limit_admit(struct limit *limit,
     const struct config_listener *config, const struct addr *peer,
     struct limit_address **counted) MUST_CHECK;
-/* May this peer speak for others, by proxy_trust?  A unix client may: who comes
- * there is said by unix_mode. */
+/* May this peer send PROXY headers, by proxy_trust?  A unix client may: its
+ * access is limited by unix_mode. */
 bool limit_trusts(
     const struct config_listener *config, const struct addr *peer);
 

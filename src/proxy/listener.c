@@ -1,10 +1,16 @@
 /*
  * The listening sockets of one accept= line: opened or adopted, and from then
- * on immutable.  What a reader would question is the bind that opens nothing:
- * the kernel lets any process of our user join a SO_REUSEPORT group, silently,
- * and then gives it half the clients, so a plain socket asks first whether the
- * address is free.
- * Main thread opens; any thread may read; the last reference closes.
+ * on immutable.  Main thread opens; any thread may read; the last reference
+ * closes.
+ *
+ * Three decisions.  The kernel lets any process of the same user join a
+ * SO_REUSEPORT group, without an error, and gives it half the clients: so a
+ * plain socket is bound and closed first, which fails if the address is in use.
+ * At the path of a unix socket a file is examined only after bind failed, and
+ * removed only after connect was refused.  And the mode of that file is set
+ * twice: on the descriptor before bind, so that the file never has a wider one,
+ * and on the file before listen, because bind also subtracts the umask, which
+ * is the whole process's and is left alone.
  */
 #include "proxy/listener.h"
 
@@ -13,16 +19,47 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
-#include "proxy/socket.h"
-#include "proxy/unix_socket.h"
+
+/* ---- options of TCP sockets ---- */
+
+static bool
+set_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/* The kernel's MAX_TCP_KEEPIDLE. */
+#define KEEPIDLE_MAX_S 32767
+
+void
+socket_set_nodelay(int fd)
+{
+	(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void
+socket_set_keepalive(int fd, uint32_t keepalive_ms)
+{
+	uint32_t seconds = keepalive_ms / 1000 + (keepalive_ms % 1000 != 0);
+
+	(void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+	if (seconds > KEEPIDLE_MAX_S)
+		seconds = KEEPIDLE_MAX_S;
+	if (seconds > 0)
+		(void)set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)seconds);
+}
+
+/* ---- the listener ---- */
 
 struct listener {
 	atomic_uint references;
@@ -33,9 +70,10 @@ struct listener {
 	bool any_family;
 	bool v6only;
 	bool inherited;
-	char device[IFNAMSIZ];   /* "": any */
-	struct unix_socket file; /* dev and ino; its fd is fds[0] */
-	size_t count;            /* 1: shared by all threads */
+	char device[IFNAMSIZ]; /* "": any */
+	dev_t dev;             /* of the file of a unix socket... */
+	ino_t ino;             /* ...that we made; 0: none */
+	size_t count;          /* 1: shared by all threads */
 	int fds[];
 };
 
@@ -51,7 +89,6 @@ new_listener(size_t count, struct err *err)
 		return NULL;
 	}
 	atomic_init(&listener->references, 1);
-	listener->file.fd = -1;
 	listener->count = count;
 	for (size_t i = 0; i < count; i++)
 		listener->fds[i] = -1;
@@ -68,13 +105,186 @@ close_sockets(struct listener *listener)
 	}
 }
 
-static bool
-set_option(int fd, int level, int option, int value)
+/* ---- unix sockets ---- */
+
+/* sun_path need not end with a zero when it is full. */
+struct path {
+	char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+};
+
+static struct path
+path_of(const struct addr *addr)
 {
-	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+	struct path path = { { 0 } };
+
+	for (size_t i = 0; i < sizeof(addr->un.sun_path); i++)
+		path.text[i] = addr->un.sun_path[i];
+	return path;
 }
 
-/* A longer name would be cut by the kernel to that of another device. */
+static int
+new_unix_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* 0: a process listens there; else the errno. */
+static int
+try_connect(const struct addr *addr)
+{
+	int fd = new_unix_socket();
+	int errnum;
+
+	if (fd < 0)
+		return errno;
+	errnum = connect(fd, &addr->sa, addr->len) == 0 ? 0 : errno;
+	close(fd);
+	return errnum == EAGAIN ? 0 : errnum; /* its queue is full */
+}
+
+/* Remove the file in the way of bind if it is a stale socket. */
+static bool
+remove_stale(const struct addr *addr, struct err *err)
+{
+	struct path path = path_of(addr);
+	struct stat st;
+	int errnum;
+
+	if (lstat(path.text, &st) < 0) {
+		if (errno == ENOENT)
+			return true;
+		err_set_errno(err, errno, "unix:%s", path.text);
+		return false;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		err_set(err,
+		    "unix:%s: a file that is not a socket is in the way: "
+		    "remove it or choose another path",
+		    path.text);
+		return false;
+	}
+	errnum = try_connect(addr);
+	if (errnum == 0 || errnum == EPROTOTYPE) {
+		err_set(err,
+		    "address unix:%s is already in use: another process "
+		    "listens there (ss -lxp shows which)",
+		    path.text);
+		return false;
+	}
+	if (errnum != ECONNREFUSED && errnum != ENOENT) {
+		err_set_errno(err, errnum,
+		    "unix:%s: cannot find out whether the socket there is "
+		    "in use",
+		    path.text);
+		return false;
+	}
+	if (unlink(path.text) < 0 && errno != ENOENT) {
+		err_set_errno(err, errno,
+		    "unix:%s: cannot remove the stale socket", path.text);
+		return false;
+	}
+	return true;
+}
+
+static bool
+bind_path(int fd, const struct addr *addr, struct err *err)
+{
+	struct path path = path_of(addr);
+
+	if (bind(fd, &addr->sa, addr->len) == 0)
+		return true;
+	if (errno == EADDRINUSE) {
+		if (!remove_stale(addr, err))
+			return false;
+		if (bind(fd, &addr->sa, addr->len) == 0)
+			return true;
+	}
+	if (errno == ENOENT)
+		err_set(err, "unix:%s: the folder does not exist", path.text);
+	else
+		err_set_errno(
+		    err, errno, "unix:%s: cannot be created", path.text);
+	return false;
+}
+
+static bool
+note_file(struct listener *listener, struct err *err)
+{
+	struct path path = path_of(&listener->asked);
+	struct stat st;
+
+	if (lstat(path.text, &st) < 0) {
+		err_set_errno(err, errno, "unix:%s", path.text);
+		return false;
+	}
+	listener->dev = st.st_dev;
+	listener->ino = st.st_ino;
+	return true;
+}
+
+/* Is the file at the path the one that we made? */
+static bool
+is_our_file(const struct listener *listener)
+{
+	struct path path = path_of(&listener->asked);
+	struct stat st;
+
+	return listener->ino != 0 && lstat(path.text, &st) == 0 &&
+	       st.st_dev == listener->dev && st.st_ino == listener->ino;
+}
+
+static bool
+set_file_mode(const struct listener *listener, unsigned mode, struct err *err)
+{
+	struct path path = path_of(&listener->asked);
+
+	/* The path may be a link to another file by now: do not follow it. */
+	if (fchmodat(AT_FDCWD, path.text, mode, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	err_set_errno(
+	    err, errno, "unix:%s: cannot set unix_mode %04o", path.text, mode);
+	return false;
+}
+
+/* Before the socket is closed: until then its inode is not used again. */
+static void
+remove_our_file(const struct listener *listener)
+{
+	struct path path = path_of(&listener->asked);
+
+	/* On failure the next process finds a stale socket and removes it. */
+	if (is_our_file(listener))
+		(void)unlink(path.text);
+}
+
+static bool
+open_unix(struct listener *listener, const struct listener_options *options,
+    struct err *err)
+{
+	const struct addr *addr = &listener->asked;
+	char text[ADDR_TEXT_MAX];
+	int fd = new_unix_socket();
+
+	listener->fds[0] = fd;
+	if (fd < 0 || fchmod(fd, options->unix_mode) < 0) {
+		err_set_errno(err, errno, "%s: no socket",
+		    addr_print(addr, text, sizeof(text)));
+		return false;
+	}
+	if (!bind_path(fd, addr, err) || !note_file(listener, err) ||
+	    !set_file_mode(listener, options->unix_mode, err))
+		return false;
+	if (listen(fd, (int)options->backlog) < 0) {
+		err_set_errno(err, errno, "%s: cannot listen",
+		    addr_print(addr, text, sizeof(text)));
+		return false;
+	}
+	return true;
+}
+
+/* ---- TCP sockets ---- */
+
+/* The kernel would cut a longer name, perhaps to that of another device. */
 static bool
 bind_to_device(int fd, const char *device)
 {
@@ -107,9 +317,9 @@ set_options(int fd, const struct addr *addr,
 }
 
 /*
- * One bound socket, -1 with errno.  SO_REUSEADDR is on all of them: what an
- * earlier process left open (draining clients) must not count as in use, and
- * the kernel asks for it on both sides.
+ * One bound socket; -1 with errno.  All have SO_REUSEADDR: connections of an
+ * earlier process that drains must not make the address count as in use, and
+ * the kernel requires the option on both sides.
  */
 static int
 bind_socket(const struct addr *addr, const struct listener_options *options,
@@ -133,7 +343,7 @@ fail:
 	return -1;
 }
 
-/* 0: nobody else is there. */
+/* 0: the address is free; else the errno. */
 static int
 probe(const struct addr *addr, const struct listener_options *options)
 {
@@ -145,9 +355,9 @@ probe(const struct addr *addr, const struct listener_options *options)
 	return 0;
 }
 
-/* Which port did the kernel pick? */
+/* Set the port of addr to the one the kernel chose. */
 static bool
-learn_port(int fd, struct addr *addr)
+read_port(int fd, struct addr *addr)
 {
 	struct sockaddr_storage name;
 	socklen_t len = sizeof(name);
@@ -175,7 +385,7 @@ open_group(struct listener *listener, const struct listener_options *options)
 		int fd = bind_socket(addr, options, true);
 
 		listener->fds[i] = fd;
-		if (fd < 0 || (addr_port(addr) == 0 && !learn_port(fd, addr)))
+		if (fd < 0 || (addr_port(addr) == 0 && !read_port(fd, addr)))
 			return errno;
 		socket_set_nodelay(fd);
 		if (listen(fd, (int)options->backlog) < 0)
@@ -213,8 +423,8 @@ explain(int errnum, const struct addr *addr,
 		    text, options->device);
 	else if (errnum == EAFNOSUPPORT)
 		err_set(err,
-		    "address %s: this machine does not speak its family "
-		    "(IPv6 switched off?)",
+		    "address %s: the kernel does not support its family (is "
+		    "IPv6 disabled?)",
 		    text);
 	else
 		err_set_errno(err, errnum, "address %s: cannot listen", text);
@@ -244,16 +454,7 @@ open_tcp(struct listener *listener, const struct listener_options *options,
 	return errnum == 0;
 }
 
-static bool
-open_unix(struct listener *listener, const struct listener_options *options,
-    struct err *err)
-{
-	if (!unix_socket_open(&listener->file, &listener->asked,
-		options->unix_mode, options->backlog, err))
-		return false;
-	listener->fds[0] = listener->file.fd;
-	return true;
-}
+/* ---- open, adopt, release ---- */
 
 struct listener *
 listener_open(const struct config_accept *accept,
@@ -363,10 +564,7 @@ listener_unref(struct listener *listener)
 	if (listener == NULL || atomic_fetch_sub_explicit(&listener->references,
 				    1, memory_order_acq_rel) != 1)
 		return;
-	if (listener->file.fd >= 0) {
-		unix_socket_close(&listener->file, &listener->asked);
-		listener->fds[0] = -1;
-	}
+	remove_our_file(listener);
 	close_sockets(listener);
 	free(listener);
 }
@@ -405,9 +603,9 @@ listener_matches(const struct listener *listener,
 	if (!addr_equal(&listener->asked, &accept->addr))
 		return false;
 	if (listener->inherited)
-		return true; /* its options are the service manager's affair */
+		return true; /* the service manager set its options */
 	if (is_unix)
-		return unix_socket_is_ours(&listener->file, &listener->asked);
+		return is_our_file(listener);
 	return listener->any_family == accept->any_family &&
 	       listener->v6only == options->v6only &&
 	       strcmp(listener->device,
@@ -427,7 +625,7 @@ bool
 listener_set_mode(
     struct listener *listener, unsigned unix_mode, struct err *err)
 {
-	if (!unix_socket_is_ours(&listener->file, &listener->asked))
+	if (!is_our_file(listener))
 		return true;
-	return unix_socket_set_mode(&listener->asked, unix_mode, err);
+	return set_file_mode(listener, unix_mode, err);
 }

@@ -1,39 +1,33 @@
 /*
- * Listening sockets: open them (or adopt what the service manager handed us),
- * and accept from them in bounded bursts on a listener thread.
- *
- * A TCP address becomes one SO_REUSEPORT socket per thread; Unix and
- * inherited sockets cannot join such a group, so every thread watches the one
- * descriptor (EAGAIN is normal).  A second process of the same user would
- * join a group silently, so a plain socket is bound first and closed again:
- * EADDRINUSE then means what people expect.
- *
- * TCP_NODELAY, keepalive and the backlog are set on the listening socket, from
- * which connections inherit them: no call per connection.  What may change on
- * a reload (keepalive, backlog) is set by the acceptor, for its own socket.
+ * Listening sockets, and the TCP options that they share with connecting ones.
  *
  * struct listener: the sockets of one accept= line; counted, immutable after
- * birth, shared by generations that name the same address.  Main thread opens,
- * listener threads accept.
+ * birth, shared by generations that name the same address.  The main thread
+ * opens it, listener threads accept from it.
+ *
+ * A TCP address has one SO_REUSEPORT socket per thread.  Unix and inherited
+ * sockets cannot join such a group: every thread watches the one descriptor,
+ * and EAGAIN from accept is normal.
+ *
+ * TCP_NODELAY, keepalive and the backlog are set on the listening socket, from
+ * which connections inherit them: no call per connection.  A reload may change
+ * keepalive and backlog; acceptors set these, each for its own socket.
  */
 #ifndef PROXY_LISTENER_H
 #define PROXY_LISTENER_H
 
-#include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/addr.h"
 #include "base/attr.h"
-#include "base/list.h"
 #include "config/config.h"
 
-struct conn_set;
 struct err;
 struct listener;
-struct service;
 
-/* How to open: what distinguishes sockets besides their address. */
+/* How to open, besides the address. */
 struct listener_options {
 	unsigned threads;
 	unsigned backlog;
@@ -42,16 +36,17 @@ struct listener_options {
 	bool bind_early;    /* IP_FREEBIND */
 	const char *device; /* SO_BINDTODEVICE; NULL: none */
 	/*
-	 * We hold that port already, at an address that does not match
-	 * (listener_overlaps): no first bind, it would find ourselves.
+	 * This process has a socket at that port already, at an address that
+	 * does not match (listener_overlaps): no test whether it is in use.
 	 */
 	bool port_is_ours;
 };
 
 /*
- * Open accept= as sockets for `threads` threads.  Bare ports are dual-stack,
- * IPv4 alone where the kernel has no IPv6 (*v4_only says so; may be NULL).
- * A stale unix socket is removed only after ECONNREFUSED.
+ * Open accept= as sockets for `threads` threads.  Bare ports are dual-stack, or
+ * IPv4 alone (*v4_only is set; may be NULL) where the kernel has no IPv6.  The
+ * file of a unix socket has exactly unix_mode before a client can connect.  A
+ * socket file without a listener is replaced; any other file is an error.
  */
 struct listener *listener_open(const struct config_accept *accept,
     const struct listener_options *options, bool *v4_only,
@@ -64,17 +59,17 @@ struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener); /* closes; unlinks a unix
 						   socket it created; NULL ok */
 
-/* The address as asked for (config) and as got (port 0 resolved). */
+/* The address as configured, and as bound (port 0 resolved). */
 const struct addr *listener_asked(const struct listener *listener);
 const struct addr *listener_address(const struct listener *listener);
 bool listener_is_inherited(const struct listener *listener);
 
-/* The socket this thread accepts from; not given away. */
+/* The socket this thread accepts from; borrowed. */
 int listener_fd(const struct listener *listener, unsigned thread);
 
 /*
- * Could this one serve for that accept line and options?  backlog and
- * unix_mode can change while a socket is open and are not compared.
+ * Does the listener fit that accept line and options?  backlog and unix_mode
+ * can change while a socket is open and are not compared.
  */
 bool listener_matches(const struct listener *listener,
     const struct config_accept *accept, const struct listener_options *options);
@@ -84,35 +79,22 @@ bool listener_overlaps(
     const struct listener *listener, const struct config_accept *accept);
 
 /*
- * Give a unix socket that is kept over a reload the mode it has now; nothing
- * to do for any other.  Main thread, once the new configuration is in force.
+ * Set the mode of a unix socket that is kept over a reload; does nothing for
+ * others.  Main thread, once the new configuration is in force.
  */
 bool listener_set_mode(
     struct listener *listener, unsigned unix_mode, struct err *err) MUST_CHECK;
 
 /*
- * Accepting, on one listener thread: an acceptor watches the thread's socket
- * of one listener and feeds connections of one service into the conn_set.
+ * Options of a TCP socket, listening or connecting.  A socket without them
+ * still works, so that failures are ignored.  Any thread.
  */
-struct acceptor;
-
-struct acceptor *acceptor_new(struct listener *listener, unsigned thread,
-    struct service *service, struct conn_set *set) MUST_CHECK;
-
-/* From now on new connections get this service (a reload). */
-void acceptor_serve(struct acceptor *acceptor, struct service *service);
-struct listener *acceptor_listener(const struct acceptor *acceptor);
-
-/* Try again now if it pauses (called when conn_set.room). */
-void acceptor_resume(struct acceptor *acceptor);
+void socket_set_nodelay(int fd);
 
 /*
- * Stop.  `empty`: the listener is going away (it was removed by a reload, or
- * the process drains).  Everyone already waiting in this thread's queue is
- * accepted first (bounded, and within the limits), then the socket refuses
- * newcomers for good, except an inherited one, whose queue the next process
- * finds.  Without it nothing is done to the socket.
+ * Probe a silent peer after keepalive_ms (rounded up to seconds, 0: never), at
+ * the intervals of the kernel's tcp_keepalive_intvl and _probes.
  */
-void acceptor_free(struct acceptor *acceptor, bool empty);
+void socket_set_keepalive(int fd, uint32_t keepalive_ms);
 
 #endif

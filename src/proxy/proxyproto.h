@@ -14,19 +14,18 @@
 #include "base/attr.h"
 #include "config/config.h"
 
-/* ---- What clinch sends ---- */
+/* ---- writing ---- */
 
-/* The longest header made here; with a certificate that does not fit, the
- * header goes without it. */
+/* The longest header written; a certificate that does not fit is left out. */
 #define PROXYPROTO_OUT_MAX (16u * 1024u)
 #define PROXYPROTO_UNIQUE_MAX 128 /* section 2.2.5 */
 
-/* What is told of a client.  Texts may be NULL: that part is left out. */
+/* The contents of a header.  A text that is NULL is left out. */
 struct proxyproto_facts {
-	const struct addr *client; /* a Unix client has no address to tell */
-	const struct addr *local;  /* where it connected to */
-	unsigned tlvs;             /* enum config_proxy_tlv: what is wanted */
-	const char *authority;     /* the server name it asked for */
+	const struct addr *client; /* a Unix client: none is sent */
+	const struct addr *local;  /* that the client connected to */
+	unsigned tlvs;             /* mask of enum config_proxy_tlv */
+	const char *authority;     /* the server name of the ClientHello */
 	const char *alpn;          /* alpn_len bytes */
 	size_t alpn_len;
 	const uint8_t *unique; /* unique_len bytes */
@@ -46,13 +45,17 @@ struct proxyproto_facts {
 	size_t certificate_len;
 };
 
-/* The header into out (of at least PROXYPROTO_OUT_MAX); its length. */
+/* Write the header into out, which has PROXYPROTO_OUT_MAX bytes; returns its
+ * length. */
 size_t proxyproto_format(enum config_proxy_out version,
     const struct proxyproto_facts *facts, uint8_t *out);
 
-/* ---- What clinch accepts ---- */
+/* CRC-32C (RFC 9260 appendix A), the checksum of a header (section 2.2.3). */
+uint32_t proxyproto_crc32c(const uint8_t *bytes, size_t len);
 
-/* The longest header taken: a longer one is an attack or a mistake. */
+/* ---- reading ---- */
+
+/* The longest header accepted. */
 #define PROXYPROTO_IN_MAX (4u * 1024u)
 
 enum proxyproto_answer {
@@ -64,18 +67,17 @@ enum proxyproto_answer {
 struct proxyproto_header {
 	bool local; /* LOCAL or UNKNOWN: the connection's own addresses count */
 	struct addr client;
-	struct addr server; /* where the client connected to */
+	struct addr server; /* that the client connected to */
 	uint8_t unique[PROXYPROTO_UNIQUE_MAX];
-	size_t unique_len; /* 0: none came along */
-	const char *why;   /* a constant sentence */
+	size_t unique_len; /* 0: none */
+	const char *why;   /* it is refused; a constant */
 };
 
 /*
- * Take a header from the `have` bytes at hand.  Every length in it is bounded
- * by what was announced, and that by PROXYPROTO_IN_MAX; TLVs must fill the
- * rest exactly; a CRC32C that is there must be right.  Never asks for more
- * bytes than the header surely has, so a client that sends its ClientHello
- * late is not waited for.
+ * Parse a header from `have` bytes.  Every length in it is bounded by the
+ * length of the header, and that by PROXYPROTO_IN_MAX; TLVs must fill the rest
+ * exactly; a CRC32C must be correct.  *len with PROXYPROTO_MORE is never more
+ * than the length of the header, so that bytes behind it are not waited for.
  */
 enum proxyproto_answer proxyproto_parse(const uint8_t *bytes, size_t have,
     struct proxyproto_header *header, size_t *len) MUST_CHECK;

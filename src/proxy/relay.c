@@ -1,10 +1,10 @@
 /*
  * Moving bytes one way.  Runs on the thread of the connection.
  *
- * The decision a reader would question: there is no reading ahead while the
- * output is blocked.  What could not be sent already fills a block, and the
- * kernel's buffers on both sides hold far more than another block would; so a
- * blocked direction costs a bounded amount of memory and no wake-ups.
+ * Nothing is read while the output is blocked: the bytes not sent fill a block
+ * already, and the kernel's buffers on both sides have far more room than
+ * another block.  So a blocked direction costs a bounded amount of memory and
+ * no wake-ups.
  */
 #include "proxy/relay.h"
 
@@ -23,9 +23,9 @@ relay_fini(struct relay *relay)
 }
 
 void
-relay_discard(struct relay *relay)
+relay_drop(struct relay *relay)
 {
-	relay->discards = true;
+	relay->dropping = true;
 	relay->front = 0;
 	buf_drop(&relay->buf, relay->from->pool);
 }
@@ -50,14 +50,14 @@ relay_commit(struct relay *relay, size_t count)
 static bool
 has_output(const struct relay *relay)
 {
-	if (relay->discards)
+	if (relay->dropping)
 		return false;
 	return buf_len(&relay->buf) > 0 || stream_wants_write(relay->to);
 }
 
 /*
- * Watched is only what lets the next pump move: a level-triggered loop would
- * otherwise wake for the same readiness again and again.
+ * Only if the next pump would write: otherwise the level-triggered loop would
+ * wake again and again.
  */
 bool
 relay_wants_output(const struct relay *relay)
@@ -65,7 +65,7 @@ relay_wants_output(const struct relay *relay)
 	return has_output(relay) && !stream_must_read_first(relay->to);
 }
 
-/* Nothing was read yet that would have to leave first. */
+/* No byte of the input waits to be sent. */
 static bool
 has_room(const struct relay *relay)
 {
@@ -86,7 +86,7 @@ waiting(const struct relay *relay)
 	return buf_len(&relay->buf) + buf_len(&relay->to->out);
 }
 
-/* Send what is left from earlier.  IO_DONE: nothing is. */
+/* Send the bytes not sent yet.  IO_DONE: none are left. */
 static enum io
 write_rest(struct relay *relay, bool *moved)
 {
@@ -101,7 +101,7 @@ write_rest(struct relay *relay, bool *moved)
 	else
 		io = stream_flush(relay->to);
 	buf_rest(&relay->buf, relay->from->pool);
-	/* Records are longer than what they carry, so compare, not subtract. */
+	/* Records are longer than their payload: compare, do not subtract. */
 	if (io == IO_DONE || waiting(relay) != before)
 		*moved = true;
 	return io;
@@ -110,7 +110,7 @@ write_rest(struct relay *relay, bool *moved)
 static enum relay_state
 pass_on_end(struct relay *relay)
 {
-	if (!relay->discards) {
+	if (!relay->dropping) {
 		switch (stream_end(relay->to)) {
 		case IO_DONE:
 			break;
@@ -124,7 +124,7 @@ pass_on_end(struct relay *relay)
 	return RELAY_ENDED;
 }
 
-/* Into a buffer with nothing read before in it; IO_DONE: some came. */
+/* Fill the buffer, which has at most the front; IO_DONE: bytes were read. */
 static enum io
 read_some(struct relay *relay, size_t *turn)
 {
@@ -134,7 +134,7 @@ read_some(struct relay *relay, size_t *turn)
 	assert(buf_len(&relay->buf) == relay->front);
 	io = stream_read(relay->from, &relay->buf);
 	*turn += buf_len(&relay->buf);
-	if (relay->discards)
+	if (relay->dropping)
 		buf_drop(&relay->buf, pool);
 	if (io == IO_END)
 		relay->input_ended = true;
@@ -156,7 +156,7 @@ relay_read_ahead(struct relay *relay)
 	return RELAY_WAITS;
 }
 
-/* One buffer's worth.  RELAY_TURN_OVER: there may be more. */
+/* One buffer.  RELAY_TURN_OVER: there may be more. */
 static enum relay_state
 move_once(struct relay *relay, size_t *turn, bool *moved)
 {
@@ -199,7 +199,7 @@ relay_pump(struct relay *relay, bool *moved)
 	if (state != RELAY_TURN_OVER)
 		return state;
 
-	/* What was read last goes out in the same turn. */
+	/* The bytes read last leave in the same turn. */
 	switch (write_rest(relay, moved)) {
 	case IO_DONE:
 		return RELAY_TURN_OVER;

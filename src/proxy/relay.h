@@ -1,8 +1,7 @@
 /*
  * One direction of a connection: from a stream, through one buffer, to a
- * stream.  A connection has two, the same code with the ends exchanged.
- * Back-pressure is nothing more than not reading while the buffer is blocked.
- * One thread.
+ * stream.  A connection has two of them.  Back-pressure: the input is not read
+ * while the output is blocked.  One thread.
  */
 #ifndef PROXY_RELAY_H
 #define PROXY_RELAY_H
@@ -19,15 +18,15 @@ struct relay {
 	struct stream *from; /* borrowed from the connection */
 	struct stream *to;
 	struct buf buf;    /* blocks come from from->pool */
-	uint32_t front;    /* bytes of our own in it, none of them sent */
-	bool discards;     /* see relay_discard */
-	bool input_ended;  /* `from` said IO_END */
-	bool output_ended; /* ...and `to` has been told, all bytes are out */
+	uint32_t front;    /* bytes of relay_front in buf, none sent yet */
+	bool dropping;     /* see relay_drop */
+	bool input_ended;  /* `from` returned IO_END */
+	bool output_ended; /* all bytes and the end were sent to `to` */
 };
 
 enum relay_state {
 	RELAY_WAITS,     /* for an event on from or to */
-	RELAY_TURN_OVER, /* more to do, but others wait: call again soon */
+	RELAY_TURN_OVER, /* call again after the turns of others */
 	RELAY_ENDED,     /* the end has been passed on */
 	RELAY_FROM_FAILED,
 	RELAY_TO_FAILED,
@@ -47,30 +46,29 @@ enum relay_state relay_pump(struct relay *relay, bool *moved) MUST_CHECK;
 #define RELAY_TURN_BYTES (256u * 1024u)
 
 /*
- * Read ahead, at most one buffer and behind what is of our own, while `to` is
- * not connected yet.  Nothing is written, and an end is kept for relay_pump.
- * RELAY_WAITS unless reading failed.
+ * Read ahead, at most one buffer, while `to` is not connected yet; the bytes
+ * follow those of relay_front.  Nothing is written, and an end is left to
+ * relay_pump.  RELAY_WAITS unless reading failed.
  */
 enum relay_state relay_read_ahead(struct relay *relay) MUST_CHECK;
 
 /*
- * `to` takes no more, but has said all it had to say: from now on the input
- * is read and dropped, so that `from` can finish in peace.
+ * `to` accepts no more bytes, but its own direction is complete: from now on
+ * the input is read and dropped, so that `from` can finish.
  */
-void relay_discard(struct relay *relay);
+void relay_drop(struct relay *relay);
 
 /*
- * Room for at most `max` bytes of our own in front of what will be read (max is
- * far less than a block); relay_commit says how many there are.  Before
- * anything was read.  NULL: no memory.
+ * Room for at most `max` bytes (far less than a block) in front of the input,
+ * before any of it was read; relay_commit sets their number.  NULL: no memory.
  */
 uint8_t *relay_front(struct relay *relay, size_t max) MUST_CHECK;
 void relay_commit(struct relay *relay, size_t count);
 
-/* Should the event loop watch from's socket for input? */
+/* Should the event loop watch the socket of `from` for input? */
 bool relay_wants_input(const struct relay *relay);
 
-/* Should it watch to's socket for room? */
+/* Should it watch the socket of `to` for room? */
 bool relay_wants_output(const struct relay *relay);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * What a listener section means at run time, as one counted object.  Built on
- * the main thread, held by any thread.  The last holder, often a connection
- * on a listener thread, frees it: everything inside is counted for that.
+ * One listener section at run time, as one counted object.  Built on the main
+ * thread, referenced by any thread.  The last reference, often a connection's
+ * on a listener thread, frees it: everything inside is counted for that reason.
  */
 #include "proxy/service.h"
 
@@ -58,7 +58,7 @@ service_unref(struct service *service)
 {
 	if (service == NULL)
 		return;
-	/* Acquire and release: the last holder sees what all others wrote. */
+	/* Acquire and release: the last one sees the writes of all others. */
 	if (atomic_fetch_sub_explicit(
 		&service->references, 1, memory_order_acq_rel) > 1)
 		return;

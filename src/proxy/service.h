@@ -1,7 +1,7 @@
 /*
- * What one listener section means at run time.  Immutable once served, and
- * counted: a connection holds the service it was accepted under until it
- * ends, whatever is reloaded meanwhile.  Any thread.
+ * One listener section at run time: its sites, limits and configuration.
+ * Immutable once published, and counted: a connection keeps the service it was
+ * accepted under until it ends, also over reloads.  Any thread.
  */
 #ifndef PROXY_SERVICE_H
 #define PROXY_SERVICE_H
@@ -16,7 +16,7 @@ struct backends;
 struct limit;
 struct tls_server;
 
-/* What one site of the listener (tls/server.h) means beyond TLS. */
+/* One site of the listener (tls/server.h) beyond TLS. */
 struct service_site {
 	const struct config_listener *settings; /* inside config */
 	struct backends *backends;              /* a reference */
@@ -25,22 +25,21 @@ struct service_site {
 struct service {
 	atomic_uint references;
 
-	/* fixed when served; each is a reference of the service's own */
+	/* fixed when published; each is a reference */
 	const struct config *config;
 	const struct config_listener *listener; /* inside config */
 	struct tls_server *tls;
-	struct service_site *sites; /* as many as tls has, by number */
+	struct service_site *sites; /* those of tls, in the same order */
 	size_t site_count;
 	struct limit *limit;
 };
 
-/* Takes references of its own to everything; with room for the sites of tls.
- * NULL: no memory. */
+/* References its arguments; has room for the sites of tls.  NULL: no memory. */
 struct service *service_new(const struct config *config,
     const struct config_listener *listener, struct tls_server *tls,
     struct limit *limit) MUST_CHECK;
 
-/* The next site, in the order of tls: takes a reference of its own. */
+/* Add the next site, in the order of tls; references backends. */
 void service_add(struct service *service,
     const struct config_listener *settings, struct backends *backends);
 

@@ -19,7 +19,6 @@
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
-#include "base/pool.h"
 #include "tls/bio.h"
 #include "tls/client.h"
 #include "tls/error.h"

@@ -15,7 +15,6 @@
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
-#include "base/pool.h"
 #include "config/config.h"
 #include "tests/support/pki.h"
 #include "tls/identity.h"

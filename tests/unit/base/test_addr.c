@@ -1,6 +1,6 @@
 /*
- * Addresses, hosts and ranges: what is understood, what is refused and why,
- * and that printing gives back what parsing would accept.
+ * Addresses, hosts and ranges: what is accepted, what is refused and why, and
+ * that a printed address can be parsed again.
  */
 #include <criterion/criterion.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ Test(addr, prints_what_it_parsed)
 	}
 }
 
-Test(addr, refuses_junk_and_says_why)
+Test(addr, refuses_junk_with_the_cause)
 {
 	static const struct {
 		const char *given, *expect;
@@ -72,11 +72,11 @@ Test(addr, refuses_junk_and_says_why)
 		cr_expect_not(addr_parse(&addr, &any, rows[i].given, &err),
 		    "%s", rows[i].given);
 		cr_expect(strstr(err.text, rows[i].expect) != NULL,
-		    "\"%s\" said: %s", rows[i].given, err.text);
+		    "\"%s\": %s", rows[i].given, err.text);
 	}
 }
 
-Test(addr, tells_a_bare_port_from_an_address)
+Test(addr, distinguishes_a_bare_port_from_an_address)
 {
 	struct addr addr;
 	bool any = false;
@@ -87,7 +87,7 @@ Test(addr, tells_a_bare_port_from_an_address)
 	cr_expect_not(any);
 }
 
-Test(addr, refuses_a_bare_port_where_only_one_family_will_do)
+Test(addr, refuses_a_bare_port_without_any_family)
 {
 	struct addr addr;
 	struct err err;
@@ -163,7 +163,7 @@ Test(addr, refuses_what_is_no_host)
 		    addr_split(rows[i].given, host, sizeof(host), &port, &err),
 		    "%s", rows[i].given);
 		cr_expect(strstr(err.text, rows[i].expect) != NULL,
-		    "\"%s\" said: %s", rows[i].given, err.text);
+		    "\"%s\": %s", rows[i].given, err.text);
 	}
 }
 
@@ -312,7 +312,7 @@ Test(cidr, contains_its_own_and_no_others)
 	}
 }
 
-Test(cidr, refuses_junk_and_says_why)
+Test(cidr, refuses_junk_with_the_cause)
 {
 	static const struct {
 		const char *given, *expect;
@@ -338,6 +338,6 @@ Test(cidr, refuses_junk_and_says_why)
 		cr_expect_not(cidr_parse(&cidr, rows[i].given, &err), "%s",
 		    rows[i].given);
 		cr_expect(strstr(err.text, rows[i].expect) != NULL,
-		    "\"%s\" said: %s", rows[i].given, err.text);
+		    "\"%s\": %s", rows[i].given, err.text);
 	}
 }

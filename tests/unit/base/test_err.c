@@ -1,4 +1,4 @@
-/* Sentences: set, prefixed, cut, and harmless when nobody wants them. */
+/* Error texts: set, prefixed, cut; and NULL is accepted. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@ Test(err, grows_to_the_left)
 	    err.text, "clinch.ini:12: cert site.pem: key does not match");
 }
 
-Test(err, a_new_sentence_replaces_the_old)
+Test(err, a_new_text_replaces_the_old)
 {
 	struct err err = { "" };
 
@@ -58,7 +58,7 @@ Test(err, cuts_the_right_end)
 	cr_expect_eq(strncmp(err.text, "left: xxx", 9), 0);
 }
 
-Test(err, nobody_need_listen)
+Test(err, accepts_null)
 {
 	struct err err = { "untouched" };
 
@@ -68,7 +68,7 @@ Test(err, nobody_need_listen)
 	cr_expect_str_eq(err.text, "untouched");
 }
 
-Test(err, knows_which_file_it_names)
+Test(err, names_a_whole_path)
 {
 	static const struct {
 		const char *what, *text, *path;
@@ -80,7 +80,7 @@ Test(err, knows_which_file_it_names)
 		{ "one of two", "no match: /a/b.key, /a/b", "/a/b", true },
 		{ "a longer one", "cannot read /a/b.key", "/a/b", false },
 		{ "another", "cannot read /a/c", "/a/b", false },
-		{ "nothing said", "", "/a/b", false },
+		{ "no text", "", "/a/b", false },
 		{ "no file", "cannot read /a/b", NULL, false },
 	};
 	struct err err;

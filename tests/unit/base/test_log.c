@@ -1,6 +1,6 @@
 /*
- * The log as its users see it: what is written where, before and after its
- * thread runs, and what is lost when nobody reads.
+ * The log through its public functions: what is written where, before and after
+ * its thread runs, and what is lost without a reader.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -120,7 +120,7 @@ Test(log, shows_what_the_level_lets_through)
 	cr_expect_eq(count(content, "a notice"), 0);
 }
 
-Test(log, access_lines_go_where_they_are_told)
+Test(log, access_lines_have_their_own_sink)
 {
 	static const struct {
 		const char *what, *to;
@@ -142,7 +142,7 @@ Test(log, access_lines_go_where_they_are_told)
 	}
 }
 
-Test(log, writes_json_when_asked)
+Test(log, writes_json)
 {
 	struct log_options options = { .level = LEVEL_NOTICE,
 		.format = LOG_JSON,
@@ -173,7 +173,7 @@ Test(log, a_bad_path_leaves_the_old_sink)
 	cr_expect_eq(count(content_of(events), "still here"), 1);
 }
 
-Test(log, knows_words_from_paths)
+Test(log, distinguishes_words_from_paths)
 {
 	static const struct {
 		const char *given;
@@ -194,7 +194,7 @@ Test(log, knows_words_from_paths)
 		    rows[i].given);
 }
 
-Test(log, says_that_nobody_reads_a_pipe)
+Test(log, refuses_a_pipe_without_a_reader)
 {
 	const struct log_options pipe = {
 		.level = LEVEL_INFO, .output = "stderr", .access = events
@@ -203,7 +203,7 @@ Test(log, says_that_nobody_reads_a_pipe)
 
 	cr_assert_eq(mkfifo(events, 0600), 0);
 	cr_expect_not(log_configure(subject, &pipe, &err));
-	cr_expect_not_null(strstr(err.text, "nobody reads"), "%s", err.text);
+	cr_expect_not_null(strstr(err.text, "no reader"), "%s", err.text);
 }
 
 Test(log, reopens_a_file_that_was_moved)
@@ -271,7 +271,7 @@ read_in_thread(void *arg)
 	read_all(*(int *)arg);
 }
 
-Test(log, says_how_many_lines_a_slow_reader_missed)
+Test(log, reports_how_many_lines_a_slow_reader_missed)
 {
 	int reader = stdout_is_pipe();
 	struct thread thread = { 0 };
@@ -286,7 +286,7 @@ Test(log, says_how_many_lines_a_slow_reader_missed)
 	end();
 	close(STDOUT_FILENO);
 	thread_join(&thread);
-	cr_expect_geq(count(content, " warning log lines were dropped"), 1);
+	cr_expect_geq(count(content, " warning log lines dropped"), 1);
 	while ((at = strstr(at, " dropped=")) != NULL) {
 		at += strlen(" dropped=");
 		missed += strtoull(at, NULL, 10);
@@ -294,7 +294,7 @@ Test(log, says_how_many_lines_a_slow_reader_missed)
 	cr_expect_eq(count(content, "of the flood\n") + missed, tried);
 }
 
-Test(log, keeps_room_for_what_matters)
+Test(log, keeps_room_for_notice_and_worse)
 {
 	int reader = stdout_is_pipe();
 	uint64_t dropped;
@@ -313,7 +313,7 @@ Test(log, keeps_room_for_what_matters)
 	close(reader);
 }
 
-Test(log, ends_although_nobody_reads)
+Test(log, ends_without_a_reader)
 {
 	int reader = stdout_is_pipe();
 
@@ -324,7 +324,7 @@ Test(log, ends_although_nobody_reads)
 	close(reader);
 }
 
-Test(log, leaves_a_blocked_sink_when_told_to)
+Test(log, leaves_a_blocked_sink_on_a_reload)
 {
 	int reader = stdout_is_pipe();
 
@@ -355,7 +355,7 @@ Test(log, survives_a_sink_that_breaks)
 	cr_expect_eq(count(content_of(events), "heard again\n"), 1);
 }
 
-Test(log, nobody_need_have_one)
+Test(log, accepts_null)
 {
 	cr_expect_not(log_may(NULL, LEVEL_ERROR));
 	cr_expect_not(log_has_access(NULL));

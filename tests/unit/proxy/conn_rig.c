@@ -1,7 +1,7 @@
 /*
  * Both ends of a connection, see conn_rig.h.  Every exchange is a bounded
- * number of turns: what the kernel holds of a Unix socket is there at once, so
- * a fixed number settles everything and none of it is a matter of time.
+ * number of turns: bytes in a Unix socket can be read at once, so that a fixed
+ * number of turns suffices and no test depends on time.
  */
 #include "conn_rig.h"
 
@@ -97,7 +97,7 @@ rig_init_in(struct rig *rig, const struct pki_folder *folder, const char *keys)
 	char path[96];
 
 	memset(rig, 0, sizeof(*rig));
-	/* OpenSSL's own socket BIO writes alerts to whoever has closed. */
+	/* OpenSSL's own socket BIO writes alerts to a closed peer. */
 	signal(SIGPIPE, SIG_IGN);
 	rig->client_fd = rig->backend_fd = -1;
 	rig->peer.sa.sa_family = AF_UNIX;
@@ -234,7 +234,7 @@ rig_accept(struct rig *rig)
 {
 	rig->backend_fd = accept4(
 	    rig->listening_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	cr_assert_geq(rig->backend_fd, 0, "nobody came to the backend");
+	cr_assert_geq(rig->backend_fd, 0, "no connection at the backend");
 }
 
 void
@@ -287,7 +287,7 @@ rig_client_sends(struct rig *rig, const void *bytes, size_t len)
 }
 
 void
-rig_client_says(struct rig *rig, const void *bytes, size_t len)
+rig_client_writes(struct rig *rig, const void *bytes, size_t len)
 {
 	size_t n = 0;
 
@@ -299,7 +299,7 @@ rig_client_says(struct rig *rig, const void *bytes, size_t len)
 }
 
 void
-rig_backend_says(struct rig *rig, const void *bytes, size_t len)
+rig_backend_writes(struct rig *rig, const void *bytes, size_t len)
 {
 	cr_assert_eq(send(rig->backend_fd, bytes, len, MSG_NOSIGNAL),
 	    (ssize_t)len, "the backend could not send");
@@ -307,7 +307,7 @@ rig_backend_says(struct rig *rig, const void *bytes, size_t len)
 }
 
 size_t
-rig_client_hears(struct rig *rig, void *bytes, size_t len)
+rig_client_reads(struct rig *rig, void *bytes, size_t len)
 {
 	size_t got = 0, n;
 
@@ -320,7 +320,7 @@ rig_client_hears(struct rig *rig, void *bytes, size_t len)
 }
 
 size_t
-rig_backend_hears(struct rig *rig, void *bytes, size_t len)
+rig_backend_reads(struct rig *rig, void *bytes, size_t len)
 {
 	size_t got = 0;
 	ssize_t n;
@@ -333,8 +333,8 @@ rig_backend_hears(struct rig *rig, void *bytes, size_t len)
 	return got;
 }
 
-enum ending
-rig_client_sees(struct rig *rig)
+enum rig_end
+rig_client_end(struct rig *rig)
 {
 	char byte;
 	int result = SSL_read(rig->client, &byte, 1);
@@ -350,8 +350,8 @@ rig_client_sees(struct rig *rig)
 	}
 }
 
-enum ending
-rig_backend_sees(struct rig *rig)
+enum rig_end
+rig_backend_end(struct rig *rig)
 {
 	char byte;
 	ssize_t n = recv(rig->backend_fd, &byte, 1, 0);

@@ -1,7 +1,6 @@
 /*
- * A connection with both of its ends in our hands: a real event loop, a real
- * TLS client on a socket pair, a real Unix socket as backend.  One thread;
- * nothing waits except a turn of the loop that was asked to.
+ * A connection with both of its ends: a real event loop, a real TLS client on a
+ * socket pair, a real Unix socket as backend.  One thread; only rig_wait waits.
  */
 #ifndef UNIT_PROXY_CONN_RIG_H
 #define UNIT_PROXY_CONN_RIG_H
@@ -14,6 +13,9 @@
 #include "base/addr.h"
 #include "proxy/conn.h"
 #include "tests/support/pki.h"
+
+/* Section 2.2 of the PROXY protocol. */
+#define V2_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -30,11 +32,11 @@ struct rig {
 	struct log *log; /* NULL: see rig_log */
 	struct conn_set set;
 
-	struct addr peer; /* whom accept sees; a Unix client by default */
+	struct addr peer; /* as accepted; a Unix client by default */
 	struct ssl_ctx_st *client_context;
 	struct ssl_st *client;
 	int client_fd;    /* -1: closed */
-	int listening_fd; /* of the first backend; -1: nobody listens */
+	int listening_fd; /* of the first backend; -1: not listening */
 	int backend_fd;   /* accepted; -1: none */
 };
 
@@ -43,11 +45,11 @@ struct rig {
 void rig_init(struct rig *rig, const char *keys);
 void rig_fini(struct rig *rig);
 
-/* The same in a folder that was made and filled before; taken. */
+/* The same in a folder with files of the test; taken. */
 void rig_init_in(
     struct rig *rig, const struct pki_folder *folder, const char *keys);
 
-/* From now on lines of every kind are written, and can be looked for. */
+/* From now on lines of every level are written and can be searched. */
 void rig_log(struct rig *rig);
 bool rig_logged(const struct rig *rig, const char *text);
 
@@ -57,16 +59,16 @@ void rig_refuse(struct rig *rig);
 /* A client connects; the connection begins. */
 void rig_connect(struct rig *rig);
 
-/* ...and looked into: the last one that began; asserts that it is there. */
+/* The connection that began last; asserts that there is one. */
 struct conn *rig_conn(struct rig *rig);
 
-/* Both go on with the handshake; is the client through? */
+/* Both ends go on with the handshake; is the client's complete? */
 bool rig_shake(struct rig *rig);
 
-/* The backend takes whoever came; asserts that somebody did. */
+/* The backend accepts; asserts that a connection waits. */
 void rig_accept(struct rig *rig);
 
-/* All three. */
+/* Connect, shake, accept. */
 void rig_open(struct rig *rig);
 
 /* Turns of the loop that do not wait, enough for everything to settle. */
@@ -78,22 +80,21 @@ void rig_wait(struct rig *rig);
 void rig_close_client(struct rig *rig);
 void rig_close_backend(struct rig *rig);
 
-/* Send all of it, from one end, while the loop turns: on the wire, or as
- * payload. */
+/* Send all bytes from one end while the loop turns: raw, or as payload. */
 void rig_client_sends(struct rig *rig, const void *bytes, size_t len);
-void rig_client_says(struct rig *rig, const void *bytes, size_t len);
-void rig_backend_says(struct rig *rig, const void *bytes, size_t len);
+void rig_client_writes(struct rig *rig, const void *bytes, size_t len);
+void rig_backend_writes(struct rig *rig, const void *bytes, size_t len);
 
-/* What arrives at the other, until it is `len` bytes or nothing comes. */
-size_t rig_client_hears(struct rig *rig, void *bytes, size_t len);
-size_t rig_backend_hears(struct rig *rig, void *bytes, size_t len);
+/* Receive at one end until there are `len` bytes, or no more. */
+size_t rig_client_reads(struct rig *rig, void *bytes, size_t len);
+size_t rig_backend_reads(struct rig *rig, void *bytes, size_t len);
 
-/* How things stand after a read that brought nothing. */
-enum ending { OPEN, ENDED_CLEANLY, CUT };
-enum ending rig_client_sees(struct rig *rig);
-enum ending rig_backend_sees(struct rig *rig);
+/* The state of one end after a read without bytes. */
+enum rig_end { OPEN, ENDED_CLEANLY, CUT };
+enum rig_end rig_client_end(struct rig *rig);
+enum rig_end rig_backend_end(struct rig *rig);
 
-/* Exactly one connection has ended, and this is why. */
+/* Has exactly one connection ended, and for this reason? */
 bool rig_ended(const struct rig *rig, enum conn_reason reason);
 
 #endif

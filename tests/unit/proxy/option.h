@@ -1,5 +1,5 @@
 /*
- * What a socket was told: one integer option, asserted to be readable.
+ * One integer option of a socket.
  */
 #ifndef TESTS_UNIT_PROXY_OPTION_H
 #define TESTS_UNIT_PROXY_OPTION_H

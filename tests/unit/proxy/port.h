@@ -21,7 +21,7 @@ port_address(uint16_t port)
 	};
 }
 
-/* A socket bound to a port; nobody is taken until it listens. */
+/* A socket bound to a port; it refuses until it listens. */
 static inline int
 port_bind(uint16_t *port)
 {
@@ -35,8 +35,8 @@ port_bind(uint16_t *port)
 	return fd;
 }
 
-/* Let it listen with a queue that is full: whoever connects now waits.  What
- * fills it is left open. */
+/* Let it listen with a full queue: the next connect stays undecided.  The
+ * sockets that fill the queue stay open. */
 static inline void
 port_fill(int fd, uint16_t port)
 {

@@ -1,8 +1,8 @@
 /*
- * Accepting: who is handed to conn_new (ours here, which only notes the
- * client), who is refused, and when accepting pauses.
+ * Accepting: the clients given to conn_new (replaced here by one that only
+ * stores them), the clients refused, and when accepting pauses.
  */
-#include "proxy/listener.h"
+#include "proxy/acceptor.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "proxy/conn.h"
 #include "proxy/limit.h"
+#include "proxy/listener.h"
 #include "proxy/service.h"
 #include "tests/unit/proxy/option.h"
 
@@ -31,20 +32,20 @@ static struct {
 	struct conn_set set;
 	struct acceptor *acceptor;
 
-	/* what conn_new was given */
+	/* the arguments of conn_new */
 	struct conn_client clients[MANY];
 	const struct service *given[MANY];
 	size_t count;
-} door;
+} fixture;
 
 void
 conn_new(struct conn_set *set, struct service *service,
     const struct conn_client *client)
 {
-	cr_assert_eq(set, &door.set);
-	cr_assert_lt(door.count, MANY);
-	door.given[door.count] = service;
-	door.clients[door.count++] = *client;
+	cr_assert_eq(set, &fixture.set);
+	cr_assert_lt(fixture.count, MANY);
+	fixture.given[fixture.count] = service;
+	fixture.clients[fixture.count++] = *client;
 }
 
 bool
@@ -59,60 +60,60 @@ conn_set_may_log(struct conn_set *set, const struct rate_limit_rule *rule,
 	return false;
 }
 
-/* The end of connection i, as conn.c would end it. */
+/* End connection i as conn.c does. */
 static void
 leave(size_t i)
 {
-	struct limit *limit = door.service.limit;
+	struct limit *limit = fixture.service.limit;
 
-	close(door.clients[i].fd);
+	close(fixture.clients[i].fd);
 	limit_handshake_done(limit);
-	limit_forget(limit, door.clients[i].counted);
+	limit_forget(limit, fixture.clients[i].counted);
 	limit_release(limit);
 }
 
 static void
-open_door(void)
+set_up(void)
 {
 	struct listener_options options = { .threads = 1, .backlog = MANY };
 	struct config_accept accept = { 0 };
 
 	cr_assert(
 	    addr_parse(&accept.addr, &accept.any_family, "127.0.0.1:0", NULL));
-	door.listener = listener_open(&accept, &options, NULL, NULL);
-	cr_assert_not_null(door.listener);
-	door.process = limit_process_new();
-	door.config = (struct config_listener){ .name = "door",
+	fixture.listener = listener_open(&accept, &options, NULL, NULL);
+	cr_assert_not_null(fixture.listener);
+	fixture.process = limit_process_new();
+	fixture.config = (struct config_listener){ .name = "web",
 		.backlog = MANY };
-	door.service = (struct service){ .references = 1,
-		.listener = &door.config,
-		.limit = limit_new(door.process) };
-	door.other = door.service;
-	door.set.loop = ev_loop_new(0);
-	door.acceptor = acceptor_new(
-	    door.listener, 0, &door.service, &door.set);
-	cr_assert_not_null(door.acceptor);
+	fixture.service = (struct service){ .references = 1,
+		.listener = &fixture.config,
+		.limit = limit_new(fixture.process) };
+	fixture.other = fixture.service;
+	fixture.set.loop = ev_loop_new(0);
+	fixture.acceptor = acceptor_new(
+	    fixture.listener, 0, &fixture.service, &fixture.set);
+	cr_assert_not_null(fixture.acceptor);
 }
 
 static void
-close_door(void)
+tear_down(void)
 {
-	acceptor_free(door.acceptor, false);
-	for (size_t i = 0; i < door.count; i++)
+	acceptor_free(fixture.acceptor, false);
+	for (size_t i = 0; i < fixture.count; i++)
 		leave(i);
-	cr_expect_eq(limit_connections(door.service.limit), 0);
-	ev_loop_destroy(door.set.loop);
-	listener_unref(door.listener);
-	limit_unref(door.service.limit);
-	limit_process_free(door.process);
+	cr_expect_eq(limit_connections(fixture.service.limit), 0);
+	ev_loop_destroy(fixture.set.loop);
+	listener_unref(fixture.listener);
+	limit_unref(fixture.service.limit);
+	limit_process_free(fixture.process);
 }
 
-TestSuite(acceptor, .init = open_door, .fini = close_door);
+TestSuite(acceptor, .init = set_up, .fini = tear_down);
 
 static int
 try_connect(void)
 {
-	const struct addr *addr = listener_address(door.listener);
+	const struct addr *addr = listener_address(fixture.listener);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (connect(fd, &addr->sa, addr->len) == 0)
@@ -125,7 +126,7 @@ try_connect(void)
 static int
 knock(void)
 {
-	struct pollfd ready = { .fd = listener_fd(door.listener, 0),
+	struct pollfd ready = { .fd = listener_fd(fixture.listener, 0),
 		.events = POLLIN };
 	int fd = try_connect();
 
@@ -137,7 +138,7 @@ knock(void)
 static void
 wake(void)
 {
-	ev_run(door.set.loop, EVRUN_NOWAIT);
+	ev_run(fixture.set.loop, EVRUN_NOWAIT);
 }
 
 /* Was the client sent away? */
@@ -157,57 +158,57 @@ Test(acceptor, hands_over_a_client_with_its_address)
 	int fd = knock();
 
 	wake();
-	cr_assert_eq(door.count, 1);
-	cr_expect_eq(door.given[0], &door.service);
+	cr_assert_eq(fixture.count, 1);
+	cr_expect_eq(fixture.given[0], &fixture.service);
 	cr_assert_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	cr_expect_eq(addr_port(&door.clients[0].peer), ntohs(in.sin_port));
-	cr_expect_eq(limit_connections(door.service.limit), 1);
+	cr_expect_eq(addr_port(&fixture.clients[0].peer), ntohs(in.sin_port));
+	cr_expect_eq(limit_connections(fixture.service.limit), 1);
 	close(fd);
 }
 
-Test(acceptor, keeps_no_slot_when_nobody_was_there)
+Test(acceptor, keeps_no_slot_without_a_client)
 {
 	wake();
-	cr_expect_eq(door.count, 0);
-	cr_expect_eq(limit_connections(door.service.limit), 0);
+	cr_expect_eq(fixture.count, 0);
+	cr_expect_eq(limit_connections(fixture.service.limit), 0);
 }
 
-Test(acceptor, takes_a_crowd_in_bursts)
+Test(acceptor, accepts_many_clients_in_bursts)
 {
 	int fds[40];
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = knock();
 	wake();
-	cr_expect_gt(door.count, 0);
-	cr_expect_lt(door.count, ARRAY_LEN(fds), "all in one turn");
+	cr_expect_gt(fixture.count, 0);
+	cr_expect_lt(fixture.count, ARRAY_LEN(fds), "all in one turn");
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		wake();
-	cr_expect_eq(door.count, ARRAY_LEN(fds));
+	cr_expect_eq(fixture.count, ARRAY_LEN(fds));
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 }
 
-Test(acceptor, sends_away_who_is_denied_and_goes_on)
+Test(acceptor, closes_a_denied_client_and_goes_on)
 {
 	struct cidr all;
 	int denied, welcome;
 
 	cr_assert(cidr_parse(&all, "127.0.0.0/8", NULL));
-	door.config.deny = (struct config_cidrs){ &all, 1 };
+	fixture.config.deny = (struct config_cidrs){ &all, 1 };
 	denied = knock();
 	wake();
-	cr_expect_eq(door.count, 0);
+	cr_expect_eq(fixture.count, 0);
 	cr_expect(is_closed(denied));
-	door.config.deny.count = 0;
+	fixture.config.deny.count = 0;
 	welcome = knock();
 	wake();
-	cr_expect_eq(door.count, 1);
+	cr_expect_eq(fixture.count, 1);
 	close(denied);
 	close(welcome);
 }
 
-Test(acceptor, lets_only_the_trusted_bring_clients)
+Test(acceptor, accepts_headers_from_trusted_senders_only)
 {
 	static const struct {
 		const char *what, *trust;
@@ -220,37 +221,37 @@ Test(acceptor, lets_only_the_trusted_bring_clients)
 
 	/* Not those that bring clients, but the clients are judged by this. */
 	cr_assert(cidr_parse(&here, "127.0.0.0/8", NULL));
-	door.config.deny = (struct config_cidrs){ &here, 1 };
-	door.config.per_ip_max = 1;
-	door.config.proxy_in = true;
-	door.config.proxy_trust = (struct config_cidrs){ &trust, 1 };
+	fixture.config.deny = (struct config_cidrs){ &here, 1 };
+	fixture.config.per_ip_max = 1;
+	fixture.config.proxy_in = true;
+	fixture.config.proxy_trust = (struct config_cidrs){ &trust, 1 };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		size_t before = door.count;
+		size_t before = fixture.count;
 		int fds[2] = { knock(), knock() };
 
 		cr_assert(cidr_parse(&trust, rows[i].trust, NULL));
 		wake();
-		cr_expect_eq(door.count - before, rows[i].expect ? 2 : 0, "%s",
-		    rows[i].what);
+		cr_expect_eq(fixture.count - before, rows[i].expect ? 2 : 0,
+		    "%s", rows[i].what);
 		for (size_t j = 0; j < 2; j++) {
 			cr_expect(rows[i].expect || is_closed(fds[j]));
 			close(fds[j]);
 		}
-		cr_expect_eq(limit_connections(door.service.limit), 2);
+		cr_expect_eq(limit_connections(fixture.service.limit), 2);
 	}
-	cr_expect_null(door.clients[0].counted);
+	cr_expect_null(fixture.clients[0].counted);
 }
 
-Test(acceptor, sends_away_the_second_client_of_a_full_address)
+Test(acceptor, closes_the_second_client_of_a_full_address)
 {
 	int first, second;
 
-	door.config.per_ip_max = 1;
+	fixture.config.per_ip_max = 1;
 	first = knock();
 	wake();
 	second = knock();
 	wake();
-	cr_expect_eq(door.count, 1);
+	cr_expect_eq(fixture.count, 1);
 	cr_expect(is_closed(second));
 	close(first);
 	close(second);
@@ -260,42 +261,42 @@ Test(acceptor, leaves_clients_in_the_queue_while_a_cap_is_reached)
 {
 	int first, second;
 
-	door.config.max_connections = 1;
+	fixture.config.max_connections = 1;
 	first = knock();
 	wake();
 	second = knock();
 	wake();
-	cr_expect_eq(door.count, 1);
+	cr_expect_eq(fixture.count, 1);
 
 	leave(0);
-	door.count = 0;
-	acceptor_resume(door.acceptor);
+	fixture.count = 0;
+	acceptor_resume(fixture.acceptor);
 	wake();
-	cr_expect_eq(door.count, 1);
+	cr_expect_eq(fixture.count, 1);
 	close(first);
 	close(second);
 }
 
-Test(acceptor, looks_again_by_itself_after_a_pause)
+Test(acceptor, accepts_again_after_a_pause)
 {
 	int first, second;
 
-	door.config.max_connections = 1;
+	fixture.config.max_connections = 1;
 	first = knock();
 	wake();
 	second = knock();
 	wake();
 	leave(0);
-	door.count = 0;
+	fixture.count = 0;
 	/* Waits for the one timer there is, then for the socket. */
-	ev_run(door.set.loop, EVRUN_ONCE);
-	ev_run(door.set.loop, EVRUN_ONCE);
-	cr_expect_eq(door.count, 1);
+	ev_run(fixture.set.loop, EVRUN_ONCE);
+	ev_run(fixture.set.loop, EVRUN_ONCE);
+	cr_expect_eq(fixture.count, 1);
 	close(first);
 	close(second);
 }
 
-Test(acceptor, survives_the_lack_of_descriptors)
+Test(acceptor, pauses_without_descriptors_and_goes_on)
 {
 	struct rlimit had, none;
 	int fd = knock();
@@ -305,13 +306,13 @@ Test(acceptor, survives_the_lack_of_descriptors)
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 	wake();
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &had), 0);
-	cr_expect_eq(door.count, 0);
-	cr_expect_eq(limit_connections(door.service.limit), 0);
+	cr_expect_eq(fixture.count, 0);
+	cr_expect_eq(limit_connections(fixture.service.limit), 0);
 	wake();
-	cr_expect_eq(door.count, 0, "no pause");
-	acceptor_resume(door.acceptor);
+	cr_expect_eq(fixture.count, 0, "no pause");
+	acceptor_resume(fixture.acceptor);
 	wake();
-	cr_expect_eq(door.count, 1);
+	cr_expect_eq(fixture.count, 1);
 	close(fd);
 }
 
@@ -320,58 +321,59 @@ Test(acceptor, serves_another_service_from_now_on)
 	int first = knock(), second;
 
 	wake();
-	acceptor_serve(door.acceptor, &door.other);
+	acceptor_serve(fixture.acceptor, &fixture.other);
 	second = knock();
 	wake();
-	cr_assert_eq(door.count, 2);
-	cr_expect_eq(door.given[0], &door.service);
-	cr_expect_eq(door.given[1], &door.other);
-	acceptor_serve(door.acceptor, &door.service);
+	cr_assert_eq(fixture.count, 2);
+	cr_expect_eq(fixture.given[0], &fixture.service);
+	cr_expect_eq(fixture.given[1], &fixture.other);
+	acceptor_serve(fixture.acceptor, &fixture.service);
 	close(first);
 	close(second);
 }
 
-Test(acceptor, lets_connections_inherit_what_the_service_says)
+Test(acceptor, lets_connections_inherit_the_options_of_the_service)
 {
 	int first, second;
 
 	first = knock();
 	wake();
-	door.config.keepalive_ms = 7000;
-	acceptor_serve(door.acceptor, &door.service);
+	fixture.config.keepalive_ms = 7000;
+	acceptor_serve(fixture.acceptor, &fixture.service);
 	second = knock();
 	wake();
-	cr_assert_eq(door.count, 2);
-	cr_expect(option(door.clients[0].fd, IPPROTO_TCP, TCP_NODELAY));
-	cr_expect_not(option(door.clients[0].fd, SOL_SOCKET, SO_KEEPALIVE));
-	cr_expect(option(door.clients[1].fd, SOL_SOCKET, SO_KEEPALIVE));
-	cr_expect_eq(option(door.clients[1].fd, IPPROTO_TCP, TCP_KEEPIDLE), 7);
+	cr_assert_eq(fixture.count, 2);
+	cr_expect(option(fixture.clients[0].fd, IPPROTO_TCP, TCP_NODELAY));
+	cr_expect_not(option(fixture.clients[0].fd, SOL_SOCKET, SO_KEEPALIVE));
+	cr_expect(option(fixture.clients[1].fd, SOL_SOCKET, SO_KEEPALIVE));
+	cr_expect_eq(
+	    option(fixture.clients[1].fd, IPPROTO_TCP, TCP_KEEPIDLE), 7);
 	close(first);
 	close(second);
 }
 
-Test(acceptor, loses_nobody_who_waits_when_it_ends)
+Test(acceptor, accepts_the_waiting_clients_when_it_ends)
 {
 	int fds[40];
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = knock();
-	acceptor_free(door.acceptor, true);
-	door.acceptor = NULL;
-	cr_expect_eq(door.count, ARRAY_LEN(fds));
-	cr_expect_eq(try_connect(), -1, "a newcomer waits for nobody");
+	acceptor_free(fixture.acceptor, true);
+	fixture.acceptor = NULL;
+	cr_expect_eq(fixture.count, ARRAY_LEN(fds));
+	cr_expect_eq(try_connect(), -1, "a new client is refused at once");
 	cr_expect_eq(errno, ECONNREFUSED);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 }
 
-Test(acceptor, leaves_the_queue_alone_unless_told_to_empty_it)
+Test(acceptor, leaves_the_queue_unless_empty_is_set)
 {
 	int fd = knock();
 
-	acceptor_free(door.acceptor, false);
-	door.acceptor = NULL;
-	cr_expect_eq(door.count, 0);
+	acceptor_free(fixture.acceptor, false);
+	fixture.acceptor = NULL;
+	cr_expect_eq(fixture.count, 0);
 	close(fd);
 }
 
@@ -381,14 +383,14 @@ Test(acceptor, leaves_an_inherited_socket_open_for_the_next_process)
 	struct acceptor *acceptor;
 	int fd;
 
-	inherited = listener_adopt(dup(listener_fd(door.listener, 0)), NULL);
+	inherited = listener_adopt(dup(listener_fd(fixture.listener, 0)), NULL);
 	cr_assert_not_null(inherited);
-	acceptor = acceptor_new(inherited, 0, &door.service, &door.set);
+	acceptor = acceptor_new(inherited, 0, &fixture.service, &fixture.set);
 	cr_assert_not_null(acceptor);
 	acceptor_free(acceptor, true);
 	listener_unref(inherited);
 	fd = knock();
 	wake();
-	cr_expect_eq(door.count, 1);
+	cr_expect_eq(fixture.count, 1);
 	close(fd);
 }

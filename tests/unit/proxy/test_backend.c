@@ -1,7 +1,7 @@
 /*
- * The walk over backends: in which order addresses are asked, who rests and
- * who is asked again.  A port that refuses is one that is bound and not
- * listened on; everything is on loopback.
+ * The walk over backends: the order in which addresses are tried, which of them
+ * rest, and which are tried again.  A port that refuses is bound without
+ * listening; everything is on loopback.
  */
 #include "proxy/backend.h"
 
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -81,7 +82,7 @@ make_name(uint16_t port)
 	return make_backends(&item, 1, BALANCE_PRIO);
 }
 
-/* Walk as a connection does; the name of who took it, or NULL. */
+/* Walk as a connection does; the name of the backend, or NULL. */
 static const char *
 walk_at(struct backend_walk *walk, int64_t now_ms)
 {
@@ -109,7 +110,7 @@ taken_by(struct backends *backends, int64_t now_ms)
 	backend_walk_init(&walk, backends);
 	name = walk_at(&walk, now_ms);
 	backend_walk_fini(&walk);
-	return name != NULL ? name : "nobody";
+	return name != NULL ? name : "none";
 }
 
 static const struct order_row {
@@ -121,7 +122,7 @@ static const struct order_row {
 	{ "in turn", BALANCE_RR, { "first", "second", "first" } },
 };
 
-Test(backend, asks_in_file_order_or_in_turn)
+Test(backend, tries_in_file_order_or_in_turn)
 {
 	struct place first = make_place(true), second = make_place(true);
 
@@ -137,7 +138,7 @@ Test(backend, asks_in_file_order_or_in_turn)
 	}
 }
 
-Test(backend, goes_on_to_the_next_and_leaves_the_failed_one_alone_for_a_while)
+Test(backend, goes_on_to_the_next_and_lets_the_failed_one_rest)
 {
 	struct place first = make_place(false), second = make_place(true);
 	struct backends *backends = make_two(&first, &second, BALANCE_PRIO);
@@ -149,19 +150,19 @@ Test(backend, goes_on_to_the_next_and_leaves_the_failed_one_alone_for_a_while)
 	backends_unref(backends);
 }
 
-Test(backend, asks_a_resting_one_when_nobody_else_is_left)
+Test(backend, tries_a_resting_one_when_no_other_is_left)
 {
 	struct place only = make_place(false);
 	struct config_connect items[] = { fixed("only", &only) };
 	struct backends *backends = make_backends(items, 1, BALANCE_PRIO);
 
-	cr_expect_str_eq(taken_by(backends, 1), "nobody");
+	cr_expect_str_eq(taken_by(backends, 1), "none");
 	cr_assert_eq(listen(only.fd, 16), 0);
 	cr_expect_str_eq(taken_by(backends, 2), "only");
 	backends_unref(backends);
 }
 
-Test(backend, asks_everybody_once_and_no_more)
+Test(backend, tries_each_address_once)
 {
 	struct place first = make_place(false), second = make_place(false);
 	struct backends *backends = make_two(&first, &second, BALANCE_RR);
@@ -195,7 +196,7 @@ Test(backend, tries_every_address_of_a_name)
 	struct addr answer[2] = { accepts.addr, accepts.addr };
 	struct backend_walk walk;
 
-	/* Nobody listens at that port of 127.0.0.2. */
+	/* That port of 127.0.0.2 refuses. */
 	answer[0].in.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
 	cr_assert(backends_put(backends, 0, answer, 2));
 	backend_walk_init(&walk, backends);
@@ -211,7 +212,7 @@ Test(backend, tries_every_address_of_a_name)
 	backends_unref(backends);
 }
 
-Test(backend, says_when_a_name_has_no_address_yet)
+Test(backend, reports_a_name_without_an_address)
 {
 	struct backends *backends = make_name(80);
 	struct backend_walk walk;
@@ -257,6 +258,165 @@ Test(backend, lets_an_address_rest_through_a_new_answer)
 	backends_unref(backends);
 }
 
+/* ---- which address of a name rests ---- */
+
+/* Port `place` of 127.0.0.N, for each digit N; returns how many. */
+static size_t
+loopbacks(struct addr *out, const struct place *place, const char *digits)
+{
+	size_t count = strlen(digits);
+
+	for (size_t i = 0; i < count; i++) {
+		out[i] = place->addr;
+		out[i].in.sin_addr.s_addr = htonl(
+		    INADDR_LOOPBACK - 1 + (in_addr_t)(digits[i] - '0'));
+	}
+	return count;
+}
+
+static void
+put_loopbacks(
+    struct backends *backends, const struct place *place, const char *digits)
+{
+	struct addr list[4];
+
+	cr_assert(
+	    backends_put(backends, 0, list, loopbacks(list, place, digits)));
+}
+
+/* The digit of the address that a walk tries first. */
+static char
+first_tried(struct backends *backends, int64_t now_ms)
+{
+	struct sockaddr_in peer = { 0 };
+	socklen_t len = sizeof(peer);
+	struct backend_walk walk;
+	int fd;
+
+	backend_walk_init(&walk, backends);
+	cr_assert_neq(backend_walk_next(&walk, now_ms, &fd), BACKEND_NONE);
+	cr_assert_eq(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
+	close(fd);
+	backend_walk_fini(&walk);
+	return (char)('0' + (ntohl(peer.sin_addr.s_addr) & 0xf));
+}
+
+/* A port that accepts at every loopback address. */
+static struct place
+make_wide_place(void)
+{
+	struct place place = { .addr = { .len = sizeof(place.addr.in) } };
+
+	place.addr.in.sin_family = AF_INET;
+	place.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(place.fd, &place.addr.sa, place.addr.len), 0);
+	getsockname(place.fd, &place.addr.sa, &place.addr.len);
+	cr_assert_eq(listen(place.fd, 16), 0);
+	return place;
+}
+
+Test(backend_addresses, have_the_port_of_the_backend)
+{
+	struct place place = make_wide_place();
+	struct backends *backends = make_name(addr_port(&place.addr));
+	struct addr list[2];
+	struct backend_walk walk;
+	int fd, more;
+
+	loopbacks(list, &place, "12");
+	addr_set_port(&list[0], 0);
+	addr_set_port(&list[1], 7);
+	cr_assert(backends_put(backends, 0, list, 2));
+	backend_walk_init(&walk, backends);
+	cr_assert_neq(backend_walk_next(&walk, 1, &fd), BACKEND_NONE);
+	cr_expect_eq(backend_connect_outcome(fd), 0);
+	cr_assert_neq(backend_walk_more(&walk, 1, &more), BACKEND_NONE);
+	cr_expect_eq(backend_connect_outcome(more), 0);
+	close(fd);
+	close(more);
+	backend_walk_fini(&walk);
+	backends_unref(backends);
+}
+
+static const struct equal_row {
+	const char *what, *answer;
+	char expect;
+} equal_rows[] = {
+	{ "the same", "123", '2' },
+	{ "in another order", "132", '1' },
+	{ "one less", "12", '1' },
+	{ "another one", "124", '1' },
+};
+
+/* A walk that began before an answer notes its failures in the addresses it
+ * walks over: they are still the current ones only if the answer is equal. */
+Test(backend_addresses, stay_when_an_answer_is_equal)
+{
+	struct place place = make_wide_place();
+
+	for (size_t i = 0; i < ARRAY_LEN(equal_rows); i++) {
+		const struct equal_row *row = &equal_rows[i];
+		struct backends *backends = make_name(addr_port(&place.addr));
+		struct backend_walk walk;
+		int fd;
+
+		put_loopbacks(backends, &place, "123");
+		backend_walk_init(&walk, backends);
+		cr_assert_neq(backend_walk_next(&walk, 1, &fd), BACKEND_NONE);
+		put_loopbacks(backends, &place, row->answer);
+		backend_walk_failed(&walk, walk.candidate, ECONNREFUSED, 1);
+		cr_expect_eq(
+		    first_tried(backends, 2), row->expect, "%s", row->what);
+		close(fd);
+		backend_walk_fini(&walk);
+		backends_unref(backends);
+	}
+}
+
+/* The first address fails at 1. */
+static void
+fail_first(struct backends *backends)
+{
+	struct backend_walk walk;
+	int fd;
+
+	backend_walk_init(&walk, backends);
+	cr_assert_neq(backend_walk_next(&walk, 1, &fd), BACKEND_NONE);
+	backend_walk_failed(&walk, walk.candidate, ECONNREFUSED, 1);
+	close(fd);
+	backend_walk_fini(&walk);
+}
+
+Test(backend_addresses, rest_for_retry_after)
+{
+	struct place place = make_wide_place();
+	struct backends *backends = make_name(addr_port(&place.addr));
+
+	put_loopbacks(backends, &place, "12");
+	cr_expect_eq(first_tried(backends, 1), '1');
+	fail_first(backends);
+	cr_expect_eq(first_tried(backends, RETRY_MS), '2');
+	cr_expect_eq(first_tried(backends, RETRY_MS + 1), '1');
+	backends_unref(backends);
+}
+
+Test(backend_addresses, rest_by_address_and_not_by_position)
+{
+	struct place place = make_wide_place();
+	struct backends *backends = make_name(addr_port(&place.addr));
+
+	put_loopbacks(backends, &place, "12");
+	fail_first(backends);
+	put_loopbacks(backends, &place, "312");
+	cr_expect_eq(first_tried(backends, 2), '3');
+	put_loopbacks(backends, &place, "132");
+	cr_expect_eq(first_tried(backends, 2), '3');
+	cr_expect_eq(first_tried(backends, RETRY_MS + 1), '1');
+	backends_unref(backends);
+}
+
+/* ---- reloads ---- */
+
 static const struct inherit_row {
 	const char *what, *host;
 	uint16_t port;
@@ -289,7 +449,7 @@ Test(backend, inherits_answers_for_the_same_host_and_port)
 	backends_unref(old);
 }
 
-Test(backend, looks_up_names_only_and_passes_over_one_without_an_address)
+Test(backend, names_the_hosts_to_resolve_and_skips_one_without_an_address)
 {
 	struct place place = make_place(true);
 	struct config_connect items[] = { named("name", 81),
@@ -322,7 +482,7 @@ Test(backend, opens_sockets_that_neither_block_nor_leak)
 	backends_unref(backends);
 }
 
-Test(backend, does_not_blame_a_backend_for_our_lack_of_descriptors)
+Test(backend, lets_no_address_rest_for_a_lack_of_descriptors)
 {
 	struct place first = make_place(true), second = make_place(true);
 	struct backends *backends = make_two(&first, &second, BALANCE_PRIO);
@@ -392,7 +552,7 @@ Test(backend, decides_a_unix_socket_at_once)
 	}
 }
 
-Test(backend, takes_a_connection_to_itself_for_a_refused_one)
+Test(backend, treats_a_connection_to_itself_as_refused)
 {
 	struct place own = make_place(false), other = make_place(true);
 
@@ -431,10 +591,10 @@ Test(backend, tries_more_addresses_of_one_backend_alone)
 	cr_expect_eq(backend_walk_more(&walk, 1, &more), BACKEND_NONE);
 	cr_expect_not(backend_walk_has_more(&walk));
 	cr_expect_str_eq(backend_walk_name(&walk), "name");
-	cr_expect(look_up, "its failure is a reason to look the name up");
+	cr_expect(look_up, "a failure requests a look-up");
 	cr_expect(backends_failed(backends, 0));
 
-	/* Again only after that has been done. */
+	/* Once only, until the name has been resolved. */
 	look_up = false;
 	backend_walk_overtaken(&walk, older, 1);
 	cr_expect_not(look_up);

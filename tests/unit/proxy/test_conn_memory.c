@@ -1,7 +1,6 @@
 /*
- * A client that a proxy brings, and a backend that is told of it, with the
- * n-th allocation failing, for every n: the connection goes on or ends, and
- * whatever it took is given back.
+ * A connection with PROXY headers on both sides and the n-th allocation
+ * failing, for every n: it goes on or ends, and everything is released.
  */
 #include "proxy/conn.h"
 
@@ -14,7 +13,7 @@
 #include <openssl/ssl.h>
 
 #include "base/attr.h"
-#include "base/pool.h"
+#include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
 #include "tests/support/scarce.h"
@@ -32,7 +31,7 @@ __wrap_malloc(size_t size)
 	return scarce_fails_now() ? NULL : __real_malloc(size);
 }
 
-/* When memory is scarce. */
+/* When an allocation fails. */
 enum moment { HEADER_AND_HELLO, FINISHED_AND_REQUEST };
 
 static bool
@@ -68,13 +67,14 @@ visit(struct rig *rig, enum moment moment, long n)
 	if (SSL_do_handshake(rig->client) == 1)
 		(void)SSL_write(rig->client, "question", 8);
 	failed |= turn(rig, moment == FINISHED_AND_REQUEST, n);
-	cr_expect(failed || rig->set.count == 1, "%ld: it ended by itself", n);
+	cr_expect(failed || rig->set.count == 1,
+	    "%ld: it ended without a failure", n);
 	leave(rig);
 	ERR_clear_error();
 	return failed;
 }
 
-Test(conn_memory, is_given_back_wherever_it_ran_out)
+Test(conn_memory, is_released_wherever_it_ran_out)
 {
 	static const enum moment rows[] = { HEADER_AND_HELLO,
 		FINISHED_AND_REQUEST };

@@ -1,4 +1,4 @@
-/* Who may make one more connection, and what is given back. */
+/* Caps, allow and deny lists, and that every slot is released. */
 #include "proxy/limit.h"
 
 #include <criterion/criterion.h>
@@ -76,7 +76,7 @@ static const struct cap_row {
 	{ "one handshake at once", 2, 2, 1, LIMIT_FULL_HANDSHAKES },
 };
 
-Test(limit, lets_in_as_many_as_the_caps_say)
+Test(limit, reserves_up_to_the_caps)
 {
 	for (size_t i = 0; i < ARRAY_LEN(cap_rows); i++) {
 		const struct cap_row *row = &cap_rows[i];
@@ -93,7 +93,7 @@ Test(limit, lets_in_as_many_as_the_caps_say)
 	}
 }
 
-Test(limit, takes_nothing_when_it_says_full)
+Test(limit, reserves_nothing_when_full)
 {
 	fixture.config.max_handshakes = 1;
 	cr_expect_eq(reserve(), LIMIT_OK);
@@ -163,7 +163,7 @@ set_list(struct config_cidrs *list, struct cidr *space, const char *text)
 		cr_assert(cidr_parse(space, text, &err), "%s", text);
 }
 
-Test(limit, asks_deny_first_and_then_allow)
+Test(limit, checks_deny_before_allow)
 {
 	struct limit_address *counted;
 	struct cidr allow, deny;
@@ -212,7 +212,7 @@ Test(limit, counts_clients_by_address)
 	}
 }
 
-Test(limit, makes_room_when_a_client_of_the_address_leaves)
+Test(limit, has_room_when_a_client_of_the_address_ends)
 {
 	struct limit_address *first, *second, *third;
 
@@ -258,7 +258,7 @@ static const struct {
 	{ "a Unix client", "unix:/run/clinch.sock", true, true },
 };
 
-Test(limit, trusts_those_on_the_list_and_whoever_may_open_the_socket)
+Test(limit, trusts_the_list_and_every_unix_client)
 {
 	struct cidr list[2];
 

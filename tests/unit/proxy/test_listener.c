@@ -1,7 +1,7 @@
 /*
- * Listening sockets: what is opened, what is in the way, what is left behind.
- * Ports are picked by the kernel; everything is on loopback or in a folder
- * made for the test.
+ * Listening sockets: opened, refused where an address is in use, adopted,
+ * matched, removed; and the options of TCP sockets.  The kernel chooses ports;
+ * everything is on loopback or in a folder made for the test.
  */
 #include "proxy/listener.h"
 
@@ -14,11 +14,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "tests/unit/proxy/option.h"
+
+static mode_t mode_at_bind;
+
+/* In place of libc's: the mode of a unix socket when its file is made. */
+int
+bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		mode_at_bind = st.st_mode & 0777;
+	return (int)syscall(SYS_bind, fd, addr, len);
+}
 
 static const struct listener_options two_threads = {
 	.threads = 2,
@@ -121,7 +136,7 @@ Test(listener, finds_out_that_an_address_is_in_use)
 	listener_unref(open_at(&accept));
 }
 
-Test(listener, opens_beside_our_own_socket_when_told_that_it_is_ours)
+Test(listener, opens_beside_our_own_socket_if_port_is_ours)
 {
 	struct listener_options options = two_threads;
 	struct config_accept all = accept_line("0.0.0.0:0");
@@ -139,14 +154,14 @@ Test(listener, opens_beside_our_own_socket_when_told_that_it_is_ours)
 	listener_unref(old);
 }
 
-Test(listener, says_that_an_address_is_not_of_this_machine)
+Test(listener, names_an_address_that_is_not_of_this_machine)
 {
 	struct config_accept accept = accept_line("192.0.2.1:0");
 
 	expect_refused(&accept, "192.0.2.1:0 does not belong to this machine");
 }
 
-Test(listener, serves_both_families_at_a_bare_port_or_says_so)
+Test(listener, serves_both_families_at_a_bare_port_or_sets_v4_only)
 {
 	struct config_accept accept = accept_line("0");
 	struct sockaddr_in in = { .sin_family = AF_INET };
@@ -210,7 +225,7 @@ opens(const char *text, const struct listener_options *options, struct err *err)
 }
 
 /* RFC 5737 and RFC 3849: addresses that no machine has. */
-Test(listener, binds_early_if_told)
+Test(listener, binds_early_if_configured)
 {
 	static const char *const texts[] = { "192.0.2.1:0", "[2001:db8::1]:0" };
 	struct listener_options options = two_threads;
@@ -316,6 +331,26 @@ Test(listener_unix, has_the_mode_asked_for_whatever_the_umask)
 	}
 }
 
+Test(listener_unix, has_its_mode_before_it_has_a_name)
+{
+	static const unsigned modes[] = { 0600, 0660, 0666 };
+
+	umask(0);
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		struct listener_options options = two_threads;
+		struct listener *listener;
+		struct err err = { "" };
+
+		options.unix_mode = modes[i];
+		listener = listener_open(&at_path, &options, NULL, &err);
+		cr_assert_not_null(listener, "%s", err.text);
+		cr_expect_eq(mode_at_bind, modes[i], "%04o", mode_at_bind);
+		cr_expect_eq(mode_of_path(), modes[i]);
+		listener_unref(listener);
+		cr_expect_neq(access(path, F_OK), 0);
+	}
+}
+
 Test(listener_unix, changes_the_mode_of_an_open_socket)
 {
 	struct listener *listener = open_at(&at_path);
@@ -326,14 +361,14 @@ Test(listener_unix, changes_the_mode_of_an_open_socket)
 	listener_unref(listener);
 }
 
-Test(listener_unix, replaces_a_socket_nobody_listens_on)
+Test(listener_unix, replaces_a_stale_socket)
 {
 	occupy_path(true);
 	cr_assert_neq(mode_of_path(), 0);
 	listener_unref(open_at(&at_path));
 }
 
-Test(listener_unix, leaves_a_socket_somebody_listens_on)
+Test(listener_unix, leaves_a_socket_with_a_listener)
 {
 	int fd = occupy_path(false);
 
@@ -352,7 +387,7 @@ Test(listener_unix, leaves_a_file_that_is_no_socket)
 	cr_expect_eq(mode_of_path(), 0600);
 }
 
-Test(listener_unix, says_that_the_folder_is_missing)
+Test(listener_unix, names_a_missing_folder)
 {
 	struct config_accept accept = accept_line("unix:/nowhere/at/all");
 
@@ -440,4 +475,45 @@ Test(listener, refuses_to_adopt_what_cannot_accept)
 		cr_expect_eq(
 		    fcntl(fd, F_GETFD), -1, "%s: left open", row->what);
 	}
+}
+
+/* ---- options of TCP sockets ---- */
+
+static const struct keepalive_row {
+	const char *what;
+	uint32_t keepalive_ms;
+	int idle_s; /* 0: no probes */
+} keepalive_rows[] = {
+	{ "a minute", 60000, 60 },
+	{ "rounded up", 1500, 2 },
+	{ "off", 0, 0 },
+	{ "never less than a second", 1, 1 },
+	{ "never more than the kernel's maximum", UINT32_MAX, 32767 },
+};
+
+Test(socket, probes_a_silent_peer_at_the_configured_time)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(keepalive_rows); i++) {
+		const struct keepalive_row *row = &keepalive_rows[i];
+
+		socket_set_keepalive(fd, row->keepalive_ms);
+		cr_expect_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE) != 0,
+		    row->idle_s > 0, "%s", row->what);
+		if (row->idle_s > 0)
+			cr_expect_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE),
+			    row->idle_s, "%s", row->what);
+	}
+	close(fd);
+}
+
+Test(socket, sends_small_pieces_at_once)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_expect_not(option(fd, IPPROTO_TCP, TCP_NODELAY));
+	socket_set_nodelay(fd);
+	cr_expect(option(fd, IPPROTO_TCP, TCP_NODELAY));
+	close(fd);
 }

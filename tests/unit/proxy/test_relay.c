@@ -1,7 +1,7 @@
 /*
  * One direction of a connection, over socket pairs: `source` feeds the relay,
- * `sink` is fed by it.  Everything happens in this thread, so after each step
- * the kernel already holds whatever was going to come.
+ * the relay writes to `sink`.  Everything runs in this thread, so that after
+ * each step the kernel has all bytes that a step sent.
  */
 #include "proxy/relay.h"
 
@@ -13,7 +13,7 @@
 
 #include <criterion/criterion.h>
 
-#include "base/pool.h"
+#include "base/buf.h"
 
 struct rig {
 	struct pool *pool;
@@ -25,24 +25,24 @@ struct rig {
 };
 
 static void
-make_pair(int fds[2])
+make_pair(int kind, int fds[2])
 {
 	int size = 1 << 20;
 
-	cr_assert_eq(socketpair(AF_UNIX,
-			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+	cr_assert_eq(
+	    socketpair(AF_UNIX, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
 	    0);
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
 static void
-rig_init(struct rig *rig)
+init_with_sink(struct rig *rig, int kind)
 {
 	int in[2], out[2];
 
-	make_pair(in);
-	make_pair(out);
+	make_pair(SOCK_STREAM, in);
+	make_pair(kind, out);
 	rig->source = in[0];
 	rig->sink = out[0];
 	rig->pool = pool_new();
@@ -50,6 +50,12 @@ rig_init(struct rig *rig)
 	stream_init_plain(&rig->from, in[1], rig->pool);
 	stream_init_plain(&rig->to, out[1], rig->pool);
 	relay_init(&rig->relay, &rig->from, &rig->to);
+}
+
+static void
+rig_init(struct rig *rig)
+{
+	init_with_sink(rig, SOCK_STREAM);
 }
 
 static void
@@ -66,7 +72,7 @@ rig_fini(struct rig *rig)
 		close(rig->sink);
 }
 
-/* What the event loop would have told both streams. */
+/* Both streams are ready, as the event loop reports them. */
 static enum relay_state
 pump(struct rig *rig, bool *moved)
 {
@@ -83,7 +89,7 @@ pattern(size_t i)
 	return (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16));
 }
 
-/* Send what the kernel takes of the pattern from `at` to `end`. */
+/* Send as much of the pattern from `at` to `end` as the kernel takes. */
 static size_t
 feed(int fd, size_t at, size_t end)
 {
@@ -99,7 +105,7 @@ feed(int fd, size_t at, size_t end)
 	return sent > 0 ? (size_t)sent : 0;
 }
 
-/* Read what is there and compare it with the pattern from `at` on. */
+/* Read once and compare with the pattern from `at` on. */
 static size_t
 check(int fd, size_t at)
 {
@@ -123,7 +129,7 @@ check_all(int fd, size_t at)
 	return at - start;
 }
 
-/* Feed until the relay takes no more; how much it and the kernel took. */
+/* Feed until the relay takes no more; returns how much was sent. */
 static size_t
 stuff(struct rig *rig, size_t limit)
 {
@@ -181,7 +187,7 @@ Test(relay, owns_no_memory_while_it_waits)
 	rig_fini(&rig);
 }
 
-Test(relay, says_whether_anything_moved)
+Test(relay, reports_whether_bytes_moved)
 {
 	struct rig rig;
 	bool moved = false;
@@ -195,7 +201,7 @@ Test(relay, says_whether_anything_moved)
 	rig_fini(&rig);
 }
 
-Test(relay, stops_reading_while_nobody_reads)
+Test(relay, stops_reading_while_the_output_is_blocked)
 {
 	const size_t limit = 64u << 20;
 	struct rig rig;
@@ -213,7 +219,7 @@ Test(relay, stops_reading_while_nobody_reads)
 	rig_fini(&rig);
 }
 
-Test(relay, goes_on_where_it_stopped_once_somebody_reads)
+Test(relay, goes_on_once_the_output_has_room)
 {
 	struct rig rig;
 	size_t fed, got = 0, n;
@@ -258,7 +264,7 @@ Test(relay, passes_the_end_on_after_the_last_byte)
 	rig_init(&rig);
 	feed(rig.source, 0, 5000);
 	cr_expect_eq(pump(&rig, NULL), RELAY_WAITS);
-	cr_expect_not(rig.relay.input_ended, "an end that nobody sent");
+	cr_expect_not(rig.relay.input_ended, "no end was sent");
 	shutdown(rig.source, SHUT_WR);
 	cr_expect_eq(pump(&rig, NULL), RELAY_ENDED);
 	cr_expect_eq(check_all(rig.sink, 0), 5000);
@@ -312,7 +318,7 @@ Test(relay, leaves_the_other_direction_open)
 	rig_fini(&rig);
 }
 
-Test(relay, tells_a_broken_input_from_an_ended_one)
+Test(relay, distinguishes_a_reset_input_from_an_ended_one)
 {
 	struct rig rig;
 
@@ -330,7 +336,7 @@ Test(relay, tells_a_broken_input_from_an_ended_one)
 	rig_fini(&rig);
 }
 
-Test(relay, notices_an_output_that_is_gone)
+Test(relay, reports_a_closed_output)
 {
 	struct rig rig;
 
@@ -344,7 +350,7 @@ Test(relay, notices_an_output_that_is_gone)
 	rig_fini(&rig);
 }
 
-Test(relay, drops_what_nobody_takes_until_the_end)
+Test(relay, drops_the_input_until_its_end)
 {
 	struct rig rig;
 	size_t fed;
@@ -354,7 +360,7 @@ Test(relay, drops_what_nobody_takes_until_the_end)
 	rig.sink = -1;
 	feed(rig.source, 0, 10);
 	cr_expect_eq(pump(&rig, NULL), RELAY_TO_FAILED);
-	relay_discard(&rig.relay);
+	relay_drop(&rig.relay);
 	fed = stuff(&rig, 3u << 20);
 	cr_expect_eq(fed, 3u << 20, "discarding must not block");
 	cr_expect(relay_wants_input(&rig.relay));
@@ -393,5 +399,134 @@ Test(relay, keeps_an_end_that_was_read_ahead)
 	cr_expect_not(at_end(rig.sink), "it was not connected yet");
 	cr_expect_eq(pump(&rig, NULL), RELAY_ENDED);
 	cr_expect(at_end(rig.sink));
+	rig_fini(&rig);
+}
+
+/* ---- bytes of our own in front, as a PROXY header ---- */
+
+static void
+put_front(struct rig *rig, const char *text)
+{
+	uint8_t *front = relay_front(&rig->relay, strlen(text));
+
+	cr_assert_not_null(front);
+	memcpy(front, text, strlen(text));
+	relay_commit(&rig->relay, strlen(text));
+}
+
+/* The source sends this, and it is read ahead. */
+static void
+read_ahead(struct rig *rig, const char *text)
+{
+	ssize_t len = (ssize_t)strlen(text);
+
+	cr_assert_eq(send(rig->source, text, (size_t)len, MSG_NOSIGNAL), len);
+	stream_readable(&rig->from);
+	cr_expect_eq(relay_read_ahead(&rig->relay), RELAY_WAITS);
+}
+
+static bool
+pump_waits(struct rig *rig)
+{
+	bool moved = false;
+
+	cr_expect_eq(pump(rig, &moved), RELAY_WAITS);
+	return moved;
+}
+
+/* One send of the relay; "": nothing was sent. */
+static void
+expect_send(struct rig *rig, const char *expect)
+{
+	char got[64] = "";
+
+	(void)recv(rig->sink, got, sizeof(got) - 1, 0);
+	cr_expect_str_eq(got, expect);
+}
+
+Test(relay_front, is_sent_without_input)
+{
+	struct rig rig;
+
+	init_with_sink(&rig, SOCK_SEQPACKET);
+	put_front(&rig, "front");
+	cr_expect(relay_wants_output(&rig.relay));
+	cr_expect(pump_waits(&rig));
+	expect_send(&rig, "front");
+	cr_expect_eq(rig.from.bytes_in, 0, "it is no input");
+	cr_expect_eq(pool_in_use(rig.pool), 0);
+	cr_expect_not(pump_waits(&rig), "it left twice");
+	rig_fini(&rig);
+}
+
+Test(relay_front, leaves_together_with_what_was_read_ahead)
+{
+	struct rig rig;
+
+	init_with_sink(&rig, SOCK_SEQPACKET);
+	put_front(&rig, "front ");
+	cr_expect(relay_wants_input(&rig.relay));
+	read_ahead(&rig, "");
+	cr_expect(relay_wants_input(&rig.relay), "nothing has come yet");
+	read_ahead(&rig, "question");
+	expect_send(&rig, "");
+	cr_expect(pump_waits(&rig));
+	expect_send(&rig, "front question");
+	expect_send(&rig, "");
+	cr_expect_eq(rig.from.bytes_in, strlen("question"));
+	rig_fini(&rig);
+}
+
+Test(relay_front, is_followed_by_one_buffer_and_no_more)
+{
+	struct rig rig;
+
+	init_with_sink(&rig, SOCK_SEQPACKET);
+	put_front(&rig, "front ");
+	read_ahead(&rig, "one");
+	cr_expect_not(relay_wants_input(&rig.relay));
+	read_ahead(&rig, "two");
+	cr_expect_eq(rig.from.bytes_in, strlen("one"));
+	cr_expect(pump_waits(&rig));
+	expect_send(&rig, "front one");
+	expect_send(&rig, "two");
+	rig_fini(&rig);
+}
+
+Test(relay_front, keeps_an_end_that_was_read_ahead)
+{
+	struct rig rig;
+	bool moved = false;
+	char byte;
+
+	init_with_sink(&rig, SOCK_SEQPACKET);
+	put_front(&rig, "front");
+	shutdown(rig.source, SHUT_WR);
+	stream_readable(&rig.from);
+	cr_expect_eq(relay_read_ahead(&rig.relay), RELAY_WAITS);
+	cr_expect(rig.relay.input_ended);
+	expect_send(&rig, "");
+	cr_expect_eq(relay_pump(&rig.relay, &moved), RELAY_ENDED);
+	expect_send(&rig, "front");
+	cr_expect_eq(recv(rig.sink, &byte, 1, 0), 0, "the end is not out");
+	rig_fini(&rig);
+}
+
+/* Watched, a client that goes on talking would keep the loop busy. */
+Test(relay_front, is_no_reason_to_read_once_it_is_on_its_way)
+{
+	struct rig rig;
+	bool moved = false;
+
+	init_with_sink(&rig, SOCK_SEQPACKET);
+	put_front(&rig, "front");
+	stream_readable(&rig.from);
+	rig.to.may_write = false; /* its socket is full */
+	cr_expect_eq(relay_pump(&rig.relay, &moved), RELAY_WAITS);
+	cr_expect_not(relay_wants_input(&rig.relay));
+	cr_expect(relay_wants_output(&rig.relay));
+	cr_expect(pump_waits(&rig));
+	expect_send(&rig, "front");
+	cr_expect(relay_wants_input(&rig.relay));
 	rig_fini(&rig);
 }

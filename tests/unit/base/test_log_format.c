@@ -1,9 +1,9 @@
-/* How a line looks, and that no byte of a stranger can make it two. */
+/* The format of a line, and that no byte of a value can break it in two. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log_line.h"
+#include "base/log_format.h"
 
 #define FIELDS(...) LOG_FIELDS(__VA_ARGS__)
 #define COUNT(...) (sizeof(FIELDS(__VA_ARGS__)) / sizeof(struct log_field))
@@ -38,7 +38,7 @@ format_value(char *out, enum log_format format, const char *value)
 	    (int)strlen(from) - (format == LOG_JSON ? 2 : 1), from);
 }
 
-Test(log_line, text_has_its_stable_shape)
+Test(log_format, text_has_its_stable_shape)
 {
 	struct log_event event = EVENT("now listening",
 	    LOG_S("address", "127.0.0.1:8443"), LOG_N("count", -7));
@@ -49,7 +49,7 @@ Test(log_line, text_has_its_stable_shape)
 	    "address=127.0.0.1:8443 count=-7\n");
 }
 
-Test(log_line, json_has_numbers_as_numbers)
+Test(log_format, json_has_numbers_as_numbers)
 {
 	struct log_event event = EVENT("now listening",
 	    LOG_S("address", "127.0.0.1:8443"), LOG_N("count", -7));
@@ -61,7 +61,7 @@ Test(log_line, json_has_numbers_as_numbers)
 	    "\"address\":\"127.0.0.1:8443\",\"count\":-7}\n");
 }
 
-Test(log_line, needs_no_field)
+Test(log_format, needs_no_field)
 {
 	struct log_event event = EVENT("ready");
 	char line[LOG_LINE_MAX + 1];
@@ -70,7 +70,7 @@ Test(log_line, needs_no_field)
 	    "2026-11-22T14:44:05.123Z notice server ready\n");
 }
 
-Test(log_line, an_access_line_is_fields_only)
+Test(log_format, an_access_line_is_fields_only)
 {
 	struct log_event event = { .fields = FIELDS(LOG_N("conn", 1)),
 		.count = 2 };
@@ -83,7 +83,7 @@ Test(log_line, an_access_line_is_fields_only)
 	    "\"conn\":1}\n");
 }
 
-Test(log_line, names_every_level)
+Test(log_format, names_every_level)
 {
 	static const char *const names[] = { "error", "warning", "notice",
 		"info", "debug" };
@@ -99,7 +99,7 @@ Test(log_line, names_every_level)
 	}
 }
 
-Test(log_line, dates_are_those_of_the_calendar)
+Test(log_format, dates_are_those_of_the_calendar)
 {
 	static const struct {
 		int64_t ms;
@@ -125,7 +125,7 @@ Test(log_line, dates_are_those_of_the_calendar)
 	}
 }
 
-Test(log_line, text_quotes_what_needs_it_and_nothing_else)
+Test(log_format, text_quotes_what_needs_it_and_nothing_else)
 {
 	static const struct {
 		const char *given, *expect;
@@ -152,7 +152,7 @@ Test(log_line, text_quotes_what_needs_it_and_nothing_else)
 	}
 }
 
-Test(log_line, json_is_ascii_and_valid_for_any_bytes)
+Test(log_format, json_is_ascii_and_valid_for_any_bytes)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -184,7 +184,7 @@ Test(log_line, json_is_ascii_and_valid_for_any_bytes)
 	}
 }
 
-Test(log_line, a_message_keeps_its_quotes_but_stays_one_line)
+Test(log_format, a_message_keeps_its_quotes_but_stays_one_line)
 {
 	struct log_event event = EVENT("\"x\" = y\nnotice \xff");
 	char line[LOG_LINE_MAX + 1];
@@ -194,7 +194,7 @@ Test(log_line, a_message_keeps_its_quotes_but_stays_one_line)
 	    line + LOG_STAMP_LEN, " notice server \"x\" = y\\nnotice \\xff\n");
 }
 
-Test(log_line, cuts_a_long_value)
+Test(log_format, cuts_a_long_value)
 {
 	char value[LOG_VALUE_MAX + 2], got[LOG_LINE_MAX];
 
@@ -211,7 +211,7 @@ Test(log_line, cuts_a_long_value)
 	cr_expect_str_eq(got + 1 + LOG_VALUE_MAX, "...\"");
 }
 
-Test(log_line, leaves_out_fields_that_do_not_fit)
+Test(log_format, leaves_out_fields_that_do_not_fit)
 {
 	static const struct {
 		enum log_format format;
@@ -238,7 +238,7 @@ Test(log_line, leaves_out_fields_that_do_not_fit)
 	}
 }
 
-Test(log_line, the_worst_message_fits)
+Test(log_format, the_worst_message_fits)
 {
 	char message[2 * LOG_MESSAGE_MAX];
 	struct log_event event = EVENT(message);
@@ -250,7 +250,7 @@ Test(log_line, the_worst_message_fits)
 	cr_expect_str_eq(line + strlen(line) - 6, "...\"}\n");
 }
 
-Test(log_line, knows_where_lines_begin_and_how_many_end)
+Test(log_format, finds_where_lines_begin_and_how_many_end)
 {
 	static const char lines[] = "one\ntwo\nthr";
 
@@ -262,7 +262,7 @@ Test(log_line, knows_where_lines_begin_and_how_many_end)
 	cr_expect_eq(log_line_count(lines, 3), 0);
 }
 
-Test(log_line, a_body_has_no_stamp_in_text)
+Test(log_format, a_body_has_no_stamp_in_text)
 {
 	cr_expect_str_eq(log_line_body("2026-11-22T14:44:05.123Z notice x y\n"),
 	    "notice x y\n");

@@ -1,11 +1,11 @@
 /*
- * Formatting of one log line.  The thread that logs.  The time is computed
- * here and not by gmtime_r, which takes a lock of libc that all listeners
- * would meet in.  A field is written whole or not at all: the writer notes
- * where it began and goes back there if the end was reached, which keeps a
- * cut line valid JSON.
+ * Formatting of one log line.  The thread that logs.  The time is computed here
+ * and not by gmtime_r, which takes a lock of libc that all listener threads
+ * would contend for.  A field is written whole or not at all: put_fields goes
+ * back to where a field began if it does not fit, which keeps a cut line valid
+ * JSON.
  */
-#include "base/log_line.h"
+#include "base/log_format.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,14 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Room kept for what ends a cut line. */
+/* Room kept for the end of a cut line. */
 #define TAIL_MAX sizeof(",\"cut\":1}\n")
 
-/* The worst message, six bytes for each of its own, always fits. */
+/* Each byte of a message may become six. */
 _Static_assert(LOG_LINE_MAX > 6 * LOG_MESSAGE_MAX + 256 + TAIL_MAX,
     "a message alone could fill a line");
 
-struct writer {
+struct log_line {
 	char *out;
 	size_t len;
 	size_t max;
@@ -28,28 +28,28 @@ struct writer {
 };
 
 static void
-put(struct writer *writer, const char *bytes, size_t len)
+put(struct log_line *line, const char *bytes, size_t len)
 {
-	if (writer->full || len > writer->max - writer->len) {
-		writer->full = true;
+	if (line->full || len > line->max - line->len) {
+		line->full = true;
 		return;
 	}
-	memcpy(writer->out + writer->len, bytes, len);
-	writer->len += len;
+	memcpy(line->out + line->len, bytes, len);
+	line->len += len;
 }
 
 static void
-put_text(struct writer *writer, const char *text)
+put_text(struct log_line *line, const char *text)
 {
-	put(writer, text, strlen(text));
+	put(line, text, strlen(text));
 }
 
-static void put_format(struct writer *writer, const char *format, ...)
+static void put_format(struct log_line *line, const char *format, ...)
     PRINTF_LIKE(2, 3);
 
 /* For short pieces only. */
 static void
-put_format(struct writer *writer, const char *format, ...)
+put_format(struct log_line *line, const char *format, ...)
 {
 	char text[48];
 	va_list args;
@@ -57,12 +57,12 @@ put_format(struct writer *writer, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	put_text(writer, text);
+	put_text(line, text);
 }
 
-/* Days since the epoch to a date; the year is thought to begin in March. */
+/* Days since the epoch to a date, with years that begin in March. */
 static void
-put_date(struct writer *writer, int64_t days)
+put_date(struct log_line *line, int64_t days)
 {
 	int64_t shifted = days + 719468; /* since 0000-03-01 */
 	int64_t era = shifted / 146097;  /* 400 years each */
@@ -71,7 +71,7 @@ put_date(struct writer *writer, int64_t days)
 	int64_t yearday = day - (365 * year + year / 4 - year / 100);
 	int64_t month = (5 * yearday + 2) / 153;
 
-	put_format(writer, "%04" PRId64 "-%02" PRId64 "-%02" PRId64,
+	put_format(line, "%04" PRId64 "-%02" PRId64 "-%02" PRId64,
 	    year + era * 400 + (month >= 10),
 	    month < 10 ? month + 3 : month - 9,
 	    yearday - (153 * month + 2) / 5 + 1);
@@ -79,14 +79,14 @@ put_date(struct writer *writer, int64_t days)
 
 /* RFC 3339 §5.6, in UTC. */
 static void
-put_stamp(struct writer *writer, int64_t wall_ms)
+put_stamp(struct log_line *line, int64_t wall_ms)
 {
 	int64_t now = wall_ms > 0 ? wall_ms : 0;
 	unsigned ms = (unsigned)(now % 86400000);
 
-	put_date(writer, now / 86400000);
-	put_format(writer, "T%02u:%02u:%02u.%03uZ", ms / 3600000,
-	    ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+	put_date(line, now / 86400000);
+	put_format(line, "T%02u:%02u:%02u.%03uZ", ms / 3600000, ms / 60000 % 60,
+	    ms / 1000 % 60, ms % 1000);
 }
 
 static bool
@@ -126,48 +126,48 @@ short_escape(char byte)
 }
 
 static void
-put_escaped(struct writer *writer, const char *text, size_t len)
+put_escaped(struct log_line *line, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (short_escape(text[i]) != '\0')
-			put_format(writer, "\\%c", short_escape(text[i]));
+			put_format(line, "\\%c", short_escape(text[i]));
 		else if (is_plain((unsigned char)text[i]))
-			put(writer, text + i, 1);
+			put(line, text + i, 1);
 		else
-			put_format(writer, "\\x%02x", (unsigned char)text[i]);
+			put_format(line, "\\x%02x", (unsigned char)text[i]);
 	}
 }
 
-/* A message is words: quotes stay as they are, only bytes are made safe. */
+/* A message keeps its quotes: only bytes that are not printable are escaped. */
 static void
-put_words(struct writer *writer, const char *text, size_t len)
+put_words(struct log_line *line, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (is_plain((unsigned char)text[i]))
-			put(writer, text + i, 1);
+			put(line, text + i, 1);
 		else
-			put_escaped(writer, text + i, 1);
+			put_escaped(line, text + i, 1);
 	}
 }
 
 static void
-put_value(struct writer *writer, const char *text)
+put_value(struct log_line *line, const char *text)
 {
 	size_t len = strnlen(text, LOG_VALUE_MAX);
 	const char *more = text[len] != '\0' ? "..." : "";
 
 	if (!needs_quotes(text, len)) {
-		put(writer, text, len);
-		put_text(writer, more);
+		put(line, text, len);
+		put_text(line, more);
 		return;
 	}
-	put_text(writer, "\"");
-	put_escaped(writer, text, len);
-	put_text(writer, more);
-	put_text(writer, "\"");
+	put_text(line, "\"");
+	put_escaped(line, text, len);
+	put_text(line, more);
+	put_text(line, "\"");
 }
 
-/* How many bytes the first one announces (RFC 3629 §3), 0: none may. */
+/* The length of a sequence by its first byte (RFC 3629 §3); 0: not one. */
 static size_t
 utf8_length(unsigned char first)
 {
@@ -206,30 +206,30 @@ next_character(const char **text, const char *end)
 
 /* RFC 8259 §7. */
 static void
-put_json_character(struct writer *writer, uint32_t value)
+put_json_character(struct log_line *line, uint32_t value)
 {
 	if (value < 0x80 && short_escape((char)value) != '\0')
-		put_format(writer, "\\%c", short_escape((char)value));
+		put_format(line, "\\%c", short_escape((char)value));
 	else if (value < 0x7f && value >= 0x20)
-		put_format(writer, "%c", (char)value);
+		put_format(line, "%c", (char)value);
 	else if (value < 0x10000)
-		put_format(writer, "\\u%04x", value);
+		put_format(line, "\\u%04x", value);
 	else
-		put_format(writer, "\\u%04x\\u%04x",
+		put_format(line, "\\u%04x\\u%04x",
 		    0xd800 + ((value - 0x10000) >> 10),
 		    0xdc00 + ((value - 0x10000) & 0x3ff));
 }
 
 static void
-put_json(struct writer *writer, const char *text, size_t max)
+put_json(struct log_line *line, const char *text, size_t max)
 {
 	size_t len = strnlen(text, max);
 	const char *at = text;
 
-	put_text(writer, "\"");
+	put_text(line, "\"");
 	while (at < text + len)
-		put_json_character(writer, next_character(&at, text + len));
-	put_text(writer, text[len] != '\0' ? "...\"" : "\"");
+		put_json_character(line, next_character(&at, text + len));
+	put_text(line, text[len] != '\0' ? "...\"" : "\"");
 }
 
 static const char *
@@ -242,69 +242,69 @@ kind_of(const struct log_event *event)
 }
 
 static void
-put_text_head(struct writer *writer, const struct log_event *event)
+put_text_head(struct log_line *line, const struct log_event *event)
 {
 	size_t len;
 
-	put_text(writer, " ");
-	put_text(writer, kind_of(event));
+	put_text(line, " ");
+	put_text(line, kind_of(event));
 	if (event->component != NULL) {
-		put_text(writer, " ");
-		put_text(writer, event->component);
+		put_text(line, " ");
+		put_text(line, event->component);
 	}
 	if (event->message == NULL)
 		return;
 	len = strnlen(event->message, LOG_MESSAGE_MAX);
-	put_text(writer, " ");
-	put_words(writer, event->message, len);
+	put_text(line, " ");
+	put_words(line, event->message, len);
 	if (event->message[len] != '\0')
-		put_text(writer, "...");
+		put_text(line, "...");
 }
 
 static void
-put_json_head(struct writer *writer, const struct log_event *event)
+put_json_head(struct log_line *line, const struct log_event *event)
 {
-	put_text(writer, "\",\"level\":\"");
-	put_text(writer, kind_of(event));
+	put_text(line, "\",\"level\":\"");
+	put_text(line, kind_of(event));
 	if (event->component != NULL) {
-		put_text(writer, "\",\"component\":\"");
-		put_text(writer, event->component);
+		put_text(line, "\",\"component\":\"");
+		put_text(line, event->component);
 	}
-	put_text(writer, "\"");
+	put_text(line, "\"");
 	if (event->message == NULL)
 		return;
-	put_text(writer, ",\"message\":");
-	put_json(writer, event->message, LOG_MESSAGE_MAX);
+	put_text(line, ",\"message\":");
+	put_json(line, event->message, LOG_MESSAGE_MAX);
 }
 
 static void
-put_field(struct writer *writer, enum log_format format,
+put_field(struct log_line *line, enum log_format format,
     const struct log_field *field)
 {
 	bool json = format == LOG_JSON;
 
-	put_text(writer, json ? ",\"" : " ");
-	put_text(writer, field->key);
-	put_text(writer, json ? "\":" : "=");
+	put_text(line, json ? ",\"" : " ");
+	put_text(line, field->key);
+	put_text(line, json ? "\":" : "=");
 	if (field->text == NULL)
-		put_format(writer, "%" PRId64, field->number);
+		put_format(line, "%" PRId64, field->number);
 	else if (json)
-		put_json(writer, field->text, LOG_VALUE_MAX);
+		put_json(line, field->text, LOG_VALUE_MAX);
 	else
-		put_value(writer, field->text);
+		put_value(line, field->text);
 }
 
 /* Returns how many fields fitted. */
 static size_t
-put_fields(struct writer *writer, enum log_format format,
+put_fields(struct log_line *line, enum log_format format,
     const struct log_event *event)
 {
 	for (size_t i = 1; i < event->count; i++) {
-		size_t mark = writer->len;
+		size_t mark = line->len;
 
-		put_field(writer, format, &event->fields[i]);
-		if (writer->full) {
-			writer->len = mark;
+		put_field(line, format, &event->fields[i]);
+		if (line->full) {
+			line->len = mark;
 			return i;
 		}
 	}
@@ -315,23 +315,23 @@ size_t
 log_line_format(char *out, enum log_format format, int64_t wall_ms,
     const struct log_event *event)
 {
-	struct writer writer = { .out = out, .max = LOG_LINE_MAX - TAIL_MAX };
+	struct log_line line = { .out = out, .max = LOG_LINE_MAX - TAIL_MAX };
 	bool json = format == LOG_JSON;
 
-	put_text(&writer, json ? "{\"time\":\"" : "");
-	put_stamp(&writer, wall_ms);
+	put_text(&line, json ? "{\"time\":\"" : "");
+	put_stamp(&line, wall_ms);
 	if (json)
-		put_json_head(&writer, event);
+		put_json_head(&line, event);
 	else
-		put_text_head(&writer, event);
-	if (put_fields(&writer, format, event) < event->count) {
-		writer.full = false;
-		writer.max = LOG_LINE_MAX;
-		put_text(&writer, json ? ",\"cut\":1" : " cut=1");
+		put_text_head(&line, event);
+	if (put_fields(&line, format, event) < event->count) {
+		line.full = false;
+		line.max = LOG_LINE_MAX;
+		put_text(&line, json ? ",\"cut\":1" : " cut=1");
 	}
-	writer.max = LOG_LINE_MAX;
-	put_text(&writer, json ? "}\n" : "\n");
-	return writer.len;
+	line.max = LOG_LINE_MAX;
+	put_text(&line, json ? "}\n" : "\n");
+	return line.len;
 }
 
 const char *

@@ -56,7 +56,7 @@ struct stream {
 	struct buf out;     /* to be sent */
 	bool may_read;      /* the socket may have bytes */
 	bool may_write;     /* the socket may take bytes */
-	uint8_t recvs_left; /* of this call (TLS): see secure.c */
+	uint8_t recvs_left; /* of this call (TLS): see stream_tls.c */
 	bool hold_output;   /* see stream_handshake */
 	bool input_ended;   /* FIN or close_notify was read */
 	bool got_notify;    /* ...and it was close_notify */

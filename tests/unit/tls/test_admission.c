@@ -2,7 +2,7 @@
  * The last look at a client, when OpenSSL is content with it: whoever the
  * policy does not admit is let into nothing, in both protocol versions.
  */
-#include "tls/secure.h"
+#include "tls/stream_tls.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -45,7 +45,7 @@ bool client_may_resume(const struct tls_site *site,
 bool client_is_admitted(const struct tls_site *site, struct ssl_st *ssl);
 
 /* What is known of the client's certificate; text is valid as long as the SSL.
- * The sentences of a failed verification are in failure.c. */
+ * The sentences of a failed verification are in stream_error.c. */
 struct client_facts {
 	bool presented;     /* in this connection */
 	bool in_session;    /* in this one or the one it resumes */

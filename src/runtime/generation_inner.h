@@ -14,7 +14,7 @@
 #include "runtime/ports.h"
 #include "runtime/stamp.h"
 #include "staple/staple.h"
-#include "tls/validity.h"
+#include "tls/identity.h"
 
 struct credential;
 struct service;

@@ -24,7 +24,7 @@ struct x509_store_st;
  * holds no certificate (no CRL), one is damaged, or a list is of a kind that
  * OpenSSL would pass over (delta, indirect, of some reasons alone).  *warning
  * (may be NULL; "" when none) names lists that cannot help: expired, near their
- * end (tls/validity.h), not yet valid, or issued by no certificate of ca_file.
+ * end (tls/identity.h), not yet valid, or issued by no certificate of ca_file.
  * Such lists fail closed: clients of an issuer without a valid list are
  * refused.  It also names a ca_file without the root that crl_check = chain
  * needs.

@@ -15,7 +15,7 @@
 #include "tls/error.h"
 #include "tls/pem.h"
 #include "tls/trust_inner.h"
-#include "tls/validity.h"
+#include "tls/identity.h"
 
 enum {
 	/* The largest public CAs have lists of tens of megabytes. */

@@ -25,12 +25,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "tls/chain.h"
-#include "tls/chain_cache.h"
 #include "tls/error.h"
-#include "tls/key.h"
 #include "tls/pem.h"
-#include "tls/secret.h"
 #include "tls/sni.h"
 
 /* ---- Names ---- */

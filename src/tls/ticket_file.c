@@ -11,7 +11,7 @@
 #include <openssl/evp.h>
 
 #include "base/err.h"
-#include "tls/secret.h"
+#include "tls/pem.h"
 
 #define MAKE_ONE "openssl rand 80 | openssl base64 -A"
 

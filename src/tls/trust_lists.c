@@ -11,7 +11,6 @@
 #include <openssl/x509v3.h>
 
 #include "base/err.h"
-#include "tls/chain.h"
 #include "tls/error.h"
 #include "tls/pem.h"
 #include "tls/trust_inner.h"

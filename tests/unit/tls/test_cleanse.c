@@ -13,7 +13,6 @@
 #include "base/err.h"
 #include "tests/support/pki.h"
 #include "tls/pem.h"
-#include "tls/secret.h"
 #include "tls/ticket.h"
 #include "tls/ticket_file.h"
 

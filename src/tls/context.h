@@ -22,7 +22,7 @@ struct trust;
 /*
  * Build from the effective settings of a listener or host.  trust: NULL where
  * verify is none; else referenced.  Cipher suites and groups that this OpenSSL
- * does not know are left out (policy.h: policy_survey names them).  NULL and
+ * does not know are left out (policy_survey names them).  NULL and
  * *err: why, beginning with the file:line of the key at fault when there is
  * one.  Main thread.
  */
@@ -52,5 +52,29 @@ const struct trust *tls_context_trust(const struct tls_context *context);
 
 /* The OpenSSL object, for the stapling joint and server.c.  Borrowed. */
 struct ssl_ctx_st *tls_context_native(const struct tls_context *context);
+
+/*
+ * The names of ciphers, ciphersuites and groups that have no effect, over all
+ * sites of a configuration.  A list is identified by its file and line: a name
+ * in [tls] that one listener can use has an effect.
+ */
+struct policy_survey;
+struct policy_survey *policy_survey_new(void) MUST_CHECK; /* NULL: no memory */
+void policy_survey_free(struct policy_survey *survey);    /* NULL ok */
+
+/*
+ * Add the lists of these settings.  `context` was built from them; `kinds` is
+ * a mask of 1 << enum identity_kind, the certificates shown under them (0: not
+ * known, any).  `settings` is borrowed until the survey is freed.  false: a
+ * list leaves nothing usable; *err begins with its file:line.
+ */
+bool policy_survey_add(struct policy_survey *survey, struct ssl_ctx_st *context,
+    const struct config_listener *settings, unsigned kinds,
+    struct err *err) MUST_CHECK;
+
+/* Call warn once for each name without effect: one sentence, file:line
+ * first. */
+void policy_survey_report(const struct policy_survey *survey,
+    void (*warn)(void *arg, const char *sentence), void *arg);
 
 #endif

@@ -73,9 +73,19 @@ struct ssl_st *tls_server_ssl(struct tls_server *server) MUST_CHECK;
 /* The site a connection is in. */
 const struct tls_site *tls_site_of(const struct ssl_st *ssl);
 
-/* For hello.c alone: move a connection into a site of its server, with its
- * context and the scope of its sessions.  false: no memory. */
-bool tls_site_enter(const struct tls_site *site, struct ssl_st *ssl) MUST_CHECK;
+enum hello_name {
+	HELLO_NO_NAME,
+	HELLO_NAME,
+	HELLO_MALFORMED /* RFC 6066 section 3 allows no such list */
+};
+
+/*
+ * The name that the ClientHello being processed asks for: unchecked bytes,
+ * valid as long as that ClientHello is.  Works in the ClientHello callback and
+ * in everything that OpenSSL calls while it handles extensions (tickets).
+ */
+enum hello_name hello_name(
+    struct ssl_st *ssl, const uint8_t **name, size_t *len);
 
 /* ---- for context.c: callbacks of every context ---- */
 

@@ -26,7 +26,6 @@
 #include "base/mutex.h"
 #include "tls/client.h"
 #include "tls/error.h"
-#include "tls/hello.h"
 #include "tls/server.h"
 #include "tls/ticket_facts.h"
 #include "tls/ticket_file.h"

@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "runtime/generation_inner.h"
 #include "runtime/stapling.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
-#include "tls/trust.h"
 
 #define NS_PER_MS 1000000
 #define TRUST_DIGEST 32

@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
+#include "tls/ca_store.h"
 #include "tls/identity.h"
-#include "tls/trust.h"
 
 #define DAY_S 86400
 

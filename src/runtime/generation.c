@@ -11,8 +11,8 @@
 #include "proxy/service.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
-#include "tls/trust.h"
 
 struct generation *
 generation_new(const struct config *config)

@@ -16,8 +16,8 @@
 #include "runtime/generation_inner.h"
 #include "runtime/judge.h"
 #include "runtime/ports.h"
+#include "tls/ca_store.h"
 #include "tls/identity.h"
-#include "tls/trust.h"
 
 bool
 renew_is_waited_for(const struct generation *generation)

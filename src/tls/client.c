@@ -16,12 +16,12 @@
 
 #include "base/clock.h"
 #include "tls/allow.h"
+#include "tls/ca_store.h"
 #include "tls/common_name.h"
 #include "tls/context.h"
 #include "tls/error.h"
 #include "tls/server.h"
 #include "tls/ticket_facts.h"
-#include "tls/trust.h"
 
 static bool
 is_pinned(const struct tls_site *site, const X509 *certificate)

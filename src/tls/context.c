@@ -31,12 +31,12 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "tls/ca_store.h"
 #include "tls/client.h"
 #include "tls/error.h"
 #include "tls/identity.h"
 #include "tls/server.h"
 #include "tls/ticket.h"
-#include "tls/trust.h"
 
 /* ---- Versions, ciphers and groups ---- */
 

@@ -15,8 +15,8 @@
 #include <openssl/err.h>
 
 #include "base/err.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
-#include "tls/trust.h"
 
 static void
 must(bool ok, const char *what)

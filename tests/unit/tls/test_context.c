@@ -17,8 +17,8 @@
 #include "base/err.h"
 #include "tests/support/crl.h"
 #include "tests/support/link.h"
+#include "tls/ca_store.h"
 #include "tls/identity.h"
-#include "tls/trust.h"
 
 static struct ticket_keys *keys;
 

@@ -17,8 +17,8 @@
 #include "config/config.h"
 #include "tests/support/crl.h"
 #include "tests/support/pki.h"
+#include "tls/ca_store.h"
 #include "tls/identity.h"
-#include "tls/trust.h"
 
 enum { NOW = 1800000000 };
 

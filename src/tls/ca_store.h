@@ -3,8 +3,8 @@
  * revocation lists of crl_file.  Immutable after loading, counted; any thread
  * may hold a reference.  Loading blocks on the disk: main thread.
  */
-#ifndef TLS_TRUST_H
-#define TLS_TRUST_H
+#ifndef TLS_CA_STORE_H
+#define TLS_CA_STORE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,15 +1,19 @@
 /*
- * Who is believed to vouch for clients.  Loaded on the main thread, immutable
- * afterwards.
+ * The CA store of client certificates: ca_file and crl_file.  Loaded on the
+ * main thread, immutable afterwards.
  *
- * The decision to question is that any certificate of ca_file is an end of a
- * chain, a root or not (nginx and haproxy insist on roots): an operator who
- * names the CA of one department means that department, and would have to
- * admit whomever its root certifies besides.  Except with crl_check = chain:
- * there each certificate is looked up in the list of its issuer, so the chain
- * must go on to one that is its own.
+ * The decision to question is that any certificate of ca_file ends a chain, a
+ * root or not (nginx and haproxy require roots).  A ca_file with the CA of one
+ * department admits that department; with roots alone it would have to admit
+ * everything that the root certifies.  crl_check = chain is the exception:
+ * there each certificate is looked up in the CRL of its issuer, so the chain
+ * must continue to a self-signed one.
+ *
+ * A CRL that cannot help (expired, of another CA) is loaded all the same: with
+ * it OpenSSL refuses the certificates that it should cover, and the warning
+ * here gives the reason.
  */
-#include "tls/trust.h"
+#include "tls/ca_store.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -18,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -26,14 +32,17 @@
 
 #include "base/err.h"
 #include "tls/error.h"
+#include "tls/identity.h"
 #include "tls/pem.h"
-#include "tls/trust_inner.h"
 
 enum {
-	MAX_BYTES = 16 * 1024 * 1024,
+	CERTIFICATES_MAX_BYTES = 16 * 1024 * 1024,
+	/* The largest public CAs have lists of tens of megabytes. */
+	CRLS_MAX_BYTES = 128 * 1024 * 1024,
 	/* A handshake has room for 2^16 - 1 bytes of names, and must not fail
-	 * for want of a hint. */
-	NAMES_MAX_BYTES = 60 * 1024
+	 * for a hint that is too long. */
+	NAMES_MAX_BYTES = 60 * 1024,
+	ISSUER_MAX = 256
 };
 
 struct trust {
@@ -52,8 +61,23 @@ struct trust {
 	size_t print_count;
 };
 
-void
-trust_warn(struct trust_load *load, const char *format, ...)
+/* What is read while two files become a trust. */
+struct trust_load {
+	X509_STORE *store;
+	STACK_OF(X509) * certificates; /* of ca_file */
+	STACK_OF(X509_CRL) * lists;    /* of crl_file, that count */
+	EVP_MD_CTX *digest;
+	int64_t now_s;
+	struct err *warning; /* may be NULL */
+	bool one_file;       /* ca_file and crl_file have the same path */
+
+	/* what load_lists finds */
+	int64_t lists_from, lists_end; /* of the list that ends first */
+	bool lists_fit;
+};
+
+static void
+add_warning(struct trust_load *load, const char *format, ...)
 {
 	char text[ERR_TEXT_MAX];
 	struct err before;
@@ -70,8 +94,8 @@ trust_warn(struct trust_load *load, const char *format, ...)
 }
 
 /* Type and length in front: no two blocks can run into each other. */
-bool
-trust_digest_block(struct trust_load *load, const struct pem_block *block)
+static bool
+digest_block(struct trust_load *load, const struct pem_block *block)
 {
 	char front[64];
 	int len = snprintf(
@@ -86,7 +110,7 @@ trust_digest_block(struct trust_load *load, const struct pem_block *block)
 
 /* NULL: another kind of block, or *damaged. */
 static X509 *
-decode(const struct pem_block *block, bool *damaged)
+decode_certificate(const struct pem_block *block, bool *damaged)
 {
 	const unsigned char *der = block->data;
 	X509 *certificate = NULL;
@@ -116,7 +140,7 @@ decode_extensions(X509 *certificate)
 
 /* Takes the certificate. */
 static bool
-add(struct trust_load *load, X509 *certificate)
+add_certificate(struct trust_load *load, X509 *certificate)
 {
 	if (sk_X509_push(load->certificates, certificate) > 0)
 		return decode_extensions(certificate) &&
@@ -126,18 +150,18 @@ add(struct trust_load *load, X509 *certificate)
 }
 
 static bool
-add_block(struct trust_load *load, const struct pem_block *block,
+add_certificate_block(struct trust_load *load, const struct pem_block *block,
     const char *path, struct err *err)
 {
 	bool damaged;
-	X509 *certificate = decode(block, &damaged);
+	X509 *certificate = decode_certificate(block, &damaged);
 
 	if (damaged)
 		tls_error_set(err, "%s: certificate %d is damaged", path,
 		    sk_X509_num(load->certificates) + 1);
 	if (certificate == NULL)
 		return !damaged;
-	if (add(load, certificate) && trust_digest_block(load, block))
+	if (add_certificate(load, certificate) && digest_block(load, block))
 		return true;
 	tls_error_set(err, "cannot use the certificates of %s", path);
 	return false;
@@ -150,30 +174,31 @@ is_certificate_or_list(const char *type)
 	return pem_is_certificate(type) || pem_is_list(type);
 }
 
-void
-trust_warn_unused(struct trust_load *load, const struct pem *pem,
-    const char *path, bool (*is_used)(const char *type))
+static void
+warn_of_unused(struct trust_load *load, const struct pem *pem, const char *path,
+    bool (*is_used)(const char *type))
 {
 	struct err sentence;
 
 	pem_describe_unused(pem, path,
 	    load->one_file ? is_certificate_or_list : is_used, &sentence);
 	if (sentence.text[0] != '\0')
-		trust_warn(load, "%s", sentence.text);
+		add_warning(load, "%s", sentence.text);
 }
 
 static bool
 load_certificates(struct trust_load *load, const char *path, struct err *err)
 {
-	static const struct pem_kind kind = { MAX_BYTES, "x509", "ca.pem" };
+	static const struct pem_kind kind = { CERTIFICATES_MAX_BYTES, "x509",
+		"ca.pem" };
 	struct pem pem;
 	bool fine = pem_read_as(&pem, path, &kind, err);
 	size_t i;
 
 	for (i = 0; fine && i < pem.count; i++)
-		fine = add_block(load, &pem.blocks[i], path, err);
+		fine = add_certificate_block(load, &pem.blocks[i], path, err);
 	if (fine)
-		trust_warn_unused(load, &pem, path, pem_is_certificate);
+		warn_of_unused(load, &pem, path, pem_is_certificate);
 	pem_wipe(&pem);
 	if (fine && sk_X509_num(load->certificates) == 0) {
 		err_set(err, "%s holds no certificate", path);
@@ -282,6 +307,394 @@ trust_holds(const struct trust *trust, const struct x509_st *certificate)
 		   sizeof(trust->prints[0]), compare_prints) != NULL;
 }
 
+/* ---- Reading lists ---- */
+
+/* Sorts the list now, which else the first client would wait for. */
+static void
+sort(X509_CRL *list)
+{
+	X509_REVOKED *entry = NULL;
+	ASN1_INTEGER *any = ASN1_INTEGER_new();
+
+	if (any)
+		(void)X509_CRL_get0_by_serial(list, &entry, any);
+	ASN1_INTEGER_free(any);
+}
+
+static bool
+is_whole(const X509_CRL *list)
+{
+	return X509_CRL_get_ext_by_NID(
+		   list, NID_issuing_distribution_point, -1) < 0;
+}
+
+/* Critical, and neither of OpenSSL's nor of ours (RFC 5280 section 5.2). */
+static bool
+has_unknown(const X509_CRL *list)
+{
+	X509_EXTENSION *extension;
+	int i, nid;
+
+	for (i = 0; i < X509_CRL_get_ext_count(list); i++) {
+		extension = X509_CRL_get_ext(list, i);
+		nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+		if (X509_EXTENSION_get_critical(extension) &&
+		    nid != NID_issuing_distribution_point &&
+		    nid != NID_authority_key_identifier)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 5280 section 5.2.5; NULL: a kind that OpenSSL can use. */
+static const char *
+scope_words(const X509_CRL *list)
+{
+	ISSUING_DIST_POINT *scope = X509_CRL_get_ext_d2i(
+	    list, NID_issuing_distribution_point, NULL, NULL);
+	const char *words = NULL;
+
+	if (scope == NULL)
+		return is_whole(list) ? NULL : "has a damaged scope";
+	if (scope->indirectCRL > 0)
+		words = "is for several issuers (indirect)";
+	else if (scope->onlysomereasons)
+		words = "is of some reasons alone";
+	ISSUING_DIST_POINT_free(scope);
+	return words;
+}
+
+/* OpenSSL passes over such a list beside another of its issuer, and whoever is
+ * on it alone would come in. */
+static const char *
+useless_words(const X509_CRL *list)
+{
+	if (X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0)
+		return "holds changes alone (delta)";
+	if (has_unknown(list))
+		return "has a critical extension that OpenSSL does not know";
+	return scope_words(list);
+}
+
+/* Takes the list. */
+static bool
+add_list(struct trust_load *load, X509_CRL *list)
+{
+	if (sk_X509_CRL_push(load->lists, list) <= 0) {
+		X509_CRL_free(list);
+		return false;
+	}
+	sort(list);
+	return true;
+}
+
+static bool
+add_list_block(struct trust_load *load, const struct pem_block *block,
+    const char *path, struct err *err)
+{
+	const unsigned char *der = block->data;
+	X509_CRL *list = d2i_X509_CRL(NULL, &der, block->len);
+	const char *words = list ? useless_words(list) : "is damaged";
+	int number = sk_X509_CRL_num(load->lists) + 1;
+
+	if (words) {
+		tls_error_set(
+		    err, "%s: revocation list %d %s", path, number, words);
+		X509_CRL_free(list);
+		return false;
+	}
+	if (add_list(load, list) && digest_block(load, block))
+		return true;
+	tls_error_set(err, "cannot use the lists of %s", path);
+	return false;
+}
+
+static bool
+read_lists(struct trust_load *load, const char *path, struct err *err)
+{
+	static const struct pem_kind kind = { CRLS_MAX_BYTES, "crl",
+		"lists.pem" };
+	struct pem pem;
+	bool fine = pem_read_as(&pem, path, &kind, err);
+	size_t i;
+
+	for (i = 0; fine && i < pem.count; i++)
+		if (pem_is_list(pem.blocks[i].type))
+			fine = add_list_block(load, &pem.blocks[i], path, err);
+	if (fine && !load->one_file)
+		warn_of_unused(load, &pem, path, pem_is_list);
+	pem_wipe(&pem);
+	if (fine && sk_X509_CRL_num(load->lists) == 0) {
+		err_set(err, "%s holds no revocation list (X509 CRL)", path);
+		fine = false;
+	}
+	return fine;
+}
+
+/* ---- Dates and signers of lists ---- */
+
+static int64_t
+seconds_of(const ASN1_TIME *when)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+/* RFC 5280 section 5.1.2.5 demands a nextUpdate; OpenSSL does without. */
+static int64_t
+end_of(const X509_CRL *list)
+{
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
+
+	return next ? seconds_of(next) : INT64_MAX;
+}
+
+static int64_t
+start_of(const X509_CRL *list)
+{
+	return seconds_of(X509_CRL_get0_lastUpdate(list));
+}
+
+/* Of two issuers with one name, the one whose key has signed. */
+static const X509 *
+find_signer(const struct trust_load *load, X509_CRL *list)
+{
+	const X509 *certificate, *found = NULL;
+	int i;
+
+	for (i = 0; !found && i < sk_X509_num(load->certificates); i++) {
+		certificate = sk_X509_value(load->certificates, i);
+		if (X509_NAME_cmp(X509_CRL_get_issuer(list),
+			X509_get_subject_name(certificate)) == 0 &&
+		    X509_CRL_verify(list, X509_get0_pubkey(certificate)) == 1)
+			found = certificate;
+	}
+	tls_error_clear();
+	return found;
+}
+
+static EVP_PKEY *
+signer_key(const struct trust_load *load, X509_CRL *list)
+{
+	const X509 *signer = find_signer(load, list);
+
+	return signer ? X509_get0_pubkey(signer) : NULL;
+}
+
+static bool
+is_of_ours(const struct trust_load *load, X509_CRL *list)
+{
+	return find_signer(load, list) != NULL;
+}
+
+static bool
+is_same_key(const X509 *a, const X509 *b)
+{
+	return a == b ||
+	       EVP_PKEY_eq(X509_get0_pubkey(a), X509_get0_pubkey(b)) == 1;
+}
+
+static bool
+is_same_scope(const X509_CRL *a, const X509_CRL *b)
+{
+	int i = X509_CRL_get_ext_by_NID(a, NID_issuing_distribution_point, -1);
+	int k = X509_CRL_get_ext_by_NID(b, NID_issuing_distribution_point, -1);
+
+	if (i < 0 || k < 0)
+		return i < 0 && k < 0;
+	return ASN1_OCTET_STRING_cmp(
+		   X509_EXTENSION_get_data(X509_CRL_get_ext(a, i)),
+		   X509_EXTENSION_get_data(X509_CRL_get_ext(b, k))) == 0;
+}
+
+static ASN1_INTEGER *
+number_of(const X509_CRL *list)
+{
+	return X509_CRL_get_ext_d2i(list, NID_crl_number, NULL, NULL);
+}
+
+/* RFC 5280 section 5.2.3: the numbers of one issuer grow. */
+static int
+compare_age(const X509_CRL *a, const X509_CRL *b)
+{
+	ASN1_INTEGER *first = number_of(a), *second = number_of(b);
+	int64_t from = start_of(a), other = start_of(b);
+	int order = first && second ? ASN1_INTEGER_cmp(first, second) : 0;
+
+	ASN1_INTEGER_free(first);
+	ASN1_INTEGER_free(second);
+	if (order == 0)
+		order = (from > other) - (from < other);
+	return order;
+}
+
+/* "number 26 of 2026-01-31T...", or the date alone. */
+static void
+print_version(const X509_CRL *list, char *text, size_t max)
+{
+	ASN1_INTEGER *number = number_of(list);
+	BIGNUM *value = number ? ASN1_INTEGER_to_BN(number, NULL) : NULL;
+	char *digits = value ? BN_bn2dec(value) : NULL, date[32] = "?";
+	time_t from = (time_t)start_of(list);
+	struct tm tm;
+
+	if (gmtime_r(&from, &tm))
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(text, max, "%s%.40s%s%s", digits ? "number " : "",
+	    digits ? digits : "", digits ? " of " : "", date);
+	OPENSSL_free(digits);
+	BN_free(value);
+	ASN1_INTEGER_free(number);
+}
+
+static void
+explain_rollback(const X509_CRL *fresh, const X509_CRL *held, const char *path,
+    struct err *err)
+{
+	char issuer[ISSUER_MAX], now[96], before[96];
+
+	chain_print_name(X509_CRL_get_issuer(fresh), issuer, sizeof(issuer));
+	print_version(fresh, now, sizeof(now));
+	print_version(held, before, sizeof(before));
+	err_set(err,
+	    "%s: the list of %s (%s) is older than the one in force (%s); put "
+	    "the newer one back",
+	    path, issuer, now, before);
+}
+
+/* Of two that are as old the one that lasts longer counts, then the first. */
+static bool
+is_newer(const struct trust_load *load, int k, int i)
+{
+	X509_CRL *a = sk_X509_CRL_value(load->lists, k);
+	X509_CRL *b = sk_X509_CRL_value(load->lists, i);
+	int order = compare_age(a, b);
+	int64_t end = end_of(a), other = end_of(b);
+
+	if (order == 0)
+		order = (end > other) - (end < other);
+	return order > 0 || (order == 0 && k < i);
+}
+
+/* A newer list by the same key stands in for this one (and any of its issuer
+ * for one that no certificate of ca_file has signed), unless it is another
+ * part of a whole (RFC 5280 section 5.2.5). */
+static bool
+is_superseded(const struct trust_load *load, int i)
+{
+	X509_CRL *list = sk_X509_CRL_value(load->lists, i), *other;
+	const X509 *signer, *other_signer;
+
+	for (int k = 0; k < sk_X509_CRL_num(load->lists); k++) {
+		other = sk_X509_CRL_value(load->lists, k);
+		if (k == i || X509_CRL_cmp(list, other) != 0 ||
+		    !is_newer(load, k, i) ||
+		    !(is_whole(other) || is_same_scope(list, other)))
+			continue;
+		other_signer = find_signer(load, other);
+		if (other_signer == NULL)
+			continue;
+		signer = find_signer(load, list);
+		if (signer == NULL || is_same_key(signer, other_signer))
+			return true;
+	}
+	return false;
+}
+
+static void
+warn_of(struct trust_load *load, const char *path, X509_CRL *list,
+    const char *sentence)
+{
+	char issuer[ISSUER_MAX];
+
+	chain_print_name(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
+	add_warning(load, "%s: the list of %s %s", path, issuer, sentence);
+}
+
+static void
+judge_dates(struct trust_load *load, const char *path, X509_CRL *list)
+{
+	int64_t from = start_of(list), end = end_of(list);
+
+	if (end == INT64_MAX)
+		warn_of(load, path, list,
+		    "has no nextUpdate (RFC 5280 section 5.1.2.5): it never "
+		    "expires, however old it is");
+	if (end < load->lists_end) {
+		load->lists_from = from;
+		load->lists_end = end;
+	}
+	if (end <= load->now_s)
+		warn_of(load, path, list,
+		    "has expired: its issuer's clients are refused until "
+		    "there is a new one");
+	else if (validity_warning(from, end, load->now_s) != VALIDITY_FINE)
+		warn_of(load, path, list,
+		    "expires soon: its issuer's clients will be refused "
+		    "then");
+	if (from > load->now_s)
+		warn_of(load, path, list,
+		    "is not valid yet: its issuer's clients are refused until "
+		    "then");
+}
+
+static void
+judge(struct trust_load *load, const char *path, X509_CRL *list)
+{
+	judge_dates(load, path, list);
+	if (is_of_ours(load, list))
+		load->lists_fit = true;
+	else
+		warn_of(load, path, list,
+		    "is signed by nobody in ca_file: it helps only with "
+		    "clients who send its issuer along, and clients of "
+		    "issuers without a list are refused");
+}
+
+/* What supersedes is newer still, so the order does not matter. */
+static void
+drop_superseded(struct trust_load *load)
+{
+	int i = 0;
+
+	while (i < sk_X509_CRL_num(load->lists)) {
+		if (is_superseded(load, i))
+			X509_CRL_free(sk_X509_CRL_delete(load->lists, i));
+		else
+			i++;
+	}
+}
+
+/* OpenSSL looks at what is in the store, whatever its number. */
+static bool
+store_lists(struct trust_load *load)
+{
+	for (int i = 0; i < sk_X509_CRL_num(load->lists); i++)
+		if (X509_STORE_add_crl(
+			load->store, sk_X509_CRL_value(load->lists, i)) != 1)
+			return false;
+	return true;
+}
+
+static bool
+load_lists(struct trust_load *load, const char *path, struct err *err)
+{
+	int i;
+
+	load->lists_fit = false;
+	if (!read_lists(load, path, err))
+		return false;
+	drop_superseded(load);
+	if (!store_lists(load)) {
+		tls_error_set(err, "cannot use the lists of %s", path);
+		return false;
+	}
+	for (i = 0; i < sk_X509_CRL_num(load->lists); i++)
+		judge(load, path, sk_X509_CRL_value(load->lists, i));
+	return true;
+}
+
 /* ---- The whole ---- */
 
 static bool
@@ -334,11 +747,11 @@ load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
 	if (crl_file == NULL)
 		return true;
 	if (check == CRL_CHECK_CHAIN && !has_root(load))
-		trust_warn(load,
+		add_warning(load,
 		    "%s holds no root, which crl_check = chain needs: every "
 		    "client certificate is refused",
 		    ca_file);
-	return trust_load_lists(load, crl_file, err);
+	return load_lists(load, crl_file, err);
 }
 
 /* false: no memory. */
@@ -369,8 +782,7 @@ find_signers(struct trust *trust, const struct trust_load *load)
 	if (trust->signers == NULL)
 		return false;
 	for (int i = 0; i < count; i++) {
-		signer = trust_signer_key(
-		    load, sk_X509_CRL_value(trust->lists, i));
+		signer = signer_key(load, sk_X509_CRL_value(trust->lists, i));
 		if (signer && EVP_PKEY_up_ref(signer) != 1)
 			return false;
 		trust->signers[i] = signer;
@@ -476,7 +888,7 @@ trust_list_end(const struct trust *trust, const struct x509_st *certificate)
 		list = sk_X509_CRL_value(trust->lists, i);
 		if (X509_NAME_cmp(X509_CRL_get_issuer(list), issuer) != 0)
 			continue;
-		end = trust_end_of(list);
+		end = end_of(list);
 		if (end < first)
 			first = end;
 	}
@@ -515,9 +927,9 @@ look_up(X509_CRL *list, X509 *certificate, int64_t now_s)
 {
 	X509_REVOKED *entry = NULL;
 
-	if (trust_end_of(list) <= now_s)
+	if (end_of(list) <= now_s)
 		return X509_V_ERR_CRL_HAS_EXPIRED;
-	if (trust_start_of(list) > now_s)
+	if (start_of(list) > now_s)
 		return X509_V_ERR_CRL_NOT_YET_VALID;
 	/* 2 would be removeFromCRL, which only delta lists have. */
 	if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
@@ -578,7 +990,7 @@ is_same_authority(const struct trust *a, int i, const struct trust *b, int k)
 	return a->signers[i] && b->signers[k] &&
 	       X509_CRL_cmp(first, second) == 0 &&
 	       EVP_PKEY_eq(a->signers[i], b->signers[k]) == 1 &&
-	       trust_is_same_scope(first, second);
+	       is_same_scope(first, second);
 }
 
 bool
@@ -592,9 +1004,9 @@ trust_is_rollback(const struct trust *fresh, const struct trust *held,
 			X509_CRL *old = sk_X509_CRL_value(held->lists, k);
 
 			if (!is_same_authority(fresh, i, held, k) ||
-			    trust_compare_age(list, old) >= 0)
+			    compare_age(list, old) >= 0)
 				continue;
-			trust_explain_rollback(list, old, path, err);
+			explain_rollback(list, old, path, err);
 			return true;
 		}
 	}

@@ -32,7 +32,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "tls/ca_store.h"
-#include "tls/client.h"
+#include "tls/client_cert.h"
 #include "tls/error.h"
 #include "tls/identity.h"
 #include "tls/server.h"
@@ -376,8 +376,8 @@ set_clients(struct tls_context *context, const struct config_listener *settings,
 	STACK_OF(X509_NAME) *names = NULL;
 
 	assert((settings->verify == VERIFY_NONE) == (trust == NULL));
-	SSL_CTX_set_verify(
-	    context->native, verify_mode(settings->verify), client_on_verify);
+	SSL_CTX_set_verify(context->native, verify_mode(settings->verify),
+	    client_cert_on_verify);
 	if (trust == NULL)
 		return true;
 	context->purpose = settings->client_purpose == CLIENT_PURPOSE_ANY

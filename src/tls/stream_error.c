@@ -14,7 +14,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-#include "tls/common_name.h"
+#include "tls/client_cert.h"
 #include "tls/error.h"
 
 static const struct {
@@ -150,7 +150,7 @@ client_name(SSL *ssl)
 
 	if (certificate == NULL)
 		certificate = sk_X509_value(SSL_get0_verified_chain(ssl), 0);
-	return certificate ? common_name_of(certificate) : NULL;
+	return certificate ? client_cert_name_of(certificate) : NULL;
 }
 
 static void

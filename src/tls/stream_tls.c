@@ -33,7 +33,7 @@
 
 #include "base/buf.h"
 #include "base/pool.h"
-#include "tls/client.h"
+#include "tls/client_cert.h"
 #include "tls/error.h"
 #include "tls/server.h"
 
@@ -285,7 +285,7 @@ finish(struct stream *stream)
 {
 	drop_staple(stream);
 	/* Whatever has been resumed: the policy is that of now. */
-	if (!client_is_admitted(tls_site_of(stream->ssl), stream->ssl)) {
+	if (!client_cert_is_admitted(tls_site_of(stream->ssl), stream->ssl)) {
 		stream->failure_code = ERR_PACK(
 		    ERR_LIB_SSL, 0, SSL_R_CERTIFICATE_VERIFY_FAILED);
 		return stream_fail(stream, STREAM_HANDSHAKE, 0);
@@ -513,9 +513,9 @@ describe_shown(SSL *ssl, struct stream_facts *facts)
 static void
 describe_client(SSL *ssl, struct stream_facts *facts)
 {
-	struct client_facts client;
+	struct client_cert_facts client;
 
-	client_facts(ssl, &client);
+	client_cert_facts(ssl, &client);
 	facts->client_presented = client.presented;
 	facts->client_in_session = client.in_session;
 	facts->client_verified = client.in_session &&
@@ -547,11 +547,11 @@ stream_tls_facts(const struct stream *stream, struct stream_facts *facts)
 void
 stream_client_name(const struct stream *stream, char *out, size_t max)
 {
-	client_common_name(stream->ssl, out, max);
+	client_cert_common_name(stream->ssl, out, max);
 }
 
 size_t
 stream_client_der(const struct stream *stream, uint8_t *out, size_t max)
 {
-	return client_der(stream->ssl, out, max);
+	return client_cert_der(stream->ssl, out, max);
 }

@@ -24,7 +24,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mutex.h"
-#include "tls/client.h"
+#include "tls/client_cert.h"
 #include "tls/error.h"
 #include "tls/server.h"
 #include "tls/ticket_facts.h"
@@ -286,7 +286,7 @@ on_give(SSL *ssl, void *arg)
 	(void)arg;
 	if (!ticket_facts_get(session, &facts)) {
 		facts.birth_ms = now_ms;
-		facts.good_until = client_good_until(ssl);
+		facts.good_until = client_cert_good_until(ssl);
 		memcpy(facts.scope, site->scope, sizeof(facts.scope));
 		set_timeout(session, site->lifetime_ms);
 		return ticket_facts_put(session, &facts);
@@ -338,7 +338,7 @@ may_resume(SSL *ssl, SSL_SESSION *session)
 	age_ms = now_ms - facts.birth_ms;
 	return age_ms >= -SKEW_MS && age_ms < site->lifetime_ms &&
 	       asks_same_name(ssl, session) &&
-	       client_may_resume(
+	       client_cert_may_resume(
 		   site, session, facts.good_until, now_ms / 1000);
 }
 

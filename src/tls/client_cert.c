@@ -1,24 +1,78 @@
 /*
- * allow_san and allow_cn.  Any thread; nothing is kept.  Names are compared as
- * their kind is: host names and mail domains without case, addresses as
- * numbers, the rest byte by byte.  A host name with a wildcard in it is the
- * name of nobody: the certificate of "*.example.org" says that it may speak
- * for many, not which of them has come.
+ * Client certificates inside a handshake: verification, allow_san and allow_cn,
+ * resumption, and the facts for the log.  Listener threads.
+ *
+ * OpenSSL verifies a chain once, in a full handshake; a resumed session brings
+ * the leaf and the old result.  So everything that can have changed since is
+ * checked again here: dates, CRLs and the allow rules.
+ *
+ * Names are compared by their kind: host names and mail domains without case,
+ * addresses as numbers, the rest byte by byte.  A host name with a wildcard in
+ * a client's certificate matches nothing: "*.example.org" covers many hosts
+ * and identifies none.
  */
-#include "tls/allow.h"
+#include "tls/client_cert.h"
 
 #include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "base/err.h"
-#include "tls/common_name.h"
+#include "tls/ca_store.h"
+#include "tls/context.h"
+#include "tls/error.h"
+#include "tls/server.h"
+#include "tls/ticket_facts.h"
+
+/* ---- The common name ---- */
+
+static const ASN1_STRING *
+last_common_name(const X509_NAME *subject)
+{
+	const X509_NAME_ENTRY *last = NULL;
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	while (at >= 0) {
+		last = X509_NAME_get_entry(subject, at);
+		at = X509_NAME_get_index_by_NID(subject, NID_commonName, at);
+	}
+	return last ? X509_NAME_ENTRY_get_data(last) : NULL;
+}
+
+/* A name with a NUL counts as absent: a certificate for "root\0.example.net"
+ * does not certify "root". */
+char *
+client_cert_name_of(const X509 *certificate)
+{
+	const ASN1_STRING *name = last_common_name(
+	    X509_get_subject_name(certificate));
+	unsigned char *text = NULL;
+	int len;
+
+	if (name == NULL)
+		return NULL;
+	ERR_set_mark(); /* we may be inside a handshake */
+	len = ASN1_STRING_to_UTF8(&text, name);
+	ERR_pop_to_mark();
+	if (len > 0 && strlen((char *)text) == (size_t)len)
+		return (char *)text;
+	OPENSSL_free(text);
+	return NULL;
+}
+
+/* ---- The allow rules ---- */
 
 /* Not terminated. */
 struct text {
@@ -136,7 +190,7 @@ without_root(struct text pattern)
 }
 
 static struct pattern
-split(const char *pattern)
+split_pattern(const char *pattern)
 {
 	static const struct {
 		const char *prefix;
@@ -162,7 +216,7 @@ split(const char *pattern)
 static bool
 read_pattern(struct pattern *pattern, const char *text)
 {
-	*pattern = split(text);
+	*pattern = split_pattern(text);
 	if (pattern->type == GEN_DNS)
 		pattern->text = without_root(pattern->text);
 	return pattern->type != GEN_IPADD ||
@@ -272,7 +326,8 @@ san_matches(const struct config_strings *patterns, X509 *certificate)
 static bool
 cn_matches(const struct config_strings *patterns, const X509 *certificate)
 {
-	char *name = patterns->count > 0 ? common_name_of(certificate) : NULL;
+	char *name = patterns->count > 0 ? client_cert_name_of(certificate)
+					 : NULL;
 	bool found = false;
 	size_t i;
 
@@ -284,10 +339,171 @@ cn_matches(const struct config_strings *patterns, const X509 *certificate)
 }
 
 bool
-allow_matches(const struct config_listener *settings, X509 *certificate)
+client_cert_is_allowed(
+    const struct config_listener *settings, X509 *certificate)
 {
 	if (settings->allow_san.count == 0 && settings->allow_cn.count == 0)
 		return true;
 	return san_matches(&settings->allow_san, certificate) ||
 	       cn_matches(&settings->allow_cn, certificate);
+}
+
+/* ---- The full handshake ---- */
+
+static bool
+is_pinned(const struct tls_site *site, const X509 *certificate)
+{
+	return site->settings->verify != VERIFY_PINNED ||
+	       trust_holds(tls_context_trust(site->context), certificate);
+}
+
+int
+client_cert_on_verify(int ok, X509_STORE_CTX *store)
+{
+	X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+	const struct tls_site *site;
+	const SSL *ssl;
+	int result, depth = 0;
+
+	if (!ok || X509_STORE_CTX_get_error_depth(store) > 0)
+		return ok;
+	ssl = X509_STORE_CTX_get_ex_data(
+	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	site = tls_site_of(ssl);
+	result = trust_check_chain(tls_context_trust(site->context),
+	    X509_STORE_CTX_get0_chain(store), clock_wall_ms() / 1000, &depth);
+	if (result != X509_V_OK) {
+		X509_STORE_CTX_set_error_depth(store, depth);
+		X509_STORE_CTX_set_error(store, result);
+		return 0;
+	}
+	if (!is_pinned(site, certificate)) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+		return 0;
+	}
+	if (client_cert_is_allowed(site->settings, certificate))
+		return 1;
+	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+	return 0;
+}
+
+/* 0, long ago, for a date that is none. */
+static int64_t
+seconds_of(const ASN1_TIME *when)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t
+client_cert_good_until(struct ssl_st *ssl)
+{
+	const struct trust *trust = tls_context_trust(
+	    tls_site_of(ssl)->context);
+	const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	int64_t until = INT64_MAX;
+	const X509 *certificate;
+	int i;
+
+	if (chain == NULL && SSL_get0_peer_certificate(ssl) != NULL)
+		return 0; /* nobody knows */
+	for (i = 0; i < sk_X509_num(chain); i++) {
+		certificate = sk_X509_value(chain, i);
+		until = earlier(
+		    until, seconds_of(X509_get0_notAfter(certificate)));
+		if (i == 0 || trust_checks_chain(trust))
+			until = earlier(
+			    until, trust_list_end(trust, certificate));
+	}
+	return until;
+}
+
+/* ---- Resumption ---- */
+
+/* Does the policy, as it is now, want this certificate, or do without one? */
+static bool
+is_wanted(const struct tls_site *site, X509 *certificate)
+{
+	if (certificate == NULL)
+		return site->settings->verify < VERIFY_REQUIRE;
+	return is_pinned(site, certificate) &&
+	       client_cert_is_allowed(site->settings, certificate);
+}
+
+bool
+client_cert_may_resume(const struct tls_site *site,
+    struct ssl_session_st *session, int64_t good_until, int64_t now_s)
+{
+	const struct trust *trust = tls_context_trust(site->context);
+	X509 *certificate = SSL_SESSION_get0_peer(session);
+
+	if (site->settings->verify == VERIFY_NONE)
+		return true;
+	if (!is_wanted(site, certificate))
+		return false;
+	return certificate == NULL ||
+	       (now_s < good_until &&
+		   now_s < trust_list_end(trust, certificate));
+}
+
+bool
+client_cert_is_admitted(const struct tls_site *site, struct ssl_st *ssl)
+{
+	SSL_SESSION *session = SSL_get_session(ssl);
+	struct ticket_facts facts;
+
+	if (site->settings->verify == VERIFY_NONE)
+		return true;
+	if (session == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return false;
+	if (!SSL_session_reused(ssl)) /* dates and lists were fine just now */
+		return is_wanted(site, SSL_get0_peer_certificate(ssl));
+	return ticket_facts_get(session, &facts) &&
+	       client_cert_may_resume(
+		   site, session, facts.good_until, clock_wall_ms() / 1000);
+}
+
+/* ---- Facts ---- */
+
+void
+client_cert_facts(struct ssl_st *ssl, struct client_cert_facts *facts)
+{
+	bool has = SSL_get0_peer_certificate(ssl) != NULL;
+
+	*facts = (struct client_cert_facts){
+		.presented = has && !SSL_session_reused(ssl),
+		.in_session = has,
+		.verify_result = SSL_get_verify_result(ssl),
+	};
+}
+
+void
+client_cert_common_name(struct ssl_st *ssl, char *out, size_t max)
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	char *name = certificate ? client_cert_name_of(certificate) : NULL;
+
+	snprintf(out, max, "%s", name ? name : "");
+	OPENSSL_free(name);
+}
+
+size_t
+client_cert_der(struct ssl_st *ssl, uint8_t *out, size_t max)
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	int len = certificate ? i2d_X509(certificate, NULL) : 0;
+
+	if (len > 0 && (size_t)len <= max)
+		len = i2d_X509(certificate, &out);
+	else
+		len = 0;
+	tls_error_clear();
+	return len > 0 ? (size_t)len : 0;
 }

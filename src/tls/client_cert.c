@@ -34,7 +34,7 @@
 #include "tls/context.h"
 #include "tls/error.h"
 #include "tls/server.h"
-#include "tls/ticket_facts.h"
+#include "tls/ticket.h"
 
 /* ---- The common name ---- */
 

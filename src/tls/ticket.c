@@ -1,22 +1,27 @@
 /*
  * Session tickets.  The callbacks run on the listener threads, inside
- * handshakes; rotation and loading on the main thread.  The lock covers
- * copying keys, nothing else: random bytes are drawn and files read before it,
- * ciphers set up after it.
+ * handshakes; rotation and loading on the main thread.  The lock covers copying
+ * keys, nothing else: random bytes are drawn and files read before it, ciphers
+ * set up after it.
  *
- * The decision to question is that each ticket carries the time of its first
- * full handshake, although OpenSSL keeps a time of its own: in TLS 1.3 every
- * resumption makes a new session with a new time, so a client that comes back
- * often enough would never again prove anything.
+ * Each ticket carries the time of its first full handshake, although OpenSSL
+ * keeps a time of its own.  In TLS 1.3 every resumption makes a new session
+ * with a new time, so a client that returns often enough would never have to
+ * authenticate again.
+ *
+ * A key file has lines of base64, not raw bytes: an editor can put the next key
+ * in front with a comment beside it, and a truncated file is noticed.
  */
 #include "tls/ticket.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -26,9 +31,8 @@
 #include "base/mutex.h"
 #include "tls/client_cert.h"
 #include "tls/error.h"
+#include "tls/pem.h"
 #include "tls/server.h"
-#include "tls/ticket_facts.h"
-#include "tls/ticket_file.h"
 
 enum {
 	OWN_KEPT = 3, /* of the keys made here */
@@ -50,6 +54,203 @@ struct ticket_keys {
 	/* under lock; the first one signs */
 	struct ticket_file held;
 };
+
+/* ---- The key file ---- */
+
+#define MAKE_ONE "openssl rand 80 | openssl base64 -A"
+
+enum {
+	FILE_MAX = 1024 * 1024,
+	KEY_BYTES = sizeof(struct ticket_key),
+	/* What nginx and haproxy take for AES-128 keys. */
+	SHORT_BYTES = 48,
+	/* The longest line that is decoded at all; base64 is 4 for 3. */
+	TEXT_MAX = 160,
+	DECODED_MAX = TEXT_MAX / 4 * 3
+};
+
+_Static_assert(KEY_BYTES == 80, "a key is its bytes in the file");
+
+/* One line, without its end. */
+struct line {
+	const char *path;
+	unsigned number;
+	const char *text;
+	size_t len;
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+static void
+trim(struct line *line)
+{
+	while (line->len > 0 && is_blank(line->text[line->len - 1]))
+		line->len--;
+	while (line->len > 0 && is_blank(line->text[0])) {
+		line->text++;
+		line->len--;
+	}
+}
+
+static size_t
+count_padding(const struct line *line)
+{
+	size_t count = 0;
+
+	while (count < 2 && count < line->len &&
+	       line->text[line->len - 1 - count] == '=')
+		count++;
+	return count;
+}
+
+/* The number of bytes the base64 (RFC 4648 section 4) stands for; 0: it is
+ * none.  OpenSSL takes padding for zeroes, wherever it stands. */
+static size_t
+decode(const struct line *line, uint8_t bytes[DECODED_MAX])
+{
+	size_t padding = count_padding(line);
+	int n;
+
+	if (line->len > TEXT_MAX || line->len % 4 != 0 ||
+	    memchr(line->text, '=', line->len - padding) != NULL)
+		return 0;
+	n = EVP_DecodeBlock(
+	    bytes, (const unsigned char *)line->text, (int)line->len);
+	return n > 0 ? (size_t)n - padding : 0;
+}
+
+static bool
+check_length(const struct line *line, size_t len, struct err *err)
+{
+	if (len == KEY_BYTES)
+		return true;
+	if (len == SHORT_BYTES)
+		err_set(err,
+		    "%s:%u: a key of 48 bytes is for AES-128, as nginx and "
+		    "haproxy have it; this takes 80 bytes: " MAKE_ONE,
+		    line->path, line->number);
+	else
+		err_set(err,
+		    "%s:%u: a ticket key is a line with the base64 of 80 "
+		    "bytes; make one with: " MAKE_ONE,
+		    line->path, line->number);
+	return false;
+}
+
+static bool
+check_name(const struct ticket_file *file, const struct ticket_key *key,
+    const struct line *line, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < file->count; i++)
+		if (memcmp(file->keys[i].name, key->name, sizeof(key->name)) ==
+		    0) {
+			err_set(err,
+			    "%s:%u: this key has the name (the first 16 "
+			    "bytes) of one above it; make another with: " MAKE_ONE,
+			    line->path, line->number);
+			return false;
+		}
+	return true;
+}
+
+static bool
+add_key(struct ticket_file *file, const struct ticket_key *key,
+    const struct line *line, struct err *err)
+{
+	if (!check_name(file, key, line, err))
+		return false;
+	if (file->count == TICKET_KEYS_MAX) {
+		err_set(err,
+		    "%s:%u: more than %d ticket keys; remove the oldest, "
+		    "which are the last",
+		    line->path, line->number, TICKET_KEYS_MAX);
+		return false;
+	}
+	file->keys[file->count++] = *key;
+	return true;
+}
+
+static bool
+read_line(struct ticket_file *file, struct line *line, struct err *err)
+{
+	uint8_t bytes[DECODED_MAX];
+	struct ticket_key key;
+	bool ok;
+
+	trim(line);
+	if (line->len == 0 || line->text[0] == '#')
+		return true;
+	ok = check_length(line, decode(line, bytes), err);
+	if (ok) {
+		memcpy(&key, bytes, sizeof(key));
+		ok = add_key(file, &key, line, err);
+		OPENSSL_cleanse(&key, sizeof(key));
+	}
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	return ok;
+}
+
+static bool
+read_lines(struct ticket_file *file, const struct secret *text,
+    const char *path, struct err *err)
+{
+	const char *at = text->data, *end = text->data + text->len;
+	struct line line = { .path = path };
+
+	while (at < end) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+
+		if (stop == NULL)
+			stop = end;
+		line.number++;
+		line.text = at;
+		line.len = (size_t)(stop - at);
+		if (!read_line(file, &line, err))
+			return false;
+		at = stop < end ? stop + 1 : end;
+	}
+	if (file->count > 0)
+		return true;
+	err_set(err, "%s holds no ticket key; make one with: " MAKE_ONE, path);
+	return false;
+}
+
+bool
+ticket_file_read(struct ticket_file *file, const char *path,
+    enum config_key_permissions permissions, struct err *warning,
+    struct err *err)
+{
+	const struct secret_kind kind = { "file of ticket keys", FILE_MAX };
+	struct err sentence;
+	struct secret text;
+	bool ok;
+
+	*file = (struct ticket_file){ 0 };
+	err_set(warning, "%s", "");
+	ok = secret_read(&text, path, &kind, err) &&
+	     read_lines(file, &text, path, err);
+	if (ok) {
+		ok = secret_check_mode(
+		    "the ticket keys", path, text.mode, permissions, &sentence);
+		err_set(ok ? warning : err, "%s", sentence.text);
+	}
+	secret_wipe(&text);
+	return ok;
+}
+
+void
+ticket_file_wipe(struct ticket_file *file)
+{
+	OPENSSL_cleanse(file, sizeof(*file));
+}
+
+/* ---- Keys ---- */
 
 static int64_t
 wall_ms(void *arg)
@@ -172,6 +373,68 @@ ticket_keys_load(struct ticket_keys *keys, const char *path,
 	return ok;
 }
 
+/* ---- Facts in a ticket ---- */
+
+/*
+ * Two numbers, big-endian, and the scope.  The layout is fixed and has no
+ * version: a ticket of another layout has another length and costs its client a
+ * full handshake.
+ */
+enum { FACTS_BYTES = 8 + 8 + 32 };
+
+static void
+put_number(uint8_t *to, int64_t number)
+{
+	uint64_t bits = (uint64_t)number;
+	int i;
+
+	for (i = 7; i >= 0; i--, bits >>= 8)
+		to[i] = (uint8_t)bits;
+}
+
+static int64_t
+get_number(const uint8_t *from)
+{
+	uint64_t bits = 0;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		bits = bits << 8 | from[i];
+	return (int64_t)bits;
+}
+
+bool
+ticket_facts_get(struct ssl_session_st *session, struct ticket_facts *facts)
+{
+	void *data = NULL;
+	size_t len = 0;
+	const uint8_t *bytes;
+
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 ||
+	    len != FACTS_BYTES)
+		return false;
+	bytes = data;
+	facts->birth_ms = get_number(bytes);
+	facts->good_until = get_number(bytes + 8);
+	memcpy(facts->scope, bytes + 16, sizeof(facts->scope));
+	return true;
+}
+
+/* false: no memory. */
+static bool
+put_facts(SSL_SESSION *session, const struct ticket_facts *facts)
+{
+	uint8_t bytes[FACTS_BYTES];
+
+	put_number(bytes, facts->birth_ms);
+	put_number(bytes + 8, facts->good_until);
+	memcpy(bytes + 16, facts->scope, sizeof(facts->scope));
+	return SSL_SESSION_set1_ticket_appdata(session, bytes, FACTS_BYTES) ==
+	       1;
+}
+
+/* ---- Callbacks ---- */
+
 /* Copy the signing key, or the one called `name`; its place, or -1. */
 static int
 copy_key(struct ticket_keys *keys, const uint8_t *name, struct ticket_key *out)
@@ -289,7 +552,7 @@ on_give(SSL *ssl, void *arg)
 		facts.good_until = client_cert_good_until(ssl);
 		memcpy(facts.scope, site->scope, sizeof(facts.scope));
 		set_timeout(session, site->lifetime_ms);
-		return ticket_facts_put(session, &facts);
+		return put_facts(session, &facts);
 	}
 	/* A renewed ticket keeps its birth, and says how long it still lasts
 	 * (RFC 8446 section 4.6.1).  In TLS 1.2 OpenSSL keeps the time of the

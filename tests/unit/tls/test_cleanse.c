@@ -14,7 +14,6 @@
 #include "tests/support/pki.h"
 #include "tls/pem.h"
 #include "tls/ticket.h"
-#include "tls/ticket_file.h"
 
 enum { KEY_BYTES = 80 };
 

@@ -454,7 +454,7 @@ Test(client_errors, says_which_certificate_and_why)
 		}
 }
 
-/* See test_client.c: the clock of tickets stands in 2020. */
+/* See test_client_cert.c: the clock of tickets stands in 2020. */
 Test(client_errors, says_that_a_session_should_not_have_been)
 {
 	rig.now_ms = GUEST_2020_S * 1000;

@@ -84,7 +84,7 @@ hold_trusts(struct build *build)
 
 	for (i = 0; i < build->old->trust_count; i++) {
 		holding = build->old->trusts[i];
-		holding.trust = trust_ref(holding.trust);
+		holding.trust = ca_store_ref(holding.trust);
 		if (!generation_hold_trust(build->fresh, &holding))
 			return false;
 	}

@@ -45,39 +45,39 @@ enum {
 	ISSUER_MAX = 256
 };
 
-struct trust {
+struct ca_store {
 	atomic_uint refs;
 
 	/* fixed at creation */
 	X509_STORE *store;
 	STACK_OF(X509_NAME) * names;
-	STACK_OF(X509_CRL) * lists;
+	STACK_OF(X509_CRL) * crls;
 	EVP_PKEY **signers; /* of each list; NULL: none in ca_file */
 	enum config_crl_check check;
 	uint8_t digest[32];
-	int64_t lists_from, lists_end;
-	bool lists_fit;
-	uint8_t (*prints)[32]; /* of the certificates, sorted */
-	size_t print_count;
+	int64_t crls_start, crls_end;
+	bool crls_fit;
+	uint8_t (*fingerprints)[32]; /* of the certificates, sorted */
+	size_t fingerprint_count;
 };
 
 /* What is read while two files become a trust. */
-struct trust_load {
+struct ca_store_load {
 	X509_STORE *store;
 	STACK_OF(X509) * certificates; /* of ca_file */
-	STACK_OF(X509_CRL) * lists;    /* of crl_file, that count */
+	STACK_OF(X509_CRL) * crls;     /* of crl_file, that count */
 	EVP_MD_CTX *digest;
 	int64_t now_s;
 	struct err *warning; /* may be NULL */
 	bool one_file;       /* ca_file and crl_file have the same path */
 
 	/* what load_lists finds */
-	int64_t lists_from, lists_end; /* of the list that ends first */
-	bool lists_fit;
+	int64_t crls_start, crls_end; /* of the list that ends first */
+	bool crls_fit;
 };
 
 static void
-add_warning(struct trust_load *load, const char *format, ...)
+add_warning(struct ca_store_load *load, const char *format, ...)
 {
 	char text[ERR_TEXT_MAX];
 	struct err before;
@@ -95,7 +95,7 @@ add_warning(struct trust_load *load, const char *format, ...)
 
 /* Type and length in front: no two blocks can run into each other. */
 static bool
-digest_block(struct trust_load *load, const struct pem_block *block)
+digest_block(struct ca_store_load *load, const struct pem_block *block)
 {
 	char front[64];
 	int len = snprintf(
@@ -140,7 +140,7 @@ decode_extensions(X509 *certificate)
 
 /* Takes the certificate. */
 static bool
-add_certificate(struct trust_load *load, X509 *certificate)
+add_certificate(struct ca_store_load *load, X509 *certificate)
 {
 	if (sk_X509_push(load->certificates, certificate) > 0)
 		return decode_extensions(certificate) &&
@@ -150,7 +150,7 @@ add_certificate(struct trust_load *load, X509 *certificate)
 }
 
 static bool
-add_certificate_block(struct trust_load *load, const struct pem_block *block,
+add_certificate_block(struct ca_store_load *load, const struct pem_block *block,
     const char *path, struct err *err)
 {
 	bool damaged;
@@ -171,12 +171,12 @@ add_certificate_block(struct trust_load *load, const struct pem_block *block,
 static bool
 is_certificate_or_list(const char *type)
 {
-	return pem_is_certificate(type) || pem_is_list(type);
+	return pem_is_certificate(type) || pem_is_crl(type);
 }
 
 static void
-warn_of_unused(struct trust_load *load, const struct pem *pem, const char *path,
-    bool (*is_used)(const char *type))
+warn_of_unused(struct ca_store_load *load, const struct pem *pem,
+    const char *path, bool (*is_used)(const char *type))
 {
 	struct err sentence;
 
@@ -187,7 +187,7 @@ warn_of_unused(struct trust_load *load, const struct pem *pem, const char *path,
 }
 
 static bool
-load_certificates(struct trust_load *load, const char *path, struct err *err)
+load_certificates(struct ca_store_load *load, const char *path, struct err *err)
 {
 	static const struct pem_kind kind = { CERTIFICATES_MAX_BYTES, "x509",
 		"ca.pem" };
@@ -210,39 +210,39 @@ load_certificates(struct trust_load *load, const char *path, struct err *err)
 /* ---- Names ---- */
 
 static bool
-has_name(const struct trust *trust, const X509_NAME *name)
+has_name(const struct ca_store *ca_store, const X509_NAME *name)
 {
 	int i;
 
-	for (i = 0; i < sk_X509_NAME_num(trust->names); i++)
-		if (X509_NAME_cmp(sk_X509_NAME_value(trust->names, i), name) ==
-		    0)
+	for (i = 0; i < sk_X509_NAME_num(ca_store->names); i++)
+		if (X509_NAME_cmp(
+			sk_X509_NAME_value(ca_store->names, i), name) == 0)
 			return true;
 	return false;
 }
 
 static bool
-add_name(struct trust *trust, const X509_NAME *name)
+add_name(struct ca_store *ca_store, const X509_NAME *name)
 {
 	X509_NAME *copy = X509_NAME_dup(name);
 
-	if (copy && sk_X509_NAME_push(trust->names, copy) > 0)
+	if (copy && sk_X509_NAME_push(ca_store->names, copy) > 0)
 		return true;
 	X509_NAME_free(copy);
 	return false;
 }
 
 static void
-drop_names(struct trust *trust)
+drop_names(struct ca_store *ca_store)
 {
-	while (sk_X509_NAME_num(trust->names) > 0)
-		X509_NAME_free(sk_X509_NAME_pop(trust->names));
+	while (sk_X509_NAME_num(ca_store->names) > 0)
+		X509_NAME_free(sk_X509_NAME_pop(ca_store->names));
 }
 
 /* Too many, or too long: none, which asks for any (RFC 5246 section 7.4.4, RFC
  * 8446 section 4.2.4). */
 static bool
-collect_names(struct trust *trust, const struct trust_load *load)
+collect_names(struct ca_store *ca_store, const struct ca_store_load *load)
 {
 	const X509_NAME *name;
 	size_t bytes = 0, len;
@@ -251,14 +251,14 @@ collect_names(struct trust *trust, const struct trust_load *load)
 	for (i = 0; i < sk_X509_num(load->certificates); i++) {
 		name = X509_get_subject_name(
 		    sk_X509_value(load->certificates, i));
-		if (has_name(trust, name))
+		if (has_name(ca_store, name))
 			continue;
 		if (X509_NAME_get0_der(name, NULL, &len) != 1 ||
-		    !add_name(trust, name))
+		    !add_name(ca_store, name))
 			return false;
 		bytes += 2 + len;
 		if (bytes > NAMES_MAX_BYTES) {
-			drop_names(trust);
+			drop_names(ca_store);
 			return true;
 		}
 	}
@@ -268,75 +268,79 @@ collect_names(struct trust *trust, const struct trust_load *load)
 /* ---- Fingerprints ---- */
 
 static int
-compare_prints(const void *a, const void *b)
+compare_fingerprints(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(((struct trust *)0)->prints[0]));
+	return memcmp(a, b, sizeof(((struct ca_store *)0)->fingerprints[0]));
 }
 
 static bool
-print_of(const X509 *certificate, uint8_t print[32])
+fingerprint_of(const X509 *certificate, uint8_t fingerprint[32])
 {
-	return X509_digest(certificate, EVP_sha256(), print, NULL) == 1;
+	return X509_digest(certificate, EVP_sha256(), fingerprint, NULL) == 1;
 }
 
 static bool
-collect_prints(struct trust *trust, const struct trust_load *load)
+collect_fingerprints(
+    struct ca_store *ca_store, const struct ca_store_load *load)
 {
 	int i, count = sk_X509_num(load->certificates);
 
-	trust->prints = calloc((size_t)count + 1, sizeof(trust->prints[0]));
-	if (trust->prints == NULL)
+	ca_store->fingerprints = calloc(
+	    (size_t)count + 1, sizeof(ca_store->fingerprints[0]));
+	if (ca_store->fingerprints == NULL)
 		return false;
 	for (i = 0; i < count; i++)
-		if (!print_of(
-			sk_X509_value(load->certificates, i), trust->prints[i]))
+		if (!fingerprint_of(sk_X509_value(load->certificates, i),
+			ca_store->fingerprints[i]))
 			return false;
-	trust->print_count = (size_t)count;
-	qsort(trust->prints, trust->print_count, sizeof(trust->prints[0]),
-	    compare_prints);
+	ca_store->fingerprint_count = (size_t)count;
+	qsort(ca_store->fingerprints, ca_store->fingerprint_count,
+	    sizeof(ca_store->fingerprints[0]), compare_fingerprints);
 	return true;
 }
 
 bool
-trust_holds(const struct trust *trust, const struct x509_st *certificate)
+ca_store_has(const struct ca_store *ca_store, const struct x509_st *certificate)
 {
-	uint8_t print[32];
+	uint8_t fingerprint[32];
 
-	return print_of(certificate, print) &&
-	       bsearch(print, trust->prints, trust->print_count,
-		   sizeof(trust->prints[0]), compare_prints) != NULL;
+	return fingerprint_of(certificate, fingerprint) &&
+	       bsearch(fingerprint, ca_store->fingerprints,
+		   ca_store->fingerprint_count,
+		   sizeof(ca_store->fingerprints[0]),
+		   compare_fingerprints) != NULL;
 }
 
 /* ---- Reading lists ---- */
 
 /* Sorts the list now, which else the first client would wait for. */
 static void
-sort(X509_CRL *list)
+sort_crl(X509_CRL *crl)
 {
 	X509_REVOKED *entry = NULL;
 	ASN1_INTEGER *any = ASN1_INTEGER_new();
 
 	if (any)
-		(void)X509_CRL_get0_by_serial(list, &entry, any);
+		(void)X509_CRL_get0_by_serial(crl, &entry, any);
 	ASN1_INTEGER_free(any);
 }
 
 static bool
-is_whole(const X509_CRL *list)
+is_complete(const X509_CRL *crl)
 {
 	return X509_CRL_get_ext_by_NID(
-		   list, NID_issuing_distribution_point, -1) < 0;
+		   crl, NID_issuing_distribution_point, -1) < 0;
 }
 
 /* Critical, and neither of OpenSSL's nor of ours (RFC 5280 section 5.2). */
 static bool
-has_unknown(const X509_CRL *list)
+has_unknown_extension(const X509_CRL *crl)
 {
 	X509_EXTENSION *extension;
 	int i, nid;
 
-	for (i = 0; i < X509_CRL_get_ext_count(list); i++) {
-		extension = X509_CRL_get_ext(list, i);
+	for (i = 0; i < X509_CRL_get_ext_count(crl); i++) {
+		extension = X509_CRL_get_ext(crl, i);
 		nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
 		if (X509_EXTENSION_get_critical(extension) &&
 		    nid != NID_issuing_distribution_point &&
@@ -348,69 +352,69 @@ has_unknown(const X509_CRL *list)
 
 /* RFC 5280 section 5.2.5; NULL: a kind that OpenSSL can use. */
 static const char *
-scope_words(const X509_CRL *list)
+scope_reason(const X509_CRL *crl)
 {
 	ISSUING_DIST_POINT *scope = X509_CRL_get_ext_d2i(
-	    list, NID_issuing_distribution_point, NULL, NULL);
-	const char *words = NULL;
+	    crl, NID_issuing_distribution_point, NULL, NULL);
+	const char *reason = NULL;
 
 	if (scope == NULL)
-		return is_whole(list) ? NULL : "has a damaged scope";
+		return is_complete(crl) ? NULL : "has a damaged scope";
 	if (scope->indirectCRL > 0)
-		words = "is for several issuers (indirect)";
+		reason = "is for several issuers (indirect)";
 	else if (scope->onlysomereasons)
-		words = "is of some reasons alone";
+		reason = "is of some reasons alone";
 	ISSUING_DIST_POINT_free(scope);
-	return words;
+	return reason;
 }
 
 /* OpenSSL passes over such a list beside another of its issuer, and whoever is
  * on it alone would come in. */
 static const char *
-useless_words(const X509_CRL *list)
+unusable_reason(const X509_CRL *crl)
 {
-	if (X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0)
+	if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
 		return "holds changes alone (delta)";
-	if (has_unknown(list))
+	if (has_unknown_extension(crl))
 		return "has a critical extension that OpenSSL does not know";
-	return scope_words(list);
+	return scope_reason(crl);
 }
 
 /* Takes the list. */
 static bool
-add_list(struct trust_load *load, X509_CRL *list)
+add_crl(struct ca_store_load *load, X509_CRL *crl)
 {
-	if (sk_X509_CRL_push(load->lists, list) <= 0) {
-		X509_CRL_free(list);
+	if (sk_X509_CRL_push(load->crls, crl) <= 0) {
+		X509_CRL_free(crl);
 		return false;
 	}
-	sort(list);
+	sort_crl(crl);
 	return true;
 }
 
 static bool
-add_list_block(struct trust_load *load, const struct pem_block *block,
+add_crl_block(struct ca_store_load *load, const struct pem_block *block,
     const char *path, struct err *err)
 {
 	const unsigned char *der = block->data;
-	X509_CRL *list = d2i_X509_CRL(NULL, &der, block->len);
-	const char *words = list ? useless_words(list) : "is damaged";
-	int number = sk_X509_CRL_num(load->lists) + 1;
+	X509_CRL *crl = d2i_X509_CRL(NULL, &der, block->len);
+	const char *reason = crl ? unusable_reason(crl) : "is damaged";
+	int number = sk_X509_CRL_num(load->crls) + 1;
 
-	if (words) {
+	if (reason) {
 		tls_error_set(
-		    err, "%s: revocation list %d %s", path, number, words);
-		X509_CRL_free(list);
+		    err, "%s: revocation list %d %s", path, number, reason);
+		X509_CRL_free(crl);
 		return false;
 	}
-	if (add_list(load, list) && digest_block(load, block))
+	if (add_crl(load, crl) && digest_block(load, block))
 		return true;
 	tls_error_set(err, "cannot use the lists of %s", path);
 	return false;
 }
 
 static bool
-read_lists(struct trust_load *load, const char *path, struct err *err)
+read_crls(struct ca_store_load *load, const char *path, struct err *err)
 {
 	static const struct pem_kind kind = { CRLS_MAX_BYTES, "crl",
 		"lists.pem" };
@@ -419,12 +423,12 @@ read_lists(struct trust_load *load, const char *path, struct err *err)
 	size_t i;
 
 	for (i = 0; fine && i < pem.count; i++)
-		if (pem_is_list(pem.blocks[i].type))
-			fine = add_list_block(load, &pem.blocks[i], path, err);
+		if (pem_is_crl(pem.blocks[i].type))
+			fine = add_crl_block(load, &pem.blocks[i], path, err);
 	if (fine && !load->one_file)
-		warn_of_unused(load, &pem, path, pem_is_list);
+		warn_of_unused(load, &pem, path, pem_is_crl);
 	pem_wipe(&pem);
-	if (fine && sk_X509_CRL_num(load->lists) == 0) {
+	if (fine && sk_X509_CRL_num(load->crls) == 0) {
 		err_set(err, "%s holds no revocation list (X509 CRL)", path);
 		fine = false;
 	}
@@ -443,31 +447,31 @@ seconds_of(const ASN1_TIME *when)
 
 /* RFC 5280 section 5.1.2.5 demands a nextUpdate; OpenSSL does without. */
 static int64_t
-end_of(const X509_CRL *list)
+end_of(const X509_CRL *crl)
 {
-	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
 
 	return next ? seconds_of(next) : INT64_MAX;
 }
 
 static int64_t
-start_of(const X509_CRL *list)
+start_of(const X509_CRL *crl)
 {
-	return seconds_of(X509_CRL_get0_lastUpdate(list));
+	return seconds_of(X509_CRL_get0_lastUpdate(crl));
 }
 
 /* Of two issuers with one name, the one whose key has signed. */
 static const X509 *
-find_signer(const struct trust_load *load, X509_CRL *list)
+find_signer(const struct ca_store_load *load, X509_CRL *crl)
 {
 	const X509 *certificate, *found = NULL;
 	int i;
 
 	for (i = 0; !found && i < sk_X509_num(load->certificates); i++) {
 		certificate = sk_X509_value(load->certificates, i);
-		if (X509_NAME_cmp(X509_CRL_get_issuer(list),
+		if (X509_NAME_cmp(X509_CRL_get_issuer(crl),
 			X509_get_subject_name(certificate)) == 0 &&
-		    X509_CRL_verify(list, X509_get0_pubkey(certificate)) == 1)
+		    X509_CRL_verify(crl, X509_get0_pubkey(certificate)) == 1)
 			found = certificate;
 	}
 	tls_error_clear();
@@ -475,17 +479,17 @@ find_signer(const struct trust_load *load, X509_CRL *list)
 }
 
 static EVP_PKEY *
-signer_key(const struct trust_load *load, X509_CRL *list)
+signer_key(const struct ca_store_load *load, X509_CRL *crl)
 {
-	const X509 *signer = find_signer(load, list);
+	const X509 *signer = find_signer(load, crl);
 
 	return signer ? X509_get0_pubkey(signer) : NULL;
 }
 
 static bool
-is_of_ours(const struct trust_load *load, X509_CRL *list)
+is_signed_by_ca_file(const struct ca_store_load *load, X509_CRL *crl)
 {
-	return find_signer(load, list) != NULL;
+	return find_signer(load, crl) != NULL;
 }
 
 static bool
@@ -509,16 +513,16 @@ is_same_scope(const X509_CRL *a, const X509_CRL *b)
 }
 
 static ASN1_INTEGER *
-number_of(const X509_CRL *list)
+crl_number(const X509_CRL *crl)
 {
-	return X509_CRL_get_ext_d2i(list, NID_crl_number, NULL, NULL);
+	return X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
 }
 
 /* RFC 5280 section 5.2.3: the numbers of one issuer grow. */
 static int
 compare_age(const X509_CRL *a, const X509_CRL *b)
 {
-	ASN1_INTEGER *first = number_of(a), *second = number_of(b);
+	ASN1_INTEGER *first = crl_number(a), *second = crl_number(b);
 	int64_t from = start_of(a), other = start_of(b);
 	int order = first && second ? ASN1_INTEGER_cmp(first, second) : 0;
 
@@ -531,12 +535,12 @@ compare_age(const X509_CRL *a, const X509_CRL *b)
 
 /* "number 26 of 2026-01-31T...", or the date alone. */
 static void
-print_version(const X509_CRL *list, char *text, size_t max)
+print_version(const X509_CRL *crl, char *text, size_t max)
 {
-	ASN1_INTEGER *number = number_of(list);
+	ASN1_INTEGER *number = crl_number(crl);
 	BIGNUM *value = number ? ASN1_INTEGER_to_BN(number, NULL) : NULL;
 	char *digits = value ? BN_bn2dec(value) : NULL, date[32] = "?";
-	time_t from = (time_t)start_of(list);
+	time_t from = (time_t)start_of(crl);
 	struct tm tm;
 
 	if (gmtime_r(&from, &tm))
@@ -549,14 +553,14 @@ print_version(const X509_CRL *list, char *text, size_t max)
 }
 
 static void
-explain_rollback(const X509_CRL *fresh, const X509_CRL *held, const char *path,
-    struct err *err)
+explain_rollback(const X509_CRL *fresh, const X509_CRL *current,
+    const char *path, struct err *err)
 {
 	char issuer[ISSUER_MAX], now[96], before[96];
 
 	chain_print_name(X509_CRL_get_issuer(fresh), issuer, sizeof(issuer));
 	print_version(fresh, now, sizeof(now));
-	print_version(held, before, sizeof(before));
+	print_version(current, before, sizeof(before));
 	err_set(err,
 	    "%s: the list of %s (%s) is older than the one in force (%s); put "
 	    "the newer one back",
@@ -565,10 +569,10 @@ explain_rollback(const X509_CRL *fresh, const X509_CRL *held, const char *path,
 
 /* Of two that are as old the one that lasts longer counts, then the first. */
 static bool
-is_newer(const struct trust_load *load, int k, int i)
+is_newer(const struct ca_store_load *load, int k, int i)
 {
-	X509_CRL *a = sk_X509_CRL_value(load->lists, k);
-	X509_CRL *b = sk_X509_CRL_value(load->lists, i);
+	X509_CRL *a = sk_X509_CRL_value(load->crls, k);
+	X509_CRL *b = sk_X509_CRL_value(load->crls, i);
 	int order = compare_age(a, b);
 	int64_t end = end_of(a), other = end_of(b);
 
@@ -581,21 +585,21 @@ is_newer(const struct trust_load *load, int k, int i)
  * for one that no certificate of ca_file has signed), unless it is another
  * part of a whole (RFC 5280 section 5.2.5). */
 static bool
-is_superseded(const struct trust_load *load, int i)
+is_superseded(const struct ca_store_load *load, int i)
 {
-	X509_CRL *list = sk_X509_CRL_value(load->lists, i), *other;
+	X509_CRL *crl = sk_X509_CRL_value(load->crls, i), *other;
 	const X509 *signer, *other_signer;
 
-	for (int k = 0; k < sk_X509_CRL_num(load->lists); k++) {
-		other = sk_X509_CRL_value(load->lists, k);
-		if (k == i || X509_CRL_cmp(list, other) != 0 ||
+	for (int k = 0; k < sk_X509_CRL_num(load->crls); k++) {
+		other = sk_X509_CRL_value(load->crls, k);
+		if (k == i || X509_CRL_cmp(crl, other) != 0 ||
 		    !is_newer(load, k, i) ||
-		    !(is_whole(other) || is_same_scope(list, other)))
+		    !(is_complete(other) || is_same_scope(crl, other)))
 			continue;
 		other_signer = find_signer(load, other);
 		if (other_signer == NULL)
 			continue;
-		signer = find_signer(load, list);
+		signer = find_signer(load, crl);
 		if (signer == NULL || is_same_key(signer, other_signer))
 			return true;
 	}
@@ -603,50 +607,50 @@ is_superseded(const struct trust_load *load, int i)
 }
 
 static void
-warn_of(struct trust_load *load, const char *path, X509_CRL *list,
+warn_of_crl(struct ca_store_load *load, const char *path, X509_CRL *crl,
     const char *sentence)
 {
 	char issuer[ISSUER_MAX];
 
-	chain_print_name(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
+	chain_print_name(X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
 	add_warning(load, "%s: the list of %s %s", path, issuer, sentence);
 }
 
 static void
-judge_dates(struct trust_load *load, const char *path, X509_CRL *list)
+check_dates(struct ca_store_load *load, const char *path, X509_CRL *crl)
 {
-	int64_t from = start_of(list), end = end_of(list);
+	int64_t from = start_of(crl), end = end_of(crl);
 
 	if (end == INT64_MAX)
-		warn_of(load, path, list,
+		warn_of_crl(load, path, crl,
 		    "has no nextUpdate (RFC 5280 section 5.1.2.5): it never "
 		    "expires, however old it is");
-	if (end < load->lists_end) {
-		load->lists_from = from;
-		load->lists_end = end;
+	if (end < load->crls_end) {
+		load->crls_start = from;
+		load->crls_end = end;
 	}
 	if (end <= load->now_s)
-		warn_of(load, path, list,
+		warn_of_crl(load, path, crl,
 		    "has expired: its issuer's clients are refused until "
 		    "there is a new one");
 	else if (validity_warning(from, end, load->now_s) != VALIDITY_FINE)
-		warn_of(load, path, list,
+		warn_of_crl(load, path, crl,
 		    "expires soon: its issuer's clients will be refused "
 		    "then");
 	if (from > load->now_s)
-		warn_of(load, path, list,
+		warn_of_crl(load, path, crl,
 		    "is not valid yet: its issuer's clients are refused until "
 		    "then");
 }
 
 static void
-judge(struct trust_load *load, const char *path, X509_CRL *list)
+check_crl(struct ca_store_load *load, const char *path, X509_CRL *crl)
 {
-	judge_dates(load, path, list);
-	if (is_of_ours(load, list))
-		load->lists_fit = true;
+	check_dates(load, path, crl);
+	if (is_signed_by_ca_file(load, crl))
+		load->crls_fit = true;
 	else
-		warn_of(load, path, list,
+		warn_of_crl(load, path, crl,
 		    "is signed by nobody in ca_file: it helps only with "
 		    "clients who send its issuer along, and clients of "
 		    "issuers without a list are refused");
@@ -654,13 +658,13 @@ judge(struct trust_load *load, const char *path, X509_CRL *list)
 
 /* What supersedes is newer still, so the order does not matter. */
 static void
-drop_superseded(struct trust_load *load)
+drop_superseded(struct ca_store_load *load)
 {
 	int i = 0;
 
-	while (i < sk_X509_CRL_num(load->lists)) {
+	while (i < sk_X509_CRL_num(load->crls)) {
 		if (is_superseded(load, i))
-			X509_CRL_free(sk_X509_CRL_delete(load->lists, i));
+			X509_CRL_free(sk_X509_CRL_delete(load->crls, i));
 		else
 			i++;
 	}
@@ -668,37 +672,37 @@ drop_superseded(struct trust_load *load)
 
 /* OpenSSL looks at what is in the store, whatever its number. */
 static bool
-store_lists(struct trust_load *load)
+store_crls(struct ca_store_load *load)
 {
-	for (int i = 0; i < sk_X509_CRL_num(load->lists); i++)
+	for (int i = 0; i < sk_X509_CRL_num(load->crls); i++)
 		if (X509_STORE_add_crl(
-			load->store, sk_X509_CRL_value(load->lists, i)) != 1)
+			load->store, sk_X509_CRL_value(load->crls, i)) != 1)
 			return false;
 	return true;
 }
 
 static bool
-load_lists(struct trust_load *load, const char *path, struct err *err)
+load_crls(struct ca_store_load *load, const char *path, struct err *err)
 {
 	int i;
 
-	load->lists_fit = false;
-	if (!read_lists(load, path, err))
+	load->crls_fit = false;
+	if (!read_crls(load, path, err))
 		return false;
 	drop_superseded(load);
-	if (!store_lists(load)) {
+	if (!store_crls(load)) {
 		tls_error_set(err, "cannot use the lists of %s", path);
 		return false;
 	}
-	for (i = 0; i < sk_X509_CRL_num(load->lists); i++)
-		judge(load, path, sk_X509_CRL_value(load->lists, i));
+	for (i = 0; i < sk_X509_CRL_num(load->crls); i++)
+		check_crl(load, path, sk_X509_CRL_value(load->crls, i));
 	return true;
 }
 
 /* ---- The whole ---- */
 
 static bool
-has_root(const struct trust_load *load)
+has_root(const struct ca_store_load *load)
 {
 	int i;
 
@@ -721,8 +725,8 @@ flags_of(const char *crl_file, enum config_crl_check check)
 
 /* The digest begins with how the rest is used. */
 static bool
-set_use(
-    struct trust_load *load, enum config_crl_check check, unsigned long flags)
+set_use(struct ca_store_load *load, enum config_crl_check check,
+    unsigned long flags)
 {
 	const char *use = "none\n";
 
@@ -737,8 +741,8 @@ set_use(
 }
 
 static bool
-load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
-    enum config_crl_check check, struct err *err)
+load_files(struct ca_store_load *load, const char *ca_file,
+    const char *crl_file, enum config_crl_check check, struct err *err)
 {
 	load->one_file = crl_file != NULL && strcmp(ca_file, crl_file) == 0;
 	if (!set_use(load, check, flags_of(crl_file, check)) ||
@@ -751,144 +755,145 @@ load_files(struct trust_load *load, const char *ca_file, const char *crl_file,
 		    "%s holds no root, which crl_check = chain needs: every "
 		    "client certificate is refused",
 		    ca_file);
-	return load_lists(load, crl_file, err);
+	return load_crls(load, crl_file, err);
 }
 
 /* false: no memory. */
 static bool
-begin(struct trust *trust, struct trust_load *load)
+init(struct ca_store *ca_store, struct ca_store_load *load)
 {
-	trust->store = X509_STORE_new();
-	trust->names = sk_X509_NAME_new_null();
-	trust->lists = sk_X509_CRL_new_null();
-	load->store = trust->store;
-	load->lists = trust->lists;
+	ca_store->store = X509_STORE_new();
+	ca_store->names = sk_X509_NAME_new_null();
+	ca_store->crls = sk_X509_CRL_new_null();
+	load->store = ca_store->store;
+	load->crls = ca_store->crls;
 	load->certificates = sk_X509_new_null();
 	load->digest = EVP_MD_CTX_new();
-	return trust->store && trust->names && trust->lists &&
+	return ca_store->store && ca_store->names && ca_store->crls &&
 	       load->certificates && load->digest;
 }
 
 /* The keys are remembered: looking for a signer verifies a signature. */
 static bool
-find_signers(struct trust *trust, const struct trust_load *load)
+find_signers(struct ca_store *ca_store, const struct ca_store_load *load)
 {
-	int count = sk_X509_CRL_num(trust->lists);
+	int count = sk_X509_CRL_num(ca_store->crls);
 	EVP_PKEY *signer;
 
 	if (count <= 0)
 		return true;
-	trust->signers = calloc((size_t)count, sizeof(trust->signers[0]));
-	if (trust->signers == NULL)
+	ca_store->signers = calloc((size_t)count, sizeof(ca_store->signers[0]));
+	if (ca_store->signers == NULL)
 		return false;
 	for (int i = 0; i < count; i++) {
-		signer = signer_key(load, sk_X509_CRL_value(trust->lists, i));
+		signer = signer_key(load, sk_X509_CRL_value(ca_store->crls, i));
 		if (signer && EVP_PKEY_up_ref(signer) != 1)
 			return false;
-		trust->signers[i] = signer;
+		ca_store->signers[i] = signer;
 	}
 	return true;
 }
 
 static bool
-finish(struct trust *trust, struct trust_load *load)
+finish(struct ca_store *ca_store, struct ca_store_load *load)
 {
-	trust->lists_from = load->lists_from;
-	trust->lists_end = load->lists_end;
-	trust->lists_fit = load->lists_fit;
-	return find_signers(trust, load) && collect_names(trust, load) &&
-	       collect_prints(trust, load) &&
-	       EVP_DigestFinal_ex(load->digest, trust->digest, NULL) == 1;
+	ca_store->crls_start = load->crls_start;
+	ca_store->crls_end = load->crls_end;
+	ca_store->crls_fit = load->crls_fit;
+	return find_signers(ca_store, load) && collect_names(ca_store, load) &&
+	       collect_fingerprints(ca_store, load) &&
+	       EVP_DigestFinal_ex(load->digest, ca_store->digest, NULL) == 1;
 }
 
-struct trust *
-trust_load(const char *ca_file, const char *crl_file,
+struct ca_store *
+ca_store_load(const char *ca_file, const char *crl_file,
     enum config_crl_check check, int64_t now_s, struct err *warning,
     struct err *err)
 {
-	struct trust *trust = calloc(1, sizeof(*trust));
-	struct trust_load load = {
+	struct ca_store *ca_store = calloc(1, sizeof(*ca_store));
+	struct ca_store_load load = {
 		.now_s = now_s,
 		.warning = warning,
-		.lists_end = INT64_MAX,
-		.lists_fit = true,
+		.crls_end = INT64_MAX,
+		.crls_fit = true,
 	};
 	bool fine;
 
 	err_set(warning, "%s", "");
 	err_set(err, "out of memory reading %s", ca_file);
-	if (trust == NULL)
+	if (ca_store == NULL)
 		return NULL;
-	atomic_init(&trust->refs, 1);
-	trust->check = check;
+	atomic_init(&ca_store->refs, 1);
+	ca_store->check = check;
 	tls_error_clear();
-	fine = begin(trust, &load) &&
+	fine = init(ca_store, &load) &&
 	       load_files(&load, ca_file, crl_file, check, err) &&
-	       finish(trust, &load);
+	       finish(ca_store, &load);
 	tls_error_clear();
 	EVP_MD_CTX_free(load.digest);
 	sk_X509_pop_free(load.certificates, X509_free);
 	if (fine)
-		return trust;
-	trust_unref(trust);
+		return ca_store;
+	ca_store_unref(ca_store);
 	return NULL;
 }
 
-struct trust *
-trust_ref(struct trust *trust)
+struct ca_store *
+ca_store_ref(struct ca_store *ca_store)
 {
-	atomic_fetch_add_explicit(&trust->refs, 1, memory_order_relaxed);
-	return trust;
+	atomic_fetch_add_explicit(&ca_store->refs, 1, memory_order_relaxed);
+	return ca_store;
 }
 
 void
-trust_unref(struct trust *trust)
+ca_store_unref(struct ca_store *ca_store)
 {
-	if (trust == NULL || atomic_fetch_sub_explicit(
-				 &trust->refs, 1, memory_order_acq_rel) != 1)
+	if (ca_store == NULL || atomic_fetch_sub_explicit(&ca_store->refs, 1,
+				    memory_order_acq_rel) != 1)
 		return;
-	X509_STORE_free(trust->store);
-	for (int i = 0; trust->signers && i < sk_X509_CRL_num(trust->lists);
-	     i++)
-		EVP_PKEY_free(trust->signers[i]);
-	free(trust->signers);
-	sk_X509_CRL_pop_free(trust->lists, X509_CRL_free);
-	sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
-	free(trust->prints);
-	free(trust);
+	X509_STORE_free(ca_store->store);
+	for (int i = 0;
+	     ca_store->signers && i < sk_X509_CRL_num(ca_store->crls); i++)
+		EVP_PKEY_free(ca_store->signers[i]);
+	free(ca_store->signers);
+	sk_X509_CRL_pop_free(ca_store->crls, X509_CRL_free);
+	sk_X509_NAME_pop_free(ca_store->names, X509_NAME_free);
+	free(ca_store->fingerprints);
+	free(ca_store);
 }
 
 const uint8_t *
-trust_digest(const struct trust *trust)
+ca_store_digest(const struct ca_store *ca_store)
 {
-	return trust->digest;
+	return ca_store->digest;
 }
 
 int64_t
-trust_lists_from(const struct trust *trust)
+ca_store_crls_start(const struct ca_store *ca_store)
 {
-	return trust->lists_from;
+	return ca_store->crls_start;
 }
 
 int64_t
-trust_lists_end(const struct trust *trust)
+ca_store_crls_end(const struct ca_store *ca_store)
 {
-	return trust->lists_end;
+	return ca_store->crls_end;
 }
 
 int64_t
-trust_list_end(const struct trust *trust, const struct x509_st *certificate)
+ca_store_crl_end(
+    const struct ca_store *ca_store, const struct x509_st *certificate)
 {
 	const X509_NAME *issuer = X509_get_issuer_name(certificate);
 	int64_t first = INT64_MAX, end;
-	const X509_CRL *list;
+	const X509_CRL *crl;
 	int i;
 
-	for (i = 0; i < sk_X509_CRL_num(trust->lists); i++) {
-		list = sk_X509_CRL_value(trust->lists, i);
-		if (X509_NAME_cmp(X509_CRL_get_issuer(list), issuer) != 0)
+	for (i = 0; i < sk_X509_CRL_num(ca_store->crls); i++) {
+		crl = sk_X509_CRL_value(ca_store->crls, i);
+		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), issuer) != 0)
 			continue;
-		end = end_of(list);
+		end = end_of(crl);
 		if (end < first)
 			first = end;
 	}
@@ -896,9 +901,9 @@ trust_list_end(const struct trust *trust, const struct x509_st *certificate)
 }
 
 bool
-trust_checks_chain(const struct trust *trust)
+ca_store_checks_chain(const struct ca_store *ca_store)
 {
-	return trust->signers != NULL && trust->check != CRL_CHECK_LEAF;
+	return ca_store->signers != NULL && ca_store->check != CRL_CHECK_LEAF;
 }
 
 /* ---- Looking certificates up ---- */
@@ -906,48 +911,48 @@ trust_checks_chain(const struct trust *trust)
 /* Is the list that of the certificate's issuer?  issuer NULL: the chain ends
  * below it, and only an issuer in ca_file counts. */
 static bool
-speaks_of(const struct trust *trust, int i, const X509 *certificate,
+covers(const struct ca_store *ca_store, int i, const X509 *certificate,
     const X509 *issuer)
 {
-	X509_CRL *list = sk_X509_CRL_value(trust->lists, i);
+	X509_CRL *crl = sk_X509_CRL_value(ca_store->crls, i);
 
-	if (X509_NAME_cmp(X509_CRL_get_issuer(list),
+	if (X509_NAME_cmp(X509_CRL_get_issuer(crl),
 		X509_get_issuer_name(certificate)) != 0)
 		return false;
 	if (issuer == NULL)
-		return trust->signers[i] != NULL;
-	if (trust->signers[i])
+		return ca_store->signers[i] != NULL;
+	if (ca_store->signers[i])
 		return EVP_PKEY_eq(
-			   trust->signers[i], X509_get0_pubkey(issuer)) == 1;
-	return X509_CRL_verify(list, X509_get0_pubkey(issuer)) == 1;
+			   ca_store->signers[i], X509_get0_pubkey(issuer)) == 1;
+	return X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
 }
 
 static int
-look_up(X509_CRL *list, X509 *certificate, int64_t now_s)
+look_up(X509_CRL *crl, X509 *certificate, int64_t now_s)
 {
 	X509_REVOKED *entry = NULL;
 
-	if (end_of(list) <= now_s)
+	if (end_of(crl) <= now_s)
 		return X509_V_ERR_CRL_HAS_EXPIRED;
-	if (start_of(list) > now_s)
+	if (start_of(crl) > now_s)
 		return X509_V_ERR_CRL_NOT_YET_VALID;
 	/* 2 would be removeFromCRL, which only delta lists have. */
-	if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
+	if (X509_CRL_get0_by_cert(crl, &entry, certificate) == 1)
 		return X509_V_ERR_CERT_REVOKED;
 	return X509_V_OK;
 }
 
 static int
-check_one(const struct trust *trust, X509 *certificate, const X509 *issuer,
-    int64_t now_s)
+check_one(const struct ca_store *ca_store, X509 *certificate,
+    const X509 *issuer, int64_t now_s)
 {
 	int result = X509_V_OK;
 
-	for (int i = 0; i < sk_X509_CRL_num(trust->lists); i++) {
-		if (!speaks_of(trust, i, certificate, issuer))
+	for (int i = 0; i < sk_X509_CRL_num(ca_store->crls); i++) {
+		if (!covers(ca_store, i, certificate, issuer))
 			continue;
 		result = look_up(
-		    sk_X509_CRL_value(trust->lists, i), certificate, now_s);
+		    sk_X509_CRL_value(ca_store->crls, i), certificate, now_s);
 		if (result != X509_V_OK)
 			break;
 	}
@@ -956,11 +961,11 @@ check_one(const struct trust *trust, X509 *certificate, const X509 *issuer,
 }
 
 int
-trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
-    int64_t now_s, int *depth)
+ca_store_check_chain(const struct ca_store *ca_store,
+    struct stack_st_X509 *chain, int64_t now_s, int *depth)
 {
-	int count = trust->check == CRL_CHECK_AVAILABLE ? sk_X509_num(chain)
-							: 0;
+	int count = ca_store->check == CRL_CHECK_AVAILABLE ? sk_X509_num(chain)
+							   : 0;
 	int result;
 
 	for (int i = 1; i < count; i++) {
@@ -969,7 +974,7 @@ trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
 		/* A root is trusted because it is in ca_file. */
 		if (X509_self_signed(certificate, 0) == 1)
 			continue;
-		result = check_one(trust, certificate,
+		result = check_one(ca_store, certificate,
 		    i + 1 < count ? sk_X509_value(chain, i + 1) : NULL, now_s);
 		if (result != X509_V_OK) {
 			*depth = i;
@@ -982,10 +987,11 @@ trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
 /* ---- Rollback ---- */
 
 static bool
-is_same_authority(const struct trust *a, int i, const struct trust *b, int k)
+is_same_authority(
+    const struct ca_store *a, int i, const struct ca_store *b, int k)
 {
-	X509_CRL *first = sk_X509_CRL_value(a->lists, i);
-	X509_CRL *second = sk_X509_CRL_value(b->lists, k);
+	X509_CRL *first = sk_X509_CRL_value(a->crls, i);
+	X509_CRL *second = sk_X509_CRL_value(b->crls, k);
 
 	return a->signers[i] && b->signers[k] &&
 	       X509_CRL_cmp(first, second) == 0 &&
@@ -994,19 +1000,19 @@ is_same_authority(const struct trust *a, int i, const struct trust *b, int k)
 }
 
 bool
-trust_is_rollback(const struct trust *fresh, const struct trust *held,
-    const char *path, struct err *err)
+ca_store_is_rollback(const struct ca_store *fresh,
+    const struct ca_store *current, const char *path, struct err *err)
 {
-	for (int i = 0; i < sk_X509_CRL_num(fresh->lists); i++) {
-		X509_CRL *list = sk_X509_CRL_value(fresh->lists, i);
+	for (int i = 0; i < sk_X509_CRL_num(fresh->crls); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(fresh->crls, i);
 
-		for (int k = 0; k < sk_X509_CRL_num(held->lists); k++) {
-			X509_CRL *old = sk_X509_CRL_value(held->lists, k);
+		for (int k = 0; k < sk_X509_CRL_num(current->crls); k++) {
+			X509_CRL *old = sk_X509_CRL_value(current->crls, k);
 
-			if (!is_same_authority(fresh, i, held, k) ||
-			    compare_age(list, old) >= 0)
+			if (!is_same_authority(fresh, i, current, k) ||
+			    compare_age(crl, old) >= 0)
 				continue;
-			explain_rollback(list, old, path, err);
+			explain_rollback(crl, old, path, err);
 			return true;
 		}
 	}
@@ -1014,19 +1020,19 @@ trust_is_rollback(const struct trust *fresh, const struct trust *held,
 }
 
 bool
-trust_lists_fit(const struct trust *trust)
+ca_store_crls_fit(const struct ca_store *ca_store)
 {
-	return trust->lists_fit;
+	return ca_store->crls_fit;
 }
 
 struct x509_store_st *
-trust_store(const struct trust *trust)
+ca_store_x509_store(const struct ca_store *ca_store)
 {
-	return trust->store;
+	return ca_store->store;
 }
 
 struct stack_st_X509_NAME *
-trust_names(const struct trust *trust)
+ca_store_names(const struct ca_store *ca_store)
 {
-	return trust->names;
+	return ca_store->names;
 }

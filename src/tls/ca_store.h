@@ -14,7 +14,7 @@
 
 struct err;
 struct stack_st_X509;
-struct trust;
+struct ca_store;
 struct stack_st_X509_NAME;
 struct x509_st;
 struct x509_store_st;
@@ -29,35 +29,36 @@ struct x509_store_st;
  * refused.  It also names a ca_file without the root that crl_check = chain
  * needs.
  */
-struct trust *trust_load(const char *ca_file, const char *crl_file,
+struct ca_store *ca_store_load(const char *ca_file, const char *crl_file,
     enum config_crl_check check, int64_t now_s, struct err *warning,
     struct err *err) MUST_CHECK;
-struct trust *trust_ref(struct trust *trust);
-void trust_unref(struct trust *trust); /* NULL ok */
+struct ca_store *ca_store_ref(struct ca_store *ca_store);
+void ca_store_unref(struct ca_store *ca_store); /* NULL ok */
 
 /* SHA-256 of everything it says: certificates, lists, and how they are used;
  * the same on every machine. */
-const uint8_t *trust_digest(const struct trust *trust);
+const uint8_t *ca_store_digest(const struct ca_store *ca_store);
 
 /* Is this very certificate in ca_file? */
-bool trust_holds(const struct trust *trust, const struct x509_st *certificate);
+bool ca_store_has(
+    const struct ca_store *ca_store, const struct x509_st *certificate);
 
 /* When the first of its lists ends (seconds, epoch), for warnings; INT64_MAX:
  * never.  Of several lists of one issuer only the newest counts. */
-int64_t trust_lists_end(const struct trust *trust);
+int64_t ca_store_crls_end(const struct ca_store *ca_store);
 /* The thisUpdate of that list. */
-int64_t trust_lists_from(const struct trust *trust);
+int64_t ca_store_crls_start(const struct ca_store *ca_store);
 
 /*
  * When the list of this certificate's issuer ends, for sessions: a full
  * handshake would refuse the client then, and the clients of other issuers
  * would not notice.  Of several lists (parts of a whole) the first to end.
- * INT64_MAX: there is none.  trust_checks_chain: are the lists for the whole
+ * INT64_MAX: there is none.  ca_store_checks_chain: are the lists for the whole
  * chain, or for the leaf alone?
  */
-int64_t trust_list_end(
-    const struct trust *trust, const struct x509_st *certificate);
-bool trust_checks_chain(const struct trust *trust);
+int64_t ca_store_crl_end(
+    const struct ca_store *ca_store, const struct x509_st *certificate);
+bool ca_store_checks_chain(const struct ca_store *ca_store);
 
 /*
  * crl_check = available: looks up every certificate above the leaf for whose
@@ -65,22 +66,22 @@ bool trust_checks_chain(const struct trust *trust);
  * CERT_REVOKED, CRL_HAS_EXPIRED or CRL_NOT_YET_VALID; *depth is where.  Always
  * X509_V_OK with another crl_check, where OpenSSL does it.  Any thread.
  */
-int trust_check_chain(const struct trust *trust, struct stack_st_X509 *chain,
-    int64_t now_s, int *depth) MUST_CHECK;
+int ca_store_check_chain(const struct ca_store *ca_store,
+    struct stack_st_X509 *chain, int64_t now_s, int *depth) MUST_CHECK;
 
 /*
  * Does `fresh` hold an older list than `held` for one issuer (RFC 5280 section
  * 5.2.3: the cRLNumber, else thisUpdate)?  Then *err names both.
  */
-bool trust_is_rollback(const struct trust *fresh, const struct trust *held,
-    const char *path, struct err *err);
+bool ca_store_is_rollback(const struct ca_store *fresh,
+    const struct ca_store *current, const char *path, struct err *err);
 
 /* Does a list belong to an issuer in ca_file? true without lists. */
-bool trust_lists_fit(const struct trust *trust);
+bool ca_store_crls_fit(const struct ca_store *ca_store);
 
 /* For contexts: the store, with its flags set, and the names to ask for
  * (RFC 8446 section 4.2.4; none when they are too many).  Borrowed. */
-struct x509_store_st *trust_store(const struct trust *trust);
-struct stack_st_X509_NAME *trust_names(const struct trust *trust);
+struct x509_store_st *ca_store_x509_store(const struct ca_store *ca_store);
+struct stack_st_X509_NAME *ca_store_names(const struct ca_store *ca_store);
 
 #endif

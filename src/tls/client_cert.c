@@ -354,7 +354,7 @@ static bool
 is_pinned(const struct tls_site *site, const X509 *certificate)
 {
 	return site->settings->verify != VERIFY_PINNED ||
-	       trust_holds(tls_context_trust(site->context), certificate);
+	       ca_store_has(tls_context_ca_store(site->context), certificate);
 }
 
 int
@@ -370,7 +370,7 @@ client_cert_on_verify(int ok, X509_STORE_CTX *store)
 	ssl = X509_STORE_CTX_get_ex_data(
 	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	site = tls_site_of(ssl);
-	result = trust_check_chain(tls_context_trust(site->context),
+	result = ca_store_check_chain(tls_context_ca_store(site->context),
 	    X509_STORE_CTX_get0_chain(store), clock_wall_ms() / 1000, &depth);
 	if (result != X509_V_OK) {
 		X509_STORE_CTX_set_error_depth(store, depth);
@@ -405,7 +405,7 @@ earlier(int64_t a, int64_t b)
 int64_t
 client_cert_good_until(struct ssl_st *ssl)
 {
-	const struct trust *trust = tls_context_trust(
+	const struct ca_store *ca_store = tls_context_ca_store(
 	    tls_site_of(ssl)->context);
 	const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
 	int64_t until = INT64_MAX;
@@ -418,9 +418,9 @@ client_cert_good_until(struct ssl_st *ssl)
 		certificate = sk_X509_value(chain, i);
 		until = earlier(
 		    until, seconds_of(X509_get0_notAfter(certificate)));
-		if (i == 0 || trust_checks_chain(trust))
+		if (i == 0 || ca_store_checks_chain(ca_store))
 			until = earlier(
-			    until, trust_list_end(trust, certificate));
+			    until, ca_store_crl_end(ca_store, certificate));
 	}
 	return until;
 }
@@ -441,7 +441,7 @@ bool
 client_cert_may_resume(const struct tls_site *site,
     struct ssl_session_st *session, int64_t good_until, int64_t now_s)
 {
-	const struct trust *trust = tls_context_trust(site->context);
+	const struct ca_store *ca_store = tls_context_ca_store(site->context);
 	X509 *certificate = SSL_SESSION_get0_peer(session);
 
 	if (site->settings->verify == VERIFY_NONE)
@@ -450,7 +450,7 @@ client_cert_may_resume(const struct tls_site *site,
 		return false;
 	return certificate == NULL ||
 	       (now_s < good_until &&
-		   now_s < trust_list_end(trust, certificate));
+		   now_s < ca_store_crl_end(ca_store, certificate));
 }
 
 bool

@@ -275,10 +275,10 @@ struct tls_context {
 
 	/* fixed at creation */
 	SSL_CTX *native;
-	struct trust *trust; /* NULL: no clients are verified */
-	int purpose;         /* X509_PURPOSE_...; 0: no clients are verified */
-	char *groups;        /* as OpenSSL takes them: it hands out none */
-	uint8_t *alpn;       /* wire format, RFC 7301 section 3.1; NULL: none */
+	struct ca_store *ca_store; /* NULL: no clients are verified */
+	int purpose;   /* X509_PURPOSE_...; 0: no clients are verified */
+	char *groups;  /* as OpenSSL takes them: it hands out none */
+	uint8_t *alpn; /* wire format, RFC 7301 section 3.1; NULL: none */
 	unsigned alpn_len;
 };
 
@@ -371,27 +371,27 @@ verify_mode(enum config_verify verify)
 
 static bool
 set_clients(struct tls_context *context, const struct config_listener *settings,
-    struct trust *trust, struct err *err)
+    struct ca_store *ca_store, struct err *err)
 {
 	STACK_OF(X509_NAME) *names = NULL;
 
-	assert((settings->verify == VERIFY_NONE) == (trust == NULL));
+	assert((settings->verify == VERIFY_NONE) == (ca_store == NULL));
 	SSL_CTX_set_verify(context->native, verify_mode(settings->verify),
 	    client_cert_on_verify);
-	if (trust == NULL)
+	if (ca_store == NULL)
 		return true;
 	context->purpose = settings->client_purpose == CLIENT_PURPOSE_ANY
 			       ? X509_PURPOSE_ANY
 			       : X509_PURPOSE_SSL_CLIENT;
 	SSL_CTX_set_purpose(context->native, context->purpose);
-	context->trust = trust_ref(trust);
+	context->ca_store = ca_store_ref(ca_store);
 	/* Pinned certificates are named by no issuer of theirs: ask for any
 	 * (RFC 8446 section 4.2.4). */
 	names = settings->verify == VERIFY_PINNED
 		    ? sk_X509_NAME_new_null()
-		    : SSL_dup_CA_list(trust_names(trust));
-	if (names == NULL || SSL_CTX_set1_verify_cert_store(
-				 context->native, trust_store(trust)) != 1) {
+		    : SSL_dup_CA_list(ca_store_names(ca_store));
+	if (names == NULL || SSL_CTX_set1_verify_cert_store(context->native,
+				 ca_store_x509_store(ca_store)) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
 		tls_error_set(err, "no store of client CAs");
 		return false;
@@ -422,7 +422,7 @@ set_resumption(SSL_CTX *native, const struct config_listener *settings)
 
 static bool
 fill(struct tls_context *context, const struct config_listener *settings,
-    struct trust *trust, struct err *err)
+    struct ca_store *ca_store, struct err *err)
 {
 	context->native = SSL_CTX_new(TLS_server_method());
 	if (context->native == NULL) {
@@ -435,13 +435,13 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	return set_versions(context->native, settings, err) &&
 	       set_ciphers(context->native, settings, err) &&
 	       set_groups(context->native, settings, &context->groups, err) &&
-	       set_clients(context, settings, trust, err) &&
+	       set_clients(context, settings, ca_store, err) &&
 	       set_alpn(context, &settings->alpn, err);
 }
 
 struct tls_context *
-tls_context_new(const struct config_listener *settings, struct trust *trust,
-    struct err *err)
+tls_context_new(const struct config_listener *settings,
+    struct ca_store *ca_store, struct err *err)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
@@ -451,7 +451,7 @@ tls_context_new(const struct config_listener *settings, struct trust *trust,
 		return NULL;
 	}
 	atomic_init(&context->refs, 1);
-	if (!fill(context, settings, trust, err)) {
+	if (!fill(context, settings, ca_store, err)) {
 		tls_context_unref(context);
 		context = NULL;
 	}
@@ -473,7 +473,7 @@ tls_context_unref(struct tls_context *context)
 				   memory_order_acq_rel) != 1)
 		return;
 	SSL_CTX_free(context->native);
-	trust_unref(context->trust);
+	ca_store_unref(context->ca_store);
 	free(context->groups);
 	free(context->alpn);
 	free(context);
@@ -526,10 +526,10 @@ tls_context_apply(const struct tls_context *context, struct ssl_st *ssl)
 	       SSL_set1_groups_list(ssl, context->groups) == 1;
 }
 
-const struct trust *
-tls_context_trust(const struct tls_context *context)
+const struct ca_store *
+tls_context_ca_store(const struct tls_context *context)
 {
-	return context->trust;
+	return context->ca_store;
 }
 
 struct ssl_ctx_st *
@@ -577,12 +577,12 @@ add_texts(EVP_MD_CTX *state, const struct config_strings *texts)
 }
 
 static bool
-add_trust(EVP_MD_CTX *state, const struct trust *trust)
+add_ca_store(EVP_MD_CTX *state, const struct ca_store *ca_store)
 {
-	if (trust == NULL)
+	if (ca_store == NULL)
 		return add_number(state, 0);
 	return add_number(state, 1) &&
-	       EVP_DigestUpdate(state, trust_digest(trust), 32) == 1;
+	       EVP_DigestUpdate(state, ca_store_digest(ca_store), 32) == 1;
 }
 
 static bool
@@ -606,12 +606,13 @@ add_settings(EVP_MD_CTX *state, const struct config_listener *settings)
 
 bool
 tls_context_digest(const struct config_listener *settings,
-    const struct trust *trust, uint8_t digest[32], struct err *err)
+    const struct ca_store *ca_store, uint8_t digest[32], struct err *err)
 {
 	EVP_MD_CTX *state = EVP_MD_CTX_new();
 	bool ok = state != NULL &&
 		  EVP_DigestInit_ex(state, EVP_sha256(), NULL) == 1 &&
-		  add_settings(state, settings) && add_trust(state, trust) &&
+		  add_settings(state, settings) &&
+		  add_ca_store(state, ca_store) &&
 		  EVP_DigestFinal_ex(state, digest, NULL) == 1;
 
 	EVP_MD_CTX_free(state);

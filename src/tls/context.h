@@ -17,7 +17,7 @@ struct err;
 struct ssl_ctx_st;
 struct ssl_st;
 struct tls_context;
-struct trust;
+struct ca_store;
 
 /*
  * Build from the effective settings of a listener or host.  trust: NULL where
@@ -27,7 +27,7 @@ struct trust;
  * one.  Main thread.
  */
 struct tls_context *tls_context_new(const struct config_listener *settings,
-    struct trust *trust, struct err *err) MUST_CHECK;
+    struct ca_store *ca_store, struct err *err) MUST_CHECK;
 
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL ok */
@@ -37,7 +37,8 @@ void tls_context_unref(struct tls_context *context); /* NULL ok */
  * names, files or places, and is the same on every machine.
  */
 bool tls_context_digest(const struct config_listener *settings,
-    const struct trust *trust, uint8_t digest[32], struct err *err) MUST_CHECK;
+    const struct ca_store *ca_store, uint8_t digest[32],
+    struct err *err) MUST_CHECK;
 
 /*
  * Make a connection that began under another context follow this one in
@@ -48,7 +49,7 @@ bool tls_context_apply(
     const struct tls_context *context, struct ssl_st *ssl) MUST_CHECK;
 
 /* NULL: no clients are verified. */
-const struct trust *tls_context_trust(const struct tls_context *context);
+const struct ca_store *tls_context_ca_store(const struct tls_context *context);
 
 /* The OpenSSL object, for the stapling joint and server.c.  Borrowed. */
 struct ssl_ctx_st *tls_context_native(const struct tls_context *context);

@@ -160,7 +160,7 @@ pem_is_key(const char *type)
 }
 
 bool
-pem_is_list(const char *type)
+pem_is_crl(const char *type)
 {
 	return strcmp(type, "X509 CRL") == 0;
 }
@@ -245,12 +245,12 @@ is_certificate_der(const unsigned char *der, long len)
 }
 
 static bool
-is_list_der(const unsigned char *der, long len)
+is_crl_der(const unsigned char *der, long len)
 {
-	X509_CRL *list = d2i_X509_CRL(NULL, &der, len);
+	X509_CRL *crl = d2i_X509_CRL(NULL, &der, len);
 
-	X509_CRL_free(list);
-	return list != NULL;
+	X509_CRL_free(crl);
+	return crl != NULL;
 }
 
 static bool
@@ -311,7 +311,7 @@ static const struct {
 	const char *options;
 } ders[] = {
 	{ is_certificate_der, "a certificate as DER", "x509 -inform der", "" },
-	{ is_list_der, "a revocation list as DER", "crl -inform der", "" },
+	{ is_crl_der, "a revocation list as DER", "crl -inform der", "" },
 	{ is_pkcs12, "PKCS#12 (.p12, .pfx)", "pkcs12",
 	    " -nodes (and -legacy for an old one)" },
 	{ is_pkcs7, "PKCS#7 (.p7b)", "pkcs7 -inform der", " -print_certs" },

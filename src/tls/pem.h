@@ -98,7 +98,7 @@ bool pem_read_as(struct pem *pem, const char *path, const struct pem_kind *kind,
 /* By the type of a block (RFC 7468 section 4, and OpenSSL's older words). */
 bool pem_is_certificate(const char *type);
 bool pem_is_key(const char *type);
-bool pem_is_list(const char *type); /* a CRL */
+bool pem_is_crl(const char *type); /* a CRL */
 
 /*
  * What the file holds that its reader does not use: a stray boundary, and the

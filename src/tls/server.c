@@ -100,8 +100,8 @@ set_scope(struct tls_site *site, struct err *err)
 	uint8_t bytes[32 + 32];
 	const char *name = site->settings->name;
 
-	if (!tls_context_digest(
-		site->settings, tls_context_trust(site->context), bytes, err))
+	if (!tls_context_digest(site->settings,
+		tls_context_ca_store(site->context), bytes, err))
 		return false;
 	if (EVP_Digest(name, strlen(name), bytes + 32, NULL, EVP_sha256(),
 		NULL) == 1 &&

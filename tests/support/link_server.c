@@ -76,17 +76,17 @@ struct tls_context *
 link_context(const struct config_listener *config)
 {
 	struct err err = { .text = "" };
-	struct trust *trust = NULL;
+	struct ca_store *ca_store = NULL;
 	struct tls_context *context;
 
 	if (config->verify != VERIFY_NONE) {
-		trust = trust_load(config->ca_file, config->crl_file,
+		ca_store = ca_store_load(config->ca_file, config->crl_file,
 		    config->crl_check, time(NULL), NULL, &err);
-		must(trust != NULL, err.text);
+		must(ca_store != NULL, err.text);
 	}
-	context = tls_context_new(config, trust, &err);
+	context = tls_context_new(config, ca_store, &err);
 	must(context != NULL, err.text);
-	trust_unref(trust);
+	ca_store_unref(ca_store);
 	return context;
 }
 

@@ -285,20 +285,20 @@ fill_in(const char *text, char *out, size_t max)
 	out[len] = '\0';
 }
 
-static struct trust *
+static struct ca_store *
 load_files(const char *ca_name, const char *lists_name,
     enum config_crl_check check, struct err *said)
 {
 	char *file = path_of(ca_name);
 	char *lists = lists_name ? path_of(lists_name) : NULL;
 	struct err err = { "" };
-	struct trust *trust = trust_load(
+	struct ca_store *ca_store = ca_store_load(
 	    file, lists, check, TRUST_RIG_NOW, said, &err);
 
-	cr_assert_not_null(trust, "%s", err.text);
+	cr_assert_not_null(ca_store, "%s", err.text);
 	free(file);
 	free(lists);
-	return trust;
+	return ca_store;
 }
 
 static void
@@ -386,7 +386,7 @@ Test(ca_store, is_not_made_of_bad_files)
 		struct err err = { "" };
 
 		fill_in(bad[i].expect, expect, sizeof(expect));
-		cr_expect_null(trust_load(ca, lists, CRL_CHECK_LEAF,
+		cr_expect_null(ca_store_load(ca, lists, CRL_CHECK_LEAF,
 				   TRUST_RIG_NOW, NULL, &err),
 		    "%s", bad[i].what);
 		cr_expect_eq(strncmp(err.text, expect, strlen(expect)), 0,
@@ -473,7 +473,7 @@ static const struct verdict {
 };
 
 static int
-verify(const struct trust *trust, const struct verdict *row)
+verify(const struct ca_store *ca_store, const struct verdict *row)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	STACK_OF(X509) *sent = sk_X509_new_null();
@@ -483,7 +483,7 @@ verify(const struct trust *trust, const struct verdict *row)
 	cr_assert(row->sent == NULL ||
 		  sk_X509_push(sent, row->sent->certificate) > 0);
 	cr_assert(X509_STORE_CTX_init(
-	    ctx, trust_store(trust), row->who->certificate, sent));
+	    ctx, ca_store_x509_store(ca_store), row->who->certificate, sent));
 	/* as SSL does for a server */
 	cr_assert(X509_STORE_CTX_set_default(ctx, "ssl_client"));
 	result = X509_verify_cert(ctx) == 1 ? X509_V_OK
@@ -498,13 +498,13 @@ Test(ca_store, vouches_for_whom_its_files_say)
 {
 	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
 		const struct verdict *row = &verdicts[i];
-		struct trust *trust = load_files(
+		struct ca_store *ca_store = load_files(
 		    row->ca, row->lists, row->check, NULL);
-		int result = verify(trust, row);
+		int result = verify(ca_store, row);
 
 		cr_expect_eq(result, row->expect, "%s: %s", row->what,
 		    X509_verify_cert_error_string(result));
-		trust_unref(trust);
+		ca_store_unref(ca_store);
 	}
 }
 
@@ -560,7 +560,7 @@ Test(ca_store, says_which_lists_cannot_help)
 	for (size_t i = 0; i < ARRAY_LEN(judged); i++) {
 		char expect[256];
 		struct err said = { "stale" };
-		struct trust *trust = load_files(
+		struct ca_store *ca_store = load_files(
 		    judged[i].ca, judged[i].lists, CRL_CHECK_LEAF, &said);
 
 		fill_in(judged[i].expect, expect, sizeof(expect));
@@ -568,24 +568,25 @@ Test(ca_store, says_which_lists_cannot_help)
 		    "%s: %s", judged[i].what, said.text);
 		cr_expect_eq(said.text[0] == '\0', expect[0] == '\0', "%s: %s",
 		    judged[i].what, said.text);
-		cr_expect_eq(trust_lists_fit(trust), judged[i].fit, "%s",
+		cr_expect_eq(ca_store_crls_fit(ca_store), judged[i].fit, "%s",
 		    judged[i].what);
-		cr_expect_eq(trust_lists_end(trust), judged[i].end, "%s: %lld",
-		    judged[i].what, (long long)trust_lists_end(trust));
-		trust_unref(trust);
+		cr_expect_eq(ca_store_crls_end(ca_store), judged[i].end,
+		    "%s: %lld", judged[i].what,
+		    (long long)ca_store_crls_end(ca_store));
+		ca_store_unref(ca_store);
 	}
 }
 
 Test(ca_store, says_all_there_is_to_say)
 {
 	struct err said;
-	struct trust *trust = load_files(
+	struct ca_store *ca_store = load_files(
 	    "root", "mixed-expired.crl", CRL_CHECK_LEAF, &said);
 	const char *first = strstr(said.text, "CN=root has expired");
 	const char *second = strstr(said.text, "CN=other is signed by nobody");
 
 	cr_expect(first != NULL && second > first, "%s", said.text);
-	trust_unref(trust);
+	ca_store_unref(ca_store);
 }
 
 Test(ca_store, says_that_whole_chains_need_a_root)
@@ -602,12 +603,12 @@ Test(ca_store, says_that_whole_chains_need_a_root)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct err said;
-		struct trust *trust = load_files(
+		struct ca_store *ca_store = load_files(
 		    rows[i].ca, "mid.crl", rows[i].check, &said);
 
 		cr_expect_eq(strstr(said.text, "holds no root") != NULL,
 		    rows[i].expect, "%s: %s", rows[i].ca, said.text);
-		trust_unref(trust);
+		ca_store_unref(ca_store);
 	}
 }
 
@@ -632,18 +633,18 @@ static const struct {
 
 Test(ca_store, has_a_digest_of_everything_it_says)
 {
-	struct trust *all[ARRAY_LEN(different)];
+	struct ca_store *all[ARRAY_LEN(different)];
 
 	for (size_t i = 0; i < ARRAY_LEN(different); i++) {
 		all[i] = load_files(different[i].ca, different[i].lists,
 		    different[i].check, NULL);
 		for (size_t j = 0; j < i; j++)
-			cr_expect_neq(memcmp(trust_digest(all[i]),
-					  trust_digest(all[j]), 32),
+			cr_expect_neq(memcmp(ca_store_digest(all[i]),
+					  ca_store_digest(all[j]), 32),
 			    0, "%s, %s", different[i].what, different[j].what);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(different); i++)
-		trust_unref(all[i]);
+		ca_store_unref(all[i]);
 }
 
 /* Every byte that can be another without damage. */
@@ -652,46 +653,47 @@ Test(ca_store, has_a_digest_of_every_byte)
 	unsigned char *der = NULL;
 	int len = i2d_X509(fixture.root.certificate, &der), fine = 0;
 	char *path = path_of("changed");
-	struct trust *first = load_files("root", NULL, 0, NULL), *changed;
+	struct ca_store *first = load_files("root", NULL, 0, NULL), *changed;
 	struct err err;
 
 	for (int i = 0; i < len; i++) {
 		der[i] ^= 1;
 		write_der("changed", "CERTIFICATE", der, len);
 		der[i] ^= 1;
-		changed = trust_load(path, NULL, 0, TRUST_RIG_NOW, NULL, &err);
+		changed = ca_store_load(
+		    path, NULL, 0, TRUST_RIG_NOW, NULL, &err);
 		if (changed == NULL)
 			continue;
 		fine++;
-		cr_expect_neq(
-		    memcmp(trust_digest(first), trust_digest(changed), 32), 0,
-		    "byte %d", i);
-		trust_unref(changed);
+		cr_expect_neq(memcmp(ca_store_digest(first),
+				  ca_store_digest(changed), 32),
+		    0, "byte %d", i);
+		ca_store_unref(changed);
 	}
 	cr_expect_gt(fine, len / 2);
-	trust_unref(first);
+	ca_store_unref(first);
 	OPENSSL_free(der);
 	free(path);
 }
 
 Test(ca_store, has_a_digest_that_knows_nothing_of_files)
 {
-	struct trust *one = load_files("root", NULL, 0, NULL);
-	struct trust *same = load_files("root-copy", NULL, 0, NULL);
-	struct trust *idle = load_files("root", NULL, CRL_CHECK_CHAIN, NULL);
+	struct ca_store *one = load_files("root", NULL, 0, NULL);
+	struct ca_store *same = load_files("root-copy", NULL, 0, NULL);
+	struct ca_store *idle = load_files("root", NULL, CRL_CHECK_CHAIN, NULL);
 
-	cr_expect_arr_eq(trust_digest(one), trust_digest(same), 32);
-	cr_expect_arr_eq(trust_digest(one), trust_digest(idle), 32,
+	cr_expect_arr_eq(ca_store_digest(one), ca_store_digest(same), 32);
+	cr_expect_arr_eq(ca_store_digest(one), ca_store_digest(idle), 32,
 	    "crl_check without a crl_file");
-	trust_unref(one);
-	trust_unref(same);
-	trust_unref(idle);
+	ca_store_unref(one);
+	ca_store_unref(same);
+	ca_store_unref(idle);
 }
 
 Test(ca_store, names_each_authority_once)
 {
-	struct trust *trust = load_files("thrice", NULL, 0, NULL);
-	const STACK_OF(X509_NAME) *names = trust_names(trust);
+	struct ca_store *ca_store = load_files("thrice", NULL, 0, NULL);
+	const STACK_OF(X509_NAME) *names = ca_store_names(ca_store);
 	char text[32];
 
 	cr_assert_eq(sk_X509_NAME_num(names), 2);
@@ -699,7 +701,7 @@ Test(ca_store, names_each_authority_once)
 	cr_expect_str_eq(text, "/CN=root");
 	X509_NAME_oneline(sk_X509_NAME_value(names, 1), text, sizeof(text));
 	cr_expect_str_eq(text, "/CN=other");
-	trust_unref(trust);
+	ca_store_unref(ca_store);
 }
 
 /* More names than a handshake has room for would end every handshake. */
@@ -710,13 +712,13 @@ Test(ca_store, asks_for_nobody_rather_than_for_too_many)
 	} rows[] = { { 600, 600 }, { 800, 0 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct trust *trust;
+		struct ca_store *ca_store;
 
 		write_crowd("crowd", rows[i].count);
-		trust = load_files("crowd", NULL, 0, NULL);
-		cr_expect_eq(sk_X509_NAME_num(trust_names(trust)),
+		ca_store = load_files("crowd", NULL, 0, NULL);
+		cr_expect_eq(sk_X509_NAME_num(ca_store_names(ca_store)),
 		    rows[i].expect, "%d", rows[i].count);
-		trust_unref(trust);
+		ca_store_unref(ca_store);
 	}
 }
 
@@ -763,7 +765,7 @@ Test(ca_store, looks_intermediates_up_where_a_list_is_present)
 {
 	for (size_t i = 0; i < ARRAY_LEN(lookups); i++) {
 		const struct lookup *row = &lookups[i];
-		struct trust *trust = load_files(
+		struct ca_store *ca_store = load_files(
 		    row->ca, row->lists, row->check, NULL);
 		STACK_OF(X509) *chain = sk_X509_new_null();
 		int depth = 0;
@@ -771,13 +773,13 @@ Test(ca_store, looks_intermediates_up_where_a_list_is_present)
 		for (size_t k = 0; k < 3 && row->chain[k] != NULL; k++)
 			cr_assert_gt(
 			    sk_X509_push(chain, row->chain[k]->certificate), 0);
-		cr_expect_eq(
-		    trust_check_chain(trust, chain, TRUST_RIG_NOW, &depth),
+		cr_expect_eq(ca_store_check_chain(
+				 ca_store, chain, TRUST_RIG_NOW, &depth),
 		    row->expect, "%s", row->what);
 		cr_expect_eq(depth, row->depth, "%s", row->what);
 		cr_expect_eq(ERR_peek_error(), 0, "%s", row->what);
 		sk_X509_free(chain);
-		trust_unref(trust);
+		ca_store_unref(ca_store);
 	}
 }
 
@@ -800,20 +802,20 @@ static const struct {
 Test(ca_store, notices_a_list_that_goes_back)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rollbacks); i++) {
-		struct trust *held = load_files(
+		struct ca_store *held = load_files(
 		    "both", rollbacks[i].held, CRL_CHECK_AVAILABLE, NULL);
-		struct trust *fresh = load_files(
+		struct ca_store *fresh = load_files(
 		    "both", rollbacks[i].fresh, CRL_CHECK_AVAILABLE, NULL);
 		struct err err = { "" };
 
-		cr_expect_eq(trust_is_rollback(fresh, held, "x.crl", &err),
+		cr_expect_eq(ca_store_is_rollback(fresh, held, "x.crl", &err),
 		    rollbacks[i].expect, "%s, %s", rollbacks[i].held,
 		    rollbacks[i].fresh);
 		cr_expect_eq(
 		    strncmp(err.text, "x.crl: the list of CN=root", 26) == 0,
 		    rollbacks[i].expect, "%s", err.text);
-		trust_unref(fresh);
-		trust_unref(held);
+		ca_store_unref(fresh);
+		ca_store_unref(held);
 	}
 }
 
@@ -843,14 +845,16 @@ static const struct {
 Test(crl_ends, are_those_of_the_issuer)
 {
 	for (size_t i = 0; i < ARRAY_LEN(end_rows); i++) {
-		struct trust *trust = load_files(
+		struct ca_store *ca_store = load_files(
 		    "both", end_rows[i].lists, CRL_CHECK_LEAF, NULL);
 
-		cr_expect_eq(trust_list_end(trust, fixture.near.certificate),
+		cr_expect_eq(
+		    ca_store_crl_end(ca_store, fixture.near.certificate),
 		    end_rows[i].near, "%s: near", end_rows[i].what);
-		cr_expect_eq(trust_list_end(trust, fixture.far.certificate),
+		cr_expect_eq(
+		    ca_store_crl_end(ca_store, fixture.far.certificate),
 		    end_rows[i].far, "%s: far", end_rows[i].what);
-		trust_unref(trust);
+		ca_store_unref(ca_store);
 	}
 }
 
@@ -869,12 +873,12 @@ Test(crl_ends, are_those_of_a_chain_if_there_are_lists_for_it)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(uses); i++) {
-		struct trust *trust = load_files(
+		struct ca_store *ca_store = load_files(
 		    "both", uses[i].lists, uses[i].check, NULL);
 
 		cr_expect_eq(
-		    trust_checks_chain(trust), uses[i].expect, "%zu", i);
-		trust_unref(trust);
+		    ca_store_checks_chain(ca_store), uses[i].expect, "%zu", i);
+		ca_store_unref(ca_store);
 	}
 }
 
@@ -896,10 +900,10 @@ static const struct {
 /* CA certificates whose extensions could be decoded, which OpenSSL does once
  * for each. */
 static int
-count_usable(const struct trust *trust)
+count_usable(const struct ca_store *ca_store)
 {
 	const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(
-	    trust_store(trust));
+	    ca_store_x509_store(ca_store));
 	int count = 0;
 
 	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
@@ -912,41 +916,43 @@ count_usable(const struct trust *trust)
 }
 
 static void
-expect_same(const struct trust *now, const struct trust *whole, long n)
+expect_same(const struct ca_store *now, const struct ca_store *whole, long n)
 {
-	cr_expect_arr_eq(trust_digest(now), trust_digest(whole), 32, "%ld", n);
-	cr_expect_eq(trust_lists_end(now), trust_lists_end(whole), "%ld", n);
-	cr_expect_eq(sk_X509_NAME_num(trust_names(now)),
-	    sk_X509_NAME_num(trust_names(whole)), "%ld", n);
+	cr_expect_arr_eq(
+	    ca_store_digest(now), ca_store_digest(whole), 32, "%ld", n);
+	cr_expect_eq(
+	    ca_store_crls_end(now), ca_store_crls_end(whole), "%ld", n);
+	cr_expect_eq(sk_X509_NAME_num(ca_store_names(now)),
+	    sk_X509_NAME_num(ca_store_names(whole)), "%ld", n);
 	cr_expect_eq(
 	    count_usable(now), count_usable(whole), "allocation %ld", n);
 }
 
 /* Was there an n-th allocation? */
 static bool
-load(const char *ca, const char *lists, const struct trust *whole, long n)
+load(const char *ca, const char *lists, const struct ca_store *whole, long n)
 {
 	struct err warning, err;
-	struct trust *trust;
+	struct ca_store *ca_store;
 	bool failed;
 
 	scarce_begin(n);
-	trust = trust_load(
+	ca_store = ca_store_load(
 	    ca, lists, CRL_CHECK_CHAIN, TRUST_RIG_NOW, &warning, &err);
 	failed = scarce_end();
-	cr_expect(trust != NULL || failed, "allocation %ld", n);
-	cr_expect(trust != NULL || err.text[0] != '\0', "allocation %ld", n);
+	cr_expect(ca_store != NULL || failed, "allocation %ld", n);
+	cr_expect(ca_store != NULL || err.text[0] != '\0', "allocation %ld", n);
 	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
-	if (trust != NULL)
-		expect_same(trust, whole, n);
-	trust_unref(trust);
+	if (ca_store != NULL)
+		expect_same(ca_store, whole, n);
+	ca_store_unref(ca_store);
 	return failed;
 }
 
 Test(ca_store_memory, running_out_is_an_error_or_changes_nothing)
 {
 	for (size_t i = 0; i < ARRAY_LEN(memory_rows); i++) {
-		struct trust *whole = load_files(memory_rows[i].ca,
+		struct ca_store *whole = load_files(memory_rows[i].ca,
 		    memory_rows[i].lists, CRL_CHECK_CHAIN, NULL);
 		char *ca = path_of(memory_rows[i].ca);
 		char *lists = memory_rows[i].lists
@@ -959,6 +965,6 @@ Test(ca_store_memory, running_out_is_an_error_or_changes_nothing)
 		cr_expect(n > 50 && n < ENOUGH, "%ld", n);
 		free(ca);
 		free(lists);
-		trust_unref(whole);
+		ca_store_unref(whole);
 	}
 }

@@ -164,7 +164,7 @@ Test(context, holds_no_certificate)
 	struct tls_context *context = link_context(&config);
 
 	cr_assert_null(SSL_CTX_get0_certificate(tls_context_native(context)));
-	cr_assert_null(tls_context_trust(context));
+	cr_assert_null(tls_context_ca_store(context));
 	tls_context_unref(tls_context_ref(context));
 	tls_context_unref(context);
 }
@@ -279,15 +279,15 @@ digest_under(const char *ca_file, uint8_t out[32])
 {
 	const struct config_listener settings = { .verify = VERIFY_REQUIRE };
 	struct err err = { .text = "" };
-	struct trust *trust = trust_load(
+	struct ca_store *ca_store = ca_store_load(
 	    ca_file, NULL, CRL_CHECK_LEAF, time(NULL), NULL, &err);
 
-	cr_assert_not_null(trust, "%s", err.text);
-	cr_assert(tls_context_digest(&settings, trust, out, NULL));
-	trust_unref(trust);
+	cr_assert_not_null(ca_store, "%s", err.text);
+	cr_assert(tls_context_digest(&settings, ca_store, out, NULL));
+	ca_store_unref(ca_store);
 }
 
-Test(context, digest_follows_the_trust)
+Test(context, digest_follows_the_ca_store)
 {
 	struct pki_folder folder;
 	char *paths[3];

@@ -124,13 +124,14 @@ Test(pem, reads_authorities_and_lists_with_blanks)
 				  spaced(pki_certificate_pem(&root), i)));
 		char *lists = keep("list.pem",
 		    spaced(crl_pem(&(struct crl_wish){ .issuer = &root }), i));
-		struct trust *trust = trust_load(
+		struct ca_store *ca_store = ca_store_load(
 		    ca, lists, CRL_CHECK_LEAF, NOW, &warning, &err);
 
-		cr_assert_not_null(trust, "%s: %s", blanks[i].what, err.text);
-		cr_expect_eq(sk_X509_NAME_num(trust_names(trust)), 2, "%s",
-		    blanks[i].what);
-		trust_unref(trust);
+		cr_assert_not_null(
+		    ca_store, "%s: %s", blanks[i].what, err.text);
+		cr_expect_eq(sk_X509_NAME_num(ca_store_names(ca_store)), 2,
+		    "%s", blanks[i].what);
+		ca_store_unref(ca_store);
 		free(ca);
 		free(lists);
 	}
@@ -195,13 +196,13 @@ Test(pem, mentions_what_an_authority_file_holds_besides)
 	char *ca = keep(
 	    "ca.pem", joined(pki_certificate_pem(&root),
 			  joined(strdup(" "), pki_certificate_pem(&site))));
-	struct trust *trust = trust_load(
+	struct ca_store *ca_store = ca_store_load(
 	    ca, NULL, CRL_CHECK_LEAF, NOW, &warning, &err);
 
-	cr_assert_not_null(trust, "%s", err.text);
+	cr_assert_not_null(ca_store, "%s", err.text);
 	cr_expect(strstr(warning.text, "text before -----BEGIN") != NULL, "%s",
 	    warning.text);
-	trust_unref(trust);
+	ca_store_unref(ca_store);
 	free(ca);
 }
 

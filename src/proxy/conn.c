@@ -32,7 +32,7 @@ static const struct conn_state connecting;
 enum conn_reason
 conn_early_reason(const struct conn *conn)
 {
-	switch (conn->client.failure) {
+	switch (conn->client.error) {
 	case STREAM_NOT_TLS:
 		return CONN_NOT_TLS;
 	case STREAM_RESET:

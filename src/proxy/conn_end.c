@@ -102,11 +102,11 @@ error_text(const struct conn *conn, char *out, size_t max)
 {
 	switch (ends[conn->reason].culprit) {
 	case CLIENT:
-		return stream_failure_text(&conn->client, out, max);
+		return stream_error_text(&conn->client, out, max);
 	case CARRIED:
 		return conn->carried ? conn->carried->why : NULL;
 	case BACKEND:
-		return stream_failure_text(&conn->backend, out, max);
+		return stream_error_text(&conn->backend, out, max);
 	case WALK:
 		return backend_error_text(conn->walk.last_errno, out, max);
 	default:

@@ -17,7 +17,7 @@
 enum verdict
 conn_client_failed(struct conn *conn)
 {
-	switch (conn->client.failure) {
+	switch (conn->client.error) {
 	case STREAM_RESET:
 		return conn_end(conn, CONN_CLIENT_RESET);
 	case STREAM_NO_MEMORY:
@@ -30,7 +30,7 @@ conn_client_failed(struct conn *conn)
 static enum verdict
 backend_failed(struct conn *conn)
 {
-	switch (conn->backend.failure) {
+	switch (conn->backend.error) {
 	case STREAM_RESET:
 		return conn_end(conn, CONN_BACKEND_RESET);
 	case STREAM_NO_MEMORY:
@@ -50,7 +50,7 @@ backend_failed(struct conn *conn)
 static enum verdict
 backend_takes_no_more(struct conn *conn)
 {
-	if (!conn->down.input_ended && conn->backend.failure_errno != EPIPE)
+	if (!conn->down.input_ended && conn->backend.error_errno != EPIPE)
 		return backend_failed(conn);
 	relay_discard(&conn->up);
 	return STEP_AGAIN;

@@ -283,9 +283,9 @@ conn_watch(struct conn *conn)
 	watch(loop, &conn->backend_io, conn->backend.fd, backend_events(conn));
 	watch_rivals(conn);
 	watch_time(conn);
-	if (conn->client.hold_output && list_is_empty(&conn->held))
+	if (conn->client.output_deferred && list_is_empty(&conn->held))
 		conn_set_hold(conn);
-	else if (!conn->client.hold_output)
+	else if (!conn->client.output_deferred)
 		list_remove(&conn->held);
 }
 

@@ -24,11 +24,11 @@
 /* ---- System calls ---- */
 
 enum io
-stream_fail(struct stream *stream, enum stream_failure failure, int errnum)
+stream_fail(struct stream *stream, enum stream_error error, int errnum)
 {
-	if (stream->failure == STREAM_OK) {
-		stream->failure = failure;
-		stream->failure_errno = errnum;
+	if (stream->error == STREAM_OK) {
+		stream->error = error;
+		stream->error_errno = errnum;
 	}
 	return IO_FAILED;
 }
@@ -192,7 +192,7 @@ enum io
 stream_peek(
     struct stream *stream, size_t least, const uint8_t **bytes, size_t *len)
 {
-	enum io io = stream->failure == STREAM_OK ? IO_DONE : IO_FAILED;
+	enum io io = stream->error == STREAM_OK ? IO_DONE : IO_FAILED;
 	size_t got;
 
 	while (io == IO_DONE && buf_len(&stream->in) < least) {
@@ -226,7 +226,7 @@ stream_site(const struct stream *stream)
 enum io
 stream_handshake(struct stream *stream)
 {
-	if (stream->failure != STREAM_OK)
+	if (stream->error != STREAM_OK)
 		return IO_FAILED;
 	return stream->ssl == NULL ? IO_DONE : stream_tls_handshake(stream);
 }
@@ -285,7 +285,7 @@ stream_read(struct stream *stream, struct buf *into)
 		return IO_END;
 	if (stream->ssl == NULL)
 		return plain_read(stream, into);
-	if (stream->failure != STREAM_OK)
+	if (stream->error != STREAM_OK)
 		return IO_FAILED;
 	return stream_tls_read(stream, into);
 }
@@ -293,7 +293,7 @@ stream_read(struct stream *stream, struct buf *into)
 enum io
 stream_write(struct stream *stream, struct buf *from)
 {
-	if (stream->failure != STREAM_OK)
+	if (stream->error != STREAM_OK)
 		return IO_FAILED;
 	return stream->ssl == NULL ? plain_write(stream, from)
 				   : stream_tls_write(stream, from);
@@ -302,9 +302,9 @@ stream_write(struct stream *stream, struct buf *from)
 enum io
 stream_flush(struct stream *stream)
 {
-	if (stream->failure != STREAM_OK)
+	if (stream->error != STREAM_OK)
 		return IO_FAILED;
-	stream->hold_output = false;
+	stream->output_deferred = false;
 	return stream_send_out(stream);
 }
 
@@ -334,7 +334,7 @@ end_output(struct stream *stream)
 	enum io io = IO_DONE;
 
 	if (stream->ssl != NULL && peer_has_closed(stream)) {
-		if (stream->hold_output)
+		if (stream->output_deferred)
 			buf_drop(&stream->out, stream->pool);
 	} else if (stream->ssl != NULL) {
 		io = stream_tls_notify(stream);
@@ -350,7 +350,7 @@ stream_end(struct stream *stream)
 
 	if (stream->fin_sent)
 		return IO_DONE;
-	if (stream->failure == STREAM_OK && !stream->output_ended)
+	if (stream->error == STREAM_OK && !stream->output_ended)
 		io = end_output(stream);
 	if (io == IO_DONE)
 		io = stream_flush(stream);
@@ -366,7 +366,7 @@ stream_end(struct stream *stream)
 bool
 stream_wants_write(const struct stream *stream)
 {
-	return buf_len(&stream->out) > 0 && !stream->hold_output;
+	return buf_len(&stream->out) > 0 && !stream->output_deferred;
 }
 
 bool

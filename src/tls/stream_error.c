@@ -182,7 +182,7 @@ find_words(int reason)
 static void
 say_code(const struct stream *stream, char *out, size_t max)
 {
-	unsigned long code = stream->failure_code;
+	unsigned long code = stream->openssl_error;
 	int reason = ERR_GET_REASON(code);
 	const char *words = find_words(reason);
 	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
@@ -206,25 +206,25 @@ say_code(const struct stream *stream, char *out, size_t max)
 static void
 say_not_tls(const struct stream *stream, char *out, size_t max)
 {
-	const char *words = find_words(ERR_GET_REASON(stream->failure_code));
+	const char *words = find_words(ERR_GET_REASON(stream->openssl_error));
 
 	snprintf(out, max, "%s",
 	    words != NULL ? words : "the first bytes are not TLS");
 }
 
 const char *
-stream_failure_text(const struct stream *stream, char *out, size_t max)
+stream_error_text(const struct stream *stream, char *out, size_t max)
 {
 	char words[128];
 
-	switch (stream->failure) {
+	switch (stream->error) {
 	case STREAM_OK:
 		snprintf(out, max, "no failure");
 		break;
 	case STREAM_RESET:
 	case STREAM_SYSTEM:
 		snprintf(out, max, "%s",
-		    strerror_r(stream->failure_errno, words, sizeof(words)));
+		    strerror_r(stream->error_errno, words, sizeof(words)));
 		break;
 	case STREAM_NOT_TLS:
 		say_not_tls(stream, out, max);

@@ -93,7 +93,7 @@ make_room(struct stream *stream)
 {
 	enum io io = IO_DONE;
 
-	if (stream->failure != STREAM_OK)
+	if (stream->error != STREAM_OK)
 		return IO_FAILED;
 	if (stream->out.data != NULL && buf_room(&stream->out) == 0)
 		io = stream_send_out(stream);
@@ -214,17 +214,17 @@ stream_tls_close(struct stream *stream)
 
 /* OpenSSL gave up: keep the reason, and let its alert leave if it can. */
 static enum io
-give_up(struct stream *stream, enum stream_failure failure)
+give_up(struct stream *stream, enum stream_error error)
 {
 	unsigned long code = tls_error_take();
 
 	if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
-		failure = STREAM_NO_MEMORY;
-	else if (failure == STREAM_HANDSHAKE &&
+		error = STREAM_NO_MEMORY;
+	else if (error == STREAM_HANDSHAKE &&
 		 SSL_get_state(stream->ssl) == TLS_ST_BEFORE)
-		failure = STREAM_NOT_TLS; /* not even a ClientHello */
-	stream->failure_code = code;
-	stream_fail(stream, failure, 0);
+		error = STREAM_NOT_TLS; /* not even a ClientHello */
+	stream->openssl_error = code;
+	stream_fail(stream, error, 0);
 	(void)stream_send_out(stream); /* the peer may be gone: no matter */
 	return IO_FAILED;
 }
@@ -237,13 +237,13 @@ note_end(struct stream *stream, bool notify)
 	return IO_END;
 }
 
-/* What an SSL call that did not succeed wants; `failure` if it is lost. */
+/* What an SSL call that did not succeed wants; `error` if it is lost. */
 static enum io
-interpret(struct stream *stream, int result, enum stream_failure failure)
+interpret(struct stream *stream, int result, enum stream_error error)
 {
 	int why = SSL_get_error(stream->ssl, result);
 
-	if (stream->failure != STREAM_OK)
+	if (stream->error != STREAM_OK)
 		return IO_FAILED; /* the BIO knows more than the SSL */
 	switch (why) {
 	case SSL_ERROR_WANT_READ:
@@ -261,7 +261,7 @@ interpret(struct stream *stream, int result, enum stream_failure failure)
 	default:
 		break;
 	}
-	return give_up(stream, failure);
+	return give_up(stream, error);
 }
 
 /*
@@ -286,7 +286,7 @@ finish(struct stream *stream)
 	drop_staple(stream);
 	/* Whatever has been resumed: the policy is that of now. */
 	if (!client_cert_is_admitted(tls_site_of(stream->ssl), stream->ssl)) {
-		stream->failure_code = ERR_PACK(
+		stream->openssl_error = ERR_PACK(
 		    ERR_LIB_SSL, 0, SSL_R_CERTIFICATE_VERIFY_FAILED);
 		return stream_fail(stream, STREAM_HANDSHAKE, 0);
 	}
@@ -294,7 +294,7 @@ finish(struct stream *stream)
 	 * none (RFC 8446 section 4.6.1).  In 1.2 it is our Finished. */
 	if (SSL_version(stream->ssl) == TLS1_3_VERSION &&
 	    buf_len(&stream->out) > 0) {
-		stream->hold_output = true;
+		stream->output_deferred = true;
 		return IO_DONE;
 	}
 	return stream_send_out(stream);
@@ -306,7 +306,7 @@ stream_tls_handshake(struct stream *stream)
 	enum io io, sent;
 	int result;
 
-	if (stream->hold_output)
+	if (stream->output_deferred)
 		return IO_DONE;
 	io = stream_send_out(stream);
 	if (io != IO_DONE)
@@ -360,7 +360,7 @@ send_answers(struct stream *stream, size_t waiting)
 {
 	if (buf_len(&stream->out) <= waiting)
 		return;
-	stream->hold_output = false;
+	stream->output_deferred = false;
 	(void)stream_send_out(stream); /* a failure is recorded */
 }
 
@@ -424,7 +424,7 @@ stream_tls_write(struct stream *stream, struct buf *from)
 		io = stream_flush(stream);
 	while (io == IO_DONE && buf_len(from) > 0) {
 		io = encrypt(stream, from);
-		stream->hold_output = false;
+		stream->output_deferred = false;
 		if (io == IO_DONE)
 			io = stream_send_out(stream);
 	}

@@ -14,14 +14,13 @@
 
 struct tls_server;
 
-/* ---- stream.c: system calls and the first failure ---- */
+/* ---- stream.c: system calls and the first error ---- */
 
 /*
- * Record the failure; the first one stays, since later ones are its
+ * Record the error; the first one stays, since later ones are its
  * consequences.  errnum: 0 where there is none.  Returns IO_FAILED.
  */
-enum io stream_fail(
-    struct stream *stream, enum stream_failure failure, int errnum);
+enum io stream_fail(struct stream *stream, enum stream_error error, int errnum);
 
 /*
  * One recv of at most max bytes.  IO_DONE: *got > 0.  IO_END: FIN.  Without a

@@ -324,7 +324,7 @@ Test(relay, tells_a_broken_input_from_an_ended_one)
 	rig.source = -1;
 	cr_expect_eq(pump(&rig, NULL), RELAY_WAITS);
 	cr_expect_eq(pump(&rig, NULL), RELAY_FROM_FAILED);
-	cr_expect_eq(rig.from.failure, STREAM_RESET);
+	cr_expect_eq(rig.from.error, STREAM_RESET);
 	cr_expect_eq(check_all(rig.sink, 0), 4000, "what came before is out");
 	cr_expect_not(at_end(rig.sink), "a reset became a clean end");
 	rig_fini(&rig);
@@ -340,7 +340,7 @@ Test(relay, notices_an_output_that_is_gone)
 	cr_expect_eq(pump(&rig, NULL), RELAY_WAITS, "nothing to write yet");
 	feed(rig.source, 0, 10);
 	cr_expect_eq(pump(&rig, NULL), RELAY_TO_FAILED);
-	cr_expect_eq(rig.to.failure_errno, EPIPE);
+	cr_expect_eq(rig.to.error_errno, EPIPE);
 	rig_fini(&rig);
 }
 

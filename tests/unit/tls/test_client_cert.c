@@ -533,8 +533,8 @@ Test(admission, refused_is_a_failed_handshake_in_words_of_the_policy)
 	config.verify = VERIFY_REQUIRE;
 	open_version(&link, 0);
 	cr_expect_eq(link_handshake(&link, NULL), IO_FAILED);
-	cr_expect_eq(link.server.failure, STREAM_HANDSHAKE);
-	stream_failure_text(&link.server, text, sizeof(text));
+	cr_expect_eq(link.server.error, STREAM_HANDSHAKE);
+	stream_error_text(&link.server, text, sizeof(text));
 	cr_expect_not_null(strstr(text, "no longer admitted"), "%s", text);
 	link_close(&link);
 }

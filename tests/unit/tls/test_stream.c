@@ -153,8 +153,8 @@ Test(stream, calls_a_reset_a_reset)
 	cr_assert_eq(link_answer(&link, "unread"), IO_DONE);
 	link_hang_up(&link);
 	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_FAILED);
-	cr_assert_eq(link.server.failure, STREAM_RESET);
-	cr_assert_str_eq(stream_failure_text(&link.server, text, sizeof(text)),
+	cr_assert_eq(link.server.error, STREAM_RESET);
+	cr_assert_str_eq(stream_error_text(&link.server, text, sizeof(text)),
 	    "Connection reset by peer");
 	link_close(&link);
 }
@@ -168,7 +168,7 @@ Test(stream, still_reads_what_a_vanished_peer_had_answered)
 	cr_assert(link_say(&link, "413"));
 	link_hang_up(&link);
 	cr_assert_eq(link_answer(&link, "more"), IO_FAILED);
-	cr_assert_eq(link.server.failure, STREAM_RESET);
+	cr_assert_eq(link.server.error, STREAM_RESET);
 	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
 	cr_assert_str_eq(text, "413");
 	link_close(&link);
@@ -357,7 +357,7 @@ Test(peek, fails_when_no_more_will_come)
 		stream_readable(&link.server);
 		expect_peek(
 		    &link, rows[i].least, rows[i].expect, rows[i].given);
-		cr_expect_eq(link.server.failure,
+		cr_expect_eq(link.server.error,
 		    rows[i].expect == IO_DONE ? STREAM_OK : STREAM_CLOSED_EARLY,
 		    "%s", rows[i].what);
 		link_close(&link);
@@ -372,7 +372,7 @@ Test(peek, fails_when_the_client_resets)
 	cr_assert_eq(send(link.server.fd, "unread", 6, MSG_NOSIGNAL), 6);
 	link_hang_up(&link); /* what it had not read becomes a reset */
 	expect_peek(&link, 1, IO_FAILED, "");
-	cr_expect_eq(link.server.failure, STREAM_RESET);
+	cr_expect_eq(link.server.error, STREAM_RESET);
 	expect_peek(&link, 1, IO_FAILED, "");
 	link_close(&link);
 }

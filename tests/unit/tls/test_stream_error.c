@@ -60,10 +60,10 @@ Test(stream_error, names_what_is_no_tls)
 		    send(link.peer, strangers[i].given, strangers[i].len, 0),
 		    (ssize_t)strangers[i].len);
 		cr_assert_eq(stream_handshake(&link.server), IO_FAILED);
-		cr_assert_eq(link.server.failure, STREAM_NOT_TLS, "%s",
+		cr_assert_eq(link.server.error, STREAM_NOT_TLS, "%s",
 		    strangers[i].given);
 		cr_assert_str_eq(
-		    stream_failure_text(&link.server, text, sizeof(text)),
+		    stream_error_text(&link.server, text, sizeof(text)),
 		    strangers[i].expect);
 		link_close(&link);
 	}
@@ -89,8 +89,8 @@ expect_quarrel(const struct quarrel *row)
 	link_open_tls(&link, LINK_STREAM, server);
 	row->prepare(link.client);
 	cr_assert_eq(link_handshake(&link, NULL), IO_FAILED, "%s", row->what);
-	cr_assert_eq(link.server.failure, STREAM_HANDSHAKE, "%s", row->what);
-	stream_failure_text(&link.server, text, sizeof(text));
+	cr_assert_eq(link.server.error, STREAM_HANDSHAKE, "%s", row->what);
+	stream_error_text(&link.server, text, sizeof(text));
 	cr_assert_eq(strncmp(text, row->expect, strlen(row->expect)), 0,
 	    "%s: %s", row->what, text);
 	link_close(&link);
@@ -248,10 +248,10 @@ Test(stream_error, tells_that_the_client_left_half_way)
 		link_fin(&link);
 		stream_readable(&link.server);
 		cr_assert_eq(stream_handshake(&link.server), IO_FAILED);
-		cr_assert_eq(link.server.failure, STREAM_CLOSED_EARLY, "%s",
+		cr_assert_eq(link.server.error, STREAM_CLOSED_EARLY, "%s",
 		    partings[i].what);
 		cr_assert_str_eq(
-		    stream_failure_text(&link.server, text, sizeof(text)),
+		    stream_error_text(&link.server, text, sizeof(text)),
 		    "client left in the middle of the handshake");
 		link_close(&link);
 	}
@@ -285,9 +285,9 @@ Test(stream_error, is_not_there_without_one)
 	char text[128];
 
 	link_establish(&link, LINK_STREAM, server, 0);
-	cr_assert_eq(link.server.failure, STREAM_OK);
-	cr_assert_str_eq(stream_failure_text(&link.server, text, sizeof(text)),
-	    "no failure");
+	cr_assert_eq(link.server.error, STREAM_OK);
+	cr_assert_str_eq(
+	    stream_error_text(&link.server, text, sizeof(text)), "no failure");
 	link_close(&link);
 	tls_server_unref(server);
 }
@@ -443,9 +443,8 @@ Test(client_errors, says_which_certificate_and_why)
 			stand(&standing, &rows[i].rule, 1);
 			cr_expect_eq(
 			    guest_come(&guest, standing.server), IO_FAILED);
-			cr_expect_eq(
-			    guest.link.server.failure, STREAM_HANDSHAKE);
-			cr_expect_str_eq(stream_failure_text(&guest.link.server,
+			cr_expect_eq(guest.link.server.error, STREAM_HANDSHAKE);
+			cr_expect_str_eq(stream_error_text(&guest.link.server,
 					     text, sizeof(text)),
 			    rows[i].expect, "%s: %s", link_versions[v].what,
 			    text);
@@ -471,7 +470,7 @@ Test(client_errors, says_that_a_session_should_not_have_been)
 		guest_go(&guest);
 		cr_assert_eq(guest_come(&guest, standing.server), IO_FAILED);
 		cr_expect_str_eq(
-		    stream_failure_text(&guest.link.server, text, sizeof(text)),
+		    stream_error_text(&guest.link.server, text, sizeof(text)),
 		    "client certificate CN=robot: no longer admitted, in a "
 		    "resumed session: by verify, allow rules, dates or lists");
 		guest_go(&guest);

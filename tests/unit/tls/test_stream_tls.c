@@ -188,7 +188,7 @@ Test(stream_tls, lets_the_ticket_leave_with_the_first_response)
 
 	link_establish(&link, LINK_PACKETS, server, TLS1_3_VERSION);
 	before = link.sends;
-	cr_assert(link.server.hold_output);
+	cr_assert(link.server.output_deferred);
 	cr_assert_not(stream_wants_write(&link.server), "held is not waiting");
 	cr_assert_null(link.session);
 	cr_assert_eq(link_answer(&link, "first"), IO_DONE);
@@ -205,7 +205,7 @@ Test(stream_tls, lets_the_ticket_leave_alone_when_told)
 
 	link_establish(&link, LINK_PACKETS, server, TLS1_3_VERSION);
 	cr_assert_eq(stream_flush(&link.server), IO_DONE);
-	cr_assert_not(link.server.hold_output);
+	cr_assert_not(link.server.output_deferred);
 	cr_assert_eq(link_hear(&link, text, sizeof(text)), 0);
 	cr_assert_not_null(link.session);
 	link_close(&link);
@@ -216,7 +216,7 @@ Test(stream_tls, holds_nothing_back_in_tls12)
 	struct link link;
 
 	link_establish(&link, LINK_STREAM, server, TLS1_2_VERSION);
-	cr_assert_not(link.server.hold_output);
+	cr_assert_not(link.server.output_deferred);
 	cr_assert_not_null(link.session, "the client waits for it");
 	link_close(&link);
 }
@@ -294,8 +294,8 @@ Test(stream_tls, gathers_records_into_one_read)
 		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
 		cr_assert_str_eq(
 		    text, "abcabcabc", "%s", link_versions[v].what);
-		cr_assert_eq(
-		    pool_in_use(link.pool), link.server.hold_output ? 1 : 0);
+		cr_assert_eq(pool_in_use(link.pool),
+		    link.server.output_deferred ? 1 : 0);
 		link_close(&link);
 	}
 }
@@ -493,9 +493,9 @@ Test(stream_tls, refuses_a_bad_record)
 		    25);
 		cr_assert_eq(
 		    link_receive(&link, text, sizeof(text)), IO_FAILED);
-		cr_assert_eq(link.server.failure, STREAM_PROTOCOL);
+		cr_assert_eq(link.server.error, STREAM_PROTOCOL);
 		cr_assert_str_not_empty(
-		    stream_failure_text(&link.server, text, sizeof(text)));
+		    stream_error_text(&link.server, text, sizeof(text)));
 		cr_assert_eq(link_answer(&link, "no"), IO_FAILED);
 		assert_fatal_alert(&link);
 		link_close(&link);
@@ -659,7 +659,7 @@ Test(ending, answers_no_key_update_afterwards)
 		cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_DONE);
 		cr_assert_str_eq(text, "goes on");
 	}
-	cr_assert_eq(link.server.failure, STREAM_OK);
+	cr_assert_eq(link.server.error, STREAM_OK);
 	link_close(&link);
 }
 
@@ -722,7 +722,7 @@ Test(ending, by_reset_is_a_failure)
 	cr_assert_eq(link_answer(&link, "unread"), IO_DONE);
 	link_hang_up(&link);
 	cr_assert_eq(link_receive(&link, text, sizeof(text)), IO_FAILED);
-	cr_assert_eq(link.server.failure, STREAM_RESET);
+	cr_assert_eq(link.server.error, STREAM_RESET);
 	cr_assert_eq(stream_end(&link.server), IO_FAILED);
 	link_close(&link);
 }

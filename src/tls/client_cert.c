@@ -403,7 +403,7 @@ earlier(int64_t a, int64_t b)
 }
 
 int64_t
-client_cert_good_until(struct ssl_st *ssl)
+client_cert_valid_until(struct ssl_st *ssl)
 {
 	const struct ca_store *ca_store = tls_context_ca_store(
 	    tls_site_of(ssl)->context);
@@ -429,7 +429,7 @@ client_cert_good_until(struct ssl_st *ssl)
 
 /* Does the policy, as it is now, want this certificate, or do without one? */
 static bool
-is_wanted(const struct tls_site *site, X509 *certificate)
+is_acceptable(const struct tls_site *site, X509 *certificate)
 {
 	if (certificate == NULL)
 		return site->settings->verify < VERIFY_REQUIRE;
@@ -439,17 +439,17 @@ is_wanted(const struct tls_site *site, X509 *certificate)
 
 bool
 client_cert_may_resume(const struct tls_site *site,
-    struct ssl_session_st *session, int64_t good_until, int64_t now_s)
+    struct ssl_session_st *session, int64_t valid_until, int64_t now_s)
 {
 	const struct ca_store *ca_store = tls_context_ca_store(site->context);
 	X509 *certificate = SSL_SESSION_get0_peer(session);
 
 	if (site->settings->verify == VERIFY_NONE)
 		return true;
-	if (!is_wanted(site, certificate))
+	if (!is_acceptable(site, certificate))
 		return false;
 	return certificate == NULL ||
-	       (now_s < good_until &&
+	       (now_s < valid_until &&
 		   now_s < ca_store_crl_end(ca_store, certificate));
 }
 
@@ -457,17 +457,17 @@ bool
 client_cert_is_admitted(const struct tls_site *site, struct ssl_st *ssl)
 {
 	SSL_SESSION *session = SSL_get_session(ssl);
-	struct ticket_facts facts;
+	struct ticket_appdata appdata;
 
 	if (site->settings->verify == VERIFY_NONE)
 		return true;
 	if (session == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
 	if (!SSL_session_reused(ssl)) /* dates and lists were fine just now */
-		return is_wanted(site, SSL_get0_peer_certificate(ssl));
-	return ticket_facts_get(session, &facts) &&
+		return is_acceptable(site, SSL_get0_peer_certificate(ssl));
+	return ticket_appdata_get(session, &appdata) &&
 	       client_cert_may_resume(
-		   site, session, facts.good_until, clock_wall_ms() / 1000);
+		   site, session, appdata.valid_until, clock_wall_ms() / 1000);
 }
 
 /* ---- Facts ---- */

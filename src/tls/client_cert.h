@@ -28,16 +28,16 @@ int client_cert_on_verify(int ok, struct x509_store_ctx_st *store);
  * it was checked against; INT64_MAX for a client without one.  After a full
  * handshake.
  */
-int64_t client_cert_good_until(struct ssl_st *ssl);
+int64_t client_cert_valid_until(struct ssl_st *ssl);
 
 /*
  * May this session be resumed under this site at now_s?  Looks at everything
  * a full handshake would: that there is a verified certificate where one is
- * required, its dates (good_until, from the ticket), the date of its issuer's
+ * required, its dates (valid_until, from the ticket), the date of its issuer's
  * list, and the allow rules.  CVE-2025-23419, CVE-2022-21654.
  */
 bool client_cert_may_resume(const struct tls_site *site,
-    struct ssl_session_st *session, int64_t good_until, int64_t now_s);
+    struct ssl_session_st *session, int64_t valid_until, int64_t now_s);
 
 /*
  * The last look, once a handshake is done, full or resumed: does the

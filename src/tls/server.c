@@ -182,7 +182,7 @@ tls_server_add(struct tls_server *server,
 }
 
 bool
-tls_server_name(struct tls_server *server, const char *pattern, size_t site)
+tls_server_add_name(struct tls_server *server, const char *pattern, size_t site)
 {
 	assert(site < server->count);
 	return sni_table_add(server->names, pattern, site);
@@ -288,17 +288,17 @@ take_vector(const uint8_t **bytes, size_t *len)
  * type but host_name was ever defined, so it has one.  OpenSSL holds to the
  * same.
  */
-enum hello_name
-hello_name(struct ssl_st *ssl, const uint8_t **name, size_t *len)
+enum client_hello_sni
+client_hello_sni(struct ssl_st *ssl, const uint8_t **name, size_t *len)
 {
 	if (SSL_client_hello_get0_ext(
 		ssl, TLSEXT_TYPE_server_name, name, len) != 1)
-		return HELLO_NO_NAME;
+		return CLIENT_HELLO_NO_SNI;
 	if (!take_vector(name, len) || (*name)[0] != TLSEXT_NAMETYPE_host_name)
-		return HELLO_MALFORMED;
+		return CLIENT_HELLO_BAD_SNI;
 	++*name;
 	--*len;
-	return take_vector(name, len) ? HELLO_NAME : HELLO_MALFORMED;
+	return take_vector(name, len) ? CLIENT_HELLO_SNI : CLIENT_HELLO_BAD_SNI;
 }
 
 /* The reason is for the log: OpenSSL only adds that a callback failed. */
@@ -338,7 +338,7 @@ on_client_hello(SSL *ssl, int *alert, void *arg)
 	size_t len = 0;
 
 	(void)arg;
-	if (hello_name(ssl, &name, &len) == HELLO_MALFORMED)
+	if (client_hello_sni(ssl, &name, &len) == CLIENT_HELLO_BAD_SNI)
 		return refuse(alert, SSL_AD_DECODE_ERROR, SSL_R_BAD_EXTENSION);
 	site = tls_server_find(old->server, (const char *)name, len);
 	if (site == NULL)

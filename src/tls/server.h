@@ -52,7 +52,7 @@ bool tls_server_add(struct tls_server *server,
     struct identity *const *identities, struct err *err) MUST_CHECK;
 
 /* A normalised pattern (sni.h) leads to that site; the first one counts. */
-bool tls_server_name(
+bool tls_server_add_name(
     struct tls_server *server, const char *pattern, size_t site) MUST_CHECK;
 
 /* No more will be added.  reject: a client that asks for no known name, or
@@ -73,10 +73,10 @@ struct ssl_st *tls_server_ssl(struct tls_server *server) MUST_CHECK;
 /* The site a connection is in. */
 const struct tls_site *tls_site_of(const struct ssl_st *ssl);
 
-enum hello_name {
-	HELLO_NO_NAME,
-	HELLO_NAME,
-	HELLO_MALFORMED /* RFC 6066 section 3 allows no such list */
+enum client_hello_sni {
+	CLIENT_HELLO_NO_SNI,
+	CLIENT_HELLO_SNI,
+	CLIENT_HELLO_BAD_SNI /* RFC 6066 section 3 allows no such list */
 };
 
 /*
@@ -84,7 +84,7 @@ enum hello_name {
  * valid as long as that ClientHello is.  Works in the ClientHello callback and
  * in everything that OpenSSL calls while it handles extensions (tickets).
  */
-enum hello_name hello_name(
+enum client_hello_sni client_hello_sni(
     struct ssl_st *ssl, const uint8_t **name, size_t *len);
 
 /* ---- for context.c: callbacks of every context ---- */

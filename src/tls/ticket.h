@@ -75,15 +75,15 @@ void ticket_keys_set_clock(
  * tls/ only; the connection's thread.
  */
 
-struct ticket_facts {
-	int64_t birth_ms;
-	int64_t good_until; /* client_cert.h; seconds */
-	uint8_t scope[32];  /* of the site (server.h) */
+struct ticket_appdata {
+	int64_t handshake_ms;
+	int64_t valid_until; /* client_cert.h; seconds */
+	uint8_t scope[32];   /* of the site (server.h) */
 };
 
 /* false: it was never given any. */
-bool ticket_facts_get(
-    struct ssl_session_st *session, struct ticket_facts *facts) MUST_CHECK;
+bool ticket_appdata_get(
+    struct ssl_session_st *session, struct ticket_appdata *appdata) MUST_CHECK;
 
 /*
  * ---- The key file ----
@@ -98,7 +98,7 @@ struct ticket_key {
 	uint8_t hmac[32];
 };
 
-struct ticket_file {
+struct ticket_key_set {
 	struct ticket_key keys[TICKET_KEYS_MAX];
 	size_t count;
 };
@@ -108,11 +108,11 @@ struct ticket_file {
  * and line and says what to do.  *warning (may be NULL; "" when none): others
  * may read it (as identity_load).  Wipe in every case.
  */
-bool ticket_file_read(struct ticket_file *file, const char *path,
+bool ticket_key_set_read(struct ticket_key_set *set, const char *path,
     enum config_key_permissions permissions, struct err *warning,
     struct err *err) MUST_CHECK;
 
 /* Cleanse. */
-void ticket_file_wipe(struct ticket_file *file);
+void ticket_key_set_wipe(struct ticket_key_set *set);
 
 #endif

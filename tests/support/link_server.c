@@ -102,8 +102,9 @@ add_site(struct tls_server *server, const struct config_listener *config,
 	must(tls_server_add(server, config, context, identities, &err),
 	    err.text);
 	tls_context_unref(context);
-	must(config->pattern == NULL || tls_server_name(server, config->pattern,
-					    tls_server_count(server) - 1),
+	must(config->pattern == NULL ||
+		 tls_server_add_name(
+		     server, config->pattern, tls_server_count(server) - 1),
 	    "adding a name");
 }
 

@@ -111,7 +111,7 @@ static const struct {
 	const char *what;
 	struct rule rule; /* of the site it comes back to */
 	bool with_client;
-	int64_t good_until;
+	int64_t valid_until;
 	int64_t now_s;
 	bool expect;
 } returns[] = {
@@ -171,7 +171,7 @@ Test(client_cert, may_resume_where_it_could_come_again)
 			    client_cert_may_resume(
 				tls_server_site(now.server, 0),
 				SSL_get_session(guest.link.server.ssl),
-				returns[i].good_until, returns[i].now_s),
+				returns[i].valid_until, returns[i].now_s),
 			    returns[i].expect, "%s, %s", returns[i].what,
 			    link_versions[v].what);
 			guest_go(&guest);
@@ -375,7 +375,7 @@ until(const struct family *family, const struct rule *rule, size_t v)
 
 	stand(&standing, rule, 1);
 	cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
-	result = client_cert_good_until(guest.link.server.ssl);
+	result = client_cert_valid_until(guest.link.server.ssl);
 	guest_go(&guest);
 	fall(&standing);
 	return result;
@@ -445,7 +445,7 @@ Test(client_until, is_never_without_a_certificate)
 		stand(&standing, &(struct rule){ OPTIONAL }, 1);
 		cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
 		cr_expect_eq(
-		    client_cert_good_until(guest.link.server.ssl), INT64_MAX);
+		    client_cert_valid_until(guest.link.server.ssl), INT64_MAX);
 		guest_go(&guest);
 		fall(&standing);
 	}

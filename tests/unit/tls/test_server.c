@@ -81,10 +81,10 @@ make_server(bool reject)
 	add_site(server, NULL, ecdsa);
 	add_site(server, rsa, NULL);
 	add_site(server, NULL, NULL);
-	cr_assert(tls_server_name(server, "a.example", 1));
-	cr_assert(tls_server_name(server, "*.example", 1));
-	cr_assert(tls_server_name(server, "bare.example", 2));
-	cr_assert(tls_server_name(server, "a.example", 2));
+	cr_assert(tls_server_add_name(server, "a.example", 1));
+	cr_assert(tls_server_add_name(server, "*.example", 1));
+	cr_assert(tls_server_add_name(server, "bare.example", 2));
+	cr_assert(tls_server_add_name(server, "a.example", 2));
 	tls_server_seal(server, reject);
 	return server;
 }
@@ -226,7 +226,7 @@ Test(server, shows_each_client_the_certificate_it_can_use)
 		add_site(server, NULL, NULL);
 		add_site(server, offers[i].has_rsa ? rsa : NULL,
 		    offers[i].has_ecdsa ? ecdsa : NULL);
-		cr_assert(tls_server_name(server, "a.example", 1));
+		cr_assert(tls_server_add_name(server, "a.example", 1));
 		tls_server_seal(server, false);
 		SSL_CTX_set_tlsext_status_cb(link_native(server), on_status);
 		for (size_t v = 0; v < LINK_VERSIONS; v++)
@@ -572,7 +572,7 @@ build(struct tls_context *context)
 		    server, &small_listener, context, identities, &err);
 		cr_expect_neq(ok, err.text[0] != '\0', "%s", err.text);
 	}
-	ok = ok && tls_server_name(server, "a.example", 1);
+	ok = ok && tls_server_add_name(server, "a.example", 1);
 	if (ok)
 		tls_server_seal(server, false);
 	tls_server_unref(server);

@@ -766,7 +766,7 @@ Test(resumption_names, goes_through_a_retry_and_keeps_its_name)
 #define KEY_B B16 B16 B16 B16 B16 B16 B4 B4 "QkI=" /* 80 times 'B' */
 
 static struct pki_folder folder;
-static struct ticket_file file;
+static struct ticket_key_set file;
 static struct err err, warning;
 
 static void
@@ -792,7 +792,7 @@ read_text(
 
 	cr_assert_eq(chmod(path, mode), 0);
 	err.text[0] = '\0';
-	ok = ticket_file_read(&file, path, permissions, &warning, &err);
+	ok = ticket_key_set_read(&file, path, permissions, &warning, &err);
 	free(path);
 	return ok;
 }
@@ -875,7 +875,7 @@ Test(ticket_file, refuses_what_is_no_list_of_keys)
 		    "%s: %s", refused[i].what, err.text);
 		cr_assert_not_null(strstr(err.text, folder.path), "%s: %s",
 		    refused[i].what, err.text);
-		ticket_file_wipe(&file);
+		ticket_key_set_wipe(&file);
 	}
 }
 
@@ -912,7 +912,7 @@ Test(ticket_file, refuses_raw_bytes)
 	memset(bytes + 1, 0xf3, sizeof(bytes) - 1);
 	cr_assert_eq(fwrite(bytes, sizeof(bytes), 1, out), 1);
 	cr_assert_eq(fclose(out), 0);
-	cr_assert_not(ticket_file_read(&file, path, KEYS_ANY, NULL, &err));
+	cr_assert_not(ticket_key_set_read(&file, path, KEYS_ANY, NULL, &err));
 	cr_assert_not_null(strstr(err.text, "keys:1: "), "%s", err.text);
 	cr_assert_not_null(strstr(err.text, HOW), "%s", err.text);
 	free(path);
@@ -924,15 +924,15 @@ Test(ticket_file, refuses_what_is_no_file, .timeout = 10)
 	char path[96];
 
 	cr_assert_not(
-	    ticket_file_read(&file, folder.path, KEYS_ANY, NULL, &err));
+	    ticket_key_set_read(&file, folder.path, KEYS_ANY, NULL, &err));
 	cr_assert_not_null(
 	    strstr(err.text, "is a directory, not a file of ticket keys"));
 	snprintf(path, sizeof(path), "%s/missing", folder.path);
-	cr_assert_not(ticket_file_read(&file, path, KEYS_ANY, NULL, &err));
+	cr_assert_not(ticket_key_set_read(&file, path, KEYS_ANY, NULL, &err));
 	cr_assert_not_null(strstr(err.text, "No such file"), "%s", err.text);
 	snprintf(path, sizeof(path), "%s/pipe", folder.path);
 	cr_assert_eq(mkfifo(path, 0600), 0);
-	cr_assert_not(ticket_file_read(&file, path, KEYS_ANY, NULL, &err));
+	cr_assert_not(ticket_key_set_read(&file, path, KEYS_ANY, NULL, &err));
 	cr_assert_not_null(strstr(err.text, "not a regular file"));
 }
 
@@ -968,9 +968,9 @@ Test(ticket_file, is_as_private_as_a_key)
 
 Test(ticket_file, leaves_nothing_when_wiped)
 {
-	static const struct ticket_file nothing;
+	static const struct ticket_key_set nothing;
 
 	cr_assert(read_text(KEY_A "\n" KEY_B "\n", KEYS_ANY, 0600));
-	ticket_file_wipe(&file);
+	ticket_key_set_wipe(&file);
 	cr_assert_eq(memcmp(&file, &nothing, sizeof(file)), 0);
 }

@@ -81,13 +81,13 @@ struct text {
 };
 
 /* What a certificate says. */
-struct name {
+struct san {
 	int type; /* GEN_DNS, GEN_EMAIL, GEN_URI, GEN_IPADD */
 	struct text text;
 	struct addr addr; /* of a GEN_IPADD, which has no text */
 };
 
-struct pattern {
+struct allow_pattern {
 	int type;
 	struct text text;
 	struct cidr range; /* of a GEN_IPADD */
@@ -189,7 +189,7 @@ without_root(struct text pattern)
 	return pattern;
 }
 
-static struct pattern
+static struct allow_pattern
 split_pattern(const char *pattern)
 {
 	static const struct {
@@ -206,15 +206,16 @@ split_pattern(const char *pattern)
 	for (i = 0; i < ARRAY_LEN(kinds); i++) {
 		len = strlen(kinds[i].prefix);
 		if (strncasecmp(pattern, kinds[i].prefix, len) == 0)
-			return (struct pattern){ .type = kinds[i].type,
+			return (struct allow_pattern){ .type = kinds[i].type,
 				.text = text_of(pattern + len) };
 	}
-	return (struct pattern){ .type = GEN_DNS, .text = text_of(pattern) };
+	return (
+	    struct allow_pattern){ .type = GEN_DNS, .text = text_of(pattern) };
 }
 
 /* false: no range, which nothing matches. */
 static bool
-read_pattern(struct pattern *pattern, const char *text)
+read_pattern(struct allow_pattern *pattern, const char *text)
 {
 	*pattern = split_pattern(text);
 	if (pattern->type == GEN_DNS)
@@ -224,7 +225,7 @@ read_pattern(struct pattern *pattern, const char *text)
 }
 
 static bool
-name_matches(const struct pattern *pattern, const struct name *name)
+name_matches(const struct allow_pattern *pattern, const struct san *name)
 {
 	switch (pattern->type) {
 	case GEN_EMAIL:
@@ -264,11 +265,11 @@ read_address(struct addr *addr, const ASN1_STRING *string)
 
 /* false: nothing that a pattern could match. */
 static bool
-read_name(struct name *name, const GENERAL_NAME *from)
+read_name(struct san *name, const GENERAL_NAME *from)
 {
 	const ASN1_STRING *string;
 
-	*name = (struct name){ .type = from->type };
+	*name = (struct san){ .type = from->type };
 	switch (from->type) {
 	case GEN_IPADD:
 		return read_address(&name->addr, from->d.iPAddress);
@@ -290,8 +291,8 @@ static bool
 any_matches(const char *text, const GENERAL_NAMES *names)
 {
 	const GENERAL_NAME *from;
-	struct pattern pattern;
-	struct name name;
+	struct allow_pattern pattern;
+	struct san name;
 	int i;
 
 	if (!read_pattern(&pattern, text))

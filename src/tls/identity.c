@@ -36,10 +36,10 @@
  * are left out, so that "good.example\0.evil" never becomes "good.example".
  */
 struct identity_names {
-	char shown[256]; /* for logs */
+	char label[256]; /* for logs */
 	char **patterns; /* sorted, without doubles */
 	size_t count;
-	bool starved; /* a name was lost for lack of memory */
+	bool out_of_memory; /* a name was lost for lack of memory */
 };
 
 /* Its text in UTF-8; NULL: it has none.  OPENSSL_free it. */
@@ -51,7 +51,7 @@ text_of(struct identity_names *names, const ASN1_STRING *string, size_t *len)
 
 	errno = 0;
 	n = ASN1_STRING_to_UTF8(&utf8, string);
-	names->starved |= n < 0 && errno == ENOMEM;
+	names->out_of_memory |= n < 0 && errno == ENOMEM;
 	tls_error_clear();
 	*len = n > 0 ? (size_t)n : 0;
 	return n >= 0 ? (char *)utf8 : NULL;
@@ -69,32 +69,32 @@ first_common_name(const X509 *leaf)
 }
 
 static bool
-show_name(struct identity_names *names, const ASN1_STRING *string)
+set_label(struct identity_names *names, const ASN1_STRING *string)
 {
 	size_t len = 0;
 	char *text = string ? text_of(names, string, &len) : NULL;
 
 	if (len > 0)
 		snprintf(
-		    names->shown, sizeof(names->shown), "%.*s", (int)len, text);
+		    names->label, sizeof(names->label), "%.*s", (int)len, text);
 	OPENSSL_free(text);
 	return len > 0;
 }
 
 static void
-find_shown(
-    struct identity_names *names, const X509 *leaf, const GENERAL_NAMES *others)
+find_label(
+    struct identity_names *names, const X509 *leaf, const GENERAL_NAMES *sans)
 {
-	bool found = show_name(names, first_common_name(leaf));
+	bool found = set_label(names, first_common_name(leaf));
 
-	for (int i = 0; !found && i < sk_GENERAL_NAME_num(others); i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(others, i);
+	for (int i = 0; !found && i < sk_GENERAL_NAME_num(sans); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(sans, i);
 
 		if (name->type == GEN_DNS)
-			found = show_name(names, name->d.dNSName);
+			found = set_label(names, name->d.dNSName);
 	}
 	if (!found)
-		snprintf(names->shown, sizeof(names->shown), "unnamed");
+		snprintf(names->label, sizeof(names->label), "unnamed");
 }
 
 /* false: no memory.  A name that is no pattern adds nothing. */
@@ -141,15 +141,15 @@ drop_doubles(struct identity_names *names)
 
 /* true with *alone: no DNS name stands among these, not even a bad one. */
 static bool
-add_others(
-    struct identity_names *names, const GENERAL_NAMES *others, bool *alone)
+add_sans(
+    struct identity_names *names, const GENERAL_NAMES *sans, bool *without_dns)
 {
-	for (int i = 0; i < sk_GENERAL_NAME_num(others); i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(others, i);
+	for (int i = 0; i < sk_GENERAL_NAME_num(sans); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(sans, i);
 
 		if (name->type != GEN_DNS)
 			continue;
-		*alone = false;
+		*without_dns = false;
 		if (!add_pattern(names, name->d.dNSName))
 			return false;
 	}
@@ -158,16 +158,16 @@ add_others(
 
 static bool
 find_patterns(struct identity_names *names, const X509 *leaf,
-    const GENERAL_NAMES *others, bool alone)
+    const GENERAL_NAMES *sans, bool without_dns)
 {
-	int room = others ? sk_GENERAL_NAME_num(others) : 0;
+	int room = sans ? sk_GENERAL_NAME_num(sans) : 0;
 	const ASN1_STRING *common = first_common_name(leaf);
 
 	names->patterns = calloc((size_t)room + 1, sizeof(names->patterns[0]));
-	if (names->patterns == NULL || !add_others(names, others, &alone))
+	if (names->patterns == NULL || !add_sans(names, sans, &without_dns))
 		return false;
 	/* RFC 6125 section 6.4.4: the common name is the last resort. */
-	if (alone && common && !add_pattern(names, common))
+	if (without_dns && common && !add_pattern(names, common))
 		return false;
 	drop_doubles(names);
 	return true;
@@ -177,21 +177,21 @@ find_patterns(struct identity_names *names, const X509 *leaf,
 static bool
 find_names(struct identity_names *names, const X509 *leaf)
 {
-	GENERAL_NAMES *others;
+	GENERAL_NAMES *sans;
 	int found;
 	bool fine;
 
 	/* OpenSSL returns the same for a damaged extension. */
 	errno = 0;
-	others = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
-	names->starved = others == NULL && found != -1 && errno == ENOMEM;
+	sans = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
+	names->out_of_memory = sans == NULL && found != -1 && errno == ENOMEM;
 	tls_error_clear();
-	find_shown(names, leaf, others);
+	find_label(names, leaf, sans);
 	/* -1: there is no such extension.  One that cannot be read, or is
 	 * there twice, may hold names as well. */
-	fine = find_patterns(names, leaf, others, found == -1 || others);
-	GENERAL_NAMES_free(others);
-	return fine && !names->starved;
+	fine = find_patterns(names, leaf, sans, found == -1 || sans);
+	GENERAL_NAMES_free(sans);
+	return fine && !names->out_of_memory;
 }
 
 static void
@@ -209,7 +209,7 @@ drop_names(struct identity_names *names)
  * OpenSSL loads keys that no handshake can use and then refuses every client
  * without a reason: such keys are refused here.
  */
-static const struct kind {
+static const struct kind_row {
 	int type;
 	const char *name;
 } kinds[IDENTITY_KINDS] = {
@@ -322,7 +322,7 @@ struct identity_loader {
 };
 
 /* What is loaded from where, while it is loaded. */
-struct load {
+struct identity_load {
 	struct identity_loader *loader;
 	enum config_key_permissions permissions;
 	bool in_folder;
@@ -335,7 +335,7 @@ struct load {
 };
 
 static void
-warn(struct load *load, const char *sentence)
+warn(struct identity_load *load, const char *sentence)
 {
 	struct err *warning = load->warning;
 
@@ -348,7 +348,7 @@ warn(struct load *load, const char *sentence)
 }
 
 static bool
-check_permissions(struct load *load, unsigned mode)
+check_permissions(struct identity_load *load, unsigned mode)
 {
 	struct err sentence;
 
@@ -363,7 +363,7 @@ check_permissions(struct load *load, unsigned mode)
 }
 
 static bool
-check_pair(const struct identity *identity, struct load *load)
+check_pair(const struct identity *identity, struct identity_load *load)
 {
 	int i;
 
@@ -396,7 +396,7 @@ seconds_of(const ASN1_TIME *when)
 }
 
 static void
-warn_of_date(struct load *load, const char *what, int64_t seconds)
+warn_of_date(struct identity_load *load, const char *what, int64_t seconds)
 {
 	struct err sentence;
 	time_t when = (time_t)seconds;
@@ -412,7 +412,7 @@ warn_of_date(struct load *load, const char *what, int64_t seconds)
 
 /* Served all the same: an expired certificate beats no service at all. */
 static void
-check_dates(struct identity *identity, struct load *load)
+check_dates(struct identity *identity, struct identity_load *load)
 {
 	int64_t now = clock_wall_ms() / 1000;
 
@@ -427,7 +427,7 @@ check_dates(struct identity *identity, struct load *load)
 }
 
 static bool
-read_chain(struct identity *identity, struct load *load)
+read_chain(struct identity *identity, struct identity_load *load)
 {
 	return pem_read(&load->cert, load->cert_path, load->err) &&
 	       chain_decode(&identity->chain, load->loader->chains, &load->cert,
@@ -449,7 +449,7 @@ has_key(const struct pem *pem)
 
 /* Where the key of a file without one is to be. */
 static void
-advise_key(struct load *load, bool together)
+advise_key(struct identity_load *load, bool together)
 {
 	struct err before = *load->err;
 
@@ -468,7 +468,7 @@ advise_key(struct load *load, bool together)
 }
 
 static bool
-read_key(struct identity *identity, struct load *load)
+read_key(struct identity *identity, struct identity_load *load)
 {
 	bool together = strcmp(load->key_path, load->cert_path) == 0;
 	const struct pem *key = together ? &load->cert : &load->key;
@@ -493,7 +493,7 @@ is_used_together(const char *type)
 
 /* A key file may hold certificates as well: it is often the combined file. */
 static void
-warn_of_unused(struct load *load)
+warn_of_unused(struct identity_load *load)
 {
 	bool together = load->key.count == 0;
 	struct err sentence;
@@ -508,7 +508,7 @@ warn_of_unused(struct load *load)
 }
 
 static bool
-fill(struct identity *identity, struct load *load)
+fill(struct identity *identity, struct identity_load *load)
 {
 	if (!read_chain(identity, load) || !read_key(identity, load))
 		return false;
@@ -525,7 +525,7 @@ identity_loader_load(struct identity_loader *loader,
     const struct identity_files *files, struct err *warning, struct err *err)
 {
 	struct identity *identity = calloc(1, sizeof(*identity));
-	struct load load = {
+	struct identity_load load = {
 		.loader = loader,
 		.permissions = files->permissions,
 		.in_folder = files->in_folder,
@@ -593,11 +593,11 @@ identity_loader_free(struct identity_loader *loader)
 }
 
 void
-identity_loader_know(
+identity_loader_share(
     struct identity_loader *loader, const struct identity *identity)
 {
 	for (int i = 0; i < sk_X509_num(identity->chain.rest); i++)
-		chain_cache_know(
+		chain_cache_add(
 		    loader->chains, sk_X509_value(identity->chain.rest, i));
 }
 
@@ -643,7 +643,7 @@ identity_key(const struct identity *identity)
 const char *
 identity_name(const struct identity *identity)
 {
-	return identity->names.shown;
+	return identity->names.label;
 }
 
 int64_t
@@ -792,7 +792,7 @@ chain_check_run(struct chain_check *check, const struct identity *identity,
 		err_set(sentence,
 		    "the certificate of its issuer, %s, is missing: append it, "
 		    "unless it is a root that clients have, or they refuse %s",
-		    name, identity->names.shown);
+		    name, identity->names.label);
 	}
 	for (i = 0; i < sk_X509_num(chain->rest); i++) {
 		if (has_issued(chain, i))

@@ -52,7 +52,7 @@ struct identity_loader *identity_loader_new(void) MUST_CHECK;
 void identity_loader_free(struct identity_loader *loader); /* NULL ok */
 
 /* Identities loaded later share this one's intermediates.  Best effort. */
-void identity_loader_know(
+void identity_loader_share(
     struct identity_loader *loader, const struct identity *identity);
 
 /* As identity_load. */

@@ -309,7 +309,7 @@ static const struct {
 	const char *what;
 	const char *command;
 	const char *options;
-} ders[] = {
+} der_formats[] = {
 	{ is_certificate_der, "a certificate as DER", "x509 -inform der", "" },
 	{ is_crl_der, "a revocation list as DER", "crl -inform der", "" },
 	{ is_pkcs12, "PKCS#12 (.p12, .pfx)", "pkcs12",
@@ -361,22 +361,22 @@ describe_der(const struct secret *text, const char *path,
 
 	if (text->len == 0 || data[0] != 0x30)
 		return false;
-	for (i = 0; i < ARRAY_LEN(ders); i++)
-		if (ders[i].is(data, (long)text->len))
+	for (i = 0; i < ARRAY_LEN(der_formats); i++)
+		if (der_formats[i].is(data, (long)text->len))
 			break;
 	tls_error_clear();
-	if (i == ARRAY_LEN(ders))
+	if (i == ARRAY_LEN(der_formats))
 		return false;
-	if (ders[i].command == NULL)
-		err_set(
-		    err, "%s holds no PEM block: it is %s", path, ders[i].what);
+	if (der_formats[i].command == NULL)
+		err_set(err, "%s holds no PEM block: it is %s", path,
+		    der_formats[i].what);
 	else
 		err_set(err,
 		    "%s holds no PEM block: it is %s; convert it with: "
 		    "openssl %s -in %s -out %s%s",
-		    path, ders[i].what, ders[i].command, path,
-		    ders[i].is == is_key_der ? "site.key" : kind->result,
-		    ders[i].options);
+		    path, der_formats[i].what, der_formats[i].command, path,
+		    der_formats[i].is == is_key_der ? "site.key" : kind->result,
+		    der_formats[i].options);
 	return true;
 }
 
@@ -500,7 +500,7 @@ struct chain_cache {
 	void *tree; /* of struct known */
 };
 
-struct known {
+struct cached_cert {
 	X509 *certificate;
 	const unsigned char *bytes; /* a copy of ours, or a stranger's */
 	size_t len;
@@ -513,12 +513,12 @@ chain_cache_new(void)
 }
 
 static void
-free_known(void *node)
+free_cached(void *node)
 {
-	struct known *known = node;
+	struct cached_cert *cached = node;
 
-	X509_free(known->certificate);
-	free(known);
+	X509_free(cached->certificate);
+	free(cached);
 }
 
 void
@@ -526,14 +526,14 @@ chain_cache_free(struct chain_cache *cache)
 {
 	if (cache == NULL)
 		return;
-	tdestroy(cache->tree, free_known);
+	tdestroy(cache->tree, free_cached);
 	free(cache);
 }
 
 static int
-compare_known(const void *a, const void *b)
+compare_cached(const void *a, const void *b)
 {
-	const struct known *first = a, *second = b;
+	const struct cached_cert *first = a, *second = b;
 
 	if (first->len != second->len)
 		return first->len < second->len ? -1 : 1;
@@ -542,17 +542,18 @@ compare_known(const void *a, const void *b)
 
 /* Best effort: what cannot be remembered is decoded again. */
 static void
-remember(struct chain_cache *cache, X509 *certificate, const struct known *of)
+add_cached(
+    struct chain_cache *cache, X509 *certificate, const struct cached_cert *of)
 {
-	struct known *known = malloc(sizeof(*known) + of->len);
+	struct cached_cert *cached = malloc(sizeof(*cached) + of->len);
 
-	if (known == NULL)
+	if (cached == NULL)
 		return;
-	known->bytes = memcpy(known + 1, of->bytes, of->len);
-	known->len = of->len;
-	known->certificate = certificate;
-	if (tsearch(known, &cache->tree, compare_known) == NULL)
-		free(known);
+	cached->bytes = memcpy(cached + 1, of->bytes, of->len);
+	cached->len = of->len;
+	cached->certificate = certificate;
+	if (tsearch(cached, &cache->tree, compare_cached) == NULL)
+		free(cached);
 	else
 		X509_up_ref(certificate);
 }
@@ -561,10 +562,10 @@ X509 *
 chain_cache_decode(
     struct chain_cache *cache, const unsigned char *bytes, size_t len)
 {
-	const struct known wanted = { .bytes = bytes, .len = len };
-	struct known **found = cache
-				   ? tfind(&wanted, &cache->tree, compare_known)
-				   : NULL;
+	const struct cached_cert wanted = { .bytes = bytes, .len = len };
+	struct cached_cert **found = cache ? tfind(&wanted, &cache->tree,
+						 compare_cached)
+					   : NULL;
 	X509 *certificate;
 
 	if (found) {
@@ -573,19 +574,19 @@ chain_cache_decode(
 	}
 	certificate = d2i_X509_AUX(NULL, &bytes, (long)len);
 	if (certificate && cache)
-		remember(cache, certificate, &wanted);
+		add_cached(cache, certificate, &wanted);
 	return certificate;
 }
 
 void
-chain_cache_know(struct chain_cache *cache, X509 *certificate)
+chain_cache_add(struct chain_cache *cache, X509 *certificate)
 {
 	unsigned char *bytes = NULL;
 	int len = i2d_X509_AUX(certificate, &bytes);
-	const struct known of = { .bytes = bytes, .len = (size_t)len };
+	const struct cached_cert of = { .bytes = bytes, .len = (size_t)len };
 
-	if (len > 0 && tfind(&of, &cache->tree, compare_known) == NULL)
-		remember(cache, certificate, &of);
+	if (len > 0 && tfind(&of, &cache->tree, compare_cached) == NULL)
+		add_cached(cache, certificate, &of);
 	OPENSSL_free(bytes);
 	tls_error_clear();
 }
@@ -715,10 +716,10 @@ chain_print_issuer(const X509 *certificate, char *text, size_t max)
 
 /* ---- Keys ---- */
 
-static const struct kind {
+static const struct key_kind {
 	int type;
 	const char *name;
-} kinds[] = {
+} key_kinds[] = {
 	{ EVP_PKEY_EC, "EC" },
 	{ EVP_PKEY_RSA, "RSA" },
 	{ EVP_PKEY_RSA_PSS, "RSA-PSS" },
@@ -727,7 +728,7 @@ static const struct kind {
 };
 
 struct key_decoder {
-	OSSL_DECODER_CTX *contexts[ARRAY_LEN(kinds)]; /* NULL: not yet */
+	OSSL_DECODER_CTX *contexts[ARRAY_LEN(key_kinds)]; /* NULL: not yet */
 	EVP_PKEY *key; /* where each of them puts what it has decoded */
 };
 
@@ -742,17 +743,17 @@ key_decoder_free(struct key_decoder *decoder)
 {
 	if (decoder == NULL)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; i < ARRAY_LEN(key_kinds); i++)
 		OSSL_DECODER_CTX_free(decoder->contexts[i]);
 	free(decoder);
 }
 
-static const struct kind *
-find_kind(int type)
+static const struct key_kind *
+find_key_kind(int type)
 {
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (kinds[i].type == type)
-			return &kinds[i];
+	for (size_t i = 0; i < ARRAY_LEN(key_kinds); i++)
+		if (key_kinds[i].type == type)
+			return &key_kinds[i];
 	return NULL;
 }
 
@@ -788,10 +789,10 @@ is_encrypted(const struct pem_block *block)
 
 /* NULL: it cannot, or will not. */
 static EVP_PKEY *
-decode_fast(struct key_decoder *decoder, const struct kind *kind,
+decode_fast(struct key_decoder *decoder, const struct key_kind *kind,
     const struct pem_block *block)
 {
-	OSSL_DECODER_CTX **context = &decoder->contexts[kind - kinds];
+	OSSL_DECODER_CTX **context = &decoder->contexts[kind - key_kinds];
 	const unsigned char *der = block->data;
 	size_t len = (size_t)block->len;
 
@@ -809,7 +810,7 @@ decode_fast(struct key_decoder *decoder, const struct kind *kind,
 }
 
 static EVP_PKEY *
-decode_as(struct key_decoder *decoder, const struct kind *kind,
+decode_as(struct key_decoder *decoder, const struct key_kind *kind,
     const struct pem_block *block)
 {
 	const unsigned char *der = block->data;
@@ -827,7 +828,7 @@ decode_key(struct key_decoder *decoder, const struct pem_block *block,
     const char *path, struct err *err)
 {
 	int type = key_type(block);
-	const struct kind *kind = find_kind(type);
+	const struct key_kind *kind = find_key_kind(type);
 	EVP_PKEY *key;
 
 	if (strcmp(block->type, "OPENSSH PRIVATE KEY") == 0) {

@@ -159,7 +159,7 @@ struct x509_st *chain_cache_decode(struct chain_cache *cache,
     const unsigned char *bytes, size_t len) MUST_CHECK;
 
 /* Use this one for equal bytes from now on.  Best effort. */
-void chain_cache_know(struct chain_cache *cache, struct x509_st *certificate);
+void chain_cache_add(struct chain_cache *cache, struct x509_st *certificate);
 
 /* ---- The key among the blocks ---- */
 

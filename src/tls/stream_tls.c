@@ -498,16 +498,17 @@ name_key(EVP_PKEY *key, char *out, size_t max)
 
 /* A resumed client is shown no certificate. */
 static void
-describe_shown(SSL *ssl, struct stream_facts *facts)
+describe_certificate(SSL *ssl, struct stream_facts *facts)
 {
-	X509 *shown = facts->resumed ? NULL : SSL_get_certificate(ssl);
+	X509 *certificate = facts->resumed ? NULL : SSL_get_certificate(ssl);
 
 	facts->signature_algorithm = "";
-	if (shown == NULL)
+	if (certificate == NULL)
 		return;
-	name_key(X509_get0_pubkey(shown), facts->key_algorithm,
+	name_key(X509_get0_pubkey(certificate), facts->key_algorithm,
 	    sizeof(facts->key_algorithm));
-	facts->signature_algorithm = OBJ_nid2sn(X509_get_signature_nid(shown));
+	facts->signature_algorithm = OBJ_nid2sn(
+	    X509_get_signature_nid(certificate));
 }
 
 static void
@@ -540,7 +541,7 @@ stream_tls_facts(const struct stream *stream, struct stream_facts *facts)
 		.resumed = SSL_session_reused(ssl) == 1,
 		.stapled = stream->stapled,
 	};
-	describe_shown(ssl, facts);
+	describe_certificate(ssl, facts);
 	describe_client(ssl, facts);
 }
 

@@ -72,7 +72,7 @@ enum {
 _Static_assert(KEY_BYTES == 80, "a key is its bytes in the file");
 
 /* One line, without its end. */
-struct line {
+struct key_line {
 	const char *path;
 	unsigned number;
 	const char *text;
@@ -86,7 +86,7 @@ is_blank(char c)
 }
 
 static void
-trim(struct line *line)
+trim(struct key_line *line)
 {
 	while (line->len > 0 && is_blank(line->text[line->len - 1]))
 		line->len--;
@@ -97,7 +97,7 @@ trim(struct line *line)
 }
 
 static size_t
-count_padding(const struct line *line)
+count_padding(const struct key_line *line)
 {
 	size_t count = 0;
 
@@ -110,7 +110,7 @@ count_padding(const struct line *line)
 /* The number of bytes the base64 (RFC 4648 section 4) stands for; 0: it is
  * none.  OpenSSL takes padding for zeroes, wherever it stands. */
 static size_t
-decode(const struct line *line, uint8_t bytes[DECODED_MAX])
+decode(const struct key_line *line, uint8_t bytes[DECODED_MAX])
 {
 	size_t padding = count_padding(line);
 	int n;
@@ -124,7 +124,7 @@ decode(const struct line *line, uint8_t bytes[DECODED_MAX])
 }
 
 static bool
-check_length(const struct line *line, size_t len, struct err *err)
+check_length(const struct key_line *line, size_t len, struct err *err)
 {
 	if (len == KEY_BYTES)
 		return true;
@@ -143,7 +143,7 @@ check_length(const struct line *line, size_t len, struct err *err)
 
 static bool
 check_name(const struct ticket_key_set *set, const struct ticket_key *key,
-    const struct line *line, struct err *err)
+    const struct key_line *line, struct err *err)
 {
 	size_t i;
 
@@ -161,7 +161,7 @@ check_name(const struct ticket_key_set *set, const struct ticket_key *key,
 
 static bool
 add_key(struct ticket_key_set *set, const struct ticket_key *key,
-    const struct line *line, struct err *err)
+    const struct key_line *line, struct err *err)
 {
 	if (!check_name(set, key, line, err))
 		return false;
@@ -177,7 +177,7 @@ add_key(struct ticket_key_set *set, const struct ticket_key *key,
 }
 
 static bool
-read_line(struct ticket_key_set *set, struct line *line, struct err *err)
+read_line(struct ticket_key_set *set, struct key_line *line, struct err *err)
 {
 	uint8_t bytes[DECODED_MAX];
 	struct ticket_key key;
@@ -201,7 +201,7 @@ read_lines(struct ticket_key_set *set, const struct secret *text,
     const char *path, struct err *err)
 {
 	const char *at = text->data, *end = text->data + text->len;
-	struct line line = { .path = path };
+	struct key_line line = { .path = path };
 
 	while (at < end) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));

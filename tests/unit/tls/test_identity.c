@@ -881,7 +881,7 @@ Test(identity_loader, takes_up_what_another_has_loaded)
 
 	identity_loader_free(fixture.loader);
 	fixture.loader = identity_loader_new();
-	identity_loader_know(fixture.loader, old);
+	identity_loader_share(fixture.loader, old);
 	fresh = load_leaf();
 	cr_assert_eq(intermediate(old), intermediate(fresh));
 	identity_unref(old);

@@ -423,8 +423,8 @@ Test(chain_cache, uses_what_it_is_told_of)
 {
 	X509 *found;
 
-	chain_cache_know(cache_fixture.cache, cache_fixture.a.certificate);
-	chain_cache_know(cache_fixture.cache, cache_fixture.a.certificate);
+	chain_cache_add(cache_fixture.cache, cache_fixture.a.certificate);
+	chain_cache_add(cache_fixture.cache, cache_fixture.a.certificate);
 	found = decode(
 	    cache_fixture.cache, cache_fixture.a_der, cache_fixture.a_len);
 	cr_assert_eq(found, cache_fixture.a.certificate);

@@ -17,17 +17,16 @@
 #include "tests/support/crl.h"
 #include "tests/support/link.h"
 #include "tests/support/pki.h"
-#include "tests/unit/tls/client_rig.h"
-#include "tests/unit/tls/resumption_rig.h"
+#include "tests/unit/tls/client_fixture.h"
 #include "tls/stream_tls.h"
 
-TestSuite(client_cert, .init = rig_open, .fini = rig_close);
+TestSuite(client_cert, .init = fixture_open, .fini = fixture_close);
 
 /* ---- in a full handshake ---- */
 
 static const struct {
 	const char *what;
-	struct rule rule;
+	struct policy_row rule;
 	bool mid; /* the client of an intermediate, which it sends */
 	long expect;
 } firsts[] = {
@@ -59,43 +58,44 @@ static const struct {
 };
 
 static void
-check_first(size_t i, struct guest *guest)
+check_first(size_t i, struct open_client *opened)
 {
-	const char *version = link_versions[guest->v].what;
-	struct standing standing;
+	const char *version = link_versions[opened->v].what;
+	struct policy_server policy_server;
 	enum io io;
 	long result;
 
-	stand(&standing, &firsts[i].rule, 1);
-	io = guest_come(guest, standing.server);
-	result = SSL_get_verify_result(guest->link.server.ssl);
+	policy_server_open(&policy_server, &firsts[i].rule, 1);
+	io = open_client_connect(opened, policy_server.server);
+	result = SSL_get_verify_result(opened->link.server.ssl);
 	cr_expect_eq(io == IO_DONE, firsts[i].expect == X509_V_OK, "%s, %s",
 	    firsts[i].what, version);
 	cr_expect_eq(result, firsts[i].expect, "%s, %s: %ld", firsts[i].what,
 	    version, result);
-	cr_expect_eq(guest_was_told(guest), io != IO_DONE, "%s, %s: alert",
-	    firsts[i].what, version);
-	guest_go(guest);
-	fall(&standing);
+	cr_expect_eq(open_client_got_alert(opened), io != IO_DONE,
+	    "%s, %s: alert", firsts[i].what, version);
+	open_client_close(opened);
+	policy_server_close(&policy_server);
 }
 
 Test(client_cert, is_taken_if_verified_and_allowed)
 {
-	struct pki mid = pki_make(
-	    &(struct pki_wish){ .name = "mid", .issuer = &rig.ca, .ca = true });
+	struct pki mid = pki_make(&(struct pki_wish){
+	    .name = "mid", .issuer = &fixture.ca, .ca = true });
 	struct pki far = pki_make(
 	    &(struct pki_wish){ .name = "client", .issuer = &mid });
 
-	client_rig_write("client.pem", &rig.client);
+	fixture_write_ca("client.pem", &fixture.client);
 	for (size_t i = 0; i < ARRAY_LEN(firsts); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct guest guest = { .v = v, .pair = &rig.client };
+			struct open_client opened = { .v = v,
+				.pair = &fixture.client };
 
 			if (firsts[i].mid) {
-				guest.pair = &far;
-				guest.along = &mid;
+				opened.pair = &far;
+				opened.along = &mid;
 			}
-			check_first(i, &guest);
+			check_first(i, &opened);
 		}
 	pki_drop(&mid);
 	pki_drop(&far);
@@ -109,7 +109,7 @@ enum { NOW_S = 1800000000 };
 
 static const struct {
 	const char *what;
-	struct rule rule; /* of the site it comes back to */
+	struct policy_row rule; /* of the site it comes back to */
 	bool with_client;
 	int64_t valid_until;
 	int64_t now_s;
@@ -140,52 +140,53 @@ static const struct {
 	    NOW_S, false },
 
 	{ "before the list ends", { REQUIRE, .crl = "brief.crl" }, true,
-	    INT64_MAX, RIG_END_S - 1, true },
+	    INT64_MAX, FIXTURE_END_S - 1, true },
 	{ "when the list ends", { REQUIRE, .crl = "brief.crl" }, true,
-	    INT64_MAX, RIG_END_S, false },
+	    INT64_MAX, FIXTURE_END_S, false },
 	{ "when the list of another ends", { REQUIRE, .crl = "theirs.crl" },
-	    true, INT64_MAX, RIG_END_S, true },
+	    true, INT64_MAX, FIXTURE_END_S, true },
 	{ "when the list ends, optional", { OPTIONAL, .crl = "brief.crl" },
-	    true, INT64_MAX, RIG_END_S, false },
+	    true, INT64_MAX, FIXTURE_END_S, false },
 	{ "when the list ends, not there", { OPTIONAL, .crl = "brief.crl" },
-	    false, INT64_MAX, RIG_END_S, true },
+	    false, INT64_MAX, FIXTURE_END_S, true },
 };
 
 Test(client_cert, may_resume_where_it_could_come_again)
 {
-	struct standing first;
+	struct policy_server first;
 
-	client_rig_write_list("theirs.crl",
-	    &(struct crl_wish){ .issuer = &rig.other_ca, .to = RIG_END });
-	stand(&first, &(struct rule){ OPTIONAL }, 1);
+	fixture_write_crl("theirs.crl",
+	    &(struct crl_wish){ .issuer = &fixture.other_ca, .to = RIG_END });
+	policy_server_open(&first, &(struct policy_row){ OPTIONAL }, 1);
 	for (size_t i = 0; i < ARRAY_LEN(returns); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct guest guest = { .v = v,
-				.pair = returns[i].with_client ? &rig.client
+			struct open_client opened = { .v = v,
+				.pair = returns[i].with_client ? &fixture.client
 							       : NULL };
-			struct standing now;
+			struct policy_server now;
 
-			stand(&now, &returns[i].rule, 1);
-			cr_assert_eq(guest_come(&guest, first.server), IO_DONE);
+			policy_server_open(&now, &returns[i].rule, 1);
+			cr_assert_eq(open_client_connect(&opened, first.server),
+			    IO_DONE);
 			cr_expect_eq(
 			    client_cert_may_resume(
 				tls_server_site(now.server, 0),
-				SSL_get_session(guest.link.server.ssl),
+				SSL_get_session(opened.link.server.ssl),
 				returns[i].valid_until, returns[i].now_s),
 			    returns[i].expect, "%s, %s", returns[i].what,
 			    link_versions[v].what);
-			guest_go(&guest);
-			fall(&now);
+			open_client_close(&opened);
+			policy_server_close(&now);
 		}
-	fall(&first);
+	policy_server_close(&first);
 }
 
 /* ---- the last look ---- */
 
 static const struct last {
 	const char *what;
-	struct rule before; /* it came in by this one */
-	struct rule now;
+	struct policy_row before; /* it came in by this one */
+	struct policy_row now;
 	bool with_client;
 	bool expect_full;
 	bool expect_resumed;
@@ -221,34 +222,35 @@ static const struct last {
 static void
 check_last(const struct last *row, size_t v)
 {
-	struct standing before, now;
+	struct policy_server before, now;
 	const struct tls_site *site;
-	struct guest guest = { .v = v,
-		.pair = row->with_client ? &rig.client : NULL };
+	struct open_client opened = { .v = v,
+		.pair = row->with_client ? &fixture.client : NULL };
 
-	stand(&before, &row->before, 1);
-	stand(&now, &row->now, 1);
+	policy_server_open(&before, &row->before, 1);
+	policy_server_open(&now, &row->now, 1);
 	site = tls_server_site(now.server, 0);
-	cr_assert_eq(guest_come(&guest, before.server), IO_DONE);
-	cr_expect_eq(client_cert_is_admitted(site, guest.link.server.ssl),
+	cr_assert_eq(open_client_connect(&opened, before.server), IO_DONE);
+	cr_expect_eq(client_cert_is_admitted(site, opened.link.server.ssl),
 	    row->expect_full, "%s, %s: full", row->what, link_versions[v].what);
-	guest_keep_session(&guest);
-	guest_go(&guest);
-	cr_assert_eq(guest_come(&guest, before.server), IO_DONE);
-	cr_assert(SSL_session_reused(guest.link.server.ssl));
-	cr_expect_eq(client_cert_is_admitted(site, guest.link.server.ssl),
+	open_client_keep_session(&opened);
+	open_client_close(&opened);
+	cr_assert_eq(open_client_connect(&opened, before.server), IO_DONE);
+	cr_assert(SSL_session_reused(opened.link.server.ssl));
+	cr_expect_eq(client_cert_is_admitted(site, opened.link.server.ssl),
 	    row->expect_resumed, "%s, %s: resumed", row->what,
 	    link_versions[v].what);
-	guest_go(&guest);
-	guest_forget(&guest);
-	fall(&before);
-	fall(&now);
+	open_client_close(&opened);
+	open_client_drop_session(&opened);
+	policy_server_close(&before);
+	policy_server_close(&now);
 }
 
 Test(client_cert, is_admitted_by_the_policy_of_now)
 {
-	client_rig_write_list("ended.crl",
-	    &(struct crl_wish){ .issuer = &rig.ca, .to = "20210101000000Z" });
+	fixture_write_crl(
+	    "ended.crl", &(struct crl_wish){
+			     .issuer = &fixture.ca, .to = "20210101000000Z" });
 	for (size_t i = 0; i < ARRAY_LEN(lasts); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++)
 			check_last(&lasts[i], v);
@@ -257,20 +259,23 @@ Test(client_cert, is_admitted_by_the_policy_of_now)
 Test(client_cert, is_not_admitted_when_it_was_not_verified)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		struct guest guest = { .v = v, .pair = &rig.client };
-		struct standing standing;
+		struct open_client opened = { .v = v, .pair = &fixture.client };
+		struct policy_server policy_server;
 		const struct tls_site *site;
 
-		stand(&standing, &(struct rule){ OPTIONAL }, 1);
-		site = tls_server_site(standing.server, 0);
-		cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
-		cr_expect(client_cert_is_admitted(site, guest.link.server.ssl));
+		policy_server_open(
+		    &policy_server, &(struct policy_row){ OPTIONAL }, 1);
+		site = tls_server_site(policy_server.server, 0);
+		cr_assert_eq(open_client_connect(&opened, policy_server.server),
+		    IO_DONE);
+		cr_expect(
+		    client_cert_is_admitted(site, opened.link.server.ssl));
 		SSL_set_verify_result(
-		    guest.link.server.ssl, X509_V_ERR_CERT_REVOKED);
+		    opened.link.server.ssl, X509_V_ERR_CERT_REVOKED);
 		cr_expect_not(
-		    client_cert_is_admitted(site, guest.link.server.ssl));
-		guest_go(&guest);
-		fall(&standing);
+		    client_cert_is_admitted(site, opened.link.server.ssl));
+		open_client_close(&opened);
+		policy_server_close(&policy_server);
 	}
 }
 
@@ -279,37 +284,39 @@ Test(client_cert, is_not_admitted_when_it_was_not_verified)
 Test(client_cert, is_turned_away_after_a_resumption_that_should_not_have_been)
 {
 	struct pki ended = pki_make(&(struct pki_wish){
-	    .name = "client", .issuer = &rig.ca, .to = "20210101000000Z" });
-	const struct pki *pairs[] = { &ended, &rig.client };
+	    .name = "client", .issuer = &fixture.ca, .to = "20210101000000Z" });
+	const struct pki *pairs[] = { &ended, &fixture.client };
 
-	rig.now_ms = GUEST_2020_S * 1000;
+	fixture.now_ms = CLIENT_2020_S * 1000;
 	for (size_t i = 0; i < 2; i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct guest guest = {
+			struct open_client opened = {
 				.v = v, .pair = pairs[i], .in_2020 = true
 			};
-			struct standing standing;
+			struct policy_server policy_server;
 			enum io io;
 
-			stand(&standing, &(struct rule){ REQUIRE }, 1);
+			policy_server_open(
+			    &policy_server, &(struct policy_row){ REQUIRE }, 1);
 			cr_assert_eq(
-			    guest_come(&guest, standing.server), IO_DONE);
-			guest_keep_session(&guest);
-			guest_go(&guest);
-			io = guest_come(&guest, standing.server);
-			cr_assert(SSL_session_reused(guest.link.server.ssl));
+			    open_client_connect(&opened, policy_server.server),
+			    IO_DONE);
+			open_client_keep_session(&opened);
+			open_client_close(&opened);
+			io = open_client_connect(&opened, policy_server.server);
+			cr_assert(SSL_session_reused(opened.link.server.ssl));
 			cr_expect_eq(io, i == 0 ? IO_FAILED : IO_DONE, "%s",
 			    link_versions[v].what);
-			guest_go(&guest);
-			guest_forget(&guest);
-			fall(&standing);
+			open_client_close(&opened);
+			open_client_drop_session(&opened);
+			policy_server_close(&policy_server);
 		}
 	pki_drop(&ended);
 }
 
 /* ---- Until when ---- */
 
-TestSuite(client_until, .init = rig_open, .fini = rig_close);
+TestSuite(client_until, .init = fixture_open, .fini = fixture_close);
 
 #define END_2030 "20300101000000Z"
 #define END_2040 "20400101000000Z"
@@ -338,7 +345,7 @@ make_family(struct family *family, const struct ends *ends)
 	family->root = make("CA", NULL, ends->root);
 	family->mid = make("mid", &family->root, ends->mid);
 	family->leaf = make("leaf", &family->mid, ends->leaf);
-	client_rig_write("chain.pem", &family->root);
+	fixture_write_ca("chain.pem", &family->root);
 }
 
 static void
@@ -350,7 +357,7 @@ write_lists(const struct family *family, const struct ends *ends)
 	    &(struct crl_wish){ .issuer = &family->mid, .to = ends->mid });
 	char *both = pki_join(root, mid);
 
-	free(pki_write(&rig.folder, "chain.crl", both));
+	free(pki_write(&fixture.folder, "chain.crl", both));
 	free(root);
 	free(mid);
 	free(both);
@@ -365,19 +372,20 @@ drop(struct family *family)
 }
 
 static int64_t
-until(const struct family *family, const struct rule *rule, size_t v)
+until(const struct family *family, const struct policy_row *rule, size_t v)
 {
-	struct guest guest = {
+	struct open_client opened = {
 		.v = v, .pair = &family->leaf, .along = &family->mid
 	};
-	struct standing standing;
+	struct policy_server policy_server;
 	int64_t result;
 
-	stand(&standing, rule, 1);
-	cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
-	result = client_cert_valid_until(guest.link.server.ssl);
-	guest_go(&guest);
-	fall(&standing);
+	policy_server_open(&policy_server, rule, 1);
+	cr_assert_eq(
+	    open_client_connect(&opened, policy_server.server), IO_DONE);
+	result = client_cert_valid_until(opened.link.server.ssl);
+	open_client_close(&opened);
+	policy_server_close(&policy_server);
 	return result;
 }
 
@@ -389,12 +397,12 @@ static const struct {
 	{ "the client's own", { END_2040, END_2040, END_2030 }, S_2030 },
 	{ "the intermediate's", { END_2040, END_2030, END_2040 }, S_2030 },
 	{ "the root's", { END_2030, END_2040, END_2040 }, S_2030 },
-	{ "all one", { END_2040, END_2040, END_2040 }, RIG_END_S },
+	{ "all one", { END_2040, END_2040, END_2040 }, FIXTURE_END_S },
 };
 
 Test(client_until, is_when_the_first_certificate_of_the_chain_ends)
 {
-	const struct rule rule = { REQUIRE, .ca = "chain.pem" };
+	const struct policy_row rule = { REQUIRE, .ca = "chain.pem" };
 	struct family family;
 
 	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
@@ -414,7 +422,7 @@ static const struct {
 } lists[] = {
 	{ "leaf: its issuer's", { END_2040, END_2030, NULL }, false, S_2030 },
 	{ "leaf: not the root's", { END_2030, END_2040, NULL }, false,
-	    RIG_END_S },
+	    FIXTURE_END_S },
 	{ "chain: its issuer's", { END_2040, END_2030, NULL }, true, S_2030 },
 	{ "chain: the root's", { END_2030, END_2040, NULL }, true, S_2030 },
 };
@@ -426,8 +434,9 @@ Test(client_until, is_when_the_first_list_ends_that_was_looked_at)
 	make_family(&family, &(struct ends){ NULL, NULL, NULL });
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			const struct rule rule = { REQUIRE, .ca = "chain.pem",
-				.crl = "chain.crl", .chain = lists[i].chain };
+			const struct policy_row rule = { REQUIRE,
+				.ca = "chain.pem", .crl = "chain.crl",
+				.chain = lists[i].chain };
 
 			write_lists(&family, &lists[i].ends);
 			cr_expect_eq(until(&family, &rule, v), lists[i].expect,
@@ -439,15 +448,17 @@ Test(client_until, is_when_the_first_list_ends_that_was_looked_at)
 Test(client_until, is_never_without_a_certificate)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		struct guest guest = { .v = v };
-		struct standing standing;
+		struct open_client opened = { .v = v };
+		struct policy_server policy_server;
 
-		stand(&standing, &(struct rule){ OPTIONAL }, 1);
-		cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
+		policy_server_open(
+		    &policy_server, &(struct policy_row){ OPTIONAL }, 1);
+		cr_assert_eq(open_client_connect(&opened, policy_server.server),
+		    IO_DONE);
 		cr_expect_eq(
-		    client_cert_valid_until(guest.link.server.ssl), INT64_MAX);
-		guest_go(&guest);
-		fall(&standing);
+		    client_cert_valid_until(opened.link.server.ssl), INT64_MAX);
+		open_client_close(&opened);
+		policy_server_close(&policy_server);
 	}
 }
 
@@ -541,30 +552,30 @@ Test(admission, refused_is_a_failed_handshake_in_words_of_the_policy)
 
 /* ---- Facts ---- */
 
-TestSuite(client_cert_facts, .init = rig_open, .fini = rig_close);
+TestSuite(client_cert_facts, .init = fixture_open, .fini = fixture_close);
 
 static void
-expect_facts(struct guest *guest, const struct client_cert_facts *expect)
+expect_facts(struct open_client *opened, const struct client_cert_facts *expect)
 {
 	struct client_cert_facts facts;
 	char name[16];
 	uint8_t der[4096];
 	size_t len;
 
-	client_cert_facts(guest->link.server.ssl, &facts);
+	client_cert_facts(opened->link.server.ssl, &facts);
 	cr_expect_eq(facts.presented, expect->presented);
 	cr_expect_eq(facts.in_session, expect->in_session);
 	cr_expect_eq(facts.verify_result, expect->verify_result);
-	client_cert_common_name(guest->link.server.ssl, name, sizeof(name));
+	client_cert_common_name(opened->link.server.ssl, name, sizeof(name));
 	cr_expect_str_eq(name, expect->in_session ? "client" : "");
-	len = client_cert_der(guest->link.server.ssl, der, sizeof(der));
+	len = client_cert_der(opened->link.server.ssl, der, sizeof(der));
 	cr_expect_eq(len > 0, expect->in_session);
 	cr_expect_eq(ERR_peek_error(), 0);
 }
 
 static const struct {
 	const char *what;
-	struct rule rule;
+	struct policy_row rule;
 	bool with_client;
 	struct client_cert_facts first, then; /* resumed */
 } facts_rows[] = {
@@ -580,56 +591,62 @@ Test(client_cert_facts, tell_this_connection_from_its_session)
 {
 	for (size_t i = 0; i < ARRAY_LEN(facts_rows); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct guest guest = { .v = v,
-				.pair = facts_rows[i].with_client ? &rig.client
-								  : NULL };
-			struct standing standing;
+			struct open_client opened = { .v = v,
+				.pair = facts_rows[i].with_client
+					    ? &fixture.client
+					    : NULL };
+			struct policy_server policy_server;
 
-			stand(&standing, &facts_rows[i].rule, 1);
+			policy_server_open(
+			    &policy_server, &facts_rows[i].rule, 1);
 			cr_assert_eq(
-			    guest_come(&guest, standing.server), IO_DONE);
-			expect_facts(&guest, &facts_rows[i].first);
-			guest_keep_session(&guest);
-			guest_go(&guest);
+			    open_client_connect(&opened, policy_server.server),
+			    IO_DONE);
+			expect_facts(&opened, &facts_rows[i].first);
+			open_client_keep_session(&opened);
+			open_client_close(&opened);
 			cr_assert_eq(
-			    guest_come(&guest, standing.server), IO_DONE);
-			expect_facts(&guest, &facts_rows[i].then);
-			guest_go(&guest);
-			guest_forget(&guest);
-			fall(&standing);
+			    open_client_connect(&opened, policy_server.server),
+			    IO_DONE);
+			expect_facts(&opened, &facts_rows[i].then);
+			open_client_close(&opened);
+			open_client_drop_session(&opened);
+			policy_server_close(&policy_server);
 		}
 }
 
 Test(client_cert_facts, hold_the_certificate_if_there_is_room)
 {
-	struct guest guest = { .v = 1, .pair = &rig.client };
-	struct standing standing;
+	struct open_client opened = { .v = 1, .pair = &fixture.client };
+	struct policy_server policy_server;
 	unsigned char *expect = NULL;
-	int len = i2d_X509(rig.client.certificate, &expect);
+	int len = i2d_X509(fixture.client.certificate, &expect);
 	uint8_t der[4096];
 	SSL *ssl;
 
-	stand(&standing, &(struct rule){ REQUIRE }, 1);
-	cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
-	ssl = guest.link.server.ssl;
+	policy_server_open(&policy_server, &(struct policy_row){ REQUIRE }, 1);
+	cr_assert_eq(
+	    open_client_connect(&opened, policy_server.server), IO_DONE);
+	ssl = opened.link.server.ssl;
 	cr_assert_eq(client_cert_der(ssl, der, sizeof(der)), (size_t)len);
 	cr_expect_arr_eq(der, expect, (size_t)len);
 	cr_expect_eq(client_cert_der(ssl, der, (size_t)len), (size_t)len);
 	cr_expect_eq(client_cert_der(ssl, der, (size_t)len - 1), 0);
-	guest_go(&guest);
-	fall(&standing);
+	open_client_close(&opened);
+	policy_server_close(&policy_server);
 	OPENSSL_free(expect);
 }
 
 static struct pki
 named(const char *name, int len)
 {
-	struct pki made = pki_make(&(struct pki_wish){ .issuer = &rig.ca });
+	struct pki made = pki_make(&(struct pki_wish){ .issuer = &fixture.ca });
 
 	cr_assert(X509_NAME_add_entry_by_NID(
 	    X509_get_subject_name(made.certificate), NID_commonName,
 	    V_ASN1_UTF8STRING, (const unsigned char *)name, len, -1, 0));
-	cr_assert(X509_sign(made.certificate, rig.ca.key, EVP_sha256()) > 0);
+	cr_assert(
+	    X509_sign(made.certificate, fixture.ca.key, EVP_sha256()) > 0);
 	return made;
 }
 
@@ -649,23 +666,25 @@ static const struct {
 
 Test(client_cert_facts, read_its_name_whole_or_not_at_all)
 {
-	struct standing standing;
+	struct policy_server policy_server;
 	char name[16];
 
-	stand(&standing, &(struct rule){ REQUIRE }, 1);
+	policy_server_open(&policy_server, &(struct policy_row){ REQUIRE }, 1);
 	for (size_t i = 0; i < ARRAY_LEN(name_rows); i++) {
 		struct pki pair = named(name_rows[i].name, name_rows[i].len);
-		struct guest guest = { .v = i % LINK_VERSIONS, .pair = &pair };
+		struct open_client opened = { .v = i % LINK_VERSIONS,
+			.pair = &pair };
 
-		cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
+		cr_assert_eq(open_client_connect(&opened, policy_server.server),
+		    IO_DONE);
 		client_cert_common_name(
-		    guest.link.server.ssl, name, sizeof(name));
+		    opened.link.server.ssl, name, sizeof(name));
 		cr_expect_str_eq(
 		    name, name_rows[i].expect, "%s", name_rows[i].what);
-		guest_go(&guest);
+		open_client_close(&opened);
 		pki_drop(&pair);
 	}
-	fall(&standing);
+	policy_server_close(&policy_server);
 }
 
 /* ---- The allow rules ---- */

@@ -14,8 +14,7 @@
 #include "base/attr.h"
 #include "tests/support/crl.h"
 #include "tests/support/link.h"
-#include "tests/unit/tls/client_rig.h"
-#include "tests/unit/tls/resumption_rig.h"
+#include "tests/unit/tls/client_fixture.h"
 
 static struct ticket_keys *keys;
 
@@ -301,7 +300,7 @@ static struct pki
 make(const char *from, const char *to, const char *usage)
 {
 	return pki_make(&(struct pki_wish){ .name = "robot",
-	    .issuer = &rig.ca,
+	    .issuer = &fixture.ca,
 	    .from = from,
 	    .to = to,
 	    .usage = usage });
@@ -310,14 +309,15 @@ make(const char *from, const char *to, const char *usage)
 static struct pki
 make_long(void)
 {
-	struct pki made = pki_make(&(struct pki_wish){ .issuer = &rig.ca });
+	struct pki made = pki_make(&(struct pki_wish){ .issuer = &fixture.ca });
 	unsigned char name[100];
 
 	memset(name, 'x', sizeof(name));
 	cr_assert(
 	    X509_NAME_add_entry_by_NID(X509_get_subject_name(made.certificate),
 		NID_commonName, V_ASN1_UTF8STRING, name, sizeof(name), -1, 0));
-	cr_assert(X509_sign(made.certificate, rig.ca.key, EVP_sha256()) > 0);
+	cr_assert(
+	    X509_sign(made.certificate, fixture.ca.key, EVP_sha256()) > 0);
 	return made;
 }
 
@@ -340,13 +340,15 @@ write_lists(void)
 	struct pki false_ca = pki_make(
 	    &(struct pki_wish){ .name = "CA", .ca = true });
 
-	client_rig_write_list("ended.crl",
-	    &(struct crl_wish){ .issuer = &rig.ca, .to = "20210101000000Z" });
-	client_rig_write_list("early.crl",
-	    &(struct crl_wish){ .issuer = &rig.ca, .from = "20980101000000Z" });
-	client_rig_write_list(
-	    "other.crl", &(struct crl_wish){ .issuer = &rig.other_ca });
-	client_rig_write_list(
+	fixture_write_crl(
+	    "ended.crl", &(struct crl_wish){
+			     .issuer = &fixture.ca, .to = "20210101000000Z" });
+	fixture_write_crl(
+	    "early.crl", &(struct crl_wish){ .issuer = &fixture.ca,
+			     .from = "20980101000000Z" });
+	fixture_write_crl(
+	    "other.crl", &(struct crl_wish){ .issuer = &fixture.other_ca });
+	fixture_write_crl(
 	    "forged.crl", &(struct crl_wish){ .issuer = &false_ca });
 	pki_drop(&false_ca);
 }
@@ -354,14 +356,14 @@ write_lists(void)
 static void
 set_up_clients(void)
 {
-	rig_open();
+	fixture_open();
 	ended = make(NULL, "20210101000000Z", NULL);
 	early = make("20980101000000Z", NULL, NULL);
 	server_only = make(NULL, NULL, "serverAuth");
 	alone = pki_make(&(struct pki_wish){ .name = "robot" });
 	stranger = pki_make(
-	    &(struct pki_wish){ .name = "robot", .issuer = &rig.other_ca });
-	nameless = pki_make(&(struct pki_wish){ .issuer = &rig.ca });
+	    &(struct pki_wish){ .name = "robot", .issuer = &fixture.other_ca });
+	nameless = pki_make(&(struct pki_wish){ .issuer = &fixture.ca });
 	forged = make_forged();
 	long_name = make_long();
 	write_lists();
@@ -375,7 +377,7 @@ tear_down_clients(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		pki_drop(all[i]);
-	rig_close();
+	fixture_close();
 }
 
 TestSuite(client_errors, .init = set_up_clients, .fini = tear_down_clients);
@@ -384,7 +386,7 @@ TestSuite(client_errors, .init = set_up_clients, .fini = tear_down_clients);
 
 static const struct {
 	const struct pki *pair;
-	struct rule rule;
+	struct policy_row rule;
 	const char *expect;
 } rows[] = {
 	{ NULL, { REQUIRE },
@@ -402,25 +404,25 @@ static const struct {
 	    "(extendedKeyUsage)" },
 	{ &alone, { REQUIRE },
 	    "client certificate CN=robot: nobody in ca_file vouches for it" },
-	{ &rig.client, { REQUIRE, .ca = "other.pem" },
+	{ &fixture.client, { REQUIRE, .ca = "other.pem" },
 	    "client certificate CN=client: nobody in ca_file vouches for it" },
 	{ &stranger, { REQUIRE },
 	    "client certificate CN=robot: nobody in ca_file vouches for it" },
-	{ &rig.client, { REQUIRE, .crl = "revoked.crl" },
+	{ &fixture.client, { REQUIRE, .crl = "revoked.crl" },
 	    "client certificate CN=client: certificate revoked" },
-	{ &rig.client, { REQUIRE, .crl = "other.crl" },
+	{ &fixture.client, { REQUIRE, .crl = "other.crl" },
 	    "client certificate CN=client: there is no revocation list of its "
 	    "issuer in crl_file" },
-	{ &rig.client, { REQUIRE, .crl = "ended.crl" },
+	{ &fixture.client, { REQUIRE, .crl = "ended.crl" },
 	    "client certificate CN=client: the revocation list of its issuer "
 	    "has expired" },
-	{ &rig.client, { REQUIRE, .crl = "early.crl" },
+	{ &fixture.client, { REQUIRE, .crl = "early.crl" },
 	    "client certificate CN=client: the revocation list of its issuer "
 	    "is not valid yet" },
-	{ &rig.client, { REQUIRE, .crl = "forged.crl" },
+	{ &fixture.client, { REQUIRE, .crl = "forged.crl" },
 	    "client certificate CN=client: the revocation list of its issuer "
 	    "is not signed by it" },
-	{ &rig.client, { REQUIRE, .allow = "else.example" },
+	{ &fixture.client, { REQUIRE, .allow = "else.example" },
 	    "client certificate CN=client: is not allowed by allow_san or "
 	    "allow_cn" },
 	{ &nameless, { REQUIRE, .cn = "client" },
@@ -434,47 +436,53 @@ Test(client_errors, says_which_certificate_and_why)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct guest guest = { .v = v, .pair = rows[i].pair };
-			struct standing standing;
+			struct open_client opened = { .v = v,
+				.pair = rows[i].pair };
+			struct policy_server policy_server;
 			char text[256];
 
 			if (rows[i].pair == &stranger)
-				guest.along = &rig.other_ca; /* its root */
-			stand(&standing, &rows[i].rule, 1);
+				opened.along = &fixture.other_ca; /* its root */
+			policy_server_open(&policy_server, &rows[i].rule, 1);
 			cr_expect_eq(
-			    guest_come(&guest, standing.server), IO_FAILED);
-			cr_expect_eq(guest.link.server.error, STREAM_HANDSHAKE);
-			cr_expect_str_eq(stream_error_text(&guest.link.server,
+			    open_client_connect(&opened, policy_server.server),
+			    IO_FAILED);
+			cr_expect_eq(
+			    opened.link.server.error, STREAM_HANDSHAKE);
+			cr_expect_str_eq(stream_error_text(&opened.link.server,
 					     text, sizeof(text)),
 			    rows[i].expect, "%s: %s", link_versions[v].what,
 			    text);
-			guest_go(&guest);
-			fall(&standing);
+			open_client_close(&opened);
+			policy_server_close(&policy_server);
 		}
 }
 
 /* See test_client_cert.c: the clock of tickets stands in 2020. */
 Test(client_errors, says_that_a_session_should_not_have_been)
 {
-	rig.now_ms = GUEST_2020_S * 1000;
+	fixture.now_ms = CLIENT_2020_S * 1000;
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		struct guest guest = {
+		struct open_client opened = {
 			.v = v, .pair = &ended, .in_2020 = true
 		};
-		struct standing standing;
+		struct policy_server policy_server;
 		char text[256];
 
-		stand(&standing, &(struct rule){ REQUIRE }, 1);
-		cr_assert_eq(guest_come(&guest, standing.server), IO_DONE);
-		guest_keep_session(&guest);
-		guest_go(&guest);
-		cr_assert_eq(guest_come(&guest, standing.server), IO_FAILED);
+		policy_server_open(
+		    &policy_server, &(struct policy_row){ REQUIRE }, 1);
+		cr_assert_eq(open_client_connect(&opened, policy_server.server),
+		    IO_DONE);
+		open_client_keep_session(&opened);
+		open_client_close(&opened);
+		cr_assert_eq(open_client_connect(&opened, policy_server.server),
+		    IO_FAILED);
 		cr_expect_str_eq(
-		    stream_error_text(&guest.link.server, text, sizeof(text)),
+		    stream_error_text(&opened.link.server, text, sizeof(text)),
 		    "client certificate CN=robot: no longer admitted, in a "
 		    "resumed session: by verify, allow rules, dates or lists");
-		guest_go(&guest);
-		guest_forget(&guest);
-		fall(&standing);
+		open_client_close(&opened);
+		open_client_drop_session(&opened);
+		policy_server_close(&policy_server);
 	}
 }

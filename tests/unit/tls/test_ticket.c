@@ -16,7 +16,7 @@
 #include "tests/support/link.h"
 #include "tests/support/pki.h"
 #include "tests/support/visit.h"
-#include "tests/unit/tls/resumption_rig.h"
+#include "tests/unit/tls/client_fixture.h"
 
 enum { HOUR_MS = 3600 * 1000 };
 
@@ -26,7 +26,7 @@ static struct config_listener settings;
 static struct tls_server *server;
 
 static int64_t
-tell_time(void *arg)
+fixture_now(void *arg)
 {
 	return *(const int64_t *)arg;
 }
@@ -37,7 +37,7 @@ set_up(void)
 	keys = ticket_keys_new(NULL);
 	cr_assert_not_null(keys);
 	now_ms = INT64_C(1700000000000);
-	ticket_keys_set_clock(keys, tell_time, &now_ms);
+	ticket_keys_set_clock(keys, fixture_now, &now_ms);
 	settings = link_config();
 	server = link_server(&settings, PKI_P256, keys);
 }
@@ -376,7 +376,7 @@ Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
 	struct ticket_keys *others = ticket_keys_new(NULL);
 	struct tls_server *other;
 
-	ticket_keys_set_clock(others, tell_time, &now_ms);
+	ticket_keys_set_clock(others, fixture_now, &now_ms);
 	other = link_server(&settings, PKI_P256, others);
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		struct visitor visitor = visitor_of(v);
@@ -400,14 +400,14 @@ Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
 
 /* ---- Policies and resumption ---- */
 
-TestSuite(resumption, .init = rig_open, .fini = rig_close);
+TestSuite(resumption, .init = fixture_open, .fini = fixture_close);
 
 /* ---- a reload changes the policy, under keys that go on ---- */
 
 struct change {
 	const char *what;
-	struct rule before;
-	struct rule after;
+	struct policy_row before;
+	struct policy_row after;
 	bool with_client; /* it has a certificate */
 	enum visited visited;
 };
@@ -483,13 +483,13 @@ static const struct change changes[] = {
 static void
 check_change(const struct change *change, size_t v)
 {
-	struct visitor visitor = rig_visitor(
-	    v, "a.example", change->with_client ? &rig.client : NULL);
-	struct standing before, after;
+	struct visitor visitor = fixture_visitor(
+	    v, "a.example", change->with_client ? &fixture.client : NULL);
+	struct policy_server before, after;
 	enum visited visited;
 
-	stand(&before, &change->before, 1);
-	stand(&after, &change->after, 1);
+	policy_server_open(&before, &change->before, 1);
+	policy_server_open(&after, &change->after, 1);
 	cr_assert_eq(visit(before.server, &visitor), VISIT_FULL, "%s, %s",
 	    change->what, link_versions[v].what);
 	cr_assert_eq(visit(before.server, &visitor), VISIT_RESUMED, "%s, %s",
@@ -498,8 +498,8 @@ check_change(const struct change *change, size_t v)
 	cr_assert_eq(visited, change->visited, "%s, %s: %s", change->what,
 	    link_versions[v].what, visit_names[visited]);
 	visitor_drop(&visitor);
-	fall(&before);
-	fall(&after);
+	policy_server_close(&before);
+	policy_server_close(&after);
 }
 
 Test(resumption, goes_on_over_a_reload_only_if_nothing_changed)
@@ -511,22 +511,22 @@ Test(resumption, goes_on_over_a_reload_only_if_nothing_changed)
 
 Test(resumption, outlives_the_certificate_that_was_shown)
 {
-	static const struct rule rule = { REQUIRE };
+	static const struct policy_row rule = { REQUIRE };
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		struct visitor visitor = rig_visitor(
-		    v, "a.example", &rig.client);
-		struct standing before, after;
+		struct visitor visitor = fixture_visitor(
+		    v, "a.example", &fixture.client);
+		struct policy_server before, after;
 
-		stand(&before, &rule, 1);
-		rig_renew();
-		stand(&after, &rule, 1);
+		policy_server_open(&before, &rule, 1);
+		fixture_renew_server();
+		policy_server_open(&after, &rule, 1);
 		(void)visit(before.server, &visitor);
 		cr_assert_eq(visit(after.server, &visitor), VISIT_RESUMED, "%s",
 		    link_versions[v].what);
 		visitor_drop(&visitor);
-		fall(&before);
-		fall(&after);
+		policy_server_close(&before);
+		policy_server_close(&after);
 	}
 }
 
@@ -534,84 +534,85 @@ Test(resumption, outlives_the_certificate_that_was_shown)
 
 static const struct {
 	const char *what;
-	struct rule rule;
+	struct policy_row rule;
 	const struct pki *pair;
 	enum visited visited;
 } ends[] = {
-	{ "nothing ends", { REQUIRE }, &rig.client, VISIT_RESUMED },
-	{ "the client's certificate", { REQUIRE }, &rig.brief, VISIT_FULL },
-	{ "that of the client's CA", { REQUIRE, .ca = "brief.pem" }, &rig.heir,
+	{ "nothing ends", { REQUIRE }, &fixture.client, VISIT_RESUMED },
+	{ "the client's certificate", { REQUIRE }, &fixture.brief_client,
 	    VISIT_FULL },
-	{ "the certificate of an optional client", { OPTIONAL }, &rig.brief,
-	    VISIT_FULL },
+	{ "that of the client's CA", { REQUIRE, .ca = "brief.pem" },
+	    &fixture.brief_ca_client, VISIT_FULL },
+	{ "the certificate of an optional client", { OPTIONAL },
+	    &fixture.brief_client, VISIT_FULL },
 	{ "an optional client has none", { OPTIONAL }, NULL, VISIT_RESUMED },
-	{ "a certificate that nobody asked for", { NONE }, &rig.brief,
-	    VISIT_RESUMED },
-	{ "the list", { REQUIRE, .crl = "brief.crl" }, &rig.client,
+	{ "a certificate that nobody asked for", { NONE },
+	    &fixture.brief_client, VISIT_RESUMED },
+	{ "the list", { REQUIRE, .crl = "brief.crl" }, &fixture.client,
 	    VISIT_FULL },
-	{ "a list that goes on", { REQUIRE, .crl = "empty.crl" }, &rig.client,
-	    VISIT_RESUMED },
+	{ "a list that goes on", { REQUIRE, .crl = "empty.crl" },
+	    &fixture.client, VISIT_RESUMED },
 };
 
 Test(resumption, ends_with_what_vouches_for_the_client)
 {
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
-			struct visitor visitor = rig_visitor(
+			struct visitor visitor = fixture_visitor(
 			    v, "a.example", ends[i].pair);
-			struct standing standing;
+			struct policy_server policy_server;
 			enum visited visited;
 
-			rig.now_ms = (RIG_END_S - 60) * 1000;
-			stand(&standing, &ends[i].rule, 1);
+			fixture.now_ms = (FIXTURE_END_S - 60) * 1000;
+			policy_server_open(&policy_server, &ends[i].rule, 1);
 			cr_assert_eq(
-			    visit(standing.server, &visitor), VISIT_FULL);
-			rig.now_ms += 30 * 1000;
-			cr_assert_eq(visit(standing.server, &visitor),
+			    visit(policy_server.server, &visitor), VISIT_FULL);
+			fixture.now_ms += 30 * 1000;
+			cr_assert_eq(visit(policy_server.server, &visitor),
 			    VISIT_RESUMED, "%s, %s: too early", ends[i].what,
 			    link_versions[v].what);
-			rig.now_ms += 60 * 1000;
-			visited = visit(standing.server, &visitor);
+			fixture.now_ms += 60 * 1000;
+			visited = visit(policy_server.server, &visitor);
 			cr_assert_eq(visited, ends[i].visited, "%s, %s: %s",
 			    ends[i].what, link_versions[v].what,
 			    visit_names[visited]);
 			visitor_drop(&visitor);
-			fall(&standing);
+			policy_server_close(&policy_server);
 		}
 }
 
 /* A client that comes back every half hour proves itself every two. */
 Test(resumption, never_stretches_the_time_since_the_client_was_verified)
 {
-	static const struct rule rule = { REQUIRE };
+	static const struct policy_row rule = { REQUIRE };
 	enum { HALF_HOUR_MS = 30 * 60 * 1000 };
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
-		struct visitor visitor = rig_visitor(
-		    v, "a.example", &rig.client);
-		struct standing standing;
+		struct visitor visitor = fixture_visitor(
+		    v, "a.example", &fixture.client);
+		struct policy_server policy_server;
 
-		stand(&standing, &rule, 1);
+		policy_server_open(&policy_server, &rule, 1);
 		for (int n = 0; n < 12; n++) {
 			enum visited expected = n % 4 == 0 ? VISIT_FULL
 							   : VISIT_RESUMED;
 
-			cr_assert_eq(visit(standing.server, &visitor), expected,
-			    "%s, visit %d", link_versions[v].what, n);
+			cr_assert_eq(visit(policy_server.server, &visitor),
+			    expected, "%s, visit %d", link_versions[v].what, n);
 			/* so that TLS 1.2 renews its ticket too */
-			cr_assert(ticket_keys_rotate(rig.keys, NULL));
-			rig.now_ms += HALF_HOUR_MS;
+			cr_assert(ticket_keys_rotate(fixture.keys, NULL));
+			fixture.now_ms += HALF_HOUR_MS;
 		}
 		visitor_drop(&visitor);
-		fall(&standing);
+		policy_server_close(&policy_server);
 	}
 }
 
 /* ---- Names and resumption ---- */
 
-TestSuite(resumption_names, .init = rig_open, .fini = rig_close);
+TestSuite(resumption_names, .init = fixture_open, .fini = fixture_close);
 
-static const struct rule house[] = {
+static const struct policy_row house[] = {
 	{ NONE },
 	{ NONE, .pattern = "open.example" },
 	{ NONE, .pattern = "*.wild.example" },
@@ -620,7 +621,7 @@ static const struct rule house[] = {
 	{ REQUIRE, .pattern = "else.example", .ca = "other.pem" },
 };
 
-static const struct rule allowing[] = {
+static const struct policy_row allowing[] = {
 	{ REQUIRE, .allow = "client.example" },
 	{ REQUIRE, .pattern = "same.example", .allow = "client.example" },
 	{ REQUIRE, .pattern = "other.example", .allow = "else.example" },
@@ -629,7 +630,7 @@ static const struct rule allowing[] = {
 	{ .pattern = "off.example", .off = true },
 };
 
-static const struct rule listener_off[] = {
+static const struct policy_row listener_off[] = {
 	{ .off = true },
 	{ .pattern = "on.example" },
 };
@@ -638,7 +639,7 @@ static const struct rule listener_off[] = {
 
 static const struct walk {
 	const char *what;
-	const struct rule *rules;
+	const struct policy_row *rules;
 	size_t count;
 	const char *from; /* NULL: no server_name */
 	const char *to;
@@ -715,21 +716,22 @@ Test(resumption_names, stays_with_the_name_it_began_with)
 	for (size_t i = 0; i < sizeof(walks) / sizeof(walks[0]); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
 			const struct walk *walk = &walks[i];
-			struct visitor visitor = rig_visitor(v, walk->from,
-			    walk->with_client ? &rig.client : NULL);
-			struct standing standing;
+			struct visitor visitor = fixture_visitor(v, walk->from,
+			    walk->with_client ? &fixture.client : NULL);
+			struct policy_server policy_server;
 			enum visited visited;
 
-			stand(&standing, walk->rules, walk->count);
+			policy_server_open(
+			    &policy_server, walk->rules, walk->count);
 			cr_assert_eq(
-			    visit(standing.server, &visitor), VISIT_FULL);
+			    visit(policy_server.server, &visitor), VISIT_FULL);
 			visitor.name = walk->to;
-			visited = visit(standing.server, &visitor);
+			visited = visit(policy_server.server, &visitor);
 			cr_assert_eq(visited, walk->visited, "%s, %s: %s",
 			    walk->what, link_versions[v].what,
 			    visit_names[visited]);
 			visitor_drop(&visitor);
-			fall(&standing);
+			policy_server_close(&policy_server);
 		}
 }
 
@@ -739,17 +741,17 @@ Test(resumption_names, goes_through_a_retry_and_keeps_its_name)
 	struct visitor visitor = { .version = TLS1_3_VERSION,
 		.name = "open.example",
 		.groups = "P-521:P-256" };
-	struct standing standing;
+	struct policy_server policy_server;
 
-	stand(&standing, house, RIG_SITES);
-	cr_assert_eq(visit(standing.server, &visitor), VISIT_FULL);
-	cr_assert_eq(visit(standing.server, &visitor), VISIT_RESUMED);
+	policy_server_open(&policy_server, house, FIXTURE_SITES_MAX);
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_FULL);
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_RESUMED);
 	visitor.name = "a.wild.example";
-	cr_assert_eq(visit(standing.server, &visitor), VISIT_FULL);
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_FULL);
 	visitor.name = "closed.example";
-	cr_assert_eq(visit(standing.server, &visitor), VISIT_REFUSED);
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_REFUSED);
 	visitor_drop(&visitor);
-	fall(&standing);
+	policy_server_close(&policy_server);
 }
 
 /* ---- The key file ---- */

@@ -72,7 +72,7 @@ enter(struct conn *conn, const struct conn_state *state, int64_t now_ms)
 static enum conn_reason
 early_reason(const struct conn *conn)
 {
-	switch (conn->client.failure) {
+	switch (conn->client.error) {
 	case STREAM_NOT_TLS:
 		return CONN_NOT_TLS;
 	case STREAM_RESET:
@@ -91,7 +91,7 @@ early_reason(const struct conn *conn)
 static enum step_result
 client_failed(struct conn *conn)
 {
-	switch (conn->client.failure) {
+	switch (conn->client.error) {
 	case STREAM_RESET:
 		return end(conn, CONN_CLIENT_RESET);
 	case STREAM_NO_MEMORY:
@@ -639,7 +639,7 @@ static const struct conn_state connecting = { "connect", step_connect,
 static enum step_result
 backend_failed(struct conn *conn)
 {
-	switch (conn->backend.failure) {
+	switch (conn->backend.error) {
 	case STREAM_RESET:
 		return end(conn, CONN_BACKEND_RESET);
 	case STREAM_NO_MEMORY:
@@ -659,7 +659,7 @@ backend_failed(struct conn *conn)
 static enum step_result
 backend_refuses_input(struct conn *conn)
 {
-	if (!conn->down.input_ended && conn->backend.failure_errno != EPIPE)
+	if (!conn->down.input_ended && conn->backend.error_errno != EPIPE)
 		return backend_failed(conn);
 	relay_drop(&conn->up);
 	return STEP_AGAIN;

@@ -495,9 +495,9 @@ conn_watch(struct conn *conn)
 	watch(loop, &conn->backend_io, conn->backend.fd, backend_events(conn));
 	watch_attempts(conn);
 	watch_time(conn);
-	if (conn->client.hold_output && list_is_empty(&conn->deferred))
+	if (conn->client.output_deferred && list_is_empty(&conn->deferred))
 		defer_ticket(conn);
-	else if (!conn->client.hold_output)
+	else if (!conn->client.output_deferred)
 		list_remove(&conn->deferred);
 }
 

@@ -102,11 +102,11 @@ error_text(const struct conn *conn, char *out, size_t max)
 {
 	switch (close_reasons[conn->reason].source) {
 	case CLIENT:
-		return stream_failure_text(&conn->client, out, max);
+		return stream_error_text(&conn->client, out, max);
 	case PROXY_HEADER:
 		return conn->proxy_info ? conn->proxy_info->why : NULL;
 	case BACKEND:
-		return stream_failure_text(&conn->backend, out, max);
+		return stream_error_text(&conn->backend, out, max);
 	case WALK:
 		return backend_error_text(conn->walk.last_errno, out, max);
 	default:

@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "runtime/generation_inner.h"
 #include "runtime/stapling.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
-#include "tls/trust.h"
 
 #define NS_PER_MS 1000000
 #define TRUST_DIGEST 32
@@ -71,32 +71,34 @@ is_current(const struct trust_holding *old, const struct trust_holding *now)
 }
 
 static bool
-is_same_digest(const struct trust *a, const struct trust *b)
+is_same_digest(const struct ca_store *a, const struct ca_store *b)
 {
-	return memcmp(trust_digest(a), trust_digest(b), TRUST_DIGEST) == 0;
+	return memcmp(ca_store_digest(a), ca_store_digest(b), TRUST_DIGEST) ==
+	       0;
 }
 
 /* Lists that help nobody are taken at a start, where they close the door, but
  * do not replace better ones. */
-static struct trust *
+static struct ca_store *
 read_trust(struct build *build, const struct config_listener *settings,
     const struct trust_holding *old, struct err *err)
 {
 	struct err warning = { "" };
-	struct trust *trust = trust_load(settings->ca_file, settings->crl_file,
-	    settings->crl_check, build->now_s, &warning, err);
+	struct ca_store *trust = ca_store_load(settings->ca_file,
+	    settings->crl_file, settings->crl_check, build->now_s, &warning,
+	    err);
 
 	if (trust == NULL)
 		return NULL;
 	if (build->cause == GENERATION_FILES && old &&
-	    !trust_lists_fit(trust) && trust_lists_fit(old->trust)) {
+	    !ca_store_crls_fit(trust) && ca_store_crls_fit(old->trust)) {
 		err_set(err, "%s", warning.text);
-		trust_unref(trust);
+		ca_store_unref(trust);
 		return NULL;
 	}
 	if (old &&
-	    trust_is_rollback(trust, old->trust, settings->crl_file, err)) {
-		trust_unref(trust);
+	    ca_store_is_rollback(trust, old->trust, settings->crl_file, err)) {
+		ca_store_unref(trust);
 		return NULL;
 	}
 	/* What is said of the very same has been said. */
@@ -119,24 +121,24 @@ fail_trust(struct build *build, const struct config_listener *settings,
 }
 
 /* Read, shared, or for want of something better the old one. */
-static struct trust *
+static struct ca_store *
 choose_trust(struct build *build, const struct config_listener *settings,
     struct trust_holding *now)
 {
 	const struct trust_holding *old = find_trust(build->old, settings);
 	struct err err = { "" };
-	struct trust *trust;
+	struct ca_store *trust;
 
 	if (old && is_current(old, now)) {
 		now->warned = old->warned;
-		return trust_ref(old->trust);
+		return ca_store_ref(old->trust);
 	}
 	trust = read_trust(build, settings, old, &err);
 	if (trust) {
 		now->warned = old && is_same_digest(trust, old->trust)
 				  ? old->warned
-				  : validity_warning(trust_lists_from(trust),
-					trust_lists_end(trust), build->now_s);
+				  : validity_warning(ca_store_crls_start(trust),
+					ca_store_crls_end(trust), build->now_s);
 		return trust;
 	}
 	if (build->cause != GENERATION_FILES || old == NULL) {
@@ -148,13 +150,13 @@ choose_trust(struct build *build, const struct config_listener *settings,
 		    "client certificates are checked as before",
 		    LOG_S("listener", settings->name),
 		    LOG_S("error", err.text));
-	return trust_ref(old->trust);
+	return ca_store_ref(old->trust);
 }
 
 /* *trust stays NULL where no clients are verified. */
 static bool
 find_or_read_trust(struct build *build, const struct config_listener *settings,
-    struct trust **trust)
+    struct ca_store **trust)
 {
 	const struct trust_holding *known;
 	struct trust_holding now;
@@ -192,7 +194,7 @@ find_blamed(struct config_listener *settings, const struct err *err)
 /* Each refused key is left out in turn, to learn what is wrong besides. */
 static void
 fail_context(struct build *build, const struct config_listener *settings,
-    struct trust *trust, struct err *err)
+    struct ca_store *trust, struct err *err)
 {
 	struct config_listener rest = *settings;
 	struct tls_context *context = NULL;
@@ -212,7 +214,7 @@ fail_context(struct build *build, const struct config_listener *settings,
 
 static struct tls_context *
 make(struct build *build, const struct config_listener *settings,
-    struct trust *trust, const struct staple_policy *policy)
+    struct ca_store *trust, const struct staple_policy *policy)
 {
 	struct err err = { "" };
 	struct tls_context *context = tls_context_new(settings, trust, &err);
@@ -251,7 +253,7 @@ build_context(struct build *build, const struct config_listener *settings,
 {
 	struct context_holding wanted = { .policy = *policy };
 	const struct context_holding *known;
-	struct trust *trust;
+	struct ca_store *trust;
 	struct err err = { "" };
 
 	if (!find_or_read_trust(build, settings, &trust))

@@ -304,7 +304,7 @@ has_loader(struct build *build)
 	     i++) {
 		old = build->old->holdings[i].credential;
 		if (old->identity)
-			identity_loader_know(build->loader, old->identity);
+			identity_loader_share(build->loader, old->identity);
 	}
 	return build->loader != NULL;
 }

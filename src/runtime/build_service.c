@@ -17,7 +17,6 @@
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
 #include "tls/context.h"
-#include "tls/policy.h"
 #include "tls/server.h"
 
 /* ---- What went before ---- */

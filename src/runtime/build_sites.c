@@ -194,7 +194,7 @@ add_name(struct sites *sites, const char *pattern,
 
 	if (!add_site(sites, settings, shown, &number))
 		return false;
-	if (tls_server_name(sites->server, pattern, number))
+	if (tls_server_add_name(sites->server, pattern, number))
 		return true;
 	build_fail(
 	    sites->build, BLAME_SYSTEM, &settings->where, settings, &err);

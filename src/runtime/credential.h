@@ -14,7 +14,7 @@
 #include "config/config.h"
 #include "runtime/stamp.h"
 #include "staple/staple.h"
-#include "tls/validity.h"
+#include "tls/identity.h"
 
 struct err;
 struct identity;

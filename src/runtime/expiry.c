@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
+#include "tls/ca_store.h"
 #include "tls/identity.h"
-#include "tls/trust.h"
 
 #define DAY_S 86400
 
@@ -63,8 +63,8 @@ static void
 look_at_lists(struct trust_holding *holding, struct log *log, int64_t now_s)
 {
 	enum validity_warning level = validity_warning(
-	    trust_lists_from(holding->trust), trust_lists_end(holding->trust),
-	    now_s);
+	    ca_store_crls_start(holding->trust),
+	    ca_store_crls_end(holding->trust), now_s);
 
 	if (!is_new(level, &holding->warned))
 		return;

@@ -12,7 +12,7 @@ struct log;
 
 /*
  * Logs each certificate and each file of revocation lists once for each level
- * of tls/validity.h (a third, a sixth, a thirtieth of its life left, the end).
+ * of tls/identity.h (a third, a sixth, a thirtieth of its life left, the end).
  */
 void expiry_look(
     const struct generation *generation, struct log *log, int64_t now_s);

@@ -11,8 +11,8 @@
 #include "proxy/service.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
-#include "tls/trust.h"
 
 struct generation *
 generation_new(const struct config *config)
@@ -78,7 +78,7 @@ generation_hold_trust(
 	if (fine)
 		generation->trusts[generation->trust_count++] = *holding;
 	else
-		trust_unref(holding->trust);
+		ca_store_unref(holding->trust);
 	return fine;
 }
 
@@ -132,7 +132,7 @@ free_parts(struct generation *generation)
 	for (i = 0; i < generation->holding_count; i++)
 		credential_unref(generation->holdings[i].credential);
 	for (i = 0; i < generation->trust_count; i++)
-		trust_unref(generation->trusts[i].trust);
+		ca_store_unref(generation->trusts[i].trust);
 	for (i = 0; i < generation->context_count; i++)
 		tls_context_unref(generation->contexts[i].context);
 }
@@ -235,8 +235,8 @@ generation_differs(const struct generation *a, const struct generation *b)
 			return true;
 	}
 	for (i = 0; i < a->trust_count; i++)
-		if (memcmp(trust_digest(a->trusts[i].trust),
-			trust_digest(b->trusts[i].trust), 32) != 0)
+		if (memcmp(ca_store_digest(a->trusts[i].trust),
+			ca_store_digest(b->trusts[i].trust), 32) != 0)
 			return true;
 	return false;
 }

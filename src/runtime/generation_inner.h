@@ -14,7 +14,7 @@
 #include "runtime/ports.h"
 #include "runtime/stamp.h"
 #include "staple/staple.h"
-#include "tls/validity.h"
+#include "tls/identity.h"
 
 struct credential;
 struct service;
@@ -23,7 +23,7 @@ struct tls_context;
 /* ca_file and crl_file as they were read. */
 struct trust_holding {
 	const struct config_listener *user; /* whose paths these are */
-	struct trust *trust;                /* a reference */
+	struct ca_store *trust;             /* a reference */
 	struct stamp ca_stamp;
 	struct stamp crl_stamp;
 	bool settled;

@@ -16,8 +16,8 @@
 #include "runtime/generation_inner.h"
 #include "runtime/judge.h"
 #include "runtime/ports.h"
+#include "tls/ca_store.h"
 #include "tls/identity.h"
-#include "tls/trust.h"
 
 bool
 renew_is_waited_for(const struct generation *generation)
@@ -84,7 +84,7 @@ hold_trusts(struct build *build)
 
 	for (i = 0; i < build->old->trust_count; i++) {
 		holding = build->old->trusts[i];
-		holding.trust = trust_ref(holding.trust);
+		holding.trust = ca_store_ref(holding.trust);
 		if (!generation_hold_trust(build->fresh, &holding))
 			return false;
 	}

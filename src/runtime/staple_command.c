@@ -24,7 +24,7 @@
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/store.h"
-#include "tls/chain.h"
+#include "tls/pem.h"
 
 struct arguments {
 	bool fetch; /* else check */

@@ -9,7 +9,7 @@
 #include "staple/outcome.h"
 #include "staple/response.h"
 #include "staple/when.h"
-#include "tls/chain.h"
+#include "tls/pem.h"
 
 enum { TEXT_MAX = 256 };
 

@@ -17,17 +17,17 @@ struct err;
 struct ssl_ctx_st;
 struct ssl_st;
 struct tls_context;
-struct trust;
+struct ca_store;
 
 /*
  * Build from the effective settings of a listener or host.  trust: NULL where
  * verify is none; else referenced.  Cipher suites and groups that this OpenSSL
- * does not know are left out (policy.h: policy_survey names them).  NULL and
+ * does not know are left out (policy_survey names them).  NULL and
  * *err: why, beginning with the file:line of the key at fault when there is
  * one.  Main thread.
  */
 struct tls_context *tls_context_new(const struct config_listener *settings,
-    struct trust *trust, struct err *err) MUST_CHECK;
+    struct ca_store *ca_store, struct err *err) MUST_CHECK;
 
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL ok */
@@ -37,7 +37,8 @@ void tls_context_unref(struct tls_context *context); /* NULL ok */
  * names, files or places, and is the same on every machine.
  */
 bool tls_context_digest(const struct config_listener *settings,
-    const struct trust *trust, uint8_t digest[32], struct err *err) MUST_CHECK;
+    const struct ca_store *ca_store, uint8_t digest[32],
+    struct err *err) MUST_CHECK;
 
 /*
  * Make a connection that began under another context follow this one in
@@ -48,9 +49,33 @@ bool tls_context_apply(
     const struct tls_context *context, struct ssl_st *ssl) MUST_CHECK;
 
 /* NULL: no clients are verified. */
-const struct trust *tls_context_trust(const struct tls_context *context);
+const struct ca_store *tls_context_ca_store(const struct tls_context *context);
 
 /* The OpenSSL object, for the stapling joint and server.c.  Borrowed. */
 struct ssl_ctx_st *tls_context_native(const struct tls_context *context);
+
+/*
+ * The names of ciphers, ciphersuites and groups that have no effect, over all
+ * sites of a configuration.  A list is identified by its file and line: a name
+ * in [tls] that one listener can use has an effect.
+ */
+struct policy_survey;
+struct policy_survey *policy_survey_new(void) MUST_CHECK; /* NULL: no memory */
+void policy_survey_free(struct policy_survey *survey);    /* NULL ok */
+
+/*
+ * Add the lists of these settings.  `context` was built from them; `kinds` is
+ * a mask of 1 << enum identity_kind, the certificates shown under them (0: not
+ * known, any).  `settings` is borrowed until the survey is freed.  false: a
+ * list leaves nothing usable; *err begins with its file:line.
+ */
+bool policy_survey_add(struct policy_survey *survey, struct ssl_ctx_st *context,
+    const struct config_listener *settings, unsigned kinds,
+    struct err *err) MUST_CHECK;
+
+/* Call warn once for each name without effect: one sentence, file:line
+ * first. */
+void policy_survey_report(const struct policy_survey *survey,
+    void (*warn)(void *arg, const char *sentence), void *arg);
 
 #endif

@@ -1,30 +1,309 @@
 /*
- * A certificate chain and the key that belongs to it.  Made on any thread,
- * immutable afterwards.  Everything that can be wrong with the two
- * files is found here and told in a sentence that names the file, because a
- * pair that loads but does not serve is found by clients at night.
+ * A certificate chain and the private key that belongs to it.  Made on any
+ * thread, immutable afterwards.
+ *
+ * Every error of the two files is found while they are loaded, and its sentence
+ * names the file.  A pair that loads but cannot serve would fail in handshakes,
+ * where OpenSSL reports no reason to the server.
  */
 #include "tls/identity.h"
 
+#include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "tls/chain.h"
-#include "tls/chain_cache.h"
 #include "tls/error.h"
-#include "tls/identity_inner.h"
-#include "tls/key.h"
 #include "tls/pem.h"
-#include "tls/secret.h"
+#include "tls/sni.h"
+
+/* ---- Names ---- */
+
+/*
+ * A name of the certificate becomes a pattern only if sni.c accepts it; others
+ * are left out, so that "good.example\0.evil" never becomes "good.example".
+ */
+struct identity_names {
+	char label[256]; /* for logs */
+	char **patterns; /* sorted, without doubles */
+	size_t count;
+	bool out_of_memory; /* a name was lost for lack of memory */
+};
+
+/* Its text in UTF-8; NULL: it has none.  OPENSSL_free it. */
+static char *
+text_of(struct identity_names *names, const ASN1_STRING *string, size_t *len)
+{
+	unsigned char *utf8 = NULL;
+	int n;
+
+	errno = 0;
+	n = ASN1_STRING_to_UTF8(&utf8, string);
+	names->out_of_memory |= n < 0 && errno == ENOMEM;
+	tls_error_clear();
+	*len = n > 0 ? (size_t)n : 0;
+	return n >= 0 ? (char *)utf8 : NULL;
+}
+
+static const ASN1_STRING *
+first_common_name(const X509 *leaf)
+{
+	const X509_NAME *subject = X509_get_subject_name(leaf);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	return at < 0
+		   ? NULL
+		   : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+}
+
+static bool
+set_label(struct identity_names *names, const ASN1_STRING *string)
+{
+	size_t len = 0;
+	char *text = string ? text_of(names, string, &len) : NULL;
+
+	if (len > 0)
+		snprintf(
+		    names->label, sizeof(names->label), "%.*s", (int)len, text);
+	OPENSSL_free(text);
+	return len > 0;
+}
+
+static void
+find_label(
+    struct identity_names *names, const X509 *leaf, const GENERAL_NAMES *sans)
+{
+	bool found = set_label(names, first_common_name(leaf));
+
+	for (int i = 0; !found && i < sk_GENERAL_NAME_num(sans); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(sans, i);
+
+		if (name->type == GEN_DNS)
+			found = set_label(names, name->d.dNSName);
+	}
+	if (!found)
+		snprintf(names->label, sizeof(names->label), "unnamed");
+}
+
+/* false: no memory.  A name that is no pattern adds nothing. */
+static bool
+add_pattern(struct identity_names *names, const ASN1_STRING *string)
+{
+	char pattern[SNI_NAME_MAX + 1];
+	size_t len;
+	char *text = text_of(names, string, &len);
+	bool fine = true;
+
+	/* It ends in a NUL of OpenSSL's; no other may be in it. */
+	if (text && strlen(text) == len &&
+	    sni_normalise_pattern(pattern, text)) {
+		names->patterns[names->count] = strdup(pattern);
+		fine = names->patterns[names->count] != NULL;
+		names->count += fine;
+	}
+	OPENSSL_free(text);
+	return fine;
+}
+
+static int
+compare_patterns(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+drop_doubles(struct identity_names *names)
+{
+	size_t kept = 0, i;
+
+	qsort(names->patterns, names->count, sizeof(names->patterns[0]),
+	    compare_patterns);
+	for (i = 0; i < names->count; i++)
+		if (kept > 0 &&
+		    strcmp(names->patterns[i], names->patterns[kept - 1]) == 0)
+			free(names->patterns[i]);
+		else
+			names->patterns[kept++] = names->patterns[i];
+	names->count = kept;
+}
+
+/* true with *alone: no DNS name stands among these, not even a bad one. */
+static bool
+add_sans(
+    struct identity_names *names, const GENERAL_NAMES *sans, bool *without_dns)
+{
+	for (int i = 0; i < sk_GENERAL_NAME_num(sans); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(sans, i);
+
+		if (name->type != GEN_DNS)
+			continue;
+		*without_dns = false;
+		if (!add_pattern(names, name->d.dNSName))
+			return false;
+	}
+	return true;
+}
+
+static bool
+find_patterns(struct identity_names *names, const X509 *leaf,
+    const GENERAL_NAMES *sans, bool without_dns)
+{
+	int room = sans ? sk_GENERAL_NAME_num(sans) : 0;
+	const ASN1_STRING *common = first_common_name(leaf);
+
+	names->patterns = calloc((size_t)room + 1, sizeof(names->patterns[0]));
+	if (names->patterns == NULL || !add_sans(names, sans, &without_dns))
+		return false;
+	/* RFC 6125 section 6.4.4: the common name is the last resort. */
+	if (without_dns && common && !add_pattern(names, common))
+		return false;
+	drop_doubles(names);
+	return true;
+}
+
+/* false: no memory; drop_names in every case. */
+static bool
+find_names(struct identity_names *names, const X509 *leaf)
+{
+	GENERAL_NAMES *sans;
+	int found;
+	bool fine;
+
+	/* OpenSSL returns the same for a damaged extension. */
+	errno = 0;
+	sans = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
+	names->out_of_memory = sans == NULL && found != -1 && errno == ENOMEM;
+	tls_error_clear();
+	find_label(names, leaf, sans);
+	/* -1: there is no such extension.  One that cannot be read, or is
+	 * there twice, may hold names as well. */
+	fine = find_patterns(names, leaf, sans, found == -1 || sans);
+	GENERAL_NAMES_free(sans);
+	return fine && !names->out_of_memory;
+}
+
+static void
+drop_names(struct identity_names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		free(names->patterns[i]);
+	free(names->patterns);
+	*names = (struct identity_names){ 0 };
+}
+
+/* ---- Kind of key ---- */
+
+/*
+ * OpenSSL loads keys that no handshake can use and then refuses every client
+ * without a reason: such keys are refused here.
+ */
+static const struct kind_row {
+	int type;
+	const char *name;
+} kinds[IDENTITY_KINDS] = {
+	[IDENTITY_RSA] = { EVP_PKEY_RSA, "RSA" },
+	[IDENTITY_RSA_PSS] = { EVP_PKEY_RSA_PSS, "RSA-PSS" },
+	[IDENTITY_ECDSA] = { EVP_PKEY_EC, "ECDSA" },
+	[IDENTITY_ED25519] = { EVP_PKEY_ED25519, "Ed25519" },
+	[IDENTITY_ED448] = { EVP_PKEY_ED448, "Ed448" },
+};
+
+/* RFC 8422 section 5.1.1 has left these of all NIST curves; RFC 7027 adds the
+ * Brainpool curves. */
+static const char *const curves[] = {
+	"prime256v1",
+	"secp384r1",
+	"secp521r1",
+	"brainpoolP256r1",
+	"brainpoolP384r1",
+	"brainpoolP512r1",
+};
+
+static bool
+is_curve_of_tls(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(curves); i++)
+		if (strcmp(curves[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* RFC 5480 section 2.1.1: a curve is named, never described. */
+static bool
+check_curve(const EVP_PKEY *key, const char *path, struct err *err)
+{
+	char name[80] = "without a name";
+	int described = 0;
+
+	if (EVP_PKEY_get_int_param(key,
+		OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
+		&described) == 1 &&
+	    !described &&
+	    EVP_PKEY_get_group_name(key, name, sizeof(name), NULL) == 1 &&
+	    is_curve_of_tls(name))
+		return true;
+	tls_error_clear();
+	err_set(err,
+	    "the key of the certificate in %s is on a curve that TLS cannot "
+	    "use (%s); use P-256, P-384 or P-521",
+	    path, described ? "described, not named" : name);
+	return false;
+}
+
+static bool
+refuse_kind(int type, const char *path, struct err *err)
+{
+	err_set(err,
+	    "the certificate in %s has a key of type %s; TLS needs RSA, ECDSA "
+	    "or Ed25519",
+	    path, OBJ_nid2sn(type));
+	tls_error_clear();
+	return false;
+}
+
+/* By the public key.  false: *err names the path: no key for TLS. */
+static bool
+find_kind(enum identity_kind *kind, const X509 *leaf, const char *path,
+    struct err *err)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(leaf);
+	int type, i;
+
+	if (key == NULL) {
+		tls_error_set(err,
+		    "the public key of the certificate in %s cannot be read",
+		    path);
+		return false;
+	}
+	type = EVP_PKEY_get_base_id(key);
+	for (i = 0; i < IDENTITY_KINDS; i++)
+		if (kinds[i].type == type)
+			break;
+	if (i == IDENTITY_KINDS)
+		return refuse_kind(type, path, err);
+	*kind = (enum identity_kind)i;
+	return *kind != IDENTITY_ECDSA || check_curve(key, path, err);
+}
+
+const char *
+identity_kind_name(enum identity_kind kind)
+{
+	return kinds[kind].name;
+}
+
+/* ---- Loading ---- */
 
 struct identity {
 	atomic_uint refs;
@@ -43,7 +322,7 @@ struct identity_loader {
 };
 
 /* What is loaded from where, while it is loaded. */
-struct load {
+struct identity_load {
 	struct identity_loader *loader;
 	enum config_key_permissions permissions;
 	bool in_folder;
@@ -56,7 +335,7 @@ struct load {
 };
 
 static void
-warn(struct load *load, const char *sentence)
+warn(struct identity_load *load, const char *sentence)
 {
 	struct err *warning = load->warning;
 
@@ -69,7 +348,7 @@ warn(struct load *load, const char *sentence)
 }
 
 static bool
-check_permissions(struct load *load, unsigned mode)
+check_permissions(struct identity_load *load, unsigned mode)
 {
 	struct err sentence;
 
@@ -84,7 +363,7 @@ check_permissions(struct load *load, unsigned mode)
 }
 
 static bool
-check_pair(const struct identity *identity, struct load *load)
+check_pair(const struct identity *identity, struct identity_load *load)
 {
 	int i;
 
@@ -117,7 +396,7 @@ seconds_of(const ASN1_TIME *when)
 }
 
 static void
-warn_of_date(struct load *load, const char *what, int64_t seconds)
+warn_of_date(struct identity_load *load, const char *what, int64_t seconds)
 {
 	struct err sentence;
 	time_t when = (time_t)seconds;
@@ -133,7 +412,7 @@ warn_of_date(struct load *load, const char *what, int64_t seconds)
 
 /* Served all the same: an expired certificate beats no service at all. */
 static void
-check_dates(struct identity *identity, struct load *load)
+check_dates(struct identity *identity, struct identity_load *load)
 {
 	int64_t now = clock_wall_ms() / 1000;
 
@@ -148,13 +427,13 @@ check_dates(struct identity *identity, struct load *load)
 }
 
 static bool
-read_chain(struct identity *identity, struct load *load)
+read_chain(struct identity *identity, struct identity_load *load)
 {
 	return pem_read(&load->cert, load->cert_path, load->err) &&
 	       chain_decode(&identity->chain, load->loader->chains, &load->cert,
 		   load->cert_path, load->err) &&
-	       identity_kind_find(&identity->kind, identity->chain.leaf,
-		   load->cert_path, load->err);
+	       find_kind(&identity->kind, identity->chain.leaf, load->cert_path,
+		   load->err);
 }
 
 static bool
@@ -170,7 +449,7 @@ has_key(const struct pem *pem)
 
 /* Where the key of a file without one is to be. */
 static void
-advise_key(struct load *load, bool together)
+advise_key(struct identity_load *load, bool together)
 {
 	struct err before = *load->err;
 
@@ -189,7 +468,7 @@ advise_key(struct load *load, bool together)
 }
 
 static bool
-read_key(struct identity *identity, struct load *load)
+read_key(struct identity *identity, struct identity_load *load)
 {
 	bool together = strcmp(load->key_path, load->cert_path) == 0;
 	const struct pem *key = together ? &load->cert : &load->key;
@@ -214,7 +493,7 @@ is_used_together(const char *type)
 
 /* A key file may hold certificates as well: it is often the combined file. */
 static void
-warn_of_unused(struct load *load)
+warn_of_unused(struct identity_load *load)
 {
 	bool together = load->key.count == 0;
 	struct err sentence;
@@ -229,13 +508,13 @@ warn_of_unused(struct load *load)
 }
 
 static bool
-fill(struct identity *identity, struct load *load)
+fill(struct identity *identity, struct identity_load *load)
 {
 	if (!read_chain(identity, load) || !read_key(identity, load))
 		return false;
 	check_dates(identity, load);
 	warn_of_unused(load);
-	if (identity_names_find(&identity->names, identity->chain.leaf))
+	if (find_names(&identity->names, identity->chain.leaf))
 		return true;
 	err_set(load->err, "out of memory");
 	return false;
@@ -246,7 +525,7 @@ identity_loader_load(struct identity_loader *loader,
     const struct identity_files *files, struct err *warning, struct err *err)
 {
 	struct identity *identity = calloc(1, sizeof(*identity));
-	struct load load = {
+	struct identity_load load = {
 		.loader = loader,
 		.permissions = files->permissions,
 		.in_folder = files->in_folder,
@@ -314,13 +593,15 @@ identity_loader_free(struct identity_loader *loader)
 }
 
 void
-identity_loader_know(
+identity_loader_share(
     struct identity_loader *loader, const struct identity *identity)
 {
 	for (int i = 0; i < sk_X509_num(identity->chain.rest); i++)
-		chain_cache_know(
+		chain_cache_add(
 		    loader->chains, sk_X509_value(identity->chain.rest, i));
 }
+
+/* ---- Life and fields ---- */
 
 struct identity *
 identity_ref(struct identity *identity)
@@ -336,7 +617,7 @@ identity_unref(struct identity *identity)
 				    memory_order_acq_rel) != 1)
 		return;
 	chain_drop(&identity->chain);
-	identity_names_drop(&identity->names);
+	drop_names(&identity->names);
 	EVP_PKEY_free(identity->key);
 	free(identity);
 }
@@ -362,7 +643,7 @@ identity_key(const struct identity *identity)
 const char *
 identity_name(const struct identity *identity)
 {
-	return identity->names.shown;
+	return identity->names.label;
 }
 
 int64_t
@@ -417,7 +698,7 @@ identity_equal(const struct identity *a, const struct identity *b)
 	return true;
 }
 
-/* ---- The chain ---- */
+/* ---- Checking the chain ---- */
 
 struct chain_check {
 	X509_STORE *system; /* NULL: not read yet */
@@ -511,7 +792,7 @@ chain_check_run(struct chain_check *check, const struct identity *identity,
 		err_set(sentence,
 		    "the certificate of its issuer, %s, is missing: append it, "
 		    "unless it is a root that clients have, or they refuse %s",
-		    name, identity->names.shown);
+		    name, identity->names.label);
 	}
 	for (i = 0; i < sk_X509_num(chain->rest); i++) {
 		if (has_issued(chain, i))
@@ -529,4 +810,33 @@ chain_check_run(struct chain_check *check, const struct identity *identity,
 		break;
 	}
 	tls_error_clear();
+}
+
+/* ---- Warning levels of a validity period ---- */
+
+/*
+ * The levels are fractions of the period, not days: a certificate of 6 days is
+ * renewed with 2 days left, and one of a year with 30.
+ */
+enum { LONGEST_S = 90 * 86400 };
+
+enum validity_warning
+validity_warning(int64_t from_s, int64_t end_s, int64_t now_s)
+{
+	static const int64_t parts[] = {
+		[VALIDITY_THIRD] = 3,
+		[VALIDITY_SIXTH] = 6,
+		[VALIDITY_THIRTIETH] = 30,
+	};
+	int64_t period = LONGEST_S;
+	int level;
+
+	if (end_s <= now_s)
+		return VALIDITY_ENDED;
+	if (from_s > end_s - LONGEST_S)
+		period = end_s > from_s ? end_s - from_s : 0;
+	for (level = VALIDITY_THIRTIETH; level > VALIDITY_FINE; level--)
+		if (end_s - now_s <= period / parts[level])
+			break;
+	return (enum validity_warning)level;
 }

@@ -52,7 +52,7 @@ struct identity_loader *identity_loader_new(void) MUST_CHECK;
 void identity_loader_free(struct identity_loader *loader); /* NULL ok */
 
 /* Identities loaded later share this one's intermediates.  Best effort. */
-void identity_loader_know(
+void identity_loader_share(
     struct identity_loader *loader, const struct identity *identity);
 
 /* As identity_load. */
@@ -108,5 +108,23 @@ int identity_compare(const struct identity *a, const struct identity *b);
 
 /* Same certificate and key bytes? */
 bool identity_equal(const struct identity *a, const struct identity *b);
+
+/* In the order in which they are reached. */
+enum validity_warning {
+	VALIDITY_FINE,
+	VALIDITY_THIRD,     /* a third of the period is left */
+	VALIDITY_SIXTH,     /* a sixth */
+	VALIDITY_THIRTIETH, /* a thirtieth */
+	VALIDITY_ENDED
+};
+
+/*
+ * The warning level, at now_s, of a certificate or CRL that is valid from
+ * from_s to end_s (exclusive; epoch seconds).  A period counts as 90 days at
+ * most, so that no warning comes more than 30 days ahead.  end_s INT64_MAX: no
+ * end.  Pure; any thread.
+ */
+enum validity_warning validity_warning(
+    int64_t from_s, int64_t end_s, int64_t now_s);
 
 #endif

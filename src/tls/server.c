@@ -1,8 +1,12 @@
 /*
- * The sites of a listener.  Filled by one thread and sealed; from then on
- * connections on any thread read it without a lock.  A connection's site is
- * its SSL's application data, and a site knows its server, so nothing is
- * allocated for a connection beside its SSL.
+ * The sites of a listener, and the ClientHello that chooses one.  Filled by one
+ * thread and sealed; from then on connections on any thread read it without a
+ * lock.  A connection's site is its SSL's application data, and a site has its
+ * server, so a connection allocates nothing but its SSL.
+ *
+ * The name is read from the extension's bytes in the ClientHello callback.
+ * OpenSSL's server name callback is too late: by then OpenSSL has chosen a
+ * version and opened the session ticket under the settings of another site.
  */
 #include "tls/server.h"
 
@@ -11,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include "base/err.h"
 #include "tls/context.h"
 #include "tls/error.h"
-#include "tls/hello.h"
 #include "tls/sni.h"
 #include "tls/ticket.h"
 
@@ -96,8 +100,8 @@ set_scope(struct tls_site *site, struct err *err)
 	uint8_t bytes[32 + 32];
 	const char *name = site->settings->name;
 
-	if (!tls_context_digest(
-		site->settings, tls_context_trust(site->context), bytes, err))
+	if (!tls_context_digest(site->settings,
+		tls_context_ca_store(site->context), bytes, err))
 		return false;
 	if (EVP_Digest(name, strlen(name), bytes + 32, NULL, EVP_sha256(),
 		NULL) == 1 &&
@@ -178,7 +182,7 @@ tls_server_add(struct tls_server *server,
 }
 
 bool
-tls_server_name(struct tls_server *server, const char *pattern, size_t site)
+tls_server_add_name(struct tls_server *server, const char *pattern, size_t site)
 {
 	assert(site < server->count);
 	return sni_table_add(server->names, pattern, site);
@@ -263,14 +267,94 @@ tls_site_of(const struct ssl_st *ssl)
 	return SSL_get_app_data(ssl);
 }
 
-bool
-tls_site_enter(const struct tls_site *site, struct ssl_st *ssl)
+/* ---- The ClientHello ---- */
+
+/* A vector behind two bytes of its length, which must end where they end. */
+static bool
+take_vector(const uint8_t **bytes, size_t *len)
+{
+	size_t inside;
+
+	if (*len < 2)
+		return false;
+	inside = (size_t)(*bytes)[0] << 8 | (*bytes)[1];
+	*bytes += 2;
+	*len -= 2;
+	return inside > 0 && inside == *len;
+}
+
+/*
+ * RFC 6066 section 3: a ServerNameList has names of different types, and no
+ * type but host_name was ever defined, so it has one.  OpenSSL holds to the
+ * same.
+ */
+enum client_hello_sni
+client_hello_sni(struct ssl_st *ssl, const uint8_t **name, size_t *len)
+{
+	if (SSL_client_hello_get0_ext(
+		ssl, TLSEXT_TYPE_server_name, name, len) != 1)
+		return CLIENT_HELLO_NO_SNI;
+	if (!take_vector(name, len) || (*name)[0] != TLSEXT_NAMETYPE_host_name)
+		return CLIENT_HELLO_BAD_SNI;
+	++*name;
+	--*len;
+	return take_vector(name, len) ? CLIENT_HELLO_SNI : CLIENT_HELLO_BAD_SNI;
+}
+
+/* The reason is for the log: OpenSSL only adds that a callback failed. */
+static int
+refuse(int *alert, int code, int reason)
+{
+	ERR_raise(ERR_LIB_SSL, reason);
+	*alert = code;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* Once it has answered with a HelloRetryRequest, OpenSSL knows the cipher. */
+static bool
+is_second_hello(SSL *ssl)
+{
+	return SSL_get_pending_cipher(ssl) != NULL;
+}
+
+/* Move a connection into a site of its server, with its context and the scope
+ * of its sessions.  false: no memory. */
+static bool
+enter_site(const struct tls_site *site, SSL *ssl)
 {
 	if (!set_site(ssl, site))
 		return false;
 	return SSL_get_SSL_CTX(ssl) == tls_context_native(site->context) ||
 	       tls_context_apply(site->context, ssl);
 }
+
+/* A connection follows the site of its name in everything: context, policy,
+ * session scope. */
+static int
+on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	const struct tls_site *old = tls_site_of(ssl), *site;
+	const uint8_t *name = NULL;
+	size_t len = 0;
+
+	(void)arg;
+	if (client_hello_sni(ssl, &name, &len) == CLIENT_HELLO_BAD_SNI)
+		return refuse(alert, SSL_AD_DECODE_ERROR, SSL_R_BAD_EXTENSION);
+	site = tls_server_find(old->server, (const char *)name, len);
+	if (site == NULL)
+		return refuse(alert, SSL_AD_UNRECOGNIZED_NAME,
+		    SSL_R_SSL3_EXT_INVALID_SERVERNAME);
+	/* RFC 8446 section 4.1.2: nothing that leads elsewhere may change. */
+	if (site != old && is_second_hello(ssl))
+		return refuse(
+		    alert, SSL_AD_ILLEGAL_PARAMETER, SSL_R_BAD_EXTENSION);
+	if (enter_site(site, ssl))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* ---- Callbacks of every context ---- */
 
 /* OpenSSL chooses among them by what the client offers. */
 static int
@@ -294,7 +378,7 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 void
 tls_server_attach(struct ssl_ctx_st *context)
 {
-	SSL_CTX_set_client_hello_cb(context, hello_on_client_hello, NULL);
+	SSL_CTX_set_client_hello_cb(context, on_client_hello, NULL);
 	SSL_CTX_set_cert_cb(context, on_certificate, NULL);
 	SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
 }

@@ -52,7 +52,7 @@ bool tls_server_add(struct tls_server *server,
     struct identity *const *identities, struct err *err) MUST_CHECK;
 
 /* A normalised pattern (sni.h) leads to that site; the first one counts. */
-bool tls_server_name(
+bool tls_server_add_name(
     struct tls_server *server, const char *pattern, size_t site) MUST_CHECK;
 
 /* No more will be added.  reject: a client that asks for no known name, or
@@ -73,9 +73,19 @@ struct ssl_st *tls_server_ssl(struct tls_server *server) MUST_CHECK;
 /* The site a connection is in. */
 const struct tls_site *tls_site_of(const struct ssl_st *ssl);
 
-/* For hello.c alone: move a connection into a site of its server, with its
- * context and the scope of its sessions.  false: no memory. */
-bool tls_site_enter(const struct tls_site *site, struct ssl_st *ssl) MUST_CHECK;
+enum client_hello_sni {
+	CLIENT_HELLO_NO_SNI,
+	CLIENT_HELLO_SNI,
+	CLIENT_HELLO_BAD_SNI /* RFC 6066 section 3 allows no such list */
+};
+
+/*
+ * The name that the ClientHello being processed asks for: unchecked bytes,
+ * valid as long as that ClientHello is.  Works in the ClientHello callback and
+ * in everything that OpenSSL calls while it handles extensions (tickets).
+ */
+enum client_hello_sni client_hello_sni(
+    struct ssl_st *ssl, const uint8_t **name, size_t *len);
 
 /* ---- for context.c: callbacks of every context ---- */
 

@@ -13,14 +13,14 @@
 
 enum { LABEL_MAX = 63 }; /* RFC 1035 section 2.3.4 */
 
-struct entry {
+struct sni_entry {
 	char *pattern;
 	size_t order; /* in which it was added */
 	size_t value;
 };
 
 struct sni_table {
-	struct entry *entries;
+	struct sni_entry *entries;
 	size_t count;
 	size_t room;
 	bool sealed;
@@ -29,7 +29,7 @@ struct sni_table {
 /* What host names are made of (RFC 1123 section 2.1), in lower case; 0: it
  * does not belong there. */
 static char
-lower(uint8_t c)
+lower_case(uint8_t c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return (char)(c - 'A' + 'a');
@@ -75,7 +75,7 @@ sni_normalise(char out[SNI_NAME_MAX + 1], const uint8_t *name, size_t len)
 	if (len == 0 || len > SNI_NAME_MAX || name[len - 1] == '.')
 		return false;
 	for (i = 0; i < len; i++) {
-		out[i] = lower(name[i]);
+		out[i] = lower_case(name[i]);
 		if (out[i] == 0)
 			return false;
 	}
@@ -110,7 +110,7 @@ sni_table_new(size_t room)
 	if (table == NULL)
 		return NULL;
 	table->room = room;
-	table->entries = calloc(room > 0 ? room : 1, sizeof(struct entry));
+	table->entries = calloc(room > 0 ? room : 1, sizeof(struct sni_entry));
 	if (table->entries != NULL)
 		return table;
 	free(table);
@@ -133,7 +133,7 @@ sni_table_free(struct sni_table *table)
 bool
 sni_table_add(struct sni_table *table, const char *pattern, size_t value)
 {
-	struct entry *entry = &table->entries[table->count];
+	struct sni_entry *entry = &table->entries[table->count];
 
 	assert(!table->sealed && table->count < table->room);
 	entry->pattern = strdup(pattern);
@@ -147,7 +147,7 @@ sni_table_add(struct sni_table *table, const char *pattern, size_t value)
 static int
 compare(const void *one, const void *other)
 {
-	const struct entry *a = one, *b = other;
+	const struct sni_entry *a = one, *b = other;
 	int order = strcmp(a->pattern, b->pattern);
 
 	if (order != 0)
@@ -159,7 +159,7 @@ compare(const void *one, const void *other)
 static void
 drop_doubles(struct sni_table *table)
 {
-	struct entry *entries = table->entries;
+	struct sni_entry *entries = table->entries;
 	size_t i, kept = 0;
 
 	for (i = 0; i < table->count; i++)
@@ -174,7 +174,7 @@ drop_doubles(struct sni_table *table)
 void
 sni_table_seal(struct sni_table *table)
 {
-	qsort(table->entries, table->count, sizeof(struct entry), compare);
+	qsort(table->entries, table->count, sizeof(struct sni_entry), compare);
 	drop_doubles(table);
 	table->sealed = true;
 }

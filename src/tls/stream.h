@@ -33,13 +33,13 @@ enum io {
 	IO_WANT_READ,  /* call again after stream_readable() */
 	IO_WANT_WRITE, /* call again after stream_writable() */
 	IO_END,        /* the peer ended its direction (close_notify or FIN) */
-	IO_FAILED      /* stream_failure says why; only stream_fini remains */
+	IO_FAILED /* stream.error has the reason; only stream_fini remains */
 };
 
-enum stream_failure {
+enum stream_error {
 	STREAM_OK,
 	STREAM_RESET,     /* ECONNRESET, EPIPE */
-	STREAM_SYSTEM,    /* another errno: stream_failure_text */
+	STREAM_SYSTEM,    /* another errno: stream_error_text */
 	STREAM_NOT_TLS,   /* the first bytes are no TLS (HTTP, garbage) */
 	STREAM_HANDSHAKE, /* the handshake failed: version, cipher, alert... */
 	STREAM_CLOSED_EARLY, /* the peer left in the middle of the handshake */
@@ -49,27 +49,27 @@ enum stream_failure {
 
 /* Embedded in a connection so that it costs no allocation of its own. */
 struct stream {
-	int fd;             /* owned; -1: none */
-	struct ssl_st *ssl; /* NULL: plain */
-	struct pool *pool;  /* borrowed from the thread */
-	struct buf in;      /* received, not yet decrypted (TLS) */
-	struct buf out;     /* to be sent */
-	bool may_read;      /* the socket may have bytes */
-	bool may_write;     /* the socket may take bytes */
-	uint8_t recvs_left; /* of this call (TLS): see secure.c */
-	bool hold_output;   /* see stream_handshake */
-	bool input_ended;   /* FIN or close_notify was read */
-	bool got_notify;    /* ...and it was close_notify */
-	bool got_fin;       /* FIN was read */
-	bool output_ended;  /* close_notify queued / shutdown requested */
-	bool fin_sent;      /* FIN is out, or is left to stream_fini */
-	bool nodelay;       /* TCP_NODELAY was asked for (plain) */
-	bool stapled;       /* the handshake sent an OCSP response */
-	enum stream_failure failure;
-	int failure_errno;
-	unsigned long failure_code; /* OpenSSL error, 0: none */
-	uint64_t bytes_in;          /* payload read by stream_read */
-	uint64_t bytes_out;         /* payload accepted by stream_write */
+	int fd;               /* owned; -1: none */
+	struct ssl_st *ssl;   /* NULL: plain */
+	struct pool *pool;    /* borrowed from the thread */
+	struct buf in;        /* received, not yet decrypted (TLS) */
+	struct buf out;       /* to be sent */
+	bool may_read;        /* the socket may have bytes */
+	bool may_write;       /* the socket may take bytes */
+	uint8_t recvs_left;   /* of this call (TLS): see stream_tls.c */
+	bool output_deferred; /* see stream_handshake */
+	bool input_ended;     /* FIN or close_notify was read */
+	bool got_notify;      /* ...and it was close_notify */
+	bool got_fin;         /* FIN was read */
+	bool output_ended;    /* close_notify queued / shutdown requested */
+	bool fin_sent;        /* FIN is out, or is left to stream_fini */
+	bool nodelay;         /* TCP_NODELAY was asked for (plain) */
+	bool stapled;         /* the handshake sent an OCSP response */
+	enum stream_error error;
+	int error_errno;
+	unsigned long openssl_error; /* OpenSSL error, 0: none */
+	uint64_t bytes_in;           /* payload read by stream_read */
+	uint64_t bytes_out;          /* payload accepted by stream_write */
 };
 
 /* What is known of a TLS stream once its handshake is done; text is static or
@@ -140,7 +140,7 @@ size_t stream_site(const struct stream *stream);
 /*
  * Go on with the handshake (plain: IO_DONE at once).  Each flight leaves in
  * one send.  In TLS 1.3 the session ticket that follows the handshake stays
- * in `out` with hold_output set: it leaves with the first stream_write, or
+ * in `out` with output_deferred set: it leaves with the first stream_write, or
  * when the caller calls stream_flush (after 20 ms of silence).
  */
 enum io stream_handshake(struct stream *stream);
@@ -202,7 +202,7 @@ bool stream_must_read_first(const struct stream *stream);
 void stream_facts(const struct stream *stream, struct stream_facts *facts);
 
 /* Why it failed, in words, for the log; valid until the next call. */
-const char *stream_failure_text(
+const char *stream_error_text(
     const struct stream *stream, char *out, size_t max);
 
 #endif

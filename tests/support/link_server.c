@@ -15,8 +15,8 @@
 #include <openssl/err.h>
 
 #include "base/err.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
-#include "tls/trust.h"
 
 static void
 must(bool ok, const char *what)
@@ -76,17 +76,17 @@ struct tls_context *
 link_context(const struct config_listener *config)
 {
 	struct err err = { .text = "" };
-	struct trust *trust = NULL;
+	struct ca_store *ca_store = NULL;
 	struct tls_context *context;
 
 	if (config->verify != VERIFY_NONE) {
-		trust = trust_load(config->ca_file, config->crl_file,
+		ca_store = ca_store_load(config->ca_file, config->crl_file,
 		    config->crl_check, time(NULL), NULL, &err);
-		must(trust != NULL, err.text);
+		must(ca_store != NULL, err.text);
 	}
-	context = tls_context_new(config, trust, &err);
+	context = tls_context_new(config, ca_store, &err);
 	must(context != NULL, err.text);
-	trust_unref(trust);
+	ca_store_unref(ca_store);
 	return context;
 }
 
@@ -102,8 +102,9 @@ add_site(struct tls_server *server, const struct config_listener *config,
 	must(tls_server_add(server, config, context, identities, &err),
 	    err.text);
 	tls_context_unref(context);
-	must(config->pattern == NULL || tls_server_name(server, config->pattern,
-					    tls_server_count(server) - 1),
+	must(config->pattern == NULL ||
+		 tls_server_add_name(
+		     server, config->pattern, tls_server_count(server) - 1),
 	    "adding a name");
 }
 

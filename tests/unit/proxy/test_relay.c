@@ -330,7 +330,7 @@ Test(relay, distinguishes_a_reset_input_from_an_ended_one)
 	rig.source = -1;
 	cr_expect_eq(pump(&rig, NULL), RELAY_WAITS);
 	cr_expect_eq(pump(&rig, NULL), RELAY_FROM_FAILED);
-	cr_expect_eq(rig.from.failure, STREAM_RESET);
+	cr_expect_eq(rig.from.error, STREAM_RESET);
 	cr_expect_eq(check_all(rig.sink, 0), 4000, "what came before is out");
 	cr_expect_not(at_end(rig.sink), "a reset became a clean end");
 	rig_fini(&rig);
@@ -346,7 +346,7 @@ Test(relay, reports_a_closed_output)
 	cr_expect_eq(pump(&rig, NULL), RELAY_WAITS, "nothing to write yet");
 	feed(rig.source, 0, 10);
 	cr_expect_eq(pump(&rig, NULL), RELAY_TO_FAILED);
-	cr_expect_eq(rig.to.failure_errno, EPIPE);
+	cr_expect_eq(rig.to.error_errno, EPIPE);
 	rig_fini(&rig);
 }
 

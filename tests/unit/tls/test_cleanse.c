@@ -13,9 +13,7 @@
 #include "base/err.h"
 #include "tests/support/pki.h"
 #include "tls/pem.h"
-#include "tls/secret.h"
 #include "tls/ticket.h"
-#include "tls/ticket_file.h"
 
 enum { KEY_BYTES = 80 };
 
@@ -96,15 +94,15 @@ Test(cleanse, of_a_file_that_was_read)
 
 Test(cleanse, of_ticket_keys_that_were_read)
 {
-	struct ticket_file file;
+	struct ticket_key_set file;
 	struct err err, warning;
 
-	cr_assert(ticket_file_read(&file, path, KEYS_REFUSE, &warning, &err),
+	cr_assert(ticket_key_set_read(&file, path, KEYS_REFUSE, &warning, &err),
 	    "%s", err.text);
 	/* The decoded line, and the key made of it. */
 	cr_expect_eq(keys_cleansed, 2);
 	cr_expect_geq(texts_cleansed, 1);
-	ticket_file_wipe(&file);
+	ticket_key_set_wipe(&file);
 	cr_expect_eq(keys_cleansed, 3);
 }
 

@@ -1,7 +1,6 @@
 /*
- * Tickets and their keys: that resumption works in both versions, that
- * rotation and files of keys bound it, and that its lifetime counts from the
- * first full handshake.  Time is the test's own.
+ * Session tickets: which session resumes, under which key, for how long and
+ * under which name; keys that rotate, and keys from a file.
  */
 #include "tls/ticket.h"
 
@@ -9,10 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/evp.h>
 
 #include "base/err.h"
 #include "tests/support/link.h"
+#include "tests/support/pki.h"
 #include "tests/support/visit.h"
+#include "tests/unit/tls/client_fixture.h"
 
 enum { HOUR_MS = 3600 * 1000 };
 
@@ -22,7 +26,7 @@ static struct config_listener settings;
 static struct tls_server *server;
 
 static int64_t
-tell_time(void *arg)
+fixture_now(void *arg)
 {
 	return *(const int64_t *)arg;
 }
@@ -33,7 +37,7 @@ set_up(void)
 	keys = ticket_keys_new(NULL);
 	cr_assert_not_null(keys);
 	now_ms = INT64_C(1700000000000);
-	ticket_keys_set_clock(keys, tell_time, &now_ms);
+	ticket_keys_set_clock(keys, fixture_now, &now_ms);
 	settings = link_config();
 	server = link_server(&settings, PKI_P256, keys);
 }
@@ -372,7 +376,7 @@ Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
 	struct ticket_keys *others = ticket_keys_new(NULL);
 	struct tls_server *other;
 
-	ticket_keys_set_clock(others, tell_time, &now_ms);
+	ticket_keys_set_clock(others, fixture_now, &now_ms);
 	other = link_server(&settings, PKI_P256, others);
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		struct visitor visitor = visitor_of(v);
@@ -392,4 +396,583 @@ Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
 	}
 	tls_server_unref(other);
 	ticket_keys_unref(others);
+}
+
+/* ---- Policies and resumption ---- */
+
+TestSuite(resumption, .init = fixture_open, .fini = fixture_close);
+
+/* ---- a reload changes the policy, under keys that go on ---- */
+
+struct change {
+	const char *what;
+	struct policy_row before;
+	struct policy_row after;
+	bool with_client; /* it has a certificate */
+	enum visited visited;
+};
+
+static const struct change changes[] = {
+	{ "nothing, no clients verified", { NONE }, { NONE }, false,
+	    VISIT_RESUMED },
+	{ "nothing, a required client", { REQUIRE }, { REQUIRE }, true,
+	    VISIT_RESUMED },
+	{ "nothing, an optional client", { OPTIONAL }, { OPTIONAL }, true,
+	    VISIT_RESUMED },
+	{ "nothing, optional, no certificate", { OPTIONAL }, { OPTIONAL },
+	    false, VISIT_RESUMED },
+	{ "nothing, with a list", { REQUIRE, .crl = "empty.crl" },
+	    { REQUIRE, .crl = "empty.crl" }, true, VISIT_RESUMED },
+	{ "nothing, allowed by SAN", { REQUIRE, .allow = "client.example" },
+	    { REQUIRE, .allow = "client.example" }, true, VISIT_RESUMED },
+	{ "nothing, allowed by CN", { REQUIRE, .cn = "client" },
+	    { REQUIRE, .cn = "client" }, true, VISIT_RESUMED },
+
+	{ "none to require, no certificate", { NONE }, { REQUIRE }, false,
+	    VISIT_REFUSED },
+	{ "none to require, with one", { NONE }, { REQUIRE }, true,
+	    VISIT_FULL },
+	{ "none to optional", { NONE }, { OPTIONAL }, false, VISIT_FULL },
+	{ "optional to require, no certificate", { OPTIONAL }, { REQUIRE },
+	    false, VISIT_REFUSED },
+	{ "optional to require, with one", { OPTIONAL }, { REQUIRE }, true,
+	    VISIT_FULL },
+	{ "require to none", { REQUIRE }, { NONE }, true, VISIT_FULL },
+
+	{ "another CA", { REQUIRE }, { REQUIRE, .ca = "other.pem" }, true,
+	    VISIT_REFUSED },
+	{ "one more CA", { REQUIRE }, { REQUIRE, .ca = "both.pem" }, true,
+	    VISIT_FULL },
+	{ "one CA less", { REQUIRE, .ca = "both.pem" },
+	    { REQUIRE, .ca = "other.pem" }, true, VISIT_REFUSED },
+	{ "another CA, optional", { OPTIONAL }, { OPTIONAL, .ca = "other.pem" },
+	    true, VISIT_REFUSED },
+
+	{ "a list that revokes", { REQUIRE, .crl = "empty.crl" },
+	    { REQUIRE, .crl = "revoked.crl" }, true, VISIT_REFUSED },
+	{ "a first list, that revokes", { REQUIRE },
+	    { REQUIRE, .crl = "revoked.crl" }, true, VISIT_REFUSED },
+	{ "a list that revokes, optional", { OPTIONAL, .crl = "empty.crl" },
+	    { OPTIONAL, .crl = "revoked.crl" }, true, VISIT_REFUSED },
+	{ "a first list of nobody", { REQUIRE },
+	    { REQUIRE, .crl = "empty.crl" }, true, VISIT_FULL },
+
+	{ "a SAN no longer allowed", { REQUIRE, .allow = "client.example" },
+	    { REQUIRE, .allow = "dns:else.example" }, true, VISIT_REFUSED },
+	{ "a first rule that excludes", { REQUIRE },
+	    { REQUIRE, .allow = "dns:else.example" }, true, VISIT_REFUSED },
+	{ "a SAN allowed otherwise", { REQUIRE, .allow = "client.example" },
+	    { REQUIRE, .allow = "dns:*.example" }, true, VISIT_FULL },
+	{ "a CN no longer allowed", { REQUIRE, .cn = "client" },
+	    { REQUIRE, .cn = "else" }, true, VISIT_REFUSED },
+	{ "optional, a SAN no longer allowed",
+	    { OPTIONAL, .allow = "client.example" },
+	    { OPTIONAL, .allow = "else.example" }, true, VISIT_REFUSED },
+
+	{ "another listener, all else equal", { .listener = "a" },
+	    { .listener = "b" }, false, VISIT_FULL },
+	{ "another listener, a required client", { REQUIRE, .listener = "a" },
+	    { REQUIRE, .listener = "b" }, true, VISIT_FULL },
+	{ "other ciphers", { NONE }, { .ciphers = "ECDHE+AESGCM" }, false,
+	    VISIT_FULL },
+	{ "tickets no longer wanted", { NONE }, { .off = true }, false,
+	    VISIT_FULL },
+};
+
+/* The first visits show that the ticket is good where it was given. */
+static void
+check_change(const struct change *change, size_t v)
+{
+	struct visitor visitor = fixture_visitor(
+	    v, "a.example", change->with_client ? &fixture.client : NULL);
+	struct policy_server before, after;
+	enum visited visited;
+
+	policy_server_open(&before, &change->before, 1);
+	policy_server_open(&after, &change->after, 1);
+	cr_assert_eq(visit(before.server, &visitor), VISIT_FULL, "%s, %s",
+	    change->what, link_versions[v].what);
+	cr_assert_eq(visit(before.server, &visitor), VISIT_RESUMED, "%s, %s",
+	    change->what, link_versions[v].what);
+	visited = visit(after.server, &visitor);
+	cr_assert_eq(visited, change->visited, "%s, %s: %s", change->what,
+	    link_versions[v].what, visit_names[visited]);
+	visitor_drop(&visitor);
+	policy_server_close(&before);
+	policy_server_close(&after);
+}
+
+Test(resumption, goes_on_over_a_reload_only_if_nothing_changed)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		for (size_t v = 0; v < LINK_VERSIONS; v++)
+			check_change(&changes[i], v);
+}
+
+Test(resumption, outlives_the_certificate_that_was_shown)
+{
+	static const struct policy_row rule = { REQUIRE };
+
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		struct visitor visitor = fixture_visitor(
+		    v, "a.example", &fixture.client);
+		struct policy_server before, after;
+
+		policy_server_open(&before, &rule, 1);
+		fixture_renew_server();
+		policy_server_open(&after, &rule, 1);
+		(void)visit(before.server, &visitor);
+		cr_assert_eq(visit(after.server, &visitor), VISIT_RESUMED, "%s",
+		    link_versions[v].what);
+		visitor_drop(&visitor);
+		policy_server_close(&before);
+		policy_server_close(&after);
+	}
+}
+
+/* ---- time passes ---- */
+
+static const struct {
+	const char *what;
+	struct policy_row rule;
+	const struct pki *pair;
+	enum visited visited;
+} ends[] = {
+	{ "nothing ends", { REQUIRE }, &fixture.client, VISIT_RESUMED },
+	{ "the client's certificate", { REQUIRE }, &fixture.brief_client,
+	    VISIT_FULL },
+	{ "that of the client's CA", { REQUIRE, .ca = "brief.pem" },
+	    &fixture.brief_ca_client, VISIT_FULL },
+	{ "the certificate of an optional client", { OPTIONAL },
+	    &fixture.brief_client, VISIT_FULL },
+	{ "an optional client has none", { OPTIONAL }, NULL, VISIT_RESUMED },
+	{ "a certificate that nobody asked for", { NONE },
+	    &fixture.brief_client, VISIT_RESUMED },
+	{ "the list", { REQUIRE, .crl = "brief.crl" }, &fixture.client,
+	    VISIT_FULL },
+	{ "a list that goes on", { REQUIRE, .crl = "empty.crl" },
+	    &fixture.client, VISIT_RESUMED },
+};
+
+Test(resumption, ends_with_what_vouches_for_the_client)
+{
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		for (size_t v = 0; v < LINK_VERSIONS; v++) {
+			struct visitor visitor = fixture_visitor(
+			    v, "a.example", ends[i].pair);
+			struct policy_server policy_server;
+			enum visited visited;
+
+			fixture.now_ms = (FIXTURE_END_S - 60) * 1000;
+			policy_server_open(&policy_server, &ends[i].rule, 1);
+			cr_assert_eq(
+			    visit(policy_server.server, &visitor), VISIT_FULL);
+			fixture.now_ms += 30 * 1000;
+			cr_assert_eq(visit(policy_server.server, &visitor),
+			    VISIT_RESUMED, "%s, %s: too early", ends[i].what,
+			    link_versions[v].what);
+			fixture.now_ms += 60 * 1000;
+			visited = visit(policy_server.server, &visitor);
+			cr_assert_eq(visited, ends[i].visited, "%s, %s: %s",
+			    ends[i].what, link_versions[v].what,
+			    visit_names[visited]);
+			visitor_drop(&visitor);
+			policy_server_close(&policy_server);
+		}
+}
+
+/* A client that comes back every half hour proves itself every two. */
+Test(resumption, never_stretches_the_time_since_the_client_was_verified)
+{
+	static const struct policy_row rule = { REQUIRE };
+	enum { HALF_HOUR_MS = 30 * 60 * 1000 };
+
+	for (size_t v = 0; v < LINK_VERSIONS; v++) {
+		struct visitor visitor = fixture_visitor(
+		    v, "a.example", &fixture.client);
+		struct policy_server policy_server;
+
+		policy_server_open(&policy_server, &rule, 1);
+		for (int n = 0; n < 12; n++) {
+			enum visited expected = n % 4 == 0 ? VISIT_FULL
+							   : VISIT_RESUMED;
+
+			cr_assert_eq(visit(policy_server.server, &visitor),
+			    expected, "%s, visit %d", link_versions[v].what, n);
+			/* so that TLS 1.2 renews its ticket too */
+			cr_assert(ticket_keys_rotate(fixture.keys, NULL));
+			fixture.now_ms += HALF_HOUR_MS;
+		}
+		visitor_drop(&visitor);
+		policy_server_close(&policy_server);
+	}
+}
+
+/* ---- Names and resumption ---- */
+
+TestSuite(resumption_names, .init = fixture_open, .fini = fixture_close);
+
+static const struct policy_row house[] = {
+	{ NONE },
+	{ NONE, .pattern = "open.example" },
+	{ NONE, .pattern = "*.wild.example" },
+	{ OPTIONAL, .pattern = "optional.example" },
+	{ REQUIRE, .pattern = "closed.example" },
+	{ REQUIRE, .pattern = "else.example", .ca = "other.pem" },
+};
+
+static const struct policy_row allowing[] = {
+	{ REQUIRE, .allow = "client.example" },
+	{ REQUIRE, .pattern = "same.example", .allow = "client.example" },
+	{ REQUIRE, .pattern = "other.example", .allow = "else.example" },
+	{ REQUIRE, .pattern = "revoked.example", .allow = "client.example",
+	    .crl = "revoked.crl" },
+	{ .pattern = "off.example", .off = true },
+};
+
+static const struct policy_row listener_off[] = {
+	{ .off = true },
+	{ .pattern = "on.example" },
+};
+
+#define RULES(array) array, sizeof(array) / sizeof(array[0])
+
+static const struct walk {
+	const char *what;
+	const struct policy_row *rules;
+	size_t count;
+	const char *from; /* NULL: no server_name */
+	const char *to;
+	bool with_client;
+	enum visited visited;
+} walks[] = {
+	{ "the same name", RULES(house), "open.example", "open.example", false,
+	    VISIT_RESUMED },
+	{ "the same in capitals", RULES(house), "open.example", "OPEN.example",
+	    false, VISIT_RESUMED },
+	{ "no name, twice", RULES(house), NULL, NULL, false, VISIT_RESUMED },
+	{ "an unknown name, twice", RULES(house), "who.example", "who.example",
+	    false, VISIT_RESUMED },
+	{ "a name of a wildcard, twice", RULES(house), "a.wild.example",
+	    "a.wild.example", false, VISIT_RESUMED },
+	{ "a closed host, twice", RULES(house), "closed.example",
+	    "closed.example", true, VISIT_RESUMED },
+	{ "an optional host, twice", RULES(house), "optional.example",
+	    "optional.example", false, VISIT_RESUMED },
+
+	/* RFC 6066 section 3: one policy, other names */
+	{ "two names of a wildcard", RULES(house), "a.wild.example",
+	    "b.wild.example", false, VISIT_FULL },
+	{ "two unknown names", RULES(house), "who.example", "what.example",
+	    false, VISIT_FULL },
+	{ "two hosts alike", RULES(house), "open.example", "a.wild.example",
+	    false, VISIT_FULL },
+	{ "no name, then one", RULES(house), NULL, "open.example", false,
+	    VISIT_FULL },
+	{ "no name, then an unknown one", RULES(house), NULL, "who.example",
+	    false, VISIT_FULL },
+	{ "a name, then none", RULES(house), "open.example", NULL, false,
+	    VISIT_FULL },
+	{ "a name with a longer one", RULES(house), "who.example",
+	    "who.example.", false, VISIT_FULL },
+	{ "a name that another begins with", RULES(house), "who.example.net",
+	    "who.example", false, VISIT_FULL },
+	{ "hosts alike, with a client", RULES(allowing), "same.example",
+	    "who.example", true, VISIT_FULL },
+
+	{ "open to closed, no certificate", RULES(house), "open.example",
+	    "closed.example", false, VISIT_REFUSED },
+	{ "open to closed, with one", RULES(house), "open.example",
+	    "closed.example", true, VISIT_FULL },
+	{ "no name to closed", RULES(house), NULL, "closed.example", false,
+	    VISIT_REFUSED },
+	{ "optional to closed, no certificate", RULES(house),
+	    "optional.example", "closed.example", false, VISIT_REFUSED },
+	{ "optional to closed, with one", RULES(house), "optional.example",
+	    "closed.example", true, VISIT_FULL },
+	{ "closed to one with another CA", RULES(house), "closed.example",
+	    "else.example", true, VISIT_REFUSED },
+	{ "closed to open", RULES(house), "closed.example", "open.example",
+	    true, VISIT_FULL },
+	{ "to one that allows others", RULES(allowing), "same.example",
+	    "other.example", true, VISIT_REFUSED },
+	{ "to one whose list revokes", RULES(allowing), "same.example",
+	    "revoked.example", true, VISIT_REFUSED },
+
+	{ "to one without tickets", RULES(allowing), "same.example",
+	    "off.example", true, VISIT_FULL },
+	{ "one without tickets, twice", RULES(allowing), "off.example",
+	    "off.example", false, VISIT_FULL },
+	{ "one with tickets, where its listener has none", RULES(listener_off),
+	    "on.example", "on.example", false, VISIT_RESUMED },
+	{ "a listener without tickets, twice", RULES(listener_off),
+	    "who.example", "who.example", false, VISIT_FULL },
+	{ "one with tickets, then its listener", RULES(listener_off),
+	    "on.example", "who.example", false, VISIT_FULL },
+};
+
+Test(resumption_names, stays_with_the_name_it_began_with)
+{
+	for (size_t i = 0; i < sizeof(walks) / sizeof(walks[0]); i++)
+		for (size_t v = 0; v < LINK_VERSIONS; v++) {
+			const struct walk *walk = &walks[i];
+			struct visitor visitor = fixture_visitor(v, walk->from,
+			    walk->with_client ? &fixture.client : NULL);
+			struct policy_server policy_server;
+			enum visited visited;
+
+			policy_server_open(
+			    &policy_server, walk->rules, walk->count);
+			cr_assert_eq(
+			    visit(policy_server.server, &visitor), VISIT_FULL);
+			visitor.name = walk->to;
+			visited = visit(policy_server.server, &visitor);
+			cr_assert_eq(visited, walk->visited, "%s, %s: %s",
+			    walk->what, link_versions[v].what,
+			    visit_names[visited]);
+			visitor_drop(&visitor);
+			policy_server_close(&policy_server);
+		}
+}
+
+/* RFC 8446 section 4.1.4: the second ClientHello brings the ticket again. */
+Test(resumption_names, goes_through_a_retry_and_keeps_its_name)
+{
+	struct visitor visitor = { .version = TLS1_3_VERSION,
+		.name = "open.example",
+		.groups = "P-521:P-256" };
+	struct policy_server policy_server;
+
+	policy_server_open(&policy_server, house, FIXTURE_SITES_MAX);
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_FULL);
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_RESUMED);
+	visitor.name = "a.wild.example";
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_FULL);
+	visitor.name = "closed.example";
+	cr_assert_eq(visit(policy_server.server, &visitor), VISIT_REFUSED);
+	visitor_drop(&visitor);
+	policy_server_close(&policy_server);
+}
+
+/* ---- The key file ---- */
+
+#define HOW "openssl rand 80 | openssl base64 -A"
+
+/* For the rows: the base64 of 80 bytes, a whole line. */
+#define A4 "QUFB"
+#define A16 A4 A4 A4 A4
+#define A96 A16 A16 A16 A16 A16 A16
+#define KEY_A A96 A4 A4 "QUE=" /* 80 times 'A' */
+#define B4 "QkJC"
+#define B16 B4 B4 B4 B4
+#define KEY_B B16 B16 B16 B16 B16 B16 B4 B4 "QkI=" /* 80 times 'B' */
+
+static struct pki_folder folder;
+static struct ticket_key_set file;
+static struct err err, warning;
+
+static void
+set_up_file(void)
+{
+	pki_folder_make(&folder);
+}
+
+static void
+tear_down_file(void)
+{
+	pki_folder_remove(&folder);
+}
+
+TestSuite(ticket_file, .init = set_up_file, .fini = tear_down_file);
+
+static bool
+read_text(
+    const char *text, enum config_key_permissions permissions, unsigned mode)
+{
+	char *path = pki_write(&folder, "keys", text);
+	bool ok;
+
+	cr_assert_eq(chmod(path, mode), 0);
+	err.text[0] = '\0';
+	ok = ticket_key_set_read(&file, path, permissions, &warning, &err);
+	free(path);
+	return ok;
+}
+
+Test(ticket_file, tells_name_and_keys_apart)
+{
+	unsigned char bytes[80];
+	char text[VISIT_LINE];
+
+	memset(bytes, 'n', 16);
+	memset(bytes + 16, 'e', 32);
+	memset(bytes + 48, 'm', 32);
+	EVP_EncodeBlock((unsigned char *)text, bytes, sizeof(bytes));
+	cr_assert(read_text(text, KEYS_ANY, 0600), "%s", err.text);
+	cr_assert_eq(file.count, 1);
+	cr_assert_eq(memcmp(file.keys[0].name, bytes, 16), 0);
+	cr_assert_eq(memcmp(file.keys[0].aes, bytes + 16, 32), 0);
+	cr_assert_eq(memcmp(file.keys[0].hmac, bytes + 48, 32), 0);
+}
+
+static const struct {
+	const char *what;
+	const char *text;
+	size_t count;
+} taken[] = {
+	{ "one key", KEY_A "\n", 1 },
+	{ "without a last line end", KEY_A, 1 },
+	{ "two keys", KEY_A "\n" KEY_B "\n", 2 },
+	{ "lines as Windows ends them", KEY_A "\r\n" KEY_B "\r\n", 2 },
+	{ "comments", "# of May\n" KEY_A "\n  # of April\n" KEY_B "\n", 2 },
+	{ "empty lines", "\n" KEY_A "\n\n \t\n\r\n" KEY_B "\n\n", 2 },
+	{ "blanks around a key", " \t" KEY_A " \t\n", 1 },
+};
+
+Test(ticket_file, takes_keys_in_their_order)
+{
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		cr_assert(read_text(taken[i].text, KEYS_ANY, 0600), "%s: %s",
+		    taken[i].what, err.text);
+		cr_assert_eq(file.count, taken[i].count, "%s", taken[i].what);
+		cr_assert_eq(file.keys[0].name[0], 'A', "%s", taken[i].what);
+		cr_assert(taken[i].count == 1 || file.keys[1].hmac[31] == 'B',
+		    "%s", taken[i].what);
+	}
+}
+
+static const struct {
+	const char *what;
+	const char *text;
+	const char *sentence; /* part of it */
+} refused[] = {
+	{ "an empty file", "", "is empty" },
+	{ "comments alone", "# none yet\n",
+	    "no ticket key; make one with: " HOW },
+	{ "48 bytes", "# nginx\n" A16 A16 A16 A16 "\n",
+	    "keys:2: a key of 48 bytes is for AES-128" },
+	{ "48 bytes: what to do", A16 A16 A16 A16 "\n", HOW },
+	{ "78 bytes", A96 A4 A4 "\n", "keys:1: a ticket key is a line" },
+	{ "79 bytes", A96 A4 A4 "QQ==\n", "keys:1: a ticket key is a line" },
+	{ "81 bytes", A96 A4 A4 A4 "\n", "keys:1: a ticket key is a line" },
+	{ "a second line cut short", KEY_A "\n" A96 A4 A4 "QU\n",
+	    "keys:2: a ticket key is a line" },
+	{ "no base64", A96 A4 A4 "QU!=\n", HOW },
+	{ "padding in the middle", A96 "QU==" A4 "QUE=\n", HOW },
+	{ "padding alone", "====\n", HOW },
+	{ "a blank in a key", A96 " UFB" A4 "QUE=\n", HOW },
+	{ "two keys in a line", KEY_A KEY_B "\n", HOW },
+	{ "words after a key", KEY_A " # of May\n", HOW },
+	{ "a longer line than any key", A96 A96 A96 A96 "\n", HOW },
+	{ "the same key twice", KEY_A "\n" KEY_B "\n" KEY_A "\n",
+	    "keys:3: this key has the name" },
+};
+
+Test(ticket_file, refuses_what_is_no_list_of_keys)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		cr_assert_not(read_text(refused[i].text, KEYS_ANY, 0600), "%s",
+		    refused[i].what);
+		cr_assert_not_null(strstr(err.text, refused[i].sentence),
+		    "%s: %s", refused[i].what, err.text);
+		cr_assert_not_null(strstr(err.text, folder.path), "%s: %s",
+		    refused[i].what, err.text);
+		ticket_key_set_wipe(&file);
+	}
+}
+
+static void
+write_keys(char *text, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		visit_key_line(text + strlen(text), (uint8_t)(i + 1));
+}
+
+Test(ticket_file, takes_eight_keys_and_not_nine)
+{
+	char text[(TICKET_KEYS_MAX + 1) * VISIT_LINE] = "";
+
+	write_keys(text, TICKET_KEYS_MAX);
+	cr_assert(read_text(text, KEYS_ANY, 0600), "%s", err.text);
+	cr_assert_eq(file.count, TICKET_KEYS_MAX);
+	visit_key_line(text + strlen(text), TICKET_KEYS_MAX + 1);
+	cr_assert_not(read_text(text, KEYS_ANY, 0600));
+	cr_assert_not_null(strstr(err.text, "keys:9: more than 8 ticket keys"),
+	    "%s", err.text);
+}
+
+/* Such as nginx takes. */
+Test(ticket_file, refuses_raw_bytes)
+{
+	unsigned char bytes[80] = { 0 };
+	char *path = pki_write(&folder, "keys", "");
+	FILE *out = fopen(path, "w");
+
+	cr_assert_not_null(out);
+	memset(bytes + 1, 0xf3, sizeof(bytes) - 1);
+	cr_assert_eq(fwrite(bytes, sizeof(bytes), 1, out), 1);
+	cr_assert_eq(fclose(out), 0);
+	cr_assert_not(ticket_key_set_read(&file, path, KEYS_ANY, NULL, &err));
+	cr_assert_not_null(strstr(err.text, "keys:1: "), "%s", err.text);
+	cr_assert_not_null(strstr(err.text, HOW), "%s", err.text);
+	free(path);
+}
+
+/* Opening a FIFO must not hang. */
+Test(ticket_file, refuses_what_is_no_file, .timeout = 10)
+{
+	char path[96];
+
+	cr_assert_not(
+	    ticket_key_set_read(&file, folder.path, KEYS_ANY, NULL, &err));
+	cr_assert_not_null(
+	    strstr(err.text, "is a directory, not a file of ticket keys"));
+	snprintf(path, sizeof(path), "%s/missing", folder.path);
+	cr_assert_not(ticket_key_set_read(&file, path, KEYS_ANY, NULL, &err));
+	cr_assert_not_null(strstr(err.text, "No such file"), "%s", err.text);
+	snprintf(path, sizeof(path), "%s/pipe", folder.path);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_assert_not(ticket_key_set_read(&file, path, KEYS_ANY, NULL, &err));
+	cr_assert_not_null(strstr(err.text, "not a regular file"));
+}
+
+static const struct {
+	const char *what;
+	enum config_key_permissions permissions;
+	unsigned mode;
+	bool ok;
+	bool warns;
+} modes[] = {
+	{ "warn, for the group", KEYS_WARN, 0640, true, false },
+	{ "warn, for everybody", KEYS_WARN, 0644, true, true },
+	{ "refuse, for the group", KEYS_REFUSE, 0640, true, false },
+	{ "refuse, for everybody", KEYS_REFUSE, 0644, false, false },
+	{ "any, for everybody", KEYS_ANY, 0644, true, false },
+};
+
+Test(ticket_file, is_as_private_as_a_key)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		cr_assert_eq(
+		    read_text(KEY_A, modes[i].permissions, modes[i].mode),
+		    modes[i].ok, "%s: %s", modes[i].what, err.text);
+		cr_assert_eq(warning.text[0] != '\0', modes[i].warns, "%s: %s",
+		    modes[i].what, warning.text);
+		cr_assert(
+		    !modes[i].warns || strstr(warning.text, "chmod o=") != NULL,
+		    "%s: %s", modes[i].what, warning.text);
+		cr_assert(modes[i].ok || strstr(err.text, "chmod o=") != NULL,
+		    "%s: %s", modes[i].what, err.text);
+	}
+}
+
+Test(ticket_file, leaves_nothing_when_wiped)
+{
+	static const struct ticket_key_set nothing;
+
+	cr_assert(read_text(KEY_A "\n" KEY_B "\n", KEYS_ANY, 0600));
+	ticket_key_set_wipe(&file);
+	cr_assert_eq(memcmp(&file, &nothing, sizeof(file)), 0);
 }

@@ -1,0 +1,245 @@
+/*
+ * Why a stream failed, in words for the log.  The stream's thread.  OpenSSL's
+ * own reason is kept where it says enough; where it would send an operator to
+ * a search engine, the row below says what the two sides disagreed on.
+ */
+#include "tls/stream.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include "tls/client_cert.h"
+#include "tls/error.h"
+
+static const struct {
+	int reason;
+	const char *words;
+} words_of[] = {
+	{ SSL_R_HTTP_REQUEST, "http request on a TLS port" },
+	{ SSL_R_HTTPS_PROXY_REQUEST, "proxy request on a TLS port" },
+	{ SSL_R_NO_SHARED_CIPHER, "no shared cipher" },
+	{ SSL_R_NO_SUITABLE_KEY_SHARE, "no shared group" },
+	{ SSL_R_NO_SUITABLE_GROUPS, "no shared group" },
+	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
+	    "client accepts no signature our key can make" },
+	{ SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS,
+	    "client accepts no signature our key can make" },
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
+	    "no client certificate was sent, and one is required" },
+	{ SSL_R_SSL3_EXT_INVALID_SERVERNAME,
+	    "client asked for no name of ours" },
+	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
+	{ SSL_R_INAPPROPRIATE_FALLBACK,
+	    "client fell back to an older version without need" },
+	/* Of our extension callbacks the one about the status alone refuses. */
+	{ SSL_R_CLIENTHELLO_TLSEXT,
+	    "client asked for a staple and there is no good one" },
+};
+
+/* The highest version the client can have offered, as far as it shows. */
+static const char *
+client_limit(SSL *ssl)
+{
+	switch (SSL_client_version(ssl)) {
+	case SSL3_VERSION:
+		return "client offers at most SSLv3";
+	case TLS1_VERSION:
+		return "client offers at most TLSv1";
+	case TLS1_1_VERSION:
+		return "client offers at most TLSv1.1";
+	default:
+		break;
+	}
+	/* A TLS 1.3 client writes 1.2 there: RFC 8446 section 4.1.2. */
+	if (SSL_get_max_proto_version(ssl) == TLS1_2_VERSION)
+		return "client offers only TLSv1.3";
+	return "client offers at most TLSv1.2";
+}
+
+static bool
+is_about_certificate(int alert)
+{
+	switch (alert) {
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_BAD_CERTIFICATE_STATUS_RESPONSE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+say_alert(int alert, char *out, size_t max)
+{
+	const char *name = SSL_alert_desc_string_long(alert);
+	char small[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(small) - 1 && name[i] != '\0'; i++)
+		small[i] = (char)tolower((unsigned char)name[i]);
+	small[i] = '\0';
+	snprintf(out, max, "%s: alert %s",
+	    is_about_certificate(alert) ? "client rejected our certificate"
+					: "client gave up",
+	    small);
+}
+
+#define NOBODY "nobody in ca_file vouches for it"
+
+/* What operators search for: the words of OpenSSL change with its version, and
+ * do not name our keys. */
+static const struct {
+	int result;
+	const char *words;
+} refusals[] = {
+	{ X509_V_ERR_APPLICATION_VERIFICATION,
+	    "is not allowed by allow_san or allow_cn" },
+	{ X509_V_ERR_CERT_REJECTED,
+	    "is not one of the certificates in ca_file (verify = pinned)" },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL,
+	    "there is no revocation list of its issuer in crl_file" },
+	{ X509_V_ERR_CRL_HAS_EXPIRED,
+	    "the revocation list of its issuer has expired" },
+	{ X509_V_ERR_CRL_NOT_YET_VALID,
+	    "the revocation list of its issuer is not valid yet" },
+	{ X509_V_ERR_CRL_SIGNATURE_FAILURE,
+	    "the revocation list of its issuer is not signed by it" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NOBODY },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NOBODY },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOBODY },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, NOBODY },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, NOBODY },
+	{ X509_V_ERR_INVALID_PURPOSE, "is not for clients (extendedKeyUsage)" },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "certificate has expired" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "certificate is not yet valid" },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "certificate signature failure" },
+	{ X509_V_ERR_CERT_REVOKED, "certificate revoked" },
+};
+
+static const char *
+refusal_words(long result)
+{
+	size_t i;
+
+	if (result == X509_V_OK)
+		return "no longer admitted, in a resumed session: by verify, "
+		       "allow rules, dates or lists";
+	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (refusals[i].result == result)
+			return refusals[i].words;
+	return X509_verify_cert_error_string(result);
+}
+
+/* A client that is refused has no peer certificate for OpenSSL, but the chain
+ * that was looked at begins with it. */
+static char *
+client_name(SSL *ssl)
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+
+	if (certificate == NULL)
+		certificate = sk_X509_value(SSL_get0_verified_chain(ssl), 0);
+	return certificate ? client_cert_name_of(certificate) : NULL;
+}
+
+static void
+say_verification(SSL *ssl, char *out, size_t max)
+{
+	const char *words = refusal_words(SSL_get_verify_result(ssl));
+	char *name = client_name(ssl);
+
+	/* A stranger's name: the log escapes it, and may be long. */
+	if (name)
+		snprintf(
+		    out, max, "client certificate CN=%.64s: %s", name, words);
+	else
+		snprintf(out, max, "client certificate: %s", words);
+	OPENSSL_free(name);
+}
+
+static const char *
+find_words(int reason)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(words_of) / sizeof(words_of[0]); i++)
+		if (words_of[i].reason == reason)
+			return words_of[i].words;
+	return NULL;
+}
+
+static void
+say_code(const struct stream *stream, char *out, size_t max)
+{
+	unsigned long code = stream->openssl_error;
+	int reason = ERR_GET_REASON(code);
+	const char *words = find_words(reason);
+	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
+
+	/* The earliest error may be of a signature deep in the chain. */
+	if (SSL_get_verify_result(stream->ssl) != X509_V_OK ||
+	    (ours && reason == SSL_R_CERTIFICATE_VERIFY_FAILED))
+		say_verification(stream->ssl, out, max);
+	else if (ours && reason >= SSL_AD_REASON_OFFSET)
+		say_alert(reason - SSL_AD_REASON_OFFSET, out, max);
+	else if (ours && (reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+			     reason == SSL_R_VERSION_TOO_LOW))
+		snprintf(out, max, "no protocol version in common (%s)",
+		    client_limit(stream->ssl));
+	else if (ours && words != NULL)
+		snprintf(out, max, "%s", words);
+	else
+		snprintf(out, max, "%s", tls_error_reason(code));
+}
+
+static void
+say_not_tls(const struct stream *stream, char *out, size_t max)
+{
+	const char *words = find_words(ERR_GET_REASON(stream->openssl_error));
+
+	snprintf(out, max, "%s",
+	    words != NULL ? words : "the first bytes are not TLS");
+}
+
+const char *
+stream_error_text(const struct stream *stream, char *out, size_t max)
+{
+	char words[128];
+
+	switch (stream->error) {
+	case STREAM_OK:
+		snprintf(out, max, "no failure");
+		break;
+	case STREAM_RESET:
+	case STREAM_SYSTEM:
+		snprintf(out, max, "%s",
+		    strerror_r(stream->error_errno, words, sizeof(words)));
+		break;
+	case STREAM_NOT_TLS:
+		say_not_tls(stream, out, max);
+		break;
+	case STREAM_HANDSHAKE:
+	case STREAM_PROTOCOL:
+		say_code(stream, out, max);
+		break;
+	case STREAM_CLOSED_EARLY:
+		snprintf(
+		    out, max, "client left in the middle of the handshake");
+		break;
+	case STREAM_NO_MEMORY:
+		snprintf(out, max, "out of memory");
+		break;
+	}
+	return out;
+}

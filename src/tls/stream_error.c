@@ -1,7 +1,7 @@
 /*
- * Why a stream failed, in words for the log.  The stream's thread.  OpenSSL's
- * own reason is kept where it says enough; where it would send an operator to
- * a search engine, the row below says what the two sides disagreed on.
+ * The error of a stream as text for the log.  The stream's thread.  OpenSSL's
+ * reason is used where it is clear; the tables below replace the others by what
+ * the two sides disagree on.
  */
 #include "tls/stream.h"
 
@@ -37,12 +37,12 @@ static const struct {
 	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
 	{ SSL_R_INAPPROPRIATE_FALLBACK,
 	    "client fell back to an older version without need" },
-	/* Of our extension callbacks the one about the status alone refuses. */
+	/* The status callback is the only extension callback that fails. */
 	{ SSL_R_CLIENTHELLO_TLSEXT,
 	    "client asked for a staple and there is no good one" },
 };
 
-/* The highest version the client can have offered, as far as it shows. */
+/* The highest version that the client can have offered. */
 static const char *
 client_limit(SSL *ssl)
 {
@@ -56,7 +56,7 @@ client_limit(SSL *ssl)
 	default:
 		break;
 	}
-	/* A TLS 1.3 client writes 1.2 there: RFC 8446 section 4.1.2. */
+	/* A TLS 1.3 client sends legacy_version 1.2: RFC 8446 section 4.1.2. */
 	if (SSL_get_max_proto_version(ssl) == TLS1_2_VERSION)
 		return "client offers only TLSv1.3";
 	return "client offers at most TLSv1.2";
@@ -97,8 +97,8 @@ say_alert(int alert, char *out, size_t max)
 
 #define NOBODY "nobody in ca_file vouches for it"
 
-/* What operators search for: the words of OpenSSL change with its version, and
- * do not name our keys. */
+/* Stable words to search for: OpenSSL's change with its version, and do not
+ * name the configuration keys. */
 static const struct {
 	int result;
 	const char *words;
@@ -141,8 +141,8 @@ refusal_words(long result)
 	return X509_verify_cert_error_string(result);
 }
 
-/* A client that is refused has no peer certificate for OpenSSL, but the chain
- * that was looked at begins with it. */
+/* For a refused client OpenSSL has no peer certificate, but the chain that was
+ * verified begins with it. */
 static char *
 client_name(SSL *ssl)
 {
@@ -159,7 +159,7 @@ say_verification(SSL *ssl, char *out, size_t max)
 	const char *words = refusal_words(SSL_get_verify_result(ssl));
 	char *name = client_name(ssl);
 
-	/* A stranger's name: the log escapes it, and may be long. */
+	/* The name can be of any length; the log escapes it. */
 	if (name)
 		snprintf(
 		    out, max, "client certificate CN=%.64s: %s", name, words);
@@ -187,7 +187,7 @@ say_code(const struct stream *stream, char *out, size_t max)
 	const char *words = find_words(reason);
 	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
 
-	/* The earliest error may be of a signature deep in the chain. */
+	/* The earliest error may be that of one signature in the chain. */
 	if (SSL_get_verify_result(stream->ssl) != X509_V_OK ||
 	    (ours && reason == SSL_R_CERTIFICATE_VERIFY_FAILED))
 		say_verification(stream->ssl, out, max);

@@ -39,8 +39,8 @@ enum {
 	CERTIFICATES_MAX_BYTES = 16 * 1024 * 1024,
 	/* The largest public CAs have lists of tens of megabytes. */
 	CRLS_MAX_BYTES = 128 * 1024 * 1024,
-	/* A handshake has room for 2^16 - 1 bytes of names, and must not fail
-	 * for a hint that is too long. */
+	/* A handshake message has room for 2^16 - 1 bytes of CA names, and
+	 * they are only a hint. */
 	NAMES_MAX_BYTES = 60 * 1024,
 	ISSUER_MAX = 256
 };
@@ -52,7 +52,7 @@ struct ca_store {
 	X509_STORE *store;
 	STACK_OF(X509_NAME) * names;
 	STACK_OF(X509_CRL) * crls;
-	EVP_PKEY **signers; /* of each list; NULL: none in ca_file */
+	EVP_PKEY **signers; /* of each CRL; NULL: not in ca_file */
 	enum config_crl_check check;
 	uint8_t digest[32];
 	int64_t crls_start, crls_end;
@@ -61,18 +61,18 @@ struct ca_store {
 	size_t fingerprint_count;
 };
 
-/* What is read while two files become a trust. */
+/* The state of one load. */
 struct ca_store_load {
 	X509_STORE *store;
 	STACK_OF(X509) * certificates; /* of ca_file */
-	STACK_OF(X509_CRL) * crls;     /* of crl_file, that count */
+	STACK_OF(X509_CRL) * crls;     /* of crl_file, in use */
 	EVP_MD_CTX *digest;
 	int64_t now_s;
 	struct err *warning; /* may be NULL */
 	bool one_file;       /* ca_file and crl_file have the same path */
 
-	/* what load_lists finds */
-	int64_t crls_start, crls_end; /* of the list that ends first */
+	/* set by load_crls */
+	int64_t crls_start, crls_end; /* of the CRL that ends first */
 	bool crls_fit;
 };
 
@@ -93,7 +93,7 @@ add_warning(struct ca_store_load *load, const char *format, ...)
 	    before.text[0] != '\0' ? "; " : "", text);
 }
 
-/* Type and length in front: no two blocks can run into each other. */
+/* The type and the length delimit a block. */
 static bool
 digest_block(struct ca_store_load *load, const struct pem_block *block)
 {
@@ -138,7 +138,7 @@ decode_extensions(X509 *certificate)
 	return X509_check_purpose(certificate, -1, 0) == 1 || errno != ENOMEM;
 }
 
-/* Takes the certificate. */
+/* Takes ownership of the certificate. */
 static bool
 add_certificate(struct ca_store_load *load, X509 *certificate)
 {
@@ -201,7 +201,7 @@ load_certificates(struct ca_store_load *load, const char *path, struct err *err)
 		warn_of_unused(load, &pem, path, pem_is_certificate);
 	pem_wipe(&pem);
 	if (fine && sk_X509_num(load->certificates) == 0) {
-		err_set(err, "%s holds no certificate", path);
+		err_set(err, "%s has no certificate", path);
 		fine = false;
 	}
 	return fine;
@@ -239,7 +239,7 @@ drop_names(struct ca_store *ca_store)
 		X509_NAME_free(sk_X509_NAME_pop(ca_store->names));
 }
 
-/* Too many, or too long: none, which asks for any (RFC 5246 section 7.4.4, RFC
+/* Too many or too long: none, which permits any CA (RFC 5246 section 7.4.4, RFC
  * 8446 section 4.2.4). */
 static bool
 collect_names(struct ca_store *ca_store, const struct ca_store_load *load)
@@ -311,9 +311,9 @@ ca_store_has(const struct ca_store *ca_store, const struct x509_st *certificate)
 		   compare_fingerprints) != NULL;
 }
 
-/* ---- Reading lists ---- */
+/* ---- Reading CRLs ---- */
 
-/* Sorts the list now, which else the first client would wait for. */
+/* OpenSSL sorts a CRL at the first look-up: do it before the first client. */
 static void
 sort_crl(X509_CRL *crl)
 {
@@ -332,7 +332,7 @@ is_complete(const X509_CRL *crl)
 		   crl, NID_issuing_distribution_point, -1) < 0;
 }
 
-/* Critical, and neither of OpenSSL's nor of ours (RFC 5280 section 5.2). */
+/* Critical, and unknown to OpenSSL and to this file (RFC 5280 section 5.2). */
 static bool
 has_unknown_extension(const X509_CRL *crl)
 {
@@ -350,7 +350,7 @@ has_unknown_extension(const X509_CRL *crl)
 	return false;
 }
 
-/* RFC 5280 section 5.2.5; NULL: a kind that OpenSSL can use. */
+/* RFC 5280 section 5.2.5; NULL: OpenSSL can use it. */
 static const char *
 scope_reason(const X509_CRL *crl)
 {
@@ -361,26 +361,26 @@ scope_reason(const X509_CRL *crl)
 	if (scope == NULL)
 		return is_complete(crl) ? NULL : "has a damaged scope";
 	if (scope->indirectCRL > 0)
-		reason = "is for several issuers (indirect)";
+		reason = "covers several issuers (indirect)";
 	else if (scope->onlysomereasons)
-		reason = "is of some reasons alone";
+		reason = "covers only some revocation reasons";
 	ISSUING_DIST_POINT_free(scope);
 	return reason;
 }
 
-/* OpenSSL passes over such a list beside another of its issuer, and whoever is
- * on it alone would come in. */
+/* OpenSSL ignores such a CRL beside another one of its issuer, and a
+ * certificate that only it revokes would be accepted. */
 static const char *
 unusable_reason(const X509_CRL *crl)
 {
 	if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
-		return "holds changes alone (delta)";
+		return "is a delta CRL";
 	if (has_unknown_extension(crl))
 		return "has a critical extension that OpenSSL does not know";
 	return scope_reason(crl);
 }
 
-/* Takes the list. */
+/* Takes ownership of the CRL. */
 static bool
 add_crl(struct ca_store_load *load, X509_CRL *crl)
 {
@@ -402,14 +402,13 @@ add_crl_block(struct ca_store_load *load, const struct pem_block *block,
 	int number = sk_X509_CRL_num(load->crls) + 1;
 
 	if (reason) {
-		tls_error_set(
-		    err, "%s: revocation list %d %s", path, number, reason);
+		tls_error_set(err, "%s: CRL %d %s", path, number, reason);
 		X509_CRL_free(crl);
 		return false;
 	}
 	if (add_crl(load, crl) && digest_block(load, block))
 		return true;
-	tls_error_set(err, "cannot use the lists of %s", path);
+	tls_error_set(err, "cannot use the CRLs of %s", path);
 	return false;
 }
 
@@ -429,13 +428,13 @@ read_crls(struct ca_store_load *load, const char *path, struct err *err)
 		warn_of_unused(load, &pem, path, pem_is_crl);
 	pem_wipe(&pem);
 	if (fine && sk_X509_CRL_num(load->crls) == 0) {
-		err_set(err, "%s holds no revocation list (X509 CRL)", path);
+		err_set(err, "%s has no CRL (X509 CRL block)", path);
 		fine = false;
 	}
 	return fine;
 }
 
-/* ---- Dates and signers of lists ---- */
+/* ---- Dates and signers of CRLs ---- */
 
 static int64_t
 seconds_of(const ASN1_TIME *when)
@@ -445,7 +444,7 @@ seconds_of(const ASN1_TIME *when)
 	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
-/* RFC 5280 section 5.1.2.5 demands a nextUpdate; OpenSSL does without. */
+/* RFC 5280 section 5.1.2.5 requires a nextUpdate; OpenSSL does not. */
 static int64_t
 end_of(const X509_CRL *crl)
 {
@@ -460,7 +459,7 @@ start_of(const X509_CRL *crl)
 	return seconds_of(X509_CRL_get0_lastUpdate(crl));
 }
 
-/* Of two issuers with one name, the one whose key has signed. */
+/* By the signature too: two issuers can have one name. */
 static const X509 *
 find_signer(const struct ca_store_load *load, X509_CRL *crl)
 {
@@ -518,7 +517,7 @@ crl_number(const X509_CRL *crl)
 	return X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
 }
 
-/* RFC 5280 section 5.2.3: the numbers of one issuer grow. */
+/* RFC 5280 section 5.2.3: the cRLNumbers of one issuer increase. */
 static int
 compare_age(const X509_CRL *a, const X509_CRL *b)
 {
@@ -533,7 +532,7 @@ compare_age(const X509_CRL *a, const X509_CRL *b)
 	return order;
 }
 
-/* "number 26 of 2026-01-31T...", or the date alone. */
+/* "number 26 of 2026-01-31T...", or only the date. */
 static void
 print_version(const X509_CRL *crl, char *text, size_t max)
 {
@@ -562,12 +561,12 @@ explain_rollback(const X509_CRL *fresh, const X509_CRL *current,
 	print_version(fresh, now, sizeof(now));
 	print_version(current, before, sizeof(before));
 	err_set(err,
-	    "%s: the list of %s (%s) is older than the one in force (%s); put "
-	    "the newer one back",
+	    "%s: the CRL of %s (%s) is older than the one in use (%s); restore "
+	    "the newer one",
 	    path, issuer, now, before);
 }
 
-/* Of two that are as old the one that lasts longer counts, then the first. */
+/* Of two of the same age, the one that ends later counts, then the first. */
 static bool
 is_newer(const struct ca_store_load *load, int k, int i)
 {
@@ -581,9 +580,9 @@ is_newer(const struct ca_store_load *load, int k, int i)
 	return order > 0 || (order == 0 && k < i);
 }
 
-/* A newer list by the same key stands in for this one (and any of its issuer
- * for one that no certificate of ca_file has signed), unless it is another
- * part of a whole (RFC 5280 section 5.2.5). */
+/* A newer CRL replaces this one if it is by the same key, or if no certificate
+ * of ca_file has signed this one; not if it is another partition (RFC 5280
+ * section 5.2.5). */
 static bool
 is_superseded(const struct ca_store_load *load, int i)
 {
@@ -613,7 +612,7 @@ warn_of_crl(struct ca_store_load *load, const char *path, X509_CRL *crl,
 	char issuer[ISSUER_MAX];
 
 	chain_print_name(X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
-	add_warning(load, "%s: the list of %s %s", path, issuer, sentence);
+	add_warning(load, "%s: the CRL of %s %s", path, issuer, sentence);
 }
 
 static void
@@ -624,23 +623,23 @@ check_dates(struct ca_store_load *load, const char *path, X509_CRL *crl)
 	if (end == INT64_MAX)
 		warn_of_crl(load, path, crl,
 		    "has no nextUpdate (RFC 5280 section 5.1.2.5): it never "
-		    "expires, however old it is");
+		    "expires");
 	if (end < load->crls_end) {
 		load->crls_start = from;
 		load->crls_end = end;
 	}
 	if (end <= load->now_s)
 		warn_of_crl(load, path, crl,
-		    "has expired: its issuer's clients are refused until "
-		    "there is a new one");
+		    "has expired: clients of this issuer are refused until it "
+		    "is renewed");
 	else if (validity_warning(from, end, load->now_s) != VALIDITY_FINE)
 		warn_of_crl(load, path, crl,
-		    "expires soon: its issuer's clients will be refused "
-		    "then");
+		    "expires soon: renew it, or clients of this issuer will be "
+		    "refused");
 	if (from > load->now_s)
 		warn_of_crl(load, path, crl,
-		    "is not valid yet: its issuer's clients are refused until "
-		    "then");
+		    "is not valid yet: clients of this issuer are refused "
+		    "until then");
 }
 
 static void
@@ -651,12 +650,12 @@ check_crl(struct ca_store_load *load, const char *path, X509_CRL *crl)
 		load->crls_fit = true;
 	else
 		warn_of_crl(load, path, crl,
-		    "is signed by nobody in ca_file: it helps only with "
-		    "clients who send its issuer along, and clients of "
-		    "issuers without a list are refused");
+		    "is signed by no certificate in ca_file: it applies only "
+		    "to clients that send its issuer, and clients of issuers "
+		    "without a CRL are refused");
 }
 
-/* What supersedes is newer still, so the order does not matter. */
+/* The superseding CRL stays in any case, so the order does not matter. */
 static void
 drop_superseded(struct ca_store_load *load)
 {
@@ -670,7 +669,7 @@ drop_superseded(struct ca_store_load *load)
 	}
 }
 
-/* OpenSSL looks at what is in the store, whatever its number. */
+/* OpenSSL uses every CRL of the store, whatever its number. */
 static bool
 store_crls(struct ca_store_load *load)
 {
@@ -691,7 +690,7 @@ load_crls(struct ca_store_load *load, const char *path, struct err *err)
 		return false;
 	drop_superseded(load);
 	if (!store_crls(load)) {
-		tls_error_set(err, "cannot use the lists of %s", path);
+		tls_error_set(err, "cannot use the CRLs of %s", path);
 		return false;
 	}
 	for (i = 0; i < sk_X509_CRL_num(load->crls); i++)
@@ -699,7 +698,7 @@ load_crls(struct ca_store_load *load, const char *path, struct err *err)
 	return true;
 }
 
-/* ---- The whole ---- */
+/* ---- Loading ---- */
 
 static bool
 has_root(const struct ca_store_load *load)
@@ -723,7 +722,7 @@ flags_of(const char *crl_file, enum config_crl_check check)
 	return X509_V_FLAG_CRL_CHECK | X509_V_FLAG_PARTIAL_CHAIN;
 }
 
-/* The digest begins with how the rest is used. */
+/* The digest begins with the use of the CRLs. */
 static bool
 set_use(struct ca_store_load *load, enum config_crl_check check,
     unsigned long flags)
@@ -752,8 +751,8 @@ load_files(struct ca_store_load *load, const char *ca_file,
 		return true;
 	if (check == CRL_CHECK_CHAIN && !has_root(load))
 		add_warning(load,
-		    "%s holds no root, which crl_check = chain needs: every "
-		    "client certificate is refused",
+		    "%s has no root certificate, which crl_check = chain "
+		    "needs: every client certificate is refused",
 		    ca_file);
 	return load_crls(load, crl_file, err);
 }
@@ -773,7 +772,7 @@ init(struct ca_store *ca_store, struct ca_store_load *load)
 	       load->certificates && load->digest;
 }
 
-/* The keys are remembered: looking for a signer verifies a signature. */
+/* Keep the keys: finding a signer verifies a signature. */
 static bool
 find_signers(struct ca_store *ca_store, const struct ca_store_load *load)
 {
@@ -906,10 +905,10 @@ ca_store_checks_chain(const struct ca_store *ca_store)
 	return ca_store->signers != NULL && ca_store->check != CRL_CHECK_LEAF;
 }
 
-/* ---- Looking certificates up ---- */
+/* ---- Looking up certificates ---- */
 
-/* Is the list that of the certificate's issuer?  issuer NULL: the chain ends
- * below it, and only an issuer in ca_file counts. */
+/* Is CRL i of the certificate's issuer?  issuer NULL: the chain ends at the
+ * certificate, and only an issuer in ca_file counts. */
 static bool
 covers(const struct ca_store *ca_store, int i, const X509 *certificate,
     const X509 *issuer)
@@ -936,7 +935,7 @@ look_up(X509_CRL *crl, X509 *certificate, int64_t now_s)
 		return X509_V_ERR_CRL_HAS_EXPIRED;
 	if (start_of(crl) > now_s)
 		return X509_V_ERR_CRL_NOT_YET_VALID;
-	/* 2 would be removeFromCRL, which only delta lists have. */
+	/* 2 would be removeFromCRL, which only delta CRLs have. */
 	if (X509_CRL_get0_by_cert(crl, &entry, certificate) == 1)
 		return X509_V_ERR_CERT_REVOKED;
 	return X509_V_OK;

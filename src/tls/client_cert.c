@@ -80,7 +80,7 @@ struct text {
 	size_t len;
 };
 
-/* What a certificate says. */
+/* A subject alternative name. */
 struct san {
 	int type; /* GEN_DNS, GEN_EMAIL, GEN_URI, GEN_IPADD */
 	struct text text;
@@ -119,15 +119,15 @@ is_same(struct text a, struct text b)
 	return a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
 }
 
-/* ASCII letters alone: the locale is C. */
+/* Only ASCII letters: the locale is C. */
 static bool
 is_same_host(struct text a, struct text b)
 {
 	return a.len == b.len && strncasecmp(a.bytes, b.bytes, a.len) == 0;
 }
 
-/* RFC 6125 section 6.4.3: "*." stands for the whole first label, of which
- * there must be one. */
+/* RFC 6125 section 6.4.3: "*." matches the whole first label, which must not be
+ * empty. */
 static bool
 host_matches(struct text pattern, struct text name)
 {
@@ -142,8 +142,8 @@ host_matches(struct text pattern, struct text name)
 		   without_front(name, (size_t)(dot - name.bytes)));
 }
 
-/* RFC 5321 section 2.4: the domain has no case; the local part, which may hold
- * an @ in quotes, has. */
+/* RFC 5321 section 2.4: the domain is compared without case, the local part,
+ * which may contain a quoted @, with case. */
 static bool
 mail_matches(struct text pattern, struct text name)
 {
@@ -160,8 +160,8 @@ mail_matches(struct text pattern, struct text name)
 	       (is_same(one, text_of("*")) || is_same(one, local));
 }
 
-/* A * at the end stands for the rest of one path segment (RFC 3986 section
- * 3.3), which is not empty. */
+/* A * at the end matches the rest of one path segment (RFC 3986 section 3.3),
+ * which must not be empty. */
 static bool
 uri_matches(struct text pattern, struct text name)
 {
@@ -179,8 +179,8 @@ uri_matches(struct text pattern, struct text name)
 	       memchr(rest.bytes, '#', rest.len) == NULL;
 }
 
-/* Whoever writes "a.example." means a.example (RFC 1034 section 3.1); in a
- * certificate nobody may (RFC 5280 section 4.2.1.6). */
+/* In a pattern "a.example." is a.example (RFC 1034 section 3.1); a certificate
+ * may not contain it (RFC 5280 section 4.2.1.6). */
 static struct text
 without_root(struct text pattern)
 {
@@ -213,7 +213,7 @@ split_pattern(const char *pattern)
 	    struct allow_pattern){ .type = GEN_DNS, .text = text_of(pattern) };
 }
 
-/* false: no range, which nothing matches. */
+/* false: not a range; it matches nothing. */
 static bool
 read_pattern(struct allow_pattern *pattern, const char *text)
 {
@@ -263,7 +263,7 @@ read_address(struct addr *addr, const ASN1_STRING *string)
 	}
 }
 
-/* false: nothing that a pattern could match. */
+/* false: no pattern can match it. */
 static bool
 read_name(struct san *name, const GENERAL_NAME *from)
 {
@@ -388,7 +388,7 @@ client_cert_on_verify(int ok, X509_STORE_CTX *store)
 	return 0;
 }
 
-/* 0, long ago, for a date that is none. */
+/* An invalid date is 0, long ago. */
 static int64_t
 seconds_of(const ASN1_TIME *when)
 {
@@ -414,7 +414,7 @@ client_cert_valid_until(struct ssl_st *ssl)
 	int i;
 
 	if (chain == NULL && SSL_get0_peer_certificate(ssl) != NULL)
-		return 0; /* nobody knows */
+		return 0; /* not known */
 	for (i = 0; i < sk_X509_num(chain); i++) {
 		certificate = sk_X509_value(chain, i);
 		until = earlier(
@@ -428,7 +428,7 @@ client_cert_valid_until(struct ssl_st *ssl)
 
 /* ---- Resumption ---- */
 
-/* Does the policy, as it is now, want this certificate, or do without one? */
+/* Do the current settings accept this certificate, or none? */
 static bool
 is_acceptable(const struct tls_site *site, X509 *certificate)
 {
@@ -464,7 +464,7 @@ client_cert_is_admitted(const struct tls_site *site, struct ssl_st *ssl)
 		return true;
 	if (session == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
-	if (!SSL_session_reused(ssl)) /* dates and lists were fine just now */
+	if (!SSL_session_reused(ssl)) /* dates and CRLs were checked */
 		return is_acceptable(site, SSL_get0_peer_certificate(ssl));
 	return ticket_appdata_get(session, &appdata) &&
 	       client_cert_may_resume(

@@ -1,6 +1,6 @@
 /*
- * Client certificates inside a handshake: which are taken, which sessions may
- * be resumed, and what is known of a client afterwards.  Listener threads.
+ * Client certificates inside a handshake: verification, resumption, and the
+ * facts afterwards.  Listener threads.
  */
 #ifndef TLS_CLIENT_CERT_H
 #define TLS_CLIENT_CERT_H
@@ -18,35 +18,34 @@ struct ssl_session_st;
 struct tls_site;
 struct x509_store_ctx_st;
 
-/* The SSL_set_verify callback: OpenSSL's own verdict, then allow_san and
- * allow_cn of the site (server.h: tls_site_of) for the leaf. */
+/* The callback of SSL_set_verify: after OpenSSL's own checks of the leaf, the
+ * CRLs of its chain and verify, allow_san and allow_cn of the site
+ * (tls_site_of). */
 int client_cert_on_verify(int ok, struct x509_store_ctx_st *store);
 
 /*
- * Until when (seconds, epoch) the certificates that vouch for this connection
- * hold: the earliest notAfter of the chain that was verified, or end of a list
- * it was checked against; INT64_MAX for a client without one.  After a full
- * handshake.
+ * The time (epoch seconds) until which the client's certificate is valid: the
+ * earliest notAfter of the verified chain and end of a CRL that it was checked
+ * against; INT64_MAX: no certificate.  After a full handshake.
  */
 int64_t client_cert_valid_until(struct ssl_st *ssl);
 
 /*
- * May this session be resumed under this site at now_s?  Looks at everything
- * a full handshake would: that there is a verified certificate where one is
- * required, its dates (valid_until, from the ticket), the date of its issuer's
- * list, and the allow rules.  CVE-2025-23419, CVE-2022-21654.
+ * May this session be resumed in this site at now_s?  The checks are those of a
+ * full handshake: a verified certificate if one is required, its dates
+ * (valid_until, from the ticket), the end of its issuer's CRL, and the allow
+ * rules.  CVE-2025-23419, CVE-2022-21654.
  */
 bool client_cert_may_resume(const struct tls_site *site,
     struct ssl_session_st *session, int64_t valid_until, int64_t now_s);
 
 /*
- * The last look, once a handshake is done, full or resumed: does the
- * connection satisfy the site's policy?  false must end it.
+ * The last check, after the handshake, full or resumed: does the connection
+ * satisfy the site's settings?  false: it must be closed.
  */
 bool client_cert_is_admitted(const struct tls_site *site, struct ssl_st *ssl);
 
-/* What is known of the client's certificate; text is valid as long as the SSL.
- * The sentences of a failed verification are in stream_error.c. */
+/* The facts of the client's certificate. */
 struct client_cert_facts {
 	bool presented;     /* in this connection */
 	bool in_session;    /* in this one or the one it resumes */
@@ -54,16 +53,17 @@ struct client_cert_facts {
 };
 void client_cert_facts(struct ssl_st *ssl, struct client_cert_facts *facts);
 
-/* Its common name into out (cut, terminated, "" when there is none). */
+/* Its common name into out (cut and terminated; "": none). */
 void client_cert_common_name(struct ssl_st *ssl, char *out, size_t max);
 
-/* Its DER into out; the length, 0: no certificate, or larger than max. */
+/* Its DER into out.  Returns the length; 0: no certificate, or larger than
+ * max. */
 size_t client_cert_der(struct ssl_st *ssl, uint8_t *out, size_t max);
 
 /*
- * The subject's most specific (last) common name, as UTF-8.  NULL: there is
- * none, it is empty or no text, it has a NUL in it, or no memory.
- * OPENSSL_free it.
+ * The subject's most specific (last) common name, as UTF-8.  The allow rules,
+ * the log and the PROXY header all use this one.  NULL: there is none, it is
+ * empty or no text, it contains a NUL, or no memory.  OPENSSL_free it.
  */
 char *client_cert_name_of(const X509 *certificate) MUST_CHECK;
 

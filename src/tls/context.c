@@ -51,7 +51,7 @@
 	"TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519MLKEM768:X25519:P-256:P-384"
 
-/* A refused value: where it was written, what it was, what is wrong. */
+/* An invalid value: file:line, key = value, and the sentence. */
 static bool
 refuse(struct err *err, const struct config_where *where, const char *key,
     const char *value, const char *sentence)
@@ -62,7 +62,7 @@ refuse(struct err *err, const struct config_where *where, const char *key,
 	return false;
 }
 
-/* Mozilla's modern has no ciphers for TLS 1.2; a list of one's own has. */
+/* Mozilla's modern profile has no TLS 1.2 ciphers; a configured list has. */
 static int
 min_version_of(const struct config_listener *config)
 {
@@ -105,8 +105,8 @@ is_taken(
 	return fine;
 }
 
-/* OpenSSL 3.0 refuses a whole list for one name it does not know, so a list
- * grows by one name at a time.  kept has room for all of it. */
+/* OpenSSL 3.0 refuses a whole list for one unknown name, so the list grows by
+ * one name at a time.  kept has room for all names. */
 static bool
 keep_name(SSL_CTX *context, int (*set)(SSL_CTX *, const char *), char *kept,
     size_t max, const char *name)
@@ -138,8 +138,8 @@ count_suites(SSL_CTX *context)
 	return count;
 }
 
-/* As SSL_CTX_set_ciphersuites, but a last name that OpenSSL 3.5 skips is
- * refused as OpenSSL 3.0 does. */
+/* SSL_CTX_set_ciphersuites, but an unknown last name is an error, as in OpenSSL
+ * 3.0; 3.5 skips it. */
 static int
 set_suites(SSL_CTX *context, const char *list)
 {
@@ -164,8 +164,8 @@ set_group_list(SSL_CTX *context, const char *list)
 }
 
 /*
- * The names of a list that OpenSSL takes, in *kept: free() it.  "" when there
- * is none, NULL without memory.
+ * The names of a list that OpenSSL accepts; free() it.  "": none; NULL: no
+ * memory.
  */
 static char *
 keep_known(
@@ -240,7 +240,8 @@ set_ciphers(struct ssl_ctx_st *context, const struct config_listener *config,
 	return use_suites(context, config, suites, err);
 }
 
-/* Those that are taken become *taken, for SSL_set1_groups_list; free() it. */
+/* *taken: the groups that OpenSSL accepts, for SSL_set1_groups_list; free()
+ * it. */
 static bool
 set_groups(struct ssl_ctx_st *context, const struct config_listener *config,
     char **taken, struct err *err)
@@ -266,7 +267,7 @@ set_groups(struct ssl_ctx_st *context, const struct config_listener *config,
 
 enum {
 	SECONDS_MAX = 7 * 24 * 3600,
-	/* Servers commonly permit 16 KiB; here their records count whole. */
+	/* Servers usually permit 16 KiB; OpenSSL counts whole records. */
 	SKIPPED_MAX_BYTES = 64 * 1024
 };
 
@@ -277,7 +278,7 @@ struct tls_context {
 	SSL_CTX *native;
 	struct ca_store *ca_store; /* NULL: no clients are verified */
 	int purpose;   /* X509_PURPOSE_...; 0: no clients are verified */
-	char *groups;  /* as OpenSSL takes them: it hands out none */
+	char *groups;  /* for SSL_set1_groups_list */
 	uint8_t *alpn; /* wire format, RFC 7301 section 3.1; NULL: none */
 	unsigned alpn_len;
 };
@@ -287,23 +288,23 @@ set_options(SSL_CTX *native)
 {
 	SSL_CTX_set_options(
 	    native, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	/* No auto chain: without it OpenSSL searches a trust store in every
-	 * full handshake for issuers the operator did not send. */
+	/* Without NO_AUTO_CHAIN OpenSSL searches a store for missing issuers
+	 * in every full handshake. */
 	SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS |
 				     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				     SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_dh_auto(native, 1);
-	/* No 0-RTT: a proxy cannot know which requests may be replayed.  But
-	 * whoever served this name before may have promised it, and then its
-	 * bytes are to be skipped (RFC 8446 section 4.2.10). */
+	/* No 0-RTT: a proxy cannot detect which requests may be replayed.  A
+	 * previous server of this name may have offered it, and then the early
+	 * data has to be skipped (RFC 8446 section 4.2.10). */
 	SSL_CTX_set_max_early_data(native, 0);
 	SSL_CTX_set_recv_max_early_data(native, SKIPPED_MAX_BYTES);
 }
 
 /*
- * RFC 7301 section 3.2: our most preferred protocol the client offers; none
- * in common is fatal.  Not called for a client that offers none at all.
+ * RFC 7301 section 3.2: select the first of our protocols that the client
+ * offers; none in common is fatal.  Not called without the extension.
  */
 static int
 on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -385,7 +386,7 @@ set_clients(struct tls_context *context, const struct config_listener *settings,
 			       : X509_PURPOSE_SSL_CLIENT;
 	SSL_CTX_set_purpose(context->native, context->purpose);
 	context->ca_store = ca_store_ref(ca_store);
-	/* Pinned certificates are named by no issuer of theirs: ask for any
+	/* The issuers of pinned certificates are not in ca_file: permit any CA
 	 * (RFC 8446 section 4.2.4). */
 	names = settings->verify == VERIFY_PINNED
 		    ? sk_X509_NAME_new_null()
@@ -405,15 +406,15 @@ set_resumption(SSL_CTX *native, const struct config_listener *settings)
 {
 	long seconds = (long)(settings->session_timeout_ms / 1000);
 
-	/* In a context without tickets too: a connection that began in it
-	 * may go over to one that has them, or the other way round. */
+	/* Without tickets too: a connection can switch between a context with
+	 * tickets and one without. */
 	ticket_attach(native);
 	if (!settings->tickets) {
 		SSL_CTX_set_options(native, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(native, 0);
 		return;
 	}
-	/* RFC 8446 section 4.6.1: a ticket lives seven days at most. */
+	/* RFC 8446 section 4.6.1: a ticket lasts seven days at most. */
 	if (seconds > SECONDS_MAX)
 		seconds = SECONDS_MAX;
 	SSL_CTX_set_timeout(native, seconds > 0 ? seconds : 1);
@@ -455,7 +456,7 @@ tls_context_new(const struct config_listener *settings,
 		tls_context_unref(context);
 		context = NULL;
 	}
-	tls_error_clear(); /* a call that succeeds may leave errors, too */
+	tls_error_clear(); /* a successful call can leave errors, too */
 	return context;
 }
 
@@ -479,8 +480,7 @@ tls_context_unref(struct tls_context *context)
 	free(context);
 }
 
-/* SSL_set1_param would only add: what the old one has and the new one has not
- * would stay. */
+/* SSL_set1_param only adds: flags of the old context would stay set. */
 static void
 follow_param(SSL *ssl, SSL_CTX *native)
 {
@@ -501,9 +501,9 @@ follow_options(SSL *ssl, SSL_CTX *native)
 	SSL_set_options(ssl, wanted);
 }
 
-/* Certificates and their callback, ciphers, the stores and names of CAs, the
- * security level, ALPN and the status callback come with SSL_set_SSL_CTX; the
- * rest does not. */
+/* SSL_set_SSL_CTX switches certificates and their callback, ciphers, the store
+ * and the names of CAs, the security level, ALPN and the status callback.  The
+ * rest is switched here. */
 bool
 tls_context_apply(const struct tls_context *context, struct ssl_st *ssl)
 {
@@ -514,7 +514,7 @@ tls_context_apply(const struct tls_context *context, struct ssl_st *ssl)
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(native),
 	    SSL_CTX_get_verify_callback(native));
 	follow_param(ssl, native);
-	/* 0, where no clients are verified, is no purpose that can be set. */
+	/* 0 (no clients are verified) cannot be set as a purpose. */
 	if (context->purpose != 0)
 		SSL_set_purpose(ssl, context->purpose);
 	follow_options(ssl, native);
@@ -555,7 +555,7 @@ add_number(EVP_MD_CTX *state, uint32_t number)
 	return EVP_DigestUpdate(state, bytes, sizeof(bytes)) == 1;
 }
 
-/* NULL and "" differ, and no value can run into its neighbour. */
+/* NULL and "" differ, and each value is delimited. */
 static bool
 add_text(EVP_MD_CTX *state, const char *text)
 {
@@ -625,7 +625,7 @@ tls_context_digest(const struct config_listener *settings,
 
 enum list { LIST_CIPHERS, LIST_SUITES, LIST_GROUPS, LISTS };
 
-/* One name of a list; `wrong` is NULL once a site can use it. */
+/* One name of a list; `wrong` becomes NULL when a site can use it. */
 struct surveyed_name {
 	char *text;
 	const char *wrong;
@@ -644,13 +644,13 @@ struct policy_survey {
 	struct surveyed_list *lists;
 	size_t count;
 
-	/* What was added last: thousands of names share it. */
+	/* The last addition: thousands of names share it. */
 	const SSL_CTX *context;
 	const struct config_listener *settings;
 	uint64_t seen; /* 1 << mask of kinds */
 };
 
-/* What a site offers. */
+/* The parameters that a site offers. */
 struct offer {
 	bool tls12, tls13;
 	STACK_OF(SSL_CIPHER) * ciphers; /* enabled, whatever the certificate */
@@ -747,7 +747,7 @@ add_name(struct surveyed_list *list, const char *name)
 	return true;
 }
 
-/* An exclusion or a command of OpenSSL's cipher lists: it may match nothing. */
+/* An exclusion or a command in a cipher list: it may match nothing. */
 static bool
 is_operator(enum list list, const char *name)
 {
@@ -767,8 +767,7 @@ split_names(struct surveyed_list *list, const char *text)
 	return ok;
 }
 
-/* The list of this key at its line, a new one the first time.  NULL: no
- * memory. */
+/* The list of this key at its file:line; added if new.  NULL: no memory. */
 static struct surveyed_list *
 find_list(struct policy_survey *survey, const struct config_listener *settings,
     enum list list)
@@ -821,7 +820,7 @@ has_kind_for(const SSL_CIPHER *cipher, unsigned kinds)
 #define UNKNOWN "this OpenSSL does not know it"
 #define EXCLUDED "the rest of the list or the security level excludes it"
 
-/* NULL: probe has taken a cipher of this version that can be used. */
+/* NULL: probe has a usable cipher of this version. */
 static const char *
 check_taken(SSL_CTX *probe, const struct offer *offer, bool tls13)
 {
@@ -867,7 +866,7 @@ check_suite(SSL_CTX *probe, const struct offer *offer, const char *name)
 	return check_taken(probe, offer, true);
 }
 
-/* The TLS versions that providers say a group is for; 0: no bound. */
+/* The TLS versions of a group according to the providers; 0: no bound. */
 struct group_range {
 	const char *name;
 	int min, max;
@@ -919,7 +918,7 @@ check_group(SSL_CTX *probe, const struct offer *offer, const char *name)
 
 	if (!is_taken(probe, set_group_list, name))
 		return UNKNOWN;
-	/* OpenSSL 3.5 marks names: "*X25519" sends a key share of it. */
+	/* OpenSSL 3.5 has prefixes: "*X25519" sends a key share of it. */
 	range.name += strspn(name, "?*");
 	OSSL_PROVIDER_do_all(NULL, on_provider, &range);
 	tls_error_clear();
@@ -940,7 +939,7 @@ check_name(struct policy_survey *survey, enum list list,
 				   : check_group(survey->probe, offer, name);
 }
 
-/* Does any cipher of this version go with the certificates? */
+/* Is there a cipher of this version for the certificates? */
 static bool
 has_usable(const struct offer *offer, bool tls13)
 {
@@ -993,7 +992,7 @@ survey_list(struct policy_survey *survey,
 	    "here");
 }
 
-/* Was the very same added before? */
+/* Was the same combination added before? */
 static bool
 is_seen(struct policy_survey *survey, const SSL_CTX *context,
     const struct config_listener *settings, unsigned kinds)

@@ -1,6 +1,6 @@
 /*
- * OpenSSL's error queue, emptied.  Any thread.  The earliest entry is the
- * cause and the later ones its echo, so the earliest is what people are told.
+ * OpenSSL's error queue.  Any thread.  The earliest entry is the cause and the
+ * later ones its consequences, so the earliest is reported.
  */
 #include "tls/error.h"
 
@@ -14,7 +14,7 @@
 void
 tls_error_clear(void)
 {
-	/* Looking is much cheaper than clearing sixteen empty slots. */
+	/* Peeking is much cheaper than clearing sixteen empty slots. */
 	if (ERR_peek_error() != 0)
 		ERR_clear_error();
 }

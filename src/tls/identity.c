@@ -37,12 +37,12 @@
  */
 struct identity_names {
 	char label[256]; /* for logs */
-	char **patterns; /* sorted, without doubles */
+	char **patterns; /* sorted, without duplicates */
 	size_t count;
 	bool out_of_memory; /* a name was lost for lack of memory */
 };
 
-/* Its text in UTF-8; NULL: it has none.  OPENSSL_free it. */
+/* The text as UTF-8; NULL: there is none.  OPENSSL_free it. */
 static char *
 text_of(struct identity_names *names, const ASN1_STRING *string, size_t *len)
 {
@@ -106,7 +106,7 @@ add_pattern(struct identity_names *names, const ASN1_STRING *string)
 	char *text = text_of(names, string, &len);
 	bool fine = true;
 
-	/* It ends in a NUL of OpenSSL's; no other may be in it. */
+	/* OpenSSL terminates it; another NUL makes it no name. */
 	if (text && strlen(text) == len &&
 	    sni_normalise_pattern(pattern, text)) {
 		names->patterns[names->count] = strdup(pattern);
@@ -124,7 +124,7 @@ compare_patterns(const void *a, const void *b)
 }
 
 static void
-drop_doubles(struct identity_names *names)
+drop_duplicates(struct identity_names *names)
 {
 	size_t kept = 0, i;
 
@@ -139,7 +139,8 @@ drop_doubles(struct identity_names *names)
 	names->count = kept;
 }
 
-/* true with *alone: no DNS name stands among these, not even a bad one. */
+/* *without_dns becomes false if there is a DNS name, even an invalid one.
+ * false: no memory. */
 static bool
 add_sans(
     struct identity_names *names, const GENERAL_NAMES *sans, bool *without_dns)
@@ -169,7 +170,7 @@ find_patterns(struct identity_names *names, const X509 *leaf,
 	/* RFC 6125 section 6.4.4: the common name is the last resort. */
 	if (without_dns && common && !add_pattern(names, common))
 		return false;
-	drop_doubles(names);
+	drop_duplicates(names);
 	return true;
 }
 
@@ -181,14 +182,14 @@ find_names(struct identity_names *names, const X509 *leaf)
 	int found;
 	bool fine;
 
-	/* OpenSSL returns the same for a damaged extension. */
+	/* OpenSSL returns NULL for a damaged extension as well. */
 	errno = 0;
 	sans = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
 	names->out_of_memory = sans == NULL && found != -1 && errno == ENOMEM;
 	tls_error_clear();
 	find_label(names, leaf, sans);
-	/* -1: there is no such extension.  One that cannot be read, or is
-	 * there twice, may hold names as well. */
+	/* -1: there is no such extension.  One that is damaged or present
+	 * twice may contain names, so the common name is not used then. */
 	fine = find_patterns(names, leaf, sans, found == -1 || sans);
 	GENERAL_NAMES_free(sans);
 	return fine && !names->out_of_memory;
@@ -220,8 +221,8 @@ static const struct kind_row {
 	[IDENTITY_ED448] = { EVP_PKEY_ED448, "Ed448" },
 };
 
-/* RFC 8422 section 5.1.1 has left these of all NIST curves; RFC 7027 adds the
- * Brainpool curves. */
+/* The NIST curves of RFC 8422 section 5.1.1, and the Brainpool curves of RFC
+ * 7027. */
 static const char *const curves[] = {
 	"prime256v1",
 	"secp384r1",
@@ -240,7 +241,7 @@ is_curve_of_tls(const char *name)
 	return false;
 }
 
-/* RFC 5480 section 2.1.1: a curve is named, never described. */
+/* RFC 5480 section 2.1.1: only named curves, no explicit parameters. */
 static bool
 check_curve(const EVP_PKEY *key, const char *path, struct err *err)
 {
@@ -321,7 +322,7 @@ struct identity_loader {
 	struct key_decoder *keys;
 };
 
-/* What is loaded from where, while it is loaded. */
+/* The state of one load. */
 struct identity_load {
 	struct identity_loader *loader;
 	enum config_key_permissions permissions;
@@ -410,7 +411,7 @@ warn_of_date(struct identity_load *load, const char *what, int64_t seconds)
 	warn(load, sentence.text);
 }
 
-/* Served all the same: an expired certificate beats no service at all. */
+/* A warning only: an expired certificate is better than no service. */
 static void
 check_dates(struct identity *identity, struct identity_load *load)
 {
@@ -447,7 +448,7 @@ has_key(const struct pem *pem)
 	return false;
 }
 
-/* Where the key of a file without one is to be. */
+/* The certificate's file has no key: add the place where one is expected. */
 static void
 advise_key(struct identity_load *load, bool together)
 {
@@ -491,7 +492,8 @@ is_used_together(const char *type)
 	       strcmp(type, "EC PARAMETERS") == 0;
 }
 
-/* A key file may hold certificates as well: it is often the combined file. */
+/* Certificates in a key file are not reported: it is often the combined
+ * file. */
 static void
 warn_of_unused(struct identity_load *load)
 {
@@ -548,7 +550,7 @@ identity_loader_load(struct identity_loader *loader,
 	}
 	pem_wipe(&load.cert);
 	pem_wipe(&load.key);
-	tls_error_clear(); /* a call that succeeds may leave errors, too */
+	tls_error_clear(); /* a successful call can leave errors, too */
 	return identity;
 }
 
@@ -682,7 +684,7 @@ identity_compare(const struct identity *a, const struct identity *b)
 	return X509_cmp(a->chain.leaf, b->chain.leaf);
 }
 
-/* Pairs with equal certificates have equal keys: each was checked. */
+/* Each pair was checked, so equal certificates have equal keys. */
 bool
 identity_equal(const struct identity *a, const struct identity *b)
 {
@@ -725,7 +727,7 @@ is_issued_by(X509 *certificate, X509 *issuer)
 	return X509_check_issued(issuer, certificate) == X509_V_OK;
 }
 
-/* Is the issuer a root that clients have without us? */
+/* Is the issuer in the system's store, so that clients have it? */
 static bool
 has_system_issuer(struct chain_check *check, X509 *certificate)
 {
@@ -748,7 +750,7 @@ has_system_issuer(struct chain_check *check, X509 *certificate)
 	return has;
 }
 
-/* Did it issue the leaf or another of the chain? */
+/* Did certificate i issue the leaf or another certificate of the chain? */
 static bool
 has_issued(const struct chain *chain, int i)
 {

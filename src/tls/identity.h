@@ -1,7 +1,7 @@
 /*
  * An identity: a certificate chain and the private key that belongs to it,
- * read from PEM files and proven to be a pair.  Immutable after loading,
- * counted; any thread may hold a reference.
+ * read from PEM files and checked to be a pair.  Immutable after loading,
+ * counted; any thread may own a reference.
  */
 #ifndef TLS_IDENTITY_H
 #define TLS_IDENTITY_H
@@ -16,12 +16,12 @@
 struct err;
 struct identity;
 
-/* Exposed for the other files of tls/ and, later, for stapling's joint. */
+/* For the other files of tls/ and the code that attaches staples. */
 typedef struct x509_st X509;
 typedef struct evp_pkey_st EVP_PKEY;
 struct stack_st_X509;
 
-/* What kind of client an identity serves: one of each per name. */
+/* The type of the key.  A name can have one identity of each. */
 enum identity_kind {
 	IDENTITY_RSA,
 	IDENTITY_RSA_PSS,
@@ -34,24 +34,26 @@ enum identity_kind {
 /*
  * Load the chain (leaf first) from cert_path and the key from key_path, or
  * from cert_path too when key_path is NULL.  Blocks on the disk.
- * A key that others may read (mode & 0007) is, by `permissions`, ignored, a
- * sentence in *warning (if not NULL; "" when there is none), or an error.
- * An encrypted key is an error, never a prompt.  NULL and *err: why.
+ * For a key file that every user can read (mode & 0007), `permissions` decides
+ * between nothing, a sentence in *warning (may be NULL; "" when there is none),
+ * and an error.  An encrypted key is an error, never a prompt.  NULL: *err has
+ * the reason.
  */
 struct identity *identity_load(const char *cert_path, const char *key_path,
     enum config_key_permissions permissions, struct err *warning,
     struct err *err) MUST_CHECK;
 
 /*
- * What the loading of many shares, which makes it twice as fast and saves the
- * memory of equal intermediate certificates.  One thread at a time (several
- * threads: one each); identities outlive it.  NULL: no memory.
+ * State shared by many loads: it halves their time, and equal intermediate
+ * certificates are stored once.  One thread at a time (several threads: one
+ * each); identities outlive it.  NULL: no memory.
  */
 struct identity_loader;
 struct identity_loader *identity_loader_new(void) MUST_CHECK;
 void identity_loader_free(struct identity_loader *loader); /* NULL ok */
 
-/* Identities loaded later share this one's intermediates.  Best effort. */
+/* Identities loaded later share the intermediates of this one.  Without memory
+ * they do not. */
 void identity_loader_share(
     struct identity_loader *loader, const struct identity *identity);
 
@@ -60,7 +62,7 @@ struct identity_files {
 	const char *cert;
 	const char *key; /* NULL: in cert */
 	enum config_key_permissions permissions;
-	bool in_folder; /* of cert_dir: no key names them */
+	bool in_folder; /* of cert_dir: the configuration names neither file */
 };
 struct identity *identity_loader_load(struct identity_loader *loader,
     const struct identity_files *files, struct err *warning,
@@ -74,7 +76,7 @@ struct stack_st_X509 *identity_chain(
     const struct identity *identity);                    /* borrowed */
 EVP_PKEY *identity_key(const struct identity *identity); /* borrowed */
 
-/* For logs: subject CN or first SAN, and when it ends (seconds, epoch). */
+/* The subject's CN or first DNS SAN, for logs; the dates in epoch seconds. */
 const char *identity_name(const struct identity *identity);
 int64_t identity_not_before(const struct identity *identity);
 int64_t identity_not_after(const struct identity *identity);
@@ -83,19 +85,19 @@ enum identity_kind identity_kind(const struct identity *identity);
 const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
 
 /*
- * The host names it is for, normalised as patterns (sni.h), without doubles:
- * the DNS names among its SANs, or, where there are none, its common name if
- * that is one.  RFC 6125 section 6.4.4.  What is no pattern of ours (a
- * wildcard in the middle, a NUL) is left out.
+ * The host names of the certificate, normalised as patterns (sni.h), without
+ * duplicates: its DNS SANs, or, if there are none, its common name if that is a
+ * host name.  RFC 6125 section 6.4.4.  Names that are no pattern (a wildcard in
+ * the middle, a NUL) are left out.
  */
 size_t identity_pattern_count(const struct identity *identity);
 const char *identity_pattern(const struct identity *identity, size_t i);
 
 /*
- * What is wrong with the chain beside the leaf, for --test: the issuer is
- * neither in it nor in the system's store, or a certificate of it has issued
- * none of the others.  *sentence is "" when nothing is.  The check reads the
- * system's store when it is needed first; NULL: no memory.
+ * Check the chain above the leaf, for --test.  *sentence names an issuer that
+ * is neither in the chain nor in the system's store, and a certificate that
+ * issued none of the others; "" when there is neither.  The system's store is
+ * read when it is needed first.  chain_check_new: NULL: no memory.
  */
 struct chain_check;
 struct chain_check *chain_check_new(void) MUST_CHECK;
@@ -103,13 +105,13 @@ void chain_check_free(struct chain_check *check); /* NULL ok */
 void chain_check_run(struct chain_check *check, const struct identity *identity,
     struct err *sentence);
 
-/* An order of certificates, whatever their chains: 0 is the same one. */
+/* Order two identities by their leaves; 0: the same certificate. */
 int identity_compare(const struct identity *a, const struct identity *b);
 
-/* Same certificate and key bytes? */
+/* Do both have the same certificates and key? */
 bool identity_equal(const struct identity *a, const struct identity *b);
 
-/* In the order in which they are reached. */
+/* In the order in which time reaches them. */
 enum validity_warning {
 	VALIDITY_FINE,
 	VALIDITY_THIRD,     /* a third of the period is left */

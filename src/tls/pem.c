@@ -63,7 +63,7 @@ check_stat(const struct stat *st, const char *path,
 	return true;
 }
 
-/* len is what fstat said; a file that has shrunk since ends earlier. */
+/* Reads up to len, the size at fstat; a file that has shrunk ends earlier. */
 static bool
 read_bytes(struct secret *secret, int fd, const char *path, struct err *err)
 {
@@ -87,7 +87,7 @@ bool
 secret_read(struct secret *secret, const char *path,
     const struct secret_kind *kind, struct err *err)
 {
-	/* O_NONBLOCK: opening a FIFO must not hang the start. */
+	/* O_NONBLOCK: opening a FIFO must not block. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 	bool ok = false;
@@ -136,8 +136,8 @@ secret_check_mode(const char *what, const char *path, unsigned mode,
 /* ---- Blocks ---- */
 
 /*
- * White space may follow a boundary or a line of base64 (RFC 7468 section 2
- * asks parsers to accept it).  PEM_FLAG_EAY_COMPATIBLE strips it, as the
+ * White space may follow a boundary or a line of base64 (RFC 7468 section 2:
+ * parsers should accept it).  PEM_FLAG_EAY_COMPATIBLE strips it, as the
  * ordinary readers of OpenSSL do.
  */
 enum { READ_FLAGS = PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE };
@@ -209,7 +209,7 @@ next_block(struct pem *pem, BIO *bio, bool *more)
 	return true;
 }
 
-/* PEM_read_bio_ex passes over a boundary that does not begin its line. */
+/* PEM_read_bio_ex skips a boundary that does not begin its line. */
 static void
 find_stray(struct pem *pem, const struct secret *text)
 {
@@ -233,7 +233,7 @@ find_stray(struct pem *pem, const struct secret *text)
 	}
 }
 
-/* ---- What a file without a PEM block is instead ---- */
+/* ---- The format of a file without a PEM block ---- */
 
 static bool
 is_certificate_der(const unsigned char *der, long len)
@@ -302,8 +302,8 @@ is_key_der(const unsigned char *der, long len)
 	return is;
 }
 
-/* In the order of trying: the general ones last.  The command takes the file
- * and the result; NULL: there is none. */
+/* Tried in this order, the general ones last.  command: of openssl, to convert
+ * the file; NULL: there is none. */
 static const struct {
 	bool (*is)(const unsigned char *der, long len);
 	const char *what;
@@ -368,11 +368,11 @@ describe_der(const struct secret *text, const char *path,
 	if (i == ARRAY_LEN(der_formats))
 		return false;
 	if (der_formats[i].command == NULL)
-		err_set(err, "%s holds no PEM block: it is %s", path,
+		err_set(err, "%s has no PEM block: it is %s", path,
 		    der_formats[i].what);
 	else
 		err_set(err,
-		    "%s holds no PEM block: it is %s; convert it with: "
+		    "%s has no PEM block: it is %s; convert it with: "
 		    "openssl %s -in %s -out %s%s",
 		    path, der_formats[i].what, der_formats[i].command, path,
 		    der_formats[i].is == is_key_der ? "site.key" : kind->result,
@@ -388,12 +388,12 @@ describe_file(const struct secret *text, const char *path,
 
 	if (is_utf16(data, text->len))
 		err_set(err,
-		    "%s holds no PEM block: it is UTF-16 text; convert it "
+		    "%s has no PEM block: it is UTF-16 text; convert it "
 		    "with: iconv -f UTF-16 -t UTF-8 %s -o %s",
 		    path, path, kind->result);
 	else if (is_keystore(data, text->len))
 		err_set(err,
-		    "%s holds no PEM block: it is a Java keystore; convert it "
+		    "%s has no PEM block: it is a Java keystore; convert it "
 		    "with: keytool -importkeystore -srckeystore %s "
 		    "-destkeystore site.p12 -deststoretype pkcs12, and then: "
 		    "openssl pkcs12 -in site.p12 -nodes -out %s",
@@ -402,11 +402,11 @@ describe_file(const struct secret *text, const char *path,
 		return;
 	else if (is_text(data, text->len))
 		err_set(err,
-		    "%s holds no PEM block: no line begins with -----BEGIN",
+		    "%s has no PEM block: no line begins with -----BEGIN",
 		    path);
 	else
 		err_set(err,
-		    "%s holds no PEM block; if it is DER, convert it with: "
+		    "%s has no PEM block; if it is DER, convert it with: "
 		    "openssl %s -inform der -in %s -out %s",
 		    path, kind->command, path, kind->result);
 }
@@ -494,15 +494,15 @@ pem_wipe(struct pem *pem)
 	*pem = (struct pem){ 0 };
 }
 
-/* ---- Certificates in common ---- */
+/* ---- Shared certificates ---- */
 
 struct chain_cache {
-	void *tree; /* of struct known */
+	void *tree; /* of struct cached_cert */
 };
 
 struct cached_cert {
 	X509 *certificate;
-	const unsigned char *bytes; /* a copy of ours, or a stranger's */
+	const unsigned char *bytes; /* behind the struct, or the caller's */
 	size_t len;
 };
 
@@ -540,7 +540,7 @@ compare_cached(const void *a, const void *b)
 	return memcmp(first->bytes, second->bytes, first->len);
 }
 
-/* Best effort: what cannot be remembered is decoded again. */
+/* Without memory the certificate is decoded again the next time. */
 static void
 add_cached(
     struct chain_cache *cache, X509 *certificate, const struct cached_cert *of)
@@ -593,7 +593,7 @@ chain_cache_add(struct chain_cache *cache, X509 *certificate)
 
 /* ---- Chains ---- */
 
-/* Leaves differ; only those behind them are worth a look in the cache. */
+/* Leaves differ, so only the certificates behind them are cached. */
 static X509 *
 decode_certificate(const struct chain *chain, struct chain_cache *cache,
     const struct pem_block *block)
@@ -623,7 +623,7 @@ add_certificate(
 	return true;
 }
 
-/* What to do about blocks that are near a certificate and are none. */
+/* The remedy for blocks that are related to certificates. */
 static const char *
 advice_for(const char *type)
 {
@@ -651,7 +651,7 @@ chain_decode(struct chain *chain, struct chain_cache *cache,
 			err))
 			return false;
 	if (chain->leaf == NULL)
-		err_set(err, "%s holds no certificate, only: %s%s", path,
+		err_set(err, "%s has no certificate, only: %s%s", path,
 		    pem->blocks[0].type, advice_for(pem->blocks[0].type));
 	return chain->leaf != NULL;
 }
@@ -666,7 +666,7 @@ chain_load(struct chain *chain, const char *path, struct err *err)
 	tls_error_clear();
 	loaded = pem_read(&pem, path, err) &&
 		 chain_decode(chain, NULL, &pem, path, err);
-	/* There may have been a key in it. */
+	/* The file may contain a key. */
 	pem_wipe(&pem);
 	return loaded;
 }
@@ -699,7 +699,7 @@ chain_print_name(const X509_NAME *name, char *text, size_t max)
 	char *data = NULL;
 	long len = 0;
 
-	/* XN_FLAG_RFC2253 escapes what could harm a terminal. */
+	/* XN_FLAG_RFC2253 escapes control characters. */
 	if (bio != NULL &&
 	    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
 		len = BIO_get_mem_data(bio, &data);
@@ -729,7 +729,7 @@ static const struct key_kind {
 
 struct key_decoder {
 	OSSL_DECODER_CTX *contexts[ARRAY_LEN(key_kinds)]; /* NULL: not yet */
-	EVP_PKEY *key; /* where each of them puts what it has decoded */
+	EVP_PKEY *key; /* the result of each context */
 };
 
 struct key_decoder *
@@ -757,7 +757,7 @@ find_key_kind(int type)
 	return NULL;
 }
 
-/* The type an unencrypted key block holds; EVP_PKEY_NONE: none of ours. */
+/* The type of an unencrypted key block; EVP_PKEY_NONE: unknown. */
 static int
 key_type(const struct pem_block *block)
 {
@@ -787,7 +787,7 @@ is_encrypted(const struct pem_block *block)
 	       strstr(block->header, "ENCRYPTED") != NULL;
 }
 
-/* NULL: it cannot, or will not. */
+/* NULL: not possible. */
 static EVP_PKEY *
 decode_fast(struct key_decoder *decoder, const struct key_kind *kind,
     const struct pem_block *block)
@@ -802,7 +802,7 @@ decode_fast(struct key_decoder *decoder, const struct key_kind *kind,
 		    NULL, kind->name, EVP_PKEY_KEYPAIR, NULL, NULL);
 	if (*context && OSSL_DECODER_from_data(*context, &der, &len) == 1)
 		return decoder->key;
-	/* Whatever state it is in now, no other key is to meet it. */
+	/* The context may be in any state: do not use it for another key. */
 	OSSL_DECODER_CTX_free(*context);
 	*context = NULL;
 	EVP_PKEY_free(decoder->key);
@@ -876,7 +876,7 @@ key_decode(struct key_decoder *decoder, const struct pem *pem, const char *path,
 		if (pem_is_key(pem->blocks[i].type))
 			return decode_plain(
 			    decoder, &pem->blocks[i], path, err);
-	err_set(err, "%s holds no private key, only: %s", path,
+	err_set(err, "%s has no private key, only: %s", path,
 	    pem->blocks[0].type);
 	return NULL;
 }

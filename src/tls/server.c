@@ -29,7 +29,7 @@ struct tls_server {
 	atomic_uint refs;
 
 	/* while it is built */
-	SSL *trial; /* in the context added last; takes each identity */
+	SSL *trial; /* in the context of the last site; tries each identity */
 
 	/* fixed once sealed */
 	struct ticket_keys *keys;
@@ -92,8 +92,8 @@ tls_server_unref(struct tls_server *server)
 	free(server);
 }
 
-/* Two listeners with one policy are two scopes: a client of the one may have
- * no business with the other. */
+/* Two listeners with equal settings are two scopes: a client of one may not be
+ * admitted to the other. */
 static bool
 set_scope(struct tls_site *site, struct err *err)
 {
@@ -131,8 +131,8 @@ use_identities(SSL *ssl, const struct tls_site *site)
 	return true;
 }
 
-/* What OpenSSL would refuse in a handshake (a key too weak for the policy) is
- * known now. */
+/* Find identities that OpenSSL would refuse in a handshake (a key that is too
+ * weak for the security level). */
 static bool
 try_identities(
     struct tls_server *server, const struct tls_site *site, struct err *err)
@@ -177,7 +177,7 @@ tls_server_add(struct tls_server *server,
 		server->count++;
 	else
 		clear_site(site);
-	tls_error_clear(); /* a call that succeeds may leave errors, too */
+	tls_error_clear(); /* a successful call can leave errors, too */
 	return fine;
 }
 
@@ -237,7 +237,7 @@ tls_server_find(const struct tls_server *server, const char *name, size_t len)
 						    : NULL;
 }
 
-/* Where the connection's application data is: it must not be const. */
+/* The application data of an SSL is not const. */
 static bool
 set_site(SSL *ssl, const struct tls_site *site)
 {
@@ -269,7 +269,7 @@ tls_site_of(const struct ssl_st *ssl)
 
 /* ---- The ClientHello ---- */
 
-/* A vector behind two bytes of its length, which must end where they end. */
+/* A vector with two bytes of length in front, which must end with the bytes. */
 static bool
 take_vector(const uint8_t **bytes, size_t *len)
 {
@@ -284,9 +284,9 @@ take_vector(const uint8_t **bytes, size_t *len)
 }
 
 /*
- * RFC 6066 section 3: a ServerNameList has names of different types, and no
- * type but host_name was ever defined, so it has one.  OpenSSL holds to the
- * same.
+ * RFC 6066 section 3: the names of a ServerNameList have different types, and
+ * host_name is the only type defined, so there is one name.  OpenSSL requires
+ * the same.
  */
 enum client_hello_sni
 client_hello_sni(struct ssl_st *ssl, const uint8_t **name, size_t *len)
@@ -301,7 +301,7 @@ client_hello_sni(struct ssl_st *ssl, const uint8_t **name, size_t *len)
 	return take_vector(name, len) ? CLIENT_HELLO_SNI : CLIENT_HELLO_BAD_SNI;
 }
 
-/* The reason is for the log: OpenSSL only adds that a callback failed. */
+/* The reason is for the log; OpenSSL's own is only that a callback failed. */
 static int
 refuse(int *alert, int code, int reason)
 {
@@ -310,7 +310,7 @@ refuse(int *alert, int code, int reason)
 	return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* Once it has answered with a HelloRetryRequest, OpenSSL knows the cipher. */
+/* OpenSSL has chosen a cipher once it has sent a HelloRetryRequest. */
 static bool
 is_second_hello(SSL *ssl)
 {
@@ -328,8 +328,7 @@ enter_site(const struct tls_site *site, SSL *ssl)
 	       tls_context_apply(site->context, ssl);
 }
 
-/* A connection follows the site of its name in everything: context, policy,
- * session scope. */
+/* Choose the site by the SNI and move the connection into it. */
 static int
 on_client_hello(SSL *ssl, int *alert, void *arg)
 {
@@ -344,7 +343,7 @@ on_client_hello(SSL *ssl, int *alert, void *arg)
 	if (site == NULL)
 		return refuse(alert, SSL_AD_UNRECOGNIZED_NAME,
 		    SSL_R_SSL3_EXT_INVALID_SERVERNAME);
-	/* RFC 8446 section 4.1.2: nothing that leads elsewhere may change. */
+	/* RFC 8446 section 4.1.2: the second ClientHello has the same SNI. */
 	if (site != old && is_second_hello(ssl))
 		return refuse(
 		    alert, SSL_AD_ILLEGAL_PARAMETER, SSL_R_BAD_EXTENSION);
@@ -356,7 +355,7 @@ on_client_hello(SSL *ssl, int *alert, void *arg)
 
 /* ---- Callbacks of every context ---- */
 
-/* OpenSSL chooses among them by what the client offers. */
+/* OpenSSL chooses one of them by what the client offers. */
 static int
 on_certificate(SSL *ssl, void *arg)
 {
@@ -364,8 +363,8 @@ on_certificate(SSL *ssl, void *arg)
 	return use_identities(ssl, tls_site_of(ssl));
 }
 
-/* Agreeing to any name keeps it in the session, so that the access log knows
- * it after a resumption too. */
+/* Accepting the name keeps it in the session, so that the access log has it
+ * after a resumption too. */
 static int
 on_server_name(SSL *ssl, int *alert, void *arg)
 {

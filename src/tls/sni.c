@@ -1,8 +1,10 @@
 /*
- * Server names.  A table is filled by one thread and then only read, so it
- * has no lock.  It is a sorted array: ten thousand names are found in some
- * fourteen comparisons, and it is built by one sort, with no more memory than
- * the names themselves need.
+ * Server names.  A table is filled by one thread and then only read, so it has
+ * no lock.
+ *
+ * A table is a sorted array, not a hash table: one name among ten thousand
+ * takes about fourteen comparisons, and the array needs little more memory than
+ * the names.
  */
 #include "tls/sni.h"
 
@@ -26,8 +28,8 @@ struct sni_table {
 	bool sealed;
 };
 
-/* What host names are made of (RFC 1123 section 2.1), in lower case; 0: it
- * does not belong there. */
+/* A character of a host name (RFC 1123 section 2.1) in lower case; 0: it is
+ * none. */
 static char
 lower_case(uint8_t c)
 {
@@ -53,8 +55,8 @@ has_sound_labels(const char *name)
 	return true;
 }
 
-/* RFC 6066 section 3: literal addresses are no host names.  One of IPv6 has
- * failed by its colons. */
+/* RFC 6066 section 3: literal addresses are no host names.  An IPv6 address is
+ * refused for its colons before. */
 static bool
 is_address(const char *name)
 {
@@ -68,8 +70,8 @@ sni_normalise(char out[SNI_NAME_MAX + 1], const uint8_t *name, size_t len)
 {
 	size_t i;
 
-	/* Written with its last dot it is the same name.  RFC 6066 section 3
-	 * would have it without; some clients send it. */
+	/* RFC 6066 section 3: without the trailing dot.  Some clients send it;
+	 * it is the same name. */
 	if (len > 0 && name[len - 1] == '.')
 		len--;
 	if (len == 0 || len > SNI_NAME_MAX || name[len - 1] == '.')
@@ -155,9 +157,9 @@ compare(const void *one, const void *other)
 	return a->order < b->order ? -1 : 1;
 }
 
-/* Of equal neighbours the first one stays. */
+/* Of equal entries the first one stays. */
 static void
-drop_doubles(struct sni_table *table)
+drop_duplicates(struct sni_table *table)
 {
 	struct sni_entry *entries = table->entries;
 	size_t i, kept = 0;
@@ -175,7 +177,7 @@ void
 sni_table_seal(struct sni_table *table)
 {
 	qsort(table->entries, table->count, sizeof(struct sni_entry), compare);
-	drop_doubles(table);
+	drop_duplicates(table);
 	table->sealed = true;
 }
 
@@ -208,7 +210,7 @@ sni_table_find(const struct sni_table *table, const char *name)
 
 	if (value != SNI_NONE || rest == NULL)
 		return value;
-	/* RFC 6125 section 6.4.3: it stands for the leftmost label alone. */
+	/* RFC 6125 section 6.4.3: only the leftmost label is a wildcard. */
 	assert(strlen(rest) <= SNI_NAME_MAX);
 	memcpy(wildcard + 1, rest, strlen(rest) + 1);
 	return sni_table_exact(table, wildcard);

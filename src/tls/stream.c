@@ -123,7 +123,7 @@ stream_room(const struct buf *into, size_t had)
 void
 stream_init_plain(struct stream *stream, int fd, struct pool *pool)
 {
-	/* Both are tried before they are waited for. */
+	/* I/O is tried before an event is waited for. */
 	*stream = (struct stream){
 		.fd = fd,
 		.pool = pool,
@@ -153,7 +153,7 @@ stream_fini(struct stream *stream, bool reset)
 	buf_drop(&stream->out, stream->pool);
 	if (stream->fd < 0)
 		return;
-	/* Should it fail, the peer sees a FIN instead. */
+	/* If it fails, the peer gets a FIN instead. */
 	if (reset)
 		(void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once,
 		    sizeof(at_once));
@@ -248,8 +248,8 @@ plain_read(struct stream *stream, struct buf *into)
 }
 
 /*
- * Nagle's algorithm holds back only what follows something unacknowledged, so
- * a backend that is sent one request and no more never needs the call.
+ * Nagle's algorithm delays only bytes behind unacknowledged ones, so a backend
+ * that gets a single request never needs the call.
  */
 static void
 forbid_delay(struct stream *stream)
@@ -258,7 +258,7 @@ forbid_delay(struct stream *stream)
 
 	if (stream->nodelay || stream->bytes_out == 0)
 		return;
-	/* Refused by a unix socket, which delays nothing. */
+	/* Fails for a unix socket, which has no such delay. */
 	(void)setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	stream->nodelay = true;
 }
@@ -311,10 +311,9 @@ stream_flush(struct stream *stream)
 /* ---- The end ---- */
 
 /*
- * Has the peer closed without waiting for anything?  One that was sent bytes
- * may have ended only its own direction, in TCP too, and must be able to tell
- * that it has got all of them; for one that was sent none, a FIN behind its
- * close_notify decides.
+ * Has the peer closed both directions?  After output, a FIN may end only the
+ * peer's own direction, and it needs our close_notify to detect truncation.
+ * Without output, a FIN behind the peer's close_notify means it has closed.
  */
 static bool
 peer_has_closed(struct stream *stream)
@@ -356,7 +355,7 @@ stream_end(struct stream *stream)
 		io = stream_flush(stream);
 	if (io != IO_DONE)
 		return io;
-	/* ENOTCONN: the peer has reset; the next read says so. */
+	/* ENOTCONN: the peer has reset; the next read returns it. */
 	if (!stream->input_ended)
 		(void)shutdown(stream->fd, SHUT_WR);
 	stream->fin_sent = true;

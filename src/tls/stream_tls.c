@@ -39,9 +39,9 @@
 /* ---- The BIO ---- */
 
 /*
- * A flush does nothing.  OpenSSL flushes inside its handshake, but only the
- * stream knows whether more follows (a ticket waits for the first response), so
- * the stream sends when SSL_do_handshake or SSL_write has returned.
+ * A flush does nothing.  OpenSSL flushes inside its handshake, where more
+ * output can follow (a ticket is deferred to the first response); the stream
+ * sends when SSL_do_handshake or SSL_write has returned.
  */
 
 static BIO_METHOD *bio_method;
@@ -86,7 +86,7 @@ on_read(BIO *bio, char *into, size_t max, size_t *taken)
 	return 1;
 }
 
-/* Room in `out`: what is there leaves first if it has to. */
+/* Make room in `out`, by sending its content if it is full. */
 static enum io
 make_room(struct stream *stream)
 {
@@ -113,7 +113,7 @@ on_write(BIO *bio, const char *bytes, size_t len, size_t *taken)
 	BIO_clear_retry_flags(bio);
 	*taken = len;
 	/* RFC 8446 section 6.1: nothing follows close_notify, but OpenSSL
-	 * would still answer a key update. */
+	 * still answers a key update. */
 	if (stream->output_ended)
 		return 1;
 	*taken = 0;
@@ -135,8 +135,8 @@ on_ctrl(BIO *bio, int command, long number, void *pointer)
 	(void)bio;
 	(void)number;
 	(void)pointer;
-	/* EOF is answered with 0 too: a FIN is for the stream to judge, and
-	 * an SSL told of it would refuse to write from then on. */
+	/* BIO_CTRL_EOF returns 0 too: the stream handles a FIN, and after an
+	 * EOF the SSL would refuse to write. */
 	return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
@@ -211,7 +211,7 @@ stream_tls_close(struct stream *stream)
 	stream->ssl = NULL;
 }
 
-/* OpenSSL gave up: keep the reason, and let its alert leave if it can. */
+/* A fatal error of OpenSSL: keep the reason, and try to send its alert. */
 static enum io
 give_up(struct stream *stream, enum stream_error error)
 {
@@ -224,7 +224,7 @@ give_up(struct stream *stream, enum stream_error error)
 		error = STREAM_NOT_TLS; /* not even a ClientHello */
 	stream->openssl_error = code;
 	stream_fail(stream, error, 0);
-	(void)stream_send_out(stream); /* the peer may be gone: no matter */
+	(void)stream_send_out(stream); /* the peer may have closed */
 	return IO_FAILED;
 }
 
@@ -236,14 +236,14 @@ note_end(struct stream *stream, bool notify)
 	return IO_END;
 }
 
-/* What an SSL call that did not succeed wants; `error` if it is lost. */
+/* The result of an SSL call that did not succeed; `error` if it was fatal. */
 static enum io
 interpret(struct stream *stream, int result, enum stream_error error)
 {
 	int why = SSL_get_error(stream->ssl, result);
 
 	if (stream->error != STREAM_OK)
-		return IO_FAILED; /* the BIO knows more than the SSL */
+		return IO_FAILED; /* set by the BIO: more precise */
 	switch (why) {
 	case SSL_ERROR_WANT_READ:
 		return IO_WANT_READ;
@@ -252,8 +252,8 @@ interpret(struct stream *stream, int result, enum stream_error error)
 	case SSL_ERROR_ZERO_RETURN:
 		return note_end(stream, true);
 	case SSL_ERROR_SYSCALL:
-		/* A bare FIN.  Whether it cuts something off only the
-		 * protocol above can know (RFC 8446 section 6.1). */
+		/* A FIN without close_notify.  Only the protocol above TLS
+		 * can detect a truncation (RFC 8446 section 6.1). */
 		if (stream->got_fin)
 			return note_end(stream, false);
 		break;
@@ -264,8 +264,8 @@ interpret(struct stream *stream, int result, enum stream_error error)
 }
 
 /*
- * OpenSSL keeps its copy of an OCSP response until SSL_free.  It is sent in the
- * handshake only: keep the fact and free the copy.
+ * OpenSSL keeps its copy of an OCSP response until SSL_free, but sends it only
+ * in the handshake: note that it was sent and free the copy.
  */
 static void
 drop_staple(struct stream *stream)
@@ -278,19 +278,19 @@ drop_staple(struct stream *stream)
 		SSL_set_tlsext_status_ocsp_resp(stream->ssl, NULL, 0);
 }
 
-/* The handshake is done; what it left in `out` goes now, or waits. */
+/* The handshake is done: send the rest of `out`, or defer it. */
 static enum io
 finish(struct stream *stream)
 {
 	drop_staple(stream);
-	/* Whatever has been resumed: the policy is that of now. */
+	/* A resumed session must satisfy the current policy as well. */
 	if (!client_cert_is_admitted(tls_site_of(stream->ssl), stream->ssl)) {
 		stream->openssl_error = ERR_PACK(
 		    ERR_LIB_SSL, 0, SSL_R_CERTIFICATE_VERIFY_FAILED);
 		return stream_fail(stream, STREAM_HANDSHAKE, 0);
 	}
-	/* In TLS 1.3 only a ticket can be there, and the client waits for
-	 * none (RFC 8446 section 4.6.1).  In 1.2 it is our Finished. */
+	/* In TLS 1.3 `out` can contain only a ticket, which no client waits
+	 * for (RFC 8446 section 4.6.1).  In 1.2 it is our Finished. */
 	if (SSL_version(stream->ssl) == TLS1_3_VERSION &&
 	    buf_len(&stream->out) > 0) {
 		stream->output_deferred = true;
@@ -325,7 +325,7 @@ stream_tls_handshake(struct stream *stream)
 	return sent == IO_DONE ? io : sent;
 }
 
-/* Could SSL_read find something without a socket event? */
+/* Can SSL_read return bytes without a socket event? */
 static bool
 may_find(const struct stream *stream)
 {
@@ -346,21 +346,22 @@ read_some(struct stream *stream, struct buf *into, size_t max)
 	if (result == 1)
 		return IO_DONE;
 	io = interpret(stream, result, STREAM_PROTOCOL);
-	/* An end half-way through a message: nothing could be written after
-	 * it, for OpenSSL would wait for the other half. */
+	/* An end in the middle of a handshake message: OpenSSL would wait for
+	 * the rest before it writes again. */
 	if (io == IO_END && SSL_in_init(stream->ssl))
 		return stream_fail(stream, STREAM_CLOSED_EARLY, 0);
 	return io;
 }
 
-/* Reading may have produced an answer of OpenSSL's own, to a key update. */
+/* Reading may have produced output of OpenSSL's own: the answer to a key
+ * update. */
 static void
 send_answers(struct stream *stream, size_t waiting)
 {
 	if (buf_len(&stream->out) <= waiting)
 		return;
 	stream->output_deferred = false;
-	(void)stream_send_out(stream); /* a failure is recorded */
+	(void)stream_send_out(stream); /* an error is recorded */
 }
 
 enum io
@@ -387,22 +388,22 @@ stream_tls_read(struct stream *stream, struct buf *into)
 	return io == IO_DONE ? IO_WANT_READ : io;
 }
 
-/* One SSL_write of as many full records as surely fit. */
+/* One SSL_write of as many full records as fit in any case. */
 static enum io
 encrypt(struct stream *stream, struct buf *from)
 {
 	size_t len = buf_len(from), fits, taken = 0;
 	int result;
 
-	/* SSL_write would read the message to its end, and whatever end of
-	 * the input is behind it; that is for secure_read to find. */
+	/* SSL_write would read the rest of the message, and an end of the
+	 * input behind it; stream_tls_read has to return that end. */
 	if (stream_tls_must_read_first(stream))
 		return IO_WANT_READ;
 	if (!buf_hold(&stream->out, stream->pool))
 		return stream_fail(stream, STREAM_NO_MEMORY, 0);
 	fits = buf_room(&stream->out) / RECORD_ROOM * RECORD_PLAIN;
 	if (fits == 0)
-		return IO_DONE; /* a long ticket leaves alone, first */
+		return IO_DONE; /* a long ticket is sent alone, first */
 	if (len > fits)
 		len = fits;
 	tls_error_clear();
@@ -456,8 +457,8 @@ stream_tls_must_write_first(const struct stream *stream)
 	       buf_room(&stream->out) < SMALL_ROOM;
 }
 
-/* After the handshake OpenSSL is in init only within a message of the peer's
- * (or, while it wants to write, within its answer). */
+/* After the handshake SSL_in_init is true only inside a handshake message of
+ * the peer (or, while the SSL wants to write, inside its answer). */
 bool
 stream_tls_must_read_first(const struct stream *stream)
 {
@@ -481,7 +482,7 @@ group_name(SSL *ssl)
 	return id == 0 ? NULL : SSL_group_to_name(ssl, id);
 }
 
-/* "EC256", "RSA2048"; those of one size only have none in their name. */
+/* "EC256", "RSA2048"; types with a single size have none in the name. */
 static void
 name_key(EVP_PKEY *key, char *out, size_t max)
 {
@@ -495,7 +496,7 @@ name_key(EVP_PKEY *key, char *out, size_t max)
 		snprintf(out, max, "%s", name ? name : "");
 }
 
-/* A resumed client is shown no certificate. */
+/* A resumed handshake sends no certificate. */
 static void
 describe_certificate(SSL *ssl, struct stream_facts *facts)
 {

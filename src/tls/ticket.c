@@ -35,8 +35,8 @@
 #include "tls/server.h"
 
 enum {
-	OWN_KEYS_MAX = 3, /* of the keys made here */
-	/* A wall clock that was set back by less is forgiven. */
+	OWN_KEYS_MAX = 3, /* of the rotated keys */
+	/* A wall clock that was set back by less is tolerated. */
 	SKEW_MS = 60 * 1000,
 	/* RFC 8446 section 4.6.1: no ticket lasts longer than seven days. */
 	SECONDS_MAX = 7 * 24 * 3600
@@ -51,7 +51,7 @@ struct ticket_keys {
 	void *now_arg;
 	struct mutex lock;
 
-	/* under lock; the first one signs */
+	/* under lock; the first one encrypts */
 	struct ticket_key_set set;
 };
 
@@ -62,9 +62,10 @@ struct ticket_keys {
 enum {
 	FILE_MAX = 1024 * 1024,
 	KEY_BYTES = sizeof(struct ticket_key),
-	/* What nginx and haproxy take for AES-128 keys. */
+	/* AES-128 keys of nginx and haproxy. */
 	SHORT_BYTES = 48,
-	/* The longest line that is decoded at all; base64 is 4 for 3. */
+	/* The longest line that is decoded; base64 has 4 characters for 3
+	 * bytes. */
 	TEXT_MAX = 160,
 	DECODED_MAX = TEXT_MAX / 4 * 3
 };
@@ -107,8 +108,8 @@ count_padding(const struct key_line *line)
 	return count;
 }
 
-/* The number of bytes the base64 (RFC 4648 section 4) stands for; 0: it is
- * none.  OpenSSL takes padding for zeroes, wherever it stands. */
+/* The number of bytes encoded by the base64 (RFC 4648 section 4); 0: it is
+ * invalid.  EVP_DecodeBlock decodes padding as zeroes, in any place. */
 static size_t
 decode(const struct key_line *line, uint8_t bytes[DECODED_MAX])
 {
@@ -217,7 +218,7 @@ read_lines(struct ticket_key_set *set, const struct secret *text,
 	}
 	if (set->count > 0)
 		return true;
-	err_set(err, "%s holds no ticket key; make one with: " MAKE_ONE, path);
+	err_set(err, "%s has no ticket key; make one with: " MAKE_ONE, path);
 	return false;
 }
 
@@ -304,7 +305,7 @@ ticket_keys_new(struct err *err)
 	atomic_init(&keys->refs, 1);
 	mutex_init(&keys->lock);
 	keys->now_ms = wall_ms;
-	/* Once here rather than by name in every handshake. */
+	/* Once here, not by name in every handshake. */
 	keys->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
 	if (keys->cipher == NULL) {
 		tls_error_set(err, "no AES-256-CBC for session tickets");
@@ -373,7 +374,7 @@ ticket_keys_load(struct ticket_keys *keys, const char *path,
 	return ok;
 }
 
-/* ---- Facts in a ticket ---- */
+/* ---- The appdata of a ticket ---- */
 
 /*
  * Two numbers, big-endian, and the scope.  The layout is fixed and has no
@@ -436,7 +437,8 @@ put_appdata(SSL_SESSION *session, const struct ticket_appdata *appdata)
 
 /* ---- Callbacks ---- */
 
-/* Copy the signing key, or the one called `name`; its place, or -1. */
+/* Copy the first key (name NULL), or the key of that name.  Returns its place;
+ * -1: none. */
 static int
 copy_key(struct ticket_keys *keys, const uint8_t *name, struct ticket_key *out)
 {
@@ -482,7 +484,8 @@ set_encryption(struct ticket_keys *keys, struct ticket_key *key, uint8_t *name,
 		   : -1;
 }
 
-/* 0: not ours; 1: fine; 2: fine, and the client should get a new one. */
+/* 0: unknown key; 1: decrypt; 2: decrypt and send a new ticket; -1: an
+ * error. */
 static int
 set_decryption(struct ticket_keys *keys, struct ticket_key *key,
     const uint8_t *name, const uint8_t *iv, EVP_CIPHER_CTX *cipher)
@@ -500,8 +503,8 @@ static int
 on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac, int encrypting)
 {
-	/* Not from the context that called back: a name may have led the
-	 * connection to another one. */
+	/* The keys of the connection's site: the SNI may have moved it to
+	 * another context than the one of this callback. */
 	struct ticket_keys *keys = tls_site_of(ssl)->keys;
 	struct ticket_key key;
 	int result;
@@ -512,7 +515,7 @@ on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 		result = -1;
 	OPENSSL_cleanse(&key, sizeof(key));
 	/* A TLS 1.3 client should use each ticket once (RFC 8446 appendix
-	 * C.4), and OpenSSL sends the next one only if told to. */
+	 * C.4); OpenSSL sends the next one only after a 2. */
 	if (result == 1 && !encrypting && SSL_version(ssl) == TLS1_3_VERSION)
 		result = 2;
 	return result;
@@ -524,8 +527,8 @@ now_of(const struct tls_site *site)
 	return site->keys->now_ms(site->keys->now_arg);
 }
 
-/* OpenSSL counts from now, and by the listener's time-out, not the host's.  It
- * fails to make a ticket of 0 seconds: it reads them back as 3. */
+/* OpenSSL's own lifetime counts from now and is the listener's, not the host's.
+ * At least 1: OpenSSL decodes a ticket of 0 seconds as one of 3. */
 static void
 set_timeout(SSL_SESSION *session, int64_t left_ms)
 {
@@ -538,7 +541,7 @@ set_timeout(SSL_SESSION *session, int64_t left_ms)
 	SSL_SESSION_set_timeout(session, (long)seconds);
 }
 
-/* A ticket is about to be made. */
+/* OpenSSL is about to encrypt a ticket. */
 static int
 on_generate(SSL *ssl, void *arg)
 {
@@ -555,9 +558,9 @@ on_generate(SSL *ssl, void *arg)
 		set_timeout(session, site->lifetime_ms);
 		return put_appdata(session, &appdata);
 	}
-	/* A renewed ticket keeps its birth, and says how long it still lasts
-	 * (RFC 8446 section 4.6.1).  In TLS 1.2 OpenSSL keeps the time of the
-	 * session too, and says nothing. */
+	/* A renewed ticket keeps its time, and its lifetime is the rest (RFC
+	 * 8446 section 4.6.1).  In TLS 1.2 OpenSSL keeps the time of the
+	 * session and sends no lifetime. */
 	if (SSL_version(ssl) == TLS1_3_VERSION)
 		set_timeout(session,
 		    site->lifetime_ms - (now_ms - appdata.handshake_ms));
@@ -565,9 +568,9 @@ on_generate(SSL *ssl, void *arg)
 }
 
 /*
- * RFC 6066 section 3: a session is not resumed under another name than its
- * own; nor with one if it has none, nor the other way round.  OpenSSL has not
- * read the name yet when it opens a ticket.
+ * RFC 6066 section 3: a session is resumed only with the SNI it began with, or
+ * without one if it began without.  OpenSSL has not parsed the SNI yet when it
+ * decrypts a ticket.
  */
 static bool
 has_same_sni(SSL *ssl, const SSL_SESSION *session)
@@ -588,7 +591,7 @@ has_same_sni(SSL *ssl, const SSL_SESSION *session)
 	return false;
 }
 
-/* Everything that a full handshake would look at, and RFC 6066. */
+/* The checks of a full handshake, and those of RFC 6066. */
 static bool
 may_resume(SSL *ssl, SSL_SESSION *session)
 {
@@ -606,7 +609,7 @@ may_resume(SSL *ssl, SSL_SESSION *session)
 		   site, session, appdata.valid_until, now_ms / 1000);
 }
 
-/* A ticket has come back. */
+/* OpenSSL has decrypted the ticket of a client, or failed to. */
 static SSL_TICKET_RETURN
 on_decrypted(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
     size_t name_len, SSL_TICKET_STATUS status, void *arg)

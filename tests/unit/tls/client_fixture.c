@@ -10,7 +10,7 @@
 
 #include "tests/support/crl.h"
 
-/* RIG_END_S */
+/* FIXTURE_END_S */
 #define END_TEXT "20400101000000Z"
 
 struct client_fixture fixture;

@@ -18,8 +18,8 @@
 
 struct crl_wish;
 
-/* 2040-01-01 00:00:00 UTC, the end of the brief certificates and CRLs: after the
- * time of OpenSSL's clock, so that a full handshake still succeeds. */
+/* 2040-01-01 00:00:00 UTC, the end of the brief certificates and CRLs: after
+ * the time of OpenSSL's clock, so that a full handshake still succeeds. */
 #define FIXTURE_END_S INT64_C(2208988800)
 
 enum { FIXTURE_SITES_MAX = 6 };

@@ -23,9 +23,9 @@
 #include "tests/support/scarce.h"
 
 /* 2026-01-01, the time of loading; lists end in 2099 or 2021. */
-#define TRUST_RIG_NOW INT64_C(1767225600)
-#define TRUST_RIG_END INT64_C(4070908800)
-#define TRUST_RIG_PAST INT64_C(1609459200)
+#define FIXTURE_NOW_S INT64_C(1767225600)
+#define FIXTURE_END_S INT64_C(4070908800)
+#define FIXTURE_PAST_S INT64_C(1609459200)
 
 struct fixture {
 	struct pki_folder folder;
@@ -102,25 +102,24 @@ damage(char *pem)
 static void
 write_authorities(void)
 {
-	const struct fixture *rig = &fixture;
+	const struct fixture *f = &fixture;
 
 	keep("empty", NULL, NULL, NULL);
 	keep("text", strdup("no PEM\n"), NULL, NULL);
-	keep("key", pki_key_pem(&rig->root), NULL, NULL);
-	keep("root", ca(&rig->root), NULL, NULL);
-	keep("root-copy", strdup("Our root:\n"), ca(&rig->root), NULL);
-	keep("near", ca(&rig->near), NULL, NULL);
-	keep("other", ca(&rig->other), NULL, NULL);
-	keep("mid", ca(&rig->mid), NULL, NULL);
-	keep("both", ca(&rig->mid), ca(&rig->root), NULL);
-	keep("turned", ca(&rig->root), ca(&rig->mid), NULL);
-	keep("thrice", ca(&rig->root), ca(&rig->other), ca(&rig->root));
-	keep("damaged", ca(&rig->root), damage(ca(&rig->other)), NULL);
-	keep("mixed", pki_key_pem(&rig->near),
-	    crl_pem(&(struct crl_wish){ .issuer = &rig->root }),
-	    ca(&rig->root));
-	keep("for-clients", trusted(&rig->root, NID_client_auth), NULL, NULL);
-	keep("for-servers", trusted(&rig->root, NID_server_auth), NULL, NULL);
+	keep("key", pki_key_pem(&f->root), NULL, NULL);
+	keep("root", ca(&f->root), NULL, NULL);
+	keep("root-copy", strdup("Our root:\n"), ca(&f->root), NULL);
+	keep("near", ca(&f->near), NULL, NULL);
+	keep("other", ca(&f->other), NULL, NULL);
+	keep("mid", ca(&f->mid), NULL, NULL);
+	keep("both", ca(&f->mid), ca(&f->root), NULL);
+	keep("turned", ca(&f->root), ca(&f->mid), NULL);
+	keep("thrice", ca(&f->root), ca(&f->other), ca(&f->root));
+	keep("damaged", ca(&f->root), damage(ca(&f->other)), NULL);
+	keep("mixed", pki_key_pem(&f->near),
+	    crl_pem(&(struct crl_wish){ .issuer = &f->root }), ca(&f->root));
+	keep("for-clients", trusted(&f->root, NID_client_auth), NULL, NULL);
+	keep("for-servers", trusted(&f->root, NID_server_auth), NULL, NULL);
 }
 
 #define EXPIRED .to = "20210101000000Z"
@@ -188,7 +187,7 @@ write_huge(const char *name, off_t size)
 	free(path);
 }
 
-/* TRUST_RIG_NOW is the beginning of 2026. */
+/* FIXTURE_NOW_S is the beginning of 2026. */
 static void
 write_dated_lists(void)
 {
@@ -240,16 +239,16 @@ make_ca(const char *name, const struct pki *issuer)
 static void
 set_up(void)
 {
-	struct fixture *rig = &fixture;
+	struct fixture *f = &fixture;
 
-	pki_folder_make(&rig->folder);
-	rig->root = make_ca("root", NULL);
-	rig->other = make_ca("other", NULL);
-	rig->false_root = make_ca("root", NULL);
-	rig->mid = make_ca("mid", &rig->root);
-	rig->near = make("near", &rig->root, NULL);
-	rig->far = make("far", &rig->mid, "clientAuth");
-	rig->server = make("server", &rig->root, "serverAuth");
+	pki_folder_make(&f->folder);
+	f->root = make_ca("root", NULL);
+	f->other = make_ca("other", NULL);
+	f->false_root = make_ca("root", NULL);
+	f->mid = make_ca("mid", &f->root);
+	f->near = make("near", &f->root, NULL);
+	f->far = make("far", &f->mid, "clientAuth");
+	f->server = make("server", &f->root, "serverAuth");
 	write_authorities();
 	write_lists();
 	write_useless_lists();
@@ -293,7 +292,7 @@ load_files(const char *ca_name, const char *lists_name,
 	char *lists = lists_name ? path_of(lists_name) : NULL;
 	struct err err = { "" };
 	struct ca_store *ca_store = ca_store_load(
-	    file, lists, check, TRUST_RIG_NOW, said, &err);
+	    file, lists, check, FIXTURE_NOW_S, said, &err);
 
 	cr_assert_not_null(ca_store, "%s", err.text);
 	free(file);
@@ -348,30 +347,30 @@ static const struct {
 	{ "no ca_file", "missing", NULL,
 	    "cannot read @/missing: No such file" },
 	{ "an empty ca_file", "empty", NULL, "@/empty is empty" },
-	{ "text", "text", NULL, "@/text holds no PEM block" },
+	{ "text", "text", NULL, "@/text has no PEM block" },
 	{ "lists for certificates", "root.crl", NULL,
-	    "@/root.crl holds no certificate" },
-	{ "a key alone", "key", NULL, "@/key holds no certificate" },
+	    "@/root.crl has no certificate" },
+	{ "a key alone", "key", NULL, "@/key has no certificate" },
 	{ "a damaged certificate", "damaged", NULL,
 	    "@/damaged: certificate 2 is damaged" },
 	{ "no crl_file", "root", "missing", "cannot read @/missing: No such" },
 	{ "an empty crl_file", "root", "empty", "@/empty is empty" },
 	{ "certificates for lists", "root", "root",
-	    "@/root holds no revocation list (X509 CRL)" },
+	    "@/root has no CRL (X509 CRL block)" },
 	{ "DER", "root", "text",
-	    "@/text holds no PEM block: no line begins with -----BEGIN" },
+	    "@/text has no PEM block: no line begins with -----BEGIN" },
 	{ "a damaged list", "root", "damaged.crl",
-	    "@/damaged.crl: revocation list 2 is damaged" },
+	    "@/damaged.crl: CRL 2 is damaged" },
 	{ "a delta list", "root", "delta.crl",
-	    "@/delta.crl: revocation list 2 holds changes alone (delta)" },
+	    "@/delta.crl: CRL 2 is a delta CRL" },
 	{ "an indirect list", "root", "indirect.crl",
-	    "@/indirect.crl: revocation list 2 is for several issuers" },
+	    "@/indirect.crl: CRL 2 covers several issuers" },
 	{ "a list of some reasons", "root", "reasons.crl",
-	    "@/reasons.crl: revocation list 2 is of some reasons alone" },
+	    "@/reasons.crl: CRL 2 covers only some revocation reasons" },
 	{ "a list of a damaged scope", "root", "scope.crl",
-	    "@/scope.crl: revocation list 1 has a damaged scope" },
+	    "@/scope.crl: CRL 1 has a damaged scope" },
 	{ "an unknown critical extension", "root", "unknown.crl",
-	    "@/unknown.crl: revocation list 1 has a critical extension" },
+	    "@/unknown.crl: CRL 1 has a critical extension" },
 	{ "a ca_file that is too large", "huge", NULL,
 	    "@/huge is larger than 16 MiB: no PEM file" },
 	{ "a crl_file that is too large", "root", "huge.crl",
@@ -387,7 +386,7 @@ Test(ca_store, is_not_made_of_bad_files)
 
 		fill_in(bad[i].expect, expect, sizeof(expect));
 		cr_expect_null(ca_store_load(ca, lists, CRL_CHECK_LEAF,
-				   TRUST_RIG_NOW, NULL, &err),
+				   FIXTURE_NOW_S, NULL, &err),
 		    "%s", bad[i].what);
 		cr_expect_eq(strncmp(err.text, expect, strlen(expect)), 0,
 		    "%s: %s", bad[i].what, err.text);
@@ -519,40 +518,40 @@ static const struct {
 	int64_t end;
 } judged[] = {
 	{ "no list", "root", NULL, "", true, INT64_MAX },
-	{ "a good one", "root", "root.crl", "", true, TRUST_RIG_END },
+	{ "a good one", "root", "root.crl", "", true, FIXTURE_END_S },
 	{ "one that ends in time", "root", "soon.crl",
-	    "@/soon.crl: the list of CN=root expires soon", true,
-	    TRUST_RIG_NOW + 30 * 86400 },
+	    "@/soon.crl: the CRL of CN=root expires soon", true,
+	    FIXTURE_NOW_S + 30 * 86400 },
 	{ "one that ends a second later", "root", "later.crl", "", true,
-	    TRUST_RIG_NOW + 30 * 86400 + 1 },
+	    FIXTURE_NOW_S + 30 * 86400 + 1 },
 	{ "an expired one", "root", "expired.crl",
-	    "@/expired.crl: the list of CN=root has expired: its issuer's "
-	    "clients are refused until there is a new one",
-	    true, TRUST_RIG_PAST },
+	    "@/expired.crl: the CRL of CN=root has expired: clients of this "
+	    "issuer are refused until it is renewed",
+	    true, FIXTURE_PAST_S },
 	{ "one of the future", "root", "future.crl",
-	    "@/future.crl: the list of CN=root is not valid yet", true,
-	    TRUST_RIG_END },
+	    "@/future.crl: the CRL of CN=root is not valid yet", true,
+	    FIXTURE_END_S },
 	{ "one without an end", "root", "endless.crl",
-	    "@/endless.crl: the list of CN=root has no nextUpdate", true,
+	    "@/endless.crl: the CRL of CN=root has no nextUpdate", true,
 	    INT64_MAX },
 	{ "one of another CA", "root", "other.crl",
-	    "@/other.crl: the list of CN=other is signed by nobody in "
+	    "@/other.crl: the CRL of CN=other is signed by no certificate in "
 	    "ca_file",
-	    false, TRUST_RIG_END },
+	    false, FIXTURE_END_S },
 	{ "one by another of that name", "root", "forged.crl",
-	    "@/forged.crl: the list of CN=root is signed by nobody", false,
-	    TRUST_RIG_END },
+	    "@/forged.crl: the CRL of CN=root is signed by no certificate",
+	    false, FIXTURE_END_S },
 	{ "one of us, one of another", "root", "mixed.crl",
-	    "@/mixed.crl: the list of CN=other is signed by nobody", true,
-	    TRUST_RIG_END },
+	    "@/mixed.crl: the CRL of CN=other is signed by no certificate",
+	    true, FIXTURE_END_S },
 	{ "an expired one and its successor", "root", "renewed.crl", "", true,
-	    TRUST_RIG_END },
+	    FIXTURE_END_S },
 	{ "an expired one and a false successor", "root", "misled.crl",
-	    "@/misled.crl: the list of CN=root has expired", true,
-	    TRUST_RIG_PAST },
+	    "@/misled.crl: the CRL of CN=root has expired", true,
+	    FIXTURE_PAST_S },
 	{ "an expired part beside another", "root", "parts.crl",
-	    "@/parts.crl: the list of CN=root has expired", true,
-	    TRUST_RIG_PAST },
+	    "@/parts.crl: the CRL of CN=root has expired", true,
+	    FIXTURE_PAST_S },
 };
 
 Test(ca_store, says_which_lists_cannot_help)
@@ -583,7 +582,8 @@ Test(ca_store, says_all_there_is_to_say)
 	struct ca_store *ca_store = load_files(
 	    "root", "mixed-expired.crl", CRL_CHECK_LEAF, &said);
 	const char *first = strstr(said.text, "CN=root has expired");
-	const char *second = strstr(said.text, "CN=other is signed by nobody");
+	const char *second = strstr(
+	    said.text, "CN=other is signed by no certificate");
 
 	cr_expect(first != NULL && second > first, "%s", said.text);
 	ca_store_unref(ca_store);
@@ -606,7 +606,8 @@ Test(ca_store, says_that_whole_chains_need_a_root)
 		struct ca_store *ca_store = load_files(
 		    rows[i].ca, "mid.crl", rows[i].check, &said);
 
-		cr_expect_eq(strstr(said.text, "holds no root") != NULL,
+		cr_expect_eq(
+		    strstr(said.text, "has no root certificate") != NULL,
 		    rows[i].expect, "%s: %s", rows[i].ca, said.text);
 		ca_store_unref(ca_store);
 	}
@@ -661,7 +662,7 @@ Test(ca_store, has_a_digest_of_every_byte)
 		write_der("changed", "CERTIFICATE", der, len);
 		der[i] ^= 1;
 		changed = ca_store_load(
-		    path, NULL, 0, TRUST_RIG_NOW, NULL, &err);
+		    path, NULL, 0, FIXTURE_NOW_S, NULL, &err);
 		if (changed == NULL)
 			continue;
 		fine++;
@@ -774,7 +775,7 @@ Test(ca_store, looks_intermediates_up_where_a_list_is_present)
 			cr_assert_gt(
 			    sk_X509_push(chain, row->chain[k]->certificate), 0);
 		cr_expect_eq(ca_store_check_chain(
-				 ca_store, chain, TRUST_RIG_NOW, &depth),
+				 ca_store, chain, FIXTURE_NOW_S, &depth),
 		    row->expect, "%s", row->what);
 		cr_expect_eq(depth, row->depth, "%s", row->what);
 		cr_expect_eq(ERR_peek_error(), 0, "%s", row->what);
@@ -812,7 +813,7 @@ Test(ca_store, notices_a_list_that_goes_back)
 		    rollbacks[i].expect, "%s, %s", rollbacks[i].held,
 		    rollbacks[i].fresh);
 		cr_expect_eq(
-		    strncmp(err.text, "x.crl: the list of CN=root", 26) == 0,
+		    strncmp(err.text, "x.crl: the CRL of CN=root", 25) == 0,
 		    rollbacks[i].expect, "%s", err.text);
 		ca_store_unref(fresh);
 		ca_store_unref(held);
@@ -829,17 +830,17 @@ static const struct {
 	int64_t near, far; /* a client of the root, and one of mid */
 } end_rows[] = {
 	{ "no lists", NULL, INT64_MAX, INT64_MAX },
-	{ "the root's alone", "root.crl", TRUST_RIG_END, INT64_MAX },
-	{ "mid's alone", "mid.crl", INT64_MAX, TRUST_RIG_END },
-	{ "both", "both.crl", TRUST_RIG_END, TRUST_RIG_END },
-	{ "one expired", "half-ended.crl", TRUST_RIG_PAST, TRUST_RIG_END },
+	{ "the root's alone", "root.crl", FIXTURE_END_S, INT64_MAX },
+	{ "mid's alone", "mid.crl", INT64_MAX, FIXTURE_END_S },
+	{ "both", "both.crl", FIXTURE_END_S, FIXTURE_END_S },
+	{ "one expired", "half-ended.crl", FIXTURE_PAST_S, FIXTURE_END_S },
 	{ "one without an end", "endless.crl", INT64_MAX, INT64_MAX },
 	{ "a stranger's", "other.crl", INT64_MAX, INT64_MAX },
-	{ "expired, with a successor", "renewed.crl", TRUST_RIG_END,
+	{ "expired, with a successor", "renewed.crl", FIXTURE_END_S,
 	    INT64_MAX },
-	{ "expired, with a false successor", "misled.crl", TRUST_RIG_PAST,
+	{ "expired, with a false successor", "misled.crl", FIXTURE_PAST_S,
 	    INT64_MAX },
-	{ "an expired part", "parts.crl", TRUST_RIG_PAST, INT64_MAX },
+	{ "an expired part", "parts.crl", FIXTURE_PAST_S, INT64_MAX },
 };
 
 Test(crl_ends, are_those_of_the_issuer)
@@ -938,7 +939,7 @@ load(const char *ca, const char *lists, const struct ca_store *whole, long n)
 
 	scarce_begin(n);
 	ca_store = ca_store_load(
-	    ca, lists, CRL_CHECK_CHAIN, TRUST_RIG_NOW, &warning, &err);
+	    ca, lists, CRL_CHECK_CHAIN, FIXTURE_NOW_S, &warning, &err);
 	failed = scarce_end();
 	cr_expect(ca_store != NULL || failed, "allocation %ld", n);
 	cr_expect(ca_store != NULL || err.text[0] != '\0', "allocation %ld", n);

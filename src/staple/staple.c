@@ -13,11 +13,10 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "staple/attach.h"
 #include "staple/cache.h"
 #include "staple/cert.h"
+#include "staple/openssl_hooks.h"
 #include "staple/settings.h"
-#include "staple/watch.h"
 #include "staple/worker.h"
 
 struct staple {

@@ -13,8 +13,8 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "staple/cache.h"
+#include "staple/openssl_hooks.h"
 #include "staple/response.h"
-#include "staple/watch.h"
 #include "tests/race/staple_rig.h"
 #include "tests/support/authority.h"
 

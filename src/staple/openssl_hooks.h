@@ -1,12 +1,15 @@
 /*
- * Certificates and their entries: each X509 that is watched carries, as
- * ex-data, a holder of its entry in the cache.  Threads: as in staple.h.
+ * Certificates and contexts of OpenSSL.  Each X509 that is watched carries, as
+ * ex-data, a holder of its entry in the cache.  Each SSL_CTX that is attached
+ * carries its policy and the status callback of its handshakes.  Threads: as
+ * in staple.h.
  */
-#ifndef STAPLE_WATCH_H
-#define STAPLE_WATCH_H
+#ifndef STAPLE_OPENSSL_HOOKS_H
+#define STAPLE_OPENSSL_HOOKS_H
 
 #include <stdbool.h>
 
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "base/attr.h"
@@ -38,5 +41,10 @@ bool staple_watch_found(const struct staple_watcher *watcher, X509 *certificate,
 /* The entry on this very object; borrowed while the caller holds the X509;
  * NULL: it is not watched.  Any thread. */
 struct staple_entry *staple_watch_entry(const X509 *certificate);
+
+/* See staple_attach.  false: *err; a certificate that was watched before the
+ * failure stays so. */
+bool staple_attach_context(const struct staple_watcher *watcher,
+    SSL_CTX *context, struct err *err) MUST_CHECK;
 
 #endif

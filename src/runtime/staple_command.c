@@ -24,6 +24,7 @@
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/store.h"
+#include "staple/url.h"
 #include "tls/chain.h"
 
 struct arguments {

@@ -22,6 +22,7 @@
 #include "staple/settings.h"
 #include "staple/slots.h"
 #include "staple/try.h"
+#include "staple/url.h"
 #include "staple/writer.h"
 
 enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
@@ -46,7 +47,7 @@ host_of(struct staple_errand *errand, size_t url)
 	char name[HOST_MAX];
 
 	if (errand->hosts[url] == NULL &&
-	    staple_fetch_host(errand->cert->urls[url], name, sizeof(name)))
+	    staple_url_host(errand->cert->urls[url], name, sizeof(name)))
 		errand->hosts[url] = staple_hosts_hold(
 		    &office->hosts, name, office->mono_ms);
 	return errand->hosts[url];
@@ -57,8 +58,8 @@ why_no_host(const struct staple_errand *errand)
 {
 	char name[HOST_MAX];
 
-	return staple_fetch_host(errand->cert->urls[errand->ask.trying.url],
-		   name, sizeof(name))
+	return staple_url_host(errand->cert->urls[errand->ask.trying.url], name,
+		   sizeof(name))
 		   ? STAPLE_NO_MEMORY
 		   : STAPLE_BAD_URL;
 }
@@ -343,8 +344,7 @@ issuer_host(struct staple_errand *errand)
 	char name[HOST_MAX + sizeof("issuer ")] = "issuer ";
 	size_t prefix = strlen(name);
 
-	if (!staple_fetch_host(
-		errand->cert->issuer_urls[errand->ask.issuer_url],
+	if (!staple_url_host(errand->cert->issuer_urls[errand->ask.issuer_url],
 		name + prefix, HOST_MAX))
 		return NULL;
 	return staple_hosts_hold(&office->hosts, name, office->mono_ms);

@@ -11,6 +11,7 @@
 
 #include "staple/fetch.h"
 #include "staple/outcome.h"
+#include "staple/url.h"
 
 enum {
 	GET_URL_MAX = 255,
@@ -60,7 +61,7 @@ is_short(const char *url, const struct staple_request *request)
 
 	if (request->len > GET_DER_MAX)
 		return false;
-	/* staple_fetch_get_url joins them with one slash. */
+	/* staple_url_for_get joins them with one slash. */
 	while (len > 0 && url[len - 1] == '/')
 		len--;
 	len++;
@@ -217,8 +218,8 @@ is_same_host(const char *a, const char *b)
 {
 	char host_a[HOST_MAX], host_b[HOST_MAX];
 
-	return staple_fetch_host(a, host_a, sizeof(host_a)) &&
-	       staple_fetch_host(b, host_b, sizeof(host_b)) &&
+	return staple_url_host(a, host_a, sizeof(host_a)) &&
+	       staple_url_host(b, host_b, sizeof(host_b)) &&
 	       strcmp(host_a, host_b) == 0;
 }
 

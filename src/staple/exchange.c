@@ -20,6 +20,7 @@
 #include "staple/fetch_inner.h"
 #include "staple/issuers.h"
 #include "staple/lookups.h"
+#include "staple/url.h"
 
 #define REDIRECTS_MAX 3
 #define HOST_MAX 512
@@ -128,7 +129,7 @@ find_host(const struct staple_fetch *fetch, char host[HOST_MAX])
 	const char *proxy = fetch->fetcher->options.proxy;
 	bool has_proxy = proxy != NULL && proxy[0] != '\0';
 
-	if (!staple_fetch_host(has_proxy ? proxy : fetch->url, host, HOST_MAX))
+	if (!staple_url_host(has_proxy ? proxy : fetch->url, host, HOST_MAX))
 		host[0] = '\0';
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "staple/cert.h"
+#include "staple/url.h"
 
 enum {
 	TRIES_MIN = 3,  /* that the whole time suffices for */
@@ -49,7 +50,7 @@ staple_try_start(const struct staple_cert *cert,
 
 	if (!trying->get)
 		return start(&order, by);
-	url = staple_fetch_get_url(order.url, request->der, request->len);
+	url = staple_url_for_get(order.url, request->der, request->len);
 	if (url == NULL)
 		return NULL;
 	order.url = url;

@@ -22,7 +22,7 @@
 
 #include "base/err.h"
 #include "staple/memory.h"
-#include "staple/text.h"
+#include "staple/time_text.h"
 #include "staple/url.h"
 
 enum { FEATURE_STATUS_REQUEST = 5 }; /* RFC 7633 4.1, RFC 6066 8 */

@@ -16,8 +16,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "staple/text.h"
-#include "staple/when.h"
+#include "staple/time_text.h"
 
 /* RFC 6960 4.2.1; 4 is not used. */
 static const struct status {
@@ -371,7 +370,7 @@ is_produced(const OCSP_BASICRESP *basic)
 {
 	int64_t seconds;
 
-	return staple_when_read_exact(
+	return staple_time_read_exact(
 	    OCSP_resp_get0_produced_at(basic), &seconds);
 }
 

@@ -19,7 +19,7 @@
 #include "base/err.h"
 #include "staple/fetch.h"
 #include "staple/store.h"
-#include "staple/text.h"
+#include "staple/time_text.h"
 #include "staple/try.h"
 
 /* Of one response: bounds the signatures that are checked. */

@@ -17,7 +17,7 @@
 #include "staple/memory.h"
 #include "staple/signer.h"
 #include "staple/single.h"
-#include "staple/when.h"
+#include "staple/time_text.h"
 
 struct facts {
 	struct staple_single single;
@@ -53,7 +53,7 @@ judge(struct facts *facts, OCSP_BASICRESP *basic,
 		outcome = staple_single_status(&facts->single, said);
 	if (outcome == STAPLE_GOOD)
 		err_set(said, "good until %s, signed by \"%s\"",
-		    staple_when_date(facts->expires).text, facts->signer.name);
+		    staple_time_date(facts->expires).text, facts->signer.name);
 	if (outcome == STAPLE_GOOD && facts->signer.weak_bits != 0)
 		err_set(said, "%s (RSA key of %d bits: 2048 are due)",
 		    said->text, facts->signer.weak_bits);

@@ -25,8 +25,7 @@
 #include "base/err.h"
 #include "staple/cert.h"
 #include "staple/envelope.h"
-#include "staple/text.h"
-#include "staple/when.h"
+#include "staple/time_text.h"
 
 /* Each costs a signature check; nobody honest has more of one name. */
 #define CANDIDATES_MAX 16
@@ -80,8 +79,8 @@ is_in_time(const struct search *search, const X509 *candidate)
 	int64_t from, to;
 
 	return candidate == search->cert->issuer ||
-	       (staple_when_read(X509_get0_notBefore(candidate), &from) &&
-		   staple_when_read(X509_get0_notAfter(candidate), &to) &&
+	       (staple_time_read(X509_get0_notBefore(candidate), &from) &&
+		   staple_time_read(X509_get0_notAfter(candidate), &to) &&
 		   from <= search->now_s && search->now_s < to);
 }
 
@@ -181,10 +180,10 @@ flaw(const struct search *search)
 		return "which is the certificate itself";
 	if (!is_issued(search, impostor))
 		return "whose certificate the issuer did not issue";
-	if (staple_when_read(X509_get0_notAfter(impostor), &to) &&
+	if (staple_time_read(X509_get0_notAfter(impostor), &to) &&
 	    search->now_s >= to)
 		return "whose certificate has expired";
-	if (staple_when_read(X509_get0_notBefore(impostor), &from) &&
+	if (staple_time_read(X509_get0_notBefore(impostor), &from) &&
 	    search->now_s < from)
 		return "whose certificate is not valid yet";
 	if ((X509_get_extension_flags(impostor) & EXFLAG_XKUSAGE) == 0 ||
@@ -285,7 +284,7 @@ describe(struct staple_signer *signer, const struct search *search, X509 *found,
 	else
 		signer->delegate = found;
 	if (signer->delegate != NULL &&
-	    !staple_when_read(X509_get0_notAfter(found), &signer->not_after))
+	    !staple_time_read(X509_get0_notAfter(found), &signer->not_after))
 		return refuse(search, said);
 	return check_strength(signer, found, said);
 }

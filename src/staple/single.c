@@ -13,8 +13,7 @@
 #include "base/err.h"
 #include "staple/cert.h"
 #include "staple/response.h"
-#include "staple/text.h"
-#include "staple/when.h"
+#include "staple/time_text.h"
 
 static bool
 is_ours(const OCSP_SINGLERESP *entry, const struct staple_cert *cert)
@@ -51,17 +50,17 @@ read_entry(
 	};
 	single->status = OCSP_single_get0_status(
 	    entry, &single->reason, &revoked, &from, &to);
-	if (!staple_when_read_exact(from, &single->this_update)) {
+	if (!staple_time_read_exact(from, &single->this_update)) {
 		err_set(said, "thisUpdate is no time in DER");
 		return false;
 	}
-	if (to != NULL && (!staple_when_read_exact(to, &single->next_update) ||
+	if (to != NULL && (!staple_time_read_exact(to, &single->next_update) ||
 			      single->next_update <= 0)) {
 		err_set(said, "nextUpdate is no time in DER");
 		return false;
 	}
 	if (revoked != NULL &&
-	    !staple_when_read_exact(revoked, &single->revoked_at)) {
+	    !staple_time_read_exact(revoked, &single->revoked_at)) {
 		err_set(said, "revocationTime is no time in DER");
 		return false;
 	}
@@ -182,7 +181,7 @@ staple_single_window(const struct staple_single *single,
 
 	if (to < from) {
 		err_set(said, "nextUpdate (%s) lies before thisUpdate (%s)",
-		    staple_when_date(to).text, staple_when_date(from).text);
+		    staple_time_date(to).text, staple_time_date(from).text);
 		return STAPLE_MALFORMED;
 	}
 	/* RFC 6960 4.2.2.1: a thisUpdate later than now is unreliable. */
@@ -190,18 +189,18 @@ staple_single_window(const struct staple_single *single,
 		err_set(said,
 		    "it begins at %s, %s from now: is the clock of this "
 		    "machine (%s) right?",
-		    staple_when_date(from).text,
-		    staple_when_span(from - now).text,
-		    staple_when_date(now).text);
+		    staple_time_date(from).text,
+		    staple_time_span(from - now).text,
+		    staple_time_date(now).text);
 		return STAPLE_NOT_YET_VALID;
 	}
 	*expires = earlier(to, signer_not_after);
 	if (*expires <= now) {
 		err_set(said,
 		    "it ended at %s, %s ago by the clock of this machine (%s)",
-		    staple_when_date(*expires).text,
-		    staple_when_span(now - *expires).text,
-		    staple_when_date(now).text);
+		    staple_time_date(*expires).text,
+		    staple_time_span(now - *expires).text,
+		    staple_time_date(now).text);
 		return STAPLE_EXPIRED;
 	}
 	return STAPLE_GOOD;
@@ -235,6 +234,6 @@ staple_single_status(const struct staple_single *single, struct err *said)
 	if (single->reason == OCSP_REVOKED_STATUS_NOSTATUS)
 		reason = "no reason given";
 	err_set(said, "revoked since %s (%s)",
-	    staple_when_date(single->revoked_at).text, reason);
+	    staple_time_date(single->revoked_at).text, reason);
 	return STAPLE_REVOKED;
 }

@@ -13,7 +13,7 @@
 
 #include "base/attr.h"
 #include "staple/outcome.h"
-#include "staple/when.h"
+#include "staple/time_text.h"
 
 enum {
 	SILENCE_S = 3600,
@@ -96,11 +96,11 @@ add_served(struct staple_voice *voice, const struct staple_news *news)
 
 	if (news->held)
 		add(voice, "; %s held is valid until %s, for %s", which,
-		    staple_when_date(news->expires).text,
-		    staple_when_span(news->expires - news->now).text);
+		    staple_time_date(news->expires).text,
+		    staple_time_span(news->expires - news->now).text);
 	else if (is_expired(news))
 		add(voice, "; %s held expired at %s and is not stapled", which,
-		    staple_when_date(news->expires).text);
+		    staple_time_date(news->expires).text);
 	else
 		add(voice, "; nothing is stapled");
 }
@@ -110,7 +110,7 @@ add_next(struct staple_voice *voice, const struct staple_news *news)
 {
 	if (news->next_try > news->now)
 		add(voice, "; asked again in %s",
-		    staple_when_span(news->next_try - news->now).text);
+		    staple_time_span(news->next_try - news->now).text);
 }
 
 static void
@@ -140,7 +140,7 @@ tell_trouble(struct staple_voice *voice, const struct staple_news *news)
 {
 	if (voice->repeated != 0)
 		add(voice, "%u times more since %s: ", voice->repeated,
-		    staple_when_date(voice->said_at).text);
+		    staple_time_date(voice->said_at).text);
 	add_reason(voice, news);
 }
 
@@ -206,7 +206,7 @@ staple_voice_ladder(struct staple_voice *voice, const struct staple_news *news,
 	voice->rung = rung;
 	voice->text[0] = '\0';
 	add(voice, "no new response could be had since %s",
-	    staple_when_date(news->tries_since).text);
+	    staple_time_date(news->tries_since).text);
 	if (staple_outcome_is_failure(news->outcome)) {
 		add(voice, ": ");
 		add_reason(voice, news);

@@ -5,7 +5,6 @@
  */
 #include "runtime/staple_print.h"
 
-#include "staple/judge.h"
 #include "staple/outcome.h"
 #include "staple/response.h"
 #include "staple/time_text.h"
@@ -98,7 +97,7 @@ note(struct staple_print *print, const struct staple_finding *found)
 	if (found->outcome == STAPLE_GOOD || found->outcome == STAPLE_REVOKED)
 		print->answered[url] = true;
 	else
-		print->failure[url] = staple_judge_nearer(
+		print->failure[url] = staple_outcome_nearer(
 		    print->failure[url], found->outcome);
 }
 

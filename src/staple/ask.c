@@ -14,7 +14,6 @@
 #include "staple/errand.h"
 #include "staple/hosts.h"
 #include "staple/issuers.h"
-#include "staple/judge.h"
 #include "staple/outcome.h"
 #include "staple/plan.h"
 #include "staple/report.h"
@@ -245,7 +244,8 @@ miss(struct staple_errand *errand, enum staple_outcome outcome)
 
 	err_set(&verdict.said, "%s", staple_outcome_sentence(outcome));
 	staple_report_try(errand, &verdict, 0);
-	errand->ask.nearest = staple_judge_nearer(errand->ask.nearest, outcome);
+	errand->ask.nearest = staple_outcome_nearer(
+	    errand->ask.nearest, outcome);
 	return outcome;
 }
 
@@ -259,7 +259,7 @@ skip(struct staple_errand *errand, const struct staple_host *host)
 	err_set(&verdict.said, "host is down: %s",
 	    staple_outcome_name(host->outcome));
 	staple_report_try(errand, &verdict, 0);
-	errand->ask.nearest = staple_judge_nearer(
+	errand->ask.nearest = staple_outcome_nearer(
 	    errand->ask.nearest, host->outcome);
 	return SKIPPED;
 }
@@ -694,7 +694,7 @@ staple_ask_fetched(
 	staple_report_try(errand, &verdict, result->took_ms);
 	note_for_host(errand, verdict.outcome, result);
 	if (answer.response == NULL) {
-		errand->ask.nearest = staple_judge_nearer(
+		errand->ask.nearest = staple_outcome_nearer(
 		    errand->ask.nearest, answer.outcome);
 		go_on(errand, guide(errand, answer.outcome));
 		return;

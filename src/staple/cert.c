@@ -43,7 +43,12 @@ note(struct staple_cert *cert, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- The name ---- */
+/*
+ * ---- The name ----
+ *
+ * A DNS name comes before the common name: clients no longer look at the common
+ * name, and authorities no longer fill it in.
+ */
 
 static bool
 print_string(const ASN1_STRING *string, char *name, size_t max)
@@ -301,7 +306,13 @@ copy_urls(struct staple_cert *cert, const struct staple_cert *from)
 	return true;
 }
 
-/* ---- The issuer ---- */
+/*
+ * ---- The issuer ----
+ *
+ * A name proves nothing, and authorities have several certificates of one name:
+ * every candidate is tried until one has really signed. Stores may read the
+ * disk.
+ */
 
 struct search {
 	X509 *leaf;
@@ -571,7 +582,15 @@ staple_trust_fini(struct staple_trust *trust)
 	*trust = (struct staple_trust){ 0 };
 }
 
-/* ---- Ids and requests ---- */
+/*
+ * ---- Ids and requests ----
+ *
+ * One of each for each hash. SHA-1 identifies the certificate here, it protects
+ * nothing. It stays the first hash, although RFC 9919 prefers SHA-256: the
+ * response carries the id of the request, curl looks for a SHA-1 id alone and
+ * ignores a staple with another one, and some responders understand nothing
+ * else.
+ */
 
 /*
  * RFC 5019 2.1.1: one Request in the list, and RFC 6960 4.1.2: requests need

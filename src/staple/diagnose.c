@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "staple/fetch.h"
 #include "staple/issuers.h"
-#include "staple/judge.h"
+#include "staple/outcome.h"
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/try.h"
@@ -98,7 +98,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 	if (fresh != NULL)
 		keep_newest(exam, fresh, now);
 	else
-		exam->nearest = staple_judge_nearer(
+		exam->nearest = staple_outcome_nearer(
 		    exam->nearest, verdict.outcome);
 }
 
@@ -115,7 +115,7 @@ try_it(struct exam *exam, uint32_t timeout_ms)
 	exam->waiting = staple_try_start(
 			    exam->question->cert, &exam->trying, &by) != NULL;
 	if (!exam->waiting) {
-		exam->nearest = staple_judge_nearer(
+		exam->nearest = staple_outcome_nearer(
 		    exam->nearest, verdict.outcome);
 		tell(exam, &verdict);
 	}

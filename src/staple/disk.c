@@ -16,7 +16,6 @@
 #include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/errand.h"
-#include "staple/judge.h"
 #include "staple/plan.h"
 #include "staple/report.h"
 #include "staple/response.h"

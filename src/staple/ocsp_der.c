@@ -9,7 +9,7 @@
  * responder can add certificates to a genuine response until it is larger than
  * clients accept.
  */
-#include "staple/envelope.h"
+#include "staple/ocsp_der.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -194,11 +194,11 @@ find_parts(struct parts *parts, const unsigned char *der, size_t len)
 
 /* Nothing, or [0] with one SEQUENCE and nothing else. */
 static bool
-find_certs(struct staple_certs *certs, const struct parts *parts)
+find_certs(struct staple_ocsp_certs *certs, const struct parts *parts)
 {
 	const unsigned char *at = parts->core_end, *over = at;
 
-	*certs = (struct staple_certs){ parts->end, parts->end };
+	*certs = (struct staple_ocsp_certs){ parts->end, parts->end };
 	if (at == parts->end)
 		return true;
 	if (!pass(&over, parts->end, 1) || over != parts->end ||
@@ -383,7 +383,7 @@ enum { HEADERS_MAX = 64 };
  * handshake.
  */
 static bool
-decode_parts(OCSP_BASICRESP **basic, struct staple_certs *certs,
+decode_parts(OCSP_BASICRESP **basic, struct staple_ocsp_certs *certs,
     const unsigned char *der, size_t len, struct err *said)
 {
 	unsigned char *spare = OPENSSL_malloc(len + HEADERS_MAX);
@@ -408,7 +408,7 @@ decode_parts(OCSP_BASICRESP **basic, struct staple_certs *certs,
 }
 
 static enum staple_outcome
-open_basic(OCSP_BASICRESP **basic, struct staple_certs *certs,
+open_basic(OCSP_BASICRESP **basic, struct staple_ocsp_certs *certs,
     const unsigned char *der, size_t len, struct err *said)
 {
 	if (!decode_parts(basic, certs, der, len, said))
@@ -427,7 +427,7 @@ open_basic(OCSP_BASICRESP **basic, struct staple_certs *certs,
 }
 
 enum staple_outcome
-staple_envelope_open(OCSP_BASICRESP **basic, struct staple_certs *certs,
+staple_ocsp_decode(OCSP_BASICRESP **basic, struct staple_ocsp_certs *certs,
     const unsigned char *der, size_t len, struct err *said)
 {
 	OCSP_RESPONSE *response = NULL;
@@ -445,7 +445,7 @@ staple_envelope_open(OCSP_BASICRESP **basic, struct staple_certs *certs,
 /* ---- The certificates inside ---- */
 
 bool
-staple_envelope_names(const OCSP_BASICRESP *basic, const X509 *candidate)
+staple_ocsp_names(const OCSP_BASICRESP *basic, const X509 *candidate)
 {
 	const ASN1_OCTET_STRING *hash = NULL;
 	const X509_NAME *name = NULL;
@@ -526,7 +526,8 @@ may_be_named(const OCSP_BASICRESP *basic, const unsigned char *at,
 }
 
 X509 *
-staple_envelope_next(struct staple_certs *certs, const OCSP_BASICRESP *basic)
+staple_ocsp_next_signer(
+    struct staple_ocsp_certs *certs, const OCSP_BASICRESP *basic)
 {
 	const unsigned char *at, *end = certs->end;
 	X509 *found = NULL;
@@ -560,8 +561,8 @@ put_certificate(struct room *room, const X509 *certificate)
 }
 
 unsigned char *
-staple_envelope_trim(const unsigned char *der, size_t len,
-    const X509 *certificate, size_t *trimmed_len)
+staple_ocsp_trim(const unsigned char *der, size_t len, const X509 *certificate,
+    size_t *trimmed_len)
 {
 	unsigned char *trimmed = OPENSSL_malloc(len + HEADERS_MAX);
 	struct room room;

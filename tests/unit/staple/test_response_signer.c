@@ -1,7 +1,7 @@
 /* Who may sign, and everybody else who might try. */
-#include <criterion/criterion.h>
 #include <string.h>
 
+#include <criterion/criterion.h>
 #include <openssl/x509v3.h>
 
 #include "base/attr.h"

@@ -1,7 +1,8 @@
-/* Bytes that are a response, and all the others. */
-#include <criterion/criterion.h>
+/* The bytes: what is an OCSP response, and everything else. */
 #include <stdlib.h>
 #include <string.h>
+
+#include <criterion/criterion.h>
 
 #include "base/attr.h"
 #include "tests/unit/staple/response_rig.h"

@@ -1,6 +1,6 @@
 /*
  * One exchange with a responder: one URL, one method, one deadline, one size
- * limit.  exchange.c follows redirects (at most three) itself, since libcurl
+ * limit.  fetch.c follows redirects (at most three) itself, since libcurl
  * cannot be told "never from https to http"; each hop is a transfer, made by
  * fetch.c, the only file with <curl/curl.h>.  Staple thread only, but for
  * staple_fetcher_wake.

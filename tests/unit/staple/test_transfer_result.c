@@ -1,15 +1,15 @@
-/* What the end of an exchange is called, and said to be. */
-#include "staple/ending.h"
-
-#include <criterion/criterion.h>
+/* The outcome and the text for every way in which a transfer can end. */
 #include <errno.h>
 #include <string.h>
 
+#include <criterion/criterion.h>
+
 #include "base/attr.h"
+#include "staple/transfer_result.h"
 
 static const struct row {
 	const char *what;
-	struct staple_ending ending;
+	struct staple_transfer_result result;
 	enum staple_outcome expect;
 	const char *said;
 } rows[] = {
@@ -26,123 +26,122 @@ static const struct row {
 	    "HTTP 206" },
 	{ "304", { .http_status = 304 }, STAPLE_HTTP_OTHER, "HTTP 304" },
 	{ "a 503 that was too large",
-	    { .http_status = 503, .trouble = STAPLE_TROUBLE_SIZE },
-	    STAPLE_HTTP_5XX, "HTTP 503" },
+	    { .http_status = 503, .error = STAPLE_ERROR_SIZE }, STAPLE_HTTP_5XX,
+	    "HTTP 503" },
 	{ "a 503 that took too long",
-	    { .http_status = 503, .trouble = STAPLE_TROUBLE_TIMEOUT },
+	    { .http_status = 503, .error = STAPLE_ERROR_TIMEOUT },
 	    STAPLE_HTTP_5XX, "HTTP 503" },
 	{ "a proxy that refuses",
-	    { .proxy_status = 407, .trouble = STAPLE_TROUBLE_BROKEN },
+	    { .proxy_status = 407, .error = STAPLE_ERROR_BROKEN },
 	    STAPLE_PROXY_DENIED,
 	    "the proxy wants a user and a password (HTTP 407)" },
 	{ "a proxy that wants a user for http", { .http_status = 407 },
 	    STAPLE_PROXY_DENIED,
 	    "the proxy wants a user and a password (HTTP 407)" },
-	{ "a proxy that has trouble",
-	    { .proxy_status = 502, .trouble = STAPLE_TROUBLE_BROKEN },
+	{ "a proxy with an error",
+	    { .proxy_status = 502, .error = STAPLE_ERROR_BROKEN },
 	    STAPLE_HTTP_5XX, "the proxy says HTTP 502" },
 	/* redirects */
 	{ "too many redirects",
-	    { .http_status = 302, .trouble = STAPLE_TROUBLE_REDIRECTS },
+	    { .http_status = 302, .error = STAPLE_ERROR_REDIRECTS },
 	    STAPLE_REDIRECT_LOOP, "redirected too often" },
 	{ "a redirect astray",
-	    { .http_status = 302, .trouble = STAPLE_TROUBLE_REDIRECT },
+	    { .http_status = 302, .error = STAPLE_ERROR_REDIRECT },
 	    STAPLE_REDIRECT_REFUSED, "redirected to where we do not go" },
-	{ "a name too many", { .trouble = STAPLE_TROUBLE_LOOKUPS },
+	{ "a name too many", { .error = STAPLE_ERROR_LOOKUPS },
 	    STAPLE_NAME_TIMEOUT, "too many name look-ups are hanging" },
 	/* no connection */
-	{ "a bad URL", { .trouble = STAPLE_TROUBLE_URL }, STAPLE_BAD_URL,
+	{ "a bad URL", { .error = STAPLE_ERROR_URL }, STAPLE_BAD_URL,
 	    "not a URL that can be used" },
-	{ "no name", { .trouble = STAPLE_TROUBLE_NAME }, STAPLE_NAME_NOT_FOUND,
+	{ "no name", { .error = STAPLE_ERROR_NAME }, STAPLE_NAME_NOT_FOUND,
 	    "no such host" },
-	{ "no name of the proxy", { .trouble = STAPLE_TROUBLE_PROXY_NAME },
+	{ "no name of the proxy", { .error = STAPLE_ERROR_PROXY_NAME },
 	    STAPLE_NAME_NOT_FOUND, "no such host: the proxy" },
 	{ "refused",
-	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = ECONNREFUSED },
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = ECONNREFUSED },
 	    STAPLE_CONNECTION_REFUSED, "connection refused" },
 	{ "reset while connecting",
-	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = ECONNRESET },
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = ECONNRESET },
 	    STAPLE_CONNECTION_RESET, "connection reset" },
 	{ "the kernel's timeout",
-	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = ETIMEDOUT },
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = ETIMEDOUT },
 	    STAPLE_TIMEOUT_CONNECT, "the kernel gave up connecting" },
 	{ "no route",
-	    { .trouble = STAPLE_TROUBLE_CONNECT, .sys_errno = EHOSTUNREACH },
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = EHOSTUNREACH },
 	    STAPLE_UNREACHABLE, "No route to host" },
 	{ "no reason known",
-	    { .trouble = STAPLE_TROUBLE_CONNECT, .detail = "libcurl says" },
+	    { .error = STAPLE_ERROR_CONNECT, .detail = "libcurl says" },
 	    STAPLE_UNREACHABLE, "libcurl says" },
 	{ "TLS: a certificate",
-	    { .trouble = STAPLE_TROUBLE_TLS,
+	    { .error = STAPLE_ERROR_TLS,
 		.detail = "SSL certificate problem: certificate has expired" },
 	    STAPLE_TLS_FAILED, "TLS: certificate has expired" },
 	{ "TLS: a certificate, to libcurl 8.22",
-	    { .trouble = STAPLE_TROUBLE_TLS,
+	    { .error = STAPLE_ERROR_TLS,
 		.detail = "SSL certificate OpenSSL verify result: certificate "
 			  "has expired (10)" },
 	    STAPLE_TLS_FAILED, "TLS: certificate has expired (10)" },
 	{ "TLS: a number",
-	    { .trouble = STAPLE_TROUBLE_TLS,
+	    { .error = STAPLE_ERROR_TLS,
 		.detail = "x error:0A00010B:SSL routines::wrong version" },
 	    STAPLE_TLS_FAILED, "TLS: wrong version" },
-	{ "TLS: nothing known", { .trouble = STAPLE_TROUBLE_TLS, .detail = "" },
+	{ "TLS: nothing known", { .error = STAPLE_ERROR_TLS, .detail = "" },
 	    STAPLE_TLS_FAILED, "TLS: handshake failed" },
 	{ "TLS: a stranger's bytes",
-	    { .trouble = STAPLE_TROUBLE_TLS, .detail = "\x1b[m\n and \xff" },
+	    { .error = STAPLE_ERROR_TLS, .detail = "\x1b[m\n and \xff" },
 	    STAPLE_TLS_FAILED, "TLS: ?[m? and ?" },
-	/* no answer */
-	{ "closed", { .trouble = STAPLE_TROUBLE_CLOSED },
-	    STAPLE_CONNECTION_RESET, "closed without an answer" },
-	{ "reset",
-	    { .trouble = STAPLE_TROUBLE_BROKEN, .sys_errno = ECONNRESET },
+	/* no response */
+	{ "closed", { .error = STAPLE_ERROR_CLOSED }, STAPLE_CONNECTION_RESET,
+	    "closed without an answer" },
+	{ "reset", { .error = STAPLE_ERROR_BROKEN, .sys_errno = ECONNRESET },
 	    STAPLE_CONNECTION_RESET, "connection reset" },
 	{ "broken otherwise",
-	    { .trouble = STAPLE_TROUBLE_BROKEN, .detail = "libcurl says" },
+	    { .error = STAPLE_ERROR_BROKEN, .detail = "libcurl says" },
 	    STAPLE_CONNECTION_RESET, "libcurl says" },
-	{ "not HTTP", { .trouble = STAPLE_TROUBLE_NO_HTTP }, STAPLE_HTTP_OTHER,
+	{ "not HTTP", { .error = STAPLE_ERROR_NO_HTTP }, STAPLE_HTTP_OTHER,
 	    "what came is not HTTP" },
 	{ "cut in the headers",
-	    { .trouble = STAPLE_TROUBLE_CUT, .phase = STAPLE_AT_HEADERS },
+	    { .error = STAPLE_ERROR_CUT, .phase = STAPLE_AT_HEADERS },
 	    STAPLE_TRUNCATED, "cut in the headers" },
 	{ "cut in the body",
-	    { .trouble = STAPLE_TROUBLE_CUT,
+	    { .error = STAPLE_ERROR_CUT,
 		.phase = STAPLE_AT_BODY,
 		.http_status = 200,
 		.len = 5 },
 	    STAPLE_TRUNCATED, "cut after 5 bytes of body" },
-	{ "too large", { .trouble = STAPLE_TROUBLE_SIZE, .http_status = 200 },
+	{ "too large", { .error = STAPLE_ERROR_SIZE, .http_status = 200 },
 	    STAPLE_TOO_LARGE, "the answer is larger than allowed" },
-	{ "out of memory", { .trouble = STAPLE_TROUBLE_MEMORY },
-	    STAPLE_NO_MEMORY, "out of memory" },
+	{ "out of memory", { .error = STAPLE_ERROR_MEMORY }, STAPLE_NO_MEMORY,
+	    "out of memory" },
 	{ "anything else",
-	    { .trouble = STAPLE_TROUBLE_OTHER, .detail = "libcurl says" },
+	    { .error = STAPLE_ERROR_OTHER, .detail = "libcurl says" },
 	    STAPLE_UNREACHABLE, "libcurl says" },
 	/* no words */
 	{ "no words for a connect",
-	    { .trouble = STAPLE_TROUBLE_CONNECT, .detail = "" },
-	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
+	    { .error = STAPLE_ERROR_CONNECT, .detail = "" }, STAPLE_UNREACHABLE,
+	    "libcurl gives no reason" },
 	{ "no words for what broke",
-	    { .trouble = STAPLE_TROUBLE_BROKEN, .detail = "" },
+	    { .error = STAPLE_ERROR_BROKEN, .detail = "" },
 	    STAPLE_CONNECTION_RESET, "libcurl gives no reason" },
-	{ "no words for anything else", { .trouble = STAPLE_TROUBLE_OTHER },
+	{ "no words for anything else", { .error = STAPLE_ERROR_OTHER },
 	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
 };
 
-Test(ending, has_an_outcome_and_words_for_every_end)
+Test(transfer_result, has_an_outcome_and_words_for_every_end)
 {
 	char said[STAPLE_SAID_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct row *row = &rows[i];
 
-		cr_expect_eq(staple_ending_judge(&row->ending, said),
+		cr_expect_eq(staple_transfer_outcome(&row->result, said),
 		    row->expect, "%s", row->what);
 		cr_expect_str_eq(said, row->said, "%s", row->what);
 	}
 }
 
 static const struct timeout_row {
-	enum staple_phase phase;
+	enum staple_transfer_phase phase;
 	bool dripping;
 	int status;
 	enum staple_outcome expect;
@@ -164,36 +163,37 @@ static const struct timeout_row {
 	    "still dripping after 3.3 s" },
 };
 
-Test(ending, says_what_it_was_waiting_for_when_time_ran_out)
+Test(transfer_result, says_what_it_was_waiting_for_when_time_ran_out)
 {
 	char said[STAPLE_SAID_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(timeout_rows); i++) {
 		const struct timeout_row *row = &timeout_rows[i];
-		struct staple_ending ending = {
-			.trouble = STAPLE_TROUBLE_TIMEOUT,
+		struct staple_transfer_result result = {
+			.error = STAPLE_ERROR_TIMEOUT,
 			.phase = row->phase,
 			.http_status = row->status,
 			.dripping = row->dripping,
 			.took_ms = 3333,
 		};
 
-		cr_expect_eq(staple_ending_judge(&ending, said), row->expect,
-		    "%s", row->said);
+		cr_expect_eq(staple_transfer_outcome(&result, said),
+		    row->expect, "%s", row->said);
 		cr_expect_str_eq(said, row->said);
 	}
 }
 
-Test(ending, cuts_words_that_are_too_many)
+Test(transfer_result, cuts_words_that_are_too_many)
 {
 	char said[STAPLE_SAID_MAX], detail[2 * STAPLE_SAID_MAX];
-	struct staple_ending ending = {
-		.trouble = STAPLE_TROUBLE_OTHER,
+	struct staple_transfer_result result = {
+		.error = STAPLE_ERROR_OTHER,
 		.detail = detail,
 	};
 
 	memset(detail, 'x', sizeof(detail));
 	detail[sizeof(detail) - 1] = '\0';
-	cr_expect_eq(staple_ending_judge(&ending, said), STAPLE_UNREACHABLE);
+	cr_expect_eq(
+	    staple_transfer_outcome(&result, said), STAPLE_UNREACHABLE);
 	cr_expect_eq(strlen(said), STAPLE_SAID_MAX - 1);
 }

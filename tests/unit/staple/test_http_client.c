@@ -1,8 +1,8 @@
-/* The way to a responder: names, addresses, TLS; and where it ends. */
-#include "staple/fetch.h"
-
+/*
+ * The way to a responder: addresses, names, TLS and proxies; the addresses that
+ * failed and the look-ups that were abandoned.
+ */
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -12,13 +12,135 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <criterion/criterion.h>
 #include <openssl/err.h>
 
 #include "base/attr.h"
+#include "staple/fetch.h"
+#include "staple/http_client.h"
 #include "tests/support/fetched.h"
 #include "tests/support/names.h"
 #include "tests/support/pki.h"
 #include "tests/support/responder.h"
+
+#define NOW 1000000
+
+static struct addr
+address(const char *text)
+{
+	struct addr addr;
+
+	cr_assert(addr_parse(&addr, NULL, text, NULL), "%s", text);
+	return addr;
+}
+
+static const struct row {
+	const char *what, *text;
+	int64_t at;
+	bool failed;
+} rows[] = {
+	{ "at once", "127.0.0.2:80", NOW, true },
+	{ "just before ten minutes", "127.0.0.2:80",
+	    NOW + STAPLE_ADDRESS_MS - 1, true },
+	{ "after ten minutes", "127.0.0.2:80", NOW + STAPLE_ADDRESS_MS, false },
+	{ "another address", "127.0.0.3:80", NOW, false },
+	{ "another port", "127.0.0.2:81", NOW, false },
+	{ "an IPv6 address", "[::1]:80", NOW, true },
+};
+
+Test(addresses, counts_a_failure_for_ten_minutes)
+{
+	struct staple_addresses addresses = { 0 };
+	struct addr v4 = address("127.0.0.2:80"), v6 = address("[::1]:80");
+
+	staple_addresses_note(&addresses, &v4, false, NOW);
+	staple_addresses_note(&addresses, &v6, false, NOW);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *row = &rows[i];
+		struct addr addr = address(row->text);
+
+		cr_expect_eq(
+		    staple_addresses_failed(&addresses, &addr, row->at),
+		    row->failed, "%s", row->what);
+	}
+}
+
+Test(addresses, forgets_the_failures_of_one_that_works)
+{
+	struct staple_addresses addresses = { 0 };
+	struct addr addr = address("127.0.0.2:80");
+
+	staple_addresses_note(&addresses, &addr, true, NOW);
+	staple_addresses_note(&addresses, &addr, false, NOW);
+	staple_addresses_note(&addresses, &addr, true, NOW + 1);
+	cr_expect_not(staple_addresses_failed(&addresses, &addr, NOW + 1));
+}
+
+Test(addresses, replaces_the_one_that_ends_first)
+{
+	struct staple_addresses addresses = { 0 };
+	struct addr addr = address("127.0.0.2:1");
+
+	for (uint16_t i = 0; i <= STAPLE_ADDRESSES_MAX; i++) {
+		addr_set_port(&addr, i + 1);
+		staple_addresses_note(&addresses, &addr, false, NOW + i);
+	}
+	for (uint16_t i = 0; i <= STAPLE_ADDRESSES_MAX; i++) {
+		addr_set_port(&addr, i + 1);
+		cr_expect_eq(staple_addresses_failed(&addresses, &addr, NOW),
+		    i != 0, "port %u", i + 1);
+	}
+}
+
+#define MAX STAPLE_LOOKUPS_MAX
+
+static const struct lookup_row {
+	const char *what;
+	unsigned abandoned; /* one a millisecond, the first at NOW */
+	int64_t at;
+	bool may;
+} lookup_rows[] = {
+	{ "none", 0, NOW, true },
+	{ "one fewer than too many", MAX - 1, NOW + MAX, true },
+	{ "too many", MAX, NOW + MAX, false },
+	{ "just before the first ends", MAX, NOW + STAPLE_LOOKUP_MS - 1,
+	    false },
+	{ "when the first ends", MAX, NOW + STAPLE_LOOKUP_MS, true },
+	{ "one more, when the first ends", MAX + 1, NOW + STAPLE_LOOKUP_MS,
+	    false },
+	{ "one more, when the second ends", MAX + 1, NOW + STAPLE_LOOKUP_MS + 1,
+	    true },
+};
+
+Test(lookups, counts_each_for_two_minutes)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lookup_rows); i++) {
+		const struct lookup_row *row = &lookup_rows[i];
+		struct staple_lookups lookups = { 0 };
+		char host[16];
+
+		for (unsigned n = 0; n < row->abandoned; n++) {
+			snprintf(host, sizeof(host), "%u:80", n);
+			staple_lookups_abandon(&lookups, host, NOW + n);
+		}
+		cr_expect_eq(staple_lookups_may(&lookups, "new:80", row->at),
+		    row->may, "%s", row->what);
+	}
+}
+
+/* Rule 28 */
+Test(lookups, leaves_room_for_others_than_one_host)
+{
+	struct staple_lookups lookups = { 0 };
+	unsigned count = 0;
+
+	for (; staple_lookups_may(&lookups, "hangs:80", NOW); count++)
+		staple_lookups_abandon(&lookups, "hangs:80", NOW);
+	cr_expect_eq(count, STAPLE_LOOKUPS_HOST_MAX);
+	cr_expect(staple_lookups_may(&lookups, "good:80", NOW));
+	cr_expect(
+	    staple_lookups_may(&lookups, "hangs:80", NOW + STAPLE_LOOKUP_MS));
+}
 
 #define GOOD "HTTP/1.1 200 OK\r\n\r\ngood"
 #define SHORT 300 /* ms, where time must run out */
@@ -434,4 +556,146 @@ Test(fetch_connect, leaves_no_error_of_openssl_when_cancelled)
 	staple_fetcher_turn(fetcher, 10);
 	staple_fetch_cancel(fetch);
 	cr_expect_eq(ERR_peek_error(), 0);
+}
+
+static const struct responder_act proxy_good = {
+	.bytes = "HTTP/1.1 200 OK\r\n\r\ngood",
+};
+
+static void
+proxy_set_up(void)
+{
+	fetcher = fetched_fetcher(&options);
+	responder = responder_start(NULL);
+	responder_play(responder, &proxy_good, 1);
+}
+
+static void
+proxy_tear_down(void)
+{
+	staple_fetcher_free(fetcher);
+	responder_stop(responder);
+}
+
+TestSuite(fetch_proxy, .init = proxy_set_up, .fini = proxy_tear_down);
+
+static void
+proxy_expect(
+    const struct fetched *got, enum staple_outcome outcome, const char *said)
+{
+	cr_expect_eq(got->result.outcome, outcome, "%s (%s)",
+	    staple_outcome_name(got->result.outcome), got->said);
+	cr_expect_not_null(strstr(got->said, said), "%s", got->said);
+}
+
+static void
+use_proxy(const char *proxy)
+{
+	options.proxy = proxy;
+	staple_fetcher_configure(fetcher, &options);
+}
+
+static bool
+was_asked(const char *request_line)
+{
+	size_t len;
+	char *request = responder_request(responder, 0, &len);
+	bool was = request != NULL &&
+		   strncmp(request, request_line, strlen(request_line)) == 0;
+
+	free(request);
+	return was;
+}
+
+Test(fetch_proxy, asks_the_proxy_for_all)
+{
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	setenv("no_proxy", "*", 1);
+	use_proxy(proxy);
+	got = ask("http://none.test/ocsp", LONG);
+	proxy_expect(&got, STAPLE_GOOD, "HTTP 200");
+	cr_expect(was_asked("GET http://none.test/ocsp HTTP/1.1\r\n"));
+	cr_expect_eq(names_asked(), 0);
+	free(proxy);
+}
+
+Test(fetch_proxy, asks_the_proxy_of_the_environment)
+{
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	setenv("http_proxy", proxy, 1);
+	use_proxy(NULL);
+	got = ask("http://none.test/ocsp", LONG);
+	proxy_expect(&got, STAPLE_GOOD, "HTTP 200");
+	free(proxy);
+}
+
+Test(fetch_proxy, leaves_the_environment_aside_when_told_so)
+{
+	setenv("http_proxy", "http://none.test:1", 1);
+	struct fetched got = ask_as("http", "127.0.0.1", LONG);
+
+	proxy_expect(&got, STAPLE_GOOD, "HTTP 200");
+}
+
+Test(fetch_proxy, tells_what_a_proxy_says_from_what_a_responder_says)
+{
+	static const struct responder_act closed = {
+		.bytes = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
+	};
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	responder_play(responder, &closed, 1);
+	use_proxy(proxy);
+	got = ask("https://none.test/", LONG);
+	proxy_expect(&got, STAPLE_PROXY_DENIED, "the proxy says HTTP 403");
+	free(proxy);
+}
+
+/* What a proxy says of the way through is no answer yet. */
+Test(fetch_proxy, takes_nothing_a_proxy_says_for_an_answer)
+{
+	static const struct responder_act open = {
+		.bytes = "HTTP/1.1 200 OK\r\nRetry-After: 5\r\n\r\n",
+		.end = RESPONDER_HANGS,
+	};
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	responder_play(responder, &open, 1);
+	use_proxy(proxy);
+	got = ask("https://none.test/", SHORT);
+	proxy_expect(&got, STAPLE_TIMEOUT_CONNECT, "setting up TLS");
+	cr_expect_eq(got.result.http_status, 0);
+	free(proxy);
+}
+
+Test(fetch_proxy, bounds_what_a_proxy_says)
+{
+	static const struct responder_act endless = {
+		.bytes = "HTTP/1.1 200 OK\r\nA: b\r\n",
+		.repeat_from = 17,
+		.end = RESPONDER_REPEATS,
+	};
+	char *proxy = responder_url(responder, "");
+	struct fetched got;
+
+	responder_play(responder, &endless, 1);
+	use_proxy(proxy);
+	got = ask("https://none.test/", LONG);
+	proxy_expect(&got, STAPLE_TOO_LARGE, "larger than allowed");
+	free(proxy);
+}
+
+Test(fetch_proxy, says_that_the_proxy_is_not_there)
+{
+	struct fetched got;
+
+	use_proxy("http://none.test:3128");
+	got = ask_as("http", "127.0.0.1", LONG);
+	proxy_expect(&got, STAPLE_NAME_NOT_FOUND, "no such host: the proxy");
 }

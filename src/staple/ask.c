@@ -12,14 +12,13 @@
 #include "staple/cache.h"
 #include "staple/disk.h"
 #include "staple/errand.h"
-#include "staple/hosts.h"
+#include "staple/host_limits.h"
 #include "staple/issuers.h"
 #include "staple/outcome.h"
 #include "staple/plan.h"
 #include "staple/report.h"
 #include "staple/response.h"
 #include "staple/settings.h"
-#include "staple/slots.h"
 #include "staple/try.h"
 #include "staple/url.h"
 #include "staple/writer.h"
@@ -187,8 +186,8 @@ leave_host(struct staple_errand *errand, const struct staple_host *next)
 		return;
 	ask->host = NULL;
 	if (ask->blame == STAPLE_UNASKED)
-		staple_host_left(host, &ask->place);
-	else if (staple_host_failed(host, &ask->place, &failure))
+		staple_host_left(host, &ask->waiter);
+	else if (staple_host_failed(host, &ask->waiter, &failure))
 		log_down(errand, host);
 	ask->blame = STAPLE_UNASKED;
 }
@@ -221,7 +220,7 @@ note_for_host(struct staple_errand *errand, enum staple_outcome outcome,
 static void
 end(struct staple_errand *errand)
 {
-	staple_queue_leave(&errand->ask.place);
+	staple_queue_leave(&errand->ask.waiter);
 	leave_host(errand, NULL);
 	staple_host_drop(errand->issuer_host, errand->office->mono_ms);
 	errand->issuer_host = NULL;
@@ -273,15 +272,15 @@ time_for_try(const struct staple_ask *ask)
 
 /* What the queue goes by. */
 static void
-describe_place(struct staple_errand *errand)
+describe_waiter(struct staple_errand *errand)
 {
-	struct staple_place *place = &errand->ask.place;
+	struct staple_waiter *waiter = &errand->ask.waiter;
 	struct staple_window window;
 
 	(void)staple_plan_window(errand, &window);
-	place->expires = window.expires;
-	place->untried = !errand->settled &&
-			 window.expires <= errand->office->wall_s;
+	waiter->expires = window.expires;
+	waiter->untried = !errand->settled &&
+			  window.expires <= errand->office->wall_s;
 }
 
 /* Was the last answer one that a cache may have kept too long: expired, or the
@@ -301,14 +300,14 @@ join(struct staple_errand *errand, struct staple_host *host)
 	/* Finish started attempts first: host failures are counted per finished
 	 * attempt.  A certificate without an attempt is the next to probe a
 	 * host that is down. */
-	bool first = ask->tried || (host->down && ask->place.untried);
+	bool first = ask->tried || (host->down && ask->waiter.untried);
 
 	leave_host(errand, host);
-	if (!staple_queue_join(host, &ask->place, first ? 0 : errand->due))
+	if (!staple_queue_join(host, &ask->waiter, first ? 0 : errand->due))
 		return false;
 	ask->host = host;
 	host->untried_waits |= host->down && !ask->blocked;
-	staple_host_expect(host, &ask->place, errand->office->wall_s);
+	staple_host_expect(host, &ask->waiter, errand->office->wall_s);
 	return true;
 }
 
@@ -365,7 +364,7 @@ join_issuer_host(struct staple_errand *errand, const char **said)
 	*said = staple_outcome_sentence(STAPLE_BAD_URL);
 	if (host == NULL)
 		return false;
-	if (staple_host_is_closed(host, &errand->ask.place, office->mono_ms)) {
+	if (staple_host_is_closed(host, &errand->ask.waiter, office->mono_ms)) {
 		*said = "its host is down";
 	} else if (join(errand, host)) {
 		errand->issuer_host = host;
@@ -408,7 +407,7 @@ take_issuer(struct staple_errand *errand)
 /* A slot is free.  Another certificate, or another process that shares the
  * store, may have fetched the same issuer since this one joined the queue. */
 static void
-start_seeking(struct staple_errand *errand, struct staple_slot *slot)
+start_seeking(struct staple_errand *errand, struct staple_permit *permit)
 {
 	struct staple_ask *ask = &errand->ask;
 	const struct staple_try_by by = {
@@ -420,24 +419,24 @@ start_seeking(struct staple_errand *errand, struct staple_slot *slot)
 	enum staple_origin origin;
 
 	if (staple_errand_known_issuer(errand, errand->cert, &origin) != NULL) {
-		staple_slots_give(errand->office->slots, slot);
+		staple_permits_return(errand->office->permits, permit);
 		take_issuer(errand);
 		return;
 	}
 	if (staple_issuers_failed(&errand->office->issuers, errand->cert,
 		ask->issuer_url, errand, errand->office->mono_ms) != NULL) {
-		staple_slots_give(errand->office->slots, slot);
+		staple_permits_return(errand->office->permits, permit);
 		seek_on(errand);
 		return;
 	}
 	if (ask->began_ms == 0)
 		ask->began_ms = errand->office->mono_ms;
-	ask->slot = slot;
+	ask->permit = permit;
 	ask->fetch = staple_issuer_fetch(errand->cert, ask->issuer_url, &by);
 	if (ask->fetch != NULL)
 		return;
-	staple_slots_give(errand->office->slots, slot);
-	ask->slot = NULL;
+	staple_permits_return(errand->office->permits, permit);
+	ask->permit = NULL;
 	note_issuer(errand, STAPLE_NO_MEMORY,
 	    staple_outcome_sentence(STAPLE_NO_MEMORY));
 	give_up_issuer(errand);
@@ -512,7 +511,7 @@ begin(struct staple_errand *errand)
 	};
 	errand->probe_due = false;
 	staple_attempt_begin(&ask->attempt, errand->cert, &start);
-	describe_place(errand);
+	describe_waiter(errand);
 }
 
 /* All hosts are down and no request was sent: queue for the first one. */
@@ -525,7 +524,7 @@ block(struct staple_errand *errand)
 
 	begin(errand);
 	ask->blocked = true;
-	ask->place.untried = false;
+	ask->waiter.untried = false;
 	while (host == NULL &&
 	       staple_attempt_next(&ask->attempt, SKIPPED, &ask->trying))
 		host = host_of(errand, ask->trying.url);
@@ -554,7 +553,7 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 		/* The current host as well: other attempts may have taken it
 		 * down since this one began. */
 		if (staple_host_is_closed(
-			host, &ask->place, errand->office->mono_ms)) {
+			host, &ask->waiter, errand->office->mono_ms)) {
 			last = skip(errand, host);
 			continue;
 		}
@@ -580,9 +579,10 @@ staple_ask_begin(struct staple_errand *errand)
 }
 
 void
-staple_ask_start(struct staple_place *place, struct staple_slot *slot)
+staple_ask_start(struct staple_waiter *waiter, struct staple_permit *permit)
 {
-	struct staple_ask *ask = container_of(place, struct staple_ask, place);
+	struct staple_ask *ask = container_of(
+	    waiter, struct staple_ask, waiter);
 	struct staple_errand *errand = container_of(
 	    ask, struct staple_errand, ask);
 	const struct staple_try_by by = {
@@ -594,21 +594,21 @@ staple_ask_start(struct staple_place *place, struct staple_slot *slot)
 	};
 
 	if (is_seeking(errand)) {
-		start_seeking(errand, slot);
+		start_seeking(errand, permit);
 		return;
 	}
 	ask->blocked = false;
 	if (!ask->tried)
 		ask->began_ms = errand->office->mono_ms;
 	ask->tried = true;
-	ask->slot = slot;
+	ask->permit = permit;
 	if (staple_disk_spares(errand))
 		return;
 	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
 	if (ask->fetch != NULL)
 		return;
-	staple_slots_give(errand->office->slots, slot);
-	ask->slot = NULL;
+	staple_permits_return(errand->office->permits, permit);
+	ask->permit = NULL;
 	miss(errand, STAPLE_NO_MEMORY);
 	give_up(errand);
 }
@@ -647,8 +647,8 @@ put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
 	struct staple_ask *ask = &errand->ask;
 
 	ask->fetch = NULL;
-	staple_slots_give(errand->office->slots, ask->slot);
-	ask->slot = NULL;
+	staple_permits_return(errand->office->permits, ask->permit);
+	ask->permit = NULL;
 	ask->left_ms -= result->took_ms < ask->left_ms ? result->took_ms
 						       : ask->left_ms;
 	if (result->retry_after_s > ask->retry_after_s)
@@ -668,12 +668,12 @@ guide(const struct staple_errand *errand, enum staple_outcome outcome)
 {
 	const struct staple_ask *ask = &errand->ask;
 
-	if (ask->blame == STAPLE_UNASKED || ask->host->prober != &ask->place)
+	if (ask->blame == STAPLE_UNASKED || ask->host->prober != &ask->waiter)
 		return outcome;
 	if (errand->worked_once)
 		return SKIPPED;
-	return ask->place.untried || ask->host->failures % 4 == 0 ? outcome
-								  : SKIPPED;
+	return ask->waiter.untried || ask->host->failures % 4 == 0 ? outcome
+								   : SKIPPED;
 }
 
 void
@@ -714,9 +714,9 @@ staple_ask_cancel(struct staple_errand *errand)
 		return;
 	staple_fetch_cancel(ask->fetch);
 	ask->fetch = NULL;
-	if (ask->slot != NULL)
-		staple_slots_give(errand->office->slots, ask->slot);
-	ask->slot = NULL;
+	if (ask->permit != NULL)
+		staple_permits_return(errand->office->permits, ask->permit);
+	ask->permit = NULL;
 	staple_claim_release(errand->claim);
 	errand->claim = NULL;
 	end(errand);
@@ -726,7 +726,7 @@ void
 staple_ask_reconsider(struct staple_errand *errand)
 {
 	struct staple_ask *ask = &errand->ask;
-	struct staple_host *host = ask->place.host;
+	struct staple_host *host = ask->waiter.host;
 	bool has_open = has_open_host(errand);
 
 	if (!ask->busy && errand->probe_due && has_open) {
@@ -736,7 +736,7 @@ staple_ask_reconsider(struct staple_errand *errand)
 		return;
 	}
 	/* Only what waits, and not between two tries of a probe. */
-	if (host == NULL || host->prober == &ask->place)
+	if (host == NULL || host->prober == &ask->waiter)
 		return;
 	if (!host->down) {
 		ask->blocked = false;
@@ -744,9 +744,9 @@ staple_ask_reconsider(struct staple_errand *errand)
 	}
 	if ((ask->blocked && !has_open) ||
 	    (!ask->blocked && !staple_host_is_closed(
-				  host, &ask->place, errand->office->mono_ms)))
+				  host, &ask->waiter, errand->office->mono_ms)))
 		return;
-	staple_queue_leave(&ask->place);
+	staple_queue_leave(&ask->waiter);
 	if (ask->blocked) {
 		leave_host(errand, NULL);
 		staple_ask_begin(errand);

@@ -12,8 +12,8 @@
 
 struct staple_errand;
 struct staple_fetch_result;
-struct staple_place;
-struct staple_slot;
+struct staple_waiter;
+struct staple_permit;
 
 /* Hold the hosts of its URLs, in place of those held so far; or none. */
 void staple_ask_hold_hosts(struct staple_errand *errand);
@@ -30,7 +30,8 @@ int64_t staple_ask_probe_time(const struct staple_errand *errand);
 void staple_ask_begin(struct staple_errand *errand);
 
 /* Its turn has come: ask, in this slot. */
-void staple_ask_start(struct staple_place *place, struct staple_slot *slot);
+void staple_ask_start(
+    struct staple_waiter *waiter, struct staple_permit *permit);
 
 /* The exchange has ended; the clocks have been read. */
 void staple_ask_fetched(

@@ -16,8 +16,8 @@
 #include "base/list.h"
 #include "staple/attempt.h"
 #include "staple/cert.h"
+#include "staple/host_limits.h"
 #include "staple/office.h"
-#include "staple/queue.h"
 #include "staple/store.h"
 #include "staple/voice.h"
 
@@ -25,7 +25,7 @@ struct staple_entry;
 struct staple_fetch;
 struct staple_host;
 struct staple_response;
-struct staple_slot;
+struct staple_permit;
 
 /* One attempt: ask.c. */
 struct staple_ask {
@@ -34,18 +34,18 @@ struct staple_ask {
 	size_t issuer_url; /* in hand, of cert->issuer_urls: no issuer yet */
 	struct staple_attempt attempt;
 	struct staple_try trying;
-	bool asked_before;         /* something stands in said */
-	bool tried;                /* an exchange was begun */
-	int64_t began_ms;          /* the first of them */
-	bool skipped;              /* a host that is down */
-	bool blocked;              /* all hosts are down: it waits for one */
-	uint32_t timeout_ms;       /* the deadline, as settings had it */
-	uint32_t left_ms;          /* of it; waiting costs nothing */
-	struct staple_place place; /* while it waits for a slot */
-	struct staple_host *host;  /* waited for or asked; borrowed */
-	enum staple_outcome blame; /* of the last request; UNASKED: none */
-	int64_t blame_retry_s;     /* the Retry-After of that request */
-	struct staple_slot *slot;  /* while it is asking */
+	bool asked_before;            /* something stands in said */
+	bool tried;                   /* an exchange was begun */
+	int64_t began_ms;             /* the first of them */
+	bool skipped;                 /* a host that is down */
+	bool blocked;                 /* all hosts are down: it waits for one */
+	uint32_t timeout_ms;          /* the deadline, as settings had it */
+	uint32_t left_ms;             /* of it; waiting costs nothing */
+	struct staple_waiter waiter;  /* while it waits for a slot */
+	struct staple_host *host;     /* waited for or asked; borrowed */
+	enum staple_outcome blame;    /* of the last request; UNASKED: none */
+	int64_t blame_retry_s;        /* the Retry-After of that request */
+	struct staple_permit *permit; /* while it is asking */
 	struct staple_fetch *fetch;
 	enum staple_outcome nearest; /* of the tries that failed */
 	int64_t retry_after_s;       /* the longest that was asked for */

@@ -7,8 +7,8 @@
 #include "staple/office.h"
 
 #include "base/err.h"
+#include "staple/host_limits.h"
 #include "staple/settings.h"
-#include "staple/slots.h"
 #include "staple/store.h"
 
 static void
@@ -31,7 +31,7 @@ staple_office_apply(
 	staple_settings_ref(settings);
 	if (office->fetcher != NULL)
 		configure_fetcher(office, &settings->values);
-	staple_slots_resize(office->slots, settings->values.max_fetches);
+	staple_permits_resize(office->permits, settings->values.max_fetches);
 	/* Borrowed by the fetcher until now. */
 	staple_settings_unref(office->settings);
 	office->settings = settings;
@@ -62,8 +62,8 @@ staple_office_open(struct staple_office *office,
 	office->log = values->log;
 	office->on_change = values->on_change;
 	office->arg = values->arg;
-	office->slots = staple_slots_new(values->max_fetches);
-	if (office->slots == NULL) {
+	office->permits = staple_permits_new(values->max_fetches);
+	if (office->permits == NULL) {
 		err_set(err, "out of memory");
 		return false;
 	}
@@ -85,7 +85,7 @@ void
 staple_office_close(struct staple_office *office)
 {
 	staple_fetcher_free(office->fetcher);
-	staple_slots_free(office->slots);
+	staple_permits_free(office->permits);
 	staple_hosts_fini(&office->hosts);
 	heap_fini(&office->agenda);
 	staple_store_close(office->store);

@@ -12,20 +12,20 @@
 #include "base/attr.h"
 #include "base/heap.h"
 #include "staple/fetch.h"
-#include "staple/hosts.h"
+#include "staple/host_limits.h"
 #include "staple/issuers.h"
 #include "staple/staple.h"
 
 struct err;
 struct staple_settings;
-struct staple_slots;
+struct staple_permits;
 struct staple_store;
 struct staple_writer;
 
 struct staple_office {
 	/* fixed before the first turn */
 	struct staple_fetcher *fetcher; /* NULL before staple_office_equip */
-	struct staple_slots *slots;
+	struct staple_permits *permits;
 	struct staple_store *store;        /* NULL: none */
 	struct staple_store *issuer_store; /* NULL: none */
 	struct staple_writer *writer;      /* NULL: nothing is saved */

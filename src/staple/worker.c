@@ -16,11 +16,11 @@
 #include "staple/ask.h"
 #include "staple/cache.h"
 #include "staple/errand.h"
+#include "staple/host_limits.h"
 #include "staple/inbox.h"
 #include "staple/office.h"
 #include "staple/report.h"
 #include "staple/settings.h"
-#include "staple/slots.h"
 #include "staple/writer.h"
 
 enum {
@@ -259,12 +259,12 @@ static void
 start_exchanges(struct staple_worker *worker)
 {
 	struct staple_office *office = &worker->office;
-	struct staple_place *place;
-	struct staple_slot *slot;
+	struct staple_waiter *waiter;
+	struct staple_permit *permit;
 
-	while ((place = staple_queue_next(&office->hosts, office->slots,
-		    office->mono_ms, &slot)) != NULL)
-		staple_ask_start(place, slot);
+	while ((waiter = staple_queue_next(&office->hosts, office->permits,
+		    office->mono_ms, &permit)) != NULL)
+		staple_ask_start(waiter, permit);
 }
 
 static int64_t
@@ -280,18 +280,18 @@ find_wait(const struct staple_worker *worker)
 	const struct staple_office *office = &worker->office;
 	const struct heap_node *first = heap_first(&office->agenda);
 	int64_t wait_ms = office->wake_ms - office->mono_ms;
-	int64_t slot_ms;
+	int64_t permit_ms;
 
 	if (worker->more || office->hosts.changed)
 		return 0;
 	if (first != NULL && first->key - office->wall_s < NAP_MS / 1000)
 		wait_ms = earlier(
 		    wait_ms, (first->key - office->wall_s) * INT64_C(1000));
-	slot_ms = staple_queue_until(
-	    &office->hosts, office->slots, office->mono_ms);
-	if (slot_ms <= office->mono_ms)
-		slot_ms = office->mono_ms + PATIENCE_MS;
-	wait_ms = earlier(wait_ms, slot_ms - office->mono_ms);
+	permit_ms = staple_queue_until(
+	    &office->hosts, office->permits, office->mono_ms);
+	if (permit_ms <= office->mono_ms)
+		permit_ms = office->mono_ms + PATIENCE_MS;
+	wait_ms = earlier(wait_ms, permit_ms - office->mono_ms);
 	return wait_ms > 0 ? (uint32_t)wait_ms : 0;
 }
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "staple/hosts.h"
+#include "staple/host_limits.h"
 #include "tests/support/stage.h"
 
 static void
@@ -192,14 +192,14 @@ Test(ask, takes_more_slots_of_a_host_while_it_is_quick)
 {
 	ask_about(100, 500);
 	stage_run();
-	cr_assert_eq(stage.at_once, STAPLE_HOST_SLOTS);
+	cr_assert_eq(stage.at_once, STAPLE_HOST_PERMITS);
 	stage_pass(5);
 	cr_assert_eq(stage.asked_count, 100);
-	cr_assert_eq(stage.most_at_once, STAPLE_HOST_SLOTS_MAX);
+	cr_assert_eq(stage.most_at_once, STAPLE_HOST_PERMITS_MAX);
 	ask_about(100, 501);
 	stage_pass(20);
 	cr_assert_eq(stage.asked_count, 100);
-	cr_assert_eq(stage.most_at_once, STAPLE_HOST_SLOTS);
+	cr_assert_eq(stage.most_at_once, STAPLE_HOST_PERMITS);
 }
 
 Test(ask, counts_a_slow_slot_no_more)
@@ -208,9 +208,9 @@ Test(ask, counts_a_slow_slot_no_more)
 	for (int i = 0; i < 8; i++)
 		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_pass_ms(1999);
-	cr_assert_eq(stage.asked_count, STAPLE_HOST_SLOTS);
+	cr_assert_eq(stage.asked_count, STAPLE_HOST_PERMITS);
 	stage_pass_ms(1);
-	cr_assert_eq(stage.asked_count, 2 * STAPLE_HOST_SLOTS);
+	cr_assert_eq(stage.asked_count, 2 * STAPLE_HOST_PERMITS);
 }
 
 Test(ask, keeps_to_max_fetches)

@@ -32,7 +32,7 @@ enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
 static const struct staple_options *
 settings_of(const struct staple_errand *errand)
 {
-	return &errand->office->settings->values;
+	return &errand->worker->settings->values;
 }
 
 /* ---- Its hosts ---- */
@@ -41,13 +41,13 @@ settings_of(const struct staple_errand *errand)
 static struct staple_host *
 host_of(struct staple_errand *errand, size_t url)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	char name[HOST_MAX];
 
 	if (errand->hosts[url] == NULL &&
 	    staple_url_host(errand->cert->urls[url], name, sizeof(name)))
 		errand->hosts[url] = staple_hosts_hold(
-		    &office->hosts, name, office->mono_ms);
+		    &worker->hosts, name, worker->mono_ms);
 	return errand->hosts[url];
 }
 
@@ -66,7 +66,7 @@ void
 staple_ask_drop_hosts(struct staple_errand *errand)
 {
 	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
-		staple_host_drop(errand->hosts[i], errand->office->mono_ms);
+		staple_host_drop(errand->hosts[i], errand->worker->mono_ms);
 		errand->hosts[i] = NULL;
 	}
 }
@@ -117,7 +117,7 @@ has_open_host(const struct staple_errand *errand)
 int64_t
 staple_ask_probe_time(const struct staple_errand *errand)
 {
-	const struct staple_office *office = errand->office;
+	const struct staple_worker *worker = errand->worker;
 	int64_t first_ms = INT64_MAX, wait_s;
 
 	if (has_open_host(errand))
@@ -130,23 +130,23 @@ staple_ask_probe_time(const struct staple_errand *errand)
 	}
 	if (first_ms == INT64_MAX)
 		return 0;
-	wait_s = (first_ms - office->mono_ms + SECOND_MS - 1) / SECOND_MS;
-	return office->wall_s + (wait_s > 1 ? wait_s : 1);
+	wait_s = (first_ms - worker->mono_ms + SECOND_MS - 1) / SECOND_MS;
+	return worker->wall_s + (wait_s > 1 ? wait_s : 1);
 }
 
 /* One line an hour: each of its certificates has lines of its own. */
 static void
 log_down(struct staple_errand *errand, struct staple_host *host)
 {
-	struct staple_office *office = errand->office;
-	int64_t pause_ms = host->probe_ms - office->mono_ms;
+	struct staple_worker *worker = errand->worker;
+	int64_t pause_ms = host->probe_ms - worker->mono_ms;
 
 	if (host->certificates < 2 ||
-	    (host->logged && office->mono_ms < host->logged_ms + LOG_PAUSE_MS))
+	    (host->logged && worker->mono_ms < host->logged_ms + LOG_PAUSE_MS))
 		return;
 	host->logged = host->log_up = true;
-	host->logged_ms = office->mono_ms;
-	staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+	host->logged_ms = worker->mono_ms;
+	staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
 	    "responder host %s is down: %s; %u certificates share it; next "
 	    "probe in %lld s",
 	    host->name, staple_outcome_sentence(host->outcome),
@@ -159,7 +159,7 @@ log_up(struct staple_errand *errand, struct staple_host *host)
 	if (!host->log_up)
 		return;
 	host->log_up = false;
-	staple_report_trouble(errand->office, STAPLE_LEVEL_NOTICE,
+	staple_report_trouble(errand->worker, STAPLE_LEVEL_NOTICE,
 	    "responder host %s answers again; %zu certificates wait to be "
 	    "asked about",
 	    host->name, host->waiting.count);
@@ -170,14 +170,14 @@ log_up(struct staple_errand *errand, struct staple_host *host)
 static void
 leave_host(struct staple_errand *errand, const struct staple_host *next)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	struct staple_ask *ask = &errand->ask;
 	struct staple_host *host = ask->host;
 	const struct staple_host_failure failure = {
 		.outcome = ask->blame,
 		.retry_after_s = ask->blame_retry_s,
-		.wall_s = office->wall_s,
-		.mono_ms = office->mono_ms,
+		.wall_s = worker->wall_s,
+		.mono_ms = worker->mono_ms,
 		.began_ms = ask->began_ms,
 		.roll = staple_plan_roll(),
 	};
@@ -222,7 +222,7 @@ end(struct staple_errand *errand)
 {
 	staple_queue_leave(&errand->ask.waiter);
 	leave_host(errand, NULL);
-	staple_host_drop(errand->issuer_host, errand->office->mono_ms);
+	staple_host_drop(errand->issuer_host, errand->worker->mono_ms);
 	errand->issuer_host = NULL;
 	errand->ask.blocked = false;
 	errand->ask.busy = false;
@@ -280,7 +280,7 @@ describe_waiter(struct staple_errand *errand)
 	(void)staple_plan_window(errand, &window);
 	waiter->expires = window.expires;
 	waiter->untried = !errand->settled &&
-			  window.expires <= errand->office->wall_s;
+			  window.expires <= errand->worker->wall_s;
 }
 
 /* Was the last answer one that a cache may have kept too long: expired, or the
@@ -307,7 +307,7 @@ join(struct staple_errand *errand, struct staple_host *host)
 		return false;
 	ask->host = host;
 	host->untried_waits |= host->down && !ask->blocked;
-	staple_host_expect(host, &ask->waiter, errand->office->wall_s);
+	staple_host_expect(host, &ask->waiter, errand->worker->wall_s);
 	return true;
 }
 
@@ -339,41 +339,41 @@ give_up_issuer(struct staple_errand *errand)
 static struct staple_host *
 issuer_host(struct staple_errand *errand)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	char name[HOST_MAX + sizeof("issuer ")] = "issuer ";
 	size_t prefix = strlen(name);
 
 	if (!staple_url_host(errand->cert->issuer_urls[errand->ask.issuer_url],
 		name + prefix, HOST_MAX))
 		return NULL;
-	return staple_hosts_hold(&office->hosts, name, office->mono_ms);
+	return staple_hosts_hold(&worker->hosts, name, worker->mono_ms);
 }
 
 /* Queue for a slot of the host of one issuer URL; false: *said is why not. */
 static bool
 join_issuer_host(struct staple_errand *errand, const char **said)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	struct staple_host *host, *before = errand->issuer_host;
 
-	*said = staple_issuers_failed(&office->issuers, errand->cert,
-	    errand->ask.issuer_url, errand, office->mono_ms);
+	*said = staple_issuers_failed(&worker->issuers, errand->cert,
+	    errand->ask.issuer_url, errand, worker->mono_ms);
 	if (*said != NULL)
 		return false;
 	host = issuer_host(errand);
 	*said = staple_outcome_sentence(STAPLE_BAD_URL);
 	if (host == NULL)
 		return false;
-	if (staple_host_is_closed(host, &errand->ask.waiter, office->mono_ms)) {
+	if (staple_host_is_closed(host, &errand->ask.waiter, worker->mono_ms)) {
 		*said = "its host is down";
 	} else if (join(errand, host)) {
 		errand->issuer_host = host;
-		staple_host_drop(before, office->mono_ms);
+		staple_host_drop(before, worker->mono_ms);
 		return true;
 	} else {
 		*said = staple_outcome_sentence(STAPLE_NO_MEMORY);
 	}
-	staple_host_drop(host, office->mono_ms);
+	staple_host_drop(host, worker->mono_ms);
 	return false;
 }
 
@@ -411,31 +411,31 @@ start_seeking(struct staple_errand *errand, struct staple_permit *permit)
 {
 	struct staple_ask *ask = &errand->ask;
 	const struct staple_try_by by = {
-		.fetcher = errand->office->fetcher,
+		.fetcher = errand->worker->fetcher,
 		.timeout_ms = time_for_try(ask),
-		.done = errand->office->fetched,
+		.done = errand->worker->fetched,
 		.arg = errand,
 	};
 	enum staple_origin origin;
 
 	if (staple_errand_known_issuer(errand, errand->cert, &origin) != NULL) {
-		staple_permits_return(errand->office->permits, permit);
+		staple_permits_return(errand->worker->permits, permit);
 		take_issuer(errand);
 		return;
 	}
-	if (staple_issuers_failed(&errand->office->issuers, errand->cert,
-		ask->issuer_url, errand, errand->office->mono_ms) != NULL) {
-		staple_permits_return(errand->office->permits, permit);
+	if (staple_issuers_failed(&errand->worker->issuers, errand->cert,
+		ask->issuer_url, errand, errand->worker->mono_ms) != NULL) {
+		staple_permits_return(errand->worker->permits, permit);
 		seek_on(errand);
 		return;
 	}
 	if (ask->began_ms == 0)
-		ask->began_ms = errand->office->mono_ms;
+		ask->began_ms = errand->worker->mono_ms;
 	ask->permit = permit;
 	ask->fetch = staple_issuer_fetch(errand->cert, ask->issuer_url, &by);
 	if (ask->fetch != NULL)
 		return;
-	staple_permits_return(errand->office->permits, permit);
+	staple_permits_return(errand->worker->permits, permit);
 	ask->permit = NULL;
 	note_issuer(errand, STAPLE_NO_MEMORY,
 	    staple_outcome_sentence(STAPLE_NO_MEMORY));
@@ -446,19 +446,19 @@ start_seeking(struct staple_errand *errand, struct staple_permit *permit)
 static void
 keep_issuer(struct staple_errand *errand, X509 *issuer)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	char id[2 * STAPLE_KEY_SIZE + 1];
 	unsigned char *der = NULL;
 	int len;
 
-	staple_issuers_add(&office->issuers, issuer, STAPLE_ORIGIN_AIA);
-	if (office->writer == NULL || office->issuer_store == NULL ||
+	staple_issuers_add(&worker->issuers, issuer, STAPLE_ORIGIN_AIA);
+	if (worker->writer == NULL || worker->issuer_store == NULL ||
 	    !staple_issuer_id(errand->cert->leaf, id))
 		return;
 	len = i2d_X509(issuer, &der);
 	if (len > 0)
 		staple_writer_save_bytes(
-		    office->writer, id, office->issuer_store, der, (size_t)len);
+		    worker->writer, id, worker->issuer_store, der, (size_t)len);
 	OPENSSL_free(der);
 	ERR_clear_error();
 }
@@ -475,9 +475,9 @@ sought(struct staple_errand *errand, const struct staple_fetch_result *result)
 	    result->http_status == 0 ? result->outcome : STAPLE_GOOD, result);
 	staple_report_issuer(errand, &verdict, result->took_ms);
 	if (issuer == NULL) {
-		staple_issuers_fail(&errand->office->issuers, errand->cert,
+		staple_issuers_fail(&errand->worker->issuers, errand->cert,
 		    ask->issuer_url, errand, verdict.said.text,
-		    errand->office->mono_ms);
+		    errand->worker->mono_ms);
 		ask->issuer_url++;
 		seek_on(errand);
 		return;
@@ -553,7 +553,7 @@ go_on(struct staple_errand *errand, enum staple_outcome last)
 		/* The current host as well: other attempts may have taken it
 		 * down since this one began. */
 		if (staple_host_is_closed(
-			host, &ask->waiter, errand->office->mono_ms)) {
+			host, &ask->waiter, errand->worker->mono_ms)) {
 			last = skip(errand, host);
 			continue;
 		}
@@ -586,10 +586,10 @@ staple_ask_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	struct staple_errand *errand = container_of(
 	    ask, struct staple_errand, ask);
 	const struct staple_try_by by = {
-		.fetcher = errand->office->fetcher,
+		.fetcher = errand->worker->fetcher,
 		.timeout_ms = time_for_try(ask),
 		.no_cache = ask->attempt.no_cache,
-		.done = errand->office->fetched,
+		.done = errand->worker->fetched,
 		.arg = errand,
 	};
 
@@ -599,7 +599,7 @@ staple_ask_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	}
 	ask->blocked = false;
 	if (!ask->tried)
-		ask->began_ms = errand->office->mono_ms;
+		ask->began_ms = errand->worker->mono_ms;
 	ask->tried = true;
 	ask->permit = permit;
 	if (staple_disk_spares(errand))
@@ -607,7 +607,7 @@ staple_ask_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	ask->fetch = staple_try_start(errand->cert, &ask->trying, &by);
 	if (ask->fetch != NULL)
 		return;
-	staple_permits_return(errand->office->permits, permit);
+	staple_permits_return(errand->worker->permits, permit);
 	ask->permit = NULL;
 	miss(errand, STAPLE_NO_MEMORY);
 	give_up(errand);
@@ -622,7 +622,7 @@ judge(struct staple_errand *errand, const struct staple_fetch_result *result,
 	struct staple_matter matter = {
 		.cert = errand->cert,
 		.held = held,
-		.clock = { errand->office->wall_s,
+		.clock = { errand->worker->wall_s,
 		    settings_of(errand)->default_lifetime_s },
 	};
 
@@ -647,7 +647,7 @@ put_down(struct staple_errand *errand, const struct staple_fetch_result *result)
 	struct staple_ask *ask = &errand->ask;
 
 	ask->fetch = NULL;
-	staple_permits_return(errand->office->permits, ask->permit);
+	staple_permits_return(errand->worker->permits, ask->permit);
 	ask->permit = NULL;
 	ask->left_ms -= result->took_ms < ask->left_ms ? result->took_ms
 						       : ask->left_ms;
@@ -715,7 +715,7 @@ staple_ask_cancel(struct staple_errand *errand)
 	staple_fetch_cancel(ask->fetch);
 	ask->fetch = NULL;
 	if (ask->permit != NULL)
-		staple_permits_return(errand->office->permits, ask->permit);
+		staple_permits_return(errand->worker->permits, ask->permit);
 	ask->permit = NULL;
 	staple_claim_release(errand->claim);
 	errand->claim = NULL;
@@ -731,7 +731,7 @@ staple_ask_reconsider(struct staple_errand *errand)
 
 	if (!ask->busy && errand->probe_due && has_open) {
 		errand->probe_due = false;
-		staple_plan_at(errand, errand->office->wall_s);
+		staple_plan_at(errand, errand->worker->wall_s);
 		staple_errand_review(errand);
 		return;
 	}
@@ -744,7 +744,7 @@ staple_ask_reconsider(struct staple_errand *errand)
 	}
 	if ((ask->blocked && !has_open) ||
 	    (!ask->blocked && !staple_host_is_closed(
-				  host, &ask->waiter, errand->office->mono_ms)))
+				  host, &ask->waiter, errand->worker->mono_ms)))
 		return;
 	staple_queue_leave(&ask->waiter);
 	if (ask->blocked) {

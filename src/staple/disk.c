@@ -33,7 +33,7 @@ enum {
 static const struct staple_options *
 settings_of(const struct staple_errand *errand)
 {
-	return &errand->office->settings->values;
+	return &errand->worker->settings->values;
 }
 
 static struct staple_response *
@@ -47,7 +47,7 @@ judge(const struct staple_errand *errand, const struct staple_bytes *bytes,
 		.held = held,
 		.der = bytes->data,
 		.len = bytes->len,
-		.clock = { errand->office->wall_s,
+		.clock = { errand->worker->wall_s,
 		    settings_of(errand)->default_lifetime_s },
 	};
 
@@ -64,9 +64,9 @@ use_saved(struct staple_errand *errand, struct staple_response *saved,
 
 	staple_cache_publish(errand->entry, saved);
 	(void)staple_response_der(saved, &len);
-	if (len != bytes->len && errand->office->writer != NULL)
+	if (len != bytes->len && errand->worker->writer != NULL)
 		staple_writer_save(
-		    errand->office->writer, errand->cert, saved, NULL);
+		    errand->worker->writer, errand->cert, saved, NULL);
 	if (staple_response_is_revoked(saved))
 		errand->accuser = STAPLE_ACCUSER_FORGOTTEN;
 	staple_report_line(errand, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
@@ -104,12 +104,12 @@ staple_disk_load(struct staple_errand *errand)
 	struct staple_bytes bytes;
 	struct err err;
 
-	if (errand->office->store == NULL || errand->cert->issuer == NULL ||
+	if (errand->worker->store == NULL || errand->cert->issuer == NULL ||
 	    staple_plan_window(errand, &window))
 		return;
 	staple_store_stamp(
-	    errand->office->store, errand->cert->id, &errand->saved);
-	if (!staple_store_read(errand->office->store, errand->cert->id,
+	    errand->worker->store, errand->cert->id, &errand->saved);
+	if (!staple_store_read(errand->worker->store, errand->cert->id,
 		settings_of(errand)->max_response, &bytes, &err)) {
 		staple_report_line(errand, STAPLE_LEVEL_WARNING,
 		    STAPLE_FILE_UNREADABLE,
@@ -145,7 +145,7 @@ is_held(struct staple_errand *errand, const struct staple_bytes *bytes)
 static struct staple_response *
 read_changed(struct staple_errand *errand, struct staple_verdict *verdict)
 {
-	struct staple_store *store = errand->office->store;
+	struct staple_store *store = errand->worker->store;
 	const char *id = errand->cert->id;
 	struct staple_response *fresh = NULL;
 	struct staple_stamp stamp;
@@ -174,7 +174,7 @@ is_fresh(const struct staple_errand *errand)
 
 	return errand->accuser == STAPLE_ACCUSER_NONE &&
 	       staple_plan_window(errand, &window) &&
-	       errand->office->wall_s < staple_plan_quarters(&window, 2);
+	       errand->worker->wall_s < staple_plan_quarters(&window, 2);
 }
 
 /* false: the request must be made. */
@@ -209,10 +209,10 @@ take_over(struct staple_errand *errand)
 static bool
 yield(struct staple_errand *errand)
 {
-	int64_t now_ms = errand->office->mono_ms;
+	int64_t now_ms = errand->worker->mono_ms;
 	struct staple_window window;
 	bool is_valid = staple_plan_window(errand, &window) &&
-			errand->office->wall_s < window.expires;
+			errand->worker->wall_s < window.expires;
 
 	if (errand->yields_since_ms == 0)
 		errand->yields_since_ms = now_ms;
@@ -220,7 +220,7 @@ yield(struct staple_errand *errand)
 	    (is_valid ? YIELD_MS : YIELD_WITHOUT_MS))
 		return false;
 	staple_ask_cancel(errand);
-	staple_plan_at(errand, errand->office->wall_s + 1);
+	staple_plan_at(errand, errand->worker->wall_s + 1);
 	staple_plan_expect(errand);
 	return true;
 }
@@ -228,12 +228,12 @@ yield(struct staple_errand *errand)
 bool
 staple_disk_spares(struct staple_errand *errand)
 {
-	if (errand->office->store == NULL || errand->on_demand ||
+	if (errand->worker->store == NULL || errand->on_demand ||
 	    errand->accuser != STAPLE_ACCUSER_NONE)
 		return false;
 	if (errand->claim == NULL &&
 	    !staple_store_claim(
-		errand->office->store, errand->cert->id, &errand->claim) &&
+		errand->worker->store, errand->cert->id, &errand->claim) &&
 	    yield(errand))
 		return true;
 	return take_over(errand);
@@ -375,7 +375,7 @@ decode_file(struct staple_bytes *bytes)
 static bool
 is_news(struct staple_errand *errand)
 {
-	int64_t since = errand->office->wall_s - errand->looked_at;
+	int64_t since = errand->worker->wall_s - errand->looked_at;
 	struct staple_stamp stamp;
 	bool same;
 
@@ -437,7 +437,7 @@ staple_disk_look(struct staple_errand *errand)
 	if (!is_news(errand))
 		return;
 	errand->looked = true;
-	errand->looked_at = errand->office->wall_s;
+	errand->looked_at = errand->worker->wall_s;
 	if (!read_file(errand, &bytes, &err)) {
 		err_set(&errand->said, "%s: %s", errand->cert->staple_file,
 		    err.text);

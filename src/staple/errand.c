@@ -19,19 +19,19 @@
 #include "staple/writer.h"
 
 struct staple_errand *
-staple_errand_new(struct staple_office *office, struct staple_entry *entry)
+staple_errand_new(struct staple_worker *worker, struct staple_entry *entry)
 {
 	struct staple_errand *errand;
 
 	/* So that its time can always be put there. */
-	if (!heap_reserve(&office->agenda, office->errand_count + 1))
+	if (!heap_reserve(&worker->agenda, worker->errand_count + 1))
 		return NULL;
 	errand = calloc(1, sizeof(*errand));
 	if (errand == NULL)
 		return NULL;
-	office->errand_count++;
+	worker->errand_count++;
 	list_init(&errand->node);
-	errand->office = office;
+	errand->worker = worker;
 	errand->entry = entry;
 	staple_entry_ref(entry);
 	staple_entry_set_errand(entry, errand);
@@ -43,8 +43,8 @@ staple_errand_free(struct staple_errand *errand)
 {
 	staple_ask_cancel(errand);
 	staple_ask_drop_hosts(errand);
-	heap_remove(&errand->office->agenda, &errand->wake);
-	errand->office->errand_count--;
+	heap_remove(&errand->worker->agenda, &errand->wake);
+	errand->worker->errand_count--;
 	list_remove(&errand->node);
 	staple_entry_set_errand(errand->entry, NULL);
 	staple_entry_unref(errand->entry);
@@ -75,10 +75,10 @@ publish(struct staple_errand *errand, struct staple_response *fresh)
 	struct staple_response *held = staple_cache_held(errand->entry);
 
 	staple_cache_publish(errand->entry, fresh);
-	if (errand->office->writer != NULL &&
+	if (errand->worker->writer != NULL &&
 	    (held == NULL || !staple_response_same(held, fresh))) {
 		staple_writer_save(
-		    errand->office->writer, errand->cert, fresh, errand->claim);
+		    errand->worker->writer, errand->cert, fresh, errand->claim);
 		errand->claim = NULL;
 	}
 	staple_response_unref(held);
@@ -130,7 +130,7 @@ weigh(struct staple_errand *errand, const struct staple_response *fresh)
 static void
 note_stale(struct staple_errand *errand, enum staple_outcome outcome)
 {
-	int64_t now = errand->office->wall_s;
+	int64_t now = errand->worker->wall_s;
 	struct staple_window window;
 
 	if (outcome != STAPLE_UNCHANGED ||
@@ -176,7 +176,7 @@ staple_errand_failed(struct staple_errand *errand, enum staple_outcome outcome)
 	give_back(errand);
 	errand->failures++;
 	if (errand->tries_since == 0)
-		errand->tries_since = errand->office->wall_s;
+		errand->tries_since = errand->worker->wall_s;
 	errand->outcome = outcome;
 	errand->settled = true;
 	/* Confirmation was sought and not to be had: whoever waits for it has
@@ -192,7 +192,7 @@ void
 staple_errand_blocked(struct staple_errand *errand, enum staple_outcome outcome)
 {
 	if (errand->tries_since == 0)
-		errand->tries_since = errand->office->wall_s;
+		errand->tries_since = errand->worker->wall_s;
 	if (errand->failures == 0)
 		errand->failures = 1;
 	if (errand->settled) {
@@ -213,7 +213,7 @@ staple_errand_blocked(struct staple_errand *errand, enum staple_outcome outcome)
 static enum staple_outcome
 find_hindrance(const struct staple_errand *errand)
 {
-	if (errand->office->wall_s >= errand->cert->not_after)
+	if (errand->worker->wall_s >= errand->cert->not_after)
 		return STAPLE_CERTIFICATE_EXPIRED;
 	return errand->cert->hindrance;
 }
@@ -245,7 +245,7 @@ ask_if_due(struct staple_errand *errand)
 	staple_plan_correct(errand);
 	if (errand->due != planned)
 		staple_report_state(errand);
-	if (errand->due <= errand->office->wall_s)
+	if (errand->due <= errand->worker->wall_s)
 		staple_ask_begin(errand);
 }
 
@@ -254,7 +254,7 @@ ask_if_due(struct staple_errand *errand)
 static void
 look_at_file(struct staple_errand *errand)
 {
-	int64_t now = errand->office->wall_s;
+	int64_t now = errand->worker->wall_s;
 	struct staple_window window;
 
 	staple_disk_look(errand);
@@ -288,7 +288,7 @@ staple_errand_hurry(struct staple_errand *errand)
 {
 	if (errand->due == 0) /* nobody is to be asked */
 		return;
-	staple_plan_at(errand, errand->office->wall_s);
+	staple_plan_at(errand, errand->worker->wall_s);
 	errand->on_demand = true;
 	errand->looked = false;
 	staple_errand_review(errand);
@@ -303,7 +303,7 @@ is_provided(const struct staple_errand *errand)
 	struct staple_window window;
 
 	return staple_plan_window(errand, &window) &&
-	       errand->office->wall_s < window.expires;
+	       errand->worker->wall_s < window.expires;
 }
 
 /* Log the ignored URLs once: no attempt shows them.  Where no URL remains, the
@@ -342,31 +342,31 @@ start_over(struct staple_errand *errand)
 
 /* ---- An issuer that is not shown with its certificate ---- */
 
-/* From the store into office->issuers; borrowed from there.  NULL: none. */
+/* From the store into worker->issuers; borrowed from there.  NULL: none. */
 static X509 *
 load_issuer(struct staple_errand *errand, const struct staple_cert *cert,
     enum staple_origin *origin)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	struct err err;
 	X509 *saved;
 
-	if (office->issuer_store == NULL)
+	if (worker->issuer_store == NULL)
 		return NULL;
-	saved = staple_issuer_load(office->issuer_store, cert, &err);
+	saved = staple_issuer_load(worker->issuer_store, cert, &err);
 	if (saved == NULL) {
-		if (err.text[0] != '\0' && !office->issuers.told)
-			staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+		if (err.text[0] != '\0' && !worker->issuers.told)
+			staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
 			    "saved issuer of %s not used: %s; it is fetched",
 			    cert->name, err.text);
-		office->issuers.told |= err.text[0] != '\0';
+		worker->issuers.told |= err.text[0] != '\0';
 		return NULL;
 	}
-	staple_issuers_add(&office->issuers, saved, STAPLE_ORIGIN_STORE);
+	staple_issuers_add(&worker->issuers, saved, STAPLE_ORIGIN_STORE);
 	X509_free(saved);
-	staple_report_trouble(office, STAPLE_LEVEL_INFO,
+	staple_report_trouble(worker, STAPLE_LEVEL_INFO,
 	    "issuer of %s loaded from the store", cert->name);
-	return staple_issuers_find(&office->issuers, cert, origin);
+	return staple_issuers_find(&worker->issuers, cert, origin);
 }
 
 X509 *
@@ -374,7 +374,7 @@ staple_errand_known_issuer(struct staple_errand *errand,
     const struct staple_cert *cert, enum staple_origin *origin)
 {
 	X509 *issuer = staple_issuers_find(
-	    &errand->office->issuers, cert, origin);
+	    &errand->worker->issuers, cert, origin);
 
 	return issuer != NULL ? issuer : load_issuer(errand, cert, origin);
 }

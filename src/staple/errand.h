@@ -2,7 +2,7 @@
  * One certificate's life on the staple thread: what it holds, when to ask
  * again, what was answered, whether a revocation is confirmed.  How one
  * attempt goes is in ask.h, what is told to others in report.h.  Staple
- * thread only; time is read from the office, never from a clock.
+ * thread only; time is read from the worker, never from a clock.
  */
 #ifndef STAPLE_ERRAND_H
 #define STAPLE_ERRAND_H
@@ -17,9 +17,9 @@
 #include "staple/attempt.h"
 #include "staple/cert.h"
 #include "staple/host_limits.h"
-#include "staple/office.h"
 #include "staple/store.h"
 #include "staple/voice.h"
+#include "staple/worker.h"
 
 struct staple_entry;
 struct staple_fetch;
@@ -61,14 +61,14 @@ enum staple_accuser {
 
 struct staple_errand {
 	struct list node;             /* of all errands */
-	struct staple_office *office; /* borrowed */
+	struct staple_worker *worker; /* borrowed */
 	struct staple_entry *entry;   /* owned reference */
 	struct staple_cert *cert;     /* owned reference */
 	enum staple_wish wish;
 	struct staple_host *hosts[STAPLE_URLS_MAX]; /* of its URLs; held */
 
 	/* the schedule, wall seconds */
-	struct heap_node wake; /* of office->agenda */
+	struct heap_node wake; /* of worker->agenda */
 	int64_t due;           /* 0: no fetch is scheduled */
 	int64_t planned;       /* when that was worked out */
 	bool probe_due;        /* due is the time of a host's next probe */
@@ -110,7 +110,7 @@ struct staple_errand {
 /* A new errand for an entry (a reference is taken), which knows it from now
  * on; empty until its first update.  NULL: no memory. */
 struct staple_errand *staple_errand_new(
-    struct staple_office *office, struct staple_entry *entry) MUST_CHECK;
+    struct staple_worker *worker, struct staple_entry *entry) MUST_CHECK;
 /* Drops what is in flight.  What is held is the cache's. */
 void staple_errand_free(struct staple_errand *errand);
 
@@ -118,7 +118,7 @@ void staple_errand_free(struct staple_errand *errand);
 void staple_errand_update(struct staple_errand *errand);
 
 /* The issuer of a certificate that was shown without it, from memory or from
- * the store; borrowed from the office.  NULL: it has to be fetched. */
+ * the store; borrowed from the worker.  NULL: it has to be fetched. */
 X509 *staple_errand_known_issuer(struct staple_errand *errand,
     const struct staple_cert *cert, enum staple_origin *origin);
 

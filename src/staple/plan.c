@@ -31,7 +31,7 @@ staple_plan_roll(void)
 static const struct staple_options *
 settings_of(const struct staple_errand *errand)
 {
-	return &errand->office->settings->values;
+	return &errand->worker->settings->values;
 }
 
 bool
@@ -40,7 +40,7 @@ staple_plan_window(
 {
 	struct staple_response *held = staple_cache_held(errand->entry);
 	bool is_window = held != NULL && !staple_response_is_ahead(
-					     held, errand->office->wall_s);
+					     held, errand->worker->wall_s);
 
 	*window = (struct staple_window){ 0, 0 };
 	if (is_window) {
@@ -57,7 +57,7 @@ is_ahead(const struct staple_errand *errand)
 {
 	struct staple_response *held = staple_cache_held(errand->entry);
 	bool ahead = held != NULL &&
-		     staple_response_is_ahead(held, errand->office->wall_s);
+		     staple_response_is_ahead(held, errand->worker->wall_s);
 
 	staple_response_unref(held);
 	return ahead;
@@ -74,7 +74,7 @@ void
 staple_plan_at(struct staple_errand *errand, int64_t due)
 {
 	errand->due = due;
-	errand->planned = errand->office->wall_s;
+	errand->planned = errand->worker->wall_s;
 }
 
 void
@@ -82,7 +82,7 @@ staple_plan_refresh(struct staple_errand *errand, int64_t freshness_s)
 {
 	const struct staple_pace pace = { settings_of(errand)->min_interval_s,
 		settings_of(errand)->max_interval_s };
-	int64_t now = errand->office->wall_s;
+	int64_t now = errand->worker->wall_s;
 	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
 	struct staple_window window;
 
@@ -94,7 +94,7 @@ staple_plan_refresh(struct staple_errand *errand, int64_t freshness_s)
 void
 staple_plan_retry(struct staple_errand *errand)
 {
-	int64_t now = errand->office->wall_s;
+	int64_t now = errand->worker->wall_s;
 	struct staple_window window;
 	int64_t due = 0;
 
@@ -113,7 +113,7 @@ staple_plan_retry(struct staple_errand *errand)
 void
 staple_plan_first(struct staple_errand *errand)
 {
-	int64_t now = errand->office->wall_s;
+	int64_t now = errand->worker->wall_s;
 	struct staple_window window;
 
 	if (staple_plan_window(errand, &window) &&
@@ -127,7 +127,7 @@ staple_plan_first(struct staple_errand *errand)
 void
 staple_plan_correct(struct staple_errand *errand)
 {
-	int64_t now = errand->office->wall_s;
+	int64_t now = errand->worker->wall_s;
 	int64_t latest = now + settings_of(errand)->max_interval_s;
 
 	if (now < errand->planned && errand->failures != 0)
@@ -151,12 +151,12 @@ take_earlier(int64_t *soonest, int64_t when, int64_t now)
 void
 staple_plan_expect(struct staple_errand *errand)
 {
-	struct staple_office *office = errand->office;
-	int64_t now = office->wall_s, soonest = INT64_MAX;
+	struct staple_worker *worker = errand->worker;
+	int64_t now = worker->wall_s, soonest = INT64_MAX;
 	struct staple_window window;
 
 	if (errand->wish == STAPLE_WISH_NONE) {
-		heap_remove(&office->agenda, &errand->wake);
+		heap_remove(&worker->agenda, &errand->wake);
 		return;
 	}
 	if (!errand->ask.busy)
@@ -169,5 +169,5 @@ staple_plan_expect(struct staple_errand *errand)
 			errand->tries_since, window.expires, now),
 		    now);
 	}
-	heap_put(&office->agenda, &errand->wake, soonest);
+	heap_put(&worker->agenda, &errand->wake, soonest);
 }

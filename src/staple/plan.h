@@ -1,6 +1,6 @@
 /*
  * When an errand is due: the arithmetic of schedule.h applied to what it
- * holds and to the office's clock.  Staple thread only.
+ * holds and to the worker's clock.  Staple thread only.
  */
 #ifndef STAPLE_PLAN_H
 #define STAPLE_PLAN_H

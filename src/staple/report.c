@@ -16,10 +16,10 @@
 #include "staple/response.h"
 
 static void
-hand_over(struct staple_office *office, const struct staple_event *event)
+hand_over(struct staple_worker *worker, const struct staple_event *event)
 {
-	if (office->log != NULL)
-		office->log(office->arg, event);
+	if (worker->log != NULL)
+		worker->log(worker->arg, event);
 }
 
 void
@@ -34,11 +34,11 @@ staple_report_line(struct staple_errand *errand, enum staple_level level,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	hand_over(errand->office, &event);
+	hand_over(errand->worker, &event);
 }
 
 void
-staple_report_trouble(struct staple_office *office, enum staple_level level,
+staple_report_trouble(struct staple_worker *worker, enum staple_level level,
     const char *format, ...)
 {
 	char text[STAPLE_VOICE_TEXT_MAX];
@@ -48,7 +48,7 @@ staple_report_trouble(struct staple_office *office, enum staple_level level,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	hand_over(office, &event);
+	hand_over(worker, &event);
 }
 
 void
@@ -170,17 +170,17 @@ pack(const struct staple_info *info, int64_t now)
 static void
 tell_application(struct staple_errand *errand)
 {
-	struct staple_office *office = errand->office;
+	struct staple_worker *worker = errand->worker;
 	struct staple_info info;
 	uint32_t packed;
 
-	staple_cache_read(errand->entry, office->wall_s, &info);
-	packed = pack(&info, office->wall_s);
+	staple_cache_read(errand->entry, worker->wall_s, &info);
+	packed = pack(&info, worker->wall_s);
 	if (packed == errand->told)
 		return;
 	errand->told = packed;
-	if (office->on_change != NULL)
-		office->on_change(office->arg, &info);
+	if (worker->on_change != NULL)
+		worker->on_change(worker->arg, &info);
 }
 
 static struct staple_news
@@ -196,7 +196,7 @@ gather(const struct staple_errand *errand)
 		.must_staple = errand->cert->must_staple,
 		.tries_since = errand->tries_since,
 		.next_try = next_try(errand),
-		.now = errand->office->wall_s,
+		.now = errand->worker->wall_s,
 	};
 
 	if (held != NULL) {
@@ -224,7 +224,7 @@ staple_report_attempt(struct staple_errand *errand)
 
 	tell_cache(errand);
 	if (staple_voice_attempt(&errand->voice, &news, &event))
-		hand_over(errand->office, &event);
+		hand_over(errand->worker, &event);
 	tell_application(errand);
 }
 
@@ -236,6 +236,6 @@ staple_report_time(struct staple_errand *errand)
 
 	if (news.tries_since != 0 && news.expires != 0 &&
 	    staple_voice_ladder(&errand->voice, &news, &event))
-		hand_over(errand->office, &event);
+		hand_over(errand->worker, &event);
 	tell_application(errand);
 }

@@ -13,7 +13,7 @@ struct staple_errand;
 struct staple_fetch_result;
 struct staple_response;
 struct staple_verdict;
-struct staple_office;
+struct staple_worker;
 
 /* An attempt has ended: snapshot, log, application, in this order. */
 void staple_report_attempt(struct staple_errand *errand);
@@ -37,7 +37,7 @@ void staple_report_line(struct staple_errand *errand, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* A line about the library itself. */
-void staple_report_trouble(struct staple_office *office,
+void staple_report_trouble(struct staple_worker *worker,
     enum staple_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Clients that may refuse a response, or soon will, though it is valid: a

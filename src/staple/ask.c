@@ -14,9 +14,9 @@
 #include "staple/errand.h"
 #include "staple/host_limits.h"
 #include "staple/issuers.h"
+#include "staple/log_state.h"
 #include "staple/outcome.h"
 #include "staple/plan.h"
-#include "staple/report.h"
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/try.h"
@@ -179,7 +179,7 @@ leave_host(struct staple_errand *errand, const struct staple_host *next)
 		.wall_s = worker->wall_s,
 		.mono_ms = worker->mono_ms,
 		.began_ms = ask->began_ms,
-		.roll = staple_plan_roll(),
+		.jitter = staple_plan_roll(),
 	};
 
 	if (host == NULL || host == next)

@@ -13,8 +13,8 @@
 #include "staple/cache.h"
 #include "staple/disk.h"
 #include "staple/issuers.h"
+#include "staple/log_state.h"
 #include "staple/plan.h"
-#include "staple/report.h"
 #include "staple/response.h"
 #include "staple/writer.h"
 

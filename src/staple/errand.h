@@ -17,8 +17,8 @@
 #include "staple/attempt.h"
 #include "staple/cert.h"
 #include "staple/host_limits.h"
+#include "staple/log_state.h"
 #include "staple/store.h"
-#include "staple/voice.h"
 #include "staple/worker.h"
 
 struct staple_entry;
@@ -104,7 +104,7 @@ struct staple_errand {
 	unsigned told_flaws;             /* of the responses held: report.c */
 	bool mentioned;                  /* URLs that were left out */
 	struct staple_host *issuer_host; /* held while it is asked: ask.c */
-	struct staple_voice voice;
+	struct staple_log_state log_state;
 };
 
 /* A new errand for an entry (a reference is taken), which knows it from now

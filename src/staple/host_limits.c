@@ -343,7 +343,7 @@ pause_probing(struct staple_host *host, const struct staple_waiter *waiter,
 {
 	int64_t left = find_least_left(host, waiter, failure->wall_s);
 	int64_t pause = staple_schedule_probe(host->failures, left,
-	    failure->retry_after_s, host->certificates, failure->roll);
+	    failure->retry_after_s, host->certificates, failure->jitter);
 
 	host->probe_ms = failure->began_ms + pause * SECOND_MS;
 	if (host->probe_ms < failure->mono_ms + PAUSE_MIN_MS)

@@ -123,7 +123,7 @@ struct staple_host_failure {
 	int64_t retry_after_s; /* 0: none */
 	int64_t wall_s, mono_ms;
 	int64_t began_ms; /* of the attempt: pauses are counted from here */
-	double roll;
+	double jitter;
 };
 /* The attempt of this waiter has failed on it.  true: it is down now and was
  * not before. */

@@ -80,14 +80,16 @@ staple_plan_at(struct staple_errand *errand, int64_t due)
 void
 staple_plan_refresh(struct staple_errand *errand, int64_t freshness_s)
 {
-	const struct staple_pace pace = { settings_of(errand)->min_interval_s,
-		settings_of(errand)->max_interval_s };
+	const struct staple_intervals intervals = {
+		settings_of(errand)->min_interval_s,
+		settings_of(errand)->max_interval_s
+	};
 	int64_t now = errand->worker->wall_s;
 	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
 	struct staple_window window;
 
 	(void)staple_plan_window(errand, &window);
-	staple_plan_at(errand, staple_schedule_refresh(&window, now, &pace,
+	staple_plan_at(errand, staple_schedule_refresh(&window, now, &intervals,
 				   fresh_until, staple_plan_roll()));
 }
 
@@ -165,7 +167,7 @@ staple_plan_expect(struct staple_errand *errand)
 	if (staple_plan_window(errand, &window)) {
 		take_earlier(&soonest, window.expires, now);
 		take_earlier(&soonest,
-		    staple_schedule_next_rung(
+		    staple_schedule_next_expiry_warning(
 			errand->tries_since, window.expires, now),
 		    now);
 	}

@@ -33,24 +33,25 @@ most(int64_t a, int64_t b)
 
 int64_t
 staple_schedule_refresh(const struct staple_window *window, int64_t now,
-    const struct staple_pace *pace, int64_t freshness_ends, double roll)
+    const struct staple_intervals *intervals, int64_t freshness_ends,
+    double jitter)
 {
 	int64_t length = window->expires - window->this_update;
 	int64_t half = length / 2;
 	int64_t middle = window->this_update + half;
 	int64_t left = most(window->expires - now, 0);
-	int64_t longest = pace->max_interval_s;
-	int64_t shortest = least(pace->min_interval_s, left / 4);
+	int64_t longest = intervals->max_interval_s;
+	int64_t shortest = least(intervals->min_interval_s, left / 4);
 	int64_t next;
 
-	next = middle + (int64_t)((double)half * (2 * roll - 1) / 10);
+	next = middle + (int64_t)((double)half * (2 * jitter - 1) / 10);
 	/* An answer from the neighbourhood of T is an old one as well. */
 	if (now >= middle || now >= next)
 		next = now + left / 4;
 	if (freshness_ends != 0)
 		next = least(
 		    next, most(freshness_ends, now + length / FETCHES_MAX));
-	longest -= (int64_t)((double)longest * roll / 10);
+	longest -= (int64_t)((double)longest * jitter / 10);
 	next = most(next, now + shortest);
 	next = least(next, now + longest);
 	return most(next, now + 1);
@@ -74,7 +75,7 @@ bound_asked(int64_t retry_after_s, int64_t left)
 
 int64_t
 staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
-    int64_t retry_after_s, unsigned certificates, double roll)
+    int64_t retry_after_s, unsigned certificates, double jitter)
 {
 	bool held = expires > now;
 	int64_t left = held ? expires - now : INT64_MAX;
@@ -85,13 +86,13 @@ staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
 		cap = certificates > MANY ? NOTHING_HELD_MANY_S
 					  : NOTHING_HELD_S;
 	ceiling = most(least(back_off(failures, cap), left / TRIES_MIN), floor);
-	backoff = floor + (int64_t)((double)(ceiling - floor) * roll);
+	backoff = floor + (int64_t)((double)(ceiling - floor) * jitter);
 	return now + most(backoff, bound_asked(retry_after_s, left));
 }
 
 int64_t
 staple_schedule_probe(unsigned failures, int64_t left, int64_t retry_after_s,
-    unsigned certificates, double roll)
+    unsigned certificates, double jitter)
 {
 	bool held = left > 0;
 	int64_t time = held ? left : INT64_MAX;
@@ -101,51 +102,57 @@ staple_schedule_probe(unsigned failures, int64_t left, int64_t retry_after_s,
 	ceiling = least(back_off(failures, held ? HOUR_S : NOTHING_HELD_S),
 	    time / TRIES_MIN);
 	ceiling = most(ceiling, certificates > MANY ? MINUTE_S : floor);
-	pause = ceiling - (int64_t)((double)ceiling / TRIES_MIN * roll);
+	pause = ceiling - (int64_t)((double)ceiling / TRIES_MIN * jitter);
 	return most(most(pause, floor), bound_asked(retry_after_s, time));
 }
 
 static int64_t
-reached_at(enum staple_rung rung, int64_t tries_since, int64_t expires)
+reached_at(
+    enum staple_expiry_warning warning, int64_t tries_since, int64_t expires)
 {
 	int64_t whole = most(expires - tries_since, 0);
 
-	switch (rung) {
-	case STAPLE_RUNG_HALF:
+	switch (warning) {
+	case STAPLE_EXPIRY_WARNING_HALF:
 		return expires - whole / 2;
-	case STAPLE_RUNG_QUARTER:
+	case STAPLE_EXPIRY_WARNING_QUARTER:
 		return expires - whole / 4;
-	case STAPLE_RUNG_LAST_HOUR:
+	case STAPLE_EXPIRY_WARNING_LAST_HOUR:
 		return expires - least(whole / 4, HOUR_S);
-	case STAPLE_RUNG_NONE:
-	case STAPLE_RUNG_EXPIRED:
+	case STAPLE_EXPIRY_WARNING_NONE:
+	case STAPLE_EXPIRY_WARNING_EXPIRED:
 		break;
 	}
 	return expires;
 }
 
-enum staple_rung
-staple_schedule_rung(int64_t tries_since, int64_t expires, int64_t now)
+enum staple_expiry_warning
+staple_schedule_expiry_warning(
+    int64_t tries_since, int64_t expires, int64_t now)
 {
-	int rung = STAPLE_RUNG_EXPIRED;
+	int warning = STAPLE_EXPIRY_WARNING_EXPIRED;
 
 	if (tries_since == 0 || expires == 0)
-		return STAPLE_RUNG_NONE;
-	while (rung > STAPLE_RUNG_NONE &&
-	       now < reached_at((enum staple_rung)rung, tries_since, expires))
-		rung--;
-	return (enum staple_rung)rung;
+		return STAPLE_EXPIRY_WARNING_NONE;
+	while (warning > STAPLE_EXPIRY_WARNING_NONE &&
+	       now < reached_at((enum staple_expiry_warning)warning,
+			 tries_since, expires))
+		warning--;
+	return (enum staple_expiry_warning)warning;
 }
 
 int64_t
-staple_schedule_next_rung(int64_t tries_since, int64_t expires, int64_t now)
+staple_schedule_next_expiry_warning(
+    int64_t tries_since, int64_t expires, int64_t now)
 {
 	int64_t at;
 
 	if (tries_since == 0 || expires <= now)
 		return 0;
-	for (int rung = STAPLE_RUNG_HALF; rung < STAPLE_RUNG_EXPIRED; rung++) {
-		at = reached_at((enum staple_rung)rung, tries_since, expires);
+	for (int warning = STAPLE_EXPIRY_WARNING_HALF;
+	     warning < STAPLE_EXPIRY_WARNING_EXPIRED; warning++) {
+		at = reached_at(
+		    (enum staple_expiry_warning)warning, tries_since, expires);
 		if (at > now)
 			return at;
 	}

@@ -23,7 +23,7 @@
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/host_limits.h"
-#include "staple/report.h"
+#include "staple/log_state.h"
 #include "staple/settings.h"
 #include "staple/store.h"
 #include "staple/writer.h"

@@ -1,32 +1,32 @@
-/* What is said about a certificate, and when: rules 37 and 38. */
-#include "staple/voice.h"
-
-#include <criterion/criterion.h>
+/* What is logged about a certificate, and when: rules 37 and 38. */
 #include <stdio.h>
 #include <string.h>
 
+#include <criterion/criterion.h>
+
 #include "base/attr.h"
+#include "staple/log_state.h"
 
 #define HOUR ((int64_t)3600)
 #define DAY (24 * HOUR)
 #define NOON ((int64_t)1767268800) /* 2026-01-01 12:00:00 UTC */
 
-static struct staple_voice voice;
+static struct staple_log_state state;
 static struct staple_event event;
 
 static void
 set_up(void)
 {
-	memset(&voice, 0, sizeof(voice));
+	memset(&state, 0, sizeof(state));
 	memset(&event, 0, sizeof(event));
 }
 
-TestSuite(voice, .init = set_up);
+TestSuite(log_state, .init = set_up);
 
-static struct staple_news
-news_of(enum staple_outcome outcome, int64_t now)
+static struct staple_status
+status_of(enum staple_outcome outcome, int64_t now)
 {
-	return (struct staple_news){ .name = "a.example",
+	return (struct staple_status){ .name = "a.example",
 		.id = "1f",
 		.outcome = outcome,
 		.said = "",
@@ -35,24 +35,24 @@ news_of(enum staple_outcome outcome, int64_t now)
 
 /* With a staple that is valid for a long time. */
 static bool
-hears(enum staple_outcome outcome, int64_t now)
+logs(enum staple_outcome outcome, int64_t now)
 {
-	struct staple_news news = news_of(outcome, now);
+	struct staple_status status = status_of(outcome, now);
 
-	news.held = true;
-	news.expires = NOON + 300 * DAY;
-	return staple_voice_attempt(&voice, &news, &event);
+	status.held = true;
+	status.expires = NOON + 300 * DAY;
+	return staple_log_state_attempt(&state, &status, &event);
 }
 
 static void
-expect_says(const char *part)
+expect_text(const char *part)
 {
 	cr_expect_not_null(strstr(event.message, part), "\"%s\" says no \"%s\"",
 	    event.message, part);
 }
 
 static void
-expect_silent_about(const char *part)
+expect_no_text(const char *part)
 {
 	cr_expect_null(strstr(event.message, part), "\"%s\"", event.message);
 }
@@ -109,29 +109,29 @@ static const struct level_row {
 	    true, STAPLE_LEVEL_WARNING },
 };
 
-static struct staple_news
-news_of_row(const struct level_row *row)
+static struct staple_status
+status_of_row(const struct level_row *row)
 {
-	struct staple_news news = news_of(row->outcome, NOON);
+	struct staple_status status = status_of(row->outcome, NOON);
 
-	news.fatal = row->fatal;
-	news.must_staple = row->must_staple;
-	news.held = row->held == GOOD || row->held == REVOKED;
-	news.revoked = row->held == REVOKED;
+	status.fatal = row->fatal;
+	status.must_staple = row->must_staple;
+	status.held = row->held == GOOD || row->held == REVOKED;
+	status.revoked = row->held == REVOKED;
 	if (row->held != NOTHING)
-		news.expires = row->held == LOST ? NOON : NOON + DAY;
-	return news;
+		status.expires = row->held == LOST ? NOON : NOON + DAY;
+	return status;
 }
 
-Test(voice, raises_its_voice_as_the_matrix_says)
+Test(log_state, has_the_level_of_the_matrix)
 {
 	for (size_t i = 0; i < ARRAY_LEN(level_rows); i++) {
 		const struct level_row *row = &level_rows[i];
-		struct staple_news news = news_of_row(row);
+		struct staple_status status = status_of_row(row);
 
 		set_up();
-		cr_expect(staple_voice_attempt(&voice, &news, &event), "%s",
-		    row->what);
+		cr_expect(staple_log_state_attempt(&state, &status, &event),
+		    "%s", row->what);
 		cr_expect_eq(event.level, row->expect, "%s", row->what);
 		cr_expect_str_eq(event.certificate, "a.example");
 		cr_expect_str_eq(event.id, "1f");
@@ -140,15 +140,16 @@ Test(voice, raises_its_voice_as_the_matrix_says)
 }
 
 /* Whatever else goes wrong, while a good staple is served nobody is woken. */
-Test(voice, calls_no_failure_an_error_while_something_valid_is_held)
+Test(log_state, calls_no_failure_an_error_while_something_valid_is_held)
 {
 	for (int i = STAPLE_NO_RESPONDER; i < STAPLE_OUTCOMES; i++) {
-		struct staple_news news = news_of((enum staple_outcome)i, NOON);
+		struct staple_status status = status_of(
+		    (enum staple_outcome)i, NOON);
 
 		set_up();
-		news.fatal = news.must_staple = news.held = true;
-		news.expires = NOON + 1;
-		cr_expect(staple_voice_attempt(&voice, &news, &event));
+		status.fatal = status.must_staple = status.held = true;
+		status.expires = NOON + 1;
+		cr_expect(staple_log_state_attempt(&state, &status, &event));
 		cr_expect_eq(
 		    event.level, STAPLE_LEVEL_WARNING, "outcome %d", i);
 	}
@@ -156,80 +157,81 @@ Test(voice, calls_no_failure_an_error_while_something_valid_is_held)
 
 /* ---- when ---- */
 
-Test(voice, says_good_once)
+Test(log_state, logs_good_once)
 {
-	cr_expect(hears(STAPLE_GOOD, NOON));
-	expect_says("the certificate is good;");
-	cr_expect_not(hears(STAPLE_GOOD, NOON + HOUR));
-	cr_expect_not(hears(STAPLE_UNCHANGED, NOON + 12 * HOUR));
-	cr_expect_not(hears(STAPLE_GOOD, NOON + 5 * DAY));
+	cr_expect(logs(STAPLE_GOOD, NOON));
+	expect_text("the certificate is good;");
+	cr_expect_not(logs(STAPLE_GOOD, NOON + HOUR));
+	cr_expect_not(logs(STAPLE_UNCHANGED, NOON + 12 * HOUR));
+	cr_expect_not(logs(STAPLE_GOOD, NOON + 5 * DAY));
 }
 
-Test(voice, says_that_it_is_good_again)
+Test(log_state, logs_that_it_is_good_again)
 {
-	cr_expect(hears(STAPLE_GOOD, NOON));
-	cr_expect(hears(STAPLE_TRY_LATER, NOON + 1));
-	cr_expect(hears(STAPLE_UNCHANGED, NOON + 2));
+	cr_expect(logs(STAPLE_GOOD, NOON));
+	cr_expect(logs(STAPLE_TRY_LATER, NOON + 1));
+	cr_expect(logs(STAPLE_UNCHANGED, NOON + 2));
 	cr_expect_eq(event.level, STAPLE_LEVEL_NOTICE);
-	expect_says("good again");
+	expect_text("good again");
 }
 
-Test(voice, says_that_a_revocation_was_lifted)
+Test(log_state, logs_that_a_revocation_was_lifted)
 {
-	cr_expect(hears(STAPLE_REVOKED, NOON));
-	cr_expect(hears(STAPLE_GOOD, NOON + 1));
-	expect_says("not revoked any more");
+	cr_expect(logs(STAPLE_REVOKED, NOON));
+	cr_expect(logs(STAPLE_GOOD, NOON + 1));
+	expect_text("not revoked any more");
 }
 
-Test(voice, says_the_same_failure_once_and_counts_it_hourly)
+Test(log_state, logs_the_same_failure_once_and_counts_it_hourly)
 {
-	cr_expect(hears(STAPLE_HTTP_5XX, NOON));
-	expect_silent_about("times");
+	cr_expect(logs(STAPLE_HTTP_5XX, NOON));
+	expect_no_text("times");
 	for (int64_t t = 60; t < HOUR; t += 60)
-		cr_expect_not(hears(STAPLE_HTTP_5XX, NOON + t));
-	cr_expect(hears(STAPLE_HTTP_5XX, NOON + HOUR));
-	expect_says("60 times more since 2026-01-01 12:00:00 UTC: ");
-	cr_expect_not(hears(STAPLE_HTTP_5XX, NOON + HOUR + 1));
-	cr_expect(hears(STAPLE_HTTP_5XX, NOON + 2 * HOUR));
-	expect_says("2 times more since 2026-01-01 13:00:00 UTC: ");
+		cr_expect_not(logs(STAPLE_HTTP_5XX, NOON + t));
+	cr_expect(logs(STAPLE_HTTP_5XX, NOON + HOUR));
+	expect_text("60 times more since 2026-01-01 12:00:00 UTC: ");
+	cr_expect_not(logs(STAPLE_HTTP_5XX, NOON + HOUR + 1));
+	cr_expect(logs(STAPLE_HTTP_5XX, NOON + 2 * HOUR));
+	expect_text("2 times more since 2026-01-01 13:00:00 UTC: ");
 }
 
-Test(voice, says_another_failure_at_once_and_counts_anew)
+Test(log_state, logs_another_failure_at_once_and_counts_anew)
 {
-	cr_expect(hears(STAPLE_HTTP_5XX, NOON));
-	cr_expect_not(hears(STAPLE_HTTP_5XX, NOON + 1));
-	cr_expect(hears(STAPLE_HTTP_4XX, NOON + 2));
-	expect_silent_about("times");
-	cr_expect(hears(STAPLE_HTTP_5XX, NOON + 3));
-	expect_silent_about("times");
+	cr_expect(logs(STAPLE_HTTP_5XX, NOON));
+	cr_expect_not(logs(STAPLE_HTTP_5XX, NOON + 1));
+	cr_expect(logs(STAPLE_HTTP_4XX, NOON + 2));
+	expect_no_text("times");
+	cr_expect(logs(STAPLE_HTTP_5XX, NOON + 3));
+	expect_no_text("times");
 }
 
-Test(voice, repeats_that_it_is_revoked)
+Test(log_state, repeats_that_it_is_revoked)
 {
-	cr_expect(hears(STAPLE_REVOKED, NOON));
-	cr_expect_not(hears(STAPLE_REVOKED, NOON + 1));
-	cr_expect(hears(STAPLE_REVOKED, NOON + 12 * HOUR));
+	cr_expect(logs(STAPLE_REVOKED, NOON));
+	cr_expect_not(logs(STAPLE_REVOKED, NOON + 1));
+	cr_expect(logs(STAPLE_REVOKED, NOON + 12 * HOUR));
 	cr_expect_eq(event.level, STAPLE_LEVEL_ERROR);
 }
 
-Test(voice, is_not_silenced_by_a_clock_that_was_set_back)
+Test(log_state, is_not_silenced_by_a_clock_that_was_set_back)
 {
-	cr_expect(hears(STAPLE_EMPTY, NOON));
-	cr_expect(hears(STAPLE_EMPTY, NOON - DAY));
-	cr_expect_not(hears(STAPLE_EMPTY, NOON - DAY + 1));
+	cr_expect(logs(STAPLE_EMPTY, NOON));
+	cr_expect(logs(STAPLE_EMPTY, NOON - DAY));
+	cr_expect_not(logs(STAPLE_EMPTY, NOON - DAY + 1));
 }
 
 /* ---- what ---- */
 
-Test(voice, says_what_happened_what_is_served_and_what_to_do)
+Test(log_state, names_the_failure_what_is_served_and_the_remedy)
 {
-	struct staple_news news = news_of(STAPLE_CONNECTION_REFUSED, NOON);
+	struct staple_status status = status_of(
+	    STAPLE_CONNECTION_REFUSED, NOON);
 
-	news.said = "http://ocsp.example/: connection refused";
-	news.held = true;
-	news.expires = NOON + 26 * HOUR;
-	news.next_try = NOON + 12;
-	cr_expect(staple_voice_attempt(&voice, &news, &event));
+	status.said = "http://ocsp.example/: connection refused";
+	status.held = true;
+	status.expires = NOON + 26 * HOUR;
+	status.next_try = NOON + 12;
+	cr_expect(staple_log_state_attempt(&state, &status, &event));
 	cr_expect_str_eq(event.message,
 	    "the responder refused the connection (http://ocsp.example/: "
 	    "connection refused); the response held is valid until 2026-01-02 "
@@ -257,37 +259,37 @@ static const struct clause_row {
 	    "is good; the response held is valid until 2026-01-02 12:00:00" },
 };
 
-Test(voice, says_what_clients_get)
+Test(log_state, names_what_clients_get)
 {
 	for (size_t i = 0; i < ARRAY_LEN(clause_rows); i++) {
 		const struct clause_row *row = &clause_rows[i];
 		struct level_row held = { .outcome = row->outcome,
 			.held = row->held };
-		struct staple_news news = news_of_row(&held);
+		struct staple_status status = status_of_row(&held);
 
 		set_up();
-		cr_expect(staple_voice_attempt(&voice, &news, &event));
-		expect_says(row->says);
-		expect_silent_about("asked again");
+		cr_expect(staple_log_state_attempt(&state, &status, &event));
+		expect_text(row->says);
+		expect_no_text("asked again");
 	}
 }
 
-Test(voice, has_room_for_advice_after_many_urls)
+Test(log_state, has_room_for_advice_after_many_urls)
 {
-	struct staple_news news = news_of(STAPLE_NOT_OCSP, NOON);
+	struct staple_status status = status_of(STAPLE_NOT_OCSP, NOON);
 	char said[1024];
 
 	memset(said, 'u', sizeof(said) - 1);
 	said[sizeof(said) - 1] = '\0';
-	news.said = said;
-	news.held = news.revoked = true;
-	news.expires = NOON + 300 * DAY;
-	news.next_try = NOON + HOUR - 1;
-	voice = (struct staple_voice){
-		.spoke = true, .last = STAPLE_NOT_OCSP, .repeated = 4000000000
+	status.said = said;
+	status.held = status.revoked = true;
+	status.expires = NOON + 300 * DAY;
+	status.next_try = NOON + HOUR - 1;
+	state = (struct staple_log_state){
+		.logged = true, .last = STAPLE_NOT_OCSP, .repeated = 4000000000
 	};
-	cr_expect(staple_voice_attempt(&voice, &news, &event));
-	expect_says("or proxy answers in its place");
+	cr_expect(staple_log_state_attempt(&state, &status, &event));
+	expect_text("or proxy answers in its place");
 }
 
 /* ---- the ladder ---- */
@@ -296,15 +298,15 @@ Test(voice, has_room_for_advice_after_many_urls)
 static bool
 climbs(int64_t now, int64_t expires)
 {
-	struct staple_news news = news_of(STAPLE_TRY_LATER, now);
+	struct staple_status status = status_of(STAPLE_TRY_LATER, now);
 
-	news.held = now < expires;
-	news.expires = expires;
-	news.tries_since = NOON;
-	return staple_voice_ladder(&voice, &news, &event);
+	status.held = now < expires;
+	status.expires = expires;
+	status.tries_since = NOON;
+	return staple_log_state_expiry(&state, &status, &event);
 }
 
-Test(voice, climbs_to_an_error_each_rung_once)
+Test(log_state, rises_to_an_error_each_level_once)
 {
 	static const struct rung_row {
 		int64_t left;
@@ -334,22 +336,22 @@ Test(voice, climbs_to_an_error_each_rung_once)
 	}
 }
 
-Test(voice, says_only_the_highest_rung_after_a_suspend)
+Test(log_state, logs_only_the_highest_level_after_a_suspend)
 {
 	cr_expect(climbs(NOON + DAY - 60, NOON + DAY));
-	expect_says("no new response could be had since 2026-01-01 12:00:00 "
+	expect_text("no new response could be had since 2026-01-01 12:00:00 "
 		    "UTC: the responder asks to try later");
-	expect_says("for 1 min 0 s");
+	expect_text("for 1 min 0 s");
 	cr_expect_not(climbs(NOON + DAY - 59, NOON + DAY));
 }
 
-Test(voice, says_that_nothing_is_stapled_any_more)
+Test(log_state, logs_that_nothing_is_stapled_any_more)
 {
 	cr_expect(climbs(NOON + DAY, NOON + DAY));
-	expect_says("expired at 2026-01-02 12:00:00 UTC and is not stapled");
+	expect_text("expired at 2026-01-02 12:00:00 UTC and is not stapled");
 }
 
-Test(voice, begins_another_ladder_with_another_expiry)
+Test(log_state, begins_anew_with_another_expiry)
 {
 	cr_expect(climbs(NOON + DAY / 2, NOON + DAY));
 	cr_expect_not(climbs(NOON + DAY / 2, NOON + 2 * DAY));
@@ -357,25 +359,27 @@ Test(voice, begins_another_ladder_with_another_expiry)
 }
 
 /* A responder that gives the same old one again resets tries_since. */
-Test(voice, climbs_no_rung_twice_for_one_expiry)
+Test(log_state, logs_no_level_twice_for_one_expiry)
 {
-	struct staple_news news = news_of(STAPLE_UNCHANGED, NOON + DAY / 2);
+	struct staple_status status = status_of(
+	    STAPLE_UNCHANGED, NOON + DAY / 2);
 
 	cr_expect(climbs(NOON + DAY / 2, NOON + DAY));
-	news.held = true;
-	news.expires = NOON + DAY;
-	cr_expect_not(staple_voice_ladder(&voice, &news, &event));
+	status.held = true;
+	status.expires = NOON + DAY;
+	cr_expect_not(staple_log_state_expiry(&state, &status, &event));
 	cr_expect_not(climbs(NOON + DAY / 2 + 1, NOON + DAY));
 	cr_expect(climbs(NOON + DAY * 3 / 4, NOON + DAY));
 }
 
-Test(voice, does_not_blame_an_answer_that_is_merely_old)
+Test(log_state, does_not_blame_a_response_that_is_only_old)
 {
-	struct staple_news news = news_of(STAPLE_UNCHANGED, NOON + DAY / 2);
+	struct staple_status status = status_of(
+	    STAPLE_UNCHANGED, NOON + DAY / 2);
 
-	news.held = true;
-	news.expires = NOON + DAY;
-	news.tries_since = NOON;
-	cr_expect(staple_voice_ladder(&voice, &news, &event));
-	expect_says("since 2026-01-01 12:00:00 UTC; the response held");
+	status.held = true;
+	status.expires = NOON + DAY;
+	status.tries_since = NOON;
+	cr_expect(staple_log_state_expiry(&state, &status, &event));
+	expect_text("since 2026-01-01 12:00:00 UTC; the response held");
 }

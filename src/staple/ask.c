@@ -16,8 +16,8 @@
 #include "staple/issuers.h"
 #include "staple/log_state.h"
 #include "staple/outcome.h"
-#include "staple/plan.h"
 #include "staple/response.h"
+#include "staple/schedule.h"
 #include "staple/settings.h"
 #include "staple/try.h"
 #include "staple/url.h"
@@ -179,7 +179,7 @@ leave_host(struct staple_errand *errand, const struct staple_host *next)
 		.wall_s = worker->wall_s,
 		.mono_ms = worker->mono_ms,
 		.began_ms = ask->began_ms,
-		.jitter = staple_plan_roll(),
+		.jitter = staple_schedule_jitter(),
 	};
 
 	if (host == NULL || host == next)
@@ -277,7 +277,7 @@ describe_waiter(struct staple_errand *errand)
 	struct staple_waiter *waiter = &errand->ask.waiter;
 	struct staple_window window;
 
-	(void)staple_plan_window(errand, &window);
+	(void)staple_job_window(errand, &window);
 	waiter->expires = window.expires;
 	waiter->untried = !errand->settled &&
 			  window.expires <= errand->worker->wall_s;
@@ -731,7 +731,7 @@ staple_ask_reconsider(struct staple_errand *errand)
 
 	if (!ask->busy && errand->probe_due && has_open) {
 		errand->probe_due = false;
-		staple_plan_at(errand, errand->worker->wall_s);
+		staple_job_set_due(errand, errand->worker->wall_s);
 		staple_errand_review(errand);
 		return;
 	}

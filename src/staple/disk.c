@@ -17,8 +17,8 @@
 #include "staple/cache.h"
 #include "staple/errand.h"
 #include "staple/log_state.h"
-#include "staple/plan.h"
 #include "staple/response.h"
+#include "staple/schedule.h"
 #include "staple/settings.h"
 #include "staple/store.h"
 #include "staple/writer.h"
@@ -105,7 +105,7 @@ staple_disk_load(struct staple_errand *errand)
 	struct err err;
 
 	if (errand->worker->store == NULL || errand->cert->issuer == NULL ||
-	    staple_plan_window(errand, &window))
+	    staple_job_window(errand, &window))
 		return;
 	staple_store_stamp(
 	    errand->worker->store, errand->cert->id, &errand->saved);
@@ -173,8 +173,8 @@ is_fresh(const struct staple_errand *errand)
 	struct staple_window window;
 
 	return errand->accuser == STAPLE_ACCUSER_NONE &&
-	       staple_plan_window(errand, &window) &&
-	       errand->worker->wall_s < staple_plan_quarters(&window, 2);
+	       staple_job_window(errand, &window) &&
+	       errand->worker->wall_s < staple_schedule_quarters(&window, 2);
 }
 
 /* false: the request must be made. */
@@ -211,7 +211,7 @@ yield(struct staple_errand *errand)
 {
 	int64_t now_ms = errand->worker->mono_ms;
 	struct staple_window window;
-	bool is_valid = staple_plan_window(errand, &window) &&
+	bool is_valid = staple_job_window(errand, &window) &&
 			errand->worker->wall_s < window.expires;
 
 	if (errand->yields_since_ms == 0)
@@ -220,8 +220,8 @@ yield(struct staple_errand *errand)
 	    (is_valid ? YIELD_MS : YIELD_WITHOUT_MS))
 		return false;
 	staple_ask_cancel(errand);
-	staple_plan_at(errand, errand->worker->wall_s + 1);
-	staple_plan_expect(errand);
+	staple_job_set_due(errand, errand->worker->wall_s + 1);
+	staple_job_schedule_review(errand);
 	return true;
 }
 

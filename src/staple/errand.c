@@ -14,8 +14,8 @@
 #include "staple/disk.h"
 #include "staple/issuers.h"
 #include "staple/log_state.h"
-#include "staple/plan.h"
 #include "staple/response.h"
+#include "staple/schedule.h"
 #include "staple/writer.h"
 
 struct staple_errand *
@@ -134,8 +134,8 @@ note_stale(struct staple_errand *errand, enum staple_outcome outcome)
 	struct staple_window window;
 
 	if (outcome != STAPLE_UNCHANGED ||
-	    !staple_plan_window(errand, &window) ||
-	    now < staple_plan_quarters(&window, 3))
+	    !staple_job_window(errand, &window) ||
+	    now < staple_schedule_quarters(&window, 3))
 		errand->tries_since = 0;
 	else if (errand->tries_since == 0)
 		errand->tries_since = now;
@@ -163,11 +163,11 @@ staple_errand_answered(
 	errand->failures = 0;
 	errand->outcome = reply->outcome;
 	errand->settled = !is_in_doubt(errand);
-	staple_plan_refresh(errand, reply->freshness_s);
+	staple_job_schedule_refresh(errand, reply->freshness_s);
 	staple_report_attempt(errand);
 	if (is_in_doubt(errand))
 		staple_ask_begin(errand);
-	staple_plan_expect(errand);
+	staple_job_schedule_review(errand);
 }
 
 void
@@ -183,9 +183,9 @@ staple_errand_failed(struct staple_errand *errand, enum staple_outcome outcome)
 	 * waited enough. */
 	if (errand->accuser != STAPLE_ACCUSER_NONE && !errand->confirmed)
 		errand->unconfirmable = true;
-	staple_plan_retry(errand);
+	staple_job_schedule_retry(errand);
 	staple_report_attempt(errand);
-	staple_plan_expect(errand);
+	staple_job_schedule_review(errand);
 }
 
 void
@@ -197,7 +197,7 @@ staple_errand_blocked(struct staple_errand *errand, enum staple_outcome outcome)
 		errand->failures = 1;
 	if (errand->settled) {
 		staple_report_state(errand);
-		staple_plan_expect(errand);
+		staple_job_schedule_review(errand);
 		return;
 	}
 	errand->outcome = outcome;
@@ -205,7 +205,7 @@ staple_errand_blocked(struct staple_errand *errand, enum staple_outcome outcome)
 	if (errand->accuser != STAPLE_ACCUSER_NONE && !errand->confirmed)
 		errand->unconfirmable = true;
 	staple_report_attempt(errand);
-	staple_plan_expect(errand);
+	staple_job_schedule_review(errand);
 }
 
 /* ---- What is to be done ---- */
@@ -242,7 +242,7 @@ ask_if_due(struct staple_errand *errand)
 
 	if (errand->ask.busy)
 		return;
-	staple_plan_correct(errand);
+	staple_job_correct_schedule(errand);
 	if (errand->due != planned)
 		staple_report_state(errand);
 	if (errand->due <= errand->worker->wall_s)
@@ -258,10 +258,10 @@ look_at_file(struct staple_errand *errand)
 	struct staple_window window;
 
 	staple_disk_look(errand);
-	staple_plan_at(errand, now + STAPLE_DISK_LOOK_S);
-	if (errand->tries_since == 0 && staple_plan_window(errand, &window) &&
-	    now >= staple_plan_quarters(&window, 2))
-		errand->tries_since = staple_plan_quarters(&window, 2);
+	staple_job_set_due(errand, now + STAPLE_DISK_LOOK_S);
+	if (errand->tries_since == 0 && staple_job_window(errand, &window) &&
+	    now >= staple_schedule_quarters(&window, 2))
+		errand->tries_since = staple_schedule_quarters(&window, 2);
 }
 
 void
@@ -270,7 +270,7 @@ staple_errand_review(struct staple_errand *errand)
 	enum staple_outcome hindrance = find_hindrance(errand);
 
 	if (errand->wish == STAPLE_WISH_NONE) {
-		staple_plan_expect(errand);
+		staple_job_schedule_review(errand);
 		return;
 	}
 	if (hindrance != STAPLE_UNASKED)
@@ -280,7 +280,7 @@ staple_errand_review(struct staple_errand *errand)
 	else
 		ask_if_due(errand);
 	staple_report_time(errand);
-	staple_plan_expect(errand);
+	staple_job_schedule_review(errand);
 }
 
 void
@@ -288,7 +288,7 @@ staple_errand_hurry(struct staple_errand *errand)
 {
 	if (errand->due == 0) /* nobody is to be asked */
 		return;
-	staple_plan_at(errand, errand->worker->wall_s);
+	staple_job_set_due(errand, errand->worker->wall_s);
 	errand->on_demand = true;
 	errand->looked = false;
 	staple_errand_review(errand);
@@ -302,7 +302,7 @@ is_provided(const struct staple_errand *errand)
 {
 	struct staple_window window;
 
-	return staple_plan_window(errand, &window) &&
+	return staple_job_window(errand, &window) &&
 	       errand->worker->wall_s < window.expires;
 }
 
@@ -337,7 +337,7 @@ start_over(struct staple_errand *errand)
 		staple_ask_hold_hosts(errand);
 	mention_left_out(errand);
 	staple_disk_load(errand);
-	staple_plan_first(errand);
+	staple_job_schedule_first(errand);
 }
 
 /* ---- An issuer that is not shown with its certificate ---- */

@@ -1,10 +1,25 @@
 /*
- * When to ask next, as arithmetic.  Any thread: nothing here has a state.
- * Intervals are limits around a plan, and where two of them contradict each
- * other the shorter one wins: asking too soon costs a request, asking too
- * late costs the staple.
+ * When a job is due, and when an expiry is warned of.
+ *
+ * The first half is pure arithmetic.  "Nothing valid is held" has no end of its
+ * own: the time that is left is then INT64_MAX.
+ *
+ * The second half applies it to a job; staple thread only.  A due time is a
+ * point of the wall clock, because validity is, and the wall clock may jump.
+ * After a jump forward whatever is due is past.  After a jump backward the
+ * middle of a window stays where it is, unless the whole window now lies in the
+ * future: then the response is fetched again at once.  A pause after a failure
+ * began when it was computed, so it is computed again if now lies before that.
  */
 #include "staple/schedule.h"
+
+#include <sys/random.h>
+
+#include "staple/ask.h"
+#include "staple/cache.h"
+#include "staple/errand.h"
+#include "staple/response.h"
+#include "staple/settings.h"
 
 enum {
 	BACKOFF_S = 10,
@@ -157,4 +172,164 @@ staple_schedule_next_expiry_warning(
 			return at;
 	}
 	return expires;
+}
+
+/* ---- The schedule of a job ---- */
+
+/* Without randomness certificates are not spread, and that is all. */
+double
+staple_schedule_jitter(void)
+{
+	uint32_t bits;
+
+	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != sizeof(bits))
+		return 0.5;
+	return bits / 4294967296.0;
+}
+
+static const struct staple_options *
+settings_of(const struct staple_errand *errand)
+{
+	return &errand->worker->settings->values;
+}
+
+bool
+staple_job_window(
+    const struct staple_errand *errand, struct staple_window *window)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+	bool is_window = held != NULL && !staple_response_is_ahead(
+					     held, errand->worker->wall_s);
+
+	*window = (struct staple_window){ 0, 0 };
+	if (is_window) {
+		window->this_update = staple_response_this_update(held);
+		window->expires = staple_response_expires(held);
+	}
+	staple_response_unref(held);
+	return is_window;
+}
+
+/* The held response began to be dated in the future after it was planned. */
+static bool
+is_ahead(const struct staple_errand *errand)
+{
+	struct staple_response *held = staple_cache_held(errand->entry);
+	bool ahead = held != NULL &&
+		     staple_response_is_ahead(held, errand->worker->wall_s);
+
+	staple_response_unref(held);
+	return ahead;
+}
+
+int64_t
+staple_schedule_quarters(const struct staple_window *window, int count)
+{
+	return window->this_update +
+	       (window->expires - window->this_update) / 4 * count;
+}
+
+void
+staple_job_set_due(struct staple_errand *errand, int64_t due)
+{
+	errand->due = due;
+	errand->planned = errand->worker->wall_s;
+}
+
+void
+staple_job_schedule_refresh(struct staple_errand *errand, int64_t freshness_s)
+{
+	const struct staple_intervals intervals = {
+		settings_of(errand)->min_interval_s,
+		settings_of(errand)->max_interval_s
+	};
+	int64_t now = errand->worker->wall_s;
+	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
+	struct staple_window window;
+
+	(void)staple_job_window(errand, &window);
+	staple_job_set_due(
+	    errand, staple_schedule_refresh(&window, now, &intervals,
+			fresh_until, staple_schedule_jitter()));
+}
+
+void
+staple_job_schedule_retry(struct staple_errand *errand)
+{
+	int64_t now = errand->worker->wall_s;
+	struct staple_window window;
+	int64_t due = 0;
+
+	/* Without an issuer it was not a responder that failed. */
+	if (errand->cert->issuer != NULL)
+		due = staple_ask_probe_time(errand);
+	errand->probe_due = due != 0;
+	(void)staple_job_window(errand, &window);
+	if (due == 0)
+		due = staple_schedule_retry(errand->failures, now,
+		    window.expires, errand->ask.retry_after_s,
+		    staple_ask_sharers(errand), staple_schedule_jitter());
+	staple_job_set_due(errand, due);
+}
+
+void
+staple_job_schedule_first(struct staple_errand *errand)
+{
+	int64_t now = errand->worker->wall_s;
+	struct staple_window window;
+
+	if (staple_job_window(errand, &window) &&
+	    errand->accuser == STAPLE_ACCUSER_NONE &&
+	    now < staple_schedule_quarters(&window, 2))
+		staple_job_schedule_refresh(errand, -1);
+	else
+		staple_job_set_due(errand, now);
+}
+
+void
+staple_job_correct_schedule(struct staple_errand *errand)
+{
+	int64_t now = errand->worker->wall_s;
+	int64_t latest = now + settings_of(errand)->max_interval_s;
+
+	if (now < errand->planned && errand->failures != 0)
+		staple_job_schedule_retry(errand);
+	else if (errand->failures == 0 && is_ahead(errand))
+		staple_job_set_due(errand, now);
+	if (errand->tries_since > now)
+		errand->tries_since = now;
+	if (errand->due > latest)
+		staple_job_set_due(errand, latest);
+}
+
+/* The earlier one of those that are still to come. */
+static void
+take_earlier(int64_t *soonest, int64_t when, int64_t now)
+{
+	if (when > now && when < *soonest)
+		*soonest = when;
+}
+
+void
+staple_job_schedule_review(struct staple_errand *errand)
+{
+	struct staple_worker *worker = errand->worker;
+	int64_t now = worker->wall_s, soonest = INT64_MAX;
+	struct staple_window window;
+
+	if (errand->wish == STAPLE_WISH_NONE) {
+		heap_remove(&worker->agenda, &errand->wake);
+		return;
+	}
+	if (!errand->ask.busy)
+		take_earlier(&soonest, errand->due, now);
+	take_earlier(&soonest, errand->cert->not_after, now);
+	if (staple_job_window(errand, &window)) {
+		take_earlier(&soonest, window.expires, now);
+		take_earlier(&soonest,
+		    staple_schedule_next_expiry_warning(
+			errand->tries_since, window.expires, now),
+		    now);
+	}
+	heap_put(&worker->agenda, &errand->wake, soonest);
 }

@@ -1,15 +1,23 @@
 /*
- * Pure arithmetic: when to ask next, how long to back off, when to warn.  No
- * clock, no state, no randomness of its own: `jitter` is a fraction in [0, 1)
- * that the caller drew.  All times are wall seconds since the epoch, of the
- * years 0 to 9999 (what ASN.1 can say); nothing overflows on those.  Any
- * thread.
+ * When to fetch next, how long to back off, when to warn.
+ *
+ * The functions on numbers are pure: no clock, no state, no randomness of their
+ * own; `jitter` is a fraction in [0, 1) that the caller drew.  All times are
+ * wall seconds since the epoch, of the years 0 to 9999 (the range of ASN.1);
+ * nothing overflows on those.  Any thread.
+ *
+ * The functions on a job apply them to the response it holds and to the time of
+ * its worker.  Staple thread only.
  */
 #ifndef STAPLE_SCHEDULE_H
 #define STAPLE_SCHEDULE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/attr.h"
+
+struct staple_errand;
 
 struct staple_window {
 	int64_t this_update;
@@ -107,5 +115,39 @@ enum staple_expiry_warning staple_schedule_expiry_warning(
 /* When the next rung will be reached, later than now; 0: there is none left. */
 int64_t staple_schedule_next_expiry_warning(
     int64_t tries_since, int64_t expires, int64_t now);
+
+/* ---- The schedule of a job ---- */
+
+/* A fraction in [0, 1). */
+double staple_schedule_jitter(void);
+
+/* The window of the held response; false: there is none, or it is dated in the
+ * future (the clock was set back), and the window is {0, 0}. */
+bool staple_job_window(
+    const struct staple_errand *errand, struct staple_window *window);
+
+/* The moment after so many quarters of a window. */
+int64_t staple_schedule_quarters(const struct staple_window *window, int count);
+
+/* Due at that time. */
+void staple_job_set_due(struct staple_errand *errand, int64_t due);
+
+/* After an answer that a cache called fresh for so long (-1: not said). */
+void staple_job_schedule_refresh(
+    struct staple_errand *errand, int64_t freshness_s);
+
+/* After a failure; errand->failures counts it. */
+void staple_job_schedule_retry(struct staple_errand *errand);
+
+/* With what an earlier life has left: good and before the middle of its
+ * window may wait for its time, anything else asks now. */
+void staple_job_schedule_first(struct staple_errand *errand);
+
+/* Work it out again if the clock was set back since, or if intervals were
+ * shortened. */
+void staple_job_correct_schedule(struct staple_errand *errand);
+
+/* Have it reviewed when it will have something to do or to report. */
+void staple_job_schedule_review(struct staple_errand *errand);
 
 #endif

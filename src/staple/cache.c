@@ -68,7 +68,7 @@ struct staple_entry {
 	struct staple_progress progress;
 
 	/* staple thread only */
-	void *errand;
+	void *job;
 };
 
 static void
@@ -239,15 +239,15 @@ staple_entry_cache(const struct staple_entry *entry)
 }
 
 void
-staple_entry_set_errand(struct staple_entry *entry, void *errand)
+staple_entry_set_job(struct staple_entry *entry, void *job)
 {
-	entry->errand = errand;
+	entry->job = job;
 }
 
 void *
-staple_entry_errand(const struct staple_entry *entry)
+staple_entry_job(const struct staple_entry *entry)
 {
-	return entry->errand;
+	return entry->job;
 }
 
 /* ---- Entries that staple_wait waits for ---- */

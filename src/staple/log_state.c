@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "staple/ask.h"
+#include "staple/attempt.h"
 #include "staple/cache.h"
-#include "staple/errand.h"
+#include "staple/job.h"
 #include "staple/outcome.h"
 #include "staple/response.h"
 #include "staple/time_text.h"
@@ -243,18 +243,18 @@ log_event(struct staple_worker *worker, const struct staple_event *event)
 }
 
 void
-staple_report_line(struct staple_errand *errand, enum staple_level level,
+staple_report_line(struct staple_job *job, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...)
 {
 	char text[STAPLE_LOG_TEXT_MAX];
-	const struct staple_event event = { level, errand->cert->name,
-		errand->cert->id, outcome, text };
+	const struct staple_event event = { level, job->cert->name,
+		job->cert->id, outcome, text };
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	log_event(errand->worker, &event);
+	log_event(job->worker, &event);
 }
 
 void
@@ -272,22 +272,22 @@ staple_report_trouble(struct staple_worker *worker, enum staple_level level,
 }
 
 void
-staple_report_try(struct staple_errand *errand,
-    const struct staple_verdict *verdict, unsigned took_ms)
+staple_report_try(struct staple_job *job, const struct staple_verdict *verdict,
+    unsigned took_ms)
 {
-	const struct staple_try *tried = &errand->ask.trying;
-	const char *url = errand->cert->urls[tried->url];
+	const struct staple_request_variant *tried = &job->attempt.variant;
+	const char *url = job->cert->urls[tried->url];
 	const char *get = tried->get ? " by GET" : "";
 	const char *hash = tried->hash == STAPLE_SHA256 ? " with SHA-256" : "";
 
-	if (errand->ask.asked_before)
-		err_set(&errand->said, "%s; %s%s%s: %s", errand->said.text, url,
-		    get, hash, verdict->said.text);
+	if (job->attempt.asked_before)
+		err_set(&job->said, "%s; %s%s%s: %s", job->said.text, url, get,
+		    hash, verdict->said.text);
 	else
-		err_set(&errand->said, "%s%s%s: %s", url, get, hash,
+		err_set(&job->said, "%s%s%s: %s", url, get, hash,
 		    verdict->said.text);
-	errand->ask.asked_before = true;
-	staple_report_line(errand, STAPLE_LEVEL_DEBUG, verdict->outcome,
+	job->attempt.asked_before = true;
+	staple_report_line(job, STAPLE_LEVEL_DEBUG, verdict->outcome,
 	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
 }
 
@@ -295,81 +295,80 @@ enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
 
 /* Is this flaw to be reported now? */
 static bool
-is_new(struct staple_errand *errand, unsigned flaw)
+is_new(struct staple_job *job, unsigned flaw)
 {
-	bool was_reported = (errand->told_flaws & flaw) != 0;
+	bool was_reported = (job->told_flaws & flaw) != 0;
 
-	errand->told_flaws |= flaw;
+	job->told_flaws |= flaw;
 	return !was_reported;
 }
 
 void
 staple_report_flaws(
-    struct staple_errand *errand, const struct staple_response *response)
+    struct staple_job *job, const struct staple_response *response)
 {
 	int bits = staple_response_weak_bits(response);
 
-	if (bits != 0 && is_new(errand, FLAW_WEAK))
-		staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	if (bits != 0 && is_new(job, FLAW_WEAK))
+		staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
 		    "the response is signed with an RSA key of %d bits by "
 		    "\"%s\"; clients that demand 2048 refuse it; tell the CA",
 		    bits, staple_response_signer(response));
-	if (staple_response_leads(response) || !is_new(errand, FLAW_NOT_FIRST))
+	if (staple_response_leads(response) || !is_new(job, FLAW_NOT_FIRST))
 		return;
-	staple_report_line(errand, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
 	    "the first entry of the response is about another certificate; "
 	    "clients with GnuTLS refuse it; it is %s; tell the CA",
-	    errand->cert->must_staple || errand->wish == STAPLE_WISH_FATAL
+	    job->cert->must_staple || job->wish == STAPLE_WISH_FATAL
 		? "stapled nevertheless, as a staple is demanded"
 		: "held and not stapled");
 }
 
 void
-staple_report_issuer(struct staple_errand *errand,
+staple_report_issuer(struct staple_job *job,
     const struct staple_verdict *verdict, unsigned took_ms)
 {
-	const char *url = errand->cert->issuer_urls[errand->ask.issuer_url];
+	const char *url = job->cert->issuer_urls[job->attempt.issuer_url];
 
-	if (errand->ask.asked_before)
-		err_set(&errand->said, "%s; issuer %s: %s", errand->said.text,
-		    url, verdict->said.text);
+	if (job->attempt.asked_before)
+		err_set(&job->said, "%s; issuer %s: %s", job->said.text, url,
+		    verdict->said.text);
 	else
-		err_set(
-		    &errand->said, "issuer %s: %s", url, verdict->said.text);
-	errand->ask.asked_before = true;
+		err_set(&job->said, "issuer %s: %s", url, verdict->said.text);
+	job->attempt.asked_before = true;
 	if (verdict->outcome == STAPLE_GOOD)
-		staple_report_line(errand, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
+		staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
 		    "issuer fetched from %s (%u ms)", url, took_ms);
 	else
-		staple_report_line(errand, STAPLE_LEVEL_DEBUG, verdict->outcome,
+		staple_report_line(job, STAPLE_LEVEL_DEBUG, verdict->outcome,
 		    "issuer not fetched from %s: %s (%u ms)", url,
 		    verdict->said.text, took_ms);
 }
 
 /* A file is looked at all the time, and that is no try. */
 static int64_t
-next_try(const struct staple_errand *errand)
+next_try(const struct staple_job *job)
 {
-	if (errand->ask.blocked)
-		return staple_ask_probe_time(errand);
-	return errand->cert->staple_file != NULL ? 0 : errand->due;
+	if (job->attempt.blocked)
+		return staple_attempt_probe_time(job);
+	return job->cert->staple_file != NULL ? 0 : job->due;
 }
 
 static void
-update_cache(const struct staple_errand *errand)
+update_cache(const struct staple_job *job)
 {
 	struct staple_progress progress = {
-		.settled = errand->settled,
-		.confirmed = errand->confirmed,
-		.unconfirmable = errand->unconfirmable,
-		.outcome = errand->outcome,
-		.failures = errand->failures,
-		.next_try = next_try(errand),
+		.settled = job->settled,
+		.confirmed = job->confirmed,
+		.unconfirmable = job->unconfirmable,
+		.outcome = job->outcome,
+		.failures = job->failures,
+		.next_try = next_try(job),
 	};
 
 	snprintf(progress.said, sizeof(progress.said), "%.*s",
-	    (int)sizeof(progress.said) - 1, errand->said.text);
-	staple_cache_tell(errand->entry, &progress);
+	    (int)sizeof(progress.said) - 1, job->said.text);
+	staple_cache_tell(job->entry, &progress);
 }
 
 static uint32_t
@@ -388,35 +387,35 @@ pack(const struct staple_info *info, int64_t now)
 }
 
 static void
-call_application(struct staple_errand *errand)
+call_application(struct staple_job *job)
 {
-	struct staple_worker *worker = errand->worker;
+	struct staple_worker *worker = job->worker;
 	struct staple_info info;
 	uint32_t packed;
 
-	staple_cache_read(errand->entry, worker->wall_s, &info);
+	staple_cache_read(job->entry, worker->wall_s, &info);
 	packed = pack(&info, worker->wall_s);
-	if (packed == errand->told)
+	if (packed == job->told)
 		return;
-	errand->told = packed;
+	job->told = packed;
 	if (worker->on_change != NULL)
 		worker->on_change(worker->arg, &info);
 }
 
 static struct staple_status
-status_of(const struct staple_errand *errand)
+status_of(const struct staple_job *job)
 {
-	struct staple_response *held = staple_cache_held(errand->entry);
+	struct staple_response *held = staple_cache_held(job->entry);
 	struct staple_status status = {
-		.name = errand->cert->name,
-		.id = errand->cert->id,
-		.outcome = errand->outcome,
-		.said = errand->said.text,
-		.fatal = errand->wish == STAPLE_WISH_FATAL,
-		.must_staple = errand->cert->must_staple,
-		.tries_since = errand->tries_since,
-		.next_try = next_try(errand),
-		.now = errand->worker->wall_s,
+		.name = job->cert->name,
+		.id = job->cert->id,
+		.outcome = job->outcome,
+		.said = job->said.text,
+		.fatal = job->wish == STAPLE_WISH_FATAL,
+		.must_staple = job->cert->must_staple,
+		.tries_since = job->tries_since,
+		.next_try = next_try(job),
+		.now = job->worker->wall_s,
 	};
 
 	if (held != NULL) {
@@ -430,32 +429,32 @@ status_of(const struct staple_errand *errand)
 }
 
 void
-staple_report_state(struct staple_errand *errand)
+staple_report_state(struct staple_job *job)
 {
-	update_cache(errand);
-	call_application(errand);
+	update_cache(job);
+	call_application(job);
 }
 
 void
-staple_report_attempt(struct staple_errand *errand)
+staple_report_attempt(struct staple_job *job)
 {
-	struct staple_status status = status_of(errand);
+	struct staple_status status = status_of(job);
 	struct staple_event event;
 
-	update_cache(errand);
-	if (staple_log_state_attempt(&errand->log_state, &status, &event))
-		log_event(errand->worker, &event);
-	call_application(errand);
+	update_cache(job);
+	if (staple_log_state_attempt(&job->log_state, &status, &event))
+		log_event(job->worker, &event);
+	call_application(job);
 }
 
 void
-staple_report_time(struct staple_errand *errand)
+staple_report_time(struct staple_job *job)
 {
-	struct staple_status status = status_of(errand);
+	struct staple_status status = status_of(job);
 	struct staple_event event;
 
 	if (status.tries_since != 0 && status.expires != 0 &&
-	    staple_log_state_expiry(&errand->log_state, &status, &event))
-		log_event(errand->worker, &event);
-	call_application(errand);
+	    staple_log_state_expiry(&job->log_state, &status, &event))
+		log_event(job->worker, &event);
+	call_application(job);
 }

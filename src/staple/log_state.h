@@ -27,7 +27,7 @@
 #include "staple/schedule.h"
 #include "staple/staple.h"
 
-struct staple_errand;
+struct staple_job;
 struct staple_fetch_result;
 struct staple_response;
 struct staple_verdict;
@@ -70,24 +70,24 @@ bool staple_log_state_expiry(struct staple_log_state *state,
     const struct staple_status *status, struct staple_event *event);
 
 /* An attempt has ended: snapshot, log, application, in this order. */
-void staple_report_attempt(struct staple_errand *errand);
+void staple_report_attempt(struct staple_job *job);
 
 /* Something else about it is different now: snapshot and application. */
-void staple_report_state(struct staple_errand *errand);
+void staple_report_state(struct staple_job *job);
 
 /* Time has passed: the ladder of warnings, and an expiry that was reached. */
-void staple_report_time(struct staple_errand *errand);
+void staple_report_time(struct staple_job *job);
 
 /* One try has ended: keep it for "said", and a line for debugging. */
-void staple_report_try(struct staple_errand *errand,
+void staple_report_try(struct staple_job *job,
     const struct staple_verdict *verdict, unsigned took_ms);
 
 /* The same for a fetch of the issuer from one URL. */
-void staple_report_issuer(struct staple_errand *errand,
+void staple_report_issuer(struct staple_job *job,
     const struct staple_verdict *verdict, unsigned took_ms);
 
 /* A line about one certificate. */
-void staple_report_line(struct staple_errand *errand, enum staple_level level,
+void staple_report_line(struct staple_job *job, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* A line about the library itself. */
@@ -97,6 +97,6 @@ void staple_report_trouble(struct staple_worker *worker,
 /* Clients that may refuse a response, or soon will, though it is valid: a
  * warning, once for each reason. */
 void staple_report_flaws(
-    struct staple_errand *errand, const struct staple_response *response);
+    struct staple_job *job, const struct staple_response *response);
 
 #endif

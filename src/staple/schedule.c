@@ -1,8 +1,9 @@
 /*
  * When a job is due, and when an expiry is warned of.
  *
- * The first half is pure arithmetic.  "Nothing valid is held" has no end of its
- * own: the time that is left is then INT64_MAX.
+ * The first half is pure arithmetic.  Intervals are limits around a plan.  If
+ * two of them contradict each other, the shorter one wins: a fetch too early
+ * costs a request, a fetch too late costs the staple.
  *
  * The second half applies it to a job; staple thread only.  A due time is a
  * point of the wall clock, because validity is, and the wall clock may jump.
@@ -15,9 +16,9 @@
 
 #include <sys/random.h>
 
-#include "staple/ask.h"
+#include "staple/attempt.h"
 #include "staple/cache.h"
-#include "staple/errand.h"
+#include "staple/job.h"
 #include "staple/response.h"
 #include "staple/settings.h"
 
@@ -188,18 +189,17 @@ staple_schedule_jitter(void)
 }
 
 static const struct staple_options *
-settings_of(const struct staple_errand *errand)
+settings_of(const struct staple_job *job)
 {
-	return &errand->worker->settings->values;
+	return &job->worker->settings->values;
 }
 
 bool
-staple_job_window(
-    const struct staple_errand *errand, struct staple_window *window)
+staple_job_window(const struct staple_job *job, struct staple_window *window)
 {
-	struct staple_response *held = staple_cache_held(errand->entry);
-	bool is_window = held != NULL && !staple_response_is_ahead(
-					     held, errand->worker->wall_s);
+	struct staple_response *held = staple_cache_held(job->entry);
+	bool is_window = held != NULL &&
+			 !staple_response_is_ahead(held, job->worker->wall_s);
 
 	*window = (struct staple_window){ 0, 0 };
 	if (is_window) {
@@ -212,11 +212,11 @@ staple_job_window(
 
 /* The held response began to be dated in the future after it was planned. */
 static bool
-is_ahead(const struct staple_errand *errand)
+is_ahead(const struct staple_job *job)
 {
-	struct staple_response *held = staple_cache_held(errand->entry);
+	struct staple_response *held = staple_cache_held(job->entry);
 	bool ahead = held != NULL &&
-		     staple_response_is_ahead(held, errand->worker->wall_s);
+		     staple_response_is_ahead(held, job->worker->wall_s);
 
 	staple_response_unref(held);
 	return ahead;
@@ -230,76 +230,76 @@ staple_schedule_quarters(const struct staple_window *window, int count)
 }
 
 void
-staple_job_set_due(struct staple_errand *errand, int64_t due)
+staple_job_set_due(struct staple_job *job, int64_t due)
 {
-	errand->due = due;
-	errand->planned = errand->worker->wall_s;
+	job->due = due;
+	job->planned = job->worker->wall_s;
 }
 
 void
-staple_job_schedule_refresh(struct staple_errand *errand, int64_t freshness_s)
+staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s)
 {
 	const struct staple_intervals intervals = {
-		settings_of(errand)->min_interval_s,
-		settings_of(errand)->max_interval_s
+		settings_of(job)->min_interval_s,
+		settings_of(job)->max_interval_s
 	};
-	int64_t now = errand->worker->wall_s;
+	int64_t now = job->worker->wall_s;
 	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
 	struct staple_window window;
 
-	(void)staple_job_window(errand, &window);
+	(void)staple_job_window(job, &window);
 	staple_job_set_due(
-	    errand, staple_schedule_refresh(&window, now, &intervals,
-			fresh_until, staple_schedule_jitter()));
+	    job, staple_schedule_refresh(&window, now, &intervals, fresh_until,
+		     staple_schedule_jitter()));
 }
 
 void
-staple_job_schedule_retry(struct staple_errand *errand)
+staple_job_schedule_retry(struct staple_job *job)
 {
-	int64_t now = errand->worker->wall_s;
+	int64_t now = job->worker->wall_s;
 	struct staple_window window;
 	int64_t due = 0;
 
 	/* Without an issuer it was not a responder that failed. */
-	if (errand->cert->issuer != NULL)
-		due = staple_ask_probe_time(errand);
-	errand->probe_due = due != 0;
-	(void)staple_job_window(errand, &window);
+	if (job->cert->issuer != NULL)
+		due = staple_attempt_probe_time(job);
+	job->probe_due = due != 0;
+	(void)staple_job_window(job, &window);
 	if (due == 0)
-		due = staple_schedule_retry(errand->failures, now,
-		    window.expires, errand->ask.retry_after_s,
-		    staple_ask_sharers(errand), staple_schedule_jitter());
-	staple_job_set_due(errand, due);
+		due = staple_schedule_retry(job->failures, now, window.expires,
+		    job->attempt.retry_after_s, staple_attempt_sharers(job),
+		    staple_schedule_jitter());
+	staple_job_set_due(job, due);
 }
 
 void
-staple_job_schedule_first(struct staple_errand *errand)
+staple_job_schedule_first(struct staple_job *job)
 {
-	int64_t now = errand->worker->wall_s;
+	int64_t now = job->worker->wall_s;
 	struct staple_window window;
 
-	if (staple_job_window(errand, &window) &&
-	    errand->accuser == STAPLE_ACCUSER_NONE &&
+	if (staple_job_window(job, &window) &&
+	    job->revoked_by == STAPLE_REVOKED_BY_NONE &&
 	    now < staple_schedule_quarters(&window, 2))
-		staple_job_schedule_refresh(errand, -1);
+		staple_job_schedule_refresh(job, -1);
 	else
-		staple_job_set_due(errand, now);
+		staple_job_set_due(job, now);
 }
 
 void
-staple_job_correct_schedule(struct staple_errand *errand)
+staple_job_correct_schedule(struct staple_job *job)
 {
-	int64_t now = errand->worker->wall_s;
-	int64_t latest = now + settings_of(errand)->max_interval_s;
+	int64_t now = job->worker->wall_s;
+	int64_t latest = now + settings_of(job)->max_interval_s;
 
-	if (now < errand->planned && errand->failures != 0)
-		staple_job_schedule_retry(errand);
-	else if (errand->failures == 0 && is_ahead(errand))
-		staple_job_set_due(errand, now);
-	if (errand->tries_since > now)
-		errand->tries_since = now;
-	if (errand->due > latest)
-		staple_job_set_due(errand, latest);
+	if (now < job->planned && job->failures != 0)
+		staple_job_schedule_retry(job);
+	else if (job->failures == 0 && is_ahead(job))
+		staple_job_set_due(job, now);
+	if (job->tries_since > now)
+		job->tries_since = now;
+	if (job->due > latest)
+		staple_job_set_due(job, latest);
 }
 
 /* The earlier one of those that are still to come. */
@@ -311,25 +311,25 @@ take_earlier(int64_t *soonest, int64_t when, int64_t now)
 }
 
 void
-staple_job_schedule_review(struct staple_errand *errand)
+staple_job_schedule_review(struct staple_job *job)
 {
-	struct staple_worker *worker = errand->worker;
+	struct staple_worker *worker = job->worker;
 	int64_t now = worker->wall_s, soonest = INT64_MAX;
 	struct staple_window window;
 
-	if (errand->wish == STAPLE_WISH_NONE) {
-		heap_remove(&worker->agenda, &errand->wake);
+	if (job->wish == STAPLE_WISH_NONE) {
+		heap_remove(&worker->agenda, &job->wake);
 		return;
 	}
-	if (!errand->ask.busy)
-		take_earlier(&soonest, errand->due, now);
-	take_earlier(&soonest, errand->cert->not_after, now);
-	if (staple_job_window(errand, &window)) {
+	if (!job->attempt.busy)
+		take_earlier(&soonest, job->due, now);
+	take_earlier(&soonest, job->cert->not_after, now);
+	if (staple_job_window(job, &window)) {
 		take_earlier(&soonest, window.expires, now);
 		take_earlier(&soonest,
 		    staple_schedule_next_expiry_warning(
-			errand->tries_since, window.expires, now),
+			job->tries_since, window.expires, now),
 		    now);
 	}
-	heap_put(&worker->agenda, &errand->wake, soonest);
+	heap_put(&worker->agenda, &job->wake, soonest);
 }

@@ -17,7 +17,7 @@
 
 #include "base/attr.h"
 
-struct staple_errand;
+struct staple_job;
 
 struct staple_window {
 	int64_t this_update;
@@ -124,30 +124,29 @@ double staple_schedule_jitter(void);
 /* The window of the held response; false: there is none, or it is dated in the
  * future (the clock was set back), and the window is {0, 0}. */
 bool staple_job_window(
-    const struct staple_errand *errand, struct staple_window *window);
+    const struct staple_job *job, struct staple_window *window);
 
 /* The moment after so many quarters of a window. */
 int64_t staple_schedule_quarters(const struct staple_window *window, int count);
 
 /* Due at that time. */
-void staple_job_set_due(struct staple_errand *errand, int64_t due);
+void staple_job_set_due(struct staple_job *job, int64_t due);
 
 /* After an answer that a cache called fresh for so long (-1: not said). */
-void staple_job_schedule_refresh(
-    struct staple_errand *errand, int64_t freshness_s);
+void staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s);
 
 /* After a failure; errand->failures counts it. */
-void staple_job_schedule_retry(struct staple_errand *errand);
+void staple_job_schedule_retry(struct staple_job *job);
 
 /* With what an earlier life has left: good and before the middle of its
  * window may wait for its time, anything else asks now. */
-void staple_job_schedule_first(struct staple_errand *errand);
+void staple_job_schedule_first(struct staple_job *job);
 
 /* Work it out again if the clock was set back since, or if intervals were
  * shortened. */
-void staple_job_correct_schedule(struct staple_errand *errand);
+void staple_job_correct_schedule(struct staple_job *job);
 
 /* Have it reviewed when it will have something to do or to report. */
-void staple_job_schedule_review(struct staple_errand *errand);
+void staple_job_schedule_review(struct staple_job *job);
 
 #endif

@@ -19,10 +19,10 @@
 #include "base/err.h"
 #include "base/mutex.h"
 #include "base/thread.h"
-#include "staple/ask.h"
+#include "staple/attempt.h"
 #include "staple/cache.h"
-#include "staple/errand.h"
 #include "staple/host_limits.h"
+#include "staple/job.h"
 #include "staple/log_state.h"
 #include "staple/settings.h"
 #include "staple/store.h"
@@ -140,10 +140,10 @@ read_clocks(struct staple_worker *worker)
 static void
 on_fetched(void *arg, const struct staple_fetch_result *result)
 {
-	struct staple_errand *errand = arg;
+	struct staple_job *job = arg;
 
-	read_clocks(errand->worker);
-	staple_ask_fetched(errand, result);
+	read_clocks(job->worker);
+	staple_attempt_fetched(job, result);
 }
 
 /*
@@ -247,20 +247,20 @@ on_disk(void *arg, const char *id, const char *failure)
 static bool
 take_over(struct staple_worker *worker, struct staple_entry *entry)
 {
-	struct staple_errand *errand = staple_entry_errand(entry);
+	struct staple_job *job = staple_entry_job(entry);
 
 	if (staple_cache_forget(entry)) {
-		if (errand != NULL)
-			staple_errand_free(errand);
+		if (job != NULL)
+			staple_job_free(job);
 		return true;
 	}
-	if (errand == NULL) {
-		errand = staple_errand_new(worker, entry);
-		if (errand == NULL)
+	if (job == NULL) {
+		job = staple_job_new(worker, entry);
+		if (job == NULL)
 			return false;
-		list_append(&worker->errands, &errand->node);
+		list_append(&worker->jobs, &job->node);
 	}
-	staple_errand_update(errand);
+	staple_job_update(job);
 	return true;
 }
 
@@ -307,9 +307,8 @@ refresh_if_wanted(struct staple_worker *worker)
 	worker->refresh_wanted = false;
 	worker->refreshed_ms = worker->mono_ms;
 	staple_hosts_hurry(&worker->hosts, worker->mono_ms);
-	LIST_FOREACH(&worker->errands, node) {
-		staple_errand_hurry(
-		    container_of(node, struct staple_errand, node));
+	LIST_FOREACH(&worker->jobs, node) {
+		staple_job_refresh(container_of(node, struct staple_job, node));
 	}
 }
 
@@ -332,15 +331,14 @@ review_if_due(struct staple_worker *worker)
 	worker->review_all |= was_set_back(worker);
 	if (worker->review_all) {
 		worker->review_all = false;
-		LIST_FOREACH(&worker->errands, node) {
-			staple_errand_review(
-			    container_of(node, struct staple_errand, node));
+		LIST_FOREACH(&worker->jobs, node) {
+			staple_job_review(
+			    container_of(node, struct staple_job, node));
 		}
 	}
 	while ((first = heap_first(&worker->agenda)) != NULL &&
 	       first->key <= worker->wall_s)
-		staple_errand_review(
-		    container_of(first, struct staple_errand, wake));
+		staple_job_review(container_of(first, struct staple_job, wake));
 }
 
 /* A host went down or up. */
@@ -350,9 +348,9 @@ reconsider_if_changed(struct staple_worker *worker)
 	if (!worker->hosts.changed)
 		return;
 	worker->hosts.changed = false;
-	LIST_FOREACH(&worker->errands, node) {
-		staple_ask_reconsider(
-		    container_of(node, struct staple_errand, node));
+	LIST_FOREACH(&worker->jobs, node) {
+		staple_attempt_reconsider(
+		    container_of(node, struct staple_job, node));
 	}
 }
 
@@ -364,7 +362,7 @@ start_exchanges(struct staple_worker *worker)
 
 	while ((waiter = staple_queue_next(&worker->hosts, worker->permits,
 		    worker->mono_ms, &permit)) != NULL)
-		staple_ask_start(waiter, permit);
+		staple_attempt_start(waiter, permit);
 }
 
 static int64_t
@@ -432,7 +430,7 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 	}
 	mutex_init(&worker->lock);
 	atomic_init(&worker->is_prepared, false);
-	list_init(&worker->errands);
+	list_init(&worker->jobs);
 	worker->cache = staple_cache_ref(cache);
 	/* Whatever the monotonic clock says: the first times are at once. */
 	worker->refreshed_ms = -NAP_MS;
@@ -482,9 +480,8 @@ staple_worker_free(struct staple_worker *worker)
 	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 	thread_join(&worker->thread);
-	LIST_FOREACH(&worker->errands, node) {
-		staple_errand_free(
-		    container_of(node, struct staple_errand, node));
+	LIST_FOREACH(&worker->jobs, node) {
+		staple_job_free(container_of(node, struct staple_job, node));
 	}
 	staple_entry_unref(worker->postponed);
 	staple_writer_stop(worker->writer);

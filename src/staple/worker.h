@@ -57,7 +57,7 @@ struct staple_worker {
 	struct staple_store *issuer_store; /* NULL: none */
 	struct staple_writer *writer;      /* NULL: nothing is saved */
 	staple_fetch_fn *fetched;          /* reads the clocks, then
-					 staple_ask_fetched */
+					 staple_attempt_fetched */
 	staple_log_fn *log;
 	staple_change_fn *on_change;
 	void *arg; /* of both */
@@ -65,7 +65,7 @@ struct staple_worker {
 	struct staple_settings *settings; /* owned reference; may change */
 	struct staple_hosts hosts;
 	struct heap agenda; /* errands, by the wall second of their review */
-	size_t errand_count;
+	size_t job_count;
 	struct staple_issuers issuers;
 
 	/* now; and the end of the next wait at the latest */
@@ -73,7 +73,7 @@ struct staple_worker {
 	int64_t mono_ms;
 	int64_t wake_ms;
 
-	struct list errands;
+	struct list jobs;
 	bool more;                      /* entries are left to take over */
 	struct staple_entry *postponed; /* no memory for it; owned */
 	bool refresh_wanted;            /* once REFRESH_MS have passed */

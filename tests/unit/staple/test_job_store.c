@@ -1,15 +1,18 @@
-/* What an earlier run has saved. */
-#include "staple/disk.h"
-
-#include <criterion/criterion.h>
+/*
+ * Responses from disk on the stage: what an earlier process or another one has
+ * saved, and the staple_file of another tool.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <criterion/criterion.h>
+
 #include "base/err.h"
 #include "staple/cache.h"
+#include "staple/job.h"
 #include "staple/response.h"
 #include "staple/store.h"
 #include "staple/worker.h"
@@ -68,7 +71,7 @@ tear_down(void)
 	pki_folder_remove(&folder);
 }
 
-TestSuite(disk, .init = set_up, .fini = tear_down);
+TestSuite(job_store, .init = set_up, .fini = tear_down);
 
 /* As an earlier run would have. */
 static void
@@ -105,7 +108,7 @@ save_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
 	ocsp_drop(&made);
 }
 
-Test(disk, staples_what_was_saved_while_nobody_answers)
+Test(job_store, staples_what_was_saved_while_nobody_answers)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 
@@ -118,7 +121,7 @@ Test(disk, staples_what_was_saved_while_nobody_answers)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(disk, asks_at_once_when_the_middle_of_the_window_is_past)
+Test(job_store, asks_at_once_when_the_middle_of_the_window_is_past)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 
@@ -144,7 +147,7 @@ static const struct bad_row {
 	{ "an error", { .error = 3 }, 0, false },
 };
 
-Test(disk, says_in_a_line_what_it_does_not_use)
+Test(job_store, says_in_a_line_what_it_does_not_use)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bad_rows); i++) {
 		const struct bad_row *row = &bad_rows[i];
@@ -168,7 +171,7 @@ Test(disk, says_in_a_line_what_it_does_not_use)
 	}
 }
 
-Test(disk, does_not_use_the_response_of_another_certificate)
+Test(job_store, does_not_use_the_response_of_another_certificate)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	struct stage_actor *other = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
@@ -183,7 +186,7 @@ Test(disk, does_not_use_the_response_of_another_certificate)
 }
 
 /* Without an issuer nothing can be verified, and that is said anyway. */
-Test(disk, does_not_look_at_what_it_cannot_verify)
+Test(job_store, does_not_look_at_what_it_cannot_verify)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	struct err err;
@@ -210,7 +213,7 @@ static const struct touched_row {
 
 /* Rule 8: a process that uses a file sets its time, which says nothing about
  * the response. */
-Test(disk, takes_no_time_from_the_file)
+Test(job_store, takes_no_time_from_the_file)
 {
 	for (size_t i = 0; i < ARRAY_LEN(touched_rows); i++) {
 		const struct touched_row *row = &touched_rows[i];
@@ -231,7 +234,7 @@ Test(disk, takes_no_time_from_the_file)
 }
 
 /* As an earlier version saved what came. */
-Test(disk, uses_what_was_saved_without_needless_certificates)
+Test(job_store, uses_what_was_saved_without_needless_certificates)
 {
 	const struct ocsp_wish wish = { .this_update = stage_now(),
 		.next_update = stage_now() + HOUR };
@@ -254,7 +257,7 @@ Test(disk, uses_what_was_saved_without_needless_certificates)
 	ocsp_drop(&made);
 }
 
-Test(disk, says_nothing_where_nothing_was_saved)
+Test(job_store, says_nothing_where_nothing_was_saved)
 {
 	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_run();
@@ -276,7 +279,7 @@ enter_with_response(void)
 	return actor;
 }
 
-Test(disk, asks_nobody_for_what_another_process_has_fetched)
+Test(job_store, asks_nobody_for_what_another_process_has_fetched)
 {
 	struct stage_actor *actor = enter_with_response();
 
@@ -291,7 +294,7 @@ Test(disk, asks_nobody_for_what_another_process_has_fetched)
 	cr_assert_gt(stage.asked_count, 0, "the schedule goes on");
 }
 
-Test(disk, is_settled_by_what_another_process_has_fetched)
+Test(job_store, is_settled_by_what_another_process_has_fetched)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 
@@ -320,7 +323,7 @@ static const struct not_spared_row {
 	{ "garbage", { 0 }, true },
 };
 
-Test(disk, asks_where_what_another_process_has_saved_is_not_enough)
+Test(job_store, asks_where_what_another_process_has_saved_is_not_enough)
 {
 	for (size_t i = 0; i < ARRAY_LEN(not_spared_rows); i++) {
 		const struct not_spared_row *row = &not_spared_rows[i];
@@ -342,7 +345,7 @@ Test(disk, asks_where_what_another_process_has_saved_is_not_enough)
 	}
 }
 
-Test(disk, asks_on_demand_whatever_another_process_has_fetched)
+Test(job_store, asks_on_demand_whatever_another_process_has_fetched)
 {
 	struct stage_actor *actor = enter_with_response();
 
@@ -355,7 +358,7 @@ Test(disk, asks_on_demand_whatever_another_process_has_fetched)
 
 /* What another process has from one responder confirms nothing that this one
  * was told by another. */
-Test(disk, confirms_a_revocation_by_asking)
+Test(job_store, confirms_a_revocation_by_asking)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
@@ -389,7 +392,7 @@ claim_as_another(const struct stage_actor *actor)
 	return claim;
 }
 
-Test(disk, waits_for_a_process_that_asks_already)
+Test(job_store, waits_for_a_process_that_asks_already)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 	struct staple_claim *claim = claim_as_another(actor);
@@ -404,7 +407,7 @@ Test(disk, waits_for_a_process_that_asks_already)
 	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
 }
 
-Test(disk, asks_when_the_other_process_has_failed)
+Test(job_store, asks_when_the_other_process_has_failed)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 	struct staple_claim *claim = claim_as_another(actor);
@@ -417,7 +420,7 @@ Test(disk, asks_when_the_other_process_has_failed)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(disk, asks_when_the_other_process_takes_too_long)
+Test(job_store, asks_when_the_other_process_takes_too_long)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 	struct staple_claim *claim = claim_as_another(actor);
@@ -432,7 +435,7 @@ Test(disk, asks_when_the_other_process_takes_too_long)
 }
 
 /* It is due after half an hour or so, and valid for longer. */
-Test(disk, waits_longer_while_it_holds_something_valid)
+Test(job_store, waits_longer_while_it_holds_something_valid)
 {
 	struct stage_actor *actor = enter_with_response();
 	struct staple_claim *claim = claim_as_another(actor);
@@ -462,7 +465,7 @@ is_claimed(const struct stage_actor *actor)
 	return !free;
 }
 
-Test(disk, has_a_claim_as_long_as_it_asks)
+Test(job_store, has_a_claim_as_long_as_it_asks)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -484,7 +487,7 @@ Test(disk, has_a_claim_as_long_as_it_asks)
 
 /* ---- A revoked file ---- */
 
-Test(disk, asks_about_a_saved_revocation)
+Test(job_store, asks_about_a_saved_revocation)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 
@@ -500,7 +503,7 @@ Test(disk, asks_about_a_saved_revocation)
 	cr_assert(!stage_look(actor)->confirmed);
 }
 
-Test(disk, believes_a_saved_revocation_that_a_responder_repeats)
+Test(job_store, believes_a_saved_revocation_that_a_responder_repeats)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 
@@ -511,7 +514,7 @@ Test(disk, believes_a_saved_revocation_that_a_responder_repeats)
 	cr_assert(stage_look(actor)->confirmed && stage_look(actor)->settled);
 }
 
-Test(disk, forgets_a_saved_revocation_that_was_lifted)
+Test(job_store, forgets_a_saved_revocation_that_was_lifted)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
 
@@ -521,4 +524,208 @@ Test(disk, forgets_a_saved_revocation_that_was_lifted)
 		       .this_update = -5 * MINUTE });
 	stage_run();
 	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
+}
+
+static void
+staple_file_set_up(void)
+{
+	pki_folder_make(&folder);
+	stage_open(NULL);
+}
+
+static void
+staple_file_tear_down(void)
+{
+	stage_close();
+	pki_folder_remove(&folder);
+}
+
+TestSuite(
+    staple_file, .init = staple_file_set_up, .fini = staple_file_tear_down);
+
+static void
+write_file(const char *path, const void *data, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	cr_assert_not_null(file);
+	cr_assert_eq(fwrite(data, 1, len, file), len);
+	fclose(file);
+}
+
+static void
+push(const struct stage_actor *actor, const struct ocsp_wish *answer)
+{
+	struct ocsp_made made = stage_answer(actor, answer);
+
+	write_file(actor->cert->staple_file, made.der, made.len);
+	ocsp_drop(&made);
+}
+
+static struct stage_actor *
+enter_with_file(void)
+{
+	static char path[128];
+	const struct pki_wish wish = { .name = "site.example" };
+	const struct staple_source source = { .staple_file = path };
+
+	snprintf(path, sizeof(path), "%s/staple.der", folder.path);
+	return stage_enter_with(&wish, &source, STAPLE_WISH_WANTED);
+}
+
+Test(staple_file, staples_a_file_and_asks_nobody)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_pass(50 * MINUTE);
+	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert_eq(stage.asked_count, 0);
+}
+
+Test(staple_file, takes_a_file_that_comes_later)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	stage_run();
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_FILE_UNREADABLE);
+	cr_assert(stage_look(actor)->settled && !stage_look(actor)->held);
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_pass(STAPLE_FILE_CHECK_S + 1);
+	cr_assert(stage_look(actor)->held);
+}
+
+Test(staple_file, takes_a_file_that_replaces_another)
+{
+	struct stage_actor *actor = enter_with_file();
+	int64_t before;
+
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_run();
+	before = stage_look(actor)->this_update;
+	stage_pass(30 * MINUTE);
+	push(actor, &(const struct ocsp_wish){
+			.this_update = -1, .next_update = 2 * HOUR });
+	stage_pass(STAPLE_FILE_CHECK_S + 1);
+	cr_assert_gt(stage_look(actor)->this_update, before);
+}
+
+Test(staple_file, keeps_what_it_holds_when_a_bad_file_comes)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_run();
+	write_file(actor->cert->staple_file, "bad", 3);
+	stage_pass(STAPLE_FILE_CHECK_S + 1);
+	cr_assert(stage_look(actor)->held);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_MALFORMED);
+	cr_assert_gt(stage_lines(STAPLE_LEVEL_WARNING), 0);
+}
+
+/* The clock of this host was an hour late. */
+Test(staple_file, looks_again_at_a_file_that_was_no_good)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	push(actor, &(const struct ocsp_wish){
+			.this_update = HOUR, .next_update = 3 * HOUR });
+	stage_run();
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_NOT_YET_VALID);
+	stage_set_clock(HOUR);
+	stage_pass(2 * MINUTE);
+	cr_assert(stage_look(actor)->held);
+}
+
+Test(staple_file, cannot_confirm_a_revocation_that_was_pushed)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	push(actor, &(const struct ocsp_wish){ .status = OCSP_SAYS_REVOKED });
+	stage_run();
+	cr_assert(stage_look(actor)->revoked && stage_look(actor)->settled);
+	cr_assert(stage_look(actor)->unconfirmable);
+	cr_assert_eq(stage.asked_count, 0);
+}
+
+Test(staple_file, warns_when_no_new_file_comes)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_pass(28 * MINUTE);
+	cr_assert_eq(stage_lines(STAPLE_LEVEL_WARNING), 0);
+	stage_pass(30 * MINUTE);
+	cr_assert_gt(stage_lines(STAPLE_LEVEL_WARNING), 0);
+	stage_pass(2 * MINUTE);
+	cr_assert_gt(stage_lines(STAPLE_LEVEL_ERROR), 0);
+}
+
+/* ---- Looking at once ---- */
+
+/* No time passes: whoever watches files need not wait for the next look. */
+Test(staple_file, is_taken_at_once_when_it_is_watched_again)
+{
+	struct stage_actor *actor = enter_with_file();
+	int64_t before;
+
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_run();
+	before = stage_look(actor)->this_update;
+	stage_pass(30 * MINUTE + 1);
+	push(actor, &(const struct ocsp_wish){
+			.this_update = -1, .next_update = 2 * HOUR });
+	stage_run();
+	cr_assert_eq(stage_look(actor)->this_update, before, "nobody said so");
+	staple_cache_look(actor->entry);
+	stage_run();
+	cr_assert_gt(stage_look(actor)->this_update, before);
+	cr_assert_eq(stage.asked_count, 0);
+}
+
+Test(staple_file, that_is_watched_again_unchanged_is_no_news)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	push(actor, &(const struct ocsp_wish){ 0 });
+	stage_run();
+	stage.changes = 0;
+	stage.heard_count = 0;
+	staple_cache_look(actor->entry);
+	stage_run();
+	cr_assert_eq(stage.changes, 0);
+	cr_assert_eq(stage.heard_count, 0);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert(stage_look(actor)->settled);
+}
+
+/* A bad one that has gone unnoticed for a minute would be judged again. */
+Test(staple_file, that_is_bad_and_watched_again_is_looked_at_once)
+{
+	struct stage_actor *actor = enter_with_file();
+
+	stage_run();
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_FILE_UNREADABLE);
+	staple_cache_look(actor->entry);
+	stage_run();
+	cr_assert_eq(stage_look(actor)->failures, 1u);
+	push(actor, &(const struct ocsp_wish){ 0 });
+	staple_cache_look(actor->entry);
+	stage_run();
+	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
+}
+
+/* A responder is not asked because somebody looks again. */
+Test(staple_file, is_all_that_is_looked_at_when_it_is_watched_again)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_run();
+	cr_assert_eq(stage.asked_count, 1u);
+	staple_cache_look(actor->entry);
+	stage_run();
+	cr_assert_eq(stage.asked_count, 1u);
+	cr_assert(stage_look(actor)->held);
 }

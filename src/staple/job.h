@@ -1,11 +1,11 @@
 /*
- * One certificate's life on the staple thread: what it holds, when to ask
- * again, what was answered, whether a revocation is confirmed.  How one
- * attempt goes is in ask.h, what is told to others in report.h.  Staple
- * thread only; time is read from the worker, never from a clock.
+ * The job of one certificate on the staple thread: what is held, when the next
+ * fetch is due, the last outcome, whether a revocation is confirmed.  One
+ * attempt is in attempt.h, the reports are in log_state.h.  Staple thread only;
+ * the time is that of the worker.
  */
-#ifndef STAPLE_ERRAND_H
-#define STAPLE_ERRAND_H
+#ifndef STAPLE_JOB_H
+#define STAPLE_JOB_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,26 +14,26 @@
 #include "base/err.h"
 #include "base/heap.h"
 #include "base/list.h"
-#include "staple/attempt.h"
 #include "staple/cert.h"
 #include "staple/host_limits.h"
 #include "staple/log_state.h"
+#include "staple/request_order.h"
 #include "staple/store.h"
 #include "staple/worker.h"
 
 struct staple_entry;
 struct staple_fetch;
 struct staple_host;
-struct staple_response;
 struct staple_permit;
+struct staple_response;
 
 /* One attempt: ask.c. */
-struct staple_ask {
+struct staple_attempt {
 	bool busy;
 	bool confirming;   /* this attempt confirms a revoked response */
 	size_t issuer_url; /* in hand, of cert->issuer_urls: no issuer yet */
-	struct staple_attempt attempt;
-	struct staple_try trying;
+	struct staple_request_order order;
+	struct staple_request_variant variant;
 	bool asked_before;            /* something stands in said */
 	bool tried;                   /* an exchange was begun */
 	int64_t began_ms;             /* the first of them */
@@ -53,13 +53,13 @@ struct staple_ask {
 
 /* What is known about a revocation.  Who said so first must be remembered,
  * because only somebody else can confirm it. */
-enum staple_accuser {
-	STAPLE_ACCUSER_NONE,      /* what is held is good, or nothing is */
-	STAPLE_ACCUSER_FORGOTTEN, /* in another life, or of another source */
-	STAPLE_ACCUSER_TRY        /* errand->accusing */
+enum staple_revoked_by {
+	STAPLE_REVOKED_BY_NONE,    /* what is held is good, or nothing is */
+	STAPLE_REVOKED_BY_UNKNOWN, /* in another life, or of another source */
+	STAPLE_REVOKED_BY_VARIANT  /* job->revoked_variant */
 };
 
-struct staple_errand {
+struct staple_job {
 	struct list node;             /* of all errands */
 	struct staple_worker *worker; /* borrowed */
 	struct staple_entry *entry;   /* owned reference */
@@ -76,16 +76,16 @@ struct staple_errand {
 	int64_t tries_since; /* first failure after the last answer; 0 */
 
 	/* what is asked, and what came of it URL by URL */
-	struct staple_ask ask;
+	struct staple_attempt attempt;
 	struct err said;
 	bool worked_once;
-	struct staple_try worked;
+	struct staple_request_variant worked;
 
 	/* what is known */
 	bool settled;
 	enum staple_outcome outcome;
-	enum staple_accuser accuser;
-	struct staple_try accusing;
+	enum staple_revoked_by revoked_by;
+	struct staple_request_variant revoked_variant;
 	bool confirmed, unconfirmable;
 
 	/* processes that share the store */
@@ -109,44 +109,64 @@ struct staple_errand {
 
 /* A new errand for an entry (a reference is taken), which knows it from now
  * on; empty until its first update.  NULL: no memory. */
-struct staple_errand *staple_errand_new(
+struct staple_job *staple_job_new(
     struct staple_worker *worker, struct staple_entry *entry) MUST_CHECK;
 /* Drops what is in flight.  What is held is the cache's. */
-void staple_errand_free(struct staple_errand *errand);
+void staple_job_free(struct staple_job *job);
 
 /* Take over the facts and the wish of its entry. */
-void staple_errand_update(struct staple_errand *errand);
+void staple_job_update(struct staple_job *job);
 
 /* The issuer of a certificate that was shown without it, from memory or from
  * the store; borrowed from the worker.  NULL: it has to be fetched. */
-X509 *staple_errand_known_issuer(struct staple_errand *errand,
+X509 *staple_job_known_issuer(struct staple_job *job,
     const struct staple_cert *cert, enum staple_origin *origin);
 
 /* Look at the clock: ask what is due, warn of what is running out. */
-void staple_errand_review(struct staple_errand *errand);
+void staple_job_review(struct staple_job *job);
 
 /* Ask now, whatever the schedule says. */
-void staple_errand_hurry(struct staple_errand *errand);
+void staple_job_refresh(struct staple_job *job);
 
 /* An attempt has ended, with a verified response (borrowed; how long a cache
  * called it fresh, -1: not said) or with the failure that tells most. */
-struct staple_reply {
+struct staple_job_result {
 	enum staple_outcome outcome; /* GOOD, UNCHANGED or REVOKED */
 	struct staple_response *response;
 	int64_t freshness_s;
 };
-void staple_errand_answered(
-    struct staple_errand *errand, const struct staple_reply *reply);
-void staple_errand_failed(
-    struct staple_errand *errand, enum staple_outcome outcome);
+void staple_job_answered(
+    struct staple_job *job, const struct staple_job_result *reply);
+void staple_job_failed(struct staple_job *job, enum staple_outcome outcome);
 
 /* Every responder host is down: for whatever waits for this certificate, that
  * is a failed attempt.  It stays in the queue. */
-void staple_errand_blocked(
-    struct staple_errand *errand, enum staple_outcome outcome);
+void staple_job_blocked(struct staple_job *job, enum staple_outcome outcome);
 
-/* Is the next attempt to confirm what errand->accusing said?  It goes on doing
+/* Is the next attempt to confirm what job->revoked_variant said?  It goes on doing
  * so when it was in vain (errand->unconfirmable), but nobody waits for it. */
-bool staple_errand_is_confirming(const struct staple_errand *errand);
+bool staple_job_is_confirming(const struct staple_job *job);
+
+/* If nothing is held, take what was saved, if it is any good.  Never fatal:
+ * a line in the log at most. */
+void staple_disk_load(struct staple_job *job);
+
+/*
+ * Right before a request of an attempt: does another process that shares the
+ * store make it unnecessary?  true: the attempt has ended, either in
+ * staple_job_answered with a fresh response that the other one has saved,
+ * or it is due again in a second, because the other one is asking (for a
+ * minute at most, five seconds while nothing valid is held).  false: ask; errand->claim has been taken, if it could be.
+ * Not on demand, nor about a revocation.
+ */
+bool staple_job_spares_request(struct staple_job *job);
+
+/* Look at staple_file, and judge it if it has changed, or if it was no good a
+ * minute ago (a clock may have been set, a mode changed).  Ends in
+ * staple_job_answered or staple_job_failed if it was judged. */
+void staple_disk_look(struct staple_job *job);
+
+/* When to look at it again: seconds after each look. */
+#define STAPLE_FILE_CHECK_S 5
 
 #endif

@@ -1,10 +1,13 @@
-/* One certificate's life: when it is asked about, what becomes of answers. */
-#include "staple/errand.h"
-
-#include <criterion/criterion.h>
+/*
+ * One certificate on the stage: what is fetched when, what is kept through
+ * failures and jumps of the clock, and what confirms or lifts a revocation.
+ */
 #include <string.h>
 
+#include <criterion/criterion.h>
+
 #include "staple/cache.h"
+#include "staple/job.h"
 #include "staple/response.h"
 #include "tests/support/stage.h"
 
@@ -16,7 +19,7 @@ set_up(void)
 	stage_open(NULL);
 }
 
-TestSuite(errand, .init = set_up, .fini = stage_close);
+TestSuite(job, .init = set_up, .fini = stage_close);
 
 static void
 fail_all(enum staple_outcome outcome)
@@ -36,7 +39,7 @@ count_heard(const char *words)
 
 /* ---- Answers and failures ---- */
 
-Test(errand, mentions_once_what_was_left_out)
+Test(job, mentions_once_what_was_left_out)
 {
 	const struct staple_source source = { .urls = NULL };
 	struct stage_actor *actor = stage_enter(
@@ -50,14 +53,14 @@ Test(errand, mentions_once_what_was_left_out)
 	cr_assert_eq(count_heard("ldap://a/ was left out"), 1);
 }
 
-Test(errand, mentions_nothing_where_every_url_is_used)
+Test(job, mentions_nothing_where_every_url_is_used)
 {
 	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
 	stage_run();
 	cr_assert_eq(count_heard("left out"), 0);
 }
 
-Test(errand, is_settled_by_a_good_answer)
+Test(job, is_settled_by_a_good_answer)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	const struct staple_info *info = stage_look(actor);
@@ -71,7 +74,7 @@ Test(errand, is_settled_by_a_good_answer)
 	cr_assert_eq(info->expires, stage_now() - MINUTE + HOUR);
 }
 
-Test(errand, is_settled_by_a_failed_attempt)
+Test(job, is_settled_by_a_failed_attempt)
 {
 	struct stage_actor *actor;
 
@@ -84,7 +87,7 @@ Test(errand, is_settled_by_a_failed_attempt)
 
 /* Rule 18: an hour's window, a minute old: T ± 10 % is 26 to 32 minutes off,
  * then unchanged answers bring it closer. */
-Test(errand, asks_again_in_the_middle_of_the_window)
+Test(job, asks_again_in_the_middle_of_the_window)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -99,7 +102,7 @@ Test(errand, asks_again_in_the_middle_of_the_window)
 }
 
 /* Rule 18: how long a cache calls it fresh may make it earlier. */
-Test(errand, asks_when_the_cache_says_it_is_stale)
+Test(job, asks_when_the_cache_says_it_is_stale)
 {
 	struct stage_actor *actor;
 
@@ -111,7 +114,7 @@ Test(errand, asks_when_the_cache_says_it_is_stale)
 }
 
 /* Rule 19: full jitter, but never under ten seconds. */
-Test(errand, backs_off_after_failures)
+Test(job, backs_off_after_failures)
 {
 	struct stage_actor *actor;
 	unsigned before;
@@ -134,7 +137,7 @@ Test(errand, backs_off_after_failures)
 }
 
 /* While something valid is held: an hour, or an eighth of what is left. */
-Test(errand, backs_off_up_to_an_hour_while_it_holds_something)
+Test(job, backs_off_up_to_an_hour_while_it_holds_something)
 {
 	struct stage_actor *actor;
 	unsigned before;
@@ -157,7 +160,7 @@ Test(errand, backs_off_up_to_an_hour_while_it_holds_something)
 	cr_assert_gt(stage.asked_count, before, "it has expired");
 }
 
-Test(errand, waits_as_long_as_the_responder_asks)
+Test(job, waits_as_long_as_the_responder_asks)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 	    .retry_after_s = 10 * MINUTE);
@@ -179,7 +182,7 @@ static const struct stage_part bad_days[] = {
 	{ .way = STAGE_SENDS, .bytes = "" },
 };
 
-Test(errand, keeps_what_it_holds_through_bad_days)
+Test(job, keeps_what_it_holds_through_bad_days)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -194,7 +197,7 @@ Test(errand, keeps_what_it_holds_through_bad_days)
 	}
 }
 
-Test(errand, climbs_the_ladder_before_the_loss)
+Test(job, climbs_the_ladder_before_the_loss)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	unsigned before;
@@ -211,7 +214,7 @@ Test(errand, climbs_the_ladder_before_the_loss)
 	cr_assert_leq(stage_look(actor)->expires, stage_now());
 }
 
-Test(errand, tells_the_application_of_an_expiry)
+Test(job, tells_the_application_of_an_expiry)
 {
 	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_run();
@@ -224,7 +227,7 @@ Test(errand, tells_the_application_of_an_expiry)
 
 /* The same bytes again are no failure, but nobody is to learn of the loss only
  * when it has come. */
-Test(errand, warns_when_the_old_answer_comes_until_the_end)
+Test(job, warns_when_the_old_answer_comes_until_the_end)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	struct ocsp_made made = stage_answer(
@@ -244,7 +247,7 @@ Test(errand, warns_when_the_old_answer_comes_until_the_end)
 }
 
 /* A renewed certificate has the name of the old one. */
-Test(errand, says_of_which_certificate_each_line_is)
+Test(job, says_of_which_certificate_each_line_is)
 {
 	struct stage_actor *old = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	struct stage_actor *renewed;
@@ -262,7 +265,7 @@ Test(errand, says_of_which_certificate_each_line_is)
 
 /* Rule 8: without nextUpdate it is usable for a day from thisUpdate, however
  * often the same bytes come. */
-Test(errand, counts_the_default_lifetime_from_this_update)
+Test(job, counts_the_default_lifetime_from_this_update)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	const int64_t made_at = stage_now() - HOUR;
@@ -282,7 +285,7 @@ Test(errand, counts_the_default_lifetime_from_this_update)
 }
 
 /* What is appended to a response on the way is no news. */
-Test(errand, sees_no_change_in_what_is_not_signed)
+Test(job, sees_no_change_in_what_is_not_signed)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	const struct ocsp_wish wish = { .this_update = stage_now(),
@@ -301,7 +304,7 @@ Test(errand, sees_no_change_in_what_is_not_signed)
 }
 
 /* Some clients refuse it: logged once. */
-Test(errand, warns_once_of_a_response_that_begins_with_another)
+Test(job, warns_once_of_a_response_that_begins_with_another)
 {
 	struct stage_actor *other = stage_enter(NULL, STAPLE_WISH_NONE);
 	struct stage_actor *actor;
@@ -318,7 +321,7 @@ Test(errand, warns_once_of_a_response_that_begins_with_another)
 	cr_assert_eq(stage_lines(STAPLE_LEVEL_WARNING), 1);
 }
 
-Test(errand, warns_once_of_a_weak_key)
+Test(job, warns_once_of_a_weak_key)
 {
 	struct pki weak = authority_issue(
 	    &stage.authority, &(const struct pki_wish){ .name = "weak",
@@ -339,7 +342,7 @@ Test(errand, warns_once_of_a_weak_key)
 
 /* ---- Who is not asked about ---- */
 
-Test(errand, asks_nobody_without_a_responder)
+Test(job, asks_nobody_without_a_responder)
 {
 	struct stage_actor *actor = stage_enter(NULL, STAPLE_WISH_WANTED);
 
@@ -350,7 +353,7 @@ Test(errand, asks_nobody_without_a_responder)
 	cr_assert_eq(stage.heard_count, 1, "one line");
 }
 
-Test(errand, asks_nobody_about_an_expired_certificate)
+Test(job, asks_nobody_about_an_expired_certificate)
 {
 	const struct pki_wish wish = {
 		.name = "old.example", .aia = STAGE_AIA, .to = "20260101000000Z"
@@ -365,7 +368,7 @@ Test(errand, asks_nobody_about_an_expired_certificate)
 }
 
 /* 2027-01-15 08:00:00 is when the curtain rises. */
-Test(errand, stops_asking_when_the_certificate_expires)
+Test(job, stops_asking_when_the_certificate_expires)
 {
 	const struct pki_wish wish = {
 		.name = "old.example", .aia = STAGE_AIA, .to = "20270115081000Z"
@@ -386,7 +389,7 @@ Test(errand, stops_asking_when_the_certificate_expires)
 
 /* ---- Wishes and facts ---- */
 
-Test(errand, asks_nobody_for_what_is_not_wanted)
+Test(job, asks_nobody_for_what_is_not_wanted)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
 
@@ -398,7 +401,7 @@ Test(errand, asks_nobody_for_what_is_not_wanted)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(errand, keeps_but_does_not_refresh_what_is_wanted_no_more)
+Test(job, keeps_but_does_not_refresh_what_is_wanted_no_more)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -409,7 +412,7 @@ Test(errand, keeps_but_does_not_refresh_what_is_wanted_no_more)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(errand, drops_an_attempt_that_is_wanted_no_more)
+Test(job, drops_an_attempt_that_is_wanted_no_more)
 {
 	struct stage_actor *actor;
 
@@ -422,7 +425,7 @@ Test(errand, drops_an_attempt_that_is_wanted_no_more)
 	cr_assert_eq(stage.at_once, 0);
 }
 
-Test(errand, asks_nobody_because_of_a_reload)
+Test(job, asks_nobody_because_of_a_reload)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -433,7 +436,7 @@ Test(errand, asks_nobody_because_of_a_reload)
 	cr_assert(stage_look(actor)->settled);
 }
 
-Test(errand, asks_again_on_a_reload_where_nothing_is_held)
+Test(job, asks_again_on_a_reload_where_nothing_is_held)
 {
 	struct stage_actor *actor;
 
@@ -445,7 +448,7 @@ Test(errand, asks_again_on_a_reload_where_nothing_is_held)
 	cr_assert_eq(stage.asked_count, 2);
 }
 
-Test(errand, asks_the_responder_that_is_configured_now)
+Test(job, asks_the_responder_that_is_configured_now)
 {
 	static const char *const urls[] = { STAGE_B };
 	const struct staple_source source = { .urls = urls, .url_count = 1 };
@@ -465,7 +468,7 @@ Test(errand, asks_the_responder_that_is_configured_now)
 /* ---- The clock ---- */
 
 /* Rule 22: what is due in the future is due in the past after a leap. */
-Test(errand, notices_within_a_minute_that_the_clock_leapt)
+Test(job, notices_within_a_minute_that_the_clock_leapt)
 {
 	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_run();
@@ -474,7 +477,7 @@ Test(errand, notices_within_a_minute_that_the_clock_leapt)
 	cr_assert_eq(stage.asked_count, 2);
 }
 
-Test(errand, notices_within_a_minute_that_the_clock_was_set_back)
+Test(job, notices_within_a_minute_that_the_clock_was_set_back)
 {
 	struct stage_actor *actor;
 
@@ -487,7 +490,7 @@ Test(errand, notices_within_a_minute_that_the_clock_was_set_back)
 	cr_assert_leq(stage_look(actor)->next_try, stage_now() + HOUR);
 }
 
-Test(errand, asks_within_max_interval_when_the_clock_was_set_back)
+Test(job, asks_within_max_interval_when_the_clock_was_set_back)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -498,7 +501,7 @@ Test(errand, asks_within_max_interval_when_the_clock_was_set_back)
 }
 
 /* The responder's clock was as wrong as ours, and both were corrected. */
-Test(errand, asks_anew_when_what_it_holds_is_dated_in_the_future)
+Test(job, asks_anew_when_what_it_holds_is_dated_in_the_future)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -513,7 +516,7 @@ Test(errand, asks_anew_when_what_it_holds_is_dated_in_the_future)
 }
 
 /* Ours alone: what is held is right and of no use meanwhile. */
-Test(errand, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
+Test(job, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 
@@ -528,7 +531,7 @@ Test(errand, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(errand, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
+Test(job, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
 {
 	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 	stage_run();
@@ -539,7 +542,7 @@ Test(errand, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
 
 /* ---- An issuer that is to be fetched ---- */
 
-Test(errand, fetches_the_issuer_and_then_asks)
+Test(job, fetches_the_issuer_and_then_asks)
 {
 	struct stage_actor *actor = stage_enter_bare(
 	    STAGE_AIA_CA, STAPLE_WISH_FATAL);
@@ -558,7 +561,7 @@ Test(errand, fetches_the_issuer_and_then_asks)
 	staple_cert_unref(cert);
 }
 
-Test(errand, retries_an_issuer_like_a_response)
+Test(job, retries_an_issuer_like_a_response)
 {
 	struct stage_actor *actor;
 
@@ -597,7 +600,7 @@ static const struct issuer_row {
 	    "redirected to a URL that is not http" },
 };
 
-Test(errand, names_each_way_not_to_get_the_issuer)
+Test(job, names_each_way_not_to_get_the_issuer)
 {
 	for (size_t i = 0; i < ARRAY_LEN(issuer_rows); i++) {
 		const struct issuer_row *row = &issuer_rows[i];
@@ -624,7 +627,7 @@ enter_many(struct stage_actor *actors[MANY])
 		actors[i] = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
 }
 
-Test(errand, fetches_an_issuer_few_times_for_many_certificates)
+Test(job, fetches_an_issuer_few_times_for_many_certificates)
 {
 	struct stage_actor *actors[MANY];
 
@@ -640,7 +643,7 @@ Test(errand, fetches_an_issuer_few_times_for_many_certificates)
 }
 
 /* Each has failed, with the words of those that asked. */
-Test(errand, does_not_let_many_certificates_hammer_a_dead_server)
+Test(job, does_not_let_many_certificates_hammer_a_dead_server)
 {
 	struct stage_actor *actors[MANY];
 
@@ -663,7 +666,7 @@ Test(errand, does_not_let_many_certificates_hammer_a_dead_server)
 }
 
 /* A reload may show facts that were worked out before the issuer came. */
-Test(errand, goes_on_when_it_is_shown_without_its_issuer_again)
+Test(job, goes_on_when_it_is_shown_without_its_issuer_again)
 {
 	struct stage_actor *actor = stage_enter_bare(
 	    STAGE_AIA_CA, STAPLE_WISH_FATAL);
@@ -681,7 +684,7 @@ Test(errand, goes_on_when_it_is_shown_without_its_issuer_again)
 
 /* ---- Issuers whose host is that of the responder ---- */
 
-Test(errand, probes_a_dead_host_of_issuers_no_more_often_than_another)
+Test(job, probes_a_dead_host_of_issuers_no_more_often_than_another)
 {
 	unsigned before;
 
@@ -698,7 +701,7 @@ Test(errand, probes_a_dead_host_of_issuers_no_more_often_than_another)
 	    stage.asked_count - before);
 }
 
-Test(errand, retries_an_issuer_at_its_own_pace_while_the_responder_is_down)
+Test(job, retries_an_issuer_at_its_own_pace_while_the_responder_is_down)
 {
 	unsigned before;
 
@@ -721,7 +724,7 @@ Test(errand, retries_an_issuer_at_its_own_pace_while_the_responder_is_down)
 }
 
 /* A static file that is served shows nothing about the responder. */
-Test(errand, takes_no_issuer_for_an_answer_of_the_responder)
+Test(job, takes_no_issuer_for_an_answer_of_the_responder)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	STAGE_PLAY("http://a.example/ca.crt", .way = STAGE_ANSWERS);
@@ -735,4 +738,162 @@ Test(errand, takes_no_issuer_for_an_answer_of_the_responder)
 	stage_pass(5 * MINUTE);
 	cr_expect_geq(stage_issuers(), 1);
 	cr_expect_not(stage_heard("answers again"));
+}
+
+TestSuite(revocation, .init = set_up, .fini = stage_close);
+
+static void
+revoke_all(void)
+{
+	STAGE_PLAY(NULL, .answer = { .status = OCSP_SAYS_REVOKED });
+}
+
+Test(revocation, is_confirmed_by_another_url)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_eq(stage.asked_count, 2);
+	cr_assert_str_eq(stage.asked[1].url, STAGE_B);
+	cr_assert(stage_look(actor)->held && stage_look(actor)->revoked);
+	cr_assert(stage_look(actor)->confirmed && stage_look(actor)->settled);
+}
+
+Test(revocation, is_confirmed_by_the_other_method)
+{
+	static const enum staple_method methods[] = { STAPLE_METHOD_AUTO,
+		STAPLE_METHOD_GET, STAPLE_METHOD_POST };
+
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		const struct staple_options options = { .method = methods[i] };
+		struct stage_actor *actor;
+
+		stage_close();
+		stage_open(&options);
+		revoke_all();
+		actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_run();
+		cr_assert_eq(stage.asked_count, 2);
+		cr_assert_eq(stage.asked[0].get, i < 2);
+		cr_assert_eq(stage.asked[1].get, i == 2);
+		cr_assert(stage_look(actor)->confirmed);
+	}
+}
+
+Test(revocation, is_stapled_before_it_is_confirmed)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	STAGE_PLAY(STAGE_B, .way = STAGE_HANGS);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->held && stage_look(actor)->revoked);
+	cr_assert(!stage_look(actor)->confirmed);
+	cr_assert(!stage_look(actor)->settled, "confirmation is under way");
+	cr_assert_gt(stage_lines(STAPLE_LEVEL_ERROR), 0);
+}
+
+Test(revocation, is_unconfirmable_when_nobody_else_answers)
+{
+	struct stage_actor *actor;
+
+	STAGE_PLAY(
+	    NULL, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
+	STAGE_PLAY(STAGE_A, .answer = { .status = OCSP_SAYS_REVOKED });
+	stage_play(STAGE_A, STAGE_GET,
+	    &(const struct stage_part){
+		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->revoked && stage_look(actor)->settled);
+	cr_assert(!stage_look(actor)->confirmed);
+	cr_assert(stage_look(actor)->unconfirmable);
+	revoke_all();
+	stage_pass(30);
+	cr_assert(stage_look(actor)->confirmed, "it asks again");
+	cr_assert(!stage_look(actor)->unconfirmable);
+}
+
+/* certificateHold */
+Test(revocation, is_lifted_by_a_newer_good_answer)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_pass(35 * MINUTE);
+	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
+	cr_assert(!stage_look(actor)->confirmed);
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+}
+
+Test(revocation, is_not_lifted_by_an_older_good_answer)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	STAGE_PLAY(STAGE_B, .answer = { .this_update = -2 * MINUTE });
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->revoked);
+	cr_assert(stage_look(actor)->confirmed, "by the other method");
+}
+
+Test(revocation, is_lifted_by_a_newer_second_answer)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	STAGE_PLAY(STAGE_B, .answer = { .this_update = -30 });
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
+	cr_assert(!stage_look(actor)->confirmed && stage_look(actor)->settled);
+}
+
+/* Nobody else can be asked, and a hold is lifted by whoever placed it. */
+Test(revocation, is_lifted_by_the_only_try_that_is_answered)
+{
+	struct stage_actor *actor;
+
+	revoke_all();
+	stage_play(STAGE_A, STAGE_GET,
+	    &(const struct stage_part){
+		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->unconfirmable);
+	stage_pass(35 * MINUTE);
+	cr_assert_leq(stage.asked_count, 8, "it asks in its own time");
+	cr_assert(stage_look(actor)->unconfirmable, "one voice is one voice");
+	cr_assert(stage_look(actor)->settled);
+	stage_play(STAGE_A, STAGE_POST,
+	    &(const struct stage_part){ .way = STAGE_ANSWERS });
+	stage_pass(35 * MINUTE);
+	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
+}
+
+/* Tries are remembered by number: that of another responder means nothing. */
+Test(revocation, is_confirmed_by_the_first_answer_of_another_responder)
+{
+	static const char *const urls[] = { STAGE_B };
+	const struct staple_source source = { .urls = urls, .url_count = 1 };
+	struct stage_actor *actor;
+
+	revoke_all();
+	stage_play(NULL, STAGE_GET,
+	    &(const struct stage_part){
+		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
+	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(actor)->unconfirmable);
+	stage_correct(actor, &source);
+	stage_run();
+	cr_assert(stage_look(actor)->confirmed);
+	cr_assert(!stage.asked[stage.asked_count - 1].get);
 }

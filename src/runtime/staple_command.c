@@ -25,6 +25,7 @@
 #include "staple/settings.h"
 #include "staple/store.h"
 #include "tls/pem.h"
+#include "staple/url.h"
 
 struct arguments {
 	bool fetch; /* else check */

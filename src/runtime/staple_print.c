@@ -5,11 +5,10 @@
  */
 #include "runtime/staple_print.h"
 
-#include "staple/judge.h"
 #include "staple/outcome.h"
 #include "staple/response.h"
-#include "staple/when.h"
 #include "tls/pem.h"
+#include "staple/time_text.h"
 
 enum { TEXT_MAX = 256 };
 
@@ -30,9 +29,9 @@ print_validity(const struct staple_print *print)
 		span = cert->not_before - now;
 	}
 	fprintf(print->out, "  valid        %s to %s, %s %s\n",
-	    staple_when_date(cert->not_before).text,
-	    staple_when_date(cert->not_after).text, tense,
-	    staple_when_span(span).text);
+	    staple_time_date(cert->not_before).text,
+	    staple_time_date(cert->not_after).text, tense,
+	    staple_time_span(span).text);
 }
 
 static void
@@ -98,7 +97,7 @@ note(struct staple_print *print, const struct staple_finding *found)
 	if (found->outcome == STAPLE_GOOD || found->outcome == STAPLE_REVOKED)
 		print->answered[url] = true;
 	else
-		print->failure[url] = staple_judge_nearer(
+		print->failure[url] = staple_outcome_nearer(
 		    print->failure[url], found->outcome);
 }
 
@@ -150,13 +149,13 @@ print_response(
 	int64_t expires = staple_response_expires(response);
 
 	fprintf(print->out, "  it would be stapled until %s, for %s%s\n",
-	    staple_when_date(expires).text,
-	    staple_when_span(expires - print->now_s).text,
+	    staple_time_date(expires).text,
+	    staple_time_span(expires - print->now_s).text,
 	    staple_response_next_update(response) == 0
 		? " (it names no nextUpdate)"
 		: "");
 	fprintf(print->out, "  said at %s, signed by \"%s\"\n",
-	    staple_when_date(staple_response_this_update(response)).text,
+	    staple_time_date(staple_response_this_update(response)).text,
 	    staple_response_signer(response));
 	if (!staple_response_leads(response))
 		fprintf(print->out,

@@ -1,238 +1,765 @@
 /*
- * Which responder is asked next, and how.  Staple thread, or whoever diagnoses.
- * That no try is made twice is kept by one bit per try; a URL that has a bit
- * set has had its turn, so the order of the URLs needs no other bookkeeping.
+ * How an attempt goes on.  Staple thread only.  Its deadline is kept as time
+ * that is left, of which only asking takes away: an attempt that waits for a
+ * slot, first or between two tries, has lost nothing.
  */
 #include "staple/attempt.h"
 
 #include <string.h>
 
-#include <openssl/evp.h>
+#include <openssl/err.h>
 
-#include "staple/fetch.h"
+#include "staple/cache.h"
+#include "staple/host_limits.h"
+#include "staple/issuers.h"
+#include "staple/job.h"
+#include "staple/log_state.h"
 #include "staple/outcome.h"
+#include "staple/request_order.h"
+#include "staple/response.h"
+#include "staple/schedule.h"
+#include "staple/settings.h"
+#include "staple/url.h"
+#include "staple/writer.h"
 
-enum {
-	GET_URL_MAX = 255,
-	GET_DER_MAX = GET_URL_MAX / 4 * 3,
-	BASE64_MAX = GET_DER_MAX / 3 * 4 + 1,
-	HOST_MAX = 512
-};
+enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
 
-static uint8_t
-bit(const struct staple_try *try)
+/* How a try ends that is not made because the host is down: another URL is
+ * next, whatever the method. */
+#define SKIPPED STAPLE_CONNECTION_REFUSED
+
+static const struct staple_options *
+settings_of(const struct staple_job *job)
 {
-	return (uint8_t)(1u << (2 * (unsigned)try->hash + try->get));
+	return &job->worker->settings->values;
 }
 
-static bool
-is_done(const struct staple_attempt *attempt, const struct staple_try *try)
+/* ---- Its hosts ---- */
+
+/* NULL: not a URL, or no memory. */
+static struct staple_host *
+host_of(struct staple_job *job, size_t url)
 {
-	return (attempt->done[try->url] & bit(try)) != 0;
+	struct staple_worker *worker = job->worker;
+	char name[HOST_MAX];
+
+	if (job->hosts[url] == NULL &&
+	    staple_url_host(job->cert->urls[url], name, sizeof(name)))
+		job->hosts[url] = staple_hosts_hold(
+		    &worker->hosts, name, worker->mono_ms);
+	return job->hosts[url];
 }
 
-/* By whichever method. */
-static bool
-is_hash_done(const struct staple_attempt *attempt, const struct staple_try *try)
+static enum staple_outcome
+why_no_host(const struct staple_job *job)
 {
-	struct staple_try by_post = *try, by_get = *try;
+	char name[HOST_MAX];
 
-	by_post.get = false;
-	by_get.get = true;
-	return is_done(attempt, &by_post) || is_done(attempt, &by_get);
+	return staple_url_host(job->cert->urls[job->attempt.variant.url], name,
+		   sizeof(name))
+		   ? STAPLE_NO_MEMORY
+		   : STAPLE_BAD_URL;
+}
+
+void
+staple_attempt_drop_hosts(struct staple_job *job)
+{
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		staple_host_drop(job->hosts[i], job->worker->mono_ms);
+		job->hosts[i] = NULL;
+	}
+}
+
+void
+staple_attempt_hold_hosts(struct staple_job *job)
+{
+	staple_attempt_drop_hosts(job);
+	for (size_t i = 0; i < job->cert->url_count; i++)
+		(void)host_of(job, i);
+}
+
+unsigned
+staple_attempt_sharers(const struct staple_job *job)
+{
+	unsigned most = 1;
+
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = job->hosts[i];
+
+		if (host != NULL && host->certificates > most)
+			most = host->certificates;
+	}
+	return most;
+}
+
+/* The issuer, without which nothing can be asked.  The same for a whole
+ * attempt: another certificate cancels it. */
+static bool
+is_seeking(const struct staple_job *job)
+{
+	return job->cert->issuer == NULL;
+}
+
+/* true: at least one host of this certificate is up. */
+static bool
+has_open_host(const struct staple_job *job)
+{
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = job->hosts[i];
+
+		if (host != NULL && !host->down)
+			return true;
+	}
+	return false;
+}
+
+int64_t
+staple_attempt_probe_time(const struct staple_job *job)
+{
+	const struct staple_worker *worker = job->worker;
+	int64_t first_ms = INT64_MAX, wait_s;
+
+	if (has_open_host(job))
+		return 0;
+	for (size_t i = 0; i < STAPLE_URLS_MAX; i++) {
+		const struct staple_host *host = job->hosts[i];
+
+		if (host != NULL && host->probe_ms < first_ms)
+			first_ms = host->probe_ms;
+	}
+	if (first_ms == INT64_MAX)
+		return 0;
+	wait_s = (first_ms - worker->mono_ms + SECOND_MS - 1) / SECOND_MS;
+	return worker->wall_s + (wait_s > 1 ? wait_s : 1);
+}
+
+/* One line an hour: each of its certificates has lines of its own. */
+static void
+log_down(struct staple_job *job, struct staple_host *host)
+{
+	struct staple_worker *worker = job->worker;
+	int64_t pause_ms = host->probe_ms - worker->mono_ms;
+
+	if (host->certificates < 2 ||
+	    (host->logged && worker->mono_ms < host->logged_ms + LOG_PAUSE_MS))
+		return;
+	host->logged = host->log_up = true;
+	host->logged_ms = worker->mono_ms;
+	staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
+	    "responder host %s is down: %s; %u certificates share it; next "
+	    "probe in %lld s",
+	    host->name, staple_outcome_sentence(host->outcome),
+	    host->certificates, (long long)(pause_ms / SECOND_MS));
 }
 
 static void
-mark_done(struct staple_attempt *attempt, const struct staple_try *try)
+log_up(struct staple_job *job, struct staple_host *host)
 {
-	attempt->done[try->url] |= bit(try);
+	if (!host->log_up)
+		return;
+	host->log_up = false;
+	staple_report_trouble(job->worker, STAPLE_LEVEL_NOTICE,
+	    "responder host %s answers again; %zu certificates wait to be "
+	    "asked about",
+	    host->name, host->waiting.count);
+}
+
+/* The attempt turns from its host to this one (NULL: it ends): the outcome
+ * of its last request is recorded in the host. */
+static void
+leave_host(struct staple_job *job, const struct staple_host *next)
+{
+	struct staple_worker *worker = job->worker;
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_host *host = attempt->host;
+	const struct staple_host_failure failure = {
+		.outcome = attempt->blame,
+		.retry_after_s = attempt->blame_retry_s,
+		.wall_s = worker->wall_s,
+		.mono_ms = worker->mono_ms,
+		.began_ms = attempt->began_ms,
+		.jitter = staple_schedule_jitter(),
+	};
+
+	if (host == NULL || host == next)
+		return;
+	attempt->host = NULL;
+	if (attempt->blame == STAPLE_UNASKED)
+		staple_host_left(host, &attempt->waiter);
+	else if (staple_host_failed(host, &attempt->waiter, &failure))
+		log_down(job, host);
+	attempt->blame = STAPLE_UNASKED;
+}
+
+/* A try has ended there. */
+static void
+note_for_host(struct staple_job *job, enum staple_outcome outcome,
+    const struct staple_fetch_result *result)
+{
+	struct staple_attempt *attempt = &job->attempt;
+	bool was_down = attempt->host->down;
+
+	attempt->blame = STAPLE_UNASKED;
+	if (staple_host_is_blamed(outcome)) {
+		attempt->blame = outcome;
+		attempt->blame_retry_s = result->retry_after_s;
+		return;
+	}
+	if (outcome == STAPLE_NO_MEMORY || outcome == STAPLE_BAD_URL)
+		return;
+	staple_host_answered(attempt->host, result->took_ms);
+	if (was_down)
+		log_up(job, attempt->host);
+}
+
+/* ---- From try to try ---- */
+
+/* The attempt is over before its conclusion is drawn, which may begin the
+ * next one. */
+static void
+end(struct staple_job *job)
+{
+	staple_queue_leave(&job->attempt.waiter);
+	leave_host(job, NULL);
+	staple_host_drop(job->issuer_host, job->worker->mono_ms);
+	job->issuer_host = NULL;
+	job->attempt.blocked = false;
+	job->attempt.busy = false;
+}
+
+static void
+give_up(struct staple_job *job)
+{
+	end(job);
+	staple_job_failed(job, job->attempt.nearest);
+}
+
+/* A try that came to nothing without an exchange. */
+static enum staple_outcome
+miss(struct staple_job *job, enum staple_outcome outcome)
+{
+	struct staple_verdict verdict = { outcome, { "" } };
+
+	err_set(&verdict.said, "%s", staple_outcome_sentence(outcome));
+	staple_report_try(job, &verdict, 0);
+	job->attempt.nearest = staple_outcome_nearer(
+	    job->attempt.nearest, outcome);
+	return outcome;
+}
+
+/* The same where the host is down. */
+static enum staple_outcome
+skip(struct staple_job *job, const struct staple_host *host)
+{
+	struct staple_verdict verdict = { host->outcome, { "" } };
+
+	job->attempt.skipped = true;
+	err_set(&verdict.said, "host is down: %s",
+	    staple_outcome_name(host->outcome));
+	staple_report_try(job, &verdict, 0);
+	job->attempt.nearest = staple_outcome_nearer(
+	    job->attempt.nearest, host->outcome);
+	return SKIPPED;
+}
+
+/* 0: the deadline is over. */
+static uint32_t
+time_for_try(const struct staple_attempt *attempt)
+{
+	return staple_request_time(attempt->timeout_ms, attempt->left_ms);
+}
+
+/* What the queue goes by. */
+static void
+describe_waiter(struct staple_job *job)
+{
+	struct staple_waiter *waiter = &job->attempt.waiter;
+	struct staple_window window;
+
+	(void)staple_job_window(job, &window);
+	waiter->expires = window.expires;
+	waiter->untried = !job->settled &&
+			  window.expires <= job->worker->wall_s;
+}
+
+/* Was the last answer one that a cache may have kept too long: expired, or the
+ * same again near its end?  RFC 5019 6.1: only then is no-cache allowed. */
+static bool
+got_old(const struct staple_job *job)
+{
+	return job->outcome == STAPLE_EXPIRED ||
+	       (job->outcome == STAPLE_UNCHANGED && job->tries_since != 0);
+}
+
+static bool
+join(struct staple_job *job, struct staple_host *host)
+{
+	struct staple_attempt *attempt = &job->attempt;
+	/* Finish started attempts first: host failures are counted per finished
+	 * attempt.  A certificate without an attempt is the next to probe a
+	 * host that is down. */
+	bool first = attempt->tried || (host->down && attempt->waiter.untried);
+
+	leave_host(job, host);
+	if (!staple_queue_join(host, &attempt->waiter, first ? 0 : job->due))
+		return false;
+	attempt->host = host;
+	host->untried_waits |= host->down && !attempt->blocked;
+	staple_host_expect(host, &attempt->waiter, job->worker->wall_s);
+	return true;
+}
+
+/* ---- The issuer, which every request and verification needs ---- */
+
+static void
+note_issuer(
+    struct staple_job *job, enum staple_outcome outcome, const char *said)
+{
+	struct staple_verdict verdict = { outcome, { "" } };
+
+	err_set(&verdict.said, "%s", said);
+	staple_report_issuer(job, &verdict, 0);
+	job->attempt.issuer_url++;
+}
+
+static void
+give_up_issuer(struct staple_job *job)
+{
+	end(job);
+	staple_job_failed(job, STAPLE_NO_ISSUER);
 }
 
 /*
- * RFC 5019 5: a request of at most 255 bytes in all, after encoding and with
- * scheme, delimiters and host, is sent with GET, so that caches can help.
+ * NULL: not a URL, or no memory.  The errand keeps it while it waits there.
+ * Another entry than that of a responder with the same name: a static file that
+ * is served does not show that the responder answers.
  */
-static bool
-is_short(const char *url, const struct staple_request *request)
+static struct staple_host *
+issuer_host(struct staple_job *job)
 {
-	unsigned char base64[BASE64_MAX];
-	size_t len = strlen(url);
+	struct staple_worker *worker = job->worker;
+	char name[HOST_MAX + sizeof("issuer ")] = "issuer ";
+	size_t prefix = strlen(name);
 
-	if (request->len > GET_DER_MAX)
+	if (!staple_url_host(job->cert->issuer_urls[job->attempt.issuer_url],
+		name + prefix, HOST_MAX))
+		return NULL;
+	return staple_hosts_hold(&worker->hosts, name, worker->mono_ms);
+}
+
+/* Queue for a slot of the host of one issuer URL; false: *said is why not. */
+static bool
+join_issuer_host(struct staple_job *job, const char **said)
+{
+	struct staple_worker *worker = job->worker;
+	struct staple_host *host, *before = job->issuer_host;
+
+	*said = staple_issuers_failed(&worker->issuers, job->cert,
+	    job->attempt.issuer_url, job, worker->mono_ms);
+	if (*said != NULL)
 		return false;
-	/* staple_fetch_get_url joins them with one slash. */
-	while (len > 0 && url[len - 1] == '/')
-		len--;
-	len++;
-	EVP_EncodeBlock(base64, request->der, (int)request->len);
-	for (const unsigned char *at = base64; *at != '\0'; at++)
-		len += strchr("+/=", *at) != NULL ? 3 : 1;
-	return len <= GET_URL_MAX;
-}
-
-bool
-staple_attempt_prefers_get(const struct staple_cert *cert, size_t url,
-    enum staple_hash hash, enum staple_method method)
-{
-	if (method != STAPLE_METHOD_AUTO)
-		return method == STAPLE_METHOD_GET;
-	return is_short(cert->urls[url], &cert->requests[hash]);
-}
-
-static bool
-prefers_get(
-    const struct staple_attempt *attempt, size_t url, enum staple_hash hash)
-{
-	return staple_attempt_prefers_get(
-	    attempt->cert, url, hash, attempt->method);
-}
-
-/* How a URL is begun with. */
-static struct staple_try
-opening(const struct staple_attempt *attempt, size_t url)
-{
-	return (struct staple_try){ .url = url,
-		.hash = STAPLE_SHA1,
-		.get = prefers_get(attempt, url, STAPLE_SHA1) };
-}
-
-static bool
-turn_to_next_url(struct staple_attempt *attempt)
-{
-	bool has_last = attempt->has_last;
-
-	for (size_t url = 0; url < attempt->cert->url_count; url++) {
-		if (attempt->done[url] == 0) {
-			attempt->current = opening(attempt, url);
-			return true;
-		}
-	}
-	attempt->current = attempt->last;
-	attempt->has_last = false;
-	return has_last;
-}
-
-/* By the same method; but where POST was not in the way before, a request that
- * is too long for GET goes by POST. */
-static struct staple_try
-with_other_hash(const struct staple_attempt *attempt)
-{
-	struct staple_try other = attempt->current, by_post = other;
-
-	by_post.get = false;
-	other.hash = other.hash == STAPLE_SHA1 ? STAPLE_SHA256 : STAPLE_SHA1;
-	if (other.get && !is_done(attempt, &by_post))
-		other.get = prefers_get(attempt, other.url, other.hash);
-	return other;
-}
-
-static bool
-turn_from(struct staple_attempt *attempt, enum staple_class class)
-{
-	struct staple_try other = attempt->current;
-	bool done = true;
-
-	if (class <= STAPLE_CLASS_ANSWER)
+	host = issuer_host(job);
+	*said = staple_outcome_sentence(STAPLE_BAD_URL);
+	if (host == NULL)
 		return false;
-	if (class == STAPLE_CLASS_METHOD) {
-		other.get = !other.get;
-		done = is_done(attempt, &other);
-	} else if (class == STAPLE_CLASS_HASH) {
-		other = with_other_hash(attempt);
-		done = is_hash_done(attempt, &other);
+	if (staple_host_is_closed(
+		host, &job->attempt.waiter, worker->mono_ms)) {
+		*said = "its host is down";
+	} else if (join(job, host)) {
+		job->issuer_host = host;
+		staple_host_drop(before, worker->mono_ms);
+		return true;
+	} else {
+		*said = staple_outcome_sentence(STAPLE_NO_MEMORY);
 	}
-	if (done)
-		return turn_to_next_url(attempt);
-	attempt->current = other;
-	return true;
+	staple_host_drop(host, worker->mono_ms);
+	return false;
 }
 
-/* The same try again, past the caches: once. */
-static bool
-bypasses_caches(struct staple_attempt *attempt, enum staple_outcome last)
+/* Queue for a slot to fetch the issuer from the next URL. */
+static void
+seek_on(struct staple_job *job)
 {
-	bool now = last == STAPLE_EXPIRED && !attempt->no_cache;
+	const struct staple_cert *cert = job->cert;
+	struct staple_attempt *attempt = &job->attempt;
+	const char *said;
 
-	attempt->no_cache = now || attempt->never_cached;
-	return now;
+	while (time_for_try(attempt) != 0 &&
+	       attempt->issuer_url < cert->issuer_url_count) {
+		if (join_issuer_host(job, &said))
+			return;
+		note_issuer(job, STAPLE_NO_ISSUER, said);
+	}
+	give_up_issuer(job);
 }
 
-static bool
-begin(struct staple_attempt *attempt)
+/* The issuer is known: continue with facts that contain it. */
+static void
+take_issuer(struct staple_job *job)
 {
-	attempt->begun = true;
-	if (!attempt->has_first)
-		return turn_to_next_url(attempt);
-	attempt->current = attempt->first;
-	return true;
+	end(job);
+	staple_job_update(job);
+	if (job->cert->issuer_url_count > 0)
+		staple_job_failed(job, STAPLE_NO_MEMORY);
 }
 
-void
-staple_attempt_begin(struct staple_attempt *attempt,
-    const struct staple_cert *cert, const struct staple_attempt_start *start)
+/* A slot is free.  Another certificate, or another process that shares the
+ * store, may have fetched the same issuer since this one joined the queue. */
+static void
+start_seeking(struct staple_job *job, struct staple_permit *permit)
 {
-	const struct staple_try *confirm = start->confirm;
-	const struct staple_try *worked = start->worked;
+	struct staple_attempt *attempt = &job->attempt;
+	const struct staple_request_options by = {
+		.fetcher = job->worker->fetcher,
+		.timeout_ms = time_for_try(attempt),
+		.done = job->worker->fetched,
+		.arg = job,
+	};
+	enum staple_origin origin;
+
+	if (staple_job_known_issuer(job, job->cert, &origin) != NULL) {
+		staple_permits_return(job->worker->permits, permit);
+		take_issuer(job);
+		return;
+	}
+	if (staple_issuers_failed(&job->worker->issuers, job->cert,
+		attempt->issuer_url, job, job->worker->mono_ms) != NULL) {
+		staple_permits_return(job->worker->permits, permit);
+		seek_on(job);
+		return;
+	}
+	if (attempt->began_ms == 0)
+		attempt->began_ms = job->worker->mono_ms;
+	attempt->permit = permit;
+	attempt->fetch = staple_issuer_fetch(
+	    job->cert, attempt->issuer_url, &by);
+	if (attempt->fetch != NULL)
+		return;
+	staple_permits_return(job->worker->permits, permit);
+	attempt->permit = NULL;
+	note_issuer(
+	    job, STAPLE_NO_MEMORY, staple_outcome_sentence(STAPLE_NO_MEMORY));
+	give_up_issuer(job);
+}
+
+/* Cache the issuer for all its certificates and queue it for the store. */
+static void
+keep_issuer(struct staple_job *job, X509 *issuer)
+{
+	struct staple_worker *worker = job->worker;
+	char id[2 * STAPLE_KEY_SIZE + 1];
+	unsigned char *der = NULL;
+	int len;
+
+	staple_issuers_add(&worker->issuers, issuer, STAPLE_ORIGIN_AIA);
+	if (worker->writer == NULL || worker->issuer_store == NULL ||
+	    !staple_issuer_id(job->cert->leaf, id))
+		return;
+	len = i2d_X509(issuer, &der);
+	if (len > 0)
+		staple_writer_save_bytes(
+		    worker->writer, id, worker->issuer_store, der, (size_t)len);
+	OPENSSL_free(der);
+	ERR_clear_error();
+}
+
+static void
+sought(struct staple_job *job, const struct staple_fetch_result *result)
+{
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_verdict verdict;
+	X509 *issuer = staple_issuer_judge(job->cert, result, &verdict);
+
+	/* Any HTTP answer shows that the host is there. */
+	note_for_host(job,
+	    result->http_status == 0 ? result->outcome : STAPLE_GOOD, result);
+	staple_report_issuer(job, &verdict, result->took_ms);
+	if (issuer == NULL) {
+		staple_issuers_fail(&job->worker->issuers, job->cert,
+		    attempt->issuer_url, job, verdict.said.text,
+		    job->worker->mono_ms);
+		attempt->issuer_url++;
+		seek_on(job);
+		return;
+	}
+	keep_issuer(job, issuer);
+	X509_free(issuer);
+	take_issuer(job);
+}
+
+static void
+begin(struct staple_job *job)
+{
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_request_order_start start = {
+		.method = settings_of(job)->method,
+		.no_cache = got_old(job),
+		.worked = job->worked_once ? &job->worked : NULL,
+		.confirm = staple_job_is_confirming(job) ? &job->revoked_variant
+							 : NULL,
+		.in_vain = job->unconfirmable,
+	};
 
 	*attempt = (struct staple_attempt){
-		.cert = cert,
-		.method = start->method,
-		.no_cache = start->no_cache,
-		.never_cached = start->no_cache,
+		.busy = true,
+		.confirming = start.confirm != NULL,
+		.timeout_ms = settings_of(job)->timeout_ms,
+		.left_ms = settings_of(job)->timeout_ms,
+		.nearest = STAPLE_UNASKED,
+		.blame = STAPLE_UNASKED,
 	};
-	if (confirm != NULL && confirm->url < cert->url_count) {
-		mark_done(attempt, confirm);
-		attempt->last = *confirm;
-		attempt->last.get = confirm->get == start->in_vain;
-		attempt->has_last = true;
-	} else if (worked != NULL && worked->url < cert->url_count) {
-		attempt->first = *worked;
-		attempt->has_first = true;
+	job->probe_due = false;
+	staple_request_order_begin(&attempt->order, job->cert, &start);
+	describe_waiter(job);
+}
+
+/* All hosts are down and no request was sent: queue for the first one. */
+static void
+block(struct staple_job *job)
+{
+	struct staple_attempt *attempt = &job->attempt;
+	enum staple_outcome outcome = attempt->nearest;
+	struct staple_host *host = NULL;
+
+	begin(job);
+	attempt->blocked = true;
+	attempt->waiter.untried = false;
+	while (host == NULL && staple_request_order_next(
+				   &attempt->order, SKIPPED, &attempt->variant))
+		host = host_of(job, attempt->variant.url);
+	if (host == NULL || !join(job, host)) {
+		attempt->nearest = outcome;
+		give_up(job);
+		return;
 	}
+	staple_job_blocked(job, host->outcome);
 }
 
-static bool
-move_on(struct staple_attempt *attempt, enum staple_outcome last)
+/* Wait for a slot of the next try, given how the last one ended. */
+static void
+go_on(struct staple_job *job, enum staple_outcome last)
 {
-	if (!attempt->begun)
-		return begin(attempt);
-	return bypasses_caches(attempt, last) ||
-	       turn_from(attempt, staple_outcome_class(last));
-}
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_host *host;
 
-bool
-staple_attempt_next(struct staple_attempt *attempt, enum staple_outcome last,
-    struct staple_try *next)
-{
-	if (!move_on(attempt, last))
-		return false;
-	mark_done(attempt, &attempt->current);
-	*next = attempt->current;
-	return true;
-}
-
-/* "host:port" each; a URL that is none has no host. */
-static bool
-is_same_host(const char *a, const char *b)
-{
-	char host_a[HOST_MAX], host_b[HOST_MAX];
-
-	return staple_fetch_host(a, host_a, sizeof(host_a)) &&
-	       staple_fetch_host(b, host_b, sizeof(host_b)) &&
-	       strcmp(host_a, host_b) == 0;
+	while (time_for_try(attempt) != 0 &&
+	       staple_request_order_next(
+		   &attempt->order, last, &attempt->variant)) {
+		host = host_of(job, attempt->variant.url);
+		if (host == NULL) {
+			last = miss(job, why_no_host(job));
+			continue;
+		}
+		/* The current host as well: other attempts may have taken it
+		 * down since this one began. */
+		if (staple_host_is_closed(
+			host, &attempt->waiter, job->worker->mono_ms)) {
+			last = skip(job, host);
+			continue;
+		}
+		if (join(job, host))
+			return;
+		miss(job, STAPLE_NO_MEMORY);
+		break;
+	}
+	if (attempt->skipped && !attempt->tried)
+		block(job);
+	else
+		give_up(job);
 }
 
 void
-staple_attempt_bar_host(struct staple_attempt *attempt)
+staple_attempt_begin(struct staple_job *job)
 {
-	char *const *urls = attempt->cert->urls;
-	const char *current = urls[attempt->current.url];
+	begin(job);
+	if (is_seeking(job))
+		seek_on(job);
+	else
+		go_on(job, STAPLE_UNASKED);
+}
 
-	for (size_t url = 0; url < attempt->cert->url_count; url++) {
-		if (url == attempt->current.url ||
-		    is_same_host(urls[url], current))
-			attempt->done[url] = UINT8_MAX;
+void
+staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
+{
+	struct staple_attempt *attempt = container_of(
+	    waiter, struct staple_attempt, waiter);
+	struct staple_job *job = container_of(
+	    attempt, struct staple_job, attempt);
+	const struct staple_request_options by = {
+		.fetcher = job->worker->fetcher,
+		.timeout_ms = time_for_try(attempt),
+		.no_cache = attempt->order.no_cache,
+		.done = job->worker->fetched,
+		.arg = job,
+	};
+
+	if (is_seeking(job)) {
+		start_seeking(job, permit);
+		return;
 	}
-	if (attempt->has_last && attempt->done[attempt->last.url] == UINT8_MAX)
-		attempt->has_last = false;
+	attempt->blocked = false;
+	if (!attempt->tried)
+		attempt->began_ms = job->worker->mono_ms;
+	attempt->tried = true;
+	attempt->permit = permit;
+	if (staple_job_spares_request(job))
+		return;
+	attempt->fetch = staple_request_start(
+	    job->cert, &attempt->variant, &by);
+	if (attempt->fetch != NULL)
+		return;
+	staple_permits_return(job->worker->permits, permit);
+	attempt->permit = NULL;
+	miss(job, STAPLE_NO_MEMORY);
+	give_up(job);
+}
+
+static struct staple_response *
+judge(struct staple_job *job, const struct staple_fetch_result *result,
+    struct staple_verdict *verdict)
+{
+	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *fresh;
+	struct staple_matter matter = {
+		.cert = job->cert,
+		.held = held,
+		.clock = { job->worker->wall_s,
+		    settings_of(job)->default_lifetime_s },
+	};
+
+	fresh = staple_judge_exchange(result, &matter, verdict);
+	staple_response_unref(held);
+	return fresh;
+}
+
+/* What confirms a revocation is somebody's second choice, on purpose. */
+static void
+remember(struct staple_job *job)
+{
+	if (job->attempt.confirming)
+		return;
+	job->worked_once = true;
+	job->worked = job->attempt.variant;
+}
+
+static void
+put_down(struct staple_job *job, const struct staple_fetch_result *result)
+{
+	struct staple_attempt *attempt = &job->attempt;
+
+	attempt->fetch = NULL;
+	staple_permits_return(job->worker->permits, attempt->permit);
+	attempt->permit = NULL;
+	attempt->left_ms -= result->took_ms < attempt->left_ms
+				? result->took_ms
+				: attempt->left_ms;
+	if (result->retry_after_s > attempt->retry_after_s)
+		attempt->retry_after_s = result->retry_after_s;
+	if (result->retry_after_s > 0)
+		staple_request_order_skip_host(&attempt->order);
+}
+
+/*
+ * What decides about the next try.  A probe repeats what has worked before,
+ * because an outage is no reason to try the other method; where nothing has,
+ * every fourth probe tries the other one as well, and so does the first
+ * attempt of a certificate.
+ */
+static enum staple_outcome
+guide(const struct staple_job *job, enum staple_outcome outcome)
+{
+	const struct staple_attempt *attempt = &job->attempt;
+
+	if (attempt->blame == STAPLE_UNASKED ||
+	    attempt->host->prober != &attempt->waiter)
+		return outcome;
+	if (job->worked_once)
+		return SKIPPED;
+	return attempt->waiter.untried || attempt->host->failures % 4 == 0
+		   ? outcome
+		   : SKIPPED;
+}
+
+void
+staple_attempt_fetched(
+    struct staple_job *job, const struct staple_fetch_result *result)
+{
+	struct staple_verdict verdict;
+	struct staple_job_result answer;
+
+	put_down(job, result);
+	if (is_seeking(job)) {
+		sought(job, result);
+		return;
+	}
+	answer.response = judge(job, result, &verdict);
+	answer.outcome = verdict.outcome;
+	answer.freshness_s = result->freshness_s;
+	staple_report_try(job, &verdict, result->took_ms);
+	note_for_host(job, verdict.outcome, result);
+	if (answer.response == NULL) {
+		job->attempt.nearest = staple_outcome_nearer(
+		    job->attempt.nearest, answer.outcome);
+		go_on(job, guide(job, answer.outcome));
+		return;
+	}
+	end(job);
+	remember(job);
+	staple_job_answered(job, &answer);
+	staple_response_unref(answer.response);
+}
+
+void
+staple_attempt_cancel(struct staple_job *job)
+{
+	struct staple_attempt *attempt = &job->attempt;
+
+	if (!attempt->busy)
+		return;
+	staple_fetch_cancel(attempt->fetch);
+	attempt->fetch = NULL;
+	if (attempt->permit != NULL)
+		staple_permits_return(job->worker->permits, attempt->permit);
+	attempt->permit = NULL;
+	staple_claim_release(job->claim);
+	job->claim = NULL;
+	end(job);
+}
+
+void
+staple_attempt_reconsider(struct staple_job *job)
+{
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_host *host = attempt->waiter.host;
+	bool has_open = has_open_host(job);
+
+	if (!attempt->busy && job->probe_due && has_open) {
+		job->probe_due = false;
+		staple_job_set_due(job, job->worker->wall_s);
+		staple_job_review(job);
+		return;
+	}
+	/* Only what waits, and not between two tries of a probe. */
+	if (host == NULL || host->prober == &attempt->waiter)
+		return;
+	if (!host->down) {
+		attempt->blocked = false;
+		return;
+	}
+	if ((attempt->blocked && !has_open) ||
+	    (!attempt->blocked && !staple_host_is_closed(host, &attempt->waiter,
+				      job->worker->mono_ms)))
+		return;
+	staple_queue_leave(&attempt->waiter);
+	if (attempt->blocked) {
+		leave_host(job, NULL);
+		staple_attempt_begin(job);
+		return;
+	}
+	if (is_seeking(job)) {
+		note_issuer(job, STAPLE_NO_ISSUER, "its host is down");
+		seek_on(job);
+		return;
+	}
+	go_on(job, skip(job, host));
 }

@@ -1,19 +1,20 @@
 /*
- * The only state that the staple thread, the listeners and the caller share,
- * and the only lock in the library; any thread.  Readers take a reference
- * rather than a copy: the critical section is then a few loads and an
- * increment, whatever the size of the response, and no allocation can happen
- * while the lock is held.
+ * The cache: one entry per certificate, shared by the staple thread, the
+ * listeners and the caller.  Any thread; it has the only lock of the library.
+ * Readers take a reference rather than a copy: the critical section is a few
+ * loads and an increment, whatever the size of the response, and nothing is
+ * allocated while the lock is held.
  *
- * The decision to question is that the references of an entry are a plain
- * number under the lock, not an atomic one: whoever drops the last takes the
- * entry out of the table in the same breath, so that a look-up never finds
- * one that is about to be freed.  The table itself holds no reference.
+ * The references of an entry are a plain number under the lock, not an atomic
+ * one: the call that drops the last reference removes the entry from the table
+ * under the same lock, so a look-up never finds an entry that is about to be
+ * freed.  The table itself holds no reference.
  */
 #include "staple/cache.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,8 +22,54 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mutex.h"
-#include "staple/cache_inner.h"
 #include "staple/response.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/mutex.h"
+#include "staple/cache.h"
+
+/* The table never grows: nothing is allocated while the lock is held. */
+#define STAPLE_CACHE_BUCKETS 4096
+
+struct staple_cache {
+	atomic_uint references; /* the owner's, and one of each entry */
+
+	struct mutex lock;
+	pthread_cond_t settled; /* with lock; monotonic */
+
+	/* under lock */
+	struct list buckets[STAPLE_CACHE_BUCKETS];
+	struct list changed; /* the hand-over to the staple thread */
+	size_t awaited;      /* wanted entries that are not settled */
+	bool closed;
+};
+
+struct staple_entry {
+	/* fixed at creation */
+	struct staple_cache *cache; /* a reference */
+
+	/* relaxed */
+	atomic_ullong sent;
+	atomic_ullong unsent[STAPLE_UNSENT_REASONS];
+
+	/* under cache->lock */
+	struct list in_bucket;  /* alone: not in the table */
+	struct list in_changed; /* linked: this is a reference */
+	unsigned references;
+	unsigned holders[STAPLE_WISHES]; /* how many have this wish */
+	enum staple_wish wish;           /* the strongest of them */
+	bool known;                      /* to the staple thread */
+	bool awaited;                    /* counted in cache->awaited */
+	struct staple_cert *cert;
+	struct staple_response *response; /* NULL: none */
+	struct staple_progress progress;
+
+	/* staple thread only */
+	void *job;
+};
 
 static void
 init_lock(struct staple_cache *cache)
@@ -77,8 +124,9 @@ staple_cache_unref(struct staple_cache *cache)
 
 /* ---- Entries and their references ---- */
 
-struct staple_entry *
-staple_entry_new(struct staple_cache *cache, struct staple_cert *cert)
+/* One reference, in no list. */
+static struct staple_entry *
+new_entry(struct staple_cache *cache, struct staple_cert *cert)
 {
 	struct staple_entry *entry = calloc(1, sizeof(*entry));
 
@@ -92,8 +140,9 @@ staple_entry_new(struct staple_cache *cache, struct staple_cert *cert)
 	return entry;
 }
 
-void
-staple_entry_free(struct staple_entry *entry)
+/* Never under the lock: kilobytes and, maybe, the cache go with it. */
+static void
+free_entry(struct staple_entry *entry)
 {
 	staple_response_unref(entry->response);
 	staple_cert_unref(entry->cert);
@@ -126,22 +175,28 @@ staple_entry_unref(struct staple_entry *entry)
 		list_remove(&entry->in_bucket);
 	mutex_unlock(&cache->lock);
 	if (last)
-		staple_entry_free(entry);
+		free_entry(entry);
 }
 
-struct list *
-staple_cache_bucket(
-    struct staple_cache *cache, const unsigned char key[STAPLE_KEY_SIZE])
+static struct list *
+bucket_of(struct staple_cache *cache, const unsigned char key[STAPLE_KEY_SIZE])
 {
 	/* A SHA-256: any of its bits are as good as a hash of it. */
 	return &cache->buckets[(key[0] | key[1] << 8) % STAPLE_CACHE_BUCKETS];
 }
 
-struct staple_entry *
-staple_cache_find_locked(
+static struct staple_entry *find_locked(struct staple_cache *cache,
+    const unsigned char key[STAPLE_KEY_SIZE]) REQUIRES(cache->lock);
+static void count_locked(struct staple_cache *cache, struct staple_entry *entry)
+    REQUIRES(cache->lock);
+static void unlock_counted(struct staple_cache *cache) RELEASES(cache->lock);
+
+/* Borrowed while the lock is held; NULL: not there. */
+static struct staple_entry *
+find_locked(
     struct staple_cache *cache, const unsigned char key[STAPLE_KEY_SIZE])
 {
-	LIST_FOREACH(staple_cache_bucket(cache, key), node) {
+	LIST_FOREACH(bucket_of(cache, key), node) {
 		struct staple_entry *entry = container_of(
 		    node, struct staple_entry, in_bucket);
 
@@ -158,7 +213,7 @@ staple_cache_find(
 	struct staple_entry *entry;
 
 	mutex_lock(&cache->lock);
-	entry = staple_cache_find_locked(cache, key);
+	entry = find_locked(cache, key);
 	if (entry != NULL)
 		entry->references++;
 	mutex_unlock(&cache->lock);
@@ -184,18 +239,18 @@ staple_entry_cache(const struct staple_entry *entry)
 }
 
 void
-staple_entry_set_errand(struct staple_entry *entry, void *errand)
+staple_entry_set_job(struct staple_entry *entry, void *job)
 {
-	entry->errand = errand;
+	entry->job = job;
 }
 
 void *
-staple_entry_errand(const struct staple_entry *entry)
+staple_entry_job(const struct staple_entry *entry)
 {
-	return entry->errand;
+	return entry->job;
 }
 
-/* ---- Who is waited for ---- */
+/* ---- Entries that staple_wait waits for ---- */
 
 /* What is dated in the future, as the clock was set back, is asked about
  * anew. */
@@ -206,9 +261,10 @@ is_good(const struct staple_response *response)
 	       !staple_response_is_ahead(response, clock_wall_ms() / 1000);
 }
 
-void
-staple_cache_count_locked(
-    struct staple_cache *cache, struct staple_entry *entry)
+/* Count anew whether this entry is waited for: its wish, its progress or its
+ * response has changed. */
+static void
+count_locked(struct staple_cache *cache, struct staple_entry *entry)
 {
 	bool awaited = entry->wish != STAPLE_WISH_NONE &&
 		       !entry->progress.settled && !is_good(entry->response);
@@ -220,8 +276,10 @@ staple_cache_count_locked(
 	entry->awaited = awaited;
 }
 
-void
-staple_cache_unlock_counted(struct staple_cache *cache)
+/* Unlock, and wake the waiters if nothing is awaited any more.  The caller
+ * keeps the cache alive. */
+static void
+unlock_counted(struct staple_cache *cache)
 {
 	bool settled = cache->awaited == 0;
 
@@ -341,8 +399,8 @@ staple_cache_publish(struct staple_entry *entry, struct staple_response *fresh)
 	mutex_lock(&cache->lock);
 	old = entry->response;
 	entry->response = fresh;
-	staple_cache_count_locked(cache, entry);
-	staple_cache_unlock_counted(cache);
+	count_locked(cache, entry);
+	unlock_counted(cache);
 
 	/* Freed out here: a last reference may cost a free of kilobytes. */
 	staple_response_unref(old);
@@ -360,6 +418,500 @@ staple_cache_tell(
 	 * over, settles nothing. */
 	if (entry->known && !list_is_empty(&entry->in_changed))
 		entry->progress.settled = false;
-	staple_cache_count_locked(cache, entry);
-	staple_cache_unlock_counted(cache);
+	count_locked(cache, entry);
+	unlock_counted(cache);
+}
+
+/*
+ * ---- Requirements of the holders ----
+ *
+ * An entry that becomes wanted, changes or loses its last holder is put on
+ * cache->changed, which the staple thread empties; membership is a reference.
+ * An entry that no policy has wanted yet is not put there.  A holder is
+ * released wherever its X509 is freed, even inside the free of a connection.
+ * The staple thread is not woken by that: it looks at least once a minute.
+ */
+
+static bool
+is_held(const struct staple_entry *entry)
+{
+	for (size_t i = 0; i < STAPLE_WISHES; i++) {
+		if (entry->holders[i] > 0)
+			return true;
+	}
+	return false;
+}
+
+static enum staple_wish
+strongest(const struct staple_entry *entry)
+{
+	if (entry->holders[STAPLE_WISH_FATAL] > 0)
+		return STAPLE_WISH_FATAL;
+	if (entry->holders[STAPLE_WISH_WANTED] > 0)
+		return STAPLE_WISH_WANTED;
+	return STAPLE_WISH_NONE;
+}
+
+static void hand_over_locked(struct staple_cache *cache,
+    struct staple_entry *entry) REQUIRES(cache->lock);
+static void withdraw_locked(struct staple_cache *cache,
+    struct staple_entry *entry) REQUIRES(cache->lock);
+static void review_locked(struct staple_cache *cache,
+    struct staple_entry *entry) REQUIRES(cache->lock);
+static struct staple_cert *learn_locked(struct staple_cache *cache,
+    struct staple_entry *entry, struct staple_cert *cert) REQUIRES(cache->lock);
+
+static void
+hand_over_locked(struct staple_cache *cache, struct staple_entry *entry)
+{
+	if (cache->closed || !list_is_empty(&entry->in_changed))
+		return;
+	list_append(&cache->changed, &entry->in_changed);
+	entry->references++;
+}
+
+/* The caller has a reference of its own, so this one is never the last. */
+static void
+withdraw_locked(struct staple_cache *cache, struct staple_entry *entry)
+{
+	(void)cache; /* names the lock */
+	if (list_is_empty(&entry->in_changed))
+		return;
+	list_remove(&entry->in_changed);
+	entry->references--;
+}
+
+/* The holders have changed. */
+static void
+review_locked(struct staple_cache *cache, struct staple_entry *entry)
+{
+	enum staple_wish wish = strongest(entry);
+
+	if (wish != entry->wish) {
+		/* What was tried before anybody wanted it settles nothing. */
+		if (entry->wish == STAPLE_WISH_NONE)
+			entry->progress.settled = false;
+		entry->wish = wish;
+		hand_over_locked(cache, entry);
+	}
+	count_locked(cache, entry);
+}
+
+/* Take these facts over; what it had is the caller's to unref. */
+static struct staple_cert *
+learn_locked(struct staple_cache *cache, struct staple_entry *entry,
+    struct staple_cert *cert)
+{
+	struct staple_cert *before = entry->cert;
+
+	if (cert == before)
+		return NULL;
+	entry->cert = staple_cert_ref(cert);
+	entry->progress.settled = false;
+	if (entry->known || entry->wish != STAPLE_WISH_NONE)
+		hand_over_locked(cache, entry);
+	return before;
+}
+
+struct staple_entry *
+staple_cache_hold(
+    struct staple_cache *cache, struct staple_cert *cert, enum staple_wish wish)
+{
+	struct staple_entry *fresh = new_entry(cache, cert), *entry;
+	struct staple_cert *before;
+
+	if (fresh == NULL)
+		return NULL;
+	mutex_lock(&cache->lock);
+	entry = find_locked(cache, cert->key);
+	if (entry == NULL) {
+		entry = fresh;
+		list_append(bucket_of(cache, cert->key), &entry->in_bucket);
+	} else {
+		entry->references++;
+	}
+	entry->holders[wish]++;
+	before = learn_locked(cache, entry, cert);
+	review_locked(cache, entry);
+	unlock_counted(cache);
+
+	staple_cert_unref(before);
+	if (entry != fresh)
+		free_entry(fresh);
+	return entry;
+}
+
+void
+staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert)
+{
+	struct staple_cache *cache = entry->cache;
+	struct staple_cert *before;
+
+	mutex_lock(&cache->lock);
+	before = learn_locked(cache, entry, cert);
+	count_locked(cache, entry);
+	mutex_unlock(&cache->lock);
+	staple_cert_unref(before);
+}
+
+void
+staple_cache_wish(
+    struct staple_entry *entry, enum staple_wish before, enum staple_wish now)
+{
+	struct staple_cache *cache = entry->cache;
+
+	mutex_lock(&cache->lock);
+	entry->holders[before]--;
+	entry->holders[now]++;
+	review_locked(cache, entry);
+	unlock_counted(cache);
+}
+
+void
+staple_cache_look(struct staple_entry *entry)
+{
+	struct staple_cache *cache = entry->cache;
+
+	mutex_lock(&cache->lock);
+	if (entry->wish != STAPLE_WISH_NONE)
+		hand_over_locked(cache, entry);
+	mutex_unlock(&cache->lock);
+}
+
+void
+staple_cache_release(struct staple_entry *entry, enum staple_wish wish)
+{
+	struct staple_cache *cache = entry->cache;
+
+	mutex_lock(&cache->lock);
+	entry->holders[wish]--;
+	review_locked(cache, entry);
+	/* The staple thread is to let go of what it knows; what it was never
+	 * given does not wait for a thread that may never be started. */
+	if (!is_held(entry) && entry->known)
+		hand_over_locked(cache, entry);
+	else if (!is_held(entry))
+		withdraw_locked(cache, entry);
+	unlock_counted(cache);
+	staple_entry_unref(entry);
+}
+
+/* ---- The hand-over to the staple thread ---- */
+
+struct staple_entry *
+staple_cache_next_changed(struct staple_cache *cache)
+{
+	struct staple_entry *entry = NULL;
+
+	mutex_lock(&cache->lock);
+	if (!list_is_empty(&cache->changed)) {
+		/* The reference of the list becomes the caller's. */
+		entry = container_of(
+		    cache->changed.next, struct staple_entry, in_changed);
+		list_remove(&entry->in_changed);
+		entry->known = true;
+	}
+	mutex_unlock(&cache->lock);
+	return entry;
+}
+
+bool
+staple_cache_has_changed(struct staple_cache *cache)
+{
+	bool changed;
+
+	mutex_lock(&cache->lock);
+	changed = !list_is_empty(&cache->changed);
+	mutex_unlock(&cache->lock);
+	return changed;
+}
+
+struct staple_cert *
+staple_entry_facts(struct staple_entry *entry, enum staple_wish *wish)
+{
+	struct staple_cache *cache = entry->cache;
+	struct staple_cert *cert;
+
+	mutex_lock(&cache->lock);
+	cert = staple_cert_ref(entry->cert);
+	*wish = entry->wish;
+	mutex_unlock(&cache->lock);
+	return cert;
+}
+
+void
+staple_cache_learn(struct staple_entry *entry, const struct staple_cert *before,
+    struct staple_cert *cert)
+{
+	struct staple_cache *cache = entry->cache;
+	struct staple_cert *old = NULL;
+
+	mutex_lock(&cache->lock);
+	if (entry->cert == before) {
+		old = entry->cert;
+		entry->cert = staple_cert_ref(cert);
+	}
+	mutex_unlock(&cache->lock);
+	staple_cert_unref(old);
+}
+
+enum staple_wish
+staple_entry_wish(struct staple_entry *entry)
+{
+	struct staple_cache *cache = entry->cache;
+	enum staple_wish wish;
+
+	mutex_lock(&cache->lock);
+	wish = entry->wish;
+	mutex_unlock(&cache->lock);
+	return wish;
+}
+
+bool
+staple_cache_forget(struct staple_entry *entry)
+{
+	struct staple_cache *cache = entry->cache;
+	bool forgotten;
+
+	mutex_lock(&cache->lock);
+	forgotten = !is_held(entry);
+	if (forgotten) {
+		list_remove(&entry->in_bucket);
+		withdraw_locked(cache, entry);
+	}
+	mutex_unlock(&cache->lock);
+	return forgotten;
+}
+
+/* ---- Status of one entry ---- */
+
+static void
+describe_cert(struct staple_info *info, const struct staple_cert *cert)
+{
+	memcpy(info->name, cert->name, sizeof(info->name));
+	memcpy(info->id, cert->id, sizeof(info->id));
+	info->must_staple = cert->must_staple;
+	info->responders = (unsigned)cert->url_count;
+	info->hindrance = cert->hindrance;
+	/* No attempt was made with these facts. */
+	if (cert->hindrance != STAPLE_UNASKED)
+		snprintf(info->said, sizeof(info->said), "%s", cert->hint);
+}
+
+static void
+describe_progress(
+    struct staple_info *info, const struct staple_progress *progress)
+{
+	info->settled = progress->settled;
+	info->outcome = progress->outcome;
+	info->failures = progress->failures;
+	info->next_try = progress->next_try;
+	info->confirmed = progress->confirmed;
+	info->unconfirmable = progress->unconfirmable;
+	memcpy(info->said, progress->said, sizeof(info->said));
+}
+
+static void
+describe_response(struct staple_info *info,
+    const struct staple_response *response, int64_t now_s)
+{
+	if (response == NULL)
+		return;
+	info->held = true;
+	info->revoked = staple_response_is_revoked(response);
+	info->this_update = staple_response_this_update(response);
+	info->next_update = staple_response_next_update(response);
+	info->expires = staple_response_expires(response);
+	if (!info->revoked && staple_response_is_current(response, now_s))
+		info->settled = true;
+}
+
+/* Who asked was sent a staple or not: one more counter would only disagree. */
+static void
+describe_counts(struct staple_info *info, const struct staple_entry *entry)
+{
+	info->sent = atomic_load_explicit(&entry->sent, memory_order_relaxed);
+	info->asked = info->sent;
+	for (size_t i = 0; i < STAPLE_UNSENT_REASONS; i++) {
+		info->unsent[i] = atomic_load_explicit(
+		    &entry->unsent[i], memory_order_relaxed);
+		info->asked += info->unsent[i];
+	}
+}
+
+void
+staple_cache_read(
+    struct staple_entry *entry, int64_t now_s, struct staple_info *info)
+{
+	struct staple_cache *cache = entry->cache;
+	struct staple_response *response;
+	struct staple_progress progress;
+	struct staple_cert *cert;
+	enum staple_wish wish;
+
+	mutex_lock(&cache->lock);
+	cert = staple_cert_ref(entry->cert);
+	response = entry->response;
+	if (response != NULL)
+		staple_response_ref(response);
+	progress = entry->progress;
+	wish = entry->wish;
+	mutex_unlock(&cache->lock);
+
+	*info = (struct staple_info){ .wanted = wish != STAPLE_WISH_NONE };
+	describe_progress(info, &progress);
+	describe_cert(info, cert);
+	describe_response(info, response, now_s);
+	describe_counts(info, entry);
+	staple_response_unref(response);
+	staple_cert_unref(cert);
+}
+
+/*
+ * ---- All entries ----
+ *
+ * The lock is taken for one bucket at a time, so that a handshake never waits
+ * until ten thousand entries are counted.  An entry that is added or removed
+ * meanwhile may or may not be visited.
+ */
+
+struct roll {
+	struct staple_entry **items;
+	size_t count, room;
+};
+
+static bool
+grow(struct roll *roll)
+{
+	size_t room = 2 * roll->room + 64;
+	struct staple_entry **items = realloc(
+	    roll->items, room * sizeof(struct staple_entry *));
+
+	if (items == NULL)
+		return false;
+	roll->items = items;
+	roll->room = room;
+	return true;
+}
+
+/* All of a bucket; or, false, none of it for want of room. */
+static bool gather_locked(struct staple_cache *cache, size_t bucket,
+    struct roll *roll) REQUIRES(cache->lock);
+
+static bool
+gather_locked(struct staple_cache *cache, size_t bucket, struct roll *roll)
+{
+	size_t count = roll->count;
+
+	LIST_FOREACH(&cache->buckets[bucket], node) {
+		if (count == roll->room)
+			return false;
+		roll->items[count++] = container_of(
+		    node, struct staple_entry, in_bucket);
+	}
+	while (roll->count < count)
+		roll->items[roll->count++]->references++;
+	return true;
+}
+
+static bool
+gather(struct staple_cache *cache, size_t bucket, struct roll *roll)
+{
+	bool all;
+
+	mutex_lock(&cache->lock);
+	all = gather_locked(cache, bucket, roll);
+	mutex_unlock(&cache->lock);
+	return all;
+}
+
+struct staple_entry **
+staple_cache_list(struct staple_cache *cache, size_t *count)
+{
+	struct roll roll = { 0 };
+
+	if (!grow(&roll))
+		return NULL;
+	for (size_t i = 0; i < STAPLE_CACHE_BUCKETS; i++) {
+		while (!gather(cache, i, &roll)) {
+			if (!grow(&roll))
+				goto fail;
+		}
+	}
+	*count = roll.count;
+	return roll.items;
+fail:
+	while (roll.count > 0)
+		staple_entry_unref(roll.items[--roll.count]);
+	free(roll.items);
+	return NULL;
+}
+
+/* ---- Waiting, and the end ---- */
+
+bool
+staple_cache_wait(struct staple_cache *cache, int64_t until_ms)
+{
+	const struct timespec until = { .tv_sec = until_ms / 1000,
+		.tv_nsec = until_ms % 1000 * 1000000 };
+	bool settled;
+	int failed = 0;
+
+	mutex_lock(&cache->lock);
+	while (cache->awaited > 0 && !cache->closed && failed == 0)
+		failed = pthread_cond_timedwait(
+		    &cache->settled, &cache->lock.native, &until);
+	settled = cache->awaited == 0;
+	mutex_unlock(&cache->lock);
+	return settled;
+}
+
+bool
+staple_cache_is_closed(struct staple_cache *cache)
+{
+	bool closed;
+
+	mutex_lock(&cache->lock);
+	closed = cache->closed;
+	mutex_unlock(&cache->lock);
+	return closed;
+}
+
+/* One response out of a bucket; NULL: none is left. */
+static struct staple_response *
+strip(struct staple_cache *cache, size_t bucket)
+{
+	struct staple_response *response = NULL;
+
+	mutex_lock(&cache->lock);
+	LIST_FOREACH(&cache->buckets[bucket], node) {
+		struct staple_entry *entry = container_of(
+		    node, struct staple_entry, in_bucket);
+
+		if (response == NULL) {
+			response = entry->response;
+			entry->response = NULL;
+		}
+	}
+	mutex_unlock(&cache->lock);
+	return response;
+}
+
+void
+staple_cache_close(struct staple_cache *cache)
+{
+	struct staple_response *response;
+	struct staple_entry *entry;
+
+	mutex_lock(&cache->lock);
+	cache->closed = true;
+	mutex_unlock(&cache->lock);
+	pthread_cond_broadcast(&cache->settled);
+
+	while ((entry = staple_cache_next_changed(cache)) != NULL)
+		staple_entry_unref(entry);
+	for (size_t i = 0; i < STAPLE_CACHE_BUCKETS; i++) {
+		while ((response = strip(cache, i)) != NULL)
+			staple_response_unref(response);
+	}
 }

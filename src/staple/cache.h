@@ -107,8 +107,8 @@ void staple_cache_learn(struct staple_entry *entry,
 bool staple_cache_forget(struct staple_entry *entry);
 
 /* The staple thread's own notes on an entry; no other thread asks. */
-void staple_entry_set_errand(struct staple_entry *entry, void *errand);
-void *staple_entry_errand(const struct staple_entry *entry);
+void staple_entry_set_job(struct staple_entry *entry, void *job);
+void *staple_entry_job(const struct staple_entry *entry);
 
 /* A new reference to what is held, or NULL. */
 struct staple_response *staple_cache_held(struct staple_entry *entry);

@@ -29,7 +29,6 @@ struct err;
 #define STAPLE_KEY_SIZE 32 /* SHA-256 of the DER */
 #define STAPLE_URLS_MAX 8
 #define STAPLE_ISSUER_URLS_MAX 4
-#define STAPLE_URL_LENGTH_MAX 2048
 
 enum staple_hash { STAPLE_SHA1, STAPLE_SHA256, STAPLE_HASHES };
 
@@ -161,12 +160,5 @@ enum staple_wish {
 };
 enum staple_wish staple_cert_wish(
     const struct staple_cert *cert, const struct staple_policy *policy);
-
-/*
- * A URL that may be asked: http or https, a host, no userinfo, no control
- * character or blank, at most STAPLE_URL_LENGTH_MAX bytes.  false: *why is a
- * constant clause ("it holds a user name").
- */
-bool staple_url_check(const char *url, size_t len, const char **why) MUST_CHECK;
 
 #endif

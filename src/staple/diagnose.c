@@ -10,10 +10,10 @@
 #include "base/err.h"
 #include "staple/fetch.h"
 #include "staple/issuers.h"
-#include "staple/judge.h"
+#include "staple/outcome.h"
+#include "staple/request_order.h"
 #include "staple/response.h"
 #include "staple/settings.h"
-#include "staple/try.h"
 
 enum { TURN_MS = 1000 };
 
@@ -24,7 +24,7 @@ struct exam {
 	enum staple_outcome nearest; /* of the tries that failed */
 
 	/* the try in hand */
-	struct staple_try trying;
+	struct staple_request_variant variant;
 	bool waiting;
 	bool no_cache;
 	bool told_to_wait; /* Retry-After */
@@ -56,7 +56,7 @@ static void
 tell(struct exam *exam, const struct staple_verdict *verdict)
 {
 	struct err said = verdict->said;
-	const struct staple_finding finding = { exam->trying, verdict->outcome,
+	const struct staple_finding finding = { exam->variant, verdict->outcome,
 		exam->took_ms, said.text };
 
 	if (exam->no_cache)
@@ -98,24 +98,24 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 	if (fresh != NULL)
 		keep_newest(exam, fresh, now);
 	else
-		exam->nearest = staple_judge_nearer(
+		exam->nearest = staple_outcome_nearer(
 		    exam->nearest, verdict.outcome);
 }
 
 static void
-try_it(struct exam *exam, uint32_t timeout_ms)
+send_variant(struct exam *exam, uint32_t timeout_ms)
 {
-	const struct staple_try_by by = { exam->fetcher, timeout_ms,
+	const struct staple_request_options by = { exam->fetcher, timeout_ms,
 		exam->no_cache, on_fetched, exam };
 	struct staple_verdict verdict = { STAPLE_NO_MEMORY,
 		{ "out of memory" } };
 
 	exam->took_ms = 0;
 	exam->told_to_wait = false;
-	exam->waiting = staple_try_start(
-			    exam->question->cert, &exam->trying, &by) != NULL;
+	exam->waiting = staple_request_start(
+			    exam->question->cert, &exam->variant, &by) != NULL;
 	if (!exam->waiting) {
-		exam->nearest = staple_judge_nearer(
+		exam->nearest = staple_outcome_nearer(
 		    exam->nearest, verdict.outcome);
 		tell(exam, &verdict);
 	}
@@ -129,11 +129,11 @@ try_it(struct exam *exam, uint32_t timeout_ms)
 static void
 try_past_caches(struct exam *exam, uint32_t timeout_ms)
 {
-	try_it(exam, timeout_ms);
+	send_variant(exam, timeout_ms);
 	if (exam->outcome != STAPLE_EXPIRED)
 		return;
 	exam->no_cache = true;
-	try_it(exam, timeout_ms);
+	send_variant(exam, timeout_ms);
 	exam->no_cache = false;
 }
 
@@ -144,14 +144,14 @@ try_url(struct exam *exam, size_t url)
 	static const enum staple_hash hashes[] = { STAPLE_SHA1, STAPLE_SHA1,
 		STAPLE_SHA256, STAPLE_SHA256 };
 	const struct staple_options *values = &exam->question->settings->values;
-	uint32_t share_ms = staple_try_time(
+	uint32_t share_ms = staple_request_time(
 	    values->timeout_ms, values->timeout_ms);
 
 	for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
-		bool get = staple_attempt_prefers_get(
+		bool get = staple_request_prefers_get(
 		    exam->question->cert, url, hashes[i], values->method);
 
-		exam->trying = (struct staple_try){ url,
+		exam->variant = (struct staple_request_variant){ url,
 			i % 2 == 0 ? get : !get, hashes[i] };
 		try_past_caches(exam, share_ms);
 		if (exam->told_to_wait ||
@@ -171,17 +171,21 @@ static void
 try_to_first_answer(struct exam *exam)
 {
 	const struct staple_options *values = &exam->question->settings->values;
-	const struct staple_attempt_start start = { .method = values->method };
+	const struct staple_request_order_start start = {
+		.method = values->method
+	};
 	uint32_t left_ms = values->timeout_ms, share_ms;
-	struct staple_attempt attempt;
+	struct staple_request_order attempt;
 
-	staple_attempt_begin(&attempt, exam->question->cert, &start);
-	while ((share_ms = staple_try_time(values->timeout_ms, left_ms)) != 0 &&
-	       staple_attempt_next(&attempt, exam->outcome, &exam->trying)) {
+	staple_request_order_begin(&attempt, exam->question->cert, &start);
+	while ((share_ms = staple_request_time(values->timeout_ms, left_ms)) !=
+		   0 &&
+	       staple_request_order_next(
+		   &attempt, exam->outcome, &exam->variant)) {
 		exam->no_cache = attempt.no_cache;
-		try_it(exam, share_ms);
+		send_variant(exam, share_ms);
 		if (exam->told_to_wait)
-			staple_attempt_bar_host(&attempt);
+			staple_request_order_skip_host(&attempt);
 		left_ms -= exam->took_ms < left_ms ? exam->took_ms : left_ms;
 	}
 }
@@ -226,7 +230,7 @@ on_issuer(void *arg, const struct staple_fetch_result *result)
 static void
 fetch_issuer(struct search *search, size_t url, uint32_t timeout_ms)
 {
-	const struct staple_try_by by = {
+	const struct staple_request_options by = {
 		.fetcher = search->fetcher,
 		.timeout_ms = timeout_ms,
 		.done = on_issuer,
@@ -255,7 +259,7 @@ staple_diagnose_issuer(const struct staple_cert *cert,
 	     i++) {
 		*url = cert->issuer_urls[i];
 		fetch_issuer(
-		    &search, i, staple_try_time(timeout_ms, timeout_ms));
+		    &search, i, staple_request_time(timeout_ms, timeout_ms));
 		if (search.found == NULL)
 			err_set(err, "%s%sissuer %s: %s", err->text,
 			    i > 0 ? "; " : "", *url, search.verdict.said.text);

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "staple/attempt.h"
 #include "staple/cert.h"
+#include "staple/request_order.h"
 #include "staple/staple.h"
 
 struct err;
@@ -20,7 +20,7 @@ struct staple_settings;
 
 /* One try that has ended.  Borrowed for the call. */
 struct staple_finding {
-	struct staple_try asked;
+	struct staple_request_variant asked;
 	enum staple_outcome outcome;
 	uint32_t took_ms;
 	const char *said; /* in words: who signed, HTTP 503, ...; escaped */

@@ -1,573 +1,405 @@
 /*
- * Transfers on libcurl's multi interface.  Staple thread only, but for
- * staple_wire_wake.  Each has a connection of its own: one kept open would be
- * to yesterday's address, and would need its own rules about being closed
- * under our feet.
+ * Exchanges: one transfer, or a few where responders redirect.  Staple thread
+ * only, but for staple_fetcher_wake.  A transfer begins at the start of a turn
+ * and never in between: callbacks may then start and cancel what they like,
+ * since libcurl is not at work and no list is being walked.
  */
-#include "staple/fetch_inner.h"
+#include "staple/fetch.h"
 
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <strings.h>
 
-#include <curl/curl.h>
-#include <openssl/err.h>
-
-#include "base/attr.h"
+#include "base/addr.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "staple/addresses.h"
-#include "staple/answer.h"
-#include "staple/lookups.h"
+#include "base/list.h"
+#include "staple/cert.h"
+#include "staple/http_client.h"
+#include "staple/http_response.h"
+#include "staple/issuers.h"
+#include "staple/transfer_result.h"
+#include "staple/url.h"
 
-enum {
-	TURN_MS = 100,   /* while a transfer connects */
-	TRIED_MAX = 16,  /* addresses of a transfer that are remembered */
-	TOO_LARGE = 100, /* CURLE_TOO_LARGE, since libcurl 8.6 */
-	RESOLVERS_MAX = 4 * STAPLE_LOOKUPS_MAX
+#define REDIRECTS_MAX 3
+#define HOST_MAX 512
+
+struct staple_fetcher {
+	struct staple_http_client *client;
+	struct list pending; /* their next transfer begins with the next turn */
+	struct list running;
+	struct staple_lookups lookups;
+	struct staple_fetch_options options;
 };
 
-struct staple_wire {
-	CURLM *multi;
-	struct curl_slist *headers[2][2]; /* by order->get and no_cache */
-	struct curl_slist *issuer_headers;
-	struct staple_addresses addresses;
-	unsigned connecting; /* transfers in that phase */
+struct staple_fetch {
+	struct list node; /* pending or running; alone: calling back */
+	struct staple_fetcher *fetcher;
+	char *url; /* redirects replace it */
+	struct staple_fetch_order order;
+	staple_fetch_fn *done;
+	void *arg;
+	int64_t begun_ms;                 /* monotonic; 0: not yet */
+	unsigned redirects;               /* followed */
+	bool any_address;                 /* also those that failed lately */
+	struct staple_transfer *transfer; /* NULL: pending, or never begun */
 };
 
-struct staple_transfer {
-	struct staple_wire *wire;
-	void *owner;
-	CURL *easy;
-	CURLcode code; /* how it ended */
-
-	/* How far it came.  libcurl's own times and ports differ from version
-	 * to version; its callbacks come at the same places in all. */
-	bool named;     /* a socket was wanted for an address */
-	bool securing;  /* the TLS handshake has begun */
-	bool connected; /* TLS included; the request may be sent */
-
-	bool any_address; /* also those that failed lately */
-	bool skipped;     /* one of those */
-	unsigned tried_count;
-	struct addr tried[TRIED_MAX];
-	struct addr peer; /* of the connection; len 0: none yet */
-
-	struct staple_answer answer;
-	char detail[CURL_ERROR_SIZE];
-};
-
-/* ---- The wire ---- */
-
-static void
-init_libcurl(void)
+struct staple_fetcher *
+staple_fetcher_new(struct err *err)
 {
-	/* A failure shows again when a handle is wanted. */
-	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
+	struct staple_fetcher *fetcher = calloc(1, sizeof(*fetcher));
 
-/* "Expect:" without a value: do not wait for a 100 Continue. */
-static const struct header {
-	const char *line;
-	bool get, post, no_cache; /* where it is sent; always, or no_cache */
-} headers[] = {
-	{ "Accept: application/ocsp-response", true, true, false },
-	{ "Content-Type: application/ocsp-request", false, true, false },
-	{ "Expect:", false, true, false },
-	{ "Cache-Control: no-cache", true, true, true },
-};
-
-static bool
-add_headers(struct curl_slist **list, bool get, bool no_cache)
-{
-	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
-		const struct header *header = &headers[i];
-		struct curl_slist *longer;
-
-		if (!(get ? header->get : header->post) ||
-		    (header->no_cache && !no_cache))
-			continue;
-		longer = curl_slist_append(*list, header->line);
-		if (longer == NULL)
-			return false;
-		*list = longer;
+	if (fetcher == NULL) {
+		err_set(err, "no memory to set up fetching");
+		return NULL;
 	}
-	return true;
-}
-
-static bool
-make_headers(struct staple_wire *wire)
-{
-	for (int i = 0; i < 4; i++) {
-		bool get = i / 2, no_cache = i % 2;
-
-		if (!add_headers(&wire->headers[get][no_cache], get, no_cache))
-			return false;
+	list_init(&fetcher->pending);
+	list_init(&fetcher->running);
+	fetcher->client = staple_http_client_new(err);
+	if (fetcher->client == NULL) {
+		free(fetcher);
+		return NULL;
 	}
-	return true;
-}
-
-/*
- * Since 8.20 look-ups run on a pool of threads, 20 by default, that
- * curl_multi_cleanup joins.  Do not wait there for one that hangs, and have
- * more of them than look-ups that may be abandoned.
- */
-static void
-set_resolvers(CURLM *multi)
-{
-#if LIBCURL_VERSION_NUM >= 0x081400
-	(void)curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
-	(void)curl_multi_setopt(
-	    multi, CURLMOPT_RESOLVE_THREADS_MAX, (long)RESOLVERS_MAX);
-#else
-	(void)multi;
-#endif
-}
-
-struct staple_wire *
-staple_wire_new(struct err *err)
-{
-	static const char issuer[] = /* RFC 5280 4.2.2.1 */
-	    "Accept: application/pkix-cert, application/pkcs7-mime, */*;q=0.5";
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct staple_wire *wire = calloc(1, sizeof(*wire));
-
-	pthread_once(&once, init_libcurl);
-	if (wire == NULL)
-		goto fail;
-	wire->multi = curl_multi_init();
-	if (wire->multi != NULL)
-		set_resolvers(wire->multi);
-	wire->issuer_headers = curl_slist_append(NULL, issuer);
-	if (wire->multi == NULL || wire->issuer_headers == NULL ||
-	    !make_headers(wire))
-		goto fail;
-	return wire;
-fail:
-	err_set(err, "no memory to set up libcurl");
-	staple_wire_free(wire);
-	return NULL;
+	return fetcher;
 }
 
 void
-staple_wire_free(struct staple_wire *wire)
+staple_fetcher_configure(
+    struct staple_fetcher *fetcher, const struct staple_fetch_options *options)
 {
-	if (wire == NULL)
+	fetcher->options = *options;
+}
+
+static void
+free_fetch(struct staple_fetch *fetch)
+{
+	list_remove(&fetch->node);
+	staple_transfer_free(fetch->transfer);
+	free(fetch->url);
+	free(fetch);
+}
+
+void
+staple_fetcher_free(struct staple_fetcher *fetcher)
+{
+	if (fetcher == NULL)
 		return;
-	curl_multi_cleanup(wire->multi);
-	for (int i = 0; i < 4; i++)
-		curl_slist_free_all(wire->headers[i / 2][i % 2]);
-	curl_slist_free_all(wire->issuer_headers);
-	free(wire);
+	list_splice(&fetcher->running, &fetcher->pending);
+	LIST_FOREACH(&fetcher->running, node)
+		free_fetch(container_of(node, struct staple_fetch, node));
+	staple_http_client_free(fetcher->client);
+	free(fetcher);
 }
 
 void
-staple_wire_turn(struct staple_wire *wire, uint32_t wait_ms)
+staple_fetcher_wake(struct staple_fetcher *fetcher)
 {
-	int running, wait = wait_ms < INT32_MAX ? (int)wait_ms : INT32_MAX;
-
-	/* When libcurl turns from an address to the next one, 7.88 does not
-	 * poll the new socket: only the time ends the wait. */
-	if (wire->connecting > 0 && wait > TURN_MS)
-		wait = TURN_MS;
-	/* What fails here fails the transfers, which say so. */
-	(void)curl_multi_poll(wire->multi, NULL, 0, wait, NULL);
-	(void)curl_multi_perform(wire->multi, &running);
-	ERR_clear_error();
+	staple_http_client_wake(fetcher->client);
 }
 
-void
-staple_wire_wake(struct staple_wire *wire)
+/* ---- Start and cancel ---- */
+
+struct staple_fetch *
+staple_fetch_start(struct staple_fetcher *fetcher,
+    const struct staple_fetch_order *order, staple_fetch_fn *done, void *arg)
 {
-	(void)curl_multi_wakeup(wire->multi);
+	struct staple_fetch *fetch = calloc(1, sizeof(*fetch));
+
+	if (fetch == NULL)
+		return NULL;
+	fetch->fetcher = fetcher;
+	fetch->order = *order;
+	fetch->done = done;
+	fetch->arg = arg;
+	list_append(&fetcher->pending, &fetch->node);
+	fetch->url = strdup(order->url);
+	if (fetch->url == NULL) {
+		free_fetch(fetch);
+		return NULL;
+	}
+	return fetch;
 }
 
-void *
-staple_wire_ended(struct staple_wire *wire)
-{
-	struct staple_transfer *transfer;
-	CURLMsg *message;
-	int more;
-
-	do {
-		message = curl_multi_info_read(wire->multi, &more);
-		if (message == NULL)
-			return NULL;
-	} while (message->msg != CURLMSG_DONE);
-	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-	transfer->code = message->data.result;
-	return transfer->owner;
-}
-
-/* ---- What libcurl calls; fewer bytes than it has end the transfer ---- */
-
-static int
-status_of(const struct staple_transfer *transfer)
-{
-	long status = 0;
-
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	return (int)status;
-}
-
-static size_t
-on_header(char *line, size_t size, size_t count, void *arg)
-{
-	struct staple_transfer *transfer = arg;
-
-	return staple_answer_header(&transfer->answer, status_of(transfer),
-		   line, size * count, clock_wall_ms() / 1000)
-		   ? size * count
-		   : 0;
-}
-
-static size_t
-on_body(char *bytes, size_t size, size_t count, void *arg)
-{
-	struct staple_transfer *transfer = arg;
-
-	return staple_answer_body(
-		   &transfer->answer, bytes, size * count, clock_mono_ms())
-		   ? size * count
-		   : 0;
-}
-
-/* Is it connecting, for the wait of a turn? */
-static bool
-is_connecting(const struct staple_transfer *transfer)
-{
-	return transfer->named && !transfer->securing && !transfer->connected;
-}
-
+/* Whose name is looked up: a proxy of our own, or the URL's host. */
 static void
-advance(struct staple_transfer *transfer, bool *reached)
+find_host(const struct staple_fetch *fetch, char host[HOST_MAX])
 {
-	transfer->wire->connecting -= is_connecting(transfer);
-	*reached = true;
-	transfer->wire->connecting += is_connecting(transfer);
+	const char *proxy = fetch->fetcher->options.proxy;
+	bool has_proxy = proxy != NULL && proxy[0] != '\0';
+
+	if (!staple_url_host(has_proxy ? proxy : fetch->url, host, HOST_MAX))
+		host[0] = '\0';
 }
 
-/* Without a socket, libcurl tries the next address of the name. */
-static curl_socket_t
-on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+/* Where too many look-ups hang, only numbers are asked. */
+static bool
+may_ask(const struct staple_fetch *fetch)
 {
-	struct staple_transfer *transfer = arg;
+	char host[HOST_MAX];
 	struct addr addr;
 
-	(void)purpose;
-	advance(transfer, &transfer->named);
-	addr_from_sockaddr(&addr, &address->addr, address->addrlen);
-	if (!transfer->any_address &&
-	    staple_addresses_failed(
-		&transfer->wire->addresses, &addr, clock_mono_ms())) {
-		transfer->skipped = true;
-		return CURL_SOCKET_BAD;
-	}
-	if (transfer->tried_count < TRIED_MAX)
-		transfer->tried[transfer->tried_count++] = addr;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC,
-	    address->protocol);
+	find_host(fetch, host);
+	return staple_lookups_may(
+		   &fetch->fetcher->lookups, host, clock_mono_ms()) ||
+	       addr_parse(&addr, NULL, host, NULL);
 }
 
-static CURLcode
-on_tls(CURL *easy, void *context, void *arg)
+/* It is given up.  Is libcurl's thread still asking for its name? */
+static void
+count_lookup(const struct staple_fetch *fetch)
 {
-	struct staple_transfer *transfer = arg;
+	char host[HOST_MAX];
 
-	(void)easy, (void)context;
-	advance(transfer, &transfer->securing);
-	return CURLE_OK;
-}
-
-/* The connection is there, TLS included. */
-static int
-on_connected(
-    void *arg, char *remote, char *local, int remote_port, int local_port)
-{
-	struct staple_transfer *transfer = arg;
-	char text[ADDR_TEXT_MAX];
-
-	(void)local, (void)local_port;
-	advance(transfer, &transfer->connected);
-	(void)snprintf(text, sizeof(text),
-	    strchr(remote, ':') != NULL ? "[%s]:%d" : "%s:%d", remote,
-	    remote_port);
-	if (!addr_parse(&transfer->peer, NULL, text, NULL))
-		transfer->peer.len = 0;
-	return CURL_PREREQFUNC_OK;
-}
-
-/* ---- Its life ---- */
-
-static unsigned
-set_request(
-    struct staple_transfer *transfer, const struct staple_fetch_order *order)
-{
-	const struct staple_wire *wire = transfer->wire;
-	struct curl_slist *headers_of =
-	    wire->headers[order->get][order->no_cache];
-	CURL *easy = transfer->easy;
-	unsigned bad = 0;
-
-	if (order->issuer)
-		headers_of = wire->issuer_headers;
-	bad |= curl_easy_setopt(easy, CURLOPT_URL, order->url);
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
-	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of);
-	if (order->get)
-		return bad;
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->len);
-	bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, order->body);
-	return bad;
-}
-
-/* Redirects, cookies, netrc, encodings: libcurl's default is none of them. */
-static unsigned
-set_manners(CURL *easy)
-{
-	unsigned bad = 0;
-
-	bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	/* Or giving up would wait for a hanging name look-up. */
-	bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_USERAGENT, "libstaple/" PACKAGE_VERSION);
-	bad |= curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-	bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-	bad |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-	return bad;
-}
-
-static unsigned
-set_options(CURL *easy, const struct staple_fetch_options *options)
-{
-	unsigned bad = 0;
-
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->max_response);
-	if (options->proxy != NULL) {
-		bad |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
-		/* All through it, whatever the environment says. */
-		bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-	}
-	if (options->ca_file != NULL) {
-		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-		/* Or the system's folder would be trusted beside the file. */
-		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-		/* Or a file written anew would not be read for a day. */
-		bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	}
-	return bad;
-}
-
-static unsigned
-set_callbacks(struct staple_transfer *transfer)
-{
-	CURL *easy = transfer->easy;
-	unsigned bad = 0;
-
-	bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-	bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
-	bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-	bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
-	bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-	bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-	/* Not with every TLS library; the phase is then called connecting. */
-	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, transfer);
-	return bad;
-}
-
-struct staple_transfer *
-staple_transfer_new(struct staple_wire *wire,
-    const struct staple_fetch_order *order,
-    const struct staple_fetch_options *options, bool any_address, void *owner)
-{
-	struct staple_transfer *transfer = calloc(1, sizeof(*transfer));
-
-	if (transfer == NULL)
-		return NULL;
-	transfer->wire = wire;
-	transfer->owner = owner;
-	transfer->any_address = any_address;
-	staple_answer_init(&transfer->answer, options->max_response);
-	transfer->easy = curl_easy_init();
-	/* A setting that was lost could widen trust, so none may be. */
-	if (transfer->easy != NULL && set_request(transfer, order) == 0 &&
-	    set_manners(transfer->easy) == 0 &&
-	    set_options(transfer->easy, options) == 0 &&
-	    set_callbacks(transfer) == 0 &&
-	    curl_multi_add_handle(wire->multi, transfer->easy) == CURLM_OK)
-		return transfer;
-	staple_transfer_free(transfer);
-	return NULL;
+	if (fetch->transfer == NULL ||
+	    staple_transfer_phase(fetch->transfer) != STAPLE_AT_NAME)
+		return;
+	find_host(fetch, host);
+	staple_lookups_abandon(&fetch->fetcher->lookups, host, clock_mono_ms());
 }
 
 void
-staple_transfer_free(struct staple_transfer *transfer)
+staple_fetch_cancel(struct staple_fetch *fetch)
 {
-	if (transfer == NULL)
+	if (fetch == NULL || list_is_empty(&fetch->node))
 		return;
-	if (transfer->easy != NULL)
-		curl_multi_remove_handle(transfer->wire->multi, transfer->easy);
-	transfer->wire->connecting -= is_connecting(transfer);
-	curl_easy_cleanup(transfer->easy);
-	ERR_clear_error();
-	staple_answer_fini(&transfer->answer);
-	free(transfer);
+	count_lookup(fetch);
+	free_fetch(fetch);
 }
 
-/* ---- What it tells ---- */
+/* ---- The end of an exchange ---- */
+
+/* A drip that came within the last third of the time was still coming: with
+ * the usual deadline that is about a second. */
+static bool
+is_dripping(const struct staple_fetch *fetch, int64_t now_ms)
+{
+	int64_t last_byte_ms =
+	    staple_transfer_response(fetch->transfer)->last_byte_ms;
+
+	return last_byte_ms != 0 &&
+	       now_ms - last_byte_ms <= (int64_t)fetch->order.timeout_ms / 3;
+}
+
+static void
+copy_response(const struct staple_http_response *response,
+    struct staple_fetch_result *result)
+{
+	bool is_later = result->http_status == 429 ||
+			result->http_status == 503;
+
+	result->body = response->body;
+	result->len = response->len;
+	result->right_type = response->right_type;
+	result->retry_after_s = is_later ? response->retry_after_s : 0;
+	result->freshness_s = staple_http_response_freshness(response);
+}
+
+/* Call back, then free.  Its own node is alone meanwhile, so cancelling it in
+ * the callback does nothing. */
+static void
+finish(struct staple_fetch *fetch, struct staple_transfer_result *ended)
+{
+	struct staple_fetch_result result = { .freshness_s = -1 };
+	int64_t now_ms = clock_mono_ms();
+	char said[STAPLE_SAID_MAX];
+
+	ended->took_ms = (uint32_t)(now_ms - fetch->begun_ms);
+	result.http_status = ended->http_status;
+	if (fetch->transfer != NULL) {
+		ended->dripping = is_dripping(fetch, now_ms);
+		copy_response(
+		    staple_transfer_response(fetch->transfer), &result);
+	}
+	result.outcome = staple_transfer_outcome(ended, said);
+	result.said = said;
+	result.took_ms = ended->took_ms;
+	list_remove(&fetch->node);
+	fetch->done(fetch->arg, &result);
+	free_fetch(fetch);
+}
+
+/* ---- Its transfers ---- */
 
 static bool
-has_passed(const struct staple_transfer *transfer, CURLINFO time)
+is_secure(const char *url)
 {
-	curl_off_t us = 0;
-
-	curl_easy_getinfo(transfer->easy, time, &us);
-	return us > 0;
+	return strncasecmp(url, "https:", 6) == 0;
 }
 
-enum staple_phase
-staple_transfer_phase(const struct staple_transfer *transfer)
+static bool
+is_redirect(const struct staple_fetch *fetch, int status)
 {
-	if (transfer->answer.headed)
-		return STAPLE_AT_BODY;
-	if (transfer->connected)
-		return STAPLE_AT_HEADERS;
-	if (transfer->securing)
-		return STAPLE_AT_TLS;
-	return transfer->named ? STAPLE_AT_CONNECT : STAPLE_AT_NAME;
+	if (staple_transfer_response(fetch->transfer)->location == NULL)
+		return false;
+	return status == 301 || status == 302 || status == 303 ||
+	       status == 307 || status == 308;
 }
 
-const struct staple_answer *
-staple_transfer_answer(const struct staple_transfer *transfer)
+/* May we go there?  Never from https to http: who redirects us so may not be
+ * who we were told to ask. */
+static enum staple_transfer_error
+check_redirect(const struct staple_fetch *fetch, const char *where)
 {
-	return &transfer->answer;
+	const char *why;
+
+	if (fetch->redirects == REDIRECTS_MAX)
+		return STAPLE_ERROR_REDIRECTS;
+	if (where == NULL || !staple_url_check(where, strlen(where), &why) ||
+	    (is_secure(fetch->url) && !is_secure(where)) ||
+	    (fetch->order.issuer && is_secure(where)))
+		return STAPLE_ERROR_REDIRECT;
+	return STAPLE_ERROR_NONE;
 }
 
-/* A transfer that we ended ourselves because its status says all is whole. */
-static enum staple_trouble
-trouble_of(const struct staple_transfer *transfer)
+/* With another transfer, from the next turn on. */
+static void
+begin_anew(struct staple_fetch *fetch)
 {
-	if (transfer->answer.trouble != STAPLE_TROUBLE_NONE)
-		return transfer->answer.trouble;
-	if ((int)transfer->code == TOO_LARGE)
-		return STAPLE_TROUBLE_SIZE;
-	switch (transfer->code) {
-	case CURLE_OK:
-	case CURLE_WRITE_ERROR:
-		return transfer->answer.headed ? STAPLE_TROUBLE_NONE
-					       : STAPLE_TROUBLE_CUT;
-	case CURLE_URL_MALFORMAT:
-		return STAPLE_TROUBLE_URL;
-	case CURLE_COULDNT_RESOLVE_HOST:
-		return STAPLE_TROUBLE_NAME;
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return STAPLE_TROUBLE_PROXY_NAME;
-	case CURLE_COULDNT_CONNECT:
-		return STAPLE_TROUBLE_CONNECT;
-	case CURLE_OPERATION_TIMEDOUT:
-		return STAPLE_TROUBLE_TIMEOUT;
-	case CURLE_GOT_NOTHING:
-		return STAPLE_TROUBLE_CLOSED;
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-		return STAPLE_TROUBLE_BROKEN;
-	case CURLE_PARTIAL_FILE:
-		return STAPLE_TROUBLE_CUT;
-	case CURLE_FILESIZE_EXCEEDED:
-		return STAPLE_TROUBLE_SIZE;
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return STAPLE_TROUBLE_NO_HTTP;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_ISSUER_ERROR:
-		return STAPLE_TROUBLE_TLS;
-	case CURLE_OUT_OF_MEMORY:
-		/* Before 8.6 also libcurl's code for a line of over 100 KiB. */
-		return has_passed(transfer, CURLINFO_STARTTRANSFER_TIME_T)
-			   ? STAPLE_TROUBLE_SIZE
-			   : STAPLE_TROUBLE_MEMORY;
-	default:
-		return STAPLE_TROUBLE_OTHER;
+	staple_transfer_free(fetch->transfer);
+	fetch->transfer = NULL;
+	list_remove(&fetch->node);
+	list_append(&fetch->fetcher->pending, &fetch->node);
+}
+
+static enum staple_transfer_error
+follow(struct staple_fetch *fetch)
+{
+	char *where = staple_transfer_location(fetch->transfer);
+	enum staple_transfer_error error = check_redirect(fetch, where);
+
+	if (error != STAPLE_ERROR_NONE) {
+		free(where);
+		return error;
 	}
+	free(fetch->url);
+	fetch->url = where;
+	fetch->redirects++;
+	fetch->any_address = false;
+	begin_anew(fetch);
+	return STAPLE_ERROR_NONE;
+}
+
+/* An response, even one that is an error or too large. */
+static bool
+is_answered(const struct staple_transfer_result *ended)
+{
+	return ended->http_status >= 200 &&
+	       (ended->error == STAPLE_ERROR_NONE ||
+		   ended->error == STAPLE_ERROR_SIZE);
+}
+
+/* Every address of the name failed lately: then none is left out.  true: the
+ * exchange goes on. */
+static bool
+tries_all_addresses(struct staple_fetch *fetch)
+{
+	if (!staple_transfer_has_skipped_all(fetch->transfer))
+		return false;
+	fetch->any_address = true;
+	begin_anew(fetch);
+	return true;
+}
+
+static void
+on_ended(struct staple_fetch *fetch)
+{
+	struct staple_transfer_result ended = { 0 };
+
+	if (tries_all_addresses(fetch))
+		return;
+	staple_transfer_get_result(fetch->transfer, &ended);
+	staple_transfer_note_addresses(fetch->transfer, is_answered(&ended));
+	if (is_redirect(fetch, ended.http_status)) {
+		ended.error = follow(fetch);
+		if (ended.error == STAPLE_ERROR_NONE)
+			return;
+	}
+	if (ended.error == STAPLE_ERROR_TIMEOUT)
+		count_lookup(fetch);
+	finish(fetch, &ended);
+}
+
+/* Redirects eat from the time of the exchange; 0 would be no limit. */
+static uint32_t
+time_left(const struct staple_fetch *fetch)
+{
+	int64_t spent_ms = clock_mono_ms() - fetch->begun_ms;
+
+	return spent_ms < fetch->order.timeout_ms
+		   ? fetch->order.timeout_ms - (uint32_t)spent_ms
+		   : 1;
+}
+
+static enum staple_transfer_error
+begin(struct staple_fetch *fetch)
+{
+	struct staple_fetcher *fetcher = fetch->fetcher;
+	struct staple_fetch_options options = fetcher->options;
+	struct staple_fetch_order order = fetch->order;
+	const char *why;
+
+	if (fetch->begun_ms == 0)
+		fetch->begun_ms = clock_mono_ms();
+	if (!staple_url_check(fetch->url, strlen(fetch->url), &why))
+		return STAPLE_ERROR_URL;
+	if (!may_ask(fetch))
+		return STAPLE_ERROR_LOOKUPS;
+	order.url = fetch->url;
+	order.timeout_ms = time_left(fetch);
+	if (order.issuer)
+		options.max_response = STAPLE_ISSUER_BYTES_MAX;
+	fetch->transfer = staple_transfer_new(
+	    fetcher->client, &order, &options, fetch->any_address, fetch);
+	return fetch->transfer != NULL ? STAPLE_ERROR_NONE
+				       : STAPLE_ERROR_MEMORY;
+}
+
+static struct staple_fetch *
+take_first(struct list *fetches)
+{
+	struct list *first = fetches->next;
+
+	if (first == fetches)
+		return NULL;
+	fetches->next = first->next;
+	first->next->prev = fetches;
+	list_init(first);
+	return container_of(first, struct staple_fetch, node);
+}
+
+/* false: some could not, and were called back. */
+static bool
+begin_pending(struct staple_fetcher *fetcher)
+{
+	struct staple_fetch *fetch;
+	bool all = true;
+	struct list now;
+
+	list_init(&now);
+	list_splice(&now, &fetcher->pending);
+	while ((fetch = take_first(&now)) != NULL) {
+		struct staple_transfer_result ended = { .error = begin(fetch) };
+
+		if (ended.error == STAPLE_ERROR_NONE) {
+			list_append(&fetcher->running, &fetch->node);
+			continue;
+		}
+		ended.detail = "";
+		finish(fetch, &ended);
+		all = false;
+	}
+	return all;
 }
 
 void
-staple_transfer_tell(
-    const struct staple_transfer *transfer, struct staple_ending *ending)
+staple_fetcher_turn(struct staple_fetcher *fetcher, uint32_t wait_ms)
 {
-	long proxy = 0, sys_errno = 0;
+	struct staple_fetch *fetch;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
-	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &sys_errno);
-	ending->trouble = trouble_of(transfer);
-	ending->phase = staple_transfer_phase(transfer);
-	ending->http_status = status_of(transfer);
-	ending->proxy_status = proxy >= 300 ? (int)proxy : 0;
-	ending->sys_errno = (int)sys_errno;
-	ending->len = transfer->answer.len;
-	ending->detail = transfer->detail[0] != '\0'
-			     ? transfer->detail
-			     : curl_easy_strerror(transfer->code);
-}
-
-bool
-staple_transfer_has_skipped_all(const struct staple_transfer *transfer)
-{
-	return transfer->skipped && transfer->tried_count == 0;
-}
-
-void
-staple_transfer_note_addresses(struct staple_transfer *transfer, bool answered)
-{
-	struct staple_addresses *addresses = &transfer->wire->addresses;
-	const struct addr *peer = &transfer->peer;
-	int64_t now_ms = clock_mono_ms();
-
-	if (peer->len == 0 && transfer->securing && transfer->tried_count > 0)
-		peer = &transfer->tried[transfer->tried_count - 1];
-	for (unsigned i = 0; i < transfer->tried_count; i++) {
-		const struct addr *addr = &transfer->tried[i];
-
-		if (addr_equal(addr, peer))
-			staple_addresses_note(
-			    addresses, addr, answered, now_ms);
-		else if (transfer->tried_count > 1 || transfer->skipped)
-			staple_addresses_note(addresses, addr, false, now_ms);
-	}
-}
-
-char *
-staple_transfer_location(const struct staple_transfer *transfer)
-{
-	const char *location = transfer->answer.location;
-	CURLU *url = curl_url();
-	char *base = NULL, *absolute = NULL, *copy = NULL;
-
-	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &base);
-	if (url != NULL && base != NULL && location != NULL &&
-	    curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
-	    curl_url_set(url, CURLUPART_URL, location, 0) == CURLUE_OK &&
-	    curl_url_get(url, CURLUPART_URL, &absolute, 0) == CURLUE_OK)
-		copy = strdup(absolute);
-	curl_free(absolute);
-	curl_url_cleanup(url);
-	return copy;
+	if (!begin_pending(fetcher))
+		wait_ms = 0;
+	staple_http_client_turn(fetcher->client, wait_ms);
+	while ((fetch = staple_http_client_ended(fetcher->client)) != NULL)
+		on_ended(fetch);
 }

@@ -1,6 +1,6 @@
 /*
  * One exchange with a responder: one URL, one method, one deadline, one size
- * limit.  exchange.c follows redirects (at most three) itself, since libcurl
+ * limit.  fetch.c follows redirects (at most three) itself, since libcurl
  * cannot be told "never from https to http"; each hop is a transfer, made by
  * fetch.c, the only file with <curl/curl.h>.  Staple thread only, but for
  * staple_fetcher_wake.
@@ -27,7 +27,7 @@ struct staple_fetch_options {
 };
 
 struct staple_fetch_order {
-	const char *url; /* copied; of a GET: see staple_fetch_get_url */
+	const char *url; /* copied; of a GET: see staple_url_for_get */
 	const unsigned char *body; /* POST: the OCSP request; borrowed for the
 				      exchange */
 	size_t len;
@@ -76,12 +76,5 @@ void staple_fetcher_turn(struct staple_fetcher *fetcher, uint32_t wait_ms);
 
 /* End the wait early.  Any thread. */
 void staple_fetcher_wake(struct staple_fetcher *fetcher);
-
-/* "host:port" of a URL in lower case, for the slots; false: not a URL. */
-bool staple_fetch_host(const char *url, char *host, size_t max) MUST_CHECK;
-
-/* RFC 6960 A.1: url + "/" + escaped base64, no doubled slash; free() it. */
-char *staple_fetch_get_url(
-    const char *url, const unsigned char *der, size_t len) MUST_CHECK;
 
 #endif

@@ -18,9 +18,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "staple/fetch.h"
+#include "staple/request_order.h"
 #include "staple/store.h"
-#include "staple/text.h"
-#include "staple/try.h"
+#include "staple/time_text.h"
 
 /* Of one response: bounds the signatures that are checked. */
 enum { CANDIDATES_MAX = 16 };
@@ -125,8 +125,8 @@ staple_issuers_failed(const struct staple_issuers *issuers,
 /* ---- Fetching ---- */
 
 struct staple_fetch *
-staple_issuer_fetch(
-    const struct staple_cert *cert, size_t url, const struct staple_try_by *by)
+staple_issuer_fetch(const struct staple_cert *cert, size_t url,
+    const struct staple_request_options *by)
 {
 	const struct staple_fetch_order order = {
 		.url = cert->issuer_urls[url],

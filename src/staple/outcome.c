@@ -202,6 +202,23 @@ staple_outcome_is_failure(enum staple_outcome outcome)
 	return find(outcome)->class > STAPLE_CLASS_ANSWER;
 }
 
+/* The outcomes stand in this order in staple.h, but for these. */
+static int
+rank(enum staple_outcome outcome)
+{
+	if (outcome == STAPLE_UNKNOWN)
+		return STAPLE_OUTCOMES;
+	if (outcome == STAPLE_NO_MEMORY || outcome == STAPLE_FILE_UNREADABLE)
+		return STAPLE_UNASKED + 1;
+	return (int)outcome;
+}
+
+enum staple_outcome
+staple_outcome_nearer(enum staple_outcome a, enum staple_outcome b)
+{
+	return rank(b) > rank(a) ? b : a;
+}
+
 const char *
 staple_unsent_name(enum staple_unsent reason)
 {

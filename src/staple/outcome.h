@@ -30,4 +30,13 @@ const char *staple_outcome_advice(enum staple_outcome outcome);
 /* Does the attempt count as failed (retry with backoff)? */
 bool staple_outcome_is_failure(enum staple_outcome outcome);
 
+/*
+ * Of two ways in which tries of one attempt failed, the one that tells more:
+ * "unknown" before a response that must not be used, before a responder's
+ * error, before an answer that is none, before no answer at all.  UNASKED
+ * tells nothing.
+ */
+enum staple_outcome staple_outcome_nearer(
+    enum staple_outcome a, enum staple_outcome b);
+
 #endif

@@ -3,6 +3,10 @@
  * nothing that this file has not verified can reach a client, whether it came
  * from the network, from disk or from another tool.  Immutable, counted; any
  * thread.  Only good and revoked are ever held: unknown is an outcome.
+ *
+ * staple_judge also compares with the response that is held.  The staple
+ * thread, the store, staple_file and the diagnosis all call it, so that all
+ * decide alike.
  */
 #ifndef STAPLE_RESPONSE_H
 #define STAPLE_RESPONSE_H
@@ -13,9 +17,11 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "staple/response.h"
 #include "staple/staple.h"
 
 struct staple_cert;
+struct staple_fetch_result;
 struct staple_response;
 
 #define STAPLE_SKEW_S 300 /* a responder's clock may be ahead by this */
@@ -95,5 +101,29 @@ bool staple_response_same(
  */
 bool staple_response_may_replace(const struct staple_response *held,
     const struct staple_response *fresh, int64_t now_s);
+
+/* What is judged, and against what; all borrowed. */
+struct staple_matter {
+	const struct staple_cert *cert;
+	const struct staple_response *held; /* NULL: nothing */
+	const unsigned char *der;
+	size_t len;
+	struct staple_clock clock;
+};
+
+/*
+ * GOOD, UNCHANGED (the very bytes that are held) or REVOKED with a response,
+ * the caller's reference; or NULL with UNKNOWN or a failure, OLDER among
+ * them.  verdict->said is never empty.
+ */
+struct staple_response *staple_judge(const struct staple_matter *matter,
+    struct staple_verdict *verdict) MUST_CHECK;
+
+/* The same for what an exchange has brought: matter->der and len are taken
+ * from it. */
+struct staple_response *staple_judge_exchange(
+    const struct staple_fetch_result *result,
+    const struct staple_matter *matter,
+    struct staple_verdict *verdict) MUST_CHECK;
 
 #endif

@@ -1,9 +1,13 @@
 /*
- * Pure arithmetic: when to ask next, how long to back off, when to warn.  No
- * clock, no state, no randomness of its own: `roll` is a fraction in [0, 1)
- * that the caller drew.  All times are wall seconds since the epoch, of the
- * years 0 to 9999 (what ASN.1 can say); nothing overflows on those.  Any
- * thread.
+ * When to fetch next, how long to back off, when to warn.
+ *
+ * The functions on numbers are pure: no clock, no state, no randomness of their
+ * own; `jitter` is a fraction in [0, 1) that the caller drew.  All times are
+ * wall seconds since the epoch, of the years 0 to 9999 (the range of ASN.1);
+ * nothing overflows on those.  Any thread.
+ *
+ * The functions on a job apply them to the response it holds and to the time of
+ * its worker.  Staple thread only.
  */
 #ifndef STAPLE_SCHEDULE_H
 #define STAPLE_SCHEDULE_H
@@ -11,12 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
+
+struct staple_job;
+
 struct staple_window {
 	int64_t this_update;
 	int64_t expires; /* exclusive */
 };
 
-struct staple_pace {
+struct staple_intervals {
 	int64_t min_interval_s;
 	int64_t max_interval_s;
 };
@@ -28,25 +36,26 @@ struct staple_pace {
  *   half    length / 2
  *   T       thisUpdate + half
  *   left    expires - now, at least 0
- *   plan    now < T: T plus (2 roll - 1) tenths of half; but if that or T
+ *   plan    now < T: T plus (2 jitter - 1) tenths of half; but if that or T
  *           has passed, an old answer came again: now + left / 4
  *   fresh   freshness_ends (Cache-Control, Expires; 0: not given), but not
  *           before now + length / 10; where that is earlier than the plan,
  *           else the plan
  *   least   min_interval, but no more than left / 4
- *   most    max_interval less one tenth of it times roll
+ *   most    max_interval less one tenth of it times jitter
  *
  * and then `fresh`, not before now + least, not after now + most, not before
  * now + 1.  So an HTTP cache lifetime of 0 (max-age=0, no-cache, no-store)
  * costs at most ten fetches in a window, and a response of seven days is
  * fetched once, near its middle: the default max_interval is seven days.  The
- * roll is in `most` too, because where that limit is the earlier one, it must
+ * jitter is in `most` too, because where that limit is the earlier one, it must
  * spread certificates.  The result is always later than now, and before
  * expires where that is at least 2 s away.  (An expired answer is a failure:
  * staple_schedule_retry.)
  */
 int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
-    const struct staple_pace *pace, int64_t freshness_ends, double roll);
+    const struct staple_intervals *intervals, int64_t freshness_ends,
+    double jitter);
 
 /*
  * The next try after `failures` (>= 1) in a row, exactly:
@@ -58,14 +67,14 @@ int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
  *            100 certificates share the responder host
  *   most     the lowest of 10 s doubled `failures` times, cap, and left / 8
  *            (so that 8 more tries fit); at least `least`
- *   backoff  least + roll (most - least): full jitter
+ *   backoff  least + jitter (most - least): full jitter
  *   asked    retry_after_s (of a 429 or 503; 0: none), at most an hour and
  *            at most left / 2
  *
  * and then now + the greater of backoff and asked.
  */
 int64_t staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
-    int64_t retry_after_s, unsigned certificates, double roll);
+    int64_t retry_after_s, unsigned certificates, double jitter);
 
 /*
  * The pause before the next probe of a responder host that is down, in
@@ -78,7 +87,7 @@ int64_t staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
  *            left is 0), and left / 8; at least `least`, or 60 s if more than
  *            100 certificates share the host: of so many, one is always about
  *            to expire
- *   pause    most less an eighth of it times roll, at least `least`
+ *   pause    most less an eighth of it times jitter, at least `least`
  *   asked    as above
  *
  * and then the greater of pause and asked.  The jitter is narrow because one
@@ -86,25 +95,58 @@ int64_t staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
  * a fleet, not certificates.
  */
 int64_t staple_schedule_probe(unsigned failures, int64_t left,
-    int64_t retry_after_s, unsigned certificates, double roll);
+    int64_t retry_after_s, unsigned certificates, double jitter);
 
 /* The ladder of warnings while a held response runs out, of the retry time,
  * which goes from `tries_since` to `expires`. */
-enum staple_rung {
-	STAPLE_RUNG_NONE,
-	STAPLE_RUNG_HALF,      /* half of it is left */
-	STAPLE_RUNG_QUARTER,   /* a quarter, if that is more than an hour */
-	STAPLE_RUNG_LAST_HOUR, /* a quarter, and no more than an hour */
-	STAPLE_RUNG_EXPIRED
+enum staple_expiry_warning {
+	STAPLE_EXPIRY_WARNING_NONE,
+	STAPLE_EXPIRY_WARNING_HALF, /* half of it is left */
+	STAPLE_EXPIRY_WARNING_QUARTER, /* a quarter, if that is more than an hour */
+	STAPLE_EXPIRY_WARNING_LAST_HOUR, /* a quarter, and no more than an hour */
+	STAPLE_EXPIRY_WARNING_EXPIRED
 };
 
 /* tries_since: when asking anew first failed after the last answer; 0: it did
  * not, hence no rung.  expires 0: nothing is held, hence none either. */
-enum staple_rung staple_schedule_rung(
+enum staple_expiry_warning staple_schedule_expiry_warning(
     int64_t tries_since, int64_t expires, int64_t now);
 
 /* When the next rung will be reached, later than now; 0: there is none left. */
-int64_t staple_schedule_next_rung(
+int64_t staple_schedule_next_expiry_warning(
     int64_t tries_since, int64_t expires, int64_t now);
+
+/* ---- The schedule of a job ---- */
+
+/* A fraction in [0, 1). */
+double staple_schedule_jitter(void);
+
+/* The window of the held response; false: there is none, or it is dated in the
+ * future (the clock was set back), and the window is {0, 0}. */
+bool staple_job_window(
+    const struct staple_job *job, struct staple_window *window);
+
+/* The moment after so many quarters of a window. */
+int64_t staple_schedule_quarters(const struct staple_window *window, int count);
+
+/* Due at that time. */
+void staple_job_set_due(struct staple_job *job, int64_t due);
+
+/* After an answer that a cache called fresh for so long (-1: not said). */
+void staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s);
+
+/* After a failure; errand->failures counts it. */
+void staple_job_schedule_retry(struct staple_job *job);
+
+/* With what an earlier life has left: good and before the middle of its
+ * window may wait for its time, anything else asks now. */
+void staple_job_schedule_first(struct staple_job *job);
+
+/* Work it out again if the clock was set back since, or if intervals were
+ * shortened. */
+void staple_job_correct_schedule(struct staple_job *job);
+
+/* Have it reviewed when it will have something to do or to report. */
+void staple_job_schedule_review(struct staple_job *job);
 
 #endif

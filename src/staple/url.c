@@ -1,20 +1,20 @@
 /*
- * URLs of responders.  Any thread.  They come from strangers' certificates and
- * go to libcurl, resolvers, logs and status pages, so only what RFC 3986
- * would write down gets in; whatever two parsers could read in two ways stays
- * out.
+ * URLs of responders and issuers.  Pure; any thread.  They come from untrusted
+ * certificates and go to libcurl, resolvers, logs and status pages, so only the
+ * characters of RFC 3986 are accepted, and nothing that two parsers could read
+ * in two ways.  In a GET the query stays behind the request: a request appended
+ * to a query would become part of its last value.
  */
-#include "staple/cert.h"
+#include "staple/url.h"
 
 #include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <openssl/x509v3.h>
-
-#include "staple/cert_inner.h"
-#include "staple/text.h"
+#include <openssl/evp.h>
 
 /* RFC 3986 2: the rest of ASCII must be percent-encoded. */
 static bool
@@ -122,198 +122,95 @@ staple_url_check(const char *url, size_t len, const char **why)
 	return *why == NULL;
 }
 
-/* A list of URLs that is being filled, and what was left out of it. */
-struct listing {
-	struct staple_cert *cert; /* whose hint takes the notes */
-	char **urls;
-	size_t count, max;
-	bool of_issuers; /* caIssuers, else responders */
-	size_t left_out;
-};
-
-static bool
-is_listed(const struct listing *listing, const char *url, size_t len)
+/* An IPv6 address has colons of its own, in its brackets. */
+static size_t
+name_len(const char *authority)
 {
-	for (size_t i = 0; i < listing->count; i++)
-		if (strlen(listing->urls[i]) == len &&
-		    memcmp(listing->urls[i], url, len) == 0)
-			return true;
-	return false;
+	return authority[0] == '[' ? strcspn(authority, "]") + 1
+				   : strcspn(authority, ":/?#");
 }
 
-/* Only the first is shown: hundreds would drown all other notes. */
-static void
-leave_out(struct listing *listing, const char *url, size_t len, const char *why)
+bool
+staple_url_host(const char *url, char *host, size_t max)
 {
-	char shown[64];
+	const char *why, *port;
+	size_t scheme, name, len;
+	int printed;
 
-	if (listing->left_out++ > 0)
-		return;
-	staple_text_escape(shown, sizeof(shown), url, len);
-	staple_cert_note(listing->cert, "the %sURL %s was left out, as %s",
-	    listing->of_issuers ? "issuer's " : "", shown, why);
-}
-
-static void
-leave_out_name(struct listing *listing)
-{
-	if (listing->left_out++ == 0)
-		staple_cert_note(listing->cert,
-		    "%s that is not named by a URL was left out",
-		    listing->of_issuers ? "an issuer" : "a responder");
-}
-
-/* NULL: it may be asked.  An issuer is never fetched by https: its server's
- * certificate might need that issuer in turn (RFC 5280 8). */
-static const char *
-find_fault(const struct listing *listing, const char *url, size_t len)
-{
-	const char *why = fault_in_url(url, len);
-
-	if (why == NULL && listing->of_issuers &&
-	    !begins_with(url, len, "http://"))
-		why = "issuers are fetched by http alone";
-	if (why == NULL && listing->count == listing->max &&
-	    !is_listed(listing, url, len))
-		why = "enough others come before it";
-	return why;
-}
-
-/* false: no memory. */
-static bool
-list(struct listing *listing, const char *url, size_t len)
-{
-	const char *why = find_fault(listing, url, len);
-	char *copy;
-
-	if (why != NULL) {
-		leave_out(listing, url, len, why);
-		return true;
-	}
-	if (is_listed(listing, url, len))
-		return true;
-	copy = strndup(url, len);
-	if (copy == NULL)
+	if (!staple_url_check(url, strlen(url), &why))
 		return false;
-	listing->urls[listing->count++] = copy;
+	scheme = strcspn(url, ":");
+	url += scheme + strlen("://");
+	name = name_len(url);
+	port = url + name + 1;
+	len = strcspn(url, "/?#");
+	if (len <= name + 1) { /* none, or an empty one */
+		port = scheme == strlen("https") ? "443" : "80";
+		len = name + 1 + strlen(port);
+	}
+	printed = snprintf(host, max, "%.*s:%.*s", (int)name, url,
+	    (int)(len - name - 1), port);
+	if (printed < 0 || (size_t)printed >= max)
+		return false;
+	for (; *host != '\0'; host++)
+		*host = (char)tolower((unsigned char)*host);
 	return true;
 }
 
-static bool
-list_configured(struct listing *listing, const struct staple_source *source)
+/* Where the path ends, without the slashes at its end. */
+static size_t
+base_len(const char *url)
 {
-	bool ok = true;
+	const char *scheme = strstr(url, "://");
+	size_t least = scheme != NULL ? (size_t)(scheme - url) + 3 : 0;
+	size_t len = strcspn(url, "?#");
 
-	for (size_t i = 0; ok && i < source->url_count; i++)
-		ok = list(listing, source->urls[i], strlen(source->urls[i]));
-	return ok;
-}
-
-/* Some CAs write blanks around a URI: they are trimmed. */
-static bool
-list_uri(struct listing *listing, const ASN1_IA5STRING *uri)
-{
-	const char *text = (const char *)ASN1_STRING_get0_data(uri);
-	size_t len = (size_t)ASN1_STRING_length(uri);
-
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
+	while (len > least && url[len - 1] == '/')
 		len--;
-	for (; len > 0 && isspace((unsigned char)*text); len--)
-		text++;
-	return list(listing, text, len);
+	return len;
 }
 
-/*
- * RFC 5280 4.2.2.1, RFC 6960 3.1: id-ad-ocsp with a URI, or id-ad-caIssuers
- * for the issuer's own certificate, in the order of the certificate, which
- * X509_get1_ocsp does not keep.  The bytes are an IA5String: a NUL in them is
- * part of the URL and is not accepted as its end.
- */
-static bool
-list_named(struct listing *listing, X509 *leaf)
+/* RFC 6960 A.1: the base64 is URL-encoded; of its letters three need it. */
+static char *
+escape(char *out, const char *base64)
 {
-	int method = listing->of_issuers ? NID_ad_ca_issuers : NID_ad_OCSP;
-	AUTHORITY_INFO_ACCESS *access;
-	bool ok = true;
-	int found;
+	for (; *base64 != '\0'; base64++) {
+		const char *code = *base64 == '+'   ? "%2B"
+				   : *base64 == '/' ? "%2F"
+				   : *base64 == '=' ? "%3D"
+						    : NULL;
 
-	access = X509_get_ext_d2i(leaf, NID_info_access, &found, NULL);
-	if (access == NULL && found != -1)
-		staple_cert_note(listing->cert,
-		    "its authority information access cannot be read");
-	for (int i = 0; ok && i < sk_ACCESS_DESCRIPTION_num(access); i++) {
-		ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(
-		    access, i);
-
-		if (OBJ_obj2nid(one->method) != method)
-			continue;
-		if (one->location->type == GEN_URI)
-			ok = list_uri(listing, one->location->d.ia5);
+		if (code != NULL)
+			out = stpcpy(out, code);
 		else
-			leave_out_name(listing);
+			*out++ = *base64;
 	}
-	AUTHORITY_INFO_ACCESS_free(access);
-	return ok;
+	return out;
 }
 
-static void
-note_rest(const struct listing *listing)
+char *
+staple_url_for_get(const char *url, const unsigned char *der, size_t len)
 {
-	if (listing->left_out > 1)
-		staple_cert_note(listing->cert, "%zu more were left out",
-		    listing->left_out - 1);
-}
+	const char *query = url + strcspn(url, "?#");
+	size_t base = base_len(url), query_len = strcspn(query, "#");
+	char *base64, *made, *at;
 
-bool
-staple_cert_find_urls(
-    struct staple_cert *cert, X509 *leaf, const struct staple_source *source)
-{
-	struct listing listing = { .cert = cert, .max = STAPLE_URLS_MAX };
-	bool ok;
-
-	cert->url_count = 0;
-	cert->urls = calloc(STAPLE_URLS_MAX, sizeof(*cert->urls));
-	if (cert->urls == NULL)
-		return false;
-	listing.urls = cert->urls;
-	cert->urls_configured = source != NULL && source->url_count > 0;
-	if (cert->urls_configured)
-		ok = list_configured(&listing, source);
-	else
-		ok = list_named(&listing, leaf);
-	cert->url_count = listing.count;
-	note_rest(&listing);
-	return ok;
-}
-
-bool
-staple_cert_find_issuer_urls(struct staple_cert *cert, X509 *leaf)
-{
-	struct listing listing = { .cert = cert,
-		.urls = cert->issuer_urls,
-		.max = STAPLE_ISSUER_URLS_MAX,
-		.of_issuers = true };
-	bool ok = list_named(&listing, leaf);
-
-	cert->issuer_url_count = listing.count;
-	note_rest(&listing);
-	return ok;
-}
-
-bool
-staple_cert_copy_urls(struct staple_cert *cert, const struct staple_cert *from)
-{
-	cert->url_count = 0;
-	cert->urls = calloc(STAPLE_URLS_MAX, sizeof(*cert->urls));
-	if (cert->urls == NULL)
-		return false;
-	cert->urls_configured = from->urls_configured;
-	while (cert->url_count < from->url_count) {
-		char *copy = strdup(from->urls[cert->url_count]);
-
-		if (copy == NULL)
-			return false;
-		cert->urls[cert->url_count++] = copy;
+	if (len > INT_MAX / 4)
+		return NULL;
+	base64 = malloc((len + 2) / 3 * 4 + 1);
+	/* Three for each letter, a slash, the terminator. */
+	made = malloc(base + (len + 2) / 3 * 12 + query_len + 2);
+	if (base64 != NULL && made != NULL) {
+		EVP_EncodeBlock((unsigned char *)base64, der, (int)len);
+		at = mempcpy(made, url, base);
+		*at++ = '/';
+		at = escape(at, base64);
+		at = mempcpy(at, query, query_len);
+		*at = '\0';
+	} else {
+		free(made);
+		made = NULL;
 	}
-	return true;
+	free(base64);
+	return made;
 }

@@ -1,9 +1,14 @@
 /*
- * The staple thread and its turn.  Others reach it in two ways: through the
- * cache, which hands over entries that changed, and through the inbox.  The
+ * The staple thread and its turn.  Other threads reach it in two ways: through
+ * the cache, which hands over entries that changed, and through the inbox.  The
  * wait ends with the next due time and never lasts longer than a minute, so
- * that a jump of the clock is noticed.  This is the only file of the thread
- * that reads clocks; whatever runs in a turn takes the time from the office.
+ * that a jump of the clock is noticed.  Of the files of the thread only this
+ * one reads clocks; the others take the time from the worker.
+ *
+ * The fetcher is made at the start and not before: the wake-up socket of
+ * libcurl must not be shared with a process that was forked.  The callbacks and
+ * the store are taken from the first settings and never change, so that they
+ * may be kept for other threads.
  */
 #include "staple/worker.h"
 
@@ -12,73 +17,161 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mutex.h"
 #include "base/thread.h"
-#include "staple/ask.h"
+#include "staple/attempt.h"
 #include "staple/cache.h"
-#include "staple/errand.h"
-#include "staple/inbox.h"
-#include "staple/office.h"
-#include "staple/report.h"
+#include "staple/host_limits.h"
+#include "staple/job.h"
+#include "staple/log_state.h"
 #include "staple/settings.h"
-#include "staple/slots.h"
+#include "staple/store.h"
 #include "staple/writer.h"
 
 enum {
 	NAP_MS = 60 * 1000,     /* the longest wait */
-	SET_BACK_S = 2,         /* the clock, where less is rounding */
+	SET_BACK_S = 2,         /* of the clock; less is rounding */
 	POSTPONED_MS = 1000,    /* when memory for an entry was missing */
-	REFRESH_MS = 10 * 1000, /* and refreshes on demand */
-	PATIENCE_MS = 100,      /* when memory for a slot was missing */
-	TAKEN_AT_ONCE = 64      /* entries, then exchanges move on */
+	REFRESH_MS = 10 * 1000, /* between refreshes on demand */
+	RETRY_MS = 100,         /* when memory for a permit was missing */
+	TAKEN_AT_ONCE = 64      /* entries, before exchanges move on */
 };
 
-struct staple_worker {
-	/* fixed at creation */
-	struct staple_cache *cache;
-	struct thread thread;
-	struct staple_inbox inbox;
-
-	/* office.fetcher exists; what was put into the inbox before is read in
-	 * the first turn. */
-	atomic_bool is_prepared;
-
-	/* staple thread only */
-	struct staple_office office;
-	struct list errands;
-	bool more;                      /* entries are left to take over */
-	struct staple_entry *postponed; /* for want of memory; owned */
-	bool refresh_wanted;            /* as soon as it is polite */
-	bool review_all;                /* the intervals may be others */
-	int64_t offset_s;               /* wall clock less monotonic */
-	int64_t refreshed_ms;
-};
+/* ---- Settings and tools ---- */
 
 static void
-read_clocks(struct staple_office *office)
+configure_fetcher(
+    struct staple_worker *worker, const struct staple_options *values)
 {
-	office->wall_s = clock_wall_ms() / 1000;
-	office->mono_ms = clock_mono_ms();
+	const struct staple_fetch_options options = {
+		.proxy = values->proxy,
+		.ca_file = values->ca_file,
+		.max_response = values->max_response,
+	};
+
+	staple_fetcher_configure(worker->fetcher, &options);
+}
+
+static void
+apply_settings(struct staple_worker *worker, struct staple_settings *settings)
+{
+	staple_settings_ref(settings);
+	if (worker->fetcher != NULL)
+		configure_fetcher(worker, &settings->values);
+	staple_permits_resize(worker->permits, settings->values.max_fetches);
+	/* Borrowed by the fetcher until now. */
+	staple_settings_unref(worker->settings);
+	worker->settings = settings;
+}
+
+static bool
+open_store(struct staple_worker *worker, struct err *err)
+{
+	const char *folder = worker->settings->values.store_dir;
+
+	if (folder == NULL)
+		return true;
+	worker->store = staple_store_open(folder, err);
+	if (worker->store == NULL)
+		return false;
+	worker->issuer_store = staple_store_open_issuers(folder, err);
+	return worker->issuer_store != NULL &&
+	       staple_store_make_folder(worker->issuer_store, err);
+}
+
+static bool
+open_tools(struct staple_worker *worker, struct staple_settings *settings,
+    struct err *err)
+{
+	const struct staple_options *values = &settings->values;
+
+	staple_hosts_init(&worker->hosts);
+	worker->log = values->log;
+	worker->on_change = values->on_change;
+	worker->arg = values->arg;
+	worker->permits = staple_permits_new(values->max_fetches);
+	if (worker->permits == NULL) {
+		err_set(err, "out of memory");
+		return false;
+	}
+	apply_settings(worker, settings);
+	return open_store(worker, err);
+}
+
+static bool
+make_fetcher(struct staple_worker *worker, struct err *err)
+{
+	worker->fetcher = staple_fetcher_new(err);
+	if (worker->fetcher == NULL)
+		return false;
+	configure_fetcher(worker, &worker->settings->values);
+	return true;
+}
+
+static void
+close_tools(struct staple_worker *worker)
+{
+	staple_fetcher_free(worker->fetcher);
+	staple_permits_free(worker->permits);
+	staple_hosts_fini(&worker->hosts);
+	heap_fini(&worker->agenda);
+	staple_store_close(worker->store);
+	staple_store_close(worker->issuer_store);
+	staple_issuers_fini(&worker->issuers);
+	staple_settings_unref(worker->settings);
+}
+
+static void
+wake_at(struct staple_worker *worker, int64_t mono_ms)
+{
+	if (mono_ms < worker->wake_ms)
+		worker->wake_ms = mono_ms;
+}
+
+/* ---- Time ---- */
+
+static void
+read_clocks(struct staple_worker *worker)
+{
+	worker->wall_s = clock_wall_ms() / 1000;
+	worker->mono_ms = clock_mono_ms();
 }
 
 static void
 on_fetched(void *arg, const struct staple_fetch_result *result)
 {
-	struct staple_errand *errand = arg;
+	struct staple_job *job = arg;
 
-	read_clocks(errand->office);
-	staple_ask_fetched(errand, result);
+	read_clocks(job->worker);
+	staple_attempt_fetched(job, result);
 }
 
-/* ---- The inbox ---- */
+/*
+ * ---- The inbox ----
+ *
+ * Nothing is queued: of two settings or two refreshes that have not been read,
+ * the newer replaces the older.
+ */
 
 static void
-say_disk(struct staple_office *office, const char *failure)
+take_inbox(struct staple_worker *worker, struct staple_inbox *taken)
+{
+	mutex_lock(&worker->lock);
+	*taken = worker->inbox;
+	worker->inbox.settings = NULL;
+	worker->inbox.refresh = false;
+	worker->inbox.disk_changed = false;
+	mutex_unlock(&worker->lock);
+}
+
+static void
+report_disk(struct staple_worker *worker, const char *failure)
 {
 	if (failure[0] == '\0')
-		staple_report_trouble(office, STAPLE_LEVEL_NOTICE,
+		staple_report_trouble(worker, STAPLE_LEVEL_NOTICE,
 		    "responses can be saved again");
 	else
-		staple_report_trouble(office, STAPLE_LEVEL_WARNING,
+		staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
 		    "responses cannot be saved, a restart would have to fetch "
 		    "them: %s",
 		    failure);
@@ -88,38 +181,47 @@ say_disk(struct staple_office *office, const char *failure)
 static bool
 empty_inbox(struct staple_worker *worker)
 {
-	struct staple_mail mail;
+	struct staple_inbox inbox;
 
-	staple_inbox_take(&worker->inbox, &mail);
-	if (mail.settings != NULL)
-		staple_office_apply(&worker->office, mail.settings);
-	worker->review_all |= mail.settings != NULL;
-	staple_settings_unref(mail.settings);
-	if (mail.disk_told)
-		say_disk(&worker->office, mail.disk_said.text);
-	worker->refresh_wanted |= mail.refresh;
-	return !mail.stop;
+	take_inbox(worker, &inbox);
+	if (inbox.settings != NULL)
+		apply_settings(worker, inbox.settings);
+	worker->review_all |= inbox.settings != NULL;
+	staple_settings_unref(inbox.settings);
+	if (inbox.disk_changed)
+		report_disk(worker, inbox.disk_error.text);
+	worker->refresh_wanted |= inbox.refresh;
+	return !inbox.stop;
 }
 
 void
 staple_worker_wake(struct staple_worker *worker)
 {
 	if (atomic_load_explicit(&worker->is_prepared, memory_order_acquire))
-		staple_fetcher_wake(worker->office.fetcher);
+		staple_fetcher_wake(worker->fetcher);
 }
 
 void
 staple_worker_configure(
     struct staple_worker *worker, struct staple_settings *settings)
 {
-	staple_inbox_put_settings(&worker->inbox, settings);
+	struct staple_settings *unread;
+
+	staple_settings_ref(settings);
+	mutex_lock(&worker->lock);
+	unread = worker->inbox.settings;
+	worker->inbox.settings = settings;
+	mutex_unlock(&worker->lock);
+	staple_settings_unref(unread);
 	staple_worker_wake(worker);
 }
 
 void
 staple_worker_refresh(struct staple_worker *worker)
 {
-	staple_inbox_put_refresh(&worker->inbox);
+	mutex_lock(&worker->lock);
+	worker->inbox.refresh = true;
+	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 }
 
@@ -128,11 +230,14 @@ static void
 on_disk(void *arg, const char *id, const char *failure)
 {
 	struct staple_worker *worker = arg;
-	struct err said = { "" };
+	struct err error = { "" };
 
 	if (failure != NULL)
-		err_set(&said, "%s: %s", id, failure);
-	staple_inbox_put_disk(&worker->inbox, &said);
+		err_set(&error, "%s: %s", id, failure);
+	mutex_lock(&worker->lock);
+	worker->inbox.disk_changed = true;
+	worker->inbox.disk_error = error;
+	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 }
 
@@ -142,20 +247,20 @@ on_disk(void *arg, const char *id, const char *failure)
 static bool
 take_over(struct staple_worker *worker, struct staple_entry *entry)
 {
-	struct staple_errand *errand = staple_entry_errand(entry);
+	struct staple_job *job = staple_entry_job(entry);
 
 	if (staple_cache_forget(entry)) {
-		if (errand != NULL)
-			staple_errand_free(errand);
+		if (job != NULL)
+			staple_job_free(job);
 		return true;
 	}
-	if (errand == NULL) {
-		errand = staple_errand_new(&worker->office, entry);
-		if (errand == NULL)
+	if (job == NULL) {
+		job = staple_job_new(worker, entry);
+		if (job == NULL)
 			return false;
-		list_append(&worker->errands, &errand->node);
+		list_append(&worker->jobs, &job->node);
 	}
-	staple_errand_update(errand);
+	staple_job_update(job);
 	return true;
 }
 
@@ -180,8 +285,7 @@ take_over_changed(struct staple_worker *worker)
 			return;
 		if (!take_over(worker, entry)) {
 			worker->postponed = entry;
-			staple_office_expect(&worker->office,
-			    worker->office.mono_ms + POSTPONED_MS);
+			wake_at(worker, worker->mono_ms + POSTPONED_MS);
 			return;
 		}
 		staple_entry_unref(entry);
@@ -192,21 +296,19 @@ take_over_changed(struct staple_worker *worker)
 static void
 refresh_if_wanted(struct staple_worker *worker)
 {
-	struct staple_office *office = &worker->office;
 	int64_t polite_ms = worker->refreshed_ms + REFRESH_MS;
 
 	if (!worker->refresh_wanted)
 		return;
-	if (office->mono_ms < polite_ms) {
-		staple_office_expect(office, polite_ms);
+	if (worker->mono_ms < polite_ms) {
+		wake_at(worker, polite_ms);
 		return;
 	}
 	worker->refresh_wanted = false;
-	worker->refreshed_ms = office->mono_ms;
-	staple_hosts_hurry(&office->hosts, office->mono_ms);
-	LIST_FOREACH(&worker->errands, node) {
-		staple_errand_hurry(
-		    container_of(node, struct staple_errand, node));
+	worker->refreshed_ms = worker->mono_ms;
+	staple_hosts_hurry(&worker->hosts, worker->mono_ms);
+	LIST_FOREACH(&worker->jobs, node) {
+		staple_job_refresh(container_of(node, struct staple_job, node));
 	}
 }
 
@@ -214,10 +316,9 @@ refresh_if_wanted(struct staple_worker *worker)
 static bool
 was_set_back(struct staple_worker *worker)
 {
-	struct staple_office *office = &worker->office;
 	int64_t before_s = worker->offset_s;
 
-	worker->offset_s = office->wall_s - office->mono_ms / 1000;
+	worker->offset_s = worker->wall_s - worker->mono_ms / 1000;
 	return worker->offset_s < before_s - SET_BACK_S;
 }
 
@@ -225,46 +326,43 @@ was_set_back(struct staple_worker *worker)
 static void
 review_if_due(struct staple_worker *worker)
 {
-	struct staple_office *office = &worker->office;
 	struct heap_node *first;
 
 	worker->review_all |= was_set_back(worker);
 	if (worker->review_all) {
 		worker->review_all = false;
-		LIST_FOREACH(&worker->errands, node) {
-			staple_errand_review(
-			    container_of(node, struct staple_errand, node));
+		LIST_FOREACH(&worker->jobs, node) {
+			staple_job_review(
+			    container_of(node, struct staple_job, node));
 		}
 	}
-	while ((first = heap_first(&office->agenda)) != NULL &&
-	       first->key <= office->wall_s)
-		staple_errand_review(
-		    container_of(first, struct staple_errand, wake));
+	while ((first = heap_first(&worker->agenda)) != NULL &&
+	       first->key <= worker->wall_s)
+		staple_job_review(container_of(first, struct staple_job, wake));
 }
 
 /* A host went down or up. */
 static void
 reconsider_if_changed(struct staple_worker *worker)
 {
-	if (!worker->office.hosts.changed)
+	if (!worker->hosts.changed)
 		return;
-	worker->office.hosts.changed = false;
-	LIST_FOREACH(&worker->errands, node) {
-		staple_ask_reconsider(
-		    container_of(node, struct staple_errand, node));
+	worker->hosts.changed = false;
+	LIST_FOREACH(&worker->jobs, node) {
+		staple_attempt_reconsider(
+		    container_of(node, struct staple_job, node));
 	}
 }
 
 static void
 start_exchanges(struct staple_worker *worker)
 {
-	struct staple_office *office = &worker->office;
-	struct staple_place *place;
-	struct staple_slot *slot;
+	struct staple_waiter *waiter;
+	struct staple_permit *permit;
 
-	while ((place = staple_queue_next(&office->hosts, office->slots,
-		    office->mono_ms, &slot)) != NULL)
-		staple_ask_start(place, slot);
+	while ((waiter = staple_queue_next(&worker->hosts, worker->permits,
+		    worker->mono_ms, &permit)) != NULL)
+		staple_attempt_start(waiter, permit);
 }
 
 static int64_t
@@ -277,31 +375,29 @@ earlier(int64_t a, int64_t b)
 static uint32_t
 find_wait(const struct staple_worker *worker)
 {
-	const struct staple_office *office = &worker->office;
-	const struct heap_node *first = heap_first(&office->agenda);
-	int64_t wait_ms = office->wake_ms - office->mono_ms;
-	int64_t slot_ms;
+	const struct heap_node *first = heap_first(&worker->agenda);
+	int64_t wait_ms = worker->wake_ms - worker->mono_ms;
+	int64_t permit_ms;
 
-	if (worker->more || office->hosts.changed)
+	if (worker->more || worker->hosts.changed)
 		return 0;
-	if (first != NULL && first->key - office->wall_s < NAP_MS / 1000)
+	if (first != NULL && first->key - worker->wall_s < NAP_MS / 1000)
 		wait_ms = earlier(
-		    wait_ms, (first->key - office->wall_s) * INT64_C(1000));
-	slot_ms = staple_queue_until(
-	    &office->hosts, office->slots, office->mono_ms);
-	if (slot_ms <= office->mono_ms)
-		slot_ms = office->mono_ms + PATIENCE_MS;
-	wait_ms = earlier(wait_ms, slot_ms - office->mono_ms);
+		    wait_ms, (first->key - worker->wall_s) * INT64_C(1000));
+	permit_ms = staple_queue_until(
+	    &worker->hosts, worker->permits, worker->mono_ms);
+	if (permit_ms <= worker->mono_ms)
+		permit_ms = worker->mono_ms + RETRY_MS;
+	wait_ms = earlier(wait_ms, permit_ms - worker->mono_ms);
 	return wait_ms > 0 ? (uint32_t)wait_ms : 0;
 }
 
 bool
 staple_worker_turn(struct staple_worker *worker)
 {
-	struct staple_office *office = &worker->office;
 
-	read_clocks(office);
-	office->wake_ms = office->mono_ms + NAP_MS;
+	read_clocks(worker);
+	worker->wake_ms = worker->mono_ms + NAP_MS;
 	if (!empty_inbox(worker))
 		return false;
 	take_over_changed(worker);
@@ -309,7 +405,7 @@ staple_worker_turn(struct staple_worker *worker)
 	refresh_if_wanted(worker);
 	reconsider_if_changed(worker);
 	start_exchanges(worker);
-	staple_fetcher_turn(office->fetcher, find_wait(worker));
+	staple_fetcher_turn(worker->fetcher, find_wait(worker));
 	return true;
 }
 
@@ -332,14 +428,14 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 		err_set(err, "out of memory");
 		return NULL;
 	}
-	staple_inbox_init(&worker->inbox);
+	mutex_init(&worker->lock);
 	atomic_init(&worker->is_prepared, false);
-	list_init(&worker->errands);
+	list_init(&worker->jobs);
 	worker->cache = staple_cache_ref(cache);
 	/* Whatever the monotonic clock says: the first times are at once. */
 	worker->refreshed_ms = -NAP_MS;
-	worker->office.fetched = on_fetched;
-	if (!staple_office_open(&worker->office, settings, err)) {
+	worker->fetched = on_fetched;
+	if (!open_tools(worker, settings, err)) {
 		staple_worker_free(worker);
 		return NULL;
 	}
@@ -351,7 +447,7 @@ staple_worker_prepare(struct staple_worker *worker, struct err *err)
 {
 	if (atomic_load_explicit(&worker->is_prepared, memory_order_relaxed))
 		return true;
-	if (!staple_office_equip(&worker->office, err))
+	if (!make_fetcher(worker, err))
 		return false;
 	atomic_store_explicit(&worker->is_prepared, true, memory_order_release);
 	return true;
@@ -360,15 +456,14 @@ staple_worker_prepare(struct staple_worker *worker, struct err *err)
 bool
 staple_worker_start(struct staple_worker *worker, struct err *err)
 {
-	struct staple_office *office = &worker->office;
 
 	if (!staple_worker_prepare(worker, err))
 		return false;
 	/* It is there already when a start that failed is tried again. */
-	if (office->store != NULL && office->writer == NULL) {
-		office->writer = staple_writer_start(office->store,
-		    office->issuer_store, worker->cache, on_disk, worker, err);
-		if (office->writer == NULL)
+	if (worker->store != NULL && worker->writer == NULL) {
+		worker->writer = staple_writer_start(worker->store,
+		    worker->issuer_store, worker->cache, on_disk, worker, err);
+		if (worker->writer == NULL)
 			return false;
 	}
 	return thread_start(&worker->thread, "staple", run, worker, err);
@@ -377,22 +472,22 @@ staple_worker_start(struct staple_worker *worker, struct err *err)
 void
 staple_worker_free(struct staple_worker *worker)
 {
-	struct staple_office *office;
 
 	if (worker == NULL)
 		return;
-	office = &worker->office;
-	staple_inbox_put_stop(&worker->inbox);
+	mutex_lock(&worker->lock);
+	worker->inbox.stop = true;
+	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 	thread_join(&worker->thread);
-	LIST_FOREACH(&worker->errands, node) {
-		staple_errand_free(
-		    container_of(node, struct staple_errand, node));
+	LIST_FOREACH(&worker->jobs, node) {
+		staple_job_free(container_of(node, struct staple_job, node));
 	}
 	staple_entry_unref(worker->postponed);
-	staple_writer_stop(office->writer);
-	staple_office_close(office);
+	staple_writer_stop(worker->writer);
+	close_tools(worker);
 	staple_cache_unref(worker->cache);
-	staple_inbox_fini(&worker->inbox);
+	staple_settings_unref(worker->inbox.settings);
+	mutex_fini(&worker->lock);
 	free(worker);
 }

@@ -18,9 +18,9 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "staple/cache.h"
+#include "staple/openssl_hooks.h"
 #include "staple/response.h"
 #include "staple/staple.h"
-#include "staple/watch.h"
 #include "tests/support/ocsp.h"
 #include "tests/support/pki.h"
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "staple/cert.h"
+#include "staple/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,8 +13,8 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "staple/cache.h"
+#include "staple/openssl_hooks.h"
 #include "staple/response.h"
-#include "staple/watch.h"
 #include "tests/race/staple_rig.h"
 #include "tests/support/authority.h"
 
@@ -61,11 +61,11 @@ take_over(struct keeper *keeper, struct staple_entry *entry)
 	keeper->published++;
 	if (staple_cache_forget(entry)) {
 		keeper->forgotten++;
-		if (staple_entry_errand(entry) != NULL)
+		if (staple_entry_job(entry) != NULL)
 			staple_entry_unref(entry);
-		staple_entry_set_errand(entry, NULL);
-	} else if (staple_entry_errand(entry) == NULL) {
-		staple_entry_set_errand(entry, keeper);
+		staple_entry_set_job(entry, NULL);
+	} else if (staple_entry_job(entry) == NULL) {
+		staple_entry_set_job(entry, keeper);
 		staple_entry_ref(entry);
 	}
 }

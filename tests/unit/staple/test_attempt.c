@@ -1,363 +1,464 @@
-/*
- * Which responder is asked next: rules 23, 24 and the confirmation of a
- * revoked answer.  A try is written as URL, method and hash: "0P1" is a POST
- * with a SHA-1 id to the first URL, "1G2" a GET with SHA-256 to the second;
- * "!" follows one that bypasses caches.  The first two URLs are of one host.
- */
-#include "staple/attempt.h"
-
-#include <criterion/criterion.h>
+/* One attempt on the stage: variants, hosts, permits, the issuer. */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/attr.h"
+#include <criterion/criterion.h>
 
-#define TRIES_MAX (4 * STAPLE_URLS_MAX)
-
-#define AUTO STAPLE_METHOD_AUTO
-#define POST STAPLE_METHOD_POST
-#define GET STAPLE_METHOD_GET
-
-static unsigned char request[STAPLE_HASHES][200];
-static char usual_url[] = "http://ocsp.example";
-static char other_url[] = "http://ocsp.example:80/other";
-static char far_url[] = "http://far.example";
-static char *urls[STAPLE_URLS_MAX];
-static struct staple_cert cert;
+#include "staple/attempt.h"
+#include "staple/host_limits.h"
+#include "tests/support/stage.h"
 
 static void
 set_up(void)
 {
-	for (size_t i = 0; i < STAPLE_URLS_MAX; i++)
-		urls[i] = i == 0 ? usual_url : i == 1 ? other_url : far_url;
-	cert = (struct staple_cert){ .urls = urls };
-	for (int hash = 0; hash < STAPLE_HASHES; hash++)
-		cert.requests[hash] = (struct staple_request){ request[hash],
-			84 };
-	memset(request, 0, sizeof(request));
+	stage_open(NULL);
 }
 
-TestSuite(attempt, .init = set_up);
+TestSuite(attempt, .init = set_up, .fini = stage_close);
 
-static struct staple_try
-parse(const char *text)
+/* What was asked so far, in short: "a b a/get a/256"; "!": past caches. */
+static const char *
+asked(void)
 {
-	return (struct staple_try){ .url = (size_t)(text[0] - '0'),
-		.get = text[1] == 'G',
-		.hash = text[2] == '1' ? STAPLE_SHA1 : STAPLE_SHA256 };
-}
+	static char text[1024];
+	size_t len = 0;
 
-/* Append it. */
-static void
-print(char *text, const struct staple_try *try)
-{
-	sprintf(text + strlen(text), "%s%zu%c%c", *text == '\0' ? "" : " ",
-	    try->url, try->get ? 'G' : 'P',
-	    try->hash == STAPLE_SHA1 ? '1' : '2');
-}
+	text[0] = '\0';
+	for (unsigned i = 0; i < stage.asked_count; i++) {
+		const struct stage_asked *one = &stage.asked[i];
 
-/* One letter for how a try ends; all that matters is the class. */
-static enum staple_outcome
-outcome(char letter)
-{
-	switch (letter) {
-	case 'm':
-		return STAPLE_HTTP_5XX;
-	case 'h':
-		return STAPLE_UNAUTHORIZED;
-	case 'k':
-		return STAPLE_UNKNOWN;
-	case 'w': /* with Retry-After */
-		return STAPLE_HTTP_5XX;
-	case 'e':
-		return STAPLE_EXPIRED;
-	case 'u':
-		return STAPLE_CONNECTION_REFUSED;
-	case 'r':
-		return STAPLE_REVOKED;
-	default:
-		return STAPLE_GOOD;
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+		    "%s%c%s%s%s", i > 0 ? " " : "", one->url[7],
+		    one->get ? "/get" : "", one->sha256 ? "/256" : "",
+		    one->no_cache ? "!" : "");
 	}
-}
-
-/* Every try of an attempt; `ends` says how each ends, the last one for all
- * that follow. */
-static void
-play(const struct staple_attempt_start *start, const char *ends, char *tries)
-{
-	enum staple_outcome last = STAPLE_UNASKED;
-	struct staple_attempt attempt;
-	struct staple_try try;
-	size_t count = 0;
-
-	*tries = '\0';
-	staple_attempt_begin(&attempt, &cert, start);
-	while (staple_attempt_next(&attempt, last, &try)) {
-		cr_assert_lt(count++, TRIES_MAX, "without end: %s", tries);
-		print(tries, &try);
-		if (attempt.no_cache)
-			strcat(tries, "!");
-		if (*ends == 'w')
-			staple_attempt_bar_host(&attempt);
-		last = outcome(*ends);
-		ends += ends[1] != '\0';
-	}
+	return text;
 }
 
 static const struct order_row {
 	const char *what;
-	size_t url_count;
-	const char *worked, *confirm; /* NULL: none */
-	enum staple_method method;
-	const char *ends, *expect;
+	struct stage_part a;
+	const char *expect;
+	enum staple_outcome outcome; /* b refuses always */
 } order_rows[] = {
-	{ "nobody to ask", 0, NULL, NULL, POST, "m", "" },
-	{ "an answer ends it", 2, NULL, NULL, POST, "g", "0P1" },
-	{ "so does revoked", 2, NULL, NULL, POST, "r", "0P1" },
-	{ "an HTTP reason: the other method", 1, NULL, NULL, POST, "m",
-	    "0P1 0G1" },
-	{ "at every URL", 3, NULL, NULL, POST, "m", "0P1 0G1 1P1 1G1 2P1 2G1" },
-	{ "GET did it", 2, NULL, NULL, POST, "mg", "0P1 0G1" },
-	{ "unauthorized: the other hash", 2, NULL, NULL, POST, "h",
-	    "0P1 0P2 1P1 1P2" },
-	{ "unknown: the other hash", 1, NULL, NULL, POST, "k", "0P1 0P2" },
-	{ "the other hash did it", 2, NULL, NULL, POST, "hg", "0P1 0P2" },
-	{ "dead: the next URL", 3, NULL, NULL, POST, "u", "0P1 1P1 2P1" },
-	{ "dead, then good", 3, NULL, NULL, POST, "ug", "0P1 1P1" },
-	{ "no GET of a dead URL after its other hash", 1, NULL, NULL, POST,
-	    "hu", "0P1 0P2" },
-	{ "the other hash fails for an HTTP reason", 1, NULL, NULL, POST, "hm",
-	    "0P1 0P2 0G2" },
-	{ "GET is unauthorized", 1, NULL, NULL, POST, "mh", "0P1 0G1 0G2" },
-	{ "and then fails for an HTTP reason", 1, NULL, NULL, POST, "mhm",
-	    "0P1 0G1 0G2 0P2" },
-	{ "auto: GET first", 2, NULL, NULL, AUTO, "m", "0G1 0P1 1G1 1P1" },
-	{ "auto: the other hash by GET", 1, NULL, NULL, AUTO, "h", "0G1 0G2" },
-	{ "auto: what worked was POST", 1, "0P1", NULL, AUTO, "m", "0P1 0G1" },
-	{ "get", 1, NULL, NULL, GET, "m", "0G1 0P1" },
-	{ "expired: once more", 2, NULL, NULL, AUTO, "e", "0G1 0G1! 1G1 1G1!" },
-	{ "expired: once more by POST", 1, NULL, NULL, POST, "e", "0P1 0P1!" },
-	{ "expired: the other one is fresh", 2, NULL, NULL, AUTO, "eg",
-	    "0G1 0G1!" },
-	{ "expired, then an HTTP reason", 1, NULL, NULL, AUTO, "em",
-	    "0G1 0G1! 0P1" },
-	{ "Retry-After: the next host", 3, NULL, NULL, AUTO, "w", "0G1 2G1" },
-	{ "Retry-After after another method", 2, NULL, NULL, AUTO, "mw",
-	    "0G1 0P1" },
-	{ "Retry-After after another hash", 1, NULL, NULL, AUTO, "hw",
-	    "0G1 0G2" },
-
-	{ "what worked comes first", 3, "1P1", NULL, POST, "m",
-	    "1P1 1G1 0P1 0G1 2P1 2G1" },
-	{ "with its method", 2, "1G1", NULL, POST, "m", "1G1 1P1 0P1 0G1" },
-	{ "with its hash", 2, "0P2", NULL, POST, "h", "0P2 0P1 1P1 1P2" },
-	{ "it works again", 3, "2G2", NULL, POST, "g", "2G2" },
-	{ "it is dead", 3, "1G2", NULL, POST, "u", "1G2 0P1 2P1" },
-	{ "its URL is no more", 1, "1P1", NULL, POST, "u", "0P1" },
-
-	{ "confirming: another URL first", 2, NULL, "0P1", POST, "r", "1P1" },
-	{ "whatever worked", 2, "0P1", "0P1", POST, "r", "1P1" },
-	{ "it fails: the same with the other method", 2, NULL, "0P1", POST, "u",
-	    "1P1 0G1" },
-	{ "every other URL, both methods", 3, NULL, "1P1", POST, "m",
-	    "0P1 0G1 2P1 2G1 1G1" },
-	{ "one URL: the other method", 1, NULL, "0P1", POST, "r", "0G1" },
-	{ "GET is confirmed by POST", 1, NULL, "0G2", POST, "r", "0P2" },
-	{ "nothing confirms it", 1, NULL, "0P1", POST, "u", "0G1" },
-	{ "never the very try", 1, NULL, "0P1", POST, "m", "0G1" },
-	{ "nor by way of the other hash", 1, NULL, "0P1", POST, "hmh",
-	    "0G1 0G2 0P2" },
-	{ "auto: GET is confirmed by POST", 1, NULL, "0G1", AUTO, "r", "0P1" },
-	{ "auto: another URL by GET", 2, NULL, "0G1", AUTO, "u", "1G1 0P1" },
-	{ "Retry-After: not the other method of that host", 2, NULL, "0P1",
-	    POST, "w", "1P1" },
-	{ "the URL that said so is no more", 1, NULL, "1P1", POST, "u", "0P1" },
+	{ "the first answers", { .way = STAGE_ANSWERS }, "a/get", STAPLE_GOOD },
+	{ "nobody listens",
+	    { .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED },
+	    "a/get b/get", STAPLE_CONNECTION_REFUSED },
+	{ "HTTP is in the way",
+	    { .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX }, "a/get a b/get",
+	    STAPLE_HTTP_5XX },
+	{ "no response",
+	    { .way = STAGE_SENDS, .bytes = "<html>", .wrong_type = true },
+	    "a/get a b/get", STAPLE_NOT_OCSP },
+	{ "unauthorized", { .way = STAGE_ANSWERS, .answer = { .error = 6 } },
+	    "a/get a/get/256 b/get", STAPLE_UNAUTHORIZED },
+	{ "unknown",
+	    { .way = STAGE_ANSWERS, .answer = { .status = OCSP_SAYS_UNKNOWN } },
+	    "a/get a/get/256 b/get", STAPLE_UNKNOWN },
+	{ "try later", { .way = STAGE_ANSWERS, .answer = { .error = 3 } },
+	    "a/get b/get", STAPLE_TRY_LATER },
+	{ "Retry-After",
+	    { .way = STAGE_FAILS,
+		.outcome = STAPLE_HTTP_5XX,
+		.retry_after_s = 5 },
+	    "a/get b/get", STAPLE_HTTP_5XX },
+	{ "an expired response",
+	    { .way = STAGE_ANSWERS,
+		.answer = { .this_update = -7200, .next_update = -60 } },
+	    "a/get a/get! b/get", STAPLE_EXPIRED },
+	{ "spoiled", { .way = STAGE_ANSWERS, .answer = { .spoiled = true } },
+	    "a/get b/get", STAPLE_BAD_SIGNATURE },
 };
 
-Test(attempt, asks_in_the_order_of_what_may_do)
+Test(attempt, tries_methods_hashes_and_urls_in_order)
 {
-	char tries[TRIES_MAX * 5 + 1];
-
 	for (size_t i = 0; i < ARRAY_LEN(order_rows); i++) {
 		const struct order_row *row = &order_rows[i];
-		struct staple_attempt_start start = { .method = row->method };
-		struct staple_try worked, confirm;
+		struct stage_actor *actor;
 
-		if (row->worked != NULL) {
-			worked = parse(row->worked);
-			start.worked = &worked;
-		}
-		if (row->confirm != NULL) {
-			confirm = parse(row->confirm);
-			start.confirm = &confirm;
-		}
-		cert.url_count = row->url_count;
-		play(&start, row->ends, tries);
-		cr_expect_str_eq(tries, row->expect, "%s", row->what);
+		stage_close();
+		stage_open(NULL);
+		stage_play(STAGE_A, STAGE_ANY, &row->a);
+		STAGE_PLAY(STAGE_B, .way = STAGE_FAILS,
+		    .outcome = STAPLE_CONNECTION_REFUSED);
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+		stage_run();
+		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
+		cr_assert_eq(stage_look(actor)->outcome, row->outcome, "%s: %s",
+		    row->what, stage_look(actor)->said);
 	}
 }
 
-static const struct vain_row {
-	const char *what;
-	size_t url_count;
-	const char *confirm, *ends, *expect;
-} vain_rows[] = {
-	{ "everybody else before", 2, "0P1", "u", "1P1 0P1" },
-	{ "nobody else is there", 1, "0G2", "r", "0G2" },
-	{ "and from there as ever", 1, "0P1", "m", "0P1 0G1" },
-};
-
-Test(attempt, repeats_at_last_what_nobody_confirmed_before)
+Test(attempt, ends_with_the_first_answer)
 {
-	char tries[TRIES_MAX * 5 + 1];
+	struct stage_actor *actor;
 
-	for (size_t i = 0; i < ARRAY_LEN(vain_rows); i++) {
-		const struct vain_row *row = &vain_rows[i];
-		const struct staple_try confirm = parse(row->confirm);
-		const struct staple_attempt_start start = {
-			.method = POST, .confirm = &confirm, .in_vain = true
-		};
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a/get a b/get");
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+	cr_assert(stage_look(actor)->held);
+}
 
-		cert.url_count = row->url_count;
-		play(&start, row->ends, tries);
-		cr_expect_str_eq(tries, row->expect, "%s", row->what);
-	}
+Test(attempt, begins_with_what_worked)
+{
+	struct stage_actor *actor;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	stage_play(STAGE_B, STAGE_POST, &(const struct stage_part){ 0 });
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a/get a b/get b");
+	stage_pass(2400);
+	cr_assert_str_eq(asked(), "a/get a b/get b b");
+	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
+}
+
+Test(attempt, tells_url_by_url_what_came_of_it)
+{
+	struct stage_actor *actor;
+	const char *said;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX);
+	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_EMPTY);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	said = stage_look(actor)->said;
+	cr_assert_str_eq(said,
+	    STAGE_A " by GET: http_4xx; " STAGE_A ": http_4xx; " STAGE_B
+		    " by GET: empty; " STAGE_B ": empty",
+	    "%s", said);
+}
+
+Test(attempt, gives_a_try_a_third_of_the_time)
+{
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_pass_ms(6700);
+	cr_assert_str_eq(asked(), "a/get b/get");
+	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
+	cr_assert_eq(stage.asked[1].timeout_ms, 3333);
+	cr_assert_eq(stage.at_once, 0, "the attempt is over");
+}
+
+/* Each try a little less than its share: the fourth has what is left. */
+Test(attempt, ends_with_its_deadline)
+{
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+	    .took_ms = 3000);
+	stage_enter(
+	    STAGE_AIA_BOTH ",OCSP;URI:http://c.example/", STAPLE_WISH_WANTED);
+	stage_pass_ms(9999);
+	cr_assert_str_eq(asked(), "a/get a b/get b");
+	cr_assert_eq(stage.asked[3].timeout_ms, 1000);
+	stage_pass_ms(1000);
+	cr_assert_str_eq(asked(), "a/get a b/get b");
+	cr_assert_eq(stage.at_once, 0);
+}
+
+/* Forty certificates of one responder that hangs: they wait for longer than an
+ * attempt may take, and still get all of their time. */
+Test(attempt, loses_no_time_by_waiting_for_a_slot)
+{
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	for (int i = 0; i < 40; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(40);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 3000);
+	stage_pass(90);
+	cr_assert_geq(stage.asked_count, 45);
+	for (unsigned i = 0; i < stage.asked_count; i++)
+		cr_assert_eq(stage.asked[i].timeout_ms, 3333, "ask %u", i);
+	LIST_FOREACH(&stage.actors, node)
+		cr_assert(
+		    stage_look(container_of(node, struct stage_actor, node))
+			->held);
 }
 
 static void
-expect_no_repetition(const char *tries)
+ask_about(unsigned certificates, uint32_t took_ms)
 {
-	char one[8];
-
-	for (const char *at = tries; *at != '\0'; at += 3) {
-		at += *at == ' ';
-		snprintf(one, sizeof(one), "%.3s", at);
-		cr_expect_null(strstr(at + 3, one), "%s", tries);
-	}
+	stage_close();
+	stage_open(NULL);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = took_ms);
+	for (unsigned i = 0; i < certificates; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
 }
 
-/* Any start and any six endings: bounded, and no try twice. */
-Test(attempt, makes_no_try_twice)
+Test(attempt, takes_more_slots_of_a_host_while_it_is_quick)
 {
-	char tries[TRIES_MAX * 5 + 1], ends[7] = "", one[8];
-
-	cert.url_count = 3;
-	for (unsigned n = 0; n < 729 * 24; n++) {
-		struct staple_try known = { n % 3, n / 3 % 2,
-			n / 6 % 2 ? STAPLE_SHA256 : STAPLE_SHA1 };
-		struct staple_attempt_start start = { .method = POST,
-			.worked = &known,
-			.confirm = n / 12 % 2 ? &known : NULL,
-			.in_vain = n % 5 == 0 };
-
-		for (unsigned i = 0, rest = n / 24; i < 6; i++, rest /= 3)
-			ends[i] = "mhu"[rest % 3];
-		play(&start, ends, tries);
-		expect_no_repetition(tries);
-		*one = '\0';
-		print(one, &known);
-		if (start.confirm != NULL && !start.in_vain)
-			cr_expect_null(strstr(tries, one), "%s", tries);
-	}
+	ask_about(100, 500);
+	stage_run();
+	cr_assert_eq(stage.at_once, STAPLE_HOST_PERMITS);
+	stage_pass(5);
+	cr_assert_eq(stage.asked_count, 100);
+	cr_assert_eq(stage.most_at_once, STAPLE_HOST_PERMITS_MAX);
+	ask_about(100, 501);
+	stage_pass(20);
+	cr_assert_eq(stage.asked_count, 100);
+	cr_assert_eq(stage.most_at_once, STAPLE_HOST_PERMITS);
 }
 
-static const struct length_row {
+Test(attempt, counts_a_slow_slot_no_more)
+{
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	for (int i = 0; i < 8; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass_ms(1999);
+	cr_assert_eq(stage.asked_count, STAPLE_HOST_PERMITS);
+	stage_pass_ms(1);
+	cr_assert_eq(stage.asked_count, 2 * STAPLE_HOST_PERMITS);
+}
+
+Test(attempt, keeps_to_max_fetches)
+{
+	const struct staple_options options = { .max_fetches = 3 };
+	char aia[64];
+
+	stage_close();
+	stage_open(&options);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 100);
+	for (int i = 0; i < 20; i++) {
+		snprintf(aia, sizeof(aia), "OCSP;URI:http://h%d.example/", i);
+		stage_enter(aia, STAPLE_WISH_WANTED);
+	}
+	stage_pass(2);
+	cr_assert_eq(stage.asked_count, 20);
+	cr_assert_eq(stage.most_at_once, 3);
+}
+
+/* Rule 28: thirty of the hanging one, and one of another. */
+Test(attempt, delays_only_certificates_of_the_responder_that_hangs)
+{
+	struct stage_actor *other;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
+	for (int i = 0; i < 30; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	other = stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(other)->held);
+}
+
+/* ---- hosts that are down ---- */
+
+static unsigned
+count_settled(void)
+{
+	unsigned count = 0;
+
+	LIST_FOREACH(&stage.actors, node)
+		count += stage_look(
+		    container_of(node, struct stage_actor, node))
+			     ->settled;
+	return count;
+}
+
+/* A start waits for what is not settled. */
+Test(attempt, counts_as_failed_where_the_host_is_down)
+{
+	struct stage_actor *late;
+
+	STAGE_PLAY(NULL, .way = STAGE_HANGS);
+	for (int i = 0; i < 50; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	stage_pass(8);
+	cr_assert_eq(count_settled(), 50);
+	late = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	stage_run();
+	cr_assert(stage_look(late)->settled && !stage_look(late)->held);
+	cr_assert_eq(stage_look(late)->outcome, STAPLE_TIMEOUT_HEADERS);
+	cr_assert_not_null(strstr(stage_look(late)->said, "host is down"));
+	cr_assert_gt(stage_look(late)->next_try, stage_now());
+	cr_assert_leq(stage_look(late)->next_try, stage_now() + 60);
+}
+
+/* Later than ten seconds after a failure what was never tried comes first. */
+Test(attempt, probes_first_with_what_was_never_tried)
+{
+	struct stage_actor *late;
+	unsigned before;
+
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+	for (int i = 0; i < 20; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(15);
+	before = stage.asked_count;
+	late = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_eq(stage.asked_count, before + 2, "by POST and by GET");
+	cr_assert_eq(stage.asked[before].who, late);
+	cr_assert_eq(stage.asked[before + 1].who, late);
+	cr_assert_eq(stage_look(late)->outcome, STAPLE_HTTP_5XX);
+}
+
+Test(attempt, turns_to_another_host_where_one_is_down)
+{
+	struct stage_actor *both;
+
+	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
+	for (int i = 0; i < 20; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(!stage_look(both)->held, "it waits for the first");
+	stage_pass(6);
+	cr_assert(stage_look(both)->held);
+	both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert(stage_look(both)->held, "at once");
+}
+
+Test(attempt, waits_for_whichever_host_answers_first)
+{
+	struct stage_actor *both = NULL;
+
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_UNREACHABLE);
+	for (int i = 0; i < 20; i++)
+		both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
+	stage_pass(300);
+	cr_assert(!stage_look(both)->held);
+	STAGE_PLAY(STAGE_B, .way = STAGE_ANSWERS);
+	stage_pass(62);
+	cr_assert(stage_look(both)->held);
+}
+
+/* One line of the host, however many certificates wait. */
+Test(attempt, reports_once_that_a_host_is_down)
+{
+	unsigned lines = 0;
+
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_UNREACHABLE);
+	for (int i = 0; i < 20; i++)
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_pass(1000);
+	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
+	stage_pass(100);
+	for (unsigned i = 0; i < stage.heard_count; i++)
+		lines += strstr(stage.heard[i].message,
+			     "responder host a.example:80 is down") != NULL;
+	cr_assert_eq(lines, 1);
+	cr_assert(stage_heard("responder host a.example:80 answers again"));
+}
+
+static const struct method_row {
 	const char *what;
-	size_t url_len, request_len;
-	unsigned char byte; /* of which the request consists */
-	bool get;
-	bool slash; /* ends the URL; none is added then */
-} length_rows[] = {
-	/* 84 bytes of zeros are 112 of base64. */
-	{ "a usual one", 24, 84, 0, true, false },
-	{ "255 bytes", 255 - 112 - 1, 84, 0, true, false },
-	{ "256 bytes", 255 - 112, 84, 0, false, false },
-	{ "255 bytes, a slash among them", 255 - 112, 84, 0, true, true },
-	{ "256 bytes, a slash among them", 256 - 112, 84, 0, false, true },
-	{ "escapes count", 40, 84, 0xff, false, false },
-	{ "a longer request", 24, 120, 0, true, false },
-	{ "too long a request", 10, 184, 0, false, false },
-	{ "no room for any URL", 10, 200, 0, false, false },
-};
-
-Test(attempt, begins_with_get_where_that_is_short)
-{
-	static const struct staple_attempt_start start = { 0 };
-
-	cert.url_count = 1;
-	for (size_t i = 0; i < ARRAY_LEN(length_rows); i++) {
-		const struct length_row *row = &length_rows[i];
-		struct staple_attempt attempt;
-		struct staple_try try;
-		char url[256] = "";
-
-		memset(url, 'a', row->url_len);
-		if (row->slash)
-			url[row->url_len - 1] = '/';
-		urls[0] = url;
-		memset(request, row->byte, sizeof(request));
-		cert.requests[STAPLE_SHA1].len = row->request_len;
-		staple_attempt_begin(&attempt, &cert, &start);
-		cr_expect(staple_attempt_next(&attempt, STAPLE_UNASKED, &try));
-		cr_expect_eq(try.get, row->get, "%s", row->what);
-	}
-}
-
-/* A SHA-256 id makes a request longer. */
-Test(attempt, turns_to_post_where_the_other_hash_is_too_long_for_get)
-{
-	static const struct staple_attempt_start start = { 0 };
-	char tries[TRIES_MAX * 5 + 1];
-
-	cert.url_count = 1;
-	cert.requests[STAPLE_SHA256].len = 184;
-	play(&start, "h", tries);
-	cr_expect_str_eq(tries, "0G1 0P2");
-}
-
-static const struct forced_row {
 	enum staple_method method;
 	const char *expect;
-} forced_rows[] = {
-	{ AUTO, "0P1 0G1" },
-	{ POST, "0P1 0G1" },
-	{ GET, "0G1 0P1" },
+} method_rows[] = {
+	{ "by default", STAPLE_METHOD_AUTO, "a/get a" },
+	{ "method = post", STAPLE_METHOD_POST, "a a/get" },
+	{ "method = get", STAPLE_METHOD_GET, "a/get a" },
 };
 
-Test(attempt, begins_with_a_forced_method_whatever_the_length)
+Test(attempt, begins_with_the_method_it_was_told)
 {
-	char tries[TRIES_MAX * 5 + 1];
+	for (size_t i = 0; i < ARRAY_LEN(method_rows); i++) {
+		const struct method_row *row = &method_rows[i];
+		const struct staple_options options = { .method = row->method };
 
-	cert.url_count = 1;
-	cert.requests[STAPLE_SHA1].len = 200;
-	for (size_t i = 0; i < ARRAY_LEN(forced_rows); i++) {
-		const struct staple_attempt_start start = {
-			.method = forced_rows[i].method
-		};
-
-		play(&start, "m", tries);
-		cr_expect_str_eq(tries, forced_rows[i].expect);
+		stage_close();
+		stage_open(&options);
+		STAGE_PLAY(
+		    NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
+		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_run();
+		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
 	}
 }
 
-Test(attempt, bypasses_caches_from_the_start_after_an_old_answer)
+/* Not the same host under another path, and not when it is asked to confirm. */
+Test(attempt, asks_a_host_no_more_that_asks_to_wait)
 {
-	static const struct staple_attempt_start start = { .no_cache = true };
-	char tries[TRIES_MAX * 5 + 1];
-
-	cert.url_count = 3;
-	play(&start, "eum", tries);
-	cr_expect_str_eq(tries, "0G1! 1G1! 2G1! 2P1!");
+	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+	    .retry_after_s = 600);
+	stage_enter(STAGE_AIA_BOTH ",OCSP;URI:http://a.example/other/",
+	    STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a/get b/get");
 }
 
-/* GET is what is left when a POST was refused, however long its URL. */
-Test(attempt, turns_to_get_whatever_the_length)
-{
-	static const struct staple_attempt_start start = { 0 };
-	char tries[TRIES_MAX * 5 + 1];
+/* ---- Caches that keep a response too long ---- */
 
-	cert.url_count = 1;
-	cert.requests[STAPLE_SHA1].len = 200;
-	play(&start, "m", tries);
-	cr_expect_str_eq(tries, "0P1 0G1");
+Test(attempt, bypasses_caches_after_an_expired_response)
+{
+	STAGE_PLAY(STAGE_A, .way = STAGE_ANSWERS,
+	    .answer = { .this_update = -7200, .next_update = -60 });
+	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_run();
+	cr_assert_str_eq(asked(), "a/get a/get!");
+	STAGE_PLAY(STAGE_A, .way = STAGE_ANSWERS);
+	stage_pass(60);
+	cr_assert_str_eq(asked(), "a/get a/get! a/get!");
+	stage_pass(2400);
+	cr_assert_str_eq(asked(), "a/get a/get! a/get! a/get", "fresh again");
+}
+
+/* The same bytes are normal about the middle, and not in the last quarter: a
+ * response is a minute old and valid for an hour in all. */
+Test(attempt, bypasses_caches_when_the_same_response_comes_near_its_end)
+{
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct ocsp_made same = stage_answer(
+	    actor, &(const struct ocsp_wish){ 0 });
+	int64_t late_ms = stage.mono_ms + 44 * 60 * 1000;
+
+	STAGE_PLAY(NULL, .way = STAGE_SENDS, .same = &same);
+	stage_wish(actor, STAPLE_WISH_WANTED);
+	stage_pass(3500);
+	cr_assert_gt(stage.asked_count, 4);
+	for (unsigned i = 1; i < stage.asked_count; i++) {
+		const struct stage_asked *before = &stage.asked[i - 1];
+
+		cr_expect_eq(stage.asked[i].no_cache, before->at_ms >= late_ms,
+		    "ask %u of %u", i, stage.asked_count);
+	}
+	cr_assert(stage.asked[stage.asked_count - 1].no_cache);
+	ocsp_drop(&same);
+}
+
+/* Five attempts take the host down while others are under way on it. */
+static void
+answer_5xx_slowly(int64_t retry_after_s)
+{
+	STAGE_PLAY(
+	    NULL, .way = STAGE_ANSWERS, .answer = { .next_update = 7 * 86400 });
+	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
+	    .took_ms = 700);
+	stage_play(STAGE_A, STAGE_POST,
+	    &(const struct stage_part){ .way = STAGE_FAILS,
+		.outcome = STAPLE_HTTP_5XX,
+		.took_ms = 100,
+		.retry_after_s = retry_after_s });
+}
+
+Test(attempt, leaves_a_host_that_goes_down_meanwhile)
+{
+	static const int64_t retry_after_s[] = { 0, 3600 };
+	enum { MANY = 20 };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct stage_actor *actors[MANY];
+
+		answer_5xx_slowly(retry_after_s[i]);
+		for (int n = 0; n < MANY; n++) {
+			actors[n] = stage_enter(
+			    STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+			stage_run();
+			stage_pass_ms(130);
+		}
+		stage_pass(3);
+		for (int n = 0; n < MANY; n++) {
+			cr_expect(stage_look(actors[n])->settled, "%d", n);
+			cr_expect(stage_look(actors[n])->held, "%d", n);
+			stage_leave(actors[n]);
+		}
+		stage_pass(2 * 3600);
+	}
 }

@@ -12,7 +12,7 @@
 #define NOON ((int64_t)1767268800) /* some noon of 2026 */
 #define ALMOST_ONE 0.9999999
 
-static const struct staple_pace pace = { 5 * MINUTE, 7 * DAY };
+static const struct staple_intervals intervals = { 5 * MINUTE, 7 * DAY };
 static const double rolls[] = { 0, 0.1, 0.25, 0.5, 0.75, 0.9, ALMOST_ONE };
 
 /* Lifetimes of responses, from the absurd to the whole range of ASN.1. */
@@ -26,7 +26,7 @@ static const int64_t lifetimes[] = { 1, 2, 3, 7, 10, 30, 59, 60, 61, 90,
 static const struct refresh_row {
 	const char *what;
 	int64_t this_update, expires, fresh; /* 0: not said */
-	double roll;
+	double jitter;
 	int64_t expect;
 } refresh_rows[] = {
 	{ "the middle of the window", 0, 8 * HOUR, 0, 0.5, 4 * HOUR },
@@ -83,8 +83,9 @@ Test(schedule, asks_in_the_middle_of_the_window)
 		const struct refresh_row *row = &refresh_rows[i];
 		struct staple_window window = { NOON + row->this_update,
 			NOON + row->expires };
-		int64_t next = staple_schedule_refresh(&window, NOON, &pace,
-		    row->fresh == 0 ? 0 : NOON + row->fresh, row->roll);
+		int64_t next = staple_schedule_refresh(&window, NOON,
+		    &intervals, row->fresh == 0 ? 0 : NOON + row->fresh,
+		    row->jitter);
 
 		cr_expect_eq(next - NOON, row->expect,
 		    "%s: %" PRId64 ", not %" PRId64, row->what, next - NOON,
@@ -94,7 +95,7 @@ Test(schedule, asks_in_the_middle_of_the_window)
 
 static const struct pace_row {
 	const char *what;
-	struct staple_pace pace;
+	struct staple_intervals intervals;
 	int64_t expect; /* of a fresh response of 8 hours */
 } pace_rows[] = {
 	{ "neither limit matters", { MINUTE, 12 * HOUR }, 4 * HOUR },
@@ -111,7 +112,7 @@ Test(schedule, keeps_to_the_configured_intervals)
 	for (size_t i = 0; i < ARRAY_LEN(pace_rows); i++) {
 		const struct pace_row *row = &pace_rows[i];
 		int64_t next = staple_schedule_refresh(
-		    &window, NOON, &row->pace, 0, 0.5);
+		    &window, NOON, &row->intervals, 0, 0.5);
 
 		cr_expect_eq(next - NOON, row->expect, "%s: %" PRId64,
 		    row->what, next - NOON);
@@ -121,7 +122,7 @@ Test(schedule, keeps_to_the_configured_intervals)
 /* From birth to expiry, at the pace that the schedule itself sets, with a
  * responder that never has anything newer. */
 static unsigned
-asks_of_one_life(int64_t born, int64_t lifetime, double roll)
+asks_of_one_life(int64_t born, int64_t lifetime, double jitter)
 {
 	struct staple_window window = { born, born + lifetime };
 	unsigned asks = 0;
@@ -129,13 +130,13 @@ asks_of_one_life(int64_t born, int64_t lifetime, double roll)
 
 	while (now < window.expires) {
 		int64_t next = staple_schedule_refresh(
-		    &window, now, &pace, 0, roll);
+		    &window, now, &intervals, 0, jitter);
 
 		cr_assert_gt(next, now);
-		cr_assert_leq(next - now, pace.max_interval_s);
+		cr_assert_leq(next - now, intervals.max_interval_s);
 		cr_assert(next < window.expires || window.expires - now < 2,
 		    "lifetime %" PRId64 " roll %f: %" PRId64 " s late",
-		    lifetime, roll, next - window.expires);
+		    lifetime, jitter, next - window.expires);
 		now = next;
 		asks++;
 	}
@@ -148,8 +149,8 @@ Test(schedule, asks_in_time_whatever_the_window)
 		for (size_t j = 0; j < ARRAY_LEN(rolls); j++) {
 			unsigned asks = asks_of_one_life(
 			    NOON, lifetimes[i], rolls[j]);
-			int64_t enough = lifetimes[i] / pace.max_interval_s *
-					 10 / 9;
+			int64_t enough = lifetimes[i] /
+					 intervals.max_interval_s * 10 / 9;
 
 			/* In time, and yet no flood. */
 			cr_expect_leq(asks, enough + 50,
@@ -169,11 +170,11 @@ Test(schedule, freshness_never_moves_it_later)
 	for (size_t i = 0; i < ARRAY_LEN(lifetimes); i++) {
 		struct staple_window window = { NOON, NOON + lifetimes[i] };
 		int64_t plain = staple_schedule_refresh(
-		    &window, NOON, &pace, 0, 0.5);
+		    &window, NOON, &intervals, 0, 0.5);
 
 		for (int64_t ends = -DAY; ends < 10 * DAY; ends += HOUR / 2) {
 			int64_t next = staple_schedule_refresh(
-			    &window, NOON, &pace, NOON + ends, 0.5);
+			    &window, NOON, &intervals, NOON + ends, 0.5);
 
 			cr_expect_leq(next, plain);
 			cr_expect_gt(next, NOON);
@@ -183,7 +184,7 @@ Test(schedule, freshness_never_moves_it_later)
 
 /* Each answer is a new one, and an HTTP cache calls it stale at once. */
 static unsigned
-fetches_in(int64_t span, int64_t lifetime, bool never_fresh, double roll)
+fetches_in(int64_t span, int64_t lifetime, bool never_fresh, double jitter)
 {
 	unsigned fetches = 0;
 
@@ -191,7 +192,7 @@ fetches_in(int64_t span, int64_t lifetime, bool never_fresh, double roll)
 		struct staple_window window = { now, now + lifetime };
 
 		now = staple_schedule_refresh(
-		    &window, now, &pace, never_fresh ? now : 0, roll);
+		    &window, now, &intervals, never_fresh ? now : 0, jitter);
 	}
 	return fetches;
 }
@@ -217,9 +218,9 @@ Test(schedule, spreads_certificates_of_one_window)
 		int64_t last = 0;
 		unsigned different = 0;
 
-		for (int roll = 0; roll < 1000; roll++) {
+		for (int jitter = 0; jitter < 1000; jitter++) {
 			int64_t next = staple_schedule_refresh(
-			    &window, NOON, &pace, 0, roll / 1000.0);
+			    &window, NOON, &intervals, 0, jitter / 1000.0);
 
 			different += next != last;
 			last = next;
@@ -237,7 +238,7 @@ static const struct retry_row {
 	int64_t left; /* 0: nothing is held */
 	int64_t retry_after;
 	unsigned certificates; /* of that host */
-	double roll;
+	double jitter;
 	int64_t expect;
 } retry_rows[] = {
 	{ "never under 10 s", 1, 0, 0, 1, 0, 10 },
@@ -276,7 +277,7 @@ Test(schedule, backs_off_by_failures_and_urgency)
 		const struct retry_row *row = &retry_rows[i];
 		int64_t next = staple_schedule_retry(row->failures, NOON,
 		    row->left == 0 ? 0 : NOON + row->left, row->retry_after,
-		    row->certificates, row->roll);
+		    row->certificates, row->jitter);
 
 		cr_expect_eq(next - NOON, row->expect,
 		    "%s: %" PRId64 ", not %" PRId64, row->what, next - NOON,
@@ -317,9 +318,9 @@ Test(schedule, backs_off_between_5_seconds_and_an_hour)
 		int64_t left = lifetimes[i];
 
 		for (unsigned n = 1; n < 100; n++) {
-			double roll = rolls[n % ARRAY_LEN(rolls)];
+			double jitter = rolls[n % ARRAY_LEN(rolls)];
 			int64_t wait = staple_schedule_retry(
-					   n, NOON, NOON + left, 0, 1, roll) -
+					   n, NOON, NOON + left, 0, 1, jitter) -
 				       NOON;
 
 			cr_expect_geq(wait, left <= 60 ? 5 : 10);
@@ -336,7 +337,7 @@ static const struct probe_row {
 	int64_t left; /* 0: one holds nothing valid */
 	int64_t retry_after;
 	unsigned certificates;
-	double roll;
+	double jitter;
 	int64_t expect;
 } probe_rows[] = {
 	{ "the first pause", 3, DAY, 0, 2, 0, 80 },
@@ -362,7 +363,7 @@ Test(schedule, probes_a_host_less_and_less_but_once_a_minute_in_need)
 	for (size_t i = 0; i < ARRAY_LEN(probe_rows); i++) {
 		const struct probe_row *row = &probe_rows[i];
 		int64_t pause = staple_schedule_probe(row->failures, row->left,
-		    row->retry_after, row->certificates, row->roll);
+		    row->retry_after, row->certificates, row->jitter);
 
 		cr_expect_eq(pause, row->expect,
 		    "%s: %" PRId64 ", not %" PRId64, row->what, pause,
@@ -375,36 +376,39 @@ Test(schedule, probes_a_host_less_and_less_but_once_a_minute_in_need)
 static const struct rung_row {
 	const char *what;
 	int64_t since, expires, now;
-	enum staple_rung expect;
+	enum staple_expiry_warning expect;
 	int64_t next; /* 0: none */
 } rung_rows[] = {
-	{ "nothing fails", 0, NOON, NOON - 1, STAPLE_RUNG_NONE, 0 },
-	{ "nothing fails, yet it expired", 0, NOON, NOON, STAPLE_RUNG_NONE, 0 },
-	{ "nothing is held", NOON, 0, NOON, STAPLE_RUNG_NONE, 0 },
-	{ "days left", NOON - 4 * DAY, NOON, NOON - 4 * DAY, STAPLE_RUNG_NONE,
-	    NOON - 2 * DAY },
+	{ "nothing fails", 0, NOON, NOON - 1, STAPLE_EXPIRY_WARNING_NONE, 0 },
+	{ "nothing fails, yet it expired", 0, NOON, NOON,
+	    STAPLE_EXPIRY_WARNING_NONE, 0 },
+	{ "nothing is held", NOON, 0, NOON, STAPLE_EXPIRY_WARNING_NONE, 0 },
+	{ "days left", NOON - 4 * DAY, NOON, NOON - 4 * DAY,
+	    STAPLE_EXPIRY_WARNING_NONE, NOON - 2 * DAY },
 	{ "just over half", NOON - 4 * DAY, NOON, NOON - 2 * DAY - 1,
-	    STAPLE_RUNG_NONE, NOON - 2 * DAY },
-	{ "half", NOON - 4 * DAY, NOON, NOON - 2 * DAY, STAPLE_RUNG_HALF,
-	    NOON - DAY },
-	{ "a quarter", NOON - 4 * DAY, NOON, NOON - DAY, STAPLE_RUNG_QUARTER,
-	    NOON - HOUR },
+	    STAPLE_EXPIRY_WARNING_NONE, NOON - 2 * DAY },
+	{ "half", NOON - 4 * DAY, NOON, NOON - 2 * DAY,
+	    STAPLE_EXPIRY_WARNING_HALF, NOON - DAY },
+	{ "a quarter", NOON - 4 * DAY, NOON, NOON - DAY,
+	    STAPLE_EXPIRY_WARNING_QUARTER, NOON - HOUR },
 	{ "the last hour", NOON - 4 * DAY, NOON, NOON - HOUR,
-	    STAPLE_RUNG_LAST_HOUR, NOON },
+	    STAPLE_EXPIRY_WARNING_LAST_HOUR, NOON },
 	{ "the last second", NOON - 4 * DAY, NOON, NOON - 1,
-	    STAPLE_RUNG_LAST_HOUR, NOON },
-	{ "expired", NOON - 4 * DAY, NOON, NOON, STAPLE_RUNG_EXPIRED, 0 },
-	{ "long expired", NOON - 4 * DAY, NOON, NOON + DAY, STAPLE_RUNG_EXPIRED,
+	    STAPLE_EXPIRY_WARNING_LAST_HOUR, NOON },
+	{ "expired", NOON - 4 * DAY, NOON, NOON, STAPLE_EXPIRY_WARNING_EXPIRED,
 	    0 },
+	{ "long expired", NOON - 4 * DAY, NOON, NOON + DAY,
+	    STAPLE_EXPIRY_WARNING_EXPIRED, 0 },
 	{ "an hour in all: half", NOON - HOUR, NOON, NOON - HOUR / 2,
-	    STAPLE_RUNG_HALF, NOON - HOUR / 4 },
+	    STAPLE_EXPIRY_WARNING_HALF, NOON - HOUR / 4 },
 	{ "an hour in all: the last quarter", NOON - HOUR, NOON,
-	    NOON - HOUR / 4, STAPLE_RUNG_LAST_HOUR, NOON },
-	{ "a second in all", NOON - 1, NOON, NOON - 1, STAPLE_RUNG_NONE, NOON },
+	    NOON - HOUR / 4, STAPLE_EXPIRY_WARNING_LAST_HOUR, NOON },
+	{ "a second in all", NOON - 1, NOON, NOON - 1,
+	    STAPLE_EXPIRY_WARNING_NONE, NOON },
 	{ "asked after it expired", NOON + 5, NOON, NOON + 5,
-	    STAPLE_RUNG_EXPIRED, 0 },
+	    STAPLE_EXPIRY_WARNING_EXPIRED, 0 },
 	{ "the clock was set back meanwhile", NOON + DAY, NOON, NOON - DAY,
-	    STAPLE_RUNG_NONE, NOON },
+	    STAPLE_EXPIRY_WARNING_NONE, NOON },
 };
 
 Test(schedule, climbs_the_ladder_as_time_runs_out)
@@ -412,10 +416,10 @@ Test(schedule, climbs_the_ladder_as_time_runs_out)
 	for (size_t i = 0; i < ARRAY_LEN(rung_rows); i++) {
 		const struct rung_row *row = &rung_rows[i];
 
-		cr_expect_eq(
-		    staple_schedule_rung(row->since, row->expires, row->now),
+		cr_expect_eq(staple_schedule_expiry_warning(
+				 row->since, row->expires, row->now),
 		    row->expect, "%s", row->what);
-		cr_expect_eq(staple_schedule_next_rung(
+		cr_expect_eq(staple_schedule_next_expiry_warning(
 				 row->since, row->expires, row->now),
 		    row->next, "%s", row->what);
 	}
@@ -425,16 +429,19 @@ Test(schedule, ends_on_the_last_rung_whenever_it_began)
 {
 	for (size_t i = 0; i < ARRAY_LEN(lifetimes); i++) {
 		int64_t since = NOON - lifetimes[i], now = since, next;
-		enum staple_rung before = STAPLE_RUNG_NONE, rung = before;
+		enum staple_expiry_warning before = STAPLE_EXPIRY_WARNING_NONE,
+					   warning = before;
 
-		while ((next = staple_schedule_next_rung(since, NOON, now))) {
+		while ((next = staple_schedule_next_expiry_warning(
+			    since, NOON, now))) {
 			cr_assert_gt(next, now);
-			rung = staple_schedule_rung(since, NOON, next);
-			cr_assert_gt(rung, before, "%" PRId64, lifetimes[i]);
-			before = rung;
+			warning = staple_schedule_expiry_warning(
+			    since, NOON, next);
+			cr_assert_gt(warning, before, "%" PRId64, lifetimes[i]);
+			before = warning;
 			now = next;
 		}
-		cr_expect_eq(rung, STAPLE_RUNG_EXPIRED);
+		cr_expect_eq(warning, STAPLE_EXPIRY_WARNING_EXPIRED);
 	}
 }
 
@@ -453,14 +460,14 @@ Test(schedule, survives_all_times_that_a_certificate_can_say)
 		int64_t now = times[i / count / count];
 		struct staple_window window = { a, b };
 		int64_t next = staple_schedule_refresh(
-		    &window, now, &pace, a, ALMOST_ONE);
+		    &window, now, &intervals, a, ALMOST_ONE);
 
 		cr_expect_gt(next, now);
-		cr_expect_leq(next - now, pace.max_interval_s);
+		cr_expect_leq(next - now, intervals.max_interval_s);
 		next = staple_schedule_retry(1000, now, b, a, 1, ALMOST_ONE);
 		cr_expect_gt(next, now);
 		cr_expect_leq(next - now, HOUR);
-		next = staple_schedule_next_rung(a, b, now);
+		next = staple_schedule_next_expiry_warning(a, b, now);
 		cr_expect(next == 0 || next > now);
 	}
 }

@@ -1,0 +1,871 @@
+/*
+ * One certificate on the staple thread: its facts, its responses from the store
+ * and from staple_file, and what follows from the result of an attempt.  Staple
+ * thread only; reading a file blocks for as long as a small file takes.
+ *
+ * A revocation is not believed at once.  The variant that first answered
+ * "revoked" is remembered; until the revocation is confirmed all other variants
+ * are sent before it, and only the answer of another one confirms it.
+ *
+ * The time of a file means nothing for the response in it: a process that uses
+ * a file sets it.  If a saved file is longer than the response made of it, the
+ * shorter form is saved: an earlier version saved responses as they came.
+ */
+#include "staple/job.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "staple/attempt.h"
+#include "staple/cache.h"
+#include "staple/issuers.h"
+#include "staple/log_state.h"
+#include "staple/response.h"
+#include "staple/schedule.h"
+#include "staple/settings.h"
+#include "staple/store.h"
+#include "staple/writer.h"
+
+/* ---- The saved response ---- */
+
+enum {
+	JUDGE_AGAIN_S = 60,
+	/* How long another process may take for a response. */
+	YIELD_MS = 60 * 1000,
+	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
+};
+
+static const struct staple_options *
+settings_of(const struct staple_job *job)
+{
+	return &job->worker->settings->values;
+}
+
+static struct staple_response *
+judge(const struct staple_job *job, const struct staple_bytes *bytes,
+    struct staple_verdict *verdict)
+{
+	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *fresh;
+	struct staple_matter matter = {
+		.cert = job->cert,
+		.held = held,
+		.der = bytes->data,
+		.len = bytes->len,
+		.clock = { job->worker->wall_s,
+		    settings_of(job)->default_lifetime_s },
+	};
+
+	fresh = staple_judge(&matter, verdict);
+	staple_response_unref(held);
+	return fresh;
+}
+
+static void
+use_saved(struct staple_job *job, struct staple_response *saved,
+    const struct staple_bytes *bytes)
+{
+	size_t len;
+
+	staple_cache_publish(job->entry, saved);
+	(void)staple_response_der(saved, &len);
+	if (len != bytes->len && job->worker->writer != NULL)
+		staple_writer_save(job->worker->writer, job->cert, saved, NULL);
+	if (staple_response_is_revoked(saved))
+		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
+	staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
+	    "the response that was saved by an earlier run is used");
+	staple_report_flaws(job, saved);
+}
+
+/* Nobody is to blame for a response that expired while we were away. */
+static enum staple_level
+level_of(enum staple_outcome outcome)
+{
+	return outcome == STAPLE_EXPIRED ? STAPLE_LEVEL_INFO
+					 : STAPLE_LEVEL_WARNING;
+}
+
+static void
+judge_saved(struct staple_job *job, const struct staple_bytes *bytes)
+{
+	struct staple_verdict verdict;
+	struct staple_response *saved = judge(job, bytes, &verdict);
+
+	if (saved != NULL)
+		use_saved(job, saved, bytes);
+	else
+		staple_report_line(job, level_of(verdict.outcome),
+		    verdict.outcome, "the saved response is not used: %s",
+		    verdict.said.text);
+	staple_response_unref(saved);
+}
+
+static void
+load_saved(struct staple_job *job)
+{
+	struct staple_window window;
+	struct staple_bytes bytes;
+	struct err err;
+
+	if (job->worker->store == NULL || job->cert->issuer == NULL ||
+	    staple_job_window(job, &window))
+		return;
+	staple_store_stamp(job->worker->store, job->cert->id, &job->saved);
+	if (!staple_store_read(job->worker->store, job->cert->id,
+		settings_of(job)->max_response, &bytes, &err)) {
+		staple_report_line(job, STAPLE_LEVEL_WARNING,
+		    STAPLE_FILE_UNREADABLE,
+		    "the saved response is not used: %s", err.text);
+		return;
+	}
+	if (bytes.data != NULL)
+		judge_saved(job, &bytes);
+	free(bytes.data);
+}
+
+/* ---- Other processes that share the store ---- */
+
+static bool
+is_held(struct staple_job *job, const struct staple_bytes *bytes)
+{
+	struct staple_response *held = staple_cache_held(job->entry);
+	const unsigned char *der;
+	size_t len = 0;
+	bool same;
+
+	if (held == NULL)
+		return false;
+	der = staple_response_der(held, &len);
+	same = len == bytes->len && memcmp(der, bytes->data, len) == 0;
+	staple_response_unref(held);
+	return same;
+}
+
+/* A new reference to what another process has saved since the file was last
+ * read, if that is newer than the held response.  Other contents are not
+ * logged; the fetch replaces them. */
+static struct staple_response *
+read_changed(struct staple_job *job, struct staple_verdict *verdict)
+{
+	struct staple_store *store = job->worker->store;
+	const char *id = job->cert->id;
+	struct staple_response *fresh = NULL;
+	struct staple_stamp stamp;
+	struct staple_bytes bytes;
+	struct err err;
+
+	staple_store_stamp(store, id, &stamp);
+	if (memcmp(&stamp, &job->saved, sizeof(stamp)) == 0)
+		return NULL;
+	job->saved = stamp;
+	if (!staple_store_read(
+		store, id, settings_of(job)->max_response, &bytes, &err))
+		return NULL;
+	if (bytes.data != NULL && !is_held(job, &bytes))
+		fresh = judge(job, &bytes, verdict);
+	free(bytes.data);
+	return fresh;
+}
+
+/* The held response is good and before the middle of its window: no request is
+ * needed. */
+static bool
+is_fresh(const struct staple_job *job)
+{
+	struct staple_window window;
+
+	return job->revoked_by == STAPLE_REVOKED_BY_NONE &&
+	       staple_job_window(job, &window) &&
+	       job->worker->wall_s < staple_schedule_quarters(&window, 2);
+}
+
+/* false: the request must be made. */
+static bool
+take_saved(struct staple_job *job)
+{
+	struct staple_job_result reply = { .outcome = STAPLE_GOOD,
+		.freshness_s = -1 };
+	struct staple_verdict verdict;
+	bool spared;
+
+	reply.response = read_changed(job, &verdict);
+	if (reply.response == NULL)
+		return false;
+	staple_cache_publish(job->entry, reply.response);
+	if (staple_response_is_revoked(reply.response))
+		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
+	staple_report_line(job, STAPLE_LEVEL_DEBUG, STAPLE_UNASKED,
+	    "the response that another process has saved is used");
+	spared = is_fresh(job);
+	if (spared) {
+		staple_attempt_cancel(job);
+		err_set(&job->said, "saved by another process: %s",
+		    verdict.said.text);
+		staple_job_answered(job, &reply);
+	}
+	staple_response_unref(reply.response);
+	return spared;
+}
+
+/* Wait a second for the process that has the claim; false: long enough. */
+static bool
+yield(struct staple_job *job)
+{
+	int64_t now_ms = job->worker->mono_ms;
+	struct staple_window window;
+	bool is_valid = staple_job_window(job, &window) &&
+			job->worker->wall_s < window.expires;
+
+	if (job->yields_since_ms == 0)
+		job->yields_since_ms = now_ms;
+	if (now_ms - job->yields_since_ms >=
+	    (is_valid ? YIELD_MS : YIELD_WITHOUT_MS))
+		return false;
+	staple_attempt_cancel(job);
+	staple_job_set_due(job, job->worker->wall_s + 1);
+	staple_job_schedule_review(job);
+	return true;
+}
+
+bool
+staple_job_spares_request(struct staple_job *job)
+{
+	if (job->worker->store == NULL || job->on_demand ||
+	    job->revoked_by != STAPLE_REVOKED_BY_NONE)
+		return false;
+	if (job->claim == NULL &&
+	    !staple_store_claim(
+		job->worker->store, job->cert->id, &job->claim) &&
+	    yield(job))
+		return true;
+	return take_saved(job);
+}
+
+/* ---- staple_file ---- */
+
+/* A response as base64 or PEM is larger than the response. */
+enum { TEXT_FACTOR = 2 };
+
+static bool
+is_space(unsigned char byte)
+{
+	return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static void
+trim(struct staple_bytes *bytes)
+{
+	size_t begin = 0;
+
+	while (bytes->len > 0 && is_space(bytes->data[bytes->len - 1]))
+		bytes->len--;
+	while (begin < bytes->len && is_space(bytes->data[begin]))
+		begin++;
+	bytes->len -= begin;
+	memmove(bytes->data, bytes->data + begin, bytes->len);
+}
+
+/* The length that the header of a DER value names, the header included (X.690
+ * section 8.1.3); 0: none that fits. */
+static size_t
+der_length(const unsigned char *data, size_t len)
+{
+	size_t octets, value = 0;
+
+	if (len < 2)
+		return 0;
+	if (data[1] < 0x80)
+		return 2 + (size_t)data[1];
+	octets = data[1] & 0x7f;
+	if (octets == 0 || octets > 4 || len < 2 + octets)
+		return 0;
+	for (size_t i = 0; i < octets; i++)
+		value = value << 8 | data[2 + i];
+	return 2 + octets + value;
+}
+
+/* White space around a DER value; a last byte of the value may look like it. */
+static void
+trim_der(struct staple_bytes *bytes)
+{
+	size_t length = der_length(bytes->data, bytes->len), end = length;
+
+	if (length == 0 || length >= bytes->len)
+		return;
+	while (end < bytes->len && is_space(bytes->data[end]))
+		end++;
+	if (end == bytes->len)
+		bytes->len = length;
+}
+
+/* The text between the boundaries of a first PEM block; all of it where there
+ * is none. */
+static void
+find_base64(
+    const struct staple_bytes *bytes, const char **text, size_t *text_len)
+{
+	static const char begin[] = "-----BEGIN ", end[] = "-----END ";
+	const char *data = (const char *)bytes->data, *at, *stop;
+
+	*text = data;
+	*text_len = bytes->len;
+	at = memmem(data, bytes->len, begin, sizeof(begin) - 1);
+	if (at != NULL)
+		at = memchr(at, '\n', (size_t)(data + bytes->len - at));
+	if (at == NULL)
+		return;
+	stop = memmem(
+	    at, (size_t)(data + bytes->len - at), end, sizeof(end) - 1);
+	if (stop == NULL)
+		return;
+	*text = at;
+	*text_len = (size_t)(stop - at);
+}
+
+/* false: it is no base64, or there is no memory. */
+static bool
+decode_base64(struct staple_bytes *bytes)
+{
+	EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
+	unsigned char *out = malloc(bytes->len + 1);
+	const char *text;
+	size_t len;
+	int used = 0, rest = 0;
+	bool good;
+
+	find_base64(bytes, &text, &len);
+	good = context != NULL && out != NULL && len < INT_MAX;
+	if (good) {
+		EVP_DecodeInit(context);
+		good = EVP_DecodeUpdate(context, out, &used,
+			   (const unsigned char *)text, (int)len) >= 0 &&
+		       EVP_DecodeFinal(context, out + used, &rest) == 1;
+	}
+	EVP_ENCODE_CTX_free(context);
+	if (!good) {
+		free(out);
+		return false;
+	}
+	free(bytes->data);
+	bytes->data = out;
+	bytes->len = (size_t)used + (size_t)rest;
+	return true;
+}
+
+/* DER, or base64 or PEM of it.  What is none of these stays as it is: the
+ * judgement finds it malformed. */
+static void
+decode_file(struct staple_bytes *bytes)
+{
+	size_t begin = 0;
+
+	while (begin < bytes->len && is_space(bytes->data[begin]))
+		begin++;
+	if (begin == bytes->len)
+		return;
+	if (bytes->data[begin] != 0x30) { /* a SEQUENCE */
+		trim(bytes);
+		(void)decode_base64(bytes);
+		return;
+	}
+	bytes->len -= begin;
+	memmove(bytes->data, bytes->data + begin, bytes->len);
+	trim_der(bytes);
+}
+
+/* Has it changed, or is it time to judge the same bytes again? */
+static bool
+is_news(struct staple_job *job)
+{
+	int64_t since = job->worker->wall_s - job->looked_at;
+	struct staple_stamp stamp;
+	bool same;
+
+	staple_file_stamp(job->cert->staple_file, &stamp);
+	same = memcmp(&stamp, &job->stamp, sizeof(stamp)) == 0;
+	job->stamp = stamp;
+	return !job->looked || !same ||
+	       (job->failures != 0 && (since < 0 || since >= JUDGE_AGAIN_S));
+}
+
+static bool
+read_file(struct staple_job *job, struct staple_bytes *bytes, struct err *err)
+{
+	size_t max = settings_of(job)->max_response;
+
+	if (!staple_file_read(
+		job->cert->staple_file, TEXT_FACTOR * max, bytes, err))
+		return false;
+	if (bytes->data == NULL) {
+		err_set(err, "there is no such file");
+		return false;
+	}
+	decode_file(bytes);
+	if (bytes->len <= max)
+		return true;
+	err_set(err,
+	    "the response has more than %zu bytes: check the file, or "
+	    "raise max_response",
+	    max);
+	free(bytes->data);
+	bytes->data = NULL;
+	return false;
+}
+
+static void
+judge_file(struct staple_job *job, const struct staple_bytes *bytes)
+{
+	struct staple_job_result reply = { .freshness_s = -1 };
+	struct staple_verdict verdict;
+
+	reply.response = judge(job, bytes, &verdict);
+	reply.outcome = verdict.outcome;
+	err_set(
+	    &job->said, "%s: %s", job->cert->staple_file, verdict.said.text);
+	if (reply.response != NULL)
+		staple_job_answered(job, &reply);
+	else
+		staple_job_failed(job, verdict.outcome);
+	staple_response_unref(reply.response);
+}
+
+static void
+check_file(struct staple_job *job)
+{
+	struct staple_bytes bytes;
+	struct err err;
+
+	if (!is_news(job))
+		return;
+	job->looked = true;
+	job->looked_at = job->worker->wall_s;
+	if (!read_file(job, &bytes, &err)) {
+		err_set(&job->said, "%s: %s", job->cert->staple_file, err.text);
+		staple_job_failed(job, STAPLE_FILE_UNREADABLE);
+		return;
+	}
+	judge_file(job, &bytes);
+	free(bytes.data);
+}
+
+/* ---- Life ---- */
+
+struct staple_job *
+staple_job_new(struct staple_worker *worker, struct staple_entry *entry)
+{
+	struct staple_job *job;
+
+	/* So that its time can always be put there. */
+	if (!heap_reserve(&worker->agenda, worker->job_count + 1))
+		return NULL;
+	job = calloc(1, sizeof(*job));
+	if (job == NULL)
+		return NULL;
+	worker->job_count++;
+	list_init(&job->node);
+	job->worker = worker;
+	job->entry = entry;
+	staple_entry_ref(entry);
+	staple_entry_set_job(entry, job);
+	return job;
+}
+
+void
+staple_job_free(struct staple_job *job)
+{
+	staple_attempt_cancel(job);
+	staple_attempt_drop_hosts(job);
+	heap_remove(&job->worker->agenda, &job->wake);
+	job->worker->job_count--;
+	list_remove(&job->node);
+	staple_entry_set_job(job->entry, NULL);
+	staple_entry_unref(job->entry);
+	staple_cert_unref(job->cert);
+	free(job);
+}
+
+bool
+staple_job_is_confirming(const struct staple_job *job)
+{
+	return job->revoked_by == STAPLE_REVOKED_BY_VARIANT && !job->confirmed;
+}
+
+/* Is somebody waiting for how that ends? */
+static bool
+is_in_doubt(const struct staple_job *job)
+{
+	return staple_job_is_confirming(job) && !job->unconfirmable;
+}
+
+/* ---- What has come ---- */
+
+/* Published first and saved after.  The same bytes may come with another
+ * expiry, if default_lifetime was changed. */
+static void
+publish(struct staple_job *job, struct staple_response *fresh)
+{
+	struct staple_response *held = staple_cache_held(job->entry);
+
+	staple_cache_publish(job->entry, fresh);
+	if (job->worker->writer != NULL &&
+	    (held == NULL || !staple_response_same(held, fresh))) {
+		staple_writer_save(
+		    job->worker->writer, job->cert, fresh, job->claim);
+		job->claim = NULL;
+	}
+	staple_response_unref(held);
+}
+
+/* Who says "revoked" twice has confirmed nothing. */
+static bool
+is_first_revoker(
+    const struct staple_job *job, const struct staple_request_variant *variant)
+{
+	const struct staple_request_variant *first = &job->revoked_variant;
+
+	return job->revoked_by == STAPLE_REVOKED_BY_VARIANT &&
+	       first->url == variant->url && first->get == variant->get &&
+	       first->hash == variant->hash;
+}
+
+static void
+weigh_revoked(struct staple_job *job)
+{
+	if (job->cert->staple_file != NULL) {
+		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
+		job->unconfirmable = true; /* nobody can be asked */
+	} else if (job->revoked_by == STAPLE_REVOKED_BY_NONE) {
+		job->revoked_by = STAPLE_REVOKED_BY_VARIANT;
+		job->revoked_variant = job->attempt.variant;
+	} else if (!job->confirmed &&
+		   !is_first_revoker(job, &job->attempt.variant)) {
+		job->confirmed = true;
+		job->unconfirmable = false;
+		staple_report_line(job, STAPLE_LEVEL_ERROR, STAPLE_REVOKED,
+		    "a second answer confirms that it is revoked: %s",
+		    job->said.text);
+	}
+}
+
+static void
+weigh(struct staple_job *job, const struct staple_response *fresh)
+{
+	if (staple_response_is_revoked(fresh)) {
+		weigh_revoked(job);
+		return;
+	}
+	job->revoked_by = STAPLE_REVOKED_BY_NONE;
+	job->confirmed = job->unconfirmable = false;
+}
+
+/* An old answer that comes again is normal for a while.  In the last quarter
+ * of its window it is as bad as none: the ladder of warnings begins. */
+static void
+note_stale(struct staple_job *job, enum staple_outcome outcome)
+{
+	int64_t now = job->worker->wall_s;
+	struct staple_window window;
+
+	if (outcome != STAPLE_UNCHANGED || !staple_job_window(job, &window) ||
+	    now < staple_schedule_quarters(&window, 3))
+		job->tries_since = 0;
+	else if (job->tries_since == 0)
+		job->tries_since = now;
+}
+
+/* What an attempt had of the store; a claim is the writer's if it saves. */
+static void
+give_back(struct staple_job *job)
+{
+	staple_claim_release(job->claim);
+	job->claim = NULL;
+	job->yields_since_ms = 0;
+	job->on_demand = false;
+}
+
+void
+staple_job_answered(
+    struct staple_job *job, const struct staple_job_result *reply)
+{
+	publish(job, reply->response);
+	give_back(job);
+	staple_report_flaws(job, reply->response);
+	weigh(job, reply->response);
+	note_stale(job, reply->outcome);
+	job->failures = 0;
+	job->outcome = reply->outcome;
+	job->settled = !is_in_doubt(job);
+	staple_job_schedule_refresh(job, reply->freshness_s);
+	staple_report_attempt(job);
+	if (is_in_doubt(job))
+		staple_attempt_begin(job);
+	staple_job_schedule_review(job);
+}
+
+void
+staple_job_failed(struct staple_job *job, enum staple_outcome outcome)
+{
+	give_back(job);
+	job->failures++;
+	if (job->tries_since == 0)
+		job->tries_since = job->worker->wall_s;
+	job->outcome = outcome;
+	job->settled = true;
+	/* Confirmation was sought and not to be had: whoever waits for it has
+	 * waited enough. */
+	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
+		job->unconfirmable = true;
+	staple_job_schedule_retry(job);
+	staple_report_attempt(job);
+	staple_job_schedule_review(job);
+}
+
+void
+staple_job_blocked(struct staple_job *job, enum staple_outcome outcome)
+{
+	if (job->tries_since == 0)
+		job->tries_since = job->worker->wall_s;
+	if (job->failures == 0)
+		job->failures = 1;
+	if (job->settled) {
+		staple_report_state(job);
+		staple_job_schedule_review(job);
+		return;
+	}
+	job->outcome = outcome;
+	job->settled = true;
+	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
+		job->unconfirmable = true;
+	staple_report_attempt(job);
+	staple_job_schedule_review(job);
+}
+
+/* ---- What is to be done ---- */
+
+static enum staple_outcome
+find_hindrance(const struct staple_job *job)
+{
+	if (job->worker->wall_s >= job->cert->not_after)
+		return STAPLE_CERTIFICATE_EXPIRED;
+	return job->cert->hindrance;
+}
+
+/* Nobody is asked, which is said once. */
+static void
+rest(struct staple_job *job, enum staple_outcome hindrance)
+{
+	if (job->settled && job->outcome == hindrance)
+		return;
+	staple_attempt_cancel(job);
+	job->due = 0;
+	job->failures = 0;
+	job->tries_since = 0;
+	job->outcome = hindrance;
+	job->settled = true;
+	err_set(&job->said, "%s",
+	    hindrance == job->cert->hindrance ? job->cert->hint : "");
+	staple_report_attempt(job);
+}
+
+static void
+ask_if_due(struct staple_job *job)
+{
+	int64_t planned = job->due;
+
+	if (job->attempt.busy)
+		return;
+	staple_job_correct_schedule(job);
+	if (job->due != planned)
+		staple_report_state(job);
+	if (job->due <= job->worker->wall_s)
+		staple_attempt_begin(job);
+}
+
+/* Nobody is asked here either, so nobody can be seen to fail: the ladder of
+ * warnings begins when the middle of the window has brought no new file. */
+static void
+review_file(struct staple_job *job)
+{
+	int64_t now = job->worker->wall_s;
+	struct staple_window window;
+
+	check_file(job);
+	staple_job_set_due(job, now + STAPLE_FILE_CHECK_S);
+	if (job->tries_since == 0 && staple_job_window(job, &window) &&
+	    now >= staple_schedule_quarters(&window, 2))
+		job->tries_since = staple_schedule_quarters(&window, 2);
+}
+
+void
+staple_job_review(struct staple_job *job)
+{
+	enum staple_outcome hindrance = find_hindrance(job);
+
+	if (job->wish == STAPLE_WISH_NONE) {
+		staple_job_schedule_review(job);
+		return;
+	}
+	if (hindrance != STAPLE_UNASKED)
+		rest(job, hindrance);
+	else if (job->cert->staple_file != NULL)
+		review_file(job);
+	else
+		ask_if_due(job);
+	staple_report_time(job);
+	staple_job_schedule_review(job);
+}
+
+void
+staple_job_refresh(struct staple_job *job)
+{
+	if (job->due == 0) /* nobody is to be asked */
+		return;
+	staple_job_set_due(job, job->worker->wall_s);
+	job->on_demand = true;
+	job->looked = false;
+	staple_job_review(job);
+}
+
+/* ---- Taking over ---- */
+
+/* Something is held that may be sent. */
+static bool
+is_provided(const struct staple_job *job)
+{
+	struct staple_window window;
+
+	return staple_job_window(job, &window) &&
+	       job->worker->wall_s < window.expires;
+}
+
+/* Log the ignored URLs once: no attempt shows them.  Where no URL remains, the
+ * hint is logged with the outcome. */
+static void
+mention_left_out(struct staple_job *job)
+{
+	if (job->mentioned || job->cert->hint[0] == '\0' ||
+	    job->cert->hindrance != STAPLE_UNASKED ||
+	    job->cert->staple_file != NULL)
+		return;
+	job->mentioned = true;
+	staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	    "URL ignored: %s; the other URLs are used", job->cert->hint);
+}
+
+static void
+start_over(struct staple_job *job)
+{
+	assert(job->cert->complete);
+	/* Tries were numbered by the URLs that there were. */
+	job->worked_once = false;
+	if (job->revoked_by == STAPLE_REVOKED_BY_VARIANT)
+		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
+	job->unconfirmable = false;
+	job->settled = false;
+	job->failures = 0;
+	job->tries_since = 0;
+	job->looked = false;
+	if (job->cert->staple_file == NULL)
+		staple_attempt_hold_hosts(job);
+	mention_left_out(job);
+	load_saved(job);
+	staple_job_schedule_first(job);
+}
+
+/* ---- An issuer that is not shown with its certificate ---- */
+
+/* From the store into worker->issuers; borrowed from there.  NULL: none. */
+static X509 *
+load_issuer(struct staple_job *job, const struct staple_cert *cert,
+    enum staple_origin *origin)
+{
+	struct staple_worker *worker = job->worker;
+	struct err err;
+	X509 *saved;
+
+	if (worker->issuer_store == NULL)
+		return NULL;
+	saved = staple_issuer_load(worker->issuer_store, cert, &err);
+	if (saved == NULL) {
+		if (err.text[0] != '\0' && !worker->issuers.told)
+			staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
+			    "saved issuer of %s not used: %s; it is fetched",
+			    cert->name, err.text);
+		worker->issuers.told |= err.text[0] != '\0';
+		return NULL;
+	}
+	staple_issuers_add(&worker->issuers, saved, STAPLE_ORIGIN_STORE);
+	X509_free(saved);
+	staple_report_trouble(worker, STAPLE_LEVEL_INFO,
+	    "issuer of %s loaded from the store", cert->name);
+	return staple_issuers_find(&worker->issuers, cert, origin);
+}
+
+X509 *
+staple_job_known_issuer(struct staple_job *job, const struct staple_cert *cert,
+    enum staple_origin *origin)
+{
+	X509 *issuer = staple_issuers_find(&job->worker->issuers, cert, origin);
+
+	return issuer != NULL ? issuer : load_issuer(job, cert, origin);
+}
+
+/* Add a known issuer to facts without one, in the entry as well.  Takes the
+ * reference and returns one. */
+static struct staple_cert *
+add_known_issuer(struct staple_job *job, struct staple_cert *cert)
+{
+	enum staple_origin origin;
+	struct staple_cert *whole;
+	struct err err;
+	X509 *issuer;
+
+	if (cert->issuer_url_count == 0)
+		return cert;
+	issuer = staple_job_known_issuer(job, cert, &origin);
+	if (issuer == NULL)
+		return cert;
+	whole = staple_cert_with_issuer(cert, cert->leaf, issuer, origin, &err);
+	if (whole == NULL) /* no memory: the next review tries again */
+		return cert;
+	staple_cache_learn(job->entry, cert, whole);
+	staple_cert_unref(cert);
+	return whole;
+}
+
+void
+staple_job_update(struct staple_job *job)
+{
+	enum staple_wish wish;
+	struct staple_cert *cert = add_known_issuer(
+	    job, staple_entry_facts(job->entry, &wish));
+	bool goes_on = job->wish != STAPLE_WISH_NONE &&
+		       wish != STAPLE_WISH_NONE &&
+		       staple_cert_says_same(job->cert, cert) &&
+		       (cert == job->cert || is_provided(job));
+
+	job->wish = wish;
+	/* An attempt in flight has borrowed from the facts that it began
+	 * with, which say the same. */
+	if (goes_on) {
+		staple_cert_unref(cert);
+		staple_report_state(job);
+		if (job->cert->staple_file != NULL)
+			staple_job_review(job);
+		return;
+	}
+	staple_attempt_cancel(job);
+	staple_attempt_drop_hosts(job);
+	staple_cert_unref(job->cert);
+	job->cert = cert;
+	job->due = 0;
+	if (wish != STAPLE_WISH_NONE)
+		start_over(job);
+	staple_report_state(job);
+	staple_job_review(job);
+}

@@ -1,0 +1,460 @@
+/*
+ * What is logged about a certificate, and what the cache and the application
+ * learn of it.  Staple thread only, no lock held.
+ *
+ * While a valid response is held no failed attempt is an error: an error means
+ * that an operator must act now.  The exceptions are revoked, and unknown where
+ * failing is fatal.
+ *
+ * The application is called when one of the facts that decide differs from the
+ * last call; they are packed into one number, so that none can be forgotten in
+ * the comparison.
+ */
+#include "staple/log_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "staple/attempt.h"
+#include "staple/cache.h"
+#include "staple/job.h"
+#include "staple/outcome.h"
+#include "staple/response.h"
+#include "staple/time_text.h"
+
+/* ---- Lines of one certificate ---- */
+
+enum {
+	SILENCE_S = 3600,
+	SAID_MAX = 560 /* of many URLs: leaves room for the other clauses */
+};
+
+static void add(struct staple_log_state *state, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+static void
+add(struct staple_log_state *state, const char *format, ...)
+{
+	size_t len = strlen(state->text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(state->text + len, sizeof(state->text) - len, format, args);
+	va_end(args);
+}
+
+/* To those who are told, the same good answer is as good as a new one. */
+static enum staple_outcome
+kind_of(enum staple_outcome outcome)
+{
+	return outcome == STAPLE_UNCHANGED ? STAPLE_GOOD : outcome;
+}
+
+static bool
+is_expired(const struct staple_status *status)
+{
+	return !status->held && status->expires != 0;
+}
+
+static enum staple_level
+level_of(const struct staple_status *status)
+{
+	bool matters = status->fatal || status->must_staple;
+
+	switch (status->outcome) {
+	case STAPLE_GOOD:
+	case STAPLE_UNCHANGED:
+		return STAPLE_LEVEL_NOTICE;
+	case STAPLE_NO_RESPONDER:
+	case STAPLE_CERTIFICATE_EXPIRED:
+		return matters ? STAPLE_LEVEL_WARNING : STAPLE_LEVEL_INFO;
+	case STAPLE_NO_ISSUER:
+		/* Where it can be fetched, that failed like any attempt. */
+		if (status->next_try == 0)
+			return STAPLE_LEVEL_WARNING;
+		break;
+	case STAPLE_REVOKED:
+		return STAPLE_LEVEL_ERROR;
+	case STAPLE_UNKNOWN:
+		if (status->fatal)
+			return STAPLE_LEVEL_ERROR;
+		break;
+	default:
+		break;
+	}
+	if (!status->held && (status->fatal || is_expired(status)))
+		return STAPLE_LEVEL_ERROR;
+	return STAPLE_LEVEL_WARNING;
+}
+
+/* ---- clauses ---- */
+
+static void
+add_reason(struct staple_log_state *state, const struct staple_status *status)
+{
+	add(state, "%s", staple_outcome_sentence(status->outcome));
+	if (*status->said != '\0')
+		add(state, " (%.*s)", SAID_MAX, status->said);
+}
+
+static void
+add_served(struct staple_log_state *state, const struct staple_status *status)
+{
+	const char *which = status->revoked ? "the revoked response"
+					    : "the response";
+
+	if (status->held)
+		add(state, "; %s held is valid until %s, for %s", which,
+		    staple_time_date(status->expires).text,
+		    staple_time_span(status->expires - status->now).text);
+	else if (is_expired(status))
+		add(state, "; %s held expired at %s and is not stapled", which,
+		    staple_time_date(status->expires).text);
+	else
+		add(state, "; nothing is stapled");
+}
+
+static void
+add_next(struct staple_log_state *state, const struct staple_status *status)
+{
+	if (status->next_try > status->now)
+		add(state, "; asked again in %s",
+		    staple_time_span(status->next_try - status->now).text);
+}
+
+static void
+add_advice(struct staple_log_state *state, const struct staple_status *status)
+{
+	const char *advice = staple_outcome_advice(status->outcome);
+
+	if (*advice != '\0')
+		add(state, "; %s", advice);
+}
+
+/* ---- lines ---- */
+
+static void
+add_good(struct staple_log_state *state)
+{
+	if (!state->logged)
+		add(state, "the certificate is good");
+	else if (state->last == STAPLE_REVOKED)
+		add(state, "the certificate is good and not revoked any more");
+	else
+		add(state, "the certificate is good again");
+}
+
+static void
+add_failure(struct staple_log_state *state, const struct staple_status *status)
+{
+	if (state->repeated != 0)
+		add(state, "%u times more since %s: ", state->repeated,
+		    staple_time_date(state->logged_at).text);
+	add_reason(state, status);
+}
+
+/* Not within the hour, unless the clock was set back meanwhile. */
+static bool
+is_too_soon(
+    const struct staple_log_state *state, const struct staple_status *status)
+{
+	return status->now >= state->logged_at &&
+	       status->now - state->logged_at < SILENCE_S;
+}
+
+static void
+fill(struct staple_event *event, enum staple_level level,
+    const struct staple_log_state *state, const struct staple_status *status)
+{
+	*event = (struct staple_event){ .level = level,
+		.certificate = status->name,
+		.id = status->id,
+		.outcome = status->outcome,
+		.message = state->text };
+}
+
+bool
+staple_log_state_attempt(struct staple_log_state *state,
+    const struct staple_status *status, struct staple_event *event)
+{
+	bool is_good = kind_of(status->outcome) == STAPLE_GOOD;
+	bool is_same = state->logged && state->last == kind_of(status->outcome);
+
+	if (is_same && is_good)
+		return false;
+	state->repeated = is_same ? state->repeated + 1 : 0;
+	if (is_same && is_too_soon(state, status))
+		return false;
+	state->text[0] = '\0';
+	if (is_good)
+		add_good(state);
+	else
+		add_failure(state, status);
+	add_served(state, status);
+	add_next(state, status);
+	add_advice(state, status);
+	fill(event, level_of(status), state, status);
+	state->logged = true;
+	state->last = kind_of(status->outcome);
+	state->logged_at = status->now;
+	state->repeated = 0;
+	return true;
+}
+
+bool
+staple_log_state_expiry(struct staple_log_state *state,
+    const struct staple_status *status, struct staple_event *event)
+{
+	enum staple_expiry_warning warning = staple_schedule_expiry_warning(
+	    status->tries_since, status->expires, status->now);
+
+	if (state->warning_of != status->expires)
+		state->warning = STAPLE_EXPIRY_WARNING_NONE;
+	state->warning_of = status->expires;
+	if (warning <= state->warning)
+		return false;
+	state->warning = warning;
+	state->text[0] = '\0';
+	add(state, "no new response could be had since %s",
+	    staple_time_date(status->tries_since).text);
+	if (staple_outcome_is_failure(status->outcome)) {
+		add(state, ": ");
+		add_reason(state, status);
+	}
+	add_served(state, status);
+	add_next(state, status);
+	add_advice(state, status);
+	fill(event,
+	    warning == STAPLE_EXPIRY_WARNING_EXPIRED ? STAPLE_LEVEL_ERROR
+						     : STAPLE_LEVEL_WARNING,
+	    state, status);
+	return true;
+}
+
+/* ---- Reports ---- */
+
+static void
+log_event(struct staple_worker *worker, const struct staple_event *event)
+{
+	if (worker->log != NULL)
+		worker->log(worker->arg, event);
+}
+
+void
+staple_report_line(struct staple_job *job, enum staple_level level,
+    enum staple_outcome outcome, const char *format, ...)
+{
+	char text[STAPLE_LOG_TEXT_MAX];
+	const struct staple_event event = { level, job->cert->name,
+		job->cert->id, outcome, text };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_event(job->worker, &event);
+}
+
+void
+staple_report_trouble(struct staple_worker *worker, enum staple_level level,
+    const char *format, ...)
+{
+	char text[STAPLE_LOG_TEXT_MAX];
+	const struct staple_event event = { .level = level, .message = text };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_event(worker, &event);
+}
+
+void
+staple_report_try(struct staple_job *job, const struct staple_verdict *verdict,
+    unsigned took_ms)
+{
+	const struct staple_request_variant *tried = &job->attempt.variant;
+	const char *url = job->cert->urls[tried->url];
+	const char *get = tried->get ? " by GET" : "";
+	const char *hash = tried->hash == STAPLE_SHA256 ? " with SHA-256" : "";
+
+	if (job->attempt.asked_before)
+		err_set(&job->said, "%s; %s%s%s: %s", job->said.text, url, get,
+		    hash, verdict->said.text);
+	else
+		err_set(&job->said, "%s%s%s: %s", url, get, hash,
+		    verdict->said.text);
+	job->attempt.asked_before = true;
+	staple_report_line(job, STAPLE_LEVEL_DEBUG, verdict->outcome,
+	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
+}
+
+enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
+
+/* Is this flaw to be reported now? */
+static bool
+is_new(struct staple_job *job, unsigned flaw)
+{
+	bool was_reported = (job->told_flaws & flaw) != 0;
+
+	job->told_flaws |= flaw;
+	return !was_reported;
+}
+
+void
+staple_report_flaws(
+    struct staple_job *job, const struct staple_response *response)
+{
+	int bits = staple_response_weak_bits(response);
+
+	if (bits != 0 && is_new(job, FLAW_WEAK))
+		staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+		    "the response is signed with an RSA key of %d bits by "
+		    "\"%s\"; clients that demand 2048 refuse it; tell the CA",
+		    bits, staple_response_signer(response));
+	if (staple_response_leads(response) || !is_new(job, FLAW_NOT_FIRST))
+		return;
+	staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
+	    "the first entry of the response is about another certificate; "
+	    "clients with GnuTLS refuse it; it is %s; tell the CA",
+	    job->cert->must_staple || job->wish == STAPLE_WISH_FATAL
+		? "stapled nevertheless, as a staple is demanded"
+		: "held and not stapled");
+}
+
+void
+staple_report_issuer(struct staple_job *job,
+    const struct staple_verdict *verdict, unsigned took_ms)
+{
+	const char *url = job->cert->issuer_urls[job->attempt.issuer_url];
+
+	if (job->attempt.asked_before)
+		err_set(&job->said, "%s; issuer %s: %s", job->said.text, url,
+		    verdict->said.text);
+	else
+		err_set(&job->said, "issuer %s: %s", url, verdict->said.text);
+	job->attempt.asked_before = true;
+	if (verdict->outcome == STAPLE_GOOD)
+		staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
+		    "issuer fetched from %s (%u ms)", url, took_ms);
+	else
+		staple_report_line(job, STAPLE_LEVEL_DEBUG, verdict->outcome,
+		    "issuer not fetched from %s: %s (%u ms)", url,
+		    verdict->said.text, took_ms);
+}
+
+/* A file is looked at all the time, and that is no try. */
+static int64_t
+next_try(const struct staple_job *job)
+{
+	if (job->attempt.blocked)
+		return staple_attempt_probe_time(job);
+	return job->cert->staple_file != NULL ? 0 : job->due;
+}
+
+static void
+update_cache(const struct staple_job *job)
+{
+	struct staple_progress progress = {
+		.settled = job->settled,
+		.confirmed = job->confirmed,
+		.unconfirmable = job->unconfirmable,
+		.outcome = job->outcome,
+		.failures = job->failures,
+		.next_try = next_try(job),
+	};
+
+	snprintf(progress.said, sizeof(progress.said), "%.*s",
+	    (int)sizeof(progress.said) - 1, job->said.text);
+	staple_cache_tell(job->entry, &progress);
+}
+
+static uint32_t
+pack(const struct staple_info *info, int64_t now)
+{
+	const bool facts[] = { info->wanted, info->settled, info->held,
+		info->held && info->this_update <= now + STAPLE_SKEW_S &&
+		    now < info->expires,
+		info->revoked, info->confirmed, info->unconfirmable };
+	uint32_t packed = 1; /* unlike the 0 of one who was told nothing */
+
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+		packed = packed << 1 | facts[i];
+	packed = packed << 8 | ((uint32_t)info->outcome & 0xff);
+	return packed << 8 | ((uint32_t)info->hindrance & 0xff);
+}
+
+static void
+call_application(struct staple_job *job)
+{
+	struct staple_worker *worker = job->worker;
+	struct staple_info info;
+	uint32_t packed;
+
+	staple_cache_read(job->entry, worker->wall_s, &info);
+	packed = pack(&info, worker->wall_s);
+	if (packed == job->told)
+		return;
+	job->told = packed;
+	if (worker->on_change != NULL)
+		worker->on_change(worker->arg, &info);
+}
+
+static struct staple_status
+status_of(const struct staple_job *job)
+{
+	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_status status = {
+		.name = job->cert->name,
+		.id = job->cert->id,
+		.outcome = job->outcome,
+		.said = job->said.text,
+		.fatal = job->wish == STAPLE_WISH_FATAL,
+		.must_staple = job->cert->must_staple,
+		.tries_since = job->tries_since,
+		.next_try = next_try(job),
+		.now = job->worker->wall_s,
+	};
+
+	if (held != NULL) {
+		if (!staple_response_is_ahead(held, status.now))
+			status.expires = staple_response_expires(held);
+		status.held = staple_response_is_current(held, status.now);
+		status.revoked = staple_response_is_revoked(held);
+	}
+	staple_response_unref(held);
+	return status;
+}
+
+void
+staple_report_state(struct staple_job *job)
+{
+	update_cache(job);
+	call_application(job);
+}
+
+void
+staple_report_attempt(struct staple_job *job)
+{
+	struct staple_status status = status_of(job);
+	struct staple_event event;
+
+	update_cache(job);
+	if (staple_log_state_attempt(&job->log_state, &status, &event))
+		log_event(job->worker, &event);
+	call_application(job);
+}
+
+void
+staple_report_time(struct staple_job *job)
+{
+	struct staple_status status = status_of(job);
+	struct staple_event event;
+
+	if (status.tries_since != 0 && status.expires != 0 &&
+	    staple_log_state_expiry(&job->log_state, &status, &event))
+		log_event(job->worker, &event);
+	call_application(job);
+}

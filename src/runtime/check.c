@@ -23,7 +23,6 @@
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
 #include "runtime/load.h"
-#include "runtime/privilege.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
 #include "tls/identity.h"

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "runtime/loop.h"
-#include "runtime/notify.h"
+#include "runtime/process.h"
 #include "runtime/resolve.h"
 #include "runtime/stapling.h"
 

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/limit.h"
-#include "runtime/cpus.h"
+#include "runtime/process.h"
 #include "runtime/stapling.h"
 #include "tls/ticket.h"
 

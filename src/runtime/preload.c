@@ -11,8 +11,8 @@
 
 #include "base/err.h"
 #include "base/thread.h"
-#include "runtime/cpus.h"
 #include "runtime/credential.h"
+#include "runtime/process.h"
 #include "tls/identity.h"
 
 /* OpenSSL's own locks leave little to gain beyond. */

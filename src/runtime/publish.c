@@ -15,7 +15,6 @@
 #include "proxy/listener.h"
 #include "proxy/service.h"
 #include "runtime/loop.h"
-#include "runtime/notify.h"
 #include "runtime/process.h"
 
 static void

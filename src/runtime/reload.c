@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "runtime/load.h"
-#include "runtime/notify.h"
+#include "runtime/process.h"
 #include "runtime/resolve.h"
 #include "runtime/stapling.h"
 

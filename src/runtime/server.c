@@ -21,8 +21,6 @@
 #include "runtime/inherited.h"
 #include "runtime/load.h"
 #include "runtime/loop.h"
-#include "runtime/notify.h"
-#include "runtime/privilege.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
 #include "runtime/server_inner.h"

@@ -16,7 +16,7 @@
 #include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "runtime/judge.h"
-#include "runtime/notify.h"
+#include "runtime/process.h"
 #include "runtime/renew.h"
 #include "runtime/resolve.h"
 #include "runtime/stapling.h"

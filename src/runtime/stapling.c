@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation.h"
-#include "runtime/privilege.h"
+#include "runtime/process.h"
 #include "tls/context.h"
 #include "tls/identity.h"
 

@@ -11,6 +11,6 @@
  * Check everything a start would, without opening a socket; says on stdout
  * what would run, on stderr what is wrong.
  */
-enum server_exit check_run(const char *config_path) MUST_CHECK;
+enum server_exit check_command_run(const char *config_path) MUST_CHECK;
 
 #endif

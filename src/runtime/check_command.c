@@ -1,14 +1,18 @@
 /*
- * clinch --test: the same files, contexts and names a start would use, told in
- * words.  Main thread, the only one.  As root it then becomes the configured
- * user, for the one question a start would answer too late: can the files
- * still be read after the drop?
+ * clinch --test: load the files, contexts and names that a start would load,
+ * and print them.  Main thread, the only one.
+ *
+ * As root the process then becomes the configured user: whether the files are
+ * readable after the drop of privileges would otherwise show at the first
+ * reload.  What is printed about stapling comes from libstaple and the policy
+ * evaluation, so that it is what a start would find; no responder is contacted.
  */
-#include "runtime/check.h"
+#include "runtime/check_command.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,15 +22,120 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/service.h"
-#include "runtime/check_staples.h"
 #include "runtime/credential.h"
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
+#include "runtime/judge.h"
 #include "runtime/load.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
+#include "runtime/stapling.h"
+#include "runtime/verdict.h"
 #include "tls/identity.h"
 #include "tls/server.h"
+
+/* ---- Stapling ---- */
+
+static const char *
+mode_name(enum staple_mode mode)
+{
+	static const char *const names[] = {
+		[STAPLE_AUTO] = "auto",
+		[STAPLE_MUST] = "must",
+		[STAPLE_ALWAYS] = "always",
+		[STAPLE_NEVER] = "never",
+		[STAPLE_PREFER] = "prefer",
+	};
+
+	return names[mode];
+}
+
+static void
+say_source(const struct config *config, const char *staple_file,
+    const struct staple_info *info)
+{
+	size_t i;
+
+	if (staple_file)
+		printf(", from %s", staple_file);
+	else
+		printf(", %u responder%s", info->responders,
+		    info->responders == 1 ? "" : "s");
+	for (i = 0; !staple_file && i < config->ocsp.urls.count; i++)
+		printf("%s%s", i ? ", " : ": ", config->ocsp.urls.items[i]);
+	if (config->store_dir)
+		printf(", kept in %s", config->store_dir);
+	else
+		printf(", not kept over restarts (no store_dir)");
+}
+
+static void
+say_staple(const struct config *config, const struct holding *holding,
+    const struct staple_info *info)
+{
+	const struct credential_key *id = &holding->credential->id;
+	bool wanted = verdict_wants(&id->policy, info);
+	char why[ERR_TEXT_MAX / 2];
+
+	printf("certificate %s: %s: ocsp = %s, certificate %s must-staple",
+	    info->name,
+	    wanted && info->hindrance == STAPLE_UNASKED ? "stapled"
+							: "not stapled",
+	    mode_name(id->policy.mode), info->must_staple ? "with" : "without");
+	if (wanted && info->hindrance == STAPLE_UNASKED) {
+		say_source(config, id->staple_file, info);
+	} else if (wanted || id->policy.mode == STAPLE_PREFER) {
+		judge_explain(info, why, sizeof(why));
+		printf(", %s", why);
+	}
+	printf("\n");
+}
+
+static void
+print_staples(
+    const struct stapling *stapling, const struct generation *generation)
+{
+	const struct credential *credential;
+	const struct identity *identity;
+	const struct holding *holding;
+	struct staple_info info;
+	size_t i;
+
+	for (i = 0; i < generation_holding_count(generation); i++) {
+		holding = generation_holding(generation, i);
+		credential = holding->credential;
+		identity = credential->identity ? credential->identity
+						: credential->renewal;
+		if (identity && stapling_state(stapling, identity, &info))
+			say_staple(
+			    generation_config(generation), holding, &info);
+	}
+}
+
+static bool
+is_folder(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return false;
+	errno = ENOTDIR;
+	return S_ISDIR(status.st_mode);
+}
+
+static bool
+check_store(const struct config *config)
+{
+	if (config->store_dir == NULL || is_folder(config->store_dir) ||
+	    (errno == ENOENT && process_can_write(config->store_dir)))
+		return true;
+	fprintf(stderr, "%s:%u: store_dir: %s cannot be used or made: %s\n",
+	    config->store_dir_where.file, config->store_dir_where.line,
+	    config->store_dir, strerror(errno));
+	return false;
+}
+
+/* ---- Services ---- */
 
 static void
 say_addresses(const struct config_listener *listener)
@@ -290,7 +399,7 @@ check_generation(
 	resolve_check(generation, parts->log);
 	for (i = 0; i < generation_service_count(generation); i++)
 		say_service(generation_service(generation, i));
-	check_say_staples(parts->stapling, generation);
+	print_staples(parts->stapling, generation);
 	check_chains(generation, parts->log);
 	expiry_look(generation, parts->log, clock_wall_ms() / 1000);
 	say_process(config, parts);
@@ -399,7 +508,7 @@ check_certificates(const struct config *config)
 }
 
 enum server_exit
-check_run(const char *config_path)
+check_command_run(const char *config_path)
 {
 	struct config_errors errors;
 	const struct config *config;

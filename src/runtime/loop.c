@@ -1,14 +1,19 @@
 /*
- * A listener thread from start to end.  The main thread runs loop_start,
- * loop_join and the three messages; all the rest runs on the thread itself.
- * A new generation is adopted between two events: sockets that go on keep
- * their acceptor (and thereby their queue), those that go are emptied of
- * waiting clients first, and only then is the old generation let go.
+ * A listener thread: its event loop, its mailbox, its connections.  The main
+ * thread calls loop_start(), loop_join() and the three messages; everything
+ * else runs on the thread itself.
+ *
+ * A new generation is adopted between two events: sockets that stay keep their
+ * acceptor (and thereby their queue), the queues of removed sockets are
+ * emptied first, and only then the old generation is released.  The mailbox is
+ * one lock around three fields; references are released after the lock,
+ * because the last one of a generation closes sockets.
  */
 #include "runtime/loop.h"
 
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -17,7 +22,66 @@
 #include "proxy/listener.h"
 #include "proxy/service.h"
 #include "runtime/generation.h"
-#include "runtime/mailbox.h"
+
+/* ---- Mailbox ---- */
+
+void
+mailbox_init(struct mailbox *mailbox)
+{
+	memset(mailbox, 0, sizeof(*mailbox));
+	mutex_init(&mailbox->lock);
+}
+
+void
+mailbox_fini(struct mailbox *mailbox)
+{
+	generation_unref(mailbox->mail.generation);
+	mailbox->mail.generation = NULL;
+	mutex_fini(&mailbox->lock);
+}
+
+void
+mailbox_put_generation(struct mailbox *mailbox, struct generation *generation)
+{
+	struct generation *skipped;
+
+	generation_ref(generation);
+	mutex_lock(&mailbox->lock);
+	skipped = mailbox->mail.generation;
+	mailbox->mail.generation = generation;
+	mutex_unlock(&mailbox->lock);
+	generation_unref(skipped);
+}
+
+void
+mailbox_put_drain(struct mailbox *mailbox)
+{
+	mutex_lock(&mailbox->lock);
+	mailbox->mail.drain = true;
+	mutex_unlock(&mailbox->lock);
+}
+
+void
+mailbox_put_stop(struct mailbox *mailbox)
+{
+	mutex_lock(&mailbox->lock);
+	mailbox->mail.stop = true;
+	mutex_unlock(&mailbox->lock);
+}
+
+struct mail
+mailbox_fetch(struct mailbox *mailbox)
+{
+	struct mail mail;
+
+	mutex_lock(&mailbox->lock);
+	mail = mailbox->mail;
+	memset(&mailbox->mail, 0, sizeof(mailbox->mail));
+	mutex_unlock(&mailbox->lock);
+	return mail;
+}
+
+/* ---- Loop ---- */
 
 /* Keeps the connection ids of threads apart; with 256 threads they stay below
  * 2^53, which every reader of JSON gets exactly. */

@@ -1,8 +1,7 @@
 /*
  * A listener thread: its event loop, its mailbox, its connections.  The main
- * thread talks to it only through the mailbox (a leaf lock around a few
- * fields, then ev_async_send); everything else in here belongs to the thread
- * alone.
+ * thread reaches it only through the mailbox; everything else in here belongs
+ * to the thread alone.
  */
 #ifndef RUNTIME_LOOP_H
 #define RUNTIME_LOOP_H
@@ -11,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/mutex.h"
 
 struct err;
 struct generation;
@@ -43,5 +43,41 @@ void loop_join(struct loop *loop);
 
 /* Connections open now (relaxed; for logs and tests). */
 uint64_t loop_connections(const struct loop *loop);
+
+/*
+ * ---- Mailbox ----
+ *
+ * What the main thread sends to a listener thread: the newest generation, to
+ * drain, to stop.  A generation that was not fetched before the next one came
+ * is skipped, because only the newest counts; so nothing is allocated, and
+ * posting cannot fail.  The owner wakes the reader.
+ */
+
+struct mail {
+	struct generation *generation; /* a reference; NULL: nothing new */
+	bool drain;
+	bool stop;
+};
+
+/* Embedded in its owner. */
+struct mailbox {
+	struct mutex lock;
+
+	/* under lock */
+	struct mail mail;
+};
+
+void mailbox_init(struct mailbox *mailbox);
+void mailbox_fini(struct mailbox *mailbox); /* drops what nobody fetched */
+
+/* Any thread. */
+void mailbox_put_generation(
+    struct mailbox *mailbox, struct generation *generation);
+void mailbox_put_drain(struct mailbox *mailbox);
+void mailbox_put_stop(struct mailbox *mailbox);
+
+/* Everything that came since the last time; the generation's reference is the
+ * caller's.  Any thread. */
+struct mail mailbox_fetch(struct mailbox *mailbox) MUST_CHECK;
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "base/attr.h"
 #include "config/config.h"
-#include "runtime/stamp.h"
+#include "runtime/watch.h"
 #include "staple/staple.h"
 #include "tls/validity.h"
 

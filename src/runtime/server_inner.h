@@ -16,7 +16,7 @@
 #include "base/attr.h"
 #include "runtime/generation.h"
 #include "runtime/server.h"
-#include "runtime/stamp.h"
+#include "runtime/watch.h"
 
 struct err;
 struct loop;

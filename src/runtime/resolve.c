@@ -1,26 +1,554 @@
 /*
- * When to look which name up, and what to do with the answer.  Main thread.
+ * Resolving backend names: the table of names, helper threads for
+ * getaddrinfo(), and when to look up which name.  Main thread, except for the
+ * helpers.
+ *
  * At most SLOTS look-ups are waited for at once.  One that misses its deadline
- * is forgotten and its slot used again, while its thread stays in libc until
- * the name server lets go; those are counted, and beyond ABANDONED_MAX no new
- * ones are started: a dead name server costs us a few stacks, not all memory.
+ * is abandoned and its slot is reused, while its thread stays in libc until the
+ * name server replies.  Abandoned threads are counted, and at ABANDONED_MAX no
+ * more are started: a dead name server costs a few stacks, not all memory.
+ * The inbox of answers is counted, because an abandoned thread may outlive the
+ * resolver.
  */
 #include "runtime/resolve.h"
 
+#include <errno.h>
+#include <ev.h>
+#include <netdb.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "base/attr.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/log.h"
+#include "base/mutex.h"
+#include "base/thread.h"
 #include "proxy/backend.h"
 #include "proxy/service.h"
 #include "runtime/generation.h"
-#include "runtime/lookup.h"
-#include "runtime/names.h"
+
+/* ---- Look-ups ---- */
+
+struct lookups {
+	atomic_uint references; /* the owner and every thread */
+
+	/* fixed at creation */
+	int event;
+
+	struct mutex lock;
+
+	/* under lock */
+	struct list answers;
+	bool closed;
+};
+
+struct lookup {
+	struct list node;
+	struct lookups *lookups; /* a reference */
+	char *host;
+	struct lookup_answer answer;
+};
+
+struct lookups *
+lookups_new(struct err *err)
+{
+	struct lookups *lookups = calloc(1, sizeof(*lookups));
+
+	if (lookups == NULL) {
+		err_set(err, "out of memory for name look-ups");
+		return NULL;
+	}
+	lookups->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (lookups->event < 0) {
+		err_set_errno(err, errno, "no descriptor for name look-ups");
+		free(lookups);
+		return NULL;
+	}
+	atomic_init(&lookups->references, 1);
+	mutex_init(&lookups->lock);
+	list_init(&lookups->answers);
+	return lookups;
+}
+
+static void
+unref_lookups(struct lookups *lookups)
+{
+	if (atomic_fetch_sub_explicit(
+		&lookups->references, 1, memory_order_acq_rel) != 1)
+		return;
+	close(lookups->event);
+	mutex_fini(&lookups->lock);
+	free(lookups);
+}
+
+static void
+free_lookup(struct lookup *lookup)
+{
+	lookup_answer_fini(&lookup->answer);
+	free(lookup->host);
+	free(lookup);
+}
+
+void
+lookups_free(struct lookups *lookups)
+{
+	struct list unread;
+
+	if (lookups == NULL)
+		return;
+	list_init(&unread);
+	mutex_lock(&lookups->lock);
+	lookups->closed = true;
+	list_splice(&unread, &lookups->answers);
+	mutex_unlock(&lookups->lock);
+
+	LIST_FOREACH(&unread, node)
+		free_lookup(container_of(node, struct lookup, node));
+	unref_lookups(lookups);
+}
+
+int
+lookups_fd(const struct lookups *lookups)
+{
+	return lookups->event;
+}
+
+static void
+post_answer(struct lookup *lookup)
+{
+	const uint64_t one = 1;
+	struct lookups *lookups = lookup->lookups;
+	bool closed;
+
+	mutex_lock(&lookups->lock);
+	closed = lookups->closed;
+	if (!closed)
+		list_append(&lookups->answers, &lookup->node);
+	mutex_unlock(&lookups->lock);
+
+	if (closed)
+		free_lookup(lookup);
+	else if (write(lookups->event, &one, sizeof(one)) < 0)
+		errno = 0; /* only when it is readable already */
+	unref_lookups(lookups);
+}
+
+static bool
+has_address(const struct lookup_answer *answer, const struct addr *addr)
+{
+	size_t i;
+
+	for (i = 0; i < answer->count; i++)
+		if (addr_equal(&answer->addresses[i], addr))
+			return true;
+	return false;
+}
+
+static void
+copy_addresses(struct lookup_answer *answer, const struct addrinfo *info)
+{
+	struct addr addr;
+
+	answer->addresses = calloc(
+	    LOOKUP_ADDRESSES_MAX, sizeof(answer->addresses[0]));
+	if (answer->addresses == NULL) {
+		snprintf(answer->why, sizeof(answer->why), "out of memory");
+		return;
+	}
+	for (; info && answer->count < LOOKUP_ADDRESSES_MAX;
+	     info = info->ai_next) {
+		if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
+			continue;
+		addr_from_sockaddr(&addr, info->ai_addr, info->ai_addrlen);
+		if (!has_address(answer, &addr))
+			answer->addresses[answer->count++] = addr;
+	}
+	if (answer->count == 0)
+		snprintf(answer->why, sizeof(answer->why),
+		    "the name has no address");
+}
+
+void
+lookup_now(const char *host, struct lookup_answer *answer)
+{
+	/* No AI_ADDRCONFIG: it ignores loopback, and a container without a
+	 * network still has that. */
+	const struct addrinfo hints = {
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+	};
+	struct addrinfo *info = NULL;
+	int error;
+
+	answer->addresses = NULL;
+	answer->count = 0;
+	answer->why[0] = '\0';
+	error = getaddrinfo(host, NULL, &hints, &info);
+	if (error == EAI_SYSTEM)
+		snprintf(
+		    answer->why, sizeof(answer->why), "%s", strerror(errno));
+	else if (error != 0)
+		snprintf(answer->why, sizeof(answer->why), "%s",
+		    gai_strerror(error));
+	else
+		copy_addresses(answer, info);
+	if (info)
+		freeaddrinfo(info);
+}
+
+static void
+run_lookup(void *arg)
+{
+	struct lookup *lookup = arg;
+
+	lookup_now(lookup->host, &lookup->answer);
+	post_answer(lookup);
+}
+
+bool
+lookups_start(
+    struct lookups *lookups, const char *host, uint64_t id, struct err *err)
+{
+	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	struct thread thread;
+
+	if (lookup == NULL)
+		goto no_memory;
+	list_init(&lookup->node);
+	lookup->answer.id = id;
+	lookup->lookups = lookups;
+	lookup->host = strdup(host);
+	if (lookup->host == NULL)
+		goto no_memory;
+	atomic_fetch_add_explicit(
+	    &lookups->references, 1, memory_order_relaxed);
+	if (!thread_start(&thread, "resolve", run_lookup, lookup, err)) {
+		unref_lookups(lookups);
+		free_lookup(lookup);
+		return false;
+	}
+	thread_detach(&thread);
+	return true;
+
+no_memory:
+	err_set(err, "out of memory for a name look-up");
+	free(lookup);
+	return false;
+}
+
+bool
+lookups_take(struct lookups *lookups, struct lookup_answer *answer)
+{
+	struct lookup *lookup = NULL;
+	uint64_t count;
+
+	/* Cleared first: an answer posted after this wakes us again. */
+	if (read(lookups->event, &count, sizeof(count)) < 0)
+		errno = 0; /* EAGAIN: cleared already */
+	mutex_lock(&lookups->lock);
+	if (!list_is_empty(&lookups->answers)) {
+		lookup = container_of(
+		    lookups->answers.next, struct lookup, node);
+		list_remove(&lookup->node);
+	}
+	mutex_unlock(&lookups->lock);
+
+	if (lookup == NULL)
+		return false;
+	*answer = lookup->answer;
+	lookup->answer.addresses = NULL;
+	free_lookup(lookup);
+	return true;
+}
+
+void
+lookup_answer_fini(struct lookup_answer *answer)
+{
+	free(answer->addresses);
+	answer->addresses = NULL;
+	answer->count = 0;
+}
+
+/* ---- Names ---- */
+
+/* Walks over all backends of a generation; sites that share theirs stand
+ * together, and are met once. */
+struct backend_cursor {
+	struct generation *generation;
+	size_t service;
+	size_t site;
+	const struct service_site *met; /* the last one */
+	size_t next;                    /* of its backends */
+};
+
+static const struct service_site *
+next_site(struct backend_cursor *walk)
+{
+	const struct service_site *site;
+	struct service *service;
+
+	while (walk->service < generation_service_count(walk->generation)) {
+		service = generation_service(walk->generation, walk->service);
+		while (walk->site < service->site_count) {
+			site = &service->sites[walk->site++];
+			if (walk->met && walk->met->backends == site->backends)
+				continue;
+			walk->met = site;
+			walk->next = 0;
+			return site;
+		}
+		walk->service++;
+		walk->site = 0;
+	}
+	return NULL;
+}
+
+/* The next backend is walk->met's, its number *i. */
+static bool
+next_backend(struct backend_cursor *walk, size_t *i)
+{
+	while (!walk->met || walk->next == backends_count(walk->met->backends))
+		if (next_site(walk) == NULL)
+			return false;
+	*i = walk->next++;
+	return true;
+}
+
+static size_t
+count_backends(struct generation *generation)
+{
+	struct backend_cursor walk = { .generation = generation };
+	const struct service_site *site;
+	size_t total = 0;
+
+	while ((site = next_site(&walk)) != NULL)
+		total += backends_count(site->backends);
+	return total;
+}
+
+static struct name *
+find_host(struct names *names, const char *host)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++)
+		if (strcmp(names->items[i].host, host) == 0)
+			return &names->items[i];
+	return NULL;
+}
+
+static bool
+add_name(struct names *names, const char *host, uint32_t every_ms)
+{
+	struct name *name = find_host(names, host);
+
+	if (name) {
+		if (every_ms < name->every_ms)
+			name->every_ms = every_ms;
+		return true;
+	}
+	name = &names->items[names->count];
+	name->host = strdup(host);
+	if (name->host == NULL)
+		return false;
+	name->every_ms = every_ms;
+	names->count++;
+	return true;
+}
+
+bool
+names_init(struct names *names, struct generation *generation)
+{
+	struct backend_cursor walk = { .generation = generation };
+	const char *host;
+	uint16_t port;
+	size_t i;
+
+	names->count = 0;
+	names->items = calloc(
+	    count_backends(generation) + 1, sizeof(names->items[0]));
+	if (names->items == NULL)
+		return false;
+	while (next_backend(&walk, &i)) {
+		host = backends_host(walk.met->backends, i, &port);
+		if (host &&
+		    !add_name(names, host, walk.met->settings->resolve_ms)) {
+			names_fini(names);
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+names_fini(struct names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++) {
+		free(names->items[i].host);
+		free(names->items[i].last);
+	}
+	free(names->items);
+	names->items = NULL;
+	names->count = 0;
+}
+
+void
+names_inherit(struct names *fresh, struct names *old)
+{
+	struct name *name, *known;
+	size_t i;
+
+	for (i = 0; i < fresh->count; i++) {
+		name = &fresh->items[i];
+		known = find_host(old, name->host);
+		if (known == NULL)
+			continue;
+		name->lookup = known->lookup;
+		name->due_ms = known->due_ms;
+		name->asked_ms = known->asked_ms;
+		name->failing = known->failing;
+		name->last = known->last;
+		name->last_count = known->last_count;
+		known->last = NULL;
+		known->last_count = 0;
+	}
+}
+
+struct name *
+names_find(struct names *names, uint64_t lookup)
+{
+	size_t i;
+
+	for (i = 0; lookup != 0 && i < names->count; i++)
+		if (names->items[i].lookup == lookup)
+			return &names->items[i];
+	return NULL;
+}
+
+static bool
+is_known(const struct name *name, const struct addr *addr)
+{
+	size_t i;
+
+	for (i = 0; i < name->last_count; i++)
+		if (addr_equal(&name->last[i], addr))
+			return true;
+	return false;
+}
+
+bool
+name_remember(struct name *name, const struct addr *addresses, size_t count,
+    bool *changed)
+{
+	struct addr *copy;
+	size_t i;
+
+	/* No address comes twice in an answer, so equal counts and all known
+	 * means the same set. */
+	*changed = count != name->last_count;
+	for (i = 0; i < count && !*changed; i++)
+		*changed = !is_known(name, &addresses[i]);
+	if (!*changed)
+		return true;
+	copy = calloc(count, sizeof(copy[0]));
+	if (copy == NULL)
+		return false;
+	memcpy(copy, addresses, count * sizeof(copy[0]));
+	free(name->last);
+	name->last = copy;
+	name->last_count = count;
+	return true;
+}
+
+/* The next backend of that name; NULL: there is none. */
+static struct backends *
+next_of(struct backend_cursor *walk, const struct name *name, size_t *i)
+{
+	const char *host;
+	uint16_t port;
+
+	while (next_backend(walk, i)) {
+		host = backends_host(walk->met->backends, *i, &port);
+		if (host && strcmp(host, name->host) == 0)
+			return walk->met->backends;
+	}
+	return NULL;
+}
+
+bool
+name_put(const struct name *name, struct generation *generation)
+{
+	struct backend_cursor walk = { .generation = generation };
+	struct backends *backends;
+	size_t i;
+
+	if (name->last_count == 0)
+		return true;
+	while ((backends = next_of(&walk, name, &i)) != NULL)
+		if (!backends_put(backends, i, name->last, name->last_count))
+			return false;
+	return true;
+}
+
+static void
+hurry_name(struct names *names, const struct backends *backends, size_t i,
+    int64_t least_ms)
+{
+	uint16_t port;
+	const char *host = backends_host(backends, i, &port);
+	struct name *name = host ? find_host(names, host) : NULL;
+
+	if (name != NULL && name->asked_ms + least_ms < name->due_ms)
+		name->due_ms = name->asked_ms + least_ms;
+}
+
+void
+names_hurry(
+    struct names *names, struct generation *generation, int64_t least_ms)
+{
+	struct backend_cursor walk = { .generation = generation };
+	size_t i;
+
+	while (next_backend(&walk, &i))
+		if (backends_failed(walk.met->backends, i))
+			hurry_name(names, walk.met->backends, i, least_ms);
+}
+
+void
+name_clear_failed(const struct name *name, struct generation *generation)
+{
+	struct backend_cursor walk = { .generation = generation };
+	struct backends *backends;
+	size_t i;
+
+	while ((backends = next_of(&walk, name, &i)) != NULL)
+		backends_clear_failed(backends, i);
+}
+
+bool
+name_is_resolved(const struct name *name, struct generation *generation)
+{
+	struct backend_cursor walk = { .generation = generation };
+	struct backends *backends;
+	size_t i;
+
+	while ((backends = next_of(&walk, name, &i)) != NULL)
+		if (!backends_resolved(backends, i))
+			return false;
+	return true;
+}
+
+/* ---- The resolver ---- */
 
 #define SLOTS 4
 #define DEADLINE_MS 5000
@@ -138,7 +666,7 @@ abandon_late(struct resolver *resolver, int64_t now_ms)
 }
 
 static void
-start(struct resolver *resolver, struct slot *slot, struct name *name)
+start_lookup(struct resolver *resolver, struct slot *slot, struct name *name)
 {
 	struct err err;
 
@@ -173,7 +701,7 @@ start_due(struct resolver *resolver, int64_t now_ms)
 		slot = find_slot(resolver, 0);
 		if (slot == NULL || !may_start(resolver))
 			return;
-		start(resolver, slot, name);
+		start_lookup(resolver, slot, name);
 	}
 }
 

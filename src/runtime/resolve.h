@@ -1,22 +1,27 @@
 /*
- * Backend names looked up again and again, off the main thread: getaddrinfo
- * blocks, so each look-up runs on a helper thread (at most 4 at once, each
- * abandoned after its own deadline), and the answer is posted back to the
- * main thread's event loop, which puts it into the backends.  The last answer
- * is kept when the name server fails.  Main thread, except inside.
+ * Resolving backend names.  getaddrinfo() blocks, so each look-up runs on a
+ * helper thread (at most 4 at once, each abandoned after its deadline), and its
+ * answer is posted back to the main thread's event loop, which puts it into the
+ * backends.  The last answer stays when the name server fails.  Main thread.
  */
 #ifndef RUNTIME_RESOLVE_H
 #define RUNTIME_RESOLVE_H
 
-#include <ev.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "base/addr.h"
 #include "base/attr.h"
 
 struct err;
+struct ev_loop;
 struct generation;
 struct log;
+struct lookups;
 struct resolver;
+
+/* ---- The resolver ---- */
 
 /* on_first(arg): every name of the followed generation has been answered or
  * has failed once.  Called on the main thread, from its loop. */
@@ -42,5 +47,91 @@ void resolver_free(struct resolver *resolver);
 
 /* --test: look every name up now, blocking; warnings to the log. */
 void resolve_check(struct generation *generation, struct log *log);
+
+/* ---- Parts, for unit tests (the names of a generation) ---- */
+
+struct name {
+	char *host;
+	uint32_t every_ms; /* the most impatient service's resolve */
+	int64_t due_ms;    /* monotonic; INT64_MAX: never again */
+	int64_t asked_ms;  /* the last look-up began; 0: none yet */
+	uint64_t lookup;   /* under way with this id; 0: none */
+	bool settled;      /* answered, or failed once, since it is followed */
+	bool failing;      /* the last look-up failed, and that was said */
+	struct addr *last; /* the last answer */
+	size_t last_count;
+};
+
+struct names {
+	struct name *items;
+	size_t count;
+};
+
+/* Every name of the generation, due at once.  false: no memory. */
+bool names_init(struct names *names, struct generation *generation) MUST_CHECK;
+void names_fini(struct names *names);
+
+/*
+ * Take over what an older table knows of the same names: look-ups under way,
+ * answers, complaints already made.
+ */
+void names_inherit(struct names *fresh, struct names *old);
+
+/* The name whose look-up has this id; NULL: nobody waits for it. */
+struct name *names_find(struct names *names, uint64_t lookup);
+
+/* Remember an answer.  *changed: it is another set than the last one (name
+ * servers shuffle; order alone is no news).  false: no memory. */
+bool name_remember(struct name *name, const struct addr *addresses,
+    size_t count, bool *changed) MUST_CHECK;
+
+/* Put the last answer into every backend of that name, each with its own
+ * port.  false: no memory, some have kept the old one. */
+bool name_put(
+    const struct name *name, struct generation *generation) MUST_CHECK;
+
+/*
+ * Names with a backend to which a connect has failed are due at once, but not
+ * before least_ms after their last look-up began.
+ */
+void names_hurry(
+    struct names *names, struct generation *generation, int64_t least_ms);
+
+/* A look-up begins: connects that failed before it count no more. */
+void name_clear_failed(const struct name *name, struct generation *generation);
+
+/* Has every backend of that name an address? */
+bool name_is_resolved(const struct name *name, struct generation *generation);
+
+/* ---- Parts, for unit tests (look-ups) ---- */
+
+#define LOOKUP_ADDRESSES_MAX 64
+
+struct lookups *lookups_new(struct err *err) MUST_CHECK;
+
+/* Answers that come later are thrown away by their threads.  NULL ok. */
+void lookups_free(struct lookups *lookups);
+
+/* Readable when there may be answers.  Owned by lookups. */
+int lookups_fd(const struct lookups *lookups);
+
+/* Start a thread that asks for host; its answer will carry `id`. */
+bool lookups_start(struct lookups *lookups, const char *host, uint64_t id,
+    struct err *err) MUST_CHECK;
+
+struct lookup_answer {
+	uint64_t id;
+	struct addr *addresses; /* ports are 0 */
+	size_t count;           /* 0: failed, and `why` says why */
+	char why[128];
+};
+
+/* The next answer; false: no more.  Ends with lookup_answer_fini. */
+bool lookups_take(
+    struct lookups *lookups, struct lookup_answer *answer) MUST_CHECK;
+void lookup_answer_fini(struct lookup_answer *answer);
+
+/* Ask here and now, on the calling thread.  Ends with lookup_answer_fini. */
+void lookup_now(const char *host, struct lookup_answer *answer);
 
 #endif

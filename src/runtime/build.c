@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
-#include "runtime/ports.h"
+#include "runtime/sockets.h"
 #include "tls/identity.h"
 #include "tls/ticket.h"
 

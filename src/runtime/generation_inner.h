@@ -11,7 +11,7 @@
 
 #include "base/attr.h"
 #include "runtime/generation.h"
-#include "runtime/ports.h"
+#include "runtime/sockets.h"
 #include "runtime/watch.h"
 #include "staple/staple.h"
 #include "tls/validity.h"

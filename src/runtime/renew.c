@@ -15,7 +15,7 @@
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
 #include "runtime/judge.h"
-#include "runtime/ports.h"
+#include "runtime/sockets.h"
 #include "tls/identity.h"
 #include "tls/trust.h"
 

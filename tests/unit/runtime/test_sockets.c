@@ -2,7 +2,7 @@
  * LISTEN_FDS.  The descriptors it means begin at 3, where the test framework
  * has its own, so each story runs in a child that has closed those first.
  */
-#include "runtime/inherited.h"
+#include "runtime/sockets.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,10 +1,9 @@
 /*
- * The listening sockets of a generation: each accept= line and each inherited
- * descriptor becomes a port, taken over from the old generation where one
- * fits.  Main thread.
+ * The listening sockets of a generation, and those that the service manager
+ * opened for this process (LISTEN_FDS).  Main thread.
  */
-#ifndef RUNTIME_PORTS_H
-#define RUNTIME_PORTS_H
+#ifndef RUNTIME_SOCKETS_H
+#define RUNTIME_SOCKETS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,10 +11,37 @@
 #include "base/attr.h"
 #include "config/config.h"
 
+struct addr;
 struct err;
 struct generation_parts;
+struct inherited;
 struct listener;
+struct log;
 struct service;
+
+/* ---- Inherited sockets ---- */
+
+/*
+ * Collect LISTEN_FDS if LISTEN_PID is ours, mark each close-on-exec, and
+ * remove the three variables from the environment.  An object without sockets
+ * when there are none; NULL and *err when what was announced is not there.
+ */
+struct inherited *inherited_collect(struct err *err) MUST_CHECK;
+
+/* How many nobody has taken yet.  NULL ok: 0. */
+size_t inherited_count(const struct inherited *inherited);
+
+/*
+ * Give away the first descriptor that fits: by name, or by address when name
+ * is NULL.  -1: none.  NULL ok.
+ */
+int inherited_take(
+    struct inherited *inherited, const char *name, const struct addr *addr);
+
+/* Closes what nobody took, naming each in a warning.  NULL ok. */
+void inherited_free(struct inherited *inherited, struct log *log);
+
+/* ---- Sockets of a generation ---- */
 
 struct port {
 	struct listener *listener; /* a reference */

@@ -21,7 +21,6 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
-#include "runtime/judge.h"
 #include "runtime/preload.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"

@@ -25,12 +25,10 @@
 #include "runtime/credential.h"
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
-#include "runtime/judge.h"
 #include "runtime/load.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
 #include "runtime/stapling.h"
-#include "runtime/verdict.h"
 #include "tls/identity.h"
 #include "tls/server.h"
 

@@ -14,8 +14,8 @@
 #include "runtime/build.h"
 #include "runtime/credential.h"
 #include "runtime/generation_inner.h"
-#include "runtime/judge.h"
 #include "runtime/sockets.h"
+#include "runtime/stapling.h"
 #include "tls/identity.h"
 #include "tls/trust.h"
 

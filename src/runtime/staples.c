@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "runtime/credential.h"
 #include "runtime/generation.h"
-#include "runtime/judge.h"
 #include "runtime/process.h"
 #include "runtime/renew.h"
 #include "runtime/resolve.h"

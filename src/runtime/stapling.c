@@ -1,9 +1,13 @@
 /*
- * Configuration into libstaple, its words into the log.  Main thread, but for
- * the two callbacks, which run on the staple thread and touch only what was
- * fixed before that was started.  The library makes the folder of responses
- * while we are root; whether it was there before is the one thing to be known
- * for giving it to the user that will write there.
+ * Stapling in the daemon: configuration to libstaple, libstaple's events to the
+ * log, and the stapling policy of clinch(8).  Main thread, except for the two
+ * callbacks, which run on the staple thread and touch only what was fixed
+ * before that thread started.  The evaluation of the policy reads no clock and
+ * keeps no state: each call takes a fresh snapshot from the library.
+ *
+ * A certificate without a usable responder is refused where failing is fatal,
+ * even while a response from disk is still valid: else the outcome of a start
+ * would depend on what an earlier configuration left behind.
  */
 #include "runtime/stapling.h"
 
@@ -18,8 +22,371 @@
 #include "runtime/credential.h"
 #include "runtime/generation.h"
 #include "runtime/process.h"
+#include "staple/outcome.h"
+#include "staple/response.h"
 #include "tls/context.h"
 #include "tls/identity.h"
+
+/* ---- Policy of one certificate ---- */
+
+/* A renewed certificate waits for its staple until the old one has less. */
+#define RENEWAL_MARGIN_S 3600
+
+bool
+verdict_is_fatal(const struct staple_policy *policy)
+{
+	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
+}
+
+static enum staple_on_revoked
+on_revoked(const struct staple_policy *policy)
+{
+	if (policy->on_revoked != STAPLE_REVOKED_BY_MODE)
+		return policy->on_revoked;
+	return verdict_is_fatal(policy) ? STAPLE_REVOKED_EXIT
+					: STAPLE_REVOKED_STAPLE;
+}
+
+static bool
+is_confirmed(const struct staple_info *info)
+{
+	return info->confirmed || info->unconfirmable;
+}
+
+bool
+verdict_wants(
+    const struct staple_policy *policy, const struct staple_info *info)
+{
+	switch (policy->mode) {
+	case STAPLE_AUTO:
+	case STAPLE_MUST:
+		return info->must_staple;
+	case STAPLE_ALWAYS:
+		return true;
+	case STAPLE_PREFER:
+		return info->hindrance != STAPLE_NO_RESPONDER;
+	case STAPLE_NEVER:
+		break;
+	}
+	return false;
+}
+
+bool
+verdict_holds(const struct staple_info *info, int64_t now_s)
+{
+	return info->held && info->this_update <= now_s + STAPLE_SKEW_S &&
+	       now_s < info->expires;
+}
+
+/*
+ * A held "revoked" alone, perhaps from disk, ends nothing: it is confirmed
+ * first.  Where a start or a reload cannot have that, because asking has failed
+ * or patience is over, what is held is the last word there is; but a process
+ * that runs goes on until there is a second one.
+ */
+static enum verdict
+judge_revoked(const struct staple_policy *policy,
+    const struct staple_info *info, bool may_wait, bool patience_over)
+{
+	if (on_revoked(policy) != STAPLE_REVOKED_EXIT) {
+		if (may_wait && !info->settled && !patience_over)
+			return VERDICT_WAIT; /* a newer good one lifts it */
+		return VERDICT_REVOKED_ON;
+	}
+	if (info->confirmed ||
+	    (may_wait && (info->unconfirmable || patience_over)))
+		return VERDICT_REVOKED;
+	/* Where nobody is asked there is nothing to wait for. */
+	return info->hindrance == STAPLE_UNASKED ? VERDICT_WAIT
+						 : VERDICT_REVOKED_ON;
+}
+
+enum verdict
+verdict_of(const struct staple_policy *policy, const struct staple_info *info,
+    enum verdict_phase phase, int64_t now_s, bool patience_over)
+{
+	bool may_wait = phase != PHASE_RUNNING;
+	bool hindered = info->hindrance != STAPLE_UNASKED;
+
+	if (!verdict_wants(policy, info))
+		return VERDICT_FINE;
+	if (hindered && may_wait && verdict_is_fatal(policy))
+		return VERDICT_FAILED;
+	if (verdict_holds(info, now_s))
+		return info->revoked ? judge_revoked(policy, info,
+					   may_wait && !hindered, patience_over)
+				     : VERDICT_FINE;
+	if (!may_wait)
+		return VERDICT_DEGRADED;
+	if (!hindered && !info->settled && !patience_over)
+		return VERDICT_WAIT;
+	return verdict_is_fatal(policy) ? VERDICT_FAILED : VERDICT_DEGRADED;
+}
+
+/* Would handshakes be given something, rather than an alert? */
+static bool
+is_stapled(const struct staple_policy *policy, const struct staple_info *info,
+    int64_t now_s)
+{
+	if (!verdict_holds(info, now_s))
+		return false;
+	return !info->revoked || (on_revoked(policy) == STAPLE_REVOKED_STAPLE &&
+				     is_confirmed(info));
+}
+
+bool
+verdict_gives_way(int64_t ends_s, int64_t now_s)
+{
+	return ends_s - now_s <= RENEWAL_MARGIN_S;
+}
+
+bool
+verdict_keeps_out(const struct staple_policy *policy,
+    const struct staple_info *renewed, const struct verdict_served *served,
+    int64_t now_s)
+{
+	bool served_is_revoked = verdict_holds(served->info, now_s) &&
+				 served->info->revoked;
+
+	return verdict_wants(policy, renewed) &&
+	       (renewed->hindrance == STAPLE_UNASKED ||
+		   verdict_is_fatal(policy)) &&
+	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
+	       !verdict_gives_way(served->ends_s, now_s);
+}
+
+/* ---- Policy of a generation ---- */
+
+static bool
+is_patience_over(const struct judge *judge, const struct staple_policy *policy)
+{
+	return judge->patience_over ||
+	       (judge->wait_over && !verdict_is_fatal(policy));
+}
+
+/*
+ * Does the generation that is to be replaced show the very same without a
+ * staple, by a policy as strict?  Refusing a reload would mend nothing then,
+ * and might refuse the mending.
+ */
+static bool
+fails_already(const struct judge *judge, const struct identity *identity,
+    const struct staple_info *info)
+{
+	const struct generation *before = judge->before;
+	const struct credential *old;
+	size_t i;
+
+	/* Time alone brings this hindrance to one that runs; any other comes
+	 * with the configuration that is tried. */
+	if (info->hindrance != STAPLE_UNASKED &&
+	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
+		return false;
+	for (i = 0; before && i < generation_holding_count(before); i++) {
+		old = generation_holding(before, i)->credential;
+		if (old->identity && identity_equal(old->identity, identity) &&
+		    verdict_of(&old->id.policy, info, judge->phase,
+			judge->now_s, true) == VERDICT_FAILED)
+			return true;
+	}
+	return false;
+}
+
+static enum verdict
+judge_one(const struct judge *judge, const struct staple_policy *policy,
+    const struct identity *identity, const struct staple_info *info)
+{
+	enum verdict verdict = verdict_of(policy, info, judge->phase,
+	    judge->now_s, is_patience_over(judge, policy));
+
+	if (verdict == VERDICT_FAILED && fails_already(judge, identity, info))
+		return VERDICT_DEGRADED;
+	return verdict;
+}
+
+/* What waits and fails, waits on: the old certificate serves.  One that is
+ * revoked ends nothing if it has a renewal, which takes its place at once; and
+ * nothing in a folder concerns anyone but itself. */
+static enum verdict
+soften(const struct judge_opinion *opinion)
+{
+	enum verdict verdict = opinion->verdict;
+	bool in_folder = opinion->credential->id.in_folder;
+
+	if (opinion->renewal &&
+	    (verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED ||
+		(in_folder && verdict != VERDICT_WAIT)))
+		return VERDICT_FINE;
+	if (opinion->credential->unstapled && verdict == VERDICT_FAILED)
+		return VERDICT_DEGRADED;
+	if (opinion->renewed && verdict == VERDICT_REVOKED)
+		return VERDICT_REVOKED_ON;
+	if (in_folder && verdict == VERDICT_FAILED)
+		return VERDICT_DEGRADED;
+	return verdict;
+}
+
+static void
+visit_one(const struct judge *judge, struct judge_opinion *opinion,
+    judge_visit_fn *visit, void *arg)
+{
+	if (opinion->identity == NULL ||
+	    !stapling_state(judge->stapling, opinion->identity, &opinion->info))
+		return;
+	opinion->verdict = judge_one(judge, &opinion->credential->id.policy,
+	    opinion->identity, &opinion->info);
+	opinion->verdict = soften(opinion);
+	visit(arg, opinion);
+}
+
+void
+judge_each(const struct judge *judge, const struct generation *generation,
+    judge_visit_fn *visit, void *arg)
+{
+	const struct holding *holding;
+	struct judge_opinion opinion;
+	size_t i;
+
+	for (i = 0; i < generation_holding_count(generation); i++) {
+		memset(&opinion, 0, sizeof(opinion));
+		holding = generation_holding(generation, i);
+		opinion.user = holding->user;
+		opinion.credential = holding->credential;
+		opinion.identity = holding->credential->identity;
+		opinion.renewed = holding->credential->renewal != NULL;
+		visit_one(judge, &opinion, visit, arg);
+		opinion.identity = holding->credential->renewal;
+		opinion.renewal = true;
+		opinion.renewed = false;
+		visit_one(judge, &opinion, visit, arg);
+	}
+}
+
+static bool
+was_answered(const struct staple_info *info)
+{
+	return info->held || info->outcome == STAPLE_GOOD ||
+	       info->outcome == STAPLE_UNCHANGED ||
+	       info->outcome == STAPLE_REVOKED ||
+	       info->outcome == STAPLE_UNKNOWN;
+}
+
+static void
+add_to_sum(void *arg, const struct judge_opinion *opinion)
+{
+	struct judge_sum *sum = arg;
+
+	sum->counts[opinion->verdict]++;
+	if (was_answered(&opinion->info))
+		sum->answered++;
+}
+
+struct judge_sum
+judge_all(const struct judge *judge, const struct generation *generation)
+{
+	struct judge_sum sum;
+
+	memset(&sum, 0, sizeof(sum));
+	judge_each(judge, generation, add_to_sum, &sum);
+	return sum;
+}
+
+bool
+judge_may_ask(const struct judge *judge, const struct staple_policy *policy,
+    const struct identity *identity, struct err *err)
+{
+	struct staple_info info;
+	char why[ERR_TEXT_MAX / 2];
+
+	if (!stapling_state(judge->stapling, identity, &info) ||
+	    info.hindrance == STAPLE_UNASKED ||
+	    judge_one(judge, policy, identity, &info) != VERDICT_FAILED)
+		return true;
+	judge_explain(&info, why, sizeof(why));
+	err_set(err, "certificate %s must be stapled, but %s", info.name, why);
+	return false;
+}
+
+bool
+judge_gives_way(const struct judge *judge, const struct identity *served)
+{
+	return verdict_gives_way(identity_not_after(served), judge->now_s);
+}
+
+bool
+judge_keeps_out(const struct judge *judge, const struct staple_policy *policy,
+    const struct identity *renewed, const struct identity *served)
+{
+	struct staple_info fresh, old;
+	const struct verdict_served before = {
+		.info = &old,
+		.ends_s = identity_not_after(served),
+	};
+
+	/* A certificate that is not valid yet replaces no valid one. */
+	if (identity_not_before(renewed) > judge->now_s &&
+	    before.ends_s > judge->now_s)
+		return true;
+	return stapling_state(judge->stapling, renewed, &fresh) &&
+	       stapling_state(judge->stapling, served, &old) &&
+	       verdict_keeps_out(policy, &fresh, &before, judge->now_s);
+}
+
+bool
+judge_lets_in(const struct judge *judge, const struct staple_policy *policy,
+    const struct identity *identity)
+{
+	struct staple_info info;
+
+	if (!stapling_state(judge->stapling, identity, &info))
+		return true;
+	switch (verdict_of(policy, &info, PHASE_RELOAD, judge->now_s,
+	    is_patience_over(judge, policy))) {
+	case VERDICT_FINE:
+	case VERDICT_DEGRADED:
+	case VERDICT_REVOKED_ON:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+judge_is_due(const struct judge *judge, const struct credential *credential)
+{
+	const struct staple_policy *policy = &credential->id.policy;
+
+	if (credential->renewal == NULL)
+		return false;
+	if (credential->identity == NULL)
+		return judge_lets_in(judge, policy, credential->renewal);
+	return !judge_keeps_out(
+	    judge, policy, credential->renewal, credential->identity);
+}
+
+void
+judge_explain(const struct staple_info *info, char *out, size_t max)
+{
+	bool hindered = info->hindrance != STAPLE_UNASKED;
+	enum staple_outcome outcome = hindered ? info->hindrance
+					       : info->outcome;
+	const char *advice = staple_outcome_advice(outcome);
+
+	if (!hindered && info->said[0])
+		snprintf(out, max, "%s", info->said);
+	else if (outcome == STAPLE_UNASKED)
+		snprintf(out, max,
+		    "no responder (of %u) has answered yet; check that this "
+		    "host can reach them, or allow more start_wait",
+		    info->responders);
+	else
+		snprintf(out, max, "%s%s%s%s%s%s",
+		    staple_outcome_sentence(outcome), info->said[0] ? " (" : "",
+		    info->said, info->said[0] ? ")" : "", advice[0] ? "; " : "",
+		    advice);
+}
+
+/* ---- Configuration and events ---- */
 
 /* Enough of a fingerprint to tell an old certificate from its successor. */
 #define ID_SHOWN 8

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "runtime/judge.h"
+#include "runtime/stapling.h"
 #include "tests/support/ocsp.h"
 #include "tests/support/pki.h"
 #include "tests/support/site.h"

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
 #include "runtime/sockets.h"
 #include "tls/identity.h"

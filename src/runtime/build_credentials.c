@@ -19,9 +19,8 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
-#include "runtime/preload.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"
 

@@ -10,10 +10,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/credential.h"
-#include "runtime/folder.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
-#include "runtime/preload.h"
 #include "runtime/stapling.h"
 
 static bool

@@ -14,7 +14,7 @@
 #include "proxy/backend.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
 #include "tls/context.h"
 #include "tls/policy.h"

@@ -15,8 +15,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "runtime/cert_slot.h"
 #include "runtime/claims.h"
-#include "runtime/credential.h"
 #include "runtime/generation_inner.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"

@@ -22,7 +22,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
 #include "runtime/load.h"

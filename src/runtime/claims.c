@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "tls/sni.h"
 
 /* A name that a certificate is for, and which one. */

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
 #include "tls/identity.h"
 #include "tls/trust.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
 #include "tls/context.h"
 #include "tls/trust.h"

@@ -33,7 +33,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/folder.h"
+#include "runtime/cert_slot.h"
 
 #define DESCRIPTORS_MAX (1024u * 1024u)
 #define DESCRIPTORS_RESERVE_MAX 1024u

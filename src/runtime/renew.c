@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "runtime/build.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
 #include "runtime/sockets.h"
 #include "runtime/stapling.h"

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation.h"
 #include "runtime/process.h"
 #include "runtime/renew.h"

@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation.h"
 #include "runtime/process.h"
 #include "staple/outcome.h"

@@ -10,7 +10,7 @@
 #include "config/config.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "tls/server.h"
 #include "tls/ticket.h"
 

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "tests/support/site.h"
 #include "tls/identity.h"
 

@@ -13,7 +13,7 @@
 
 #include "proxy/listener.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "tests/support/site.h"
 #include "tls/server.h"
 

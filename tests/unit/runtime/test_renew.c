@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
 #include "tls/identity.h"

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
 

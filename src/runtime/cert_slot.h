@@ -1,14 +1,14 @@
 /*
- * One certificate in use: the files it came from, the identity that serves,
- * and the one that waits to replace it.  Fixed once made, but for what is said
- * to be the main thread's; counted, so that generations share those whose
- * files have not changed.  Made on the main thread; any thread may let go.
+ * Certificate slots: the files, the identity that serves, and the one that is
+ * to replace it.  Also the certificate files of cert_dir.  Slots are made on
+ * the main thread; any thread may release them.
  */
-#ifndef RUNTIME_CREDENTIAL_H
-#define RUNTIME_CREDENTIAL_H
+#ifndef RUNTIME_CERT_SLOT_H
+#define RUNTIME_CERT_SLOT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/attr.h"
 #include "config/config.h"
@@ -19,6 +19,8 @@
 struct err;
 struct identity;
 struct identity_loader;
+
+/* ---- Slots ---- */
 
 /* What tells one from another.  Borrowed texts in a question, copies in a
  * credential. */
@@ -80,5 +82,55 @@ bool credential_has_equal_stamps(
 struct identity *credential_load(const struct credential *credential,
     struct identity_loader *loader, struct err *warning,
     struct err *err) MUST_CHECK;
+
+/* ---- cert_dir ---- */
+
+/* One file, and where its key is: NAME.key beside it, or the file itself;
+ * privkey.pem beside a fullchain.pem. */
+struct folder_item {
+	char *cert;
+	char *key;
+};
+
+struct folder {
+	struct folder_item *items; /* sorted by name */
+	size_t count;
+	char **folders; /* in it, for certificates that come later */
+	size_t folder_count;
+};
+
+/*
+ * Every regular file (or symlink to one) that ends in .pem or .crt, and the
+ * fullchain.pem of every folder in it, as in certbot's live/.  Names that begin
+ * with a dot are passed over, and the other files of certbot beside a
+ * fullchain.pem.  false: *err names the folder.  Free in every case.
+ */
+bool folder_list(
+    struct folder *folder, const char *path, struct err *err) MUST_CHECK;
+void folder_free(struct folder *folder); /* a zeroed one is fine */
+
+/* ---- Reading many files ---- */
+
+struct preload_item {
+	struct credential *credential; /* with the stamps of before */
+	struct identity *identity;     /* NULL: error says why */
+	char *warning;                 /* NULL: none */
+	char *error;
+};
+
+struct preload {
+	struct preload_item *items; /* in the order of the ids */
+	size_t count;
+	atomic_size_t next;
+};
+
+/* Fewer are read one by one, without threads. */
+#define PRELOAD_LEAST 64
+
+/* Read the files of all ids.  false: no memory; then nothing was read.  Free
+ * in every case. */
+bool preload_run(struct preload *preload, const struct credential_key *ids,
+    size_t count) MUST_CHECK;
+void preload_free(struct preload *preload); /* a zeroed one is fine */
 
 #endif

@@ -4,6 +4,7 @@
  * socket is opened, so that a bad configuration disturbs nobody.
  */
 #include "runtime/build.h"
+#include "runtime/certs.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /*
  * One run of generation_build (or of renew_generation): build.c leads it and
- * opens the sockets, build_credentials.c reads certificates, build_context.c
- * makes policies, build_sites.c brings names, policies and certificates
+ * opens the sockets, certs.c reads certificates, build_context.c makes policies, build_sites.c brings names, policies and certificates
  * together, build_service.c adds what is beyond TLS.  Main thread.
  */
 #ifndef RUNTIME_BUILD_H
@@ -15,13 +14,8 @@
 #include "runtime/generation.h"
 #include "staple/staple.h"
 
-struct credential;
-struct credential_key;
-struct display;
 struct err;
-struct identity;
 struct identity_loader;
-struct preload_item;
 struct service;
 struct tls_context;
 struct tls_server;
@@ -56,44 +50,6 @@ void build_fail(struct build *build, enum blame blame,
 /* A warning about these settings; "" is none. */
 void build_warn(const struct build *build,
     const struct config_listener *settings, const char *text);
-
-/* ---- build_display.c ---- */
-
-/* Everything that listener i and its hosts show, into display i of `fresh`;
- * what is wrong is reported. */
-void build_display(struct build *build, size_t i);
-
-/* ---- build_credentials.c ---- */
-
-/* What is asked for, and where it was said. */
-struct build_wish {
-	const struct config_listener *user;
-	const struct config_path *cert; /* NULL: found in the folder */
-	const struct config_path *key;
-	const struct credential_key *id;
-	/* Of the old generation: what it takes the place of, whatever files
-	 * that came from; NULL: nothing, or what came from the same files. */
-	const struct credential *before;
-	struct preload_item *read; /* its files; NULL: not read yet */
-};
-
-/* The certificate of these files: one of `fresh`, or of `old` where nothing
- * has changed, or read.  Borrowed from `fresh`.  NULL: reported. */
-struct credential *build_credential(
-    struct build *build, const struct build_wish *wish) MUST_CHECK;
-
-/* One of an earlier generation, as it is.  Likewise. */
-struct credential *build_share(struct build *build,
-    const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
-
-/* Put a credential (taken) in force in `fresh`.  false: no memory. */
-bool build_hold(struct build *build, const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
-
-/* The trees are built from, and forgotten. */
-bool build_index(struct build *build) MUST_CHECK;
-void build_forget(struct build *build);
 
 /* ---- build_context.c ---- */
 

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "runtime/cert_slot.h"
-#include "runtime/claims.h"
+#include "runtime/certs.h"
 #include "runtime/generation_inner.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "runtime/build.h"
+#include "runtime/certs.h"
 #include "runtime/cert_slot.h"
 #include "runtime/generation_inner.h"
 #include "runtime/sockets.h"

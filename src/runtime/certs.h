@@ -1,9 +1,9 @@
 /*
- * Which certificates a listener shows for which name: each claims the names it
- * is for, and for each name one of each kind wins.  Main thread.
+ * The certificates of a generation: which slots a listener and its hosts have,
+ * and which certificate is shown for which name.  Main thread.
  */
-#ifndef RUNTIME_CLAIMS_H
-#define RUNTIME_CLAIMS_H
+#ifndef RUNTIME_CERTS_H
+#define RUNTIME_CERTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,8 +12,12 @@
 #include "base/attr.h"
 #include "tls/identity.h"
 
+struct build;
+struct config_listener;
 struct credential;
 struct sni_table;
+
+/* ---- Names ---- */
 
 /* One of each kind, for one name.  Borrowed from the credentials. */
 struct shown {
@@ -55,5 +59,24 @@ void claims_fini(struct claims *claims); /* a zeroed one is fine */
  * for a wildcard that very wildcard's.  NULL: nobody claims it. */
 const struct shown *claims_find(
     const struct claims *claims, const char *pattern);
+
+/* ---- Slots and lists ---- */
+
+/* Everything that listener i and its hosts show, into display i of `fresh`;
+ * what is wrong is reported. */
+void build_display(struct build *build, size_t i);
+
+/* One of an earlier generation, as it is.  Likewise. */
+struct credential *build_share(struct build *build,
+    const struct config_listener *user,
+    struct credential *credential) MUST_CHECK;
+
+/* Put a credential (taken) in force in `fresh`.  false: no memory. */
+bool build_hold(struct build *build, const struct config_listener *user,
+    struct credential *credential) MUST_CHECK;
+
+/* The trees are built from, and forgotten. */
+bool build_index(struct build *build) MUST_CHECK;
+void build_forget(struct build *build);
 
 #endif

@@ -1,22 +1,51 @@
 /*
- * From configuration to services and sockets.  Main thread.  Everything that
- * can be wrong with the files of any listener is found before the first
- * socket is opened, so that a bad configuration disturbs nobody.
+ * Building a generation: from configuration to TLS contexts, services and
+ * sockets.  Main thread.
+ *
+ * Everything that can be wrong with the files of any listener is found before
+ * the first socket is opened, so that a bad configuration disturbs no client.
+ * Services are made anew for every generation, out of parts that are shared
+ * where nothing changed: no old configuration is kept alive by a listener that
+ * never changes.  The contents of CA files and revocation lists are part of a
+ * context, so a new list makes a new context, under which no older session is
+ * resumed.
+ *
+ * Settings and certificates of a name are found separately, each by the closest
+ * pattern, and only then joined: a host "*.example.org" that requires client
+ * certificates keeps that requirement for "a.example.org", although that name
+ * has a certificate of its own in cert_dir.  The certificate of a name is its
+ * host's own; else the listener's that matches, one of each kind; else the
+ * listener's first.
+ *
+ * A renewal reads no file: the next generation is made of what the old one
+ * holds, with renewed certificates in place of the ones they replace.
  */
 #include "runtime/build.h"
-#include "runtime/certs.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/backend.h"
+#include "proxy/limit.h"
+#include "proxy/service.h"
 #include "runtime/cert_slot.h"
-#include "runtime/generation_inner.h"
+#include "runtime/certs.h"
+#include "runtime/generation.h"
 #include "runtime/sockets.h"
+#include "runtime/stapling.h"
+#include "tls/context.h"
 #include "tls/identity.h"
+#include "tls/policy.h"
+#include "tls/server.h"
+#include "tls/sni.h"
 #include "tls/ticket.h"
+#include "tls/trust.h"
+
+/* ---- Errors ---- */
 
 void
 generation_errors_free(struct generation_errors *errors)
@@ -69,6 +98,790 @@ build_warn(const struct build *build, const struct config_listener *settings,
 		fields[count++] = LOG_S("host", settings->pattern);
 	log_write(build->parts->log, LEVEL_WARNING, "tls", text, fields, count);
 }
+
+/* ---- TLS contexts ---- */
+
+#define NS_PER_MS 1000000
+#define TRUST_DIGEST 32
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+is_same_trust(const struct config_listener *a, const struct config_listener *b)
+{
+	return is_same_text(a->ca_file, b->ca_file) &&
+	       is_same_text(a->crl_file, b->crl_file) &&
+	       a->crl_check == b->crl_check;
+}
+
+static const struct trust_holding *
+find_trust(
+    const struct generation *generation, const struct config_listener *settings)
+{
+	size_t i;
+
+	for (i = 0; generation && i < generation->trust_count; i++)
+		if (is_same_trust(generation->trusts[i].user, settings))
+			return &generation->trusts[i];
+	return NULL;
+}
+
+static struct trust_holding
+stamp_trust(const struct config_listener *settings)
+{
+	int64_t now_ns = clock_wall_ms() * NS_PER_MS;
+	struct trust_holding holding = {
+		.user = settings,
+		.ca_stamp = stamp_of(settings->ca_file),
+	};
+
+	if (settings->crl_file)
+		holding.crl_stamp = stamp_of(settings->crl_file);
+	holding.settled = stamp_is_settled(&holding.ca_stamp, now_ns) &&
+			  (settings->crl_file == NULL ||
+			      stamp_is_settled(&holding.crl_stamp, now_ns));
+	return holding;
+}
+
+static bool
+is_current(const struct trust_holding *old, const struct trust_holding *now)
+{
+	return old->settled && trust_holding_has_equal_stamps(old, now);
+}
+
+static bool
+is_same_digest(const struct trust *a, const struct trust *b)
+{
+	return memcmp(trust_digest(a), trust_digest(b), TRUST_DIGEST) == 0;
+}
+
+/* Lists that help nobody are taken at a start, where they close the door, but
+ * do not replace better ones. */
+static struct trust *
+read_trust(struct build *build, const struct config_listener *settings,
+    const struct trust_holding *old, struct err *err)
+{
+	struct err warning = { "" };
+	struct trust *trust = trust_load(settings->ca_file, settings->crl_file,
+	    settings->crl_check, build->now_s, &warning, err);
+
+	if (trust == NULL)
+		return NULL;
+	if (build->cause == GENERATION_FILES && old &&
+	    !trust_lists_fit(trust) && trust_lists_fit(old->trust)) {
+		err_set(err, "%s", warning.text);
+		trust_unref(trust);
+		return NULL;
+	}
+	if (old &&
+	    trust_is_rollback(trust, old->trust, settings->crl_file, err)) {
+		trust_unref(trust);
+		return NULL;
+	}
+	/* What is said of the very same has been said. */
+	if (old == NULL || !is_same_digest(trust, old->trust))
+		build_warn(build, settings, warning.text);
+	return trust;
+}
+
+static void
+fail_trust(struct build *build, const struct config_listener *settings,
+    struct err *err)
+{
+	bool is_list = err_names(err, settings->crl_file) &&
+		       !err_names(err, settings->ca_file);
+
+	err_prefix(err, is_list ? "crl_file" : "ca_file");
+	build_fail(build, BLAME_CONFIG,
+	    is_list ? &settings->crl_file_where : &settings->ca_file_where,
+	    settings, err);
+}
+
+/* Read, shared, or for want of something better the old one. */
+static struct trust *
+choose_trust(struct build *build, const struct config_listener *settings,
+    struct trust_holding *now)
+{
+	const struct trust_holding *old = find_trust(build->old, settings);
+	struct err err = { "" };
+	struct trust *trust;
+
+	if (old && is_current(old, now)) {
+		now->warned = old->warned;
+		return trust_ref(old->trust);
+	}
+	trust = read_trust(build, settings, old, &err);
+	if (trust) {
+		now->warned = old && is_same_digest(trust, old->trust)
+				  ? old->warned
+				  : validity_warning(trust_lists_from(trust),
+					trust_lists_end(trust), build->now_s);
+		return trust;
+	}
+	if (build->cause != GENERATION_FILES || old == NULL) {
+		fail_trust(build, settings, &err);
+		return NULL;
+	}
+	if (!trust_holding_has_equal_stamps(old, now))
+		log_error(build->parts->log, "tls",
+		    "client certificates are checked as before",
+		    LOG_S("listener", settings->name),
+		    LOG_S("error", err.text));
+	return trust_ref(old->trust);
+}
+
+/* *trust stays NULL where no clients are verified. */
+static bool
+find_or_read_trust(struct build *build, const struct config_listener *settings,
+    struct trust **trust)
+{
+	const struct trust_holding *known;
+	struct trust_holding now;
+
+	*trust = NULL;
+	if (settings->verify == VERIFY_NONE)
+		return true;
+	known = find_trust(build->fresh, settings);
+	if (known) {
+		*trust = known->trust;
+		return known->trust != NULL;
+	}
+	now = stamp_trust(settings);
+	now.trust = choose_trust(build, settings, &now);
+	*trust = now.trust;
+	/* What is bad is held too: said once, not by each of a thousand. */
+	return generation_hold_trust(build->fresh, &now) && now.trust;
+}
+
+/* The value of the TLS key whose line the sentence begins with; or NULL. */
+static const char **
+find_blamed(struct config_listener *settings, const struct err *err)
+{
+	if (config_where_begins(&settings->ciphers_where, err->text))
+		return &settings->ciphers;
+	if (config_where_begins(&settings->ciphersuites_where, err->text))
+		return &settings->ciphersuites;
+	if (config_where_begins(&settings->groups_where, err->text))
+		return &settings->groups;
+	return NULL;
+}
+
+/* Each refused key is left out in turn, to learn what is wrong besides. */
+static void
+fail_context(struct build *build, const struct config_listener *settings,
+    struct trust *trust, struct err *err)
+{
+	struct config_listener rest = *settings;
+	struct tls_context *context = NULL;
+	const char **blamed;
+
+	while (
+	    context == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
+		build_error(build, BLAME_CONFIG, err->text);
+		*blamed = NULL;
+		context = tls_context_new(&rest, trust, err);
+	}
+	if (context == NULL)
+		build_fail(
+		    build, BLAME_CONFIG, &settings->where, settings, err);
+	tls_context_unref(context);
+}
+
+static struct tls_context *
+make(struct build *build, const struct config_listener *settings,
+    struct trust *trust, const struct staple_policy *policy)
+{
+	struct err err = { "" };
+	struct tls_context *context = tls_context_new(settings, trust, &err);
+
+	if (context == NULL) {
+		fail_context(build, settings, trust, &err);
+		return NULL;
+	}
+	if (stapling_attach(build->parts->stapling, context, policy, &err))
+		return context;
+	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
+	tls_context_unref(context);
+	return NULL;
+}
+
+static const struct context_holding *
+find(const struct generation *generation, const struct context_holding *wanted)
+{
+	const struct context_holding *one;
+	size_t i;
+
+	for (i = 0; generation && i < generation->context_count; i++) {
+		one = &generation->contexts[i];
+		if (memcmp(one->digest, wanted->digest, sizeof(one->digest)) ==
+			0 &&
+		    memcmp(&one->policy, &wanted->policy,
+			sizeof(one->policy)) == 0)
+			return one;
+	}
+	return NULL;
+}
+
+/* The context for these settings and that staple policy: one of `fresh`, or
+ * taken over from `old`, or made.  Borrowed from `fresh`.  NULL: reported. */
+static struct tls_context *
+build_context(struct build *build, const struct config_listener *settings,
+    const struct staple_policy *policy)
+{
+	struct context_holding wanted = { .policy = *policy };
+	const struct context_holding *known;
+	struct trust *trust;
+	struct err err = { "" };
+
+	if (!find_or_read_trust(build, settings, &trust))
+		return NULL;
+	if (!tls_context_digest(settings, trust, wanted.digest, &err)) {
+		build_fail(
+		    build, BLAME_SYSTEM, &settings->where, settings, &err);
+		return NULL;
+	}
+	known = find(build->fresh, &wanted);
+	if (known)
+		return known->context;
+	known = find(build->old, &wanted);
+	wanted.context = known ? tls_context_ref(known->context)
+			       : make(build, settings, trust, policy);
+	if (wanted.context == NULL)
+		return NULL;
+	if (generation_hold_context(build->fresh, &wanted))
+		return wanted.context;
+	err_set(&err, "out of memory");
+	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
+	return NULL;
+}
+
+/* ---- Names and sites ---- */
+
+struct sites {
+	struct build *build;
+	const struct config_listener *listener;
+	const struct display *display;
+	struct tls_server *server;
+	struct claims claims;
+	struct sni_table *by_host; /* from patterns to hosts */
+	struct shown *host_shown;  /* by hosts with certificates of their own */
+};
+
+static const struct config_listener *
+settings_of(const struct sites *sites, size_t host)
+{
+	return host == SNI_NONE ? sites->listener
+				: &sites->listener->hosts[host];
+}
+
+static void
+report_twins(struct sites *sites, const struct config_listener *host,
+    const struct credential *credential)
+{
+	struct err err;
+
+	err_set(&err,
+	    "cert: %s is another %s certificate for the same name; name one "
+	    "of each kind",
+	    credential->id.cert,
+	    identity_kind_name(identity_kind(credential->identity)));
+	build_fail(sites->build, BLAME_CONFIG, &host->certs.items[0].where,
+	    host, &err);
+}
+
+static void
+fill_host(struct sites *sites, size_t i, size_t *next)
+{
+	const struct config_listener *host = &sites->listener->hosts[i];
+	const struct credential *credential;
+	struct shown *shown = &sites->host_shown[i];
+	size_t k;
+
+	for (k = 0; k < host->certs.count && *next < sites->display->count;
+	     k++) {
+		credential = sites->display->items[(*next)++];
+		if (!shown_put(shown, credential))
+			report_twins(sites, host, credential);
+	}
+}
+
+static bool
+fill_hosts(struct sites *sites)
+{
+	const struct config_listener *listener = sites->listener;
+	size_t i, next = sites->claims.count;
+
+	sites->host_shown = calloc(
+	    listener->host_count + 1, sizeof(sites->host_shown[0]));
+	sites->by_host = sni_table_new(listener->host_count);
+	if (!sites->host_shown || !sites->by_host)
+		return false;
+	for (i = 0; i < listener->host_count; i++) {
+		if (!sni_table_add(
+			sites->by_host, listener->hosts[i].pattern, i))
+			return false;
+		if (listener->hosts[i].certs_own)
+			fill_host(sites, i, &next);
+	}
+	sni_table_seal(sites->by_host);
+	return true;
+}
+
+static size_t
+find_host(const struct sites *sites, const char *pattern)
+{
+	return pattern[0] == '*' ? sni_table_exact(sites->by_host, pattern)
+				 : sni_table_find(sites->by_host, pattern);
+}
+
+/* Certificates with many names: one site for all of them. */
+static bool
+is_last(const struct sites *sites, const struct config_listener *settings,
+    const struct shown *shown)
+{
+	size_t count = tls_server_count(sites->server);
+	const struct tls_site *last;
+
+	if (count == 0)
+		return false;
+	last = tls_server_site(sites->server, count - 1);
+	return last->settings == settings &&
+	       memcmp(last->identities, shown->identities,
+		   sizeof(shown->identities)) == 0;
+}
+
+/* Put the file of a certificate of these in front of the sentence. */
+static void
+name_file(const struct sites *sites, const struct shown *shown, struct err *err)
+{
+	const struct credential *credential;
+	size_t i, kind;
+
+	for (i = 0; i < sites->display->count; i++) {
+		credential = sites->display->items[i];
+		if (credential->identity == NULL)
+			continue;
+		kind = identity_kind(credential->identity);
+		if (shown->identities[kind] != credential->identity)
+			continue;
+		err_prefix(err, "%s", credential->id.cert);
+		return;
+	}
+}
+
+/* A certificate that no client can be shown (a key too weak, say) is an error
+ * where keys name it.  One from a folder, or one that came by itself, is left
+ * out: its names are refused. */
+static bool
+leave_out(struct sites *sites, const struct config_listener *settings,
+    struct tls_context *context, const struct shown *shown, struct err *err)
+{
+	static struct identity *const nothing[IDENTITY_KINDS];
+	struct build *build = sites->build;
+
+	name_file(sites, shown, err);
+	if (!shown->in_folder && build->cause != GENERATION_FILES) {
+		build_fail(
+		    build, BLAME_CONFIG, &settings->where, settings, err);
+		return false;
+	}
+	log_error(build->parts->log, "tls", "certificate left out",
+	    LOG_S("listener", settings->name), LOG_S("error", err->text));
+	if (tls_server_add(sites->server, settings, context, nothing, err))
+		return true;
+	build_fail(build, BLAME_SYSTEM, &settings->where, settings, err);
+	return false;
+}
+
+static bool
+add_site(struct sites *sites, const struct config_listener *settings,
+    const struct shown *shown, size_t *number)
+{
+	const struct staple_policy policy = stapling_policy(
+	    settings, shown->in_folder);
+	struct tls_context *context;
+	struct err err = { "" };
+
+	if (is_last(sites, settings, shown)) {
+		*number = tls_server_count(sites->server) - 1;
+		return true;
+	}
+	*number = tls_server_count(sites->server);
+	context = build_context(sites->build, settings, &policy);
+	if (context == NULL)
+		return false; /* reported */
+	return tls_server_add(
+		   sites->server, settings, context, shown->identities, &err) ||
+	       leave_out(sites, settings, context, shown, &err);
+}
+
+static bool
+add_name(struct sites *sites, const char *pattern,
+    const struct config_listener *settings, const struct shown *shown)
+{
+	struct err err = { "out of memory" };
+	size_t number;
+
+	if (!add_site(sites, settings, shown, &number))
+		return false;
+	if (tls_server_name(sites->server, pattern, number))
+		return true;
+	build_fail(
+	    sites->build, BLAME_SYSTEM, &settings->where, settings, &err);
+	return false;
+}
+
+static bool
+add_hosts(struct sites *sites)
+{
+	const struct config_listener *host;
+	const struct shown *shown;
+	size_t i;
+
+	for (i = 0; i < sites->listener->host_count; i++) {
+		host = &sites->listener->hosts[i];
+		shown = host->certs_own
+			    ? &sites->host_shown[i]
+			    : claims_find(&sites->claims, host->pattern);
+		if (!add_name(sites, host->pattern, host,
+			shown ? shown : &sites->claims.first))
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_claimed(struct sites *sites)
+{
+	const struct claims *claims = &sites->claims;
+	size_t i, host;
+
+	for (i = 0; i < claims->pattern_count; i++) {
+		host = find_host(sites, claims->patterns[i]);
+		/* Then the host's own certificates are shown, and the host's
+		 * pattern leads there already. */
+		if (host != SNI_NONE && sites->listener->hosts[host].certs_own)
+			continue;
+		if (!add_name(sites, claims->patterns[i],
+			settings_of(sites, host), &claims->shown[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+prepare(struct sites *sites)
+{
+	const struct config_listener *listener = sites->listener;
+	const struct display *display = sites->display;
+	struct err err = { "out of memory" };
+	size_t names;
+
+	if (claims_init(&sites->claims, display->items, listener->certs.count,
+		listener->certs.count + display->folder_count,
+		sites->build->now_s) &&
+	    fill_hosts(sites)) {
+		names = listener->host_count + sites->claims.pattern_count;
+		sites->server = tls_server_new(
+		    1 + names, names, sites->build->parts->keys);
+	}
+	if (sites->server)
+		return true;
+	build_fail(
+	    sites->build, BLAME_SYSTEM, &listener->where, listener, &err);
+	return false;
+}
+
+/* Names, policies and certificates of listener i.  NULL: reported. */
+static struct tls_server *
+build_sites(struct build *build, size_t i)
+{
+	const struct config_listener *listener = &build->config->listeners[i];
+	struct sites sites = {
+		.build = build,
+		.listener = listener,
+		.display = &build->fresh->displays[i],
+	};
+	size_t own;
+	bool fine = prepare(&sites) &&
+		    add_site(&sites, listener, &sites.claims.first, &own) &&
+		    add_hosts(&sites) && add_claimed(&sites);
+
+	if (fine) {
+		tls_server_seal(
+		    sites.server, listener->sni_unknown == SNI_REJECT);
+	} else {
+		tls_server_unref(sites.server);
+		sites.server = NULL;
+	}
+	claims_fini(&sites.claims);
+	free(sites.host_shown);
+	sni_table_free(sites.by_host);
+	return sites.server;
+}
+
+/* ---- Services: backends ---- */
+
+/* Reloads rarely reorder: the same place is tried first. */
+static struct service *
+find_old(const struct build *build, size_t i)
+{
+	const char *name = build->config->listeners[i].name;
+	const struct generation *old = build->old;
+	size_t k;
+
+	if (old == NULL)
+		return NULL;
+	if (i < old->service_count &&
+	    strcmp(old->services[i]->listener->name, name) == 0)
+		return old->services[i];
+	for (k = 0; k < old->service_count; k++)
+		if (strcmp(old->services[k]->listener->name, name) == 0)
+			return old->services[k];
+	return NULL;
+}
+
+/* Sites of the listener itself come before those of hosts. */
+static int
+compare_sites(const void *a, const void *b)
+{
+	const struct service_site *one = a, *other = b;
+	const char *first = one->settings->pattern;
+	const char *second = other->settings->pattern;
+
+	return strcmp(first ? first : "", second ? second : "");
+}
+
+static void *
+index_sites(const struct service *old)
+{
+	void *tree = NULL;
+	size_t i;
+
+	/* Without memory a host begins without its old answers. */
+	for (i = 0; old && i < old->site_count; i++)
+		(void)tsearch(&old->sites[i], &tree, compare_sites);
+	return tree;
+}
+
+static void
+keep_node(void *node)
+{
+	(void)node; /* a site of the old service */
+}
+
+static bool
+connect_alike(const struct config_listener *a, const struct config_listener *b)
+{
+	size_t i;
+
+	if (a->connect.count != b->connect.count || a->balance != b->balance ||
+	    a->retry_after_ms != b->retry_after_ms)
+		return false;
+	for (i = 0; i < a->connect.count; i++)
+		if (strcmp(a->connect.items[i].text,
+			b->connect.items[i].text) != 0)
+			return false;
+	return true;
+}
+
+/* Those of another site that says the same; or new ones that know what the
+ * old ones of this pattern knew.  A reference. */
+static struct backends *
+find_or_make_backends(const struct service *service,
+    const struct config_listener *settings, void *old_sites)
+{
+	const struct service_site wanted = { .settings = settings };
+	struct service_site **old;
+	struct backends *backends;
+	size_t i, tries[2] = { 0, service->site_count - 1 };
+
+	for (i = 0; service->site_count > 0 && i < ARRAY_LEN(tries); i++)
+		if (connect_alike(service->sites[tries[i]].settings, settings))
+			return backends_ref(service->sites[tries[i]].backends);
+	old = tfind(&wanted, &old_sites, compare_sites);
+	if (old && (*old)->settings == settings) /* the same configuration */
+		return backends_ref((*old)->backends);
+	backends = backends_new(settings);
+	if (backends && old)
+		backends_inherit(backends, (*old)->backends);
+	return backends;
+}
+
+static bool
+add_sites(struct service *service, const struct service *old)
+{
+	const struct config_listener *settings;
+	void *old_sites = index_sites(old);
+	struct backends *backends;
+	size_t i;
+	bool fine = true;
+
+	for (i = 0; fine && i < tls_server_count(service->tls); i++) {
+		settings = tls_server_site(service->tls, i)->settings;
+		backends = find_or_make_backends(service, settings, old_sites);
+		fine = backends != NULL;
+		if (fine)
+			service_add(service, settings, backends);
+		backends_unref(backends);
+	}
+	tdestroy(old_sites, keep_node);
+	return fine;
+}
+
+/* ---- Services ---- */
+
+static struct service *
+make_service(struct build *build, const struct config_listener *listener,
+    struct tls_server *tls, struct service *old)
+{
+	struct limit *limit = old ? limit_ref(old->limit)
+				  : limit_new(build->parts->process);
+	struct service *service = NULL;
+
+	if (limit)
+		service = service_new(build->config, listener, tls, limit);
+	limit_unref(limit);
+	if (service && add_sites(service, old))
+		return service;
+	service_unref(service);
+	return NULL;
+}
+
+/* A certificate may be waited for (in a folder); files that are all bad may
+ * not, as there would be nothing to show for ever. */
+static bool
+check_shown(struct build *build, size_t i)
+{
+	const struct config_listener *listener = &build->config->listeners[i];
+	const struct display *display = &build->fresh->displays[i];
+	struct err err;
+	size_t k;
+
+	for (k = 0; k < display->folder_count; k++)
+		if (!display->items[listener->certs.count + k]->bad)
+			return true;
+	if (display->folder_count == 0 || listener->certs.count > 0 ||
+	    build->cause == GENERATION_FILES)
+		return true;
+	err_set(
+	    &err, "cert_dir: no file in %s can be used", listener->cert_dir);
+	build_fail(
+	    build, BLAME_CONFIG, &listener->cert_dir_where, listener, &err);
+	return false;
+}
+
+/* Append the service of listener i, or fail. */
+static void
+build_service(struct build *build, size_t i)
+{
+	const struct config_listener *listener = &build->config->listeners[i];
+	struct generation *fresh = build->fresh;
+	struct service *service;
+	struct tls_server *tls;
+	struct err err = { "out of memory" };
+
+	if (!check_shown(build, i))
+		return;
+	tls = build_sites(build, i);
+	if (tls == NULL)
+		return;
+	service = make_service(build, listener, tls, find_old(build, i));
+	tls_server_unref(tls);
+	if (service)
+		fresh->services[fresh->service_count++] = service;
+	else
+		build_fail(
+		    build, BLAME_SYSTEM, &listener->where, listener, &err);
+}
+
+/* ---- Services: lists of ciphers and groups ---- */
+
+/* Do the keys name this certificate?  Else cert_dir brought it. */
+static bool
+is_named(const struct build *build, size_t i, const struct identity *identity)
+{
+	const struct display *display = &build->fresh->displays[i];
+	size_t named = build->config->listeners[i].certs.count;
+	size_t k;
+
+	for (k = 0; k < display->count; k++)
+		if (display->items[k]->identity == identity)
+			return k < named || k >= named + display->folder_count;
+	return true;
+}
+
+/* What a certificate of a folder cannot use is no reason not to start. */
+static void
+report_list(
+    struct build *build, size_t i, const struct tls_site *site, struct err *err)
+{
+	bool named = false, any = false;
+	size_t kind;
+
+	for (kind = 0; kind < IDENTITY_KINDS; kind++) {
+		if (site->identities[kind] == NULL)
+			continue;
+		any = true;
+		named |= is_named(build, i, site->identities[kind]);
+	}
+	if (named || !any)
+		build_error(build, BLAME_CONFIG, err->text);
+	else
+		build_warn(build, site->settings, err->text);
+}
+
+static void
+survey_service(struct build *build, size_t i, struct policy_survey *survey)
+{
+	const struct tls_server *tls = build->fresh->services[i]->tls;
+	const struct tls_site *site;
+	struct err err = { "" };
+	unsigned kinds;
+	size_t k, kind;
+
+	for (k = 0; k < tls_server_count(tls); k++) {
+		site = tls_server_site(tls, k);
+		kinds = 0;
+		for (kind = 0; kind < IDENTITY_KINDS; kind++)
+			if (site->identities[kind])
+				kinds |= 1u << kind;
+		if (!policy_survey_add(survey,
+			tls_context_native(site->context), site->settings,
+			kinds, &err))
+			report_list(build, i, site, &err);
+	}
+}
+
+static void
+on_useless(void *log, const char *sentence)
+{
+	log_warning(log, "tls", sentence);
+}
+
+/* Warn of each name in ciphers, ciphersuites and groups that no service can
+ * use; a list that leaves nothing is an error.  After all services. */
+static void
+build_survey(struct build *build)
+{
+	struct policy_survey *survey = policy_survey_new();
+	size_t i;
+
+	if (survey == NULL) {
+		build_error(build, BLAME_SYSTEM, "out of memory");
+		return;
+	}
+	for (i = 0; i < build->fresh->service_count; i++)
+		survey_service(build, i, survey);
+	policy_survey_report(survey, on_useless, build->parts->log);
+	policy_survey_free(survey);
+}
+
+/* ---- Sockets ---- */
 
 /* The sockets of one service. */
 static void
@@ -163,7 +976,7 @@ must_ask_anew(const struct config *config, const struct generation *old)
 	return false;
 }
 
-/* ---- One certificate, two sources ---- */
+/* ---- The whole ---- */
 
 static const struct identity *
 identity_of(const struct holding *holding)
@@ -281,6 +1094,175 @@ generation_build(struct generation *old, const struct config *config,
 	build_forget(&build);
 	if (!build.failed)
 		return build.fresh;
+	generation_unref(build.fresh);
+	return NULL;
+}
+
+/* ---- Renewal ---- */
+
+bool
+renew_is_waited_for(const struct generation *generation)
+{
+	size_t i;
+
+	for (i = 0; i < generation->holding_count; i++)
+		if (generation->holdings[i].credential->renewal)
+			return true;
+	return false;
+}
+
+static bool
+is_any_due(const struct judge *judge, const struct generation *generation)
+{
+	size_t i;
+
+	for (i = 0; i < generation->holding_count; i++)
+		if (judge_is_due(judge, generation->holdings[i].credential))
+			return true;
+	return false;
+}
+
+/* What is due, in service. */
+static struct credential *
+swap(const struct judge *judge, const struct credential *credential)
+{
+	struct credential *fresh = credential_copy(
+	    credential, credential->renewal, NULL);
+	struct err err;
+
+	if (fresh)
+		fresh->unstapled = !judge_may_ask(
+		    judge, &credential->id.policy, credential->renewal, &err);
+	return fresh;
+}
+
+/* Every certificate, those that are due in their new state. */
+static bool
+hold_all(struct build *build, const struct judge *judge)
+{
+	const struct holding *holding;
+	struct credential *credential;
+	size_t i;
+
+	for (i = 0; i < build->old->holding_count; i++) {
+		holding = &build->old->holdings[i];
+		credential = holding->credential;
+		credential = judge_is_due(judge, credential)
+				 ? swap(judge, credential)
+				 : credential_ref(credential);
+		if (!credential ||
+		    !build_hold(build, holding->user, credential))
+			return false;
+	}
+	return true;
+}
+
+static bool
+hold_trusts(struct build *build)
+{
+	struct trust_holding holding;
+	size_t i;
+
+	for (i = 0; i < build->old->trust_count; i++) {
+		holding = build->old->trusts[i];
+		holding.trust = trust_ref(holding.trust);
+		if (!generation_hold_trust(build->fresh, &holding))
+			return false;
+	}
+	return true;
+}
+
+/* The same display with what is held now. */
+static bool
+display_again(struct build *build, size_t i)
+{
+	const struct display *old = &build->old->displays[i];
+	struct display *display = &build->fresh->displays[i];
+	struct credential *credential;
+	size_t k;
+
+	display->folder_count = old->folder_count;
+	for (k = 0; k < old->count; k++) {
+		credential = build_share(
+		    build, &build->config->listeners[i], old->items[k]);
+		if (!credential || !display_add(display, credential))
+			return false;
+	}
+	return true;
+}
+
+static bool
+fill(struct build *build, const struct judge *judge, struct err *err)
+{
+	struct generation *fresh = build->fresh, *old = build->old;
+	size_t i;
+
+	err_set(err, "out of memory");
+	if (!hold_all(build, judge) || !hold_trusts(build))
+		return false;
+	for (i = 0; i < build->config->listener_count; i++) {
+		if (!display_again(build, i))
+			return false;
+		build_service(build, i);
+	}
+	err_set(err, "%s", "");
+	if (!build->failed)
+		return ports_share(&fresh->ports, &old->ports, old->services,
+		    fresh->services, err);
+	if (build->errors->all.list.count > 0)
+		err_set(err, "%s", build->errors->all.list.items[0]);
+	return false;
+}
+
+static void
+say_swapped(const struct generation *fresh, const struct generation *from,
+    struct log *log)
+{
+	const struct credential *before, *after;
+	size_t i;
+
+	for (i = 0; i < fresh->holding_count; i++) {
+		before = from->holdings[i].credential;
+		after = fresh->holdings[i].credential;
+		if (before == after)
+			continue;
+		log_notice(log, "ocsp",
+		    before->identity ? "renewed certificate in service"
+				     : "certificate in service",
+		    LOG_S("listener", fresh->holdings[i].user->name),
+		    LOG_S("cert", identity_name(after->identity)),
+		    LOG_S("file", after->id.cert));
+	}
+}
+
+struct generation *
+renew_generation(struct generation *from, const struct generation_parts *parts,
+    const struct judge *judge, struct err *err)
+{
+	struct generation_errors errors;
+	struct build build = {
+		.old = from,
+		.config = from->config,
+		.parts = parts,
+		.cause = GENERATION_FILES,
+		.now_s = judge->now_s,
+		.errors = &errors,
+	};
+	bool fine;
+
+	memset(&errors, 0, sizeof(errors));
+	err_set(err, "%s", "");
+	if (!is_any_due(judge, from))
+		return NULL;
+	build.fresh = generation_new(from->config);
+	fine = build.fresh && fill(&build, judge, err);
+	build_forget(&build);
+	generation_errors_free(&errors);
+	if (fine) {
+		say_swapped(build.fresh, from, parts->log);
+		return build.fresh;
+	}
+	err_prefix(err, "renewed certificates stay out");
 	generation_unref(build.fresh);
 	return NULL;
 }

@@ -1,7 +1,6 @@
 /*
- * One run of generation_build (or of renew_generation): build.c leads it and
- * opens the sockets, certs.c reads certificates, build_context.c makes policies, build_sites.c brings names, policies and certificates
- * together, build_service.c adds what is beyond TLS.  Main thread.
+ * Building a generation: from a configuration, from changed files, or from
+ * renewed certificates.  Main thread.
  */
 #ifndef RUNTIME_BUILD_H
 #define RUNTIME_BUILD_H
@@ -11,14 +10,55 @@
 
 #include "base/attr.h"
 #include "config/config.h"
-#include "runtime/generation.h"
-#include "staple/staple.h"
 
 struct err;
+struct generation;
+struct generation_parts;
 struct identity_loader;
-struct service;
-struct tls_context;
-struct tls_server;
+struct judge;
+
+/* Everything that is wrong, and whose fault it is. */
+struct generation_errors {
+	struct config_errors all; /* "file:line: listener NAME: sentence" */
+	bool bad_config;          /* one at least is the configuration's */
+};
+void generation_errors_free(struct generation_errors *errors);
+
+/* Why one is built. */
+enum generation_cause {
+	GENERATION_CHECK, /* --test: no socket is opened */
+	GENERATION_FULL,  /* a start or a reload: all must be good */
+	GENERATION_FILES  /* files have changed: what is bad stays out, and
+			     what it would replace goes on */
+};
+
+/*
+ * Open or adopt sockets, load identities, build contexts, share what did not
+ * change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
+ * certificate that should be stapled and has no staple yet waits, while the
+ * old one serves.  What is fetched is settled by this generation from now on,
+ * even when it fails (stapling_restore).  Warnings are logged.  Every
+ * listener's errors are collected; sockets are opened only when nothing else
+ * is wrong.  NULL: failed, `errors` says why.
+ */
+struct generation *generation_build(struct generation *old,
+    const struct config *config, const struct generation_parts *parts,
+    enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
+
+/* Does any certificate wait? */
+bool renew_is_waited_for(const struct generation *generation);
+
+/*
+ * The same generation with every renewal in service whose time has come: it
+ * has its staple, or the certificate it replaces is about to end.  Nothing is
+ * read again; whatever else there is, is shared.  Each one is logged.
+ * NULL: nothing to do, or *err says why it cannot be done.
+ */
+struct generation *renew_generation(struct generation *from,
+    const struct generation_parts *parts, const struct judge *judge,
+    struct err *err) MUST_CHECK;
+
+/* ---- Shared with certs.c: one run ---- */
 
 struct build {
 	struct generation *old; /* may be NULL */
@@ -50,27 +90,5 @@ void build_fail(struct build *build, enum blame blame,
 /* A warning about these settings; "" is none. */
 void build_warn(const struct build *build,
     const struct config_listener *settings, const char *text);
-
-/* ---- build_context.c ---- */
-
-/* The context for these settings and that staple policy: one of `fresh`, or
- * taken over from `old`, or made.  Borrowed from `fresh`.  NULL: reported. */
-struct tls_context *build_context(struct build *build,
-    const struct config_listener *settings,
-    const struct staple_policy *policy) MUST_CHECK;
-
-/* ---- build_sites.c ---- */
-
-/* Names, policies and certificates of listener i.  NULL: reported. */
-struct tls_server *build_sites(struct build *build, size_t i) MUST_CHECK;
-
-/* ---- build_service.c ---- */
-
-/* Append the service of listener i, or fail. */
-void build_service(struct build *build, size_t i);
-
-/* Warn of each name in ciphers, ciphersuites and groups that no service can
- * use; a list that leaves nothing is an error.  After all services. */
-void build_survey(struct build *build);
 
 #endif

@@ -25,7 +25,7 @@
 #include "base/log.h"
 #include "runtime/build.h"
 #include "runtime/cert_slot.h"
-#include "runtime/generation_inner.h"
+#include "runtime/generation.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"
 #include "tls/sni.h"

@@ -24,6 +24,7 @@
 #include "proxy/service.h"
 #include "runtime/cert_slot.h"
 #include "runtime/expiry.h"
+#include "runtime/build.h"
 #include "runtime/generation.h"
 #include "runtime/load.h"
 #include "runtime/process.h"

@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "runtime/cert_slot.h"
-#include "runtime/generation_inner.h"
+#include "runtime/generation.h"
 #include "tls/identity.h"
 #include "tls/trust.h"
 

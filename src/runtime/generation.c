@@ -10,7 +10,6 @@
 
 #include "proxy/service.h"
 #include "runtime/cert_slot.h"
-#include "runtime/generation_inner.h"
 #include "tls/context.h"
 #include "tls/trust.h"
 

@@ -1,22 +1,24 @@
 /*
- * A configuration made real: its sockets and services as one immutable,
- * counted object.  Built beside the running system from the old generation
- * and a new configuration; any failure frees it and nothing has changed.
- * It is also the joint of stapling with tls and proxy: each context is
- * attached to the library, each identity watched.  Built on the main thread;
- * any thread may hold a reference.
+ * A generation: one configuration made real, with its sockets, services and
+ * certificates, as one immutable counted object.  Built on the main thread
+ * (build.h); any thread may hold a reference.
  */
 #ifndef RUNTIME_GENERATION_H
 #define RUNTIME_GENERATION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "config/config.h"
+#include "runtime/sockets.h"
+#include "runtime/watch.h"
+#include "staple/staple.h"
+#include "tls/validity.h"
 
 struct credential;
-struct generation;
 struct identity;
 struct inherited;
 struct limit_process;
@@ -25,6 +27,7 @@ struct log;
 struct service;
 struct stapling;
 struct ticket_keys;
+struct tls_context;
 
 /* What outlives every generation and is lent to each. */
 struct generation_parts {
@@ -36,33 +39,59 @@ struct generation_parts {
 	unsigned threads;
 };
 
-/* Everything that is wrong, and whose fault it is. */
-struct generation_errors {
-	struct config_errors all; /* "file:line: listener NAME: sentence" */
-	bool bad_config;          /* one at least is the configuration's */
-};
-void generation_errors_free(struct generation_errors *errors);
-
-/* Why one is built. */
-enum generation_cause {
-	GENERATION_CHECK, /* --test: no socket is opened */
-	GENERATION_FULL,  /* a start or a reload: all must be good */
-	GENERATION_FILES  /* files have changed: what is bad stays out, and
-			     what it would replace goes on */
+/* Every certificate once, however many names show it.  Borrowed. */
+struct holding {
+	const struct config_listener *user; /* the first that shows it */
+	struct credential *credential;
 };
 
-/*
- * Open or adopt sockets, load identities, build contexts, share what did not
- * change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
- * certificate that should be stapled and has no staple yet waits, while the
- * old one serves.  What is fetched is settled by this generation from now on,
- * even when it fails (stapling_restore).  Warnings are logged.  Every
- * listener's errors are collected; sockets are opened only when nothing else
- * is wrong.  NULL: failed, `errors` says why.
- */
-struct generation *generation_build(struct generation *old,
-    const struct config *config, const struct generation_parts *parts,
-    enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
+/* ca_file and crl_file as they were read. */
+struct trust_holding {
+	const struct config_listener *user; /* whose paths these are */
+	struct trust *trust;                /* a reference */
+	struct stamp ca_stamp;
+	struct stamp crl_stamp;
+	bool settled;
+
+	/* main thread only */
+	enum validity_warning warned; /* the last level logged; expiry.h */
+};
+
+/* A context, and what tells it from another. */
+struct context_holding {
+	uint8_t digest[32];
+	struct staple_policy policy;
+	struct tls_context *context; /* a reference */
+};
+
+/* What one listener and its hosts were given to show, borrowed from the
+ * holdings: the listener's certs, then what is in its folder, then each host's
+ * own certs, in file order. */
+struct display {
+	struct credential **items;
+	size_t count;
+	size_t folder_count;
+	bool folder_kept; /* its folder is bad, the old certificates go on */
+};
+
+struct generation {
+	atomic_uint references;
+
+	/* fixed at creation */
+	const struct config *config;
+	struct service **services; /* one per listener section */
+	size_t service_count;
+	struct display *displays; /* likewise */
+	struct ports ports;
+
+	/* each thing once */
+	struct holding *holdings; /* references to the credentials */
+	size_t holding_count, holding_room;
+	struct trust_holding *trusts;
+	size_t trust_count, trust_room;
+	struct context_holding *contexts;
+	size_t context_count, context_room;
+};
 
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* NULL ok */
@@ -84,11 +113,6 @@ size_t generation_service_count(const struct generation *generation);
 struct service *generation_service(
     const struct generation *generation, size_t i);
 
-/* Every certificate once, however many names show it.  Borrowed. */
-struct holding {
-	const struct config_listener *user; /* the first that shows it */
-	struct credential *credential;
-};
 size_t generation_holding_count(const struct generation *generation);
 const struct holding *generation_holding(
     const struct generation *generation, size_t i);
@@ -101,5 +125,23 @@ bool generation_differs(const struct generation *a, const struct generation *b);
 /* Did the stamps, so that one has read files that the other has not? */
 bool generation_read_more(
     const struct generation *a, const struct generation *b);
+
+/* ---- For the building of one ---- */
+
+/* With room for every listener; one reference.  NULL: no memory. */
+struct generation *generation_new(const struct config *config) MUST_CHECK;
+
+/* Append; what is counted is taken, also when it fails for want of memory. */
+bool generation_hold(struct generation *generation,
+    const struct config_listener *user,
+    struct credential *credential) MUST_CHECK;
+bool generation_hold_trust(struct generation *generation,
+    const struct trust_holding *holding) MUST_CHECK;
+bool generation_hold_context(struct generation *generation,
+    const struct context_holding *holding) MUST_CHECK;
+bool trust_holding_has_equal_stamps(
+    const struct trust_holding *a, const struct trust_holding *b);
+bool display_add(
+    struct display *display, struct credential *credential) MUST_CHECK;
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "runtime/build.h"
 #include "runtime/load.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "config/config.h"
+#include "runtime/build.h"
 #include "runtime/load.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"

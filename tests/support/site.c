@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
+#include "runtime/build.h"
 #include "runtime/cert_slot.h"
 #include "tls/server.h"
 #include "tls/ticket.h"

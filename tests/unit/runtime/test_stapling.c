@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "proxy/service.h"
 #include "runtime/cert_slot.h"
+#include "runtime/build.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
 

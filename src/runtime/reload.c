@@ -1,24 +1,974 @@
 /*
- * One configuration after another.  Main thread.  A generation is built whole
- * beside the running one and then waits for two things: until its backend
- * names have been asked for once (at most NAMES_PATIENCE_S: published at once,
- * a listener with a new name would turn its first clients away), and for the
- * staples that policy asks for.  The first start is the same story with no
- * generation before it.
+ * Reload and first start: from a built generation to one in force, and what
+ * follows from certificates and changed files.  Main thread; the listener
+ * threads and the staple thread only wake it.
+ *
+ * A new generation waits until every backend name has been resolved once, or
+ * NAMES_TIMEOUT_S has passed, and until the stapling policy is satisfied; it is
+ * discarded if the policy refuses it.  Names come first because a listener
+ * published without an address would refuse its first clients.  On the first
+ * start there is no current generation, and a refusal ends the process.  A
+ * generation is in force when every loop has adopted it and closed the old
+ * sockets: only then is a removed address free, and the next change begins.
+ *
+ * Nothing is remembered about single certificates: every event evaluates all
+ * of them anew, so that the order of events does not matter.  A changed file
+ * makes a new generation from the same configuration, which reads only what has
+ * another stamp.
  */
-#include "runtime/server_inner.h"
+#include "runtime/reload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/addr.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/limit.h"
+#include "proxy/listener.h"
+#include "proxy/service.h"
 #include "runtime/build.h"
-#include "runtime/load.h"
+#include "runtime/cert_slot.h"
+#include "runtime/expiry.h"
+#include "runtime/generation.h"
+#include "runtime/loop.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
+#include "runtime/server.h"
 #include "runtime/stapling.h"
+#include "runtime/watch.h"
+#include "tls/identity.h"
+#include "tls/ticket.h"
+
+static void publish_pending(struct server *server, enum server_news news);
+static void reload_go_on(struct server *server);
+
+/* ---- Staples ---- */
+
+/* How late it may be noticed that the certificate to be replaced is about to
+ * end; wall time may jump, so no longer sleep is set. */
+#define RENEWALS_S 10.0
+
+/* Between looks, for each certificate. */
+#define GLANCE_S 20e-6
+
+/* During a start or reload EXTEND_TIMEOUT_USEC is sent every EXTEND_EVERY_S;
+ * EXTENSION_S is longer than that. */
+#define EXTEND_FIRST_S 1.0
+#define EXTEND_EVERY_S 10.0
+#define EXTENSION_S 30
+
+/* Certificates without a staple that are named one by one. */
+#define NAMED_MAX 16
+
+static struct judge
+judge_now(const struct server *server, enum verdict_phase phase)
+{
+	return (struct judge){
+		.stapling = server->parts.stapling,
+		.phase = phase,
+		.now_s = clock_wall_ms() / 1000,
+		.patience_over = server->patience_over,
+		.wait_over = server->wait_over,
+	};
+}
+
+static struct judge
+judge_pending(const struct server *server)
+{
+	struct judge judge = judge_now(server,
+	    server->state == SERVER_STARTING ? PHASE_START : PHASE_RELOAD);
+
+	judge.before = server->current;
+	return judge;
+}
+
+/* ---- Staples: waiting ---- */
+
+static double
+start_wait_s(const struct server *server)
+{
+	const struct config *config = generation_config(server->pending);
+
+	return config->ocsp.start_wait_ms / 1000.0;
+}
+
+static void
+begin_patience(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->patience);
+	ev_timer_set(&server->patience, start_wait_s(server), 0.0);
+	ev_now_update(server->ev);
+	ev_timer_start(server->ev, &server->patience);
+}
+
+static void
+on_extend(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	const struct server *server = watcher->data;
+	char status[80];
+
+	(void)ev;
+	(void)events;
+	snprintf(
+	    status, sizeof(status), "Waiting for %zu staples", server->awaited);
+	notify_extend(EXTENSION_S, status);
+}
+
+static void
+staples_wait_no_more(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->patience);
+	ev_timer_stop(server->ev, &server->wait_end);
+	ev_timer_stop(server->ev, &server->extend);
+}
+
+/* The waiting for the certificates of a new `pending` begins. */
+static void
+staples_await(struct server *server)
+{
+	staples_wait_no_more(server);
+	server->patience_over = server->wait_over = false;
+	server->answered = server->awaited = 0;
+	begin_patience(server);
+	ev_timer_set(&server->wait_end, start_wait_s(server), 0.0);
+	ev_timer_start(server->ev, &server->wait_end);
+	if (!notify_is_wanted())
+		return;
+	ev_timer_set(&server->extend, EXTEND_FIRST_S, EXTEND_EVERY_S);
+	ev_timer_start(server->ev, &server->extend);
+}
+
+/* Is any of them neither answered nor failed? */
+static bool
+staples_are_awaited(struct server *server)
+{
+	const struct judge judge = judge_pending(server);
+	struct judge_sum sum = judge_all(&judge, server->pending);
+
+	/* Those still queued that must be there hold the start for as long as
+	 * answers come. */
+	if (sum.answered > server->answered && !server->patience_over)
+		begin_patience(server);
+	server->answered = sum.answered;
+	server->awaited = sum.counts[VERDICT_WAIT];
+	return server->awaited > 0;
+}
+
+static void
+on_patience(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	server->patience_over = true;
+	reload_go_on(server);
+}
+
+static void
+on_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	server->wait_over = true;
+	reload_go_on(server);
+}
+
+/* ---- Staples: refusing ---- */
+
+struct refusal {
+	struct server *server;
+	enum server_exit status;
+};
+
+/* Of the certificate, or of the folder it was found in. */
+static const struct config_where *
+where_of(const struct judge_opinion *opinion)
+{
+	return opinion->credential->id.in_folder
+		   ? &opinion->user->cert_dir_where
+		   : &opinion->user->certs.items[0].where;
+}
+
+/* At a start also to stderr, where whoever started us is looking. */
+static void
+complain(struct server *server, const struct judge_opinion *opinion,
+    const struct err *err)
+{
+	const struct config *config = generation_config(server->pending);
+	const struct config_listener *listener = opinion->user;
+
+	log_error(server->parts.log, "ocsp", err->text,
+	    LOG_S("listener", listener->name),
+	    LOG_S("cert", opinion->info.name),
+	    LOG_S("outcome", staple_outcome_name(opinion->info.outcome)));
+	if (server->state == SERVER_STARTING &&
+	    strcmp(config->log.output, "stderr") != 0)
+		fprintf(stderr, "%s:%u: listener %s: %s\n",
+		    where_of(opinion)->file, where_of(opinion)->line,
+		    listener->name, err->text);
+}
+
+static void
+refuse_one(void *arg, const struct judge_opinion *opinion)
+{
+	struct refusal *refusal = arg;
+	char why[ERR_TEXT_MAX / 2];
+	struct err err;
+
+	judge_explain(&opinion->info, why, sizeof(why));
+	if (opinion->verdict == VERDICT_REVOKED) {
+		err_set(&err, "certificate %s is revoked: %s",
+		    opinion->info.name, why);
+		refusal->status = EXIT_REVOKED;
+	} else if (opinion->verdict == VERDICT_FAILED) {
+		err_set(&err,
+		    "certificate %s must be stapled, but there is no response: "
+		    "%s",
+		    opinion->info.name, why);
+		if (refusal->status == EXIT_ASKED)
+			refusal->status = EXIT_START_FAILED;
+	} else {
+		return;
+	}
+	complain(refusal->server, opinion, &err);
+}
+
+/* Must it not go into force?  Then it has been said why, and this is the exit
+ * status of a start; else EXIT_ASKED. */
+static enum server_exit
+staples_refuse(struct server *server)
+{
+	const struct judge judge = judge_pending(server);
+	struct refusal refusal = {
+		.server = server,
+		.status = EXIT_ASKED,
+	};
+
+	judge_each(&judge, server->pending, refuse_one, &refusal);
+	return refusal.status;
+}
+
+/* ---- Staples: renewing ---- */
+
+/* *slot is replaced when a certificate in it has been renewed. */
+static bool
+renew(struct server *server, struct generation **slot)
+{
+	const struct judge judge = judge_now(server, PHASE_RELOAD);
+	struct err err;
+	struct generation *fresh = renew_generation(
+	    *slot, &server->parts, &judge, &err);
+
+	if (fresh && !resolver_follow(server->resolver, fresh)) {
+		err_set(&err, "out of memory for backend names");
+		generation_unref(fresh);
+		fresh = NULL;
+	}
+	if (fresh == NULL) {
+		if (err.text[0])
+			log_error(server->parts.log, "ocsp", err.text);
+		return false;
+	}
+	generation_unref(*slot);
+	*slot = fresh;
+	return true;
+}
+
+/* Renewed certificates of pending that have their staple serve in it. */
+static void
+staples_renew_pending(struct server *server)
+{
+	(void)renew(server, &server->pending);
+}
+
+static void
+renew_current(struct server *server)
+{
+	server->pending = generation_ref(server->current);
+	if (renew(server, &server->pending)) {
+		publish_pending(server, SERVER_RENEWED);
+		return;
+	}
+	generation_unref(server->pending);
+	server->pending = NULL;
+}
+
+/* ---- Staples: in force ---- */
+
+struct novelty {
+	struct server *server;
+	const struct generation *old;
+	size_t waiting; /* no attempt has ended yet */
+};
+
+/* Of one that was tried at this start the library has just told. */
+static void
+say_degraded(const struct novelty *novelty, const struct judge_opinion *opinion)
+{
+	struct server *server = novelty->server;
+	bool settled = opinion->info.settled;
+	char why[ERR_TEXT_MAX / 2];
+
+	if (settled ? novelty->old == NULL : novelty->waiting > NAMED_MAX)
+		return;
+	judge_explain(&opinion->info, why, sizeof(why));
+	log_warning(server->parts.log, "ocsp", "serving without a staple",
+	    LOG_S("listener", opinion->user->name),
+	    LOG_S("cert", opinion->info.name), LOG_S("reason", why));
+}
+
+static void
+say_new(const struct novelty *novelty, const struct judge_opinion *opinion)
+{
+	struct server *server = novelty->server;
+	const struct config_listener *listener = opinion->user;
+	const struct staple_info *info = &opinion->info;
+
+	if (opinion->verdict == VERDICT_DEGRADED)
+		say_degraded(novelty, opinion);
+	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
+		log_warning(server->parts.log, "ocsp",
+		    "the certificate demands a staple (must-staple) and, by "
+		    "ocsp = never, has none: strict clients will refuse it",
+		    LOG_S("listener", listener->name),
+		    LOG_S("cert", info->name));
+	if (listener->ocsp == OCSP_MODE_PREFER &&
+	    info->hindrance == STAPLE_NO_RESPONDER)
+		log_info(server->parts.log, "ocsp",
+		    "the certificate names no responder: it is not stapled",
+		    LOG_S("listener", listener->name),
+		    LOG_S("cert", info->name), LOG_S("reason", info->said));
+}
+
+static void
+say_waiting(const struct novelty *novelty, const struct judge_opinion *opinion)
+{
+	const struct staple_info *info = &opinion->info;
+	char why[ERR_TEXT_MAX / 2] = "";
+
+	if (info->hindrance != STAPLE_UNASKED)
+		judge_explain(info, why, sizeof(why));
+	log_notice(novelty->server->parts.log, "ocsp",
+	    opinion->credential->identity
+		? "renewed certificate waits for its staple; the old one "
+		  "serves until an hour before its end"
+		: "certificate waits for its staple and is not in service",
+	    LOG_S("listener", opinion->user->name), LOG_S("cert", info->name),
+	    LOG_S("file", opinion->credential->id.cert),
+	    LOG_S("reason", why[0] ? why : "no staple yet"));
+}
+
+static void
+say_one(void *arg, const struct judge_opinion *opinion)
+{
+	const struct novelty *novelty = arg;
+
+	if (opinion->renewal)
+		say_waiting(novelty, opinion);
+	else if (novelty->old == NULL ||
+		 !generation_has(novelty->old, opinion->identity))
+		say_new(novelty, opinion);
+}
+
+static void
+count_waiting(void *arg, const struct judge_opinion *opinion)
+{
+	struct novelty *novelty = arg;
+
+	if (opinion->verdict == VERDICT_DEGRADED && !opinion->renewal &&
+	    !opinion->info.settled &&
+	    (novelty->old == NULL ||
+		!generation_has(novelty->old, opinion->identity)))
+		novelty->waiting++;
+}
+
+static void
+say_all(struct novelty *novelty, const struct judge *judge)
+{
+	struct server *server = novelty->server;
+
+	judge_each(judge, server->current, count_waiting, novelty);
+	judge_each(judge, server->current, say_one, novelty);
+	if (novelty->waiting > NAMED_MAX)
+		log_notice(server->parts.log, "ocsp",
+		    "start_wait is over, certificates are still queued for "
+		    "their first staple",
+		    LOG_N("certificates", novelty->waiting));
+}
+
+/* `current` was published in place of `old` (NULL: the start). */
+static void
+staples_published(struct server *server, const struct generation *old)
+{
+	const struct judge judge = judge_now(server, PHASE_RUNNING);
+	struct novelty novelty = { .server = server, .old = old };
+
+	staples_wait_no_more(server);
+	ev_timer_stop(server->ev, &server->renewals);
+	if (renew_is_waited_for(server->current)) {
+		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
+		ev_timer_start(server->ev, &server->renewals);
+	}
+	if (server->news != SERVER_RENEWED)
+		say_all(&novelty, &judge);
+}
+
+static void
+find_revoked(void *arg, const struct judge_opinion *opinion)
+{
+	struct server *server = arg;
+
+	if (opinion->verdict != VERDICT_REVOKED || opinion->renewal)
+		return;
+	server->status = EXIT_REVOKED;
+	log_error(server->parts.log, "ocsp",
+	    "the certificate is revoked: the process ends",
+	    LOG_S("listener", opinion->user->name),
+	    LOG_S("cert", opinion->info.name),
+	    LOG_S("said", opinion->info.said));
+}
+
+/* Certificates have changed, or time has passed: stop, go on, renew. */
+static void
+staples_look(struct server *server)
+{
+	const struct judge judge = judge_now(server, PHASE_RUNNING);
+
+	if (server->state == SERVER_RUNNING) {
+		judge_each(&judge, server->current, find_revoked, server);
+		if (server->status == EXIT_REVOKED) {
+			drain_begin(server);
+			return;
+		}
+	}
+	if (server->pending)
+		reload_go_on(server);
+	else if (server->state == SERVER_RUNNING && !server->publishing)
+		renew_current(server);
+}
+
+static void
+on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	staples_look(watcher->data);
+}
+
+/*
+ * Every look judges all certificates; so that thousands of answers do not make
+ * thousands of looks at thousands, the next one waits for a time that grows
+ * with their number.
+ */
+static void
+on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	struct server *server = watcher->data;
+	const struct generation *generation = server->pending ? server->pending
+							      : server->current;
+	double later_s = 0;
+
+	(void)events;
+	if (ev_is_active(&server->glance))
+		return;
+	if (generation)
+		later_s = GLANCE_S * generation_holding_count(generation);
+	ev_timer_set(&server->glance, later_s, 0.0);
+	ev_timer_start(ev, &server->glance);
+}
+
+static void
+on_glance(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	staples_look(watcher->data);
+}
+
+static void
+staples_init(struct server *server)
+{
+	ev_timer_init(&server->patience, on_patience, 0.0, 0.0);
+	server->patience.data = server;
+	ev_timer_init(&server->wait_end, on_wait_end, 0.0, 0.0);
+	server->wait_end.data = server;
+	ev_timer_init(&server->extend, on_extend, 0.0, 0.0);
+	server->extend.data = server;
+	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
+	server->renewals.data = server;
+	ev_timer_init(&server->glance, on_glance, 0.0, 0.0);
+	server->glance.data = server;
+	ev_async_init(&server->stapled, on_stapled);
+	server->stapled.data = server;
+	ev_async_start(server->ev, &server->stapled);
+}
+
+static void
+staples_stop(struct server *server)
+{
+	staples_wait_no_more(server);
+	ev_timer_stop(server->ev, &server->renewals);
+	ev_timer_stop(server->ev, &server->glance);
+}
+
+/* Wall time may jump, so no longer sleep is set. */
+#define EXPIRY_S 60.0
+
+/* ---- Changed files: what is watched ---- */
+
+struct watch_list {
+	struct watch_path *paths;
+	struct stamp *stamps; /* of what was read */
+	size_t count;
+};
+
+static void
+add_read(struct watch_list *list, const char *path, const struct stamp *stamp)
+{
+	list->paths[list->count] = (struct watch_path){ .path = path };
+	list->stamps[list->count++] = *stamp;
+}
+
+static void
+add_now(struct watch_list *list, const char *path, bool is_folder)
+{
+	struct stamp stamp;
+
+	if (path == NULL)
+		return;
+	stamp = stamp_of(path);
+	add_read(list, path, &stamp);
+	list->paths[list->count - 1].is_folder = is_folder;
+}
+
+static void
+add_credential(struct watch_list *list, const struct credential *credential)
+{
+	add_read(list, credential->id.cert, &credential->cert_stamp);
+	add_read(list, credential->id.key, &credential->key_stamp);
+	add_now(list, credential->id.staple_file, false);
+}
+
+static void
+add_trust(struct watch_list *list, const struct trust_holding *holding)
+{
+	add_read(list, holding->user->ca_file, &holding->ca_stamp);
+	if (holding->user->crl_file)
+		add_read(list, holding->user->crl_file, &holding->crl_stamp);
+}
+
+/* The folders in each cert_dir, where certificates may come.  One that cannot
+ * be read has none. */
+static struct folder *
+list_folders(const struct config *config, size_t *count)
+{
+	struct folder *folders = calloc(
+	    config->listener_count + 1, sizeof(folders[0]));
+	const struct config_listener *listener;
+	struct err err;
+	size_t i;
+
+	*count = 0;
+	for (i = 0; folders && i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->watch && listener->cert_dir &&
+		    folder_list(&folders[i], listener->cert_dir, &err))
+			*count += folders[i].folder_count;
+	}
+	return folders;
+}
+
+static void
+free_folders(struct folder *folders, size_t count)
+{
+	size_t i;
+
+	for (i = 0; folders && i < count; i++)
+		folder_free(&folders[i]);
+	free(folders);
+}
+
+static void
+fill_list(struct watch_list *list, const struct generation *generation,
+    const struct folder *folders)
+{
+	const struct config *config = generation->config;
+	const struct config_listener *listener;
+	size_t i, k;
+
+	for (i = 0; i < generation->holding_count; i++)
+		if (generation->holdings[i].user->watch)
+			add_credential(
+			    list, generation->holdings[i].credential);
+	for (i = 0; i < generation->trust_count; i++)
+		if (generation->trusts[i].user->watch)
+			add_trust(list, &generation->trusts[i]);
+	for (i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->watch)
+			add_now(list, listener->cert_dir, true);
+		for (k = 0; k < folders[i].folder_count; k++)
+			add_now(list, folders[i].folders[k], true);
+	}
+	add_now(list, config->ticket_key_file, false);
+}
+
+static bool
+follow_files(struct server *server)
+{
+	const struct generation *generation = server->current;
+	size_t listeners = generation->config->listener_count, inner;
+	struct folder *folders = list_folders(generation->config, &inner);
+	size_t room = 3 * generation->holding_count +
+		      2 * generation->trust_count + listeners + inner + 1;
+	struct watch_list list = {
+		.paths = calloc(room, sizeof(list.paths[0])),
+		.stamps = calloc(room, sizeof(list.stamps[0])),
+	};
+	bool fine = folders && list.paths && list.stamps;
+
+	if (fine) {
+		fill_list(&list, generation, folders);
+		fine = watch_follow(
+		    server->watch, list.paths, list.stamps, list.count);
+	}
+	free(list.paths);
+	free(list.stamps);
+	free_folders(folders, listeners);
+	return fine;
+}
+
+/* `current` is another one: its files are watched, and its certificates'
+ * ends looked at. */
+static void
+files_follow(struct server *server)
+{
+	if (!follow_files(server))
+		log_error(server->parts.log, "watch",
+		    "out of memory: changed files are not picked up");
+	expiry_look(server->current, server->parts.log, clock_wall_ms() / 1000);
+}
+
+/* ---- Changed files: what has changed ---- */
+
+/* Not yet looked at, or another file by now? */
+static bool
+is_news(struct server *server, const char *path)
+{
+	struct stamp stamp = stamp_of(path);
+
+	if (stamp_equal(&stamp, &server->tickets_read))
+		return false;
+	server->tickets_read = stamp;
+	return true;
+}
+
+/* Nobody else is to sign what we open from now on. */
+static void
+leave_fleet(struct server *server)
+{
+	struct err err;
+
+	if (!server->tickets_shared)
+		return;
+	server->tickets_shared = false;
+	server->tickets_read = (struct stamp){ 0 };
+	if (!ticket_keys_rotate(server->parts.keys, &err))
+		log_error(server->parts.log, "tls", err.text);
+}
+
+/* Keys that a fleet shares, from ticket_key_file if there is one. */
+static void
+files_load_tickets(struct server *server, const struct config *config)
+{
+	const char *path = config->ticket_key_file;
+	struct err err = { "" }, warning = { "" };
+
+	if (path == NULL)
+		leave_fleet(server);
+	if (path == NULL || !is_news(server, path))
+		return;
+	server->tickets_shared = true;
+	if (!ticket_keys_load(server->parts.keys, path,
+		config->ticket_key_permissions, &warning, &err)) {
+		log_error(server->parts.log, "tls",
+		    "ticket keys not replaced, the old ones go on",
+		    LOG_S("error", err.text));
+		return;
+	}
+	if (warning.text[0])
+		log_warning(server->parts.log, "tls", warning.text);
+	if (server->state != SERVER_STARTING)
+		log_notice(server->parts.log, "tls", "ticket keys replaced",
+		    LOG_S("file", path));
+}
+
+static void
+say_replaced(const struct server *server, const struct generation *fresh)
+{
+	const struct credential *credential;
+	size_t i;
+
+	for (i = 0; i < fresh->holding_count; i++) {
+		credential = fresh->holdings[i].credential;
+		if (credential->identity == NULL ||
+		    generation_has(server->current, credential->identity))
+			continue;
+		log_notice(server->parts.log, "tls",
+		    "changed certificate in service",
+		    LOG_S("listener", fresh->holdings[i].user->name),
+		    LOG_S("cert", identity_name(credential->identity)),
+		    LOG_S("file", credential->id.cert));
+	}
+}
+
+static struct generation *
+build_from_files(struct server *server)
+{
+	struct generation_errors errors;
+	struct generation *fresh = generation_build(server->current,
+	    generation_config(server->current), &server->parts,
+	    GENERATION_FILES, &errors);
+	size_t i;
+
+	for (i = 0; i < errors.all.list.count; i++)
+		log_error(server->parts.log, "tls", errors.all.list.items[i]);
+	generation_errors_free(&errors);
+	return fresh;
+}
+
+/* One that has only read more is published, too: it remembers the stamps of
+ * what is bad, so that this is read and reported once. */
+static bool
+is_to_publish(const struct generation *fresh, const struct generation *current)
+{
+	return generation_differs(fresh, current) ||
+	       generation_read_more(fresh, current);
+}
+
+static void
+look_at_files(struct server *server)
+{
+	struct generation *fresh = build_from_files(server);
+
+	files_load_tickets(server, generation_config(server->current));
+	/* The watch knows the stamps that led here, and follows links itself: to
+	 * give it those of `current` again would be news at once. */
+	if (fresh == NULL || !is_to_publish(fresh, server->current)) {
+		generation_unref(fresh);
+		return;
+	}
+	if (!resolver_follow(server->resolver, fresh)) {
+		log_error(server->parts.log, "tls",
+		    "out of memory: changed files are not in force");
+		generation_unref(fresh);
+		return;
+	}
+	say_replaced(server, fresh);
+	server->pending = fresh;
+	publish_pending(server, SERVER_FILES);
+}
+
+/* Nothing else is under way: what has changed meanwhile is looked at now. */
+static void
+files_settle(struct server *server)
+{
+	if (!server->files_wanted || server->state != SERVER_RUNNING ||
+	    server->pending || server->publishing)
+		return;
+	server->files_wanted = false;
+	look_at_files(server);
+}
+
+static void
+on_change(void *arg)
+{
+	struct server *server = arg;
+
+	server->files_wanted = true;
+	files_settle(server);
+}
+
+static void
+on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	if (server->current)
+		expiry_look(
+		    server->current, server->parts.log, clock_wall_ms() / 1000);
+}
+
+static bool
+files_init(struct server *server, struct err *err)
+{
+	ev_timer_init(&server->expiry, on_expiry, EXPIRY_S, EXPIRY_S);
+	server->expiry.data = server;
+	ev_timer_start(server->ev, &server->expiry);
+	server->watch = watch_new(
+	    server->ev, server->parts.log, on_change, server, err);
+	return server->watch != NULL;
+}
+
+/* ---- Publishing ---- */
+
+static void
+apply_cap(struct server *server, const struct config *config)
+{
+	uint32_t possible = process_default_connections(server->descriptors);
+	uint32_t cap = config->max_connections;
+
+	if (cap > possible)
+		log_warning(server->parts.log, "server",
+		    "max_connections is more than the descriptor limit allows "
+		    "(raise LimitNOFILE or ulimit -n)",
+		    LOG_N("max_connections", cap), LOG_N("possible", possible));
+	limit_process_set_cap(server->parts.process, cap ? cap : possible);
+}
+
+/* Keys of a file are rotated by whoever writes it. */
+static double
+rotation_s(const struct config *config)
+{
+	return config->ticket_key_file ? 0 : config->ticket_rotate_ms / 1000.0;
+}
+
+/* What of a configuration belongs to the process rather than a generation:
+ * caps, ticket keys and their rotation. */
+static void
+adopt_settings(struct server *server, const struct config *config)
+{
+	double every_s = rotation_s(config);
+
+	apply_cap(server, config);
+	files_load_tickets(server, config);
+	if (ev_is_active(&server->rotate) && server->rotate.repeat == every_s)
+		return; /* a reload must not put the rotation off */
+	ev_timer_stop(server->ev, &server->rotate);
+	if (every_s == 0)
+		return;
+	ev_timer_set(&server->rotate, every_s, every_s);
+	ev_timer_start(server->ev, &server->rotate);
+}
+
+/* Scripts read this line to learn which port they got. */
+static void
+announce(struct server *server, const struct generation_port *port)
+{
+	const char *name = port->service->listener->name;
+	char text[ADDR_TEXT_MAX];
+	struct err err;
+
+	if (port->fresh) {
+		addr_print(
+		    listener_address(port->listener), text, sizeof(text));
+		log_notice(server->parts.log, "listener", "listening",
+		    LOG_S("listener", name), LOG_S("address", text));
+		return;
+	}
+	if (!listener_set_mode(
+		port->listener, port->service->listener->unix_mode, &err))
+		log_warning(server->parts.log, "listener", err.text,
+		    LOG_S("listener", name));
+}
+
+static void
+announce_all(struct server *server)
+{
+	struct generation_port port;
+	size_t i;
+
+	for (i = 0; i < generation_port_count(server->current); i++) {
+		port = generation_port(server->current, i);
+		announce(server, &port);
+	}
+}
+
+/* Tell the service manager that we serve. */
+static void
+publish_ready(struct server *server)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+	    "READY=1\nMAINPID=%ld\nSTATUS=Serving %zu listeners on %u threads",
+	    (long)getpid(), generation_service_count(server->current),
+	    server->loop_count);
+	notify_send(text);
+}
+
+static bool
+is_new_configuration(enum server_news news)
+{
+	return news == SERVER_STARTED || news == SERVER_RELOADED;
+}
+
+/* Hand `pending` to the loops. */
+static void
+publish_pending(struct server *server, enum server_news news)
+{
+	struct generation *old = server->current;
+	unsigned i;
+
+	server->current = server->pending;
+	server->pending = NULL;
+	server->publishing = true;
+	server->news = news;
+	if (is_new_configuration(news))
+		adopt_settings(server, generation_config(server->current));
+	staples_published(server, old);
+	/* Ours first: the sockets that are gone must close with the loops'. */
+	generation_unref(old);
+	atomic_store(&server->adopted, 0);
+	for (i = 0; i < server->loop_count; i++)
+		loop_adopt(server->loops[i], server->current);
+	files_follow(server);
+	if (is_new_configuration(news))
+		announce_all(server);
+}
+
+/* Renewals and changed files have said so of each certificate. */
+static void
+say_published(struct server *server)
+{
+	if (!is_new_configuration(server->news))
+		return;
+	log_notice(server->parts.log, "server",
+	    server->news == SERVER_STARTED ? "started" : "reloaded",
+	    LOG_N("listeners", generation_service_count(server->current)),
+	    LOG_N("threads", server->loop_count), LOG_N("pid", getpid()));
+	publish_ready(server);
+}
+
+void
+reload_settle(struct server *server)
+{
+	if (!server->publishing ||
+	    atomic_load(&server->adopted) < server->loop_count)
+		return;
+	server->publishing = false;
+	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
+		return;
+	say_published(server);
+	server->state = SERVER_RUNNING;
+	/* First what has come meanwhile: it may end the process. */
+	staples_look(server);
+	if (server->reload_wanted)
+		reload_run(server);
+	else
+		files_settle(server);
+}
+
+/* ---- Reload and first start ---- */
 
 #define NAMES_PATIENCE_S 5.0
 
@@ -28,13 +978,6 @@ on_names_late(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	(void)ev;
 	(void)events;
 	reload_names(watcher->data);
-}
-
-void
-reload_init(struct server *server)
-{
-	ev_timer_init(&server->names_late, on_names_late, 0.0, 0.0);
-	server->names_late.data = server;
 }
 
 bool
@@ -175,7 +1118,8 @@ refuse_pending(struct server *server)
 		files_settle(server);
 }
 
-void
+/* Something that pending waits for may have come: publish, refuse or wait. */
+static void
 reload_go_on(struct server *server)
 {
 	bool starting = server->state == SERVER_STARTING;
@@ -210,4 +1154,20 @@ reload_run(struct server *server)
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))
 		refuse(server, fresh);
+}
+
+bool
+reload_init(struct server *server, struct err *err)
+{
+	ev_timer_init(&server->names_late, on_names_late, 0.0, 0.0);
+	server->names_late.data = server;
+	staples_init(server);
+	return files_init(server, err);
+}
+
+void
+reload_stop(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->names_late);
+	staples_stop(server);
 }

@@ -1,7 +1,7 @@
 /*
  * Which configurations need low ports after root is gone.
  */
-#include "runtime/load.h"
+#include "runtime/server.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,11 +1,9 @@
 /*
- * What the files of the main thread share: server.c starts and ends, reload.c
- * prepares configurations, publish.c puts them in force, staples.c does what
- * follows from certificates, drain.c lets the last clients finish.  Main
- * thread only, except where a field says otherwise.
+ * Reload and first start, and the state of the main thread that server.c and
+ * reload.c share.  Main thread only, except where a field says otherwise.
  */
-#ifndef RUNTIME_SERVER_INNER_H
-#define RUNTIME_SERVER_INNER_H
+#ifndef RUNTIME_RELOAD_H
+#define RUNTIME_RELOAD_H
 
 #include <ev.h>
 #include <stdatomic.h>
@@ -96,9 +94,12 @@ struct server {
 	atomic_uint empty;
 };
 
-/* ---- reload.c ---- */
+/* Timers, events of the staple thread, and the watch of files.  After
+ * server->ev. */
+bool reload_init(struct server *server, struct err *err) MUST_CHECK;
 
-void reload_init(struct server *server);
+/* A drain begins: nothing is waited for any more. */
+void reload_stop(struct server *server);
 
 /*
  * Make `fresh` (taken) the next generation: follow its names, and put it in
@@ -114,72 +115,7 @@ void reload_run(struct server *server);
 /* The resolver's word: pending's names have been asked for. */
 void reload_names(struct server *server);
 
-/* Something that pending waits for may have come: publish, refuse or wait. */
-void reload_go_on(struct server *server);
-
-/* ---- publish.c ---- */
-
-/* Hand `pending` to the loops. */
-void publish_pending(struct server *server, enum server_news news);
-
-/* A loop has news: when all have adopted, it is in force. */
-void publish_settle(struct server *server);
-
-/* Tell the service manager that we serve. */
-void publish_ready(struct server *server);
-
-/* ---- staples.c ---- */
-
-void staples_init(struct server *server);
-void staples_stop(struct server *server);
-
-/* Be patient with the certificates of a new `pending`, from now on; or no
- * longer, for there is none. */
-void staples_await(struct server *server);
-void staples_wait_no_more(struct server *server);
-
-/* Is any of them neither answered nor failed? */
-bool staples_are_awaited(struct server *server);
-
-/* Must it not go into force?  Then it has been said why, and this is the exit
- * status of a start; else EXIT_ASKED. */
-enum server_exit staples_refuse(struct server *server) MUST_CHECK;
-
-/* Renewed certificates of pending that have their staple serve in it. */
-void staples_renew_pending(struct server *server);
-
-/* `current` was published in place of `old` (NULL: the start). */
-void staples_published(struct server *server, const struct generation *old);
-
-/* Certificates have changed, or time has passed: stop, go on, renew. */
-void staples_look(struct server *server);
-
-/* ---- files.c ---- */
-
-bool files_init(struct server *server, struct err *err) MUST_CHECK;
-
-/* `current` is another one: its files are watched, and its certificates'
- * ends looked at. */
-void files_follow(struct server *server);
-
-/* Nothing else is under way: what has changed meanwhile is looked at now. */
-void files_settle(struct server *server);
-
-/* Keys that a fleet shares, from ticket_key_file if there is one. */
-void files_load_tickets(struct server *server, const struct config *config);
-
-/* ---- drain.c ---- */
-
-/* SIGTERM: stop accepting, end when nobody is left or it takes too long. */
-void drain_begin(struct server *server);
-void drain_init(struct server *server);
-
-/* A loop has news: when all are empty, it is over. */
-void drain_settle(struct server *server);
-
-/* ---- server.c ---- */
-
-/* Leave the main loop. */
-void server_end(struct server *server);
+/* A loop has news: when all have adopted, the generation is in force. */
+void reload_settle(struct server *server);
 
 #endif

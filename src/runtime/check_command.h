@@ -1,8 +1,8 @@
 /*
  * clinch --test.  Main thread, which is then the only one.
  */
-#ifndef RUNTIME_CHECK_H
-#define RUNTIME_CHECK_H
+#ifndef RUNTIME_CHECK_COMMAND_H
+#define RUNTIME_CHECK_COMMAND_H
 
 #include "base/attr.h"
 #include "runtime/server.h"

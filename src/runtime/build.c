@@ -1112,33 +1112,34 @@ renew_is_waited_for(const struct generation *generation)
 }
 
 static bool
-is_any_due(const struct judge *judge, const struct generation *generation)
+is_any_due(const struct policy_eval *eval, const struct generation *generation)
 {
 	size_t i;
 
 	for (i = 0; i < generation->holding_count; i++)
-		if (judge_is_due(judge, generation->holdings[i].credential))
+		if (policy_eval_is_due(
+			eval, generation->holdings[i].credential))
 			return true;
 	return false;
 }
 
 /* What is due, in service. */
 static struct credential *
-swap(const struct judge *judge, const struct credential *credential)
+swap(const struct policy_eval *eval, const struct credential *credential)
 {
 	struct credential *fresh = credential_copy(
 	    credential, credential->renewal, NULL);
 	struct err err;
 
 	if (fresh)
-		fresh->unstapled = !judge_may_ask(
-		    judge, &credential->id.policy, credential->renewal, &err);
+		fresh->unstapled = !policy_eval_may_start(
+		    eval, &credential->id.policy, credential->renewal, &err);
 	return fresh;
 }
 
 /* Every certificate, those that are due in their new state. */
 static bool
-hold_all(struct build *build, const struct judge *judge)
+hold_all(struct build *build, const struct policy_eval *eval)
 {
 	const struct holding *holding;
 	struct credential *credential;
@@ -1147,8 +1148,8 @@ hold_all(struct build *build, const struct judge *judge)
 	for (i = 0; i < build->old->holding_count; i++) {
 		holding = &build->old->holdings[i];
 		credential = holding->credential;
-		credential = judge_is_due(judge, credential)
-				 ? swap(judge, credential)
+		credential = policy_eval_is_due(eval, credential)
+				 ? swap(eval, credential)
 				 : credential_ref(credential);
 		if (!credential ||
 		    !build_hold(build, holding->user, credential))
@@ -1192,13 +1193,13 @@ display_again(struct build *build, size_t i)
 }
 
 static bool
-fill(struct build *build, const struct judge *judge, struct err *err)
+fill(struct build *build, const struct policy_eval *eval, struct err *err)
 {
 	struct generation *fresh = build->fresh, *old = build->old;
 	size_t i;
 
 	err_set(err, "out of memory");
-	if (!hold_all(build, judge) || !hold_trusts(build))
+	if (!hold_all(build, eval) || !hold_trusts(build))
 		return false;
 	for (i = 0; i < build->config->listener_count; i++) {
 		if (!display_again(build, i))
@@ -1237,7 +1238,7 @@ say_swapped(const struct generation *fresh, const struct generation *from,
 
 struct generation *
 renew_generation(struct generation *from, const struct generation_parts *parts,
-    const struct judge *judge, struct err *err)
+    const struct policy_eval *eval, struct err *err)
 {
 	struct generation_errors errors;
 	struct build build = {
@@ -1245,17 +1246,17 @@ renew_generation(struct generation *from, const struct generation_parts *parts,
 		.config = from->config,
 		.parts = parts,
 		.cause = GENERATION_FILES,
-		.now_s = judge->now_s,
+		.now_s = eval->now_s,
 		.errors = &errors,
 	};
 	bool fine;
 
 	memset(&errors, 0, sizeof(errors));
 	err_set(err, "%s", "");
-	if (!is_any_due(judge, from))
+	if (!is_any_due(eval, from))
 		return NULL;
 	build.fresh = generation_new(from->config);
-	fine = build.fresh && fill(&build, judge, err);
+	fine = build.fresh && fill(&build, eval, err);
 	build_forget(&build);
 	generation_errors_free(&errors);
 	if (fine) {

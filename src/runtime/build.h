@@ -15,7 +15,7 @@ struct err;
 struct generation;
 struct generation_parts;
 struct identity_loader;
-struct judge;
+struct policy_eval;
 
 /* Everything that is wrong, and whose fault it is. */
 struct generation_errors {
@@ -55,7 +55,7 @@ bool renew_is_waited_for(const struct generation *generation);
  * NULL: nothing to do, or *err says why it cannot be done.
  */
 struct generation *renew_generation(struct generation *from,
-    const struct generation_parts *parts, const struct judge *judge,
+    const struct generation_parts *parts, const struct policy_eval *eval,
     struct err *err) MUST_CHECK;
 
 /* ---- Shared with certs.c: one run ---- */

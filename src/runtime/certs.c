@@ -401,7 +401,7 @@ report_bad(struct build *build, const struct arrival *arrival, struct err *err)
  */
 static bool
 may_replace_unstapled(const struct build *build, const struct arrival *arrival,
-    const struct judge *judge, const struct identity *identity)
+    const struct policy_eval *eval, const struct identity *identity)
 {
 	const struct credential *before = arrival->before;
 
@@ -410,13 +410,13 @@ may_replace_unstapled(const struct build *build, const struct arrival *arrival,
 	if (identity_equal(before->identity, identity))
 		return before->unstapled;
 	return is_lenient(build, arrival) ||
-	       judge_gives_way(judge, before->identity);
+	       policy_eval_ends_soon(eval, before->identity);
 }
 
-static struct judge
-judge_of(const struct build *build)
+static struct policy_eval
+eval_of(const struct build *build)
 {
-	return (struct judge){
+	return (struct policy_eval){
 		.stapling = build->parts->stapling,
 		.phase = build->old ? PHASE_RELOAD : PHASE_START,
 		.now_s = build->now_s,
@@ -430,14 +430,14 @@ watch_identity(struct build *build, const struct arrival *arrival,
 {
 	const struct credential_key *id = &arrival->fresh->id;
 	const struct config_listener *user = arrival->wish->user;
-	struct judge judge = judge_of(build);
+	struct policy_eval eval = eval_of(build);
 	struct err err = { "" };
 
-	judge.before = build->old;
+	eval.before = build->old;
 	if (stapling_watch(
 		build->parts->stapling, build->config, identity, id, &err) &&
-	    (judge_may_ask(&judge, &id->policy, identity, &err) ||
-		may_replace_unstapled(build, arrival, &judge, identity)))
+	    (policy_eval_may_start(&eval, &id->policy, identity, &err) ||
+		may_replace_unstapled(build, arrival, &eval, identity)))
 		return true;
 	if (is_lenient(build, arrival))
 		fail_leniently(build, arrival, &err);
@@ -455,16 +455,16 @@ must_wait(struct build *build, const struct arrival *arrival,
     const struct identity *identity)
 {
 	const struct credential *before = arrival->before;
-	const struct judge judge = judge_of(build);
+	const struct policy_eval eval = eval_of(build);
 
 	if (before && before->identity)
 		return !identity_equal(before->identity, identity) &&
 		       watch_identity(build, arrival, before->identity) &&
-		       judge_keeps_out(&judge, &arrival->fresh->id.policy,
+		       policy_eval_defers(&eval, &arrival->fresh->id.policy,
 			   identity, before->identity);
 	/* In a folder nobody else waits for it, and it may stay out. */
 	return arrival->fresh->id.in_folder &&
-	       !judge_lets_in(&judge, &arrival->fresh->id.policy, identity);
+	       !policy_eval_admits(&eval, &arrival->fresh->id.policy, identity);
 }
 
 /* An equal object that is known already takes the place of the new one. */
@@ -487,12 +487,12 @@ static bool
 is_unstapled(const struct build *build, const struct arrival *arrival,
     const struct identity *identity)
 {
-	const struct judge judge = judge_of(build);
+	const struct policy_eval eval = eval_of(build);
 	struct err err;
 
 	return arrival->before && arrival->before->identity &&
-	       !judge_may_ask(
-		   &judge, &arrival->fresh->id.policy, identity, &err);
+	       !policy_eval_may_start(
+		   &eval, &arrival->fresh->id.policy, identity, &err);
 }
 
 static void

@@ -73,7 +73,7 @@ say_staple(const struct config *config, const struct holding *holding,
     const struct staple_info *info)
 {
 	const struct credential_key *id = &holding->credential->id;
-	bool wanted = verdict_wants(&id->policy, info);
+	bool wanted = policy_requires_staple(&id->policy, info);
 	char why[ERR_TEXT_MAX / 2];
 
 	printf("certificate %s: %s: ocsp = %s, certificate %s must-staple",
@@ -84,7 +84,7 @@ say_staple(const struct config *config, const struct holding *holding,
 	if (wanted && info->hindrance == STAPLE_UNASKED) {
 		say_source(config, id->staple_file, info);
 	} else if (wanted || id->policy.mode == STAPLE_PREFER) {
-		judge_explain(info, why, sizeof(why));
+		policy_explain(info, why, sizeof(why));
 		printf(", %s", why);
 	}
 	printf("\n");

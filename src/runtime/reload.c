@@ -64,26 +64,26 @@ static void reload_go_on(struct server *server);
 /* Certificates without a staple that are named one by one. */
 #define NAMED_MAX 16
 
-static struct judge
-judge_now(const struct server *server, enum verdict_phase phase)
+static struct policy_eval
+eval_now(const struct server *server, enum policy_phase phase)
 {
-	return (struct judge){
+	return (struct policy_eval){
 		.stapling = server->parts.stapling,
 		.phase = phase,
 		.now_s = clock_wall_ms() / 1000,
-		.patience_over = server->patience_over,
-		.wait_over = server->wait_over,
+		.timed_out = server->timed_out,
+		.start_wait_over = server->start_wait_over,
 	};
 }
 
-static struct judge
-judge_pending(const struct server *server)
+static struct policy_eval
+eval_pending(const struct server *server)
 {
-	struct judge judge = judge_now(server,
+	struct policy_eval eval = eval_now(server,
 	    server->state == SERVER_STARTING ? PHASE_START : PHASE_RELOAD);
 
-	judge.before = server->current;
-	return judge;
+	eval.before = server->current;
+	return eval;
 }
 
 /* ---- Staples: waiting ---- */
@@ -131,7 +131,7 @@ static void
 staples_await(struct server *server)
 {
 	staples_wait_no_more(server);
-	server->patience_over = server->wait_over = false;
+	server->timed_out = server->start_wait_over = false;
 	server->answered = server->awaited = 0;
 	begin_patience(server);
 	ev_timer_set(&server->wait_end, start_wait_s(server), 0.0);
@@ -146,15 +146,15 @@ staples_await(struct server *server)
 static bool
 staples_are_awaited(struct server *server)
 {
-	const struct judge judge = judge_pending(server);
-	struct judge_sum sum = judge_all(&judge, server->pending);
+	const struct policy_eval eval = eval_pending(server);
+	struct policy_counts sum = policy_eval_all(&eval, server->pending);
 
 	/* Those still queued that must be there hold the start for as long as
 	 * answers come. */
-	if (sum.answered > server->answered && !server->patience_over)
+	if (sum.answered > server->answered && !server->timed_out)
 		begin_patience(server);
 	server->answered = sum.answered;
-	server->awaited = sum.counts[VERDICT_WAIT];
+	server->awaited = sum.counts[POLICY_WAIT];
 	return server->awaited > 0;
 }
 
@@ -165,7 +165,7 @@ on_patience(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	server->patience_over = true;
+	server->timed_out = true;
 	reload_go_on(server);
 }
 
@@ -176,7 +176,7 @@ on_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	server->wait_over = true;
+	server->start_wait_over = true;
 	reload_go_on(server);
 }
 
@@ -189,55 +189,54 @@ struct refusal {
 
 /* Of the certificate, or of the folder it was found in. */
 static const struct config_where *
-where_of(const struct judge_opinion *opinion)
+where_of(const struct evaluated_cert *cert)
 {
-	return opinion->credential->id.in_folder
-		   ? &opinion->user->cert_dir_where
-		   : &opinion->user->certs.items[0].where;
+	return cert->credential->id.in_folder
+		   ? &cert->user->cert_dir_where
+		   : &cert->user->certs.items[0].where;
 }
 
 /* At a start also to stderr, where whoever started us is looking. */
 static void
-complain(struct server *server, const struct judge_opinion *opinion,
+complain(struct server *server, const struct evaluated_cert *cert,
     const struct err *err)
 {
 	const struct config *config = generation_config(server->pending);
-	const struct config_listener *listener = opinion->user;
+	const struct config_listener *listener = cert->user;
 
 	log_error(server->parts.log, "ocsp", err->text,
-	    LOG_S("listener", listener->name),
-	    LOG_S("cert", opinion->info.name),
-	    LOG_S("outcome", staple_outcome_name(opinion->info.outcome)));
+	    LOG_S("listener", listener->name), LOG_S("cert", cert->info.name),
+	    LOG_S("outcome", staple_outcome_name(cert->info.outcome)));
 	if (server->state == SERVER_STARTING &&
 	    strcmp(config->log.output, "stderr") != 0)
 		fprintf(stderr, "%s:%u: listener %s: %s\n",
-		    where_of(opinion)->file, where_of(opinion)->line,
-		    listener->name, err->text);
+		    where_of(cert)->file, where_of(cert)->line, listener->name,
+		    err->text);
 }
 
 static void
-refuse_one(void *arg, const struct judge_opinion *opinion)
+refuse_one(void *arg, const struct evaluated_cert *cert)
 {
 	struct refusal *refusal = arg;
 	char why[ERR_TEXT_MAX / 2];
 	struct err err;
 
-	judge_explain(&opinion->info, why, sizeof(why));
-	if (opinion->verdict == VERDICT_REVOKED) {
-		err_set(&err, "certificate %s is revoked: %s",
-		    opinion->info.name, why);
+	policy_explain(&cert->info, why, sizeof(why));
+	if (cert->result == POLICY_REVOKED) {
+		err_set(&err, "certificate %s is revoked: %s", cert->info.name,
+		    why);
 		refusal->status = EXIT_REVOKED;
-	} else if (opinion->verdict == VERDICT_FAILED) {
+	} else if (cert->result == POLICY_FAILED) {
 		err_set(&err,
 		    "certificate %s must be stapled, but there is no response: "
 		    "%s",
-		    opinion->info.name, why);
+		    cert->info.name, why);
 		if (refusal->status == EXIT_ASKED)
 			refusal->status = EXIT_START_FAILED;
 	} else {
 		return;
 	}
-	complain(refusal->server, opinion, &err);
+	complain(refusal->server, cert, &err);
 }
 
 /* Must it not go into force?  Then it has been said why, and this is the exit
@@ -245,13 +244,13 @@ refuse_one(void *arg, const struct judge_opinion *opinion)
 static enum server_exit
 staples_refuse(struct server *server)
 {
-	const struct judge judge = judge_pending(server);
+	const struct policy_eval eval = eval_pending(server);
 	struct refusal refusal = {
 		.server = server,
 		.status = EXIT_ASKED,
 	};
 
-	judge_each(&judge, server->pending, refuse_one, &refusal);
+	policy_eval_each(&eval, server->pending, refuse_one, &refusal);
 	return refusal.status;
 }
 
@@ -261,10 +260,10 @@ staples_refuse(struct server *server)
 static bool
 renew(struct server *server, struct generation **slot)
 {
-	const struct judge judge = judge_now(server, PHASE_RELOAD);
+	const struct policy_eval eval = eval_now(server, PHASE_RELOAD);
 	struct err err;
 	struct generation *fresh = renew_generation(
-	    *slot, &server->parts, &judge, &err);
+	    *slot, &server->parts, &eval, &err);
 
 	if (fresh && !resolver_follow(server->resolver, fresh)) {
 		err_set(&err, "out of memory for backend names");
@@ -310,29 +309,29 @@ struct novelty {
 
 /* Of one that was tried at this start the library has just told. */
 static void
-say_degraded(const struct novelty *novelty, const struct judge_opinion *opinion)
+say_degraded(const struct novelty *novelty, const struct evaluated_cert *cert)
 {
 	struct server *server = novelty->server;
-	bool settled = opinion->info.settled;
+	bool settled = cert->info.settled;
 	char why[ERR_TEXT_MAX / 2];
 
 	if (settled ? novelty->old == NULL : novelty->waiting > NAMED_MAX)
 		return;
-	judge_explain(&opinion->info, why, sizeof(why));
+	policy_explain(&cert->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
-	    LOG_S("listener", opinion->user->name),
-	    LOG_S("cert", opinion->info.name), LOG_S("reason", why));
+	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
+	    LOG_S("reason", why));
 }
 
 static void
-say_new(const struct novelty *novelty, const struct judge_opinion *opinion)
+say_new(const struct novelty *novelty, const struct evaluated_cert *cert)
 {
 	struct server *server = novelty->server;
-	const struct config_listener *listener = opinion->user;
-	const struct staple_info *info = &opinion->info;
+	const struct config_listener *listener = cert->user;
+	const struct staple_info *info = &cert->info;
 
-	if (opinion->verdict == VERDICT_DEGRADED)
-		say_degraded(novelty, opinion);
+	if (cert->result == POLICY_DEGRADED)
+		say_degraded(novelty, cert);
 	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
 		log_warning(server->parts.log, "ocsp",
 		    "the certificate demands a staple (must-staple) and, by "
@@ -348,54 +347,54 @@ say_new(const struct novelty *novelty, const struct judge_opinion *opinion)
 }
 
 static void
-say_waiting(const struct novelty *novelty, const struct judge_opinion *opinion)
+say_waiting(const struct novelty *novelty, const struct evaluated_cert *cert)
 {
-	const struct staple_info *info = &opinion->info;
+	const struct staple_info *info = &cert->info;
 	char why[ERR_TEXT_MAX / 2] = "";
 
 	if (info->hindrance != STAPLE_UNASKED)
-		judge_explain(info, why, sizeof(why));
+		policy_explain(info, why, sizeof(why));
 	log_notice(novelty->server->parts.log, "ocsp",
-	    opinion->credential->identity
+	    cert->credential->identity
 		? "renewed certificate waits for its staple; the old one "
 		  "serves until an hour before its end"
 		: "certificate waits for its staple and is not in service",
-	    LOG_S("listener", opinion->user->name), LOG_S("cert", info->name),
-	    LOG_S("file", opinion->credential->id.cert),
+	    LOG_S("listener", cert->user->name), LOG_S("cert", info->name),
+	    LOG_S("file", cert->credential->id.cert),
 	    LOG_S("reason", why[0] ? why : "no staple yet"));
 }
 
 static void
-say_one(void *arg, const struct judge_opinion *opinion)
+say_one(void *arg, const struct evaluated_cert *cert)
 {
 	const struct novelty *novelty = arg;
 
-	if (opinion->renewal)
-		say_waiting(novelty, opinion);
+	if (cert->renewal)
+		say_waiting(novelty, cert);
 	else if (novelty->old == NULL ||
-		 !generation_has(novelty->old, opinion->identity))
-		say_new(novelty, opinion);
+		 !generation_has(novelty->old, cert->identity))
+		say_new(novelty, cert);
 }
 
 static void
-count_waiting(void *arg, const struct judge_opinion *opinion)
+count_waiting(void *arg, const struct evaluated_cert *cert)
 {
 	struct novelty *novelty = arg;
 
-	if (opinion->verdict == VERDICT_DEGRADED && !opinion->renewal &&
-	    !opinion->info.settled &&
+	if (cert->result == POLICY_DEGRADED && !cert->renewal &&
+	    !cert->info.settled &&
 	    (novelty->old == NULL ||
-		!generation_has(novelty->old, opinion->identity)))
+		!generation_has(novelty->old, cert->identity)))
 		novelty->waiting++;
 }
 
 static void
-say_all(struct novelty *novelty, const struct judge *judge)
+say_all(struct novelty *novelty, const struct policy_eval *eval)
 {
 	struct server *server = novelty->server;
 
-	judge_each(judge, server->current, count_waiting, novelty);
-	judge_each(judge, server->current, say_one, novelty);
+	policy_eval_each(eval, server->current, count_waiting, novelty);
+	policy_eval_each(eval, server->current, say_one, novelty);
 	if (novelty->waiting > NAMED_MAX)
 		log_notice(server->parts.log, "ocsp",
 		    "start_wait is over, certificates are still queued for "
@@ -407,7 +406,7 @@ say_all(struct novelty *novelty, const struct judge *judge)
 static void
 staples_published(struct server *server, const struct generation *old)
 {
-	const struct judge judge = judge_now(server, PHASE_RUNNING);
+	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 	struct novelty novelty = { .server = server, .old = old };
 
 	staples_wait_no_more(server);
@@ -417,32 +416,31 @@ staples_published(struct server *server, const struct generation *old)
 		ev_timer_start(server->ev, &server->renewals);
 	}
 	if (server->news != SERVER_RENEWED)
-		say_all(&novelty, &judge);
+		say_all(&novelty, &eval);
 }
 
 static void
-find_revoked(void *arg, const struct judge_opinion *opinion)
+find_revoked(void *arg, const struct evaluated_cert *cert)
 {
 	struct server *server = arg;
 
-	if (opinion->verdict != VERDICT_REVOKED || opinion->renewal)
+	if (cert->result != POLICY_REVOKED || cert->renewal)
 		return;
 	server->status = EXIT_REVOKED;
 	log_error(server->parts.log, "ocsp",
 	    "the certificate is revoked: the process ends",
-	    LOG_S("listener", opinion->user->name),
-	    LOG_S("cert", opinion->info.name),
-	    LOG_S("said", opinion->info.said));
+	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
+	    LOG_S("said", cert->info.said));
 }
 
 /* Certificates have changed, or time has passed: stop, go on, renew. */
 static void
 staples_look(struct server *server)
 {
-	const struct judge judge = judge_now(server, PHASE_RUNNING);
+	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 
 	if (server->state == SERVER_RUNNING) {
-		judge_each(&judge, server->current, find_revoked, server);
+		policy_eval_each(&eval, server->current, find_revoked, server);
 		if (server->status == EXIT_REVOKED) {
 			drain_begin(server);
 			return;

@@ -62,8 +62,8 @@ struct server {
 	struct generation *current; /* NULL: none yet, or given up to drain */
 	struct generation *pending; /* waits for names and staples; or NULL */
 	bool names_due;             /* pending's names are being asked for */
-	bool patience_over;         /* pending waits for no staple any more */
-	bool wait_over;             /* ...but for those that must be there */
+	bool timed_out;             /* pending waits for no staple any more */
+	bool start_wait_over;       /* ...but for those that must be there */
 	size_t answered;            /* certificates of pending, by now */
 	size_t awaited;             /* likewise */
 	bool publishing;            /* some loop serves the one before */

@@ -33,7 +33,7 @@
 #define RENEWAL_MARGIN_S 3600
 
 bool
-verdict_is_fatal(const struct staple_policy *policy)
+policy_is_strict(const struct staple_policy *policy)
 {
 	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
 }
@@ -43,7 +43,7 @@ on_revoked(const struct staple_policy *policy)
 {
 	if (policy->on_revoked != STAPLE_REVOKED_BY_MODE)
 		return policy->on_revoked;
-	return verdict_is_fatal(policy) ? STAPLE_REVOKED_EXIT
+	return policy_is_strict(policy) ? STAPLE_REVOKED_EXIT
 					: STAPLE_REVOKED_STAPLE;
 }
 
@@ -54,7 +54,7 @@ is_confirmed(const struct staple_info *info)
 }
 
 bool
-verdict_wants(
+policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info)
 {
 	switch (policy->mode) {
@@ -72,7 +72,7 @@ verdict_wants(
 }
 
 bool
-verdict_holds(const struct staple_info *info, int64_t now_s)
+policy_has_response(const struct staple_info *info, int64_t now_s)
 {
 	return info->held && info->this_update <= now_s + STAPLE_SKEW_S &&
 	       now_s < info->expires;
@@ -84,43 +84,43 @@ verdict_holds(const struct staple_info *info, int64_t now_s)
  * or patience is over, what is held is the last word there is; but a process
  * that runs goes on until there is a second one.
  */
-static enum verdict
-judge_revoked(const struct staple_policy *policy,
-    const struct staple_info *info, bool may_wait, bool patience_over)
+static enum policy_result
+evaluate_revoked(const struct staple_policy *policy,
+    const struct staple_info *info, bool may_wait, bool timed_out)
 {
 	if (on_revoked(policy) != STAPLE_REVOKED_EXIT) {
-		if (may_wait && !info->settled && !patience_over)
-			return VERDICT_WAIT; /* a newer good one lifts it */
-		return VERDICT_REVOKED_ON;
+		if (may_wait && !info->settled && !timed_out)
+			return POLICY_WAIT; /* a newer good one lifts it */
+		return POLICY_REVOKED_CONTINUE;
 	}
-	if (info->confirmed ||
-	    (may_wait && (info->unconfirmable || patience_over)))
-		return VERDICT_REVOKED;
+	if (info->confirmed || (may_wait && (info->unconfirmable || timed_out)))
+		return POLICY_REVOKED;
 	/* Where nobody is asked there is nothing to wait for. */
-	return info->hindrance == STAPLE_UNASKED ? VERDICT_WAIT
-						 : VERDICT_REVOKED_ON;
+	return info->hindrance == STAPLE_UNASKED ? POLICY_WAIT
+						 : POLICY_REVOKED_CONTINUE;
 }
 
-enum verdict
-verdict_of(const struct staple_policy *policy, const struct staple_info *info,
-    enum verdict_phase phase, int64_t now_s, bool patience_over)
+enum policy_result
+policy_evaluate(const struct staple_policy *policy,
+    const struct staple_info *info, enum policy_phase phase, int64_t now_s,
+    bool timed_out)
 {
 	bool may_wait = phase != PHASE_RUNNING;
 	bool hindered = info->hindrance != STAPLE_UNASKED;
 
-	if (!verdict_wants(policy, info))
-		return VERDICT_FINE;
-	if (hindered && may_wait && verdict_is_fatal(policy))
-		return VERDICT_FAILED;
-	if (verdict_holds(info, now_s))
-		return info->revoked ? judge_revoked(policy, info,
-					   may_wait && !hindered, patience_over)
-				     : VERDICT_FINE;
+	if (!policy_requires_staple(policy, info))
+		return POLICY_OK;
+	if (hindered && may_wait && policy_is_strict(policy))
+		return POLICY_FAILED;
+	if (policy_has_response(info, now_s))
+		return info->revoked ? evaluate_revoked(policy, info,
+					   may_wait && !hindered, timed_out)
+				     : POLICY_OK;
 	if (!may_wait)
-		return VERDICT_DEGRADED;
-	if (!hindered && !info->settled && !patience_over)
-		return VERDICT_WAIT;
-	return verdict_is_fatal(policy) ? VERDICT_FAILED : VERDICT_DEGRADED;
+		return POLICY_DEGRADED;
+	if (!hindered && !info->settled && !timed_out)
+		return POLICY_WAIT;
+	return policy_is_strict(policy) ? POLICY_FAILED : POLICY_DEGRADED;
 }
 
 /* Would handshakes be given something, rather than an alert? */
@@ -128,40 +128,40 @@ static bool
 is_stapled(const struct staple_policy *policy, const struct staple_info *info,
     int64_t now_s)
 {
-	if (!verdict_holds(info, now_s))
+	if (!policy_has_response(info, now_s))
 		return false;
 	return !info->revoked || (on_revoked(policy) == STAPLE_REVOKED_STAPLE &&
 				     is_confirmed(info));
 }
 
 bool
-verdict_gives_way(int64_t ends_s, int64_t now_s)
+policy_ends_soon(int64_t ends_s, int64_t now_s)
 {
 	return ends_s - now_s <= RENEWAL_MARGIN_S;
 }
 
 bool
-verdict_keeps_out(const struct staple_policy *policy,
-    const struct staple_info *renewed, const struct verdict_served *served,
+policy_defers_renewal(const struct staple_policy *policy,
+    const struct staple_info *renewed, const struct policy_served *served,
     int64_t now_s)
 {
-	bool served_is_revoked = verdict_holds(served->info, now_s) &&
+	bool served_is_revoked = policy_has_response(served->info, now_s) &&
 				 served->info->revoked;
 
-	return verdict_wants(policy, renewed) &&
+	return policy_requires_staple(policy, renewed) &&
 	       (renewed->hindrance == STAPLE_UNASKED ||
-		   verdict_is_fatal(policy)) &&
+		   policy_is_strict(policy)) &&
 	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
-	       !verdict_gives_way(served->ends_s, now_s);
+	       !policy_ends_soon(served->ends_s, now_s);
 }
 
 /* ---- Policy of a generation ---- */
 
 static bool
-is_patience_over(const struct judge *judge, const struct staple_policy *policy)
+is_timed_out(const struct policy_eval *eval, const struct staple_policy *policy)
 {
-	return judge->patience_over ||
-	       (judge->wait_over && !verdict_is_fatal(policy));
+	return eval->timed_out ||
+	       (eval->start_wait_over && !policy_is_strict(policy));
 }
 
 /*
@@ -170,10 +170,10 @@ is_patience_over(const struct judge *judge, const struct staple_policy *policy)
  * and might refuse the mending.
  */
 static bool
-fails_already(const struct judge *judge, const struct identity *identity,
+fails_already(const struct policy_eval *eval, const struct identity *identity,
     const struct staple_info *info)
 {
-	const struct generation *before = judge->before;
+	const struct generation *before = eval->before;
 	const struct credential *old;
 	size_t i;
 
@@ -185,80 +185,80 @@ fails_already(const struct judge *judge, const struct identity *identity,
 	for (i = 0; before && i < generation_holding_count(before); i++) {
 		old = generation_holding(before, i)->credential;
 		if (old->identity && identity_equal(old->identity, identity) &&
-		    verdict_of(&old->id.policy, info, judge->phase,
-			judge->now_s, true) == VERDICT_FAILED)
+		    policy_evaluate(&old->id.policy, info, eval->phase,
+			eval->now_s, true) == POLICY_FAILED)
 			return true;
 	}
 	return false;
 }
 
-static enum verdict
-judge_one(const struct judge *judge, const struct staple_policy *policy,
+static enum policy_result
+evaluate_one(const struct policy_eval *eval, const struct staple_policy *policy,
     const struct identity *identity, const struct staple_info *info)
 {
-	enum verdict verdict = verdict_of(policy, info, judge->phase,
-	    judge->now_s, is_patience_over(judge, policy));
+	enum policy_result result = policy_evaluate(
+	    policy, info, eval->phase, eval->now_s, is_timed_out(eval, policy));
 
-	if (verdict == VERDICT_FAILED && fails_already(judge, identity, info))
-		return VERDICT_DEGRADED;
-	return verdict;
+	if (result == POLICY_FAILED && fails_already(eval, identity, info))
+		return POLICY_DEGRADED;
+	return result;
 }
 
 /* What waits and fails, waits on: the old certificate serves.  One that is
  * revoked ends nothing if it has a renewal, which takes its place at once; and
  * nothing in a folder concerns anyone but itself. */
-static enum verdict
-soften(const struct judge_opinion *opinion)
+static enum policy_result
+soften(const struct evaluated_cert *cert)
 {
-	enum verdict verdict = opinion->verdict;
-	bool in_folder = opinion->credential->id.in_folder;
+	enum policy_result result = cert->result;
+	bool in_folder = cert->credential->id.in_folder;
 
-	if (opinion->renewal &&
-	    (verdict == VERDICT_FAILED || verdict == VERDICT_DEGRADED ||
-		(in_folder && verdict != VERDICT_WAIT)))
-		return VERDICT_FINE;
-	if (opinion->credential->unstapled && verdict == VERDICT_FAILED)
-		return VERDICT_DEGRADED;
-	if (opinion->renewed && verdict == VERDICT_REVOKED)
-		return VERDICT_REVOKED_ON;
-	if (in_folder && verdict == VERDICT_FAILED)
-		return VERDICT_DEGRADED;
-	return verdict;
+	if (cert->renewal &&
+	    (result == POLICY_FAILED || result == POLICY_DEGRADED ||
+		(in_folder && result != POLICY_WAIT)))
+		return POLICY_OK;
+	if (cert->credential->unstapled && result == POLICY_FAILED)
+		return POLICY_DEGRADED;
+	if (cert->renewed && result == POLICY_REVOKED)
+		return POLICY_REVOKED_CONTINUE;
+	if (in_folder && result == POLICY_FAILED)
+		return POLICY_DEGRADED;
+	return result;
 }
 
 static void
-visit_one(const struct judge *judge, struct judge_opinion *opinion,
-    judge_visit_fn *visit, void *arg)
+visit_one(const struct policy_eval *eval, struct evaluated_cert *cert,
+    policy_visit_fn *visit, void *arg)
 {
-	if (opinion->identity == NULL ||
-	    !stapling_state(judge->stapling, opinion->identity, &opinion->info))
+	if (cert->identity == NULL ||
+	    !stapling_state(eval->stapling, cert->identity, &cert->info))
 		return;
-	opinion->verdict = judge_one(judge, &opinion->credential->id.policy,
-	    opinion->identity, &opinion->info);
-	opinion->verdict = soften(opinion);
-	visit(arg, opinion);
+	cert->result = evaluate_one(
+	    eval, &cert->credential->id.policy, cert->identity, &cert->info);
+	cert->result = soften(cert);
+	visit(arg, cert);
 }
 
 void
-judge_each(const struct judge *judge, const struct generation *generation,
-    judge_visit_fn *visit, void *arg)
+policy_eval_each(const struct policy_eval *eval,
+    const struct generation *generation, policy_visit_fn *visit, void *arg)
 {
 	const struct holding *holding;
-	struct judge_opinion opinion;
+	struct evaluated_cert cert;
 	size_t i;
 
 	for (i = 0; i < generation_holding_count(generation); i++) {
-		memset(&opinion, 0, sizeof(opinion));
+		memset(&cert, 0, sizeof(cert));
 		holding = generation_holding(generation, i);
-		opinion.user = holding->user;
-		opinion.credential = holding->credential;
-		opinion.identity = holding->credential->identity;
-		opinion.renewed = holding->credential->renewal != NULL;
-		visit_one(judge, &opinion, visit, arg);
-		opinion.identity = holding->credential->renewal;
-		opinion.renewal = true;
-		opinion.renewed = false;
-		visit_one(judge, &opinion, visit, arg);
+		cert.user = holding->user;
+		cert.credential = holding->credential;
+		cert.identity = holding->credential->identity;
+		cert.renewed = holding->credential->renewal != NULL;
+		visit_one(eval, &cert, visit, arg);
+		cert.identity = holding->credential->renewal;
+		cert.renewal = true;
+		cert.renewed = false;
+		visit_one(eval, &cert, visit, arg);
 	}
 }
 
@@ -272,79 +272,83 @@ was_answered(const struct staple_info *info)
 }
 
 static void
-add_to_sum(void *arg, const struct judge_opinion *opinion)
+add_to_sum(void *arg, const struct evaluated_cert *cert)
 {
-	struct judge_sum *sum = arg;
+	struct policy_counts *sum = arg;
 
-	sum->counts[opinion->verdict]++;
-	if (was_answered(&opinion->info))
+	sum->counts[cert->result]++;
+	if (was_answered(&cert->info))
 		sum->answered++;
 }
 
-struct judge_sum
-judge_all(const struct judge *judge, const struct generation *generation)
+struct policy_counts
+policy_eval_all(
+    const struct policy_eval *eval, const struct generation *generation)
 {
-	struct judge_sum sum;
+	struct policy_counts sum;
 
 	memset(&sum, 0, sizeof(sum));
-	judge_each(judge, generation, add_to_sum, &sum);
+	policy_eval_each(eval, generation, add_to_sum, &sum);
 	return sum;
 }
 
 bool
-judge_may_ask(const struct judge *judge, const struct staple_policy *policy,
-    const struct identity *identity, struct err *err)
+policy_eval_may_start(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *identity,
+    struct err *err)
 {
 	struct staple_info info;
 	char why[ERR_TEXT_MAX / 2];
 
-	if (!stapling_state(judge->stapling, identity, &info) ||
+	if (!stapling_state(eval->stapling, identity, &info) ||
 	    info.hindrance == STAPLE_UNASKED ||
-	    judge_one(judge, policy, identity, &info) != VERDICT_FAILED)
+	    evaluate_one(eval, policy, identity, &info) != POLICY_FAILED)
 		return true;
-	judge_explain(&info, why, sizeof(why));
+	policy_explain(&info, why, sizeof(why));
 	err_set(err, "certificate %s must be stapled, but %s", info.name, why);
 	return false;
 }
 
 bool
-judge_gives_way(const struct judge *judge, const struct identity *served)
+policy_eval_ends_soon(
+    const struct policy_eval *eval, const struct identity *served)
 {
-	return verdict_gives_way(identity_not_after(served), judge->now_s);
+	return policy_ends_soon(identity_not_after(served), eval->now_s);
 }
 
 bool
-judge_keeps_out(const struct judge *judge, const struct staple_policy *policy,
-    const struct identity *renewed, const struct identity *served)
+policy_eval_defers(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *renewed,
+    const struct identity *served)
 {
 	struct staple_info fresh, old;
-	const struct verdict_served before = {
+	const struct policy_served before = {
 		.info = &old,
 		.ends_s = identity_not_after(served),
 	};
 
 	/* A certificate that is not valid yet replaces no valid one. */
-	if (identity_not_before(renewed) > judge->now_s &&
-	    before.ends_s > judge->now_s)
+	if (identity_not_before(renewed) > eval->now_s &&
+	    before.ends_s > eval->now_s)
 		return true;
-	return stapling_state(judge->stapling, renewed, &fresh) &&
-	       stapling_state(judge->stapling, served, &old) &&
-	       verdict_keeps_out(policy, &fresh, &before, judge->now_s);
+	return stapling_state(eval->stapling, renewed, &fresh) &&
+	       stapling_state(eval->stapling, served, &old) &&
+	       policy_defers_renewal(policy, &fresh, &before, eval->now_s);
 }
 
 bool
-judge_lets_in(const struct judge *judge, const struct staple_policy *policy,
-    const struct identity *identity)
+policy_eval_admits(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *identity)
 {
 	struct staple_info info;
 
-	if (!stapling_state(judge->stapling, identity, &info))
+	if (!stapling_state(eval->stapling, identity, &info))
 		return true;
-	switch (verdict_of(policy, &info, PHASE_RELOAD, judge->now_s,
-	    is_patience_over(judge, policy))) {
-	case VERDICT_FINE:
-	case VERDICT_DEGRADED:
-	case VERDICT_REVOKED_ON:
+	switch (policy_evaluate(policy, &info, PHASE_RELOAD, eval->now_s,
+	    is_timed_out(eval, policy))) {
+	case POLICY_OK:
+	case POLICY_DEGRADED:
+	case POLICY_REVOKED_CONTINUE:
 		return true;
 	default:
 		return false;
@@ -352,20 +356,21 @@ judge_lets_in(const struct judge *judge, const struct staple_policy *policy,
 }
 
 bool
-judge_is_due(const struct judge *judge, const struct credential *credential)
+policy_eval_is_due(
+    const struct policy_eval *eval, const struct credential *credential)
 {
 	const struct staple_policy *policy = &credential->id.policy;
 
 	if (credential->renewal == NULL)
 		return false;
 	if (credential->identity == NULL)
-		return judge_lets_in(judge, policy, credential->renewal);
-	return !judge_keeps_out(
-	    judge, policy, credential->renewal, credential->identity);
+		return policy_eval_admits(eval, policy, credential->renewal);
+	return !policy_eval_defers(
+	    eval, policy, credential->renewal, credential->identity);
 }
 
 void
-judge_explain(const struct staple_info *info, char *out, size_t max)
+policy_explain(const struct staple_info *info, char *out, size_t max)
 {
 	bool hindered = info->hindrance != STAPLE_UNASKED;
 	enum staple_outcome outcome = hindered ? info->hindrance

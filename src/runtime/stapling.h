@@ -86,42 +86,42 @@ void stapling_free(struct stapling *stapling);
 
 /* ---- Policy of one certificate ---- */
 
-enum verdict_phase { PHASE_START, PHASE_RUNNING, PHASE_RELOAD };
+enum policy_phase { PHASE_START, PHASE_RUNNING, PHASE_RELOAD };
 
-enum verdict {
-	VERDICT_FINE,       /* nothing stands in the way */
-	VERDICT_WAIT,       /* not answered, not failed, or not confirmed yet */
-	VERDICT_DEGRADED,   /* go on without a staple; the log says so */
-	VERDICT_REVOKED_ON, /* revoked, and by policy the process goes on */
-	VERDICT_FAILED,     /* start: exit 1; reload: refused */
-	VERDICT_REVOKED     /* start and running: exit 3; reload: refused */
+enum policy_result {
+	POLICY_OK,       /* nothing stands in the way */
+	POLICY_WAIT,     /* not answered, not failed, or not confirmed yet */
+	POLICY_DEGRADED, /* go on without a staple; the log says so */
+	POLICY_REVOKED_CONTINUE, /* revoked, and by policy the process goes on */
+	POLICY_FAILED,           /* start: exit 1; reload: refused */
+	POLICY_REVOKED /* start and running: exit 3; reload: refused */
 };
 
 /* Does this policy ask for a staple of this certificate? */
-bool verdict_wants(
+bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);
 
 /* By this policy, does failing end a start? */
-bool verdict_is_fatal(const struct staple_policy *policy);
+bool policy_is_strict(const struct staple_policy *policy);
 
 /* Does a verified response say anything valid at this time? */
-bool verdict_holds(const struct staple_info *info, int64_t now_s);
+bool policy_has_response(const struct staple_info *info, int64_t now_s);
 
-/* patience_over: a start and a reload wait no more for this certificate
- * (judge.h). */
-enum verdict verdict_of(const struct staple_policy *policy,
-    const struct staple_info *info, enum verdict_phase phase, int64_t now_s,
-    bool patience_over);
+/* timed_out: a start and a reload wait no more for this certificate
+ * (struct policy_eval). */
+enum policy_result policy_evaluate(const struct staple_policy *policy,
+    const struct staple_info *info, enum policy_phase phase, int64_t now_s,
+    bool timed_out);
 
 /* The certificate that would be replaced. */
-struct verdict_served {
+struct policy_served {
 	const struct staple_info *info;
 	int64_t ends_s; /* its notAfter */
 };
 
 /* A served certificate that ends within an hour: its renewal goes into service
  * whether it has a staple or not.  ends_s: its notAfter. */
-bool verdict_gives_way(int64_t ends_s, int64_t now_s);
+bool policy_ends_soon(int64_t ends_s, int64_t now_s);
 
 /*
  * Renewal: must this certificate, read from the files just now, wait for its
@@ -129,75 +129,76 @@ bool verdict_gives_way(int64_t ends_s, int64_t now_s);
  * end of the old one, and not for one that is revoked.  One that no responder
  * can answer for waits as well where failing is fatal.
  */
-bool verdict_keeps_out(const struct staple_policy *policy,
-    const struct staple_info *renewed, const struct verdict_served *served,
+bool policy_defers_renewal(const struct staple_policy *policy,
+    const struct staple_info *renewed, const struct policy_served *served,
     int64_t now_s);
 
 /* ---- Policy of a generation ---- */
 
-struct judge {
+struct policy_eval {
 	const struct stapling *stapling; /* NULL: nobody is stapled */
-	enum verdict_phase phase;
+	enum policy_phase phase;
 	/* What a reload would replace; NULL: nothing.  A certificate that
 	 * fails there already is no reason to refuse. */
 	const struct generation *before;
 	int64_t now_s;
 	/* start_wait has passed since the last answer to anything: nothing is
 	 * waited for.  Since the beginning: only for what is fatal. */
-	bool patience_over;
-	bool wait_over;
+	bool timed_out;
+	bool start_wait_over;
 };
 
 /* One certificate, as of now.  Borrowed for the call. */
-struct judge_opinion {
+struct evaluated_cert {
 	const struct config_listener *user; /* the first that shows it */
 	const struct credential *credential;
 	const struct identity *identity;
 	/* It waits to come into service: failing only keeps it out. */
 	bool renewal;
 	bool renewed; /* ...and this is the one that serves meanwhile */
-	enum verdict verdict;
+	enum policy_result result;
 	struct staple_info info;
 };
-typedef void judge_visit_fn(void *arg, const struct judge_opinion *opinion);
+typedef void policy_visit_fn(void *arg, const struct evaluated_cert *cert);
 
 /* Every certificate that is watched, once, with a listener that shows it. */
-void judge_each(const struct judge *judge, const struct generation *generation,
-    judge_visit_fn *visit, void *arg);
+void policy_eval_each(const struct policy_eval *eval,
+    const struct generation *generation, policy_visit_fn *visit, void *arg);
 
 /* All of them taken together. */
-struct judge_sum {
-	size_t counts[VERDICT_REVOKED + 1]; /* by verdict */
-	size_t answered;                    /* by some responder, ever */
+struct policy_counts {
+	size_t counts[POLICY_REVOKED + 1]; /* by result */
+	size_t answered;                   /* by some responder, ever */
 };
-struct judge_sum judge_all(
-    const struct judge *judge, const struct generation *generation);
+struct policy_counts policy_eval_all(
+    const struct policy_eval *eval, const struct generation *generation);
 
 /*
  * A start or a reload must not begin with this one: nobody can be asked, and
  * by policy failing is fatal.  false: *err says what to do.
  */
-bool judge_may_ask(const struct judge *judge,
+bool policy_eval_may_start(const struct policy_eval *eval,
     const struct staple_policy *policy, const struct identity *identity,
     struct err *err) MUST_CHECK;
 
 /* Renewal: does `served` end within an hour, or has it ended? */
-bool judge_gives_way(const struct judge *judge, const struct identity *served);
+bool policy_eval_ends_soon(
+    const struct policy_eval *eval, const struct identity *served);
 
 /* Renewal: must `renewed` wait while `served` goes on? */
-bool judge_keeps_out(const struct judge *judge,
+bool policy_eval_defers(const struct policy_eval *eval,
     const struct staple_policy *policy, const struct identity *renewed,
     const struct identity *served);
 
 /* May one that is new, and replaces nobody, come into service now? */
-bool judge_lets_in(const struct judge *judge,
+bool policy_eval_admits(const struct policy_eval *eval,
     const struct staple_policy *policy, const struct identity *identity);
 
 /* Has the time of what waits in this credential come? */
-bool judge_is_due(
-    const struct judge *judge, const struct credential *credential);
+bool policy_eval_is_due(
+    const struct policy_eval *eval, const struct credential *credential);
 
 /* What came of asking, in words: the attempt, or why there was none. */
-void judge_explain(const struct staple_info *info, char *out, size_t max);
+void policy_explain(const struct staple_info *info, char *out, size_t max);
 
 #endif

@@ -712,12 +712,12 @@ Test(renew, knows_whether_anybody_waits)
 static struct generation *
 renew_at(struct generation *from, int64_t now_s)
 {
-	struct judge judge = stapled_judge(&stapled, PHASE_RELOAD);
+	struct policy_eval eval = stapled_eval(&stapled, PHASE_RELOAD);
 	struct generation *next;
 	struct err err;
 
-	judge.now_s = now_s;
-	next = renew_generation(from, &stapled.site.parts, &judge, &err);
+	eval.now_s = now_s;
+	next = renew_generation(from, &stapled.site.parts, &eval, &err);
 
 	cr_expect_str_eq(err.text, "");
 	generation_unref(from);
@@ -760,7 +760,7 @@ Test(renew, keeps_a_revoked_one_out)
 	fresh = reload("staple_file = leaf.der\n[ocsp]\nmode = must\n");
 	stapled_run(&stapled);
 	cr_expect_eq(
-	    stapled_settle(&stapled, fresh).counts[VERDICT_REVOKED], 1u);
+	    stapled_settle(&stapled, fresh).counts[POLICY_REVOKED], 1u);
 	cr_expect_null(renew_at(fresh, clock_wall_ms() / 1000));
 }
 

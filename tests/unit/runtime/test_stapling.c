@@ -14,8 +14,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/service.h"
-#include "runtime/cert_slot.h"
 #include "runtime/build.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation.h"
 #include "tests/support/stapled.h"
 
@@ -367,40 +367,40 @@ static const struct row impatient_rows[] = {
 };
 
 static void
-check_cell(const struct row *row, enum verdict_phase phase, size_t column,
-    bool patience_over)
+check_cell(const struct row *row, enum policy_phase phase, size_t column,
+    bool timed_out)
 {
 	const struct staple_policy policy = { .mode = columns[column].mode };
 	struct staple_info info = row->info;
-	enum verdict verdict;
+	enum policy_result result;
 
 	info.must_staple = columns[column].must_staple;
-	verdict = verdict_of(&policy, &info, phase, NOW, patience_over);
-	cr_expect_eq(LETTERS[verdict], row->expect[phase][column],
+	result = policy_evaluate(&policy, &info, phase, NOW, timed_out);
+	cr_expect_eq(LETTERS[result], row->expect[phase][column],
 	    "%s: phase %d, mode %d, must-staple %d: %c", row->what, (int)phase,
-	    (int)policy.mode, info.must_staple, LETTERS[verdict]);
+	    (int)policy.mode, info.must_staple, LETTERS[result]);
 }
 
 static void
-check_row(const struct row *row, bool patience_over)
+check_row(const struct row *row, bool timed_out)
 {
 	int phase;
 	size_t column;
 
 	for (phase = PHASE_START; phase <= PHASE_RELOAD; phase++)
 		for (column = 0; column < COLUMNS; column++)
-			check_cell(row, (enum verdict_phase)phase, column,
-			    patience_over);
+			check_cell(
+			    row, (enum policy_phase)phase, column, timed_out);
 }
 
-Test(verdict, is_the_matrix)
+Test(policy, is_the_matrix)
 {
 	for (size_t i = 0; i < sizeof(matrix_rows) / sizeof(matrix_rows[0]);
 	     i++)
 		check_row(&matrix_rows[i], false);
 }
 
-Test(verdict, waits_no_more_when_patience_is_over)
+Test(policy, waits_no_more_when_patience_is_over)
 {
 	size_t i, count = sizeof(impatient_rows) / sizeof(impatient_rows[0]);
 
@@ -408,7 +408,7 @@ Test(verdict, waits_no_more_when_patience_is_over)
 		check_row(&impatient_rows[i], true);
 }
 
-Test(verdict, lets_on_revoked_have_its_own_way)
+Test(policy, lets_on_revoked_have_its_own_way)
 {
 	static const struct {
 		const char *what;
@@ -433,15 +433,14 @@ Test(verdict, lets_on_revoked_have_its_own_way)
 			.on_revoked = cases[i].given };
 
 		for (int phase = PHASE_START; phase <= PHASE_RELOAD; phase++)
-			cr_expect_eq(
-			    LETTERS[verdict_of(&policy, &info,
-				(enum verdict_phase)phase, NOW, false)],
+			cr_expect_eq(LETTERS[policy_evaluate(&policy, &info,
+					 (enum policy_phase)phase, NOW, false)],
 			    cases[i].expect, "%s", cases[i].what);
 	}
 }
 
 /* Or a start would wait for an answer that nobody is asked for. */
-Test(verdict, waits_for_no_confirmation_where_nobody_is_asked)
+Test(policy, waits_for_no_confirmation_where_nobody_is_asked)
 {
 	const struct staple_policy policy = { .mode = STAPLE_AUTO,
 		.on_revoked = STAPLE_REVOKED_EXIT };
@@ -449,12 +448,12 @@ Test(verdict, waits_for_no_confirmation_where_nobody_is_asked)
 		.revoked = true, .hindrance = STAPLE_NO_RESPONDER };
 
 	for (int phase = PHASE_START; phase <= PHASE_RELOAD; phase++)
-		cr_expect_eq(LETTERS[verdict_of(&policy, &info,
-				 (enum verdict_phase)phase, NOW, true)],
+		cr_expect_eq(LETTERS[policy_evaluate(&policy, &info,
+				 (enum policy_phase)phase, NOW, true)],
 		    'r');
 }
 
-Test(verdict, wants_what_the_mode_wants)
+Test(policy, wants_what_the_mode_wants)
 {
 	static const char *const expect[] = { "...X.XXXXX", "...X.XXX.." };
 	static const enum staple_outcome hindrances[] = { STAPLE_UNASKED,
@@ -470,12 +469,12 @@ Test(verdict, wants_what_the_mode_wants)
 				.hindrance = hindrances[i],
 			};
 
-			cr_expect_eq(verdict_wants(&policy, &info),
+			cr_expect_eq(policy_requires_staple(&policy, &info),
 			    expect[i][k] == 'X', "%zu, %zu", i, k);
 		}
 }
 
-Test(verdict, keeps_a_renewal_out_until_it_has_a_staple)
+Test(policy, keeps_a_renewal_out_until_it_has_a_staple)
 {
 	static const struct {
 		const char *what;
@@ -520,15 +519,15 @@ Test(verdict, keeps_a_renewal_out_until_it_has_a_staple)
 		{ "not wanted", STAPLE_AUTO, { NOTHING }, { VALID }, NOW + 9999,
 		    false },
 	};
-	struct verdict_served served;
+	struct policy_served served;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct staple_policy policy = { .mode = cases[i].mode };
 
 		served.info = &cases[i].served;
 		served.ends_s = cases[i].ends_s;
-		cr_expect_eq(
-		    verdict_keeps_out(&policy, &cases[i].renewed, &served, NOW),
+		cr_expect_eq(policy_defers_renewal(
+				 &policy, &cases[i].renewed, &served, NOW),
 		    cases[i].expect, "%s", cases[i].what);
 	}
 }
@@ -542,27 +541,27 @@ static const struct pki_wish demanding = {
 	.name = "leaf", .feature = "status_request", .aia = NOBODY
 };
 
-TestSuite(judge, .init = set_up, .fini = tear_down);
+TestSuite(policy_eval, .init = set_up, .fini = tear_down);
 
-Test(judge, waits_for_what_a_listener_wants)
+Test(policy_eval, waits_for_what_a_listener_wants)
 {
 	static const struct {
 		const char *more;
-		enum verdict expect;
+		enum policy_result expect;
 	} rows[] = {
-		{ "ocsp = auto\n", VERDICT_WAIT },
-		{ "ocsp = prefer\n", VERDICT_WAIT },
-		{ "ocsp = never\n", VERDICT_FINE },
+		{ "ocsp = auto\n", POLICY_WAIT },
+		{ "ocsp = prefer\n", POLICY_WAIT },
+		{ "ocsp = never\n", POLICY_OK },
 	};
-	const struct judge judge = stapled_judge(&stapled, PHASE_START);
+	const struct policy_eval eval = stapled_eval(&stapled, PHASE_START);
 	struct pki leaf = stapled_issue(&stapled, "leaf.pem", &demanding);
 	struct generation *generation;
-	struct judge_sum sum;
+	struct policy_counts sum;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		generation = stapled_build(
 		    &stapled, NULL, "leaf.pem", rows[i].more);
-		sum = judge_all(&judge, generation);
+		sum = policy_eval_all(&eval, generation);
 		cr_expect_eq(
 		    sum.counts[rows[i].expect], 1u, "%s", rows[i].more);
 		cr_expect_eq(sum.answered, 0u);
@@ -573,56 +572,54 @@ Test(judge, waits_for_what_a_listener_wants)
 
 /* After start_wait only what must be there is waited for while answers come;
  * without any answer nothing is. */
-Test(judge, waits_longer_for_what_is_fatal)
+Test(policy_eval, waits_longer_for_what_is_fatal)
 {
 	static const struct {
 		const char *more;
-		bool wait_over, patience_over;
-		enum verdict expect;
+		bool start_wait_over, timed_out;
+		enum policy_result expect;
 	} rows[] = {
-		{ "ocsp = auto\n", true, false, VERDICT_DEGRADED },
-		{ "ocsp = prefer\n", true, false, VERDICT_DEGRADED },
-		{ "ocsp = must\n", true, false, VERDICT_WAIT },
-		{ "ocsp = always\n", true, false, VERDICT_WAIT },
-		{ "ocsp = prefer\n", false, true, VERDICT_DEGRADED },
-		{ "ocsp = always\n", false, true, VERDICT_FAILED },
+		{ "ocsp = auto\n", true, false, POLICY_DEGRADED },
+		{ "ocsp = prefer\n", true, false, POLICY_DEGRADED },
+		{ "ocsp = must\n", true, false, POLICY_WAIT },
+		{ "ocsp = always\n", true, false, POLICY_WAIT },
+		{ "ocsp = prefer\n", false, true, POLICY_DEGRADED },
+		{ "ocsp = always\n", false, true, POLICY_FAILED },
 	};
-	struct judge judge = stapled_judge(&stapled, PHASE_START);
+	struct policy_eval eval = stapled_eval(&stapled, PHASE_START);
 	struct pki leaf = stapled_issue(&stapled, "leaf.pem", &demanding);
 	struct generation *generation;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		generation = stapled_build(
 		    &stapled, NULL, "leaf.pem", rows[i].more);
-		judge.wait_over = rows[i].wait_over;
-		judge.patience_over = rows[i].patience_over;
+		eval.start_wait_over = rows[i].start_wait_over;
+		eval.timed_out = rows[i].timed_out;
 		cr_expect_eq(
-		    judge_all(&judge, generation).counts[rows[i].expect], 1u,
-		    "%zu: %s", i, rows[i].more);
+		    policy_eval_all(&eval, generation).counts[rows[i].expect],
+		    1u, "%zu: %s", i, rows[i].more);
 		generation_unref(generation);
 	}
 	pki_drop(&leaf);
 }
 
-Test(judge, tells_apart_what_was_answered)
+Test(policy_eval, tells_apart_what_was_answered)
 {
 	static const struct {
 		enum ocsp_status said;
 		const char *more;
-		enum verdict expect;
+		enum policy_result expect;
 	} rows[] = {
-		{ OCSP_SAYS_GOOD, "[ocsp]\nmode = always\n", VERDICT_FINE },
+		{ OCSP_SAYS_GOOD, "[ocsp]\nmode = always\n", POLICY_OK },
 		{ OCSP_SAYS_REVOKED, "[ocsp]\nmode = always\n",
-		    VERDICT_REVOKED },
+		    POLICY_REVOKED },
 		{ OCSP_SAYS_REVOKED, "[ocsp]\nmode = auto\n",
-		    VERDICT_REVOKED_ON },
-		{ OCSP_SAYS_UNKNOWN, "[ocsp]\nmode = always\n",
-		    VERDICT_FAILED },
-		{ OCSP_SAYS_UNKNOWN, "[ocsp]\nmode = auto\n",
-		    VERDICT_DEGRADED },
+		    POLICY_REVOKED_CONTINUE },
+		{ OCSP_SAYS_UNKNOWN, "[ocsp]\nmode = always\n", POLICY_FAILED },
+		{ OCSP_SAYS_UNKNOWN, "[ocsp]\nmode = auto\n", POLICY_DEGRADED },
 	};
 	struct generation *generation;
-	struct judge_sum sum;
+	struct policy_counts sum;
 	struct pki leaf;
 	char more[128];
 
@@ -642,9 +639,9 @@ Test(judge, tells_apart_what_was_answered)
 	}
 }
 
-Test(judge, refuses_no_reload_for_what_fails_already)
+Test(policy_eval, refuses_no_reload_for_what_fails_already)
 {
-	struct judge judge = stapled_judge(&stapled, PHASE_RELOAD);
+	struct policy_eval eval = stapled_eval(&stapled, PHASE_RELOAD);
 	struct pki leaf = stapled_issue(&stapled, "leaf.pem", &demanding);
 	struct generation *lenient, *old, *fresh;
 
@@ -654,13 +651,13 @@ Test(judge, refuses_no_reload_for_what_fails_already)
 	    "ocsp = must\n[ocsp]\nwithout_staple = serve\n");
 	lenient = stapled_build(&stapled, NULL, "leaf.pem", "ocsp = auto\n");
 	stapled_settle(&stapled, fresh);
-	cr_expect_eq(judge_all(&judge, fresh).counts[VERDICT_FAILED], 1u,
+	cr_expect_eq(policy_eval_all(&eval, fresh).counts[POLICY_FAILED], 1u,
 	    "beside nothing");
-	judge.before = lenient;
-	cr_expect_eq(judge_all(&judge, fresh).counts[VERDICT_FAILED], 1u,
+	eval.before = lenient;
+	cr_expect_eq(policy_eval_all(&eval, fresh).counts[POLICY_FAILED], 1u,
 	    "beside a policy that did not demand it");
-	judge.before = old;
-	cr_expect_eq(judge_all(&judge, fresh).counts[VERDICT_DEGRADED], 1u);
+	eval.before = old;
+	cr_expect_eq(policy_eval_all(&eval, fresh).counts[POLICY_DEGRADED], 1u);
 	generation_unref(lenient);
 	generation_unref(old);
 	generation_unref(fresh);
@@ -692,7 +689,7 @@ try_to_build(const char *cert, const char *more, char *text, size_t max)
 	return text[0] == '\0';
 }
 
-Test(judge, lets_nobody_begin_with_nobody_to_ask)
+Test(policy_eval, lets_nobody_begin_with_nobody_to_ask)
 {
 	static const struct {
 		const char *feature, *more;
@@ -726,7 +723,7 @@ Test(judge, lets_nobody_begin_with_nobody_to_ask)
 	}
 }
 
-Test(judge, explains_with_what_was_said_or_what_to_do)
+Test(policy_eval, explains_with_what_was_said_or_what_to_do)
 {
 	static const struct {
 		struct staple_info info;
@@ -743,7 +740,7 @@ Test(judge, explains_with_what_was_said_or_what_to_do)
 	char text[256];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		judge_explain(&rows[i].info, text, sizeof(text));
+		policy_explain(&rows[i].info, text, sizeof(text));
 		cr_expect_not_null(strstr(text, rows[i].expect), "%s", text);
 	}
 }

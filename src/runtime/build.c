@@ -118,7 +118,7 @@ is_same_trust(const struct config_listener *a, const struct config_listener *b)
 	       a->crl_check == b->crl_check;
 }
 
-static const struct trust_holding *
+static const struct ca_entry *
 find_trust(
     const struct generation *generation, const struct config_listener *settings)
 {
@@ -130,27 +130,27 @@ find_trust(
 	return NULL;
 }
 
-static struct trust_holding
+static struct ca_entry
 stamp_trust(const struct config_listener *settings)
 {
 	int64_t now_ns = clock_wall_ms() * NS_PER_MS;
-	struct trust_holding holding = {
+	struct ca_entry entry = {
 		.user = settings,
 		.ca_stamp = stamp_of(settings->ca_file),
 	};
 
 	if (settings->crl_file)
-		holding.crl_stamp = stamp_of(settings->crl_file);
-	holding.settled = stamp_is_settled(&holding.ca_stamp, now_ns) &&
-			  (settings->crl_file == NULL ||
-			      stamp_is_settled(&holding.crl_stamp, now_ns));
-	return holding;
+		entry.crl_stamp = stamp_of(settings->crl_file);
+	entry.settled = stamp_is_settled(&entry.ca_stamp, now_ns) &&
+			(settings->crl_file == NULL ||
+			    stamp_is_settled(&entry.crl_stamp, now_ns));
+	return entry;
 }
 
 static bool
-is_current(const struct trust_holding *old, const struct trust_holding *now)
+is_current(const struct ca_entry *old, const struct ca_entry *now)
 {
-	return old->settled && trust_holding_has_equal_stamps(old, now);
+	return old->settled && ca_entry_has_equal_stamps(old, now);
 }
 
 static bool
@@ -163,7 +163,7 @@ is_same_digest(const struct trust *a, const struct trust *b)
  * do not replace better ones. */
 static struct trust *
 read_trust(struct build *build, const struct config_listener *settings,
-    const struct trust_holding *old, struct err *err)
+    const struct ca_entry *old, struct err *err)
 {
 	struct err warning = { "" };
 	struct trust *trust = trust_load(settings->ca_file, settings->crl_file,
@@ -204,9 +204,9 @@ fail_trust(struct build *build, const struct config_listener *settings,
 /* Read, shared, or for want of something better the old one. */
 static struct trust *
 choose_trust(struct build *build, const struct config_listener *settings,
-    struct trust_holding *now)
+    struct ca_entry *now)
 {
-	const struct trust_holding *old = find_trust(build->old, settings);
+	const struct ca_entry *old = find_trust(build->old, settings);
 	struct err err = { "" };
 	struct trust *trust;
 
@@ -226,7 +226,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 		fail_trust(build, settings, &err);
 		return NULL;
 	}
-	if (!trust_holding_has_equal_stamps(old, now))
+	if (!ca_entry_has_equal_stamps(old, now))
 		log_error(build->parts->log, "tls",
 		    "client certificates are checked as before",
 		    LOG_S("listener", settings->name),
@@ -239,8 +239,8 @@ static bool
 find_or_read_trust(struct build *build, const struct config_listener *settings,
     struct trust **trust)
 {
-	const struct trust_holding *known;
-	struct trust_holding now;
+	const struct ca_entry *known;
+	struct ca_entry now;
 
 	*trust = NULL;
 	if (settings->verify == VERIFY_NONE)
@@ -254,7 +254,7 @@ find_or_read_trust(struct build *build, const struct config_listener *settings,
 	now.trust = choose_trust(build, settings, &now);
 	*trust = now.trust;
 	/* What is bad is held too: said once, not by each of a thousand. */
-	return generation_hold_trust(build->fresh, &now) && now.trust;
+	return generation_add_ca(build->fresh, &now) && now.trust;
 }
 
 /* The value of the TLS key whose line the sentence begins with; or NULL. */
@@ -309,10 +309,10 @@ make(struct build *build, const struct config_listener *settings,
 	return NULL;
 }
 
-static const struct context_holding *
-find(const struct generation *generation, const struct context_holding *wanted)
+static const struct context_entry *
+find(const struct generation *generation, const struct context_entry *wanted)
 {
-	const struct context_holding *one;
+	const struct context_entry *one;
 	size_t i;
 
 	for (i = 0; generation && i < generation->context_count; i++) {
@@ -332,8 +332,8 @@ static struct tls_context *
 build_context(struct build *build, const struct config_listener *settings,
     const struct staple_policy *policy)
 {
-	struct context_holding wanted = { .policy = *policy };
-	const struct context_holding *known;
+	struct context_entry wanted = { .policy = *policy };
+	const struct context_entry *known;
 	struct trust *trust;
 	struct err err = { "" };
 
@@ -352,7 +352,7 @@ build_context(struct build *build, const struct config_listener *settings,
 			       : make(build, settings, trust, policy);
 	if (wanted.context == NULL)
 		return NULL;
-	if (generation_hold_context(build->fresh, &wanted))
+	if (generation_add_context(build->fresh, &wanted))
 		return wanted.context;
 	err_set(&err, "out of memory");
 	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
@@ -364,11 +364,12 @@ build_context(struct build *build, const struct config_listener *settings,
 struct sites {
 	struct build *build;
 	const struct config_listener *listener;
-	const struct display *display;
+	const struct cert_list *list;
 	struct tls_server *server;
-	struct claims claims;
+	struct name_map map;
 	struct sni_table *by_host; /* from patterns to hosts */
-	struct shown *host_shown;  /* by hosts with certificates of their own */
+	struct cert_set
+	    *host_sets; /* by hosts with certificates of their own */
 };
 
 static const struct config_listener *
@@ -380,15 +381,14 @@ settings_of(const struct sites *sites, size_t host)
 
 static void
 report_twins(struct sites *sites, const struct config_listener *host,
-    const struct credential *credential)
+    const struct cert_slot *slot)
 {
 	struct err err;
 
 	err_set(&err,
 	    "cert: %s is another %s certificate for the same name; name one "
 	    "of each kind",
-	    credential->id.cert,
-	    identity_kind_name(identity_kind(credential->identity)));
+	    slot->id.cert, identity_kind_name(identity_kind(slot->identity)));
 	build_fail(sites->build, BLAME_CONFIG, &host->certs.items[0].where,
 	    host, &err);
 }
@@ -397,15 +397,14 @@ static void
 fill_host(struct sites *sites, size_t i, size_t *next)
 {
 	const struct config_listener *host = &sites->listener->hosts[i];
-	const struct credential *credential;
-	struct shown *shown = &sites->host_shown[i];
+	const struct cert_slot *slot;
+	struct cert_set *set = &sites->host_sets[i];
 	size_t k;
 
-	for (k = 0; k < host->certs.count && *next < sites->display->count;
-	     k++) {
-		credential = sites->display->items[(*next)++];
-		if (!shown_put(shown, credential))
-			report_twins(sites, host, credential);
+	for (k = 0; k < host->certs.count && *next < sites->list->count; k++) {
+		slot = sites->list->items[(*next)++];
+		if (!cert_set_add(set, slot))
+			report_twins(sites, host, slot);
 	}
 }
 
@@ -413,12 +412,12 @@ static bool
 fill_hosts(struct sites *sites)
 {
 	const struct config_listener *listener = sites->listener;
-	size_t i, next = sites->claims.count;
+	size_t i, next = sites->map.count;
 
-	sites->host_shown = calloc(
-	    listener->host_count + 1, sizeof(sites->host_shown[0]));
+	sites->host_sets = calloc(
+	    listener->host_count + 1, sizeof(sites->host_sets[0]));
 	sites->by_host = sni_table_new(listener->host_count);
-	if (!sites->host_shown || !sites->by_host)
+	if (!sites->host_sets || !sites->by_host)
 		return false;
 	for (i = 0; i < listener->host_count; i++) {
 		if (!sni_table_add(
@@ -441,7 +440,7 @@ find_host(const struct sites *sites, const char *pattern)
 /* Certificates with many names: one site for all of them. */
 static bool
 is_last(const struct sites *sites, const struct config_listener *settings,
-    const struct shown *shown)
+    const struct cert_set *set)
 {
 	size_t count = tls_server_count(sites->server);
 	const struct tls_site *last;
@@ -450,41 +449,42 @@ is_last(const struct sites *sites, const struct config_listener *settings,
 		return false;
 	last = tls_server_site(sites->server, count - 1);
 	return last->settings == settings &&
-	       memcmp(last->identities, shown->identities,
-		   sizeof(shown->identities)) == 0;
+	       memcmp(last->identities, set->identities,
+		   sizeof(set->identities)) == 0;
 }
 
 /* Put the file of a certificate of these in front of the sentence. */
 static void
-name_file(const struct sites *sites, const struct shown *shown, struct err *err)
+name_file(
+    const struct sites *sites, const struct cert_set *set, struct err *err)
 {
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	size_t i, kind;
 
-	for (i = 0; i < sites->display->count; i++) {
-		credential = sites->display->items[i];
-		if (credential->identity == NULL)
+	for (i = 0; i < sites->list->count; i++) {
+		slot = sites->list->items[i];
+		if (slot->identity == NULL)
 			continue;
-		kind = identity_kind(credential->identity);
-		if (shown->identities[kind] != credential->identity)
+		kind = identity_kind(slot->identity);
+		if (set->identities[kind] != slot->identity)
 			continue;
-		err_prefix(err, "%s", credential->id.cert);
+		err_prefix(err, "%s", slot->id.cert);
 		return;
 	}
 }
 
-/* A certificate that no client can be shown (a key too weak, say) is an error
+/* A certificate that no client can be set (a key too weak, say) is an error
  * where keys name it.  One from a folder, or one that came by itself, is left
  * out: its names are refused. */
 static bool
 leave_out(struct sites *sites, const struct config_listener *settings,
-    struct tls_context *context, const struct shown *shown, struct err *err)
+    struct tls_context *context, const struct cert_set *set, struct err *err)
 {
 	static struct identity *const nothing[IDENTITY_KINDS];
 	struct build *build = sites->build;
 
-	name_file(sites, shown, err);
-	if (!shown->in_folder && build->cause != GENERATION_FILES) {
+	name_file(sites, set, err);
+	if (!set->in_folder && build->cause != GENERATION_FILES) {
 		build_fail(
 		    build, BLAME_CONFIG, &settings->where, settings, err);
 		return false;
@@ -499,14 +499,14 @@ leave_out(struct sites *sites, const struct config_listener *settings,
 
 static bool
 add_site(struct sites *sites, const struct config_listener *settings,
-    const struct shown *shown, size_t *number)
+    const struct cert_set *set, size_t *number)
 {
 	const struct staple_policy policy = stapling_policy(
-	    settings, shown->in_folder);
+	    settings, set->in_folder);
 	struct tls_context *context;
 	struct err err = { "" };
 
-	if (is_last(sites, settings, shown)) {
+	if (is_last(sites, settings, set)) {
 		*number = tls_server_count(sites->server) - 1;
 		return true;
 	}
@@ -515,18 +515,18 @@ add_site(struct sites *sites, const struct config_listener *settings,
 	if (context == NULL)
 		return false; /* reported */
 	return tls_server_add(
-		   sites->server, settings, context, shown->identities, &err) ||
-	       leave_out(sites, settings, context, shown, &err);
+		   sites->server, settings, context, set->identities, &err) ||
+	       leave_out(sites, settings, context, set, &err);
 }
 
 static bool
 add_name(struct sites *sites, const char *pattern,
-    const struct config_listener *settings, const struct shown *shown)
+    const struct config_listener *settings, const struct cert_set *set)
 {
 	struct err err = { "out of memory" };
 	size_t number;
 
-	if (!add_site(sites, settings, shown, &number))
+	if (!add_site(sites, settings, set, &number))
 		return false;
 	if (tls_server_name(sites->server, pattern, number))
 		return true;
@@ -539,16 +539,16 @@ static bool
 add_hosts(struct sites *sites)
 {
 	const struct config_listener *host;
-	const struct shown *shown;
+	const struct cert_set *set;
 	size_t i;
 
 	for (i = 0; i < sites->listener->host_count; i++) {
 		host = &sites->listener->hosts[i];
-		shown = host->certs_own
-			    ? &sites->host_shown[i]
-			    : claims_find(&sites->claims, host->pattern);
+		set = host->certs_own
+			  ? &sites->host_sets[i]
+			  : name_map_find(&sites->map, host->pattern);
 		if (!add_name(sites, host->pattern, host,
-			shown ? shown : &sites->claims.first))
+			set ? set : &sites->map.first))
 			return false;
 	}
 	return true;
@@ -557,17 +557,17 @@ add_hosts(struct sites *sites)
 static bool
 add_claimed(struct sites *sites)
 {
-	const struct claims *claims = &sites->claims;
+	const struct name_map *map = &sites->map;
 	size_t i, host;
 
-	for (i = 0; i < claims->pattern_count; i++) {
-		host = find_host(sites, claims->patterns[i]);
-		/* Then the host's own certificates are shown, and the host's
+	for (i = 0; i < map->pattern_count; i++) {
+		host = find_host(sites, map->patterns[i]);
+		/* Then the host's own certificates are set, and the host's
 		 * pattern leads there already. */
 		if (host != SNI_NONE && sites->listener->hosts[host].certs_own)
 			continue;
-		if (!add_name(sites, claims->patterns[i],
-			settings_of(sites, host), &claims->shown[i]))
+		if (!add_name(sites, map->patterns[i], settings_of(sites, host),
+			&map->sets[i]))
 			return false;
 	}
 	return true;
@@ -577,15 +577,15 @@ static bool
 prepare(struct sites *sites)
 {
 	const struct config_listener *listener = sites->listener;
-	const struct display *display = sites->display;
+	const struct cert_list *list = sites->list;
 	struct err err = { "out of memory" };
 	size_t names;
 
-	if (claims_init(&sites->claims, display->items, listener->certs.count,
-		listener->certs.count + display->folder_count,
+	if (name_map_init(&sites->map, list->items, listener->certs.count,
+		listener->certs.count + list->folder_count,
 		sites->build->now_s) &&
 	    fill_hosts(sites)) {
-		names = listener->host_count + sites->claims.pattern_count;
+		names = listener->host_count + sites->map.pattern_count;
 		sites->server = tls_server_new(
 		    1 + names, names, sites->build->parts->keys);
 	}
@@ -604,11 +604,11 @@ build_sites(struct build *build, size_t i)
 	struct sites sites = {
 		.build = build,
 		.listener = listener,
-		.display = &build->fresh->displays[i],
+		.list = &build->fresh->cert_lists[i],
 	};
 	size_t own;
 	bool fine = prepare(&sites) &&
-		    add_site(&sites, listener, &sites.claims.first, &own) &&
+		    add_site(&sites, listener, &sites.map.first, &own) &&
 		    add_hosts(&sites) && add_claimed(&sites);
 
 	if (fine) {
@@ -618,8 +618,8 @@ build_sites(struct build *build, size_t i)
 		tls_server_unref(sites.server);
 		sites.server = NULL;
 	}
-	claims_fini(&sites.claims);
-	free(sites.host_shown);
+	name_map_fini(&sites.map);
+	free(sites.host_sets);
 	sni_table_free(sites.by_host);
 	return sites.server;
 }
@@ -758,14 +758,14 @@ static bool
 check_shown(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
-	const struct display *display = &build->fresh->displays[i];
+	const struct cert_list *list = &build->fresh->cert_lists[i];
 	struct err err;
 	size_t k;
 
-	for (k = 0; k < display->folder_count; k++)
-		if (!display->items[listener->certs.count + k]->bad)
+	for (k = 0; k < list->folder_count; k++)
+		if (!list->items[listener->certs.count + k]->bad)
 			return true;
-	if (display->folder_count == 0 || listener->certs.count > 0 ||
+	if (list->folder_count == 0 || listener->certs.count > 0 ||
 	    build->cause == GENERATION_FILES)
 		return true;
 	err_set(
@@ -805,13 +805,13 @@ build_service(struct build *build, size_t i)
 static bool
 is_named(const struct build *build, size_t i, const struct identity *identity)
 {
-	const struct display *display = &build->fresh->displays[i];
+	const struct cert_list *list = &build->fresh->cert_lists[i];
 	size_t named = build->config->listeners[i].certs.count;
 	size_t k;
 
-	for (k = 0; k < display->count; k++)
-		if (display->items[k]->identity == identity)
-			return k < named || k >= named + display->folder_count;
+	for (k = 0; k < list->count; k++)
+		if (list->items[k]->identity == identity)
+			return k < named || k >= named + list->folder_count;
 	return true;
 }
 
@@ -956,10 +956,10 @@ check_tickets(struct build *build)
 
 /*
  * What libstaple knows of a certificate follows from [ocsp]; as long as that
- * says the same, those it has been shown already need not be shown again.
+ * says the same, those it has been set already need not be set again.
  */
 static bool
-must_ask_anew(const struct config *config, const struct generation *old)
+must_rewatch(const struct config *config, const struct generation *old)
 {
 	const struct config_strings *ours = &config->ocsp.urls, *theirs;
 	size_t i;
@@ -979,36 +979,36 @@ must_ask_anew(const struct config *config, const struct generation *old)
 /* ---- The whole ---- */
 
 static const struct identity *
-identity_of(const struct holding *holding)
+identity_of(const struct cert_entry *entry)
 {
-	return holding->credential->renewal ? holding->credential->renewal
-					    : holding->credential->identity;
+	return entry->slot->renewal ? entry->slot->renewal
+				    : entry->slot->identity;
 }
 
 static int
 compare_certificates(const void *a, const void *b)
 {
-	const struct holding *const *one = a, *const *other = b;
+	const struct cert_entry *const *one = a, *const *other = b;
 
 	return identity_compare(identity_of(*one), identity_of(*other));
 }
 
 static bool
-is_same_file(const struct holding *a, const struct holding *b)
+is_same_file(const struct cert_entry *a, const struct cert_entry *b)
 {
-	const char *one = a->credential->id.staple_file;
-	const char *other = b->credential->id.staple_file;
+	const char *one = a->slot->id.staple_file;
+	const char *other = b->slot->id.staple_file;
 
 	return one == other || (one && other && strcmp(one, other) == 0);
 }
 
 static void
-report_contradiction(
-    struct build *build, const struct holding *one, const struct holding *other)
+report_contradiction(struct build *build, const struct cert_entry *one,
+    const struct cert_entry *other)
 {
 	struct err err;
 
-	if (one->credential->id.staple_file == NULL)
+	if (one->slot->id.staple_file == NULL)
 		return; /* the other one is to be mended */
 	err_set(&err,
 	    "staple_file: listener %s (%s:%u) shows the same certificate "
@@ -1024,17 +1024,17 @@ static void
 check_sources(struct build *build)
 {
 	const struct generation *fresh = build->fresh;
-	const struct holding **sorted;
+	const struct cert_entry **sorted;
 	size_t i, count = 0;
 
-	sorted = calloc(fresh->holding_count + 1, sizeof(sorted[0]));
+	sorted = calloc(fresh->cert_count + 1, sizeof(sorted[0]));
 	if (sorted == NULL) {
 		build_error(build, BLAME_SYSTEM, "out of memory");
 		return;
 	}
-	for (i = 0; i < fresh->holding_count; i++)
-		if (identity_of(&fresh->holdings[i]))
-			sorted[count++] = &fresh->holdings[i];
+	for (i = 0; i < fresh->cert_count; i++)
+		if (identity_of(&fresh->certs[i]))
+			sorted[count++] = &fresh->certs[i];
 	qsort(sorted, count, sizeof(sorted[0]), compare_certificates);
 	for (i = 1; i < count; i++) {
 		if (compare_certificates(&sorted[i - 1], &sorted[i]) != 0 ||
@@ -1053,7 +1053,7 @@ run(struct build *build)
 
 	check_tickets(build);
 	for (i = 0; i < build->config->listener_count; i++)
-		build_display(build, i);
+		certs_build_list(build, i);
 	if (build->cause != GENERATION_FILES)
 		check_sources(build);
 	/* Contexts too: all that is wrong is told in one run. */
@@ -1082,16 +1082,16 @@ generation_build(struct generation *old, const struct config *config,
 		.cause = cause,
 		.now_s = clock_wall_ms() / 1000,
 		.errors = errors,
-		.asks_anew = must_ask_anew(config, old),
+		.rewatch = must_rewatch(config, old),
 	};
 
 	memset(errors, 0, sizeof(*errors));
 	build.fresh = generation_new(config);
-	if (build.fresh && build_index(&build))
+	if (build.fresh && certs_index(&build))
 		run(&build);
 	else
 		build_error(&build, BLAME_SYSTEM, "out of memory");
-	build_forget(&build);
+	certs_forget(&build);
 	if (!build.failed)
 		return build.fresh;
 	generation_unref(build.fresh);
@@ -1105,8 +1105,8 @@ renew_is_waited_for(const struct generation *generation)
 {
 	size_t i;
 
-	for (i = 0; i < generation->holding_count; i++)
-		if (generation->holdings[i].credential->renewal)
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].slot->renewal)
 			return true;
 	return false;
 }
@@ -1116,77 +1116,73 @@ is_any_due(const struct policy_eval *eval, const struct generation *generation)
 {
 	size_t i;
 
-	for (i = 0; i < generation->holding_count; i++)
-		if (policy_eval_is_due(
-			eval, generation->holdings[i].credential))
+	for (i = 0; i < generation->cert_count; i++)
+		if (policy_eval_is_due(eval, generation->certs[i].slot))
 			return true;
 	return false;
 }
 
 /* What is due, in service. */
-static struct credential *
-swap(const struct policy_eval *eval, const struct credential *credential)
+static struct cert_slot *
+swap(const struct policy_eval *eval, const struct cert_slot *slot)
 {
-	struct credential *fresh = credential_copy(
-	    credential, credential->renewal, NULL);
+	struct cert_slot *fresh = cert_slot_copy(slot, slot->renewal, NULL);
 	struct err err;
 
 	if (fresh)
 		fresh->unstapled = !policy_eval_may_start(
-		    eval, &credential->id.policy, credential->renewal, &err);
+		    eval, &slot->id.policy, slot->renewal, &err);
 	return fresh;
 }
 
 /* Every certificate, those that are due in their new state. */
 static bool
-hold_all(struct build *build, const struct policy_eval *eval)
+copy_certs(struct build *build, const struct policy_eval *eval)
 {
-	const struct holding *holding;
-	struct credential *credential;
+	const struct cert_entry *entry;
+	struct cert_slot *slot;
 	size_t i;
 
-	for (i = 0; i < build->old->holding_count; i++) {
-		holding = &build->old->holdings[i];
-		credential = holding->credential;
-		credential = policy_eval_is_due(eval, credential)
-				 ? swap(eval, credential)
-				 : credential_ref(credential);
-		if (!credential ||
-		    !build_hold(build, holding->user, credential))
+	for (i = 0; i < build->old->cert_count; i++) {
+		entry = &build->old->certs[i];
+		slot = entry->slot;
+		slot = policy_eval_is_due(eval, slot) ? swap(eval, slot)
+						      : cert_slot_ref(slot);
+		if (!slot || !certs_hold(build, entry->user, slot))
 			return false;
 	}
 	return true;
 }
 
 static bool
-hold_trusts(struct build *build)
+copy_cas(struct build *build)
 {
-	struct trust_holding holding;
+	struct ca_entry entry;
 	size_t i;
 
 	for (i = 0; i < build->old->trust_count; i++) {
-		holding = build->old->trusts[i];
-		holding.trust = trust_ref(holding.trust);
-		if (!generation_hold_trust(build->fresh, &holding))
+		entry = build->old->trusts[i];
+		entry.trust = trust_ref(entry.trust);
+		if (!generation_add_ca(build->fresh, &entry))
 			return false;
 	}
 	return true;
 }
 
-/* The same display with what is held now. */
+/* The same list with what is held now. */
 static bool
-display_again(struct build *build, size_t i)
+copy_cert_list(struct build *build, size_t i)
 {
-	const struct display *old = &build->old->displays[i];
-	struct display *display = &build->fresh->displays[i];
-	struct credential *credential;
+	const struct cert_list *old = &build->old->cert_lists[i];
+	struct cert_list *list = &build->fresh->cert_lists[i];
+	struct cert_slot *slot;
 	size_t k;
 
-	display->folder_count = old->folder_count;
+	list->folder_count = old->folder_count;
 	for (k = 0; k < old->count; k++) {
-		credential = build_share(
+		slot = certs_share(
 		    build, &build->config->listeners[i], old->items[k]);
-		if (!credential || !display_add(display, credential))
+		if (!slot || !cert_list_add(list, slot))
 			return false;
 	}
 	return true;
@@ -1199,10 +1195,10 @@ fill(struct build *build, const struct policy_eval *eval, struct err *err)
 	size_t i;
 
 	err_set(err, "out of memory");
-	if (!hold_all(build, eval) || !hold_trusts(build))
+	if (!copy_certs(build, eval) || !copy_cas(build))
 		return false;
 	for (i = 0; i < build->config->listener_count; i++) {
-		if (!display_again(build, i))
+		if (!copy_cert_list(build, i))
 			return false;
 		build_service(build, i);
 	}
@@ -1219,18 +1215,18 @@ static void
 say_swapped(const struct generation *fresh, const struct generation *from,
     struct log *log)
 {
-	const struct credential *before, *after;
+	const struct cert_slot *before, *after;
 	size_t i;
 
-	for (i = 0; i < fresh->holding_count; i++) {
-		before = from->holdings[i].credential;
-		after = fresh->holdings[i].credential;
+	for (i = 0; i < fresh->cert_count; i++) {
+		before = from->certs[i].slot;
+		after = fresh->certs[i].slot;
 		if (before == after)
 			continue;
 		log_notice(log, "ocsp",
 		    before->identity ? "renewed certificate in service"
 				     : "certificate in service",
-		    LOG_S("listener", fresh->holdings[i].user->name),
+		    LOG_S("listener", fresh->certs[i].user->name),
 		    LOG_S("cert", identity_name(after->identity)),
 		    LOG_S("file", after->id.cert));
 	}
@@ -1257,7 +1253,7 @@ renew_generation(struct generation *from, const struct generation_parts *parts,
 		return NULL;
 	build.fresh = generation_new(from->config);
 	fine = build.fresh && fill(&build, eval, err);
-	build_forget(&build);
+	certs_forget(&build);
 	generation_errors_free(&errors);
 	if (fine) {
 		say_swapped(build.fresh, from, parts->log);

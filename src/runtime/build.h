@@ -69,12 +69,12 @@ struct build {
 	struct generation_errors *errors;
 	struct generation *fresh;
 	struct identity_loader *loader; /* made for the first file read */
-	bool asks_anew; /* every certificate is shown to the library again */
+	bool rewatch; /* every certificate is set to the library again */
 	bool failed;
 
 	/* trees of what `fresh` and `old` hold, by what tells it apart */
-	void *credentials;
-	void *old_credentials;
+	void *slots;
+	void *old_slots;
 };
 
 enum blame { BLAME_CONFIG, BLAME_SYSTEM };

@@ -1,7 +1,7 @@
 /*
  * Certificate slots, the certificate files of cert_dir, and reading many of
  * them at once.  Main thread, except for the helpers of preload_run() and the
- * last credential_unref().
+ * last cert_slot_unref().
  *
  * Stamps are taken before the files are read: a change in between is found by
  * the next comparison and never missed.  The files of cert_dir are sorted, so
@@ -42,8 +42,7 @@ compare_numbers(unsigned a, unsigned b)
 }
 
 int
-credential_compare(
-    const struct credential_key *a, const struct credential_key *b)
+cert_slot_compare(const struct cert_slot_key *a, const struct cert_slot_key *b)
 {
 	int order = strcmp(a->cert, b->cert);
 
@@ -66,47 +65,46 @@ credential_compare(
 
 /* The id's texts become the credential's own; all of them, or NULL. */
 static bool
-own_texts(struct credential *credential)
+own_texts(struct cert_slot *slot)
 {
-	struct credential_key *id = &credential->id;
+	struct cert_slot_key *id = &slot->id;
 	bool has_file = id->staple_file != NULL;
 
-	credential->cert = strdup(id->cert);
-	credential->key = strdup(id->key);
-	credential->staple_file = has_file ? strdup(id->staple_file) : NULL;
-	id->cert = credential->cert;
-	id->key = credential->key;
-	id->staple_file = credential->staple_file;
+	slot->cert = strdup(id->cert);
+	slot->key = strdup(id->key);
+	slot->staple_file = has_file ? strdup(id->staple_file) : NULL;
+	id->cert = slot->cert;
+	id->key = slot->key;
+	id->staple_file = slot->staple_file;
 	return id->cert && id->key && (id->staple_file || !has_file);
 }
 
-struct credential *
-credential_new(const struct credential_key *id)
+struct cert_slot *
+cert_slot_new(const struct cert_slot_key *id)
 {
-	struct credential *credential = calloc(1, sizeof(*credential));
+	struct cert_slot *slot = calloc(1, sizeof(*slot));
 	int64_t now_ns = clock_wall_ms() * NS_PER_MS;
 
-	if (credential == NULL)
+	if (slot == NULL)
 		return NULL;
-	atomic_init(&credential->references, 1);
-	credential->id = *id;
-	if (!own_texts(credential)) {
-		credential_unref(credential);
+	atomic_init(&slot->references, 1);
+	slot->id = *id;
+	if (!own_texts(slot)) {
+		cert_slot_unref(slot);
 		return NULL;
 	}
-	credential->cert_stamp = stamp_of(id->cert);
-	credential->key_stamp = stamp_of(id->key);
-	credential->settled = stamp_is_settled(
-				  &credential->cert_stamp, now_ns) &&
-			      stamp_is_settled(&credential->key_stamp, now_ns);
-	return credential;
+	slot->cert_stamp = stamp_of(id->cert);
+	slot->key_stamp = stamp_of(id->key);
+	slot->settled = stamp_is_settled(&slot->cert_stamp, now_ns) &&
+			stamp_is_settled(&slot->key_stamp, now_ns);
+	return slot;
 }
 
-struct credential *
-credential_copy(const struct credential *from, struct identity *identity,
+struct cert_slot *
+cert_slot_copy(const struct cert_slot *from, struct identity *identity,
     struct identity *renewal)
 {
-	struct credential *copy = calloc(1, sizeof(*copy));
+	struct cert_slot *copy = calloc(1, sizeof(*copy));
 
 	if (copy == NULL)
 		return NULL;
@@ -118,63 +116,60 @@ credential_copy(const struct credential *from, struct identity *identity,
 		copy->warned = VALIDITY_FINE;
 	if (own_texts(copy))
 		return copy;
-	credential_unref(copy);
+	cert_slot_unref(copy);
 	return NULL;
 }
 
-struct credential *
-credential_ref(struct credential *credential)
+struct cert_slot *
+cert_slot_ref(struct cert_slot *slot)
 {
-	atomic_fetch_add_explicit(
-	    &credential->references, 1, memory_order_relaxed);
-	return credential;
+	atomic_fetch_add_explicit(&slot->references, 1, memory_order_relaxed);
+	return slot;
 }
 
 void
-credential_unref(struct credential *credential)
+cert_slot_unref(struct cert_slot *slot)
 {
-	if (credential == NULL ||
-	    atomic_fetch_sub_explicit(
-		&credential->references, 1, memory_order_acq_rel) > 1)
+	if (slot == NULL || atomic_fetch_sub_explicit(
+				&slot->references, 1, memory_order_acq_rel) > 1)
 		return;
-	identity_unref(credential->identity);
-	identity_unref(credential->renewal);
-	free(credential->cert);
-	free(credential->key);
-	free(credential->staple_file);
-	free(credential);
+	identity_unref(slot->identity);
+	identity_unref(slot->renewal);
+	free(slot->cert);
+	free(slot->key);
+	free(slot->staple_file);
+	free(slot);
 }
 
 bool
-credential_is_current(const struct credential *credential)
+cert_slot_is_current(const struct cert_slot *slot)
 {
 	struct stamp cert, key;
 
-	if (!credential->settled)
+	if (!slot->settled)
 		return false;
-	cert = stamp_of(credential->id.cert);
-	key = stamp_of(credential->id.key);
-	return stamp_equal(&cert, &credential->cert_stamp) &&
-	       stamp_equal(&key, &credential->key_stamp);
+	cert = stamp_of(slot->id.cert);
+	key = stamp_of(slot->id.key);
+	return stamp_equal(&cert, &slot->cert_stamp) &&
+	       stamp_equal(&key, &slot->key_stamp);
 }
 
 bool
-credential_has_equal_stamps(
-    const struct credential *a, const struct credential *b)
+cert_slot_has_equal_stamps(const struct cert_slot *a, const struct cert_slot *b)
 {
 	return stamp_equal(&a->cert_stamp, &b->cert_stamp) &&
 	       stamp_equal(&a->key_stamp, &b->key_stamp);
 }
 
 struct identity *
-credential_load(const struct credential *credential,
-    struct identity_loader *loader, struct err *warning, struct err *err)
+cert_slot_load(const struct cert_slot *slot, struct identity_loader *loader,
+    struct err *warning, struct err *err)
 {
 	const struct identity_files files = {
-		.cert = credential->id.cert,
-		.key = credential->id.key,
-		.permissions = credential->id.permissions,
-		.in_folder = credential->id.in_folder,
+		.cert = slot->id.cert,
+		.key = slot->id.key,
+		.permissions = slot->id.permissions,
+		.in_folder = slot->id.in_folder,
 	};
 
 	return identity_loader_load(loader, &files, warning, err);
@@ -252,9 +247,9 @@ find_key(const char *cert)
 
 /* Takes both paths; NULL: no memory. */
 static bool
-add_item(struct folder *folder, char *cert, char *key)
+add_item(struct cert_dir *folder, char *cert, char *key)
 {
-	struct folder_item *grown = NULL;
+	struct cert_dir_item *grown = NULL;
 
 	if (cert && key)
 		grown = realloc(folder->items,
@@ -265,12 +260,12 @@ add_item(struct folder *folder, char *cert, char *key)
 		return false;
 	}
 	folder->items = grown;
-	grown[folder->count++] = (struct folder_item){ cert, key };
+	grown[folder->count++] = (struct cert_dir_item){ cert, key };
 	return true;
 }
 
 static bool
-add_file(struct folder *folder, const char *path, const char *name)
+add_file(struct cert_dir *folder, const char *path, const char *name)
 {
 	char *cert = join(path, name);
 
@@ -283,7 +278,7 @@ add_file(struct folder *folder, const char *path, const char *name)
 }
 
 static bool
-add_pair(struct folder *folder, const char *path)
+add_pair(struct cert_dir *folder, const char *path)
 {
 	return add_item(
 	    folder, join(path, "fullchain.pem"), join(path, "privkey.pem"));
@@ -301,7 +296,7 @@ has_file(const char *path, const char *name)
 
 /* Takes the path. */
 static bool
-add_folder(struct folder *folder, char *path)
+add_folder(struct cert_dir *folder, char *path)
 {
 	char **grown = realloc(folder->folders,
 	    (folder->folder_count + 1) * sizeof(folder->folders[0]));
@@ -317,7 +312,7 @@ add_folder(struct folder *folder, char *path)
 
 /* is_pair: there are fullchain.pem and privkey.pem in the folder itself. */
 static bool
-add_entry(struct folder *folder, const char *path, const struct dirent *entry,
+add_entry(struct cert_dir *folder, const char *path, const struct dirent *entry,
     bool is_pair)
 {
 	const char *name = entry->d_name;
@@ -343,19 +338,19 @@ add_entry(struct folder *folder, const char *path, const struct dirent *entry,
 static int
 compare_items(const void *a, const void *b)
 {
-	const struct folder_item *first = a, *second = b;
+	const struct cert_dir_item *first = a, *second = b;
 
 	return strcmp(first->cert, second->cert);
 }
 
 bool
-folder_list(struct folder *folder, const char *path, struct err *err)
+cert_dir_list(struct cert_dir *folder, const char *path, struct err *err)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
 	bool fine = true, is_pair;
 
-	*folder = (struct folder){ 0 };
+	*folder = (struct cert_dir){ 0 };
 	if (dir == NULL) {
 		err_set_errno(err, errno, "cannot read the folder %s", path);
 		return false;
@@ -374,7 +369,7 @@ folder_list(struct folder *folder, const char *path, struct err *err)
 }
 
 void
-folder_free(struct folder *folder)
+cert_dir_free(struct cert_dir *folder)
 {
 	size_t i;
 
@@ -386,7 +381,7 @@ folder_free(struct folder *folder)
 	for (i = 0; i < folder->folder_count; i++)
 		free(folder->folders[i]);
 	free(folder->folders);
-	*folder = (struct folder){ 0 };
+	*folder = (struct cert_dir){ 0 };
 }
 
 /* ---- Reading many files ---- */
@@ -405,8 +400,7 @@ read_one(struct preload_item *item, struct identity_loader *loader)
 {
 	struct err warning = { "" }, err = { "" };
 
-	item->identity = credential_load(
-	    item->credential, loader, &warning, &err);
+	item->identity = cert_slot_load(item->slot, loader, &warning, &err);
 	item->warning = keep_text(&warning);
 	item->error = keep_text(&err);
 }
@@ -444,7 +438,7 @@ read_all(struct preload *preload)
 
 bool
 preload_run(
-    struct preload *preload, const struct credential_key *ids, size_t count)
+    struct preload *preload, const struct cert_slot_key *ids, size_t count)
 {
 	*preload = (struct preload){ 0 };
 	preload->items = calloc(count, sizeof(preload->items[0]));
@@ -452,9 +446,9 @@ preload_run(
 		return false;
 	atomic_init(&preload->next, 0);
 	for (; preload->count < count; preload->count++) {
-		preload->items[preload->count].credential = credential_new(
+		preload->items[preload->count].slot = cert_slot_new(
 		    &ids[preload->count]);
-		if (preload->items[preload->count].credential == NULL)
+		if (preload->items[preload->count].slot == NULL)
 			return false;
 	}
 	read_all(preload);
@@ -468,7 +462,7 @@ preload_free(struct preload *preload)
 
 	while (preload->count > 0) {
 		item = &preload->items[--preload->count];
-		credential_unref(item->credential);
+		cert_slot_unref(item->slot);
 		identity_unref(item->identity);
 		free(item->warning);
 		free(item->error);

@@ -23,8 +23,8 @@ struct identity_loader;
 /* ---- Slots ---- */
 
 /* What tells one from another.  Borrowed texts in a question, copies in a
- * credential. */
-struct credential_key {
+ * slot. */
+struct cert_slot_key {
 	const char *cert;
 	const char *key;         /* the file of the key; perhaps cert itself */
 	const char *staple_file; /* or NULL */
@@ -33,11 +33,11 @@ struct credential_key {
 	bool in_folder; /* found in cert_dir: failing keeps it out, not us */
 };
 
-struct credential {
+struct cert_slot {
 	atomic_uint references;
 
 	/* fixed at creation */
-	struct credential_key id;
+	struct cert_slot_key id;
 	char *cert; /* what id points to */
 	char *key;
 	char *staple_file;
@@ -56,30 +56,30 @@ struct credential {
 };
 
 /* Order of keys, for trees. */
-int credential_compare(
-    const struct credential_key *a, const struct credential_key *b);
+int cert_slot_compare(
+    const struct cert_slot_key *a, const struct cert_slot_key *b);
 
 /* With copies of the texts and the stamps of now; no identity yet.  NULL: no
  * memory. */
-struct credential *credential_new(const struct credential_key *id) MUST_CHECK;
+struct cert_slot *cert_slot_new(const struct cert_slot_key *id) MUST_CHECK;
 
 /* The same files and stamps with another pair of identities, both referenced,
  * NULL for none.  NULL: no memory. */
-struct credential *credential_copy(const struct credential *from,
+struct cert_slot *cert_slot_copy(const struct cert_slot *from,
     struct identity *identity, struct identity *renewal) MUST_CHECK;
 
-struct credential *credential_ref(struct credential *credential);
-void credential_unref(struct credential *credential); /* NULL ok */
+struct cert_slot *cert_slot_ref(struct cert_slot *slot);
+void cert_slot_unref(struct cert_slot *slot); /* NULL ok */
 
 /* Have its files not been touched since they were read? */
-bool credential_is_current(const struct credential *credential);
+bool cert_slot_is_current(const struct cert_slot *slot);
 
 /* Were the files of both in one state when they were read? */
-bool credential_has_equal_stamps(
-    const struct credential *a, const struct credential *b);
+bool cert_slot_has_equal_stamps(
+    const struct cert_slot *a, const struct cert_slot *b);
 
 /* Read the files; *warning as in identity_load.  NULL: *err. */
-struct identity *credential_load(const struct credential *credential,
+struct identity *cert_slot_load(const struct cert_slot *slot,
     struct identity_loader *loader, struct err *warning,
     struct err *err) MUST_CHECK;
 
@@ -87,13 +87,13 @@ struct identity *credential_load(const struct credential *credential,
 
 /* One file, and where its key is: NAME.key beside it, or the file itself;
  * privkey.pem beside a fullchain.pem. */
-struct folder_item {
+struct cert_dir_item {
 	char *cert;
 	char *key;
 };
 
-struct folder {
-	struct folder_item *items; /* sorted by name */
+struct cert_dir {
+	struct cert_dir_item *items; /* sorted by name */
 	size_t count;
 	char **folders; /* in it, for certificates that come later */
 	size_t folder_count;
@@ -105,16 +105,16 @@ struct folder {
  * with a dot are passed over, and the other files of certbot beside a
  * fullchain.pem.  false: *err names the folder.  Free in every case.
  */
-bool folder_list(
-    struct folder *folder, const char *path, struct err *err) MUST_CHECK;
-void folder_free(struct folder *folder); /* a zeroed one is fine */
+bool cert_dir_list(
+    struct cert_dir *folder, const char *path, struct err *err) MUST_CHECK;
+void cert_dir_free(struct cert_dir *folder); /* a zeroed one is fine */
 
 /* ---- Reading many files ---- */
 
 struct preload_item {
-	struct credential *credential; /* with the stamps of before */
-	struct identity *identity;     /* NULL: error says why */
-	char *warning;                 /* NULL: none */
+	struct cert_slot *slot;    /* with the stamps of before */
+	struct identity *identity; /* NULL: error says why */
+	char *warning;             /* NULL: none */
 	char *error;
 };
 
@@ -129,7 +129,7 @@ struct preload {
 
 /* Read the files of all ids.  false: no memory; then nothing was read.  Free
  * in every case. */
-bool preload_run(struct preload *preload, const struct credential_key *ids,
+bool preload_run(struct preload *preload, const struct cert_slot_key *ids,
     size_t count) MUST_CHECK;
 void preload_free(struct preload *preload); /* a zeroed one is fine */
 

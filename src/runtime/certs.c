@@ -1,7 +1,7 @@
 /*
  * The certificates of a generation: from files to slots, from the keys of a
  * listener and its cert_dir to lists of certificates, and from the names in
- * certificates to the one that is shown for a name.  Main thread.
+ * certificates to the one that is set for a name.  Main thread.
  *
  * Files that were not touched are not read again, so a reload that changes one
  * host reads one certificate.  A bad file is an error at a start and a reload;
@@ -33,43 +33,43 @@
 /* ---- Names ---- */
 
 /* A name that a certificate is for, and which one. */
-struct claim {
+struct name_entry {
 	const char *pattern;
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	bool valid;   /* it has begun and has not ended */
 	size_t order; /* of the credential */
 };
 
 bool
-shown_put(struct shown *shown, const struct credential *credential)
+cert_set_add(struct cert_set *set, const struct cert_slot *slot)
 {
-	struct identity *identity = credential->identity;
+	struct identity *identity = slot->identity;
 	struct identity **place;
 
 	if (identity == NULL)
 		return true;
-	place = &shown->identities[identity_kind(identity)];
+	place = &set->identities[identity_kind(identity)];
 	if (*place)
 		return false;
 	*place = identity;
-	shown->in_folder |= credential->id.in_folder;
+	set->in_folder |= slot->id.in_folder;
 	return true;
 }
 
 static bool
-is_valid(const struct claims *claims, const struct credential *credential)
+is_valid(const struct name_map *map, const struct cert_slot *slot)
 {
-	const struct identity *identity = credential->identity;
+	const struct identity *identity = slot->identity;
 
-	return identity_not_before(identity) <= claims->now_s &&
-	       claims->now_s < identity_not_after(identity);
+	return identity_not_before(identity) <= map->now_s &&
+	       map->now_s < identity_not_after(identity);
 }
 
 static int
-compare_ends(const struct claim *one, const struct claim *other)
+compare_ends(const struct name_entry *one, const struct name_entry *other)
 {
-	int64_t ends = identity_not_after(one->credential->identity);
-	int64_t other_ends = identity_not_after(other->credential->identity);
+	int64_t ends = identity_not_after(one->slot->identity);
+	int64_t other_ends = identity_not_after(other->slot->identity);
 
 	if (one->valid != other->valid)
 		return one->valid ? -1 : 1;
@@ -79,11 +79,10 @@ compare_ends(const struct claim *one, const struct claim *other)
 static int
 compare_claims(const void *a, const void *b)
 {
-	const struct claim *one = a, *other = b;
+	const struct name_entry *one = a, *other = b;
 	int order = strcmp(one->pattern, other->pattern);
 
-	if (order == 0 && one->credential->id.in_folder &&
-	    other->credential->id.in_folder)
+	if (order == 0 && one->slot->id.in_folder && other->slot->id.in_folder)
 		order = compare_ends(one, other);
 	if (order == 0)
 		order = (one->order > other->order) -
@@ -91,28 +90,26 @@ compare_claims(const void *a, const void *b)
 	return order;
 }
 
-static struct claim *
-collect_claims(const struct claims *claims, size_t *count)
+static struct name_entry *
+collect_claims(const struct name_map *map, size_t *count)
 {
-	const struct credential *credential;
-	struct claim *list;
+	const struct cert_slot *slot;
+	struct name_entry *list;
 	size_t i, k, room = 0;
 
 	*count = 0;
-	for (i = 0; i < claims->count; i++)
-		if (claims->items[i]->identity)
-			room += identity_pattern_count(
-			    claims->items[i]->identity);
+	for (i = 0; i < map->count; i++)
+		if (map->items[i]->identity)
+			room += identity_pattern_count(map->items[i]->identity);
 	list = calloc(room + 1, sizeof(list[0]));
-	for (i = 0; list && i < claims->count; i++) {
-		credential = claims->items[i];
-		if (credential->identity == NULL)
+	for (i = 0; list && i < map->count; i++) {
+		slot = map->items[i];
+		if (slot->identity == NULL)
 			continue;
-		for (k = 0; k < identity_pattern_count(credential->identity);
-		     k++)
-			list[(*count)++] = (struct claim){
-				identity_pattern(credential->identity, k),
-				credential, is_valid(claims, credential), i
+		for (k = 0; k < identity_pattern_count(slot->identity); k++)
+			list[(*count)++] = (struct name_entry){
+				identity_pattern(slot->identity, k), slot,
+				is_valid(map, slot), i
 			};
 	}
 	return list;
@@ -120,39 +117,39 @@ collect_claims(const struct claims *claims, size_t *count)
 
 /* Claims of one pattern stand together: they become one. */
 static bool
-group_claims(struct claims *claims, const struct claim *list, size_t count)
+group_claims(struct name_map *map, const struct name_entry *list, size_t count)
 {
 	const char *pattern = "";
 	size_t i;
 
-	claims->patterns = calloc(count + 1, sizeof(claims->patterns[0]));
-	claims->shown = calloc(count + 1, sizeof(claims->shown[0]));
-	claims->table = sni_table_new(count);
-	if (!claims->patterns || !claims->shown || !claims->table)
+	map->patterns = calloc(count + 1, sizeof(map->patterns[0]));
+	map->sets = calloc(count + 1, sizeof(map->sets[0]));
+	map->table = sni_table_new(count);
+	if (!map->patterns || !map->sets || !map->table)
 		return false;
 	for (i = 0; i < count; i++) {
 		if (strcmp(pattern, list[i].pattern) != 0) {
 			pattern = list[i].pattern;
 			if (!sni_table_add(
-				claims->table, pattern, claims->pattern_count))
+				map->table, pattern, map->pattern_count))
 				return false;
-			claims->patterns[claims->pattern_count++] = pattern;
+			map->patterns[map->pattern_count++] = pattern;
 		}
 		/* A second of its kind is for nobody. */
-		(void)shown_put(&claims->shown[claims->pattern_count - 1],
-		    list[i].credential);
+		(void)cert_set_add(
+		    &map->sets[map->pattern_count - 1], list[i].slot);
 	}
-	sni_table_seal(claims->table);
+	sni_table_seal(map->table);
 	return true;
 }
 
-const struct shown *
-claims_find(const struct claims *claims, const char *pattern)
+const struct cert_set *
+name_map_find(const struct name_map *map, const char *pattern)
 {
-	size_t at = pattern[0] == '*' ? sni_table_exact(claims->table, pattern)
-				      : sni_table_find(claims->table, pattern);
+	size_t at = pattern[0] == '*' ? sni_table_exact(map->table, pattern)
+				      : sni_table_find(map->table, pattern);
 
-	return at == SNI_NONE ? NULL : &claims->shown[at];
+	return at == SNI_NONE ? NULL : &map->sets[at];
 }
 
 static bool
@@ -172,121 +169,120 @@ share_a_name(const struct identity *a, const struct identity *b)
 
 /* The first that the keys name, with those of other kinds for a same name. */
 static bool
-choose_named(struct claims *claims)
+choose_named(struct name_map *map)
 {
 	const struct identity *first = NULL;
-	const struct credential *item;
+	const struct cert_slot *item;
 	size_t i;
 
-	for (i = 0; i < claims->named; i++) {
-		item = claims->items[i];
+	for (i = 0; i < map->named; i++) {
+		item = map->items[i];
 		if (item->identity == NULL)
 			continue;
 		if (first == NULL)
 			first = item->identity;
 		if (share_a_name(first, item->identity))
-			(void)shown_put(&claims->first, item);
+			(void)cert_set_add(&map->first, item);
 	}
 	return first != NULL;
 }
 
 /* The first of the folder, with whatever else its first name has.  valid:
  * only one that has begun and has not ended.  NULL: none. */
-static const struct shown *
-find_found(const struct claims *claims, bool valid)
+static const struct cert_set *
+find_found(const struct name_map *map, bool valid)
 {
-	const struct credential *item;
+	const struct cert_slot *item;
 	size_t i;
 
-	for (i = claims->named; i < claims->count; i++) {
-		item = claims->items[i];
+	for (i = map->named; i < map->count; i++) {
+		item = map->items[i];
 		if (item->identity && identity_pattern_count(item->identity) &&
-		    (!valid || is_valid(claims, item)))
-			return claims_find(
-			    claims, identity_pattern(item->identity, 0));
+		    (!valid || is_valid(map, item)))
+			return name_map_find(
+			    map, identity_pattern(item->identity, 0));
 	}
 	return NULL;
 }
 
 static void
-choose_found(struct claims *claims)
+choose_found(struct name_map *map)
 {
-	const struct shown *shown = find_found(claims, true);
+	const struct cert_set *set = find_found(map, true);
 
-	if (shown == NULL)
-		shown = find_found(claims, false);
-	if (shown)
-		claims->first = *shown;
+	if (set == NULL)
+		set = find_found(map, false);
+	if (set)
+		map->first = *set;
 }
 
 bool
-claims_init(struct claims *claims, struct credential *const *items,
+name_map_init(struct name_map *map, struct cert_slot *const *items,
     size_t named, size_t count, int64_t now_s)
 {
-	struct claim *list;
+	struct name_entry *list;
 	size_t list_count;
 	bool fine;
 
-	*claims = (struct claims){
+	*map = (struct name_map){
 		.items = items,
 		.named = named,
 		.count = count,
 		.now_s = now_s,
 	};
-	list = collect_claims(claims, &list_count);
+	list = collect_claims(map, &list_count);
 	if (list == NULL)
 		return false;
 	qsort(list, list_count, sizeof(list[0]), compare_claims);
-	fine = group_claims(claims, list, list_count);
+	fine = group_claims(map, list, list_count);
 	free(list);
-	if (fine && !choose_named(claims))
-		choose_found(claims);
+	if (fine && !choose_named(map))
+		choose_found(map);
 	return fine;
 }
 
 void
-claims_fini(struct claims *claims)
+name_map_fini(struct name_map *map)
 {
-	free(claims->patterns);
-	free(claims->shown);
-	sni_table_free(claims->table);
-	*claims = (struct claims){ 0 };
+	free(map->patterns);
+	free(map->sets);
+	sni_table_free(map->table);
+	*map = (struct name_map){ 0 };
 }
 
 /* ---- Slots ---- */
 
-/* A node of a tree is the id inside a credential. */
+/* A node of a tree is the id inside a slot. */
 static int
 compare_ids(const void *a, const void *b)
 {
-	return credential_compare(a, b);
+	return cert_slot_compare(a, b);
 }
 
-static struct credential *
-find_slot(void *tree, const struct credential_key *id)
+static struct cert_slot *
+find_slot(void *tree, const struct cert_slot_key *id)
 {
-	struct credential_key **node = tfind(id, &tree, compare_ids);
+	struct cert_slot_key **node = tfind(id, &tree, compare_ids);
 
-	return node ? container_of(*node, struct credential, id) : NULL;
+	return node ? container_of(*node, struct cert_slot, id) : NULL;
 }
 
 bool
-build_hold(struct build *build, const struct config_listener *user,
-    struct credential *credential)
+certs_hold(struct build *build, const struct config_listener *user,
+    struct cert_slot *slot)
 {
-	return generation_hold(build->fresh, user, credential) &&
-	       tsearch(&credential->id, &build->credentials, compare_ids) !=
-		   NULL;
+	return generation_add_cert(build->fresh, user, slot) &&
+	       tsearch(&slot->id, &build->slots, compare_ids) != NULL;
 }
 
 bool
-build_index(struct build *build)
+certs_index(struct build *build)
 {
 	size_t i;
 
-	for (i = 0; build->old && i < build->old->holding_count; i++)
-		if (!tsearch(&build->old->holdings[i].credential->id,
-			&build->old_credentials, compare_ids))
+	for (i = 0; build->old && i < build->old->cert_count; i++)
+		if (!tsearch(&build->old->certs[i].slot->id, &build->old_slots,
+			compare_ids))
 			return false;
 	return true;
 }
@@ -298,97 +294,97 @@ keep_node(void *node)
 }
 
 void
-build_forget(struct build *build)
+certs_forget(struct build *build)
 {
 	identity_loader_free(build->loader);
-	tdestroy(build->credentials, keep_node);
-	tdestroy(build->old_credentials, keep_node);
+	tdestroy(build->slots, keep_node);
+	tdestroy(build->old_slots, keep_node);
 }
 
 /* ---- What is wrong ---- */
 
 /* What is asked for, and where it was said. */
-struct build_wish {
+struct cert_request {
 	const struct config_listener *user;
 	const struct config_path *cert; /* NULL: found in the folder */
 	const struct config_path *key;
-	const struct credential_key *id;
+	const struct cert_slot_key *id;
 	/* Of the old generation: what it takes the place of, whatever files
 	 * that came from; NULL: nothing, or what came from the same files. */
-	const struct credential *before;
+	const struct cert_slot *before;
 	struct preload_item *read; /* its files; NULL: not read yet */
 };
 
 /* One certificate as it is being brought in. */
-struct arrival {
-	const struct build_wish *wish;
-	struct credential *old;          /* of the same files; or NULL */
-	const struct credential *before; /* which it replaces; or NULL */
-	struct credential *fresh;
+struct cert_load {
+	const struct cert_request *request;
+	struct cert_slot *old;          /* of the same files; or NULL */
+	const struct cert_slot *before; /* which it replaces; or NULL */
+	struct cert_slot *fresh;
 };
 
 /* May it be left out, or its predecessor go on? */
 static bool
-is_lenient(const struct build *build, const struct arrival *arrival)
+is_lenient(const struct build *build, const struct cert_load *load)
 {
-	return arrival->fresh->id.in_folder || build->cause == GENERATION_FILES;
+	return load->fresh->id.in_folder || build->cause == GENERATION_FILES;
 }
 
 /* Each line to mend: the key's when it is the key, or is missing as well. */
 static void
 fail_strictly(
-    struct build *build, const struct arrival *arrival, struct err *err)
+    struct build *build, const struct cert_load *load, struct err *err)
 {
-	const struct credential_key *id = &arrival->fresh->id;
+	const struct cert_slot_key *id = &load->fresh->id;
 	bool apart = strcmp(id->cert, id->key) != 0;
 	bool is_key = apart && err_names(err, id->key) &&
 		      !err_names(err, id->cert);
 
 	build_fail(build, BLAME_CONFIG,
-	    is_key ? &arrival->wish->key->where : &arrival->wish->cert->where,
-	    arrival->wish->user, err);
+	    is_key ? &load->request->key->where : &load->request->cert->where,
+	    load->request->user, err);
 	if (is_key || !apart || access(id->key, R_OK) == 0)
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
-	build_fail(build, BLAME_CONFIG, &arrival->wish->key->where,
-	    arrival->wish->user, err);
+	build_fail(build, BLAME_CONFIG, &load->request->key->where,
+	    load->request->user, err);
 }
 
 /* Is this the state of the files that was reported before? */
 static bool
-is_reported(const struct build *build, const struct arrival *arrival)
+is_reported(const struct build *build, const struct cert_load *load)
 {
-	const struct credential *old = arrival->old, *fresh = arrival->fresh;
+	const struct cert_slot *old = load->old, *fresh = load->fresh;
 
 	return build->cause == GENERATION_FILES && old && old->bad &&
-	       credential_has_equal_stamps(old, fresh);
+	       cert_slot_has_equal_stamps(old, fresh);
 }
 
 /* Reported once for each state of the files. */
 static void
 fail_leniently(
-    const struct build *build, const struct arrival *arrival, struct err *err)
+    const struct build *build, const struct cert_load *load, struct err *err)
 {
-	const struct credential *before = arrival->before;
+	const struct cert_slot *before = load->before;
 	bool serves = before && before->identity;
 
-	arrival->fresh->bad = true;
-	if (is_reported(build, arrival))
+	load->fresh->bad = true;
+	if (is_reported(build, load))
 		return;
 	log_error(build->parts->log, "tls",
 	    serves ? "certificate not replaced, the old one serves on"
 		   : "certificate left out",
-	    LOG_S("listener", arrival->wish->user->name),
-	    LOG_S("file", arrival->fresh->id.cert), LOG_S("error", err->text));
+	    LOG_S("listener", load->request->user->name),
+	    LOG_S("file", load->fresh->id.cert), LOG_S("error", err->text));
 }
 
 static void
-report_bad(struct build *build, const struct arrival *arrival, struct err *err)
+report_bad(struct build *build, const struct cert_load *load, struct err *err)
 {
-	if (is_lenient(build, arrival))
-		fail_leniently(build, arrival, err);
+	if (is_lenient(build, load))
+		fail_leniently(build, load, err);
 	else
-		fail_strictly(build, arrival, err);
+		fail_strictly(build, load, err);
 }
 
 /* ---- What is right ---- */
@@ -400,16 +396,16 @@ report_bad(struct build *build, const struct arrival *arrival, struct err *err)
  * without a staple.
  */
 static bool
-may_replace_unstapled(const struct build *build, const struct arrival *arrival,
+may_replace_unstapled(const struct build *build, const struct cert_load *load,
     const struct policy_eval *eval, const struct identity *identity)
 {
-	const struct credential *before = arrival->before;
+	const struct cert_slot *before = load->before;
 
 	if (before == NULL || before->identity == NULL)
 		return false;
 	if (identity_equal(before->identity, identity))
 		return before->unstapled;
-	return is_lenient(build, arrival) ||
+	return is_lenient(build, load) ||
 	       policy_eval_ends_soon(eval, before->identity);
 }
 
@@ -425,11 +421,11 @@ eval_of(const struct build *build)
 
 /* The library looks after this one from now on, if it can. */
 static bool
-watch_identity(struct build *build, const struct arrival *arrival,
+watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct credential_key *id = &arrival->fresh->id;
-	const struct config_listener *user = arrival->wish->user;
+	const struct cert_slot_key *id = &load->fresh->id;
+	const struct config_listener *user = load->request->user;
 	struct policy_eval eval = eval_of(build);
 	struct err err = { "" };
 
@@ -437,39 +433,39 @@ watch_identity(struct build *build, const struct arrival *arrival,
 	if (stapling_watch(
 		build->parts->stapling, build->config, identity, id, &err) &&
 	    (policy_eval_may_start(&eval, &id->policy, identity, &err) ||
-		may_replace_unstapled(build, arrival, &eval, identity)))
+		may_replace_unstapled(build, load, &eval, identity)))
 		return true;
-	if (is_lenient(build, arrival))
-		fail_leniently(build, arrival, &err);
+	if (is_lenient(build, load))
+		fail_leniently(build, load, &err);
 	else
 		build_fail(build, BLAME_SYSTEM,
 		    user->ocsp_where.line > 0 ? &user->ocsp_where
-					      : &arrival->wish->cert->where,
+					      : &load->request->cert->where,
 		    user, &err);
 	return false;
 }
 
 /* Must it wait for its first staple? */
 static bool
-must_wait(struct build *build, const struct arrival *arrival,
+must_wait(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct credential *before = arrival->before;
+	const struct cert_slot *before = load->before;
 	const struct policy_eval eval = eval_of(build);
 
 	if (before && before->identity)
 		return !identity_equal(before->identity, identity) &&
-		       watch_identity(build, arrival, before->identity) &&
-		       policy_eval_defers(&eval, &arrival->fresh->id.policy,
+		       watch_identity(build, load, before->identity) &&
+		       policy_eval_defers(&eval, &load->fresh->id.policy,
 			   identity, before->identity);
 	/* In a folder nobody else waits for it, and it may stay out. */
-	return arrival->fresh->id.in_folder &&
-	       !policy_eval_admits(&eval, &arrival->fresh->id.policy, identity);
+	return load->fresh->id.in_folder &&
+	       !policy_eval_admits(&eval, &load->fresh->id.policy, identity);
 }
 
 /* An equal object that is known already takes the place of the new one. */
 static struct identity *
-prefer_known(const struct credential *old, struct identity *fresh)
+prefer_known(const struct cert_slot *old, struct identity *fresh)
 {
 	struct identity *known = NULL;
 
@@ -484,24 +480,24 @@ prefer_known(const struct credential *old, struct identity *fresh)
 }
 
 static bool
-is_unstapled(const struct build *build, const struct arrival *arrival,
+is_unstapled(const struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
 	const struct policy_eval eval = eval_of(build);
 	struct err err;
 
-	return arrival->before && arrival->before->identity &&
+	return load->before && load->before->identity &&
 	       !policy_eval_may_start(
-		   &eval, &arrival->fresh->id.policy, identity, &err);
+		   &eval, &load->fresh->id.policy, identity, &err);
 }
 
 static void
-settle(struct build *build, struct arrival *arrival, struct identity *identity)
+settle(struct build *build, struct cert_load *load, struct identity *identity)
 {
-	const struct credential *before = arrival->before;
-	struct credential *fresh = arrival->fresh;
+	const struct cert_slot *before = load->before;
+	struct cert_slot *fresh = load->fresh;
 
-	if (must_wait(build, arrival, identity)) {
+	if (must_wait(build, load, identity)) {
 		fresh->renewal = identity_ref(identity);
 		identity = before ? before->identity : NULL;
 	}
@@ -510,16 +506,16 @@ settle(struct build *build, struct arrival *arrival, struct identity *identity)
 		fresh->warned = before->warned;
 		fresh->unstapled = before->unstapled;
 	} else if (identity) {
-		fresh->unstapled = is_unstapled(build, arrival, identity);
+		fresh->unstapled = is_unstapled(build, load, identity);
 	}
 }
 
 /* What serves and what waits stay as they are. */
 static void
-go_on(struct arrival *arrival)
+go_on(struct cert_load *load)
 {
-	const struct credential *before = arrival->before;
-	struct credential *fresh = arrival->fresh;
+	const struct cert_slot *before = load->before;
+	struct cert_slot *fresh = load->fresh;
 
 	if (before == NULL || !fresh->bad)
 		return;
@@ -535,16 +531,15 @@ go_on(struct arrival *arrival)
 static bool
 has_loader(struct build *build)
 {
-	const struct credential *old;
+	const struct cert_slot *old;
 	size_t i;
 
 	if (build->loader)
 		return true;
 	build->loader = identity_loader_new();
-	for (i = 0;
-	     build->loader && build->old && i < build->old->holding_count;
+	for (i = 0; build->loader && build->old && i < build->old->cert_count;
 	     i++) {
-		old = build->old->holdings[i].credential;
+		old = build->old->certs[i].slot;
 		if (old->identity)
 			identity_loader_know(build->loader, old->identity);
 	}
@@ -553,14 +548,14 @@ has_loader(struct build *build)
 
 /* A reference; what was read ahead, or is read now. */
 static struct identity *
-load_identity(struct build *build, const struct arrival *arrival,
+load_identity(struct build *build, const struct cert_load *load,
     struct err *warning, struct err *err)
 {
-	const struct preload_item *read = arrival->wish->read;
+	const struct preload_item *read = load->request->read;
 
 	err_set(err, "out of memory");
 	if (read == NULL)
-		return has_loader(build) ? credential_load(arrival->fresh,
+		return has_loader(build) ? cert_slot_load(load->fresh,
 					       build->loader, warning, err)
 					 : NULL;
 	if (read->warning)
@@ -572,10 +567,10 @@ load_identity(struct build *build, const struct arrival *arrival,
 
 /* An expired certificate replaces no valid one. */
 static bool
-is_expired_successor(const struct build *build, const struct arrival *arrival,
+is_expired_successor(const struct build *build, const struct cert_load *load,
     const struct identity *identity, struct err *err)
 {
-	const struct credential *before = arrival->before;
+	const struct cert_slot *before = load->before;
 
 	if (before == NULL || before->identity == NULL ||
 	    identity_not_after(identity) > build->now_s ||
@@ -584,31 +579,30 @@ is_expired_successor(const struct build *build, const struct arrival *arrival,
 	err_set(err,
 	    "the certificate in %s has expired, and the one in service has "
 	    "not; put a valid certificate in place",
-	    arrival->fresh->id.cert);
+	    load->fresh->id.cert);
 	return true;
 }
 
 static void
-read_files(struct build *build, struct arrival *arrival)
+read_files(struct build *build, struct cert_load *load)
 {
 	struct err err = { "" }, warning = { "" };
-	struct identity *identity = load_identity(
-	    build, arrival, &warning, &err);
+	struct identity *identity = load_identity(build, load, &warning, &err);
 
 	if (identity == NULL) {
-		report_bad(build, arrival, &err);
-		go_on(arrival);
+		report_bad(build, load, &err);
+		go_on(load);
 		return;
 	}
-	build_warn(build, arrival->wish->user, warning.text);
-	identity = prefer_known(arrival->old, identity);
-	if (is_expired_successor(build, arrival, identity, &err)) {
-		report_bad(build, arrival, &err);
-		go_on(arrival);
-	} else if (watch_identity(build, arrival, identity))
-		settle(build, arrival, identity);
+	build_warn(build, load->request->user, warning.text);
+	identity = prefer_known(load->old, identity);
+	if (is_expired_successor(build, load, identity, &err)) {
+		report_bad(build, load, &err);
+		go_on(load);
+	} else if (watch_identity(build, load, identity))
+		settle(build, load, identity);
 	else
-		go_on(arrival);
+		go_on(load);
 	identity_unref(identity);
 }
 
@@ -617,78 +611,77 @@ read_files(struct build *build, struct arrival *arrival)
 /* Is what an earlier generation made of these files still true?  A person who
  * asks for a reload is told again what is bad. */
 static bool
-may_share(const struct build *build, const struct credential *old)
+may_share(const struct build *build, const struct cert_slot *old)
 {
 	if (old == NULL || (old->bad && build->cause != GENERATION_FILES))
 		return false;
 	return (old->identity || old->renewal || old->bad) &&
-	       credential_is_current(old);
+	       cert_slot_is_current(old);
 }
 
 /* Shared objects too, where [ocsp] says something new, or to have a
  * staple_file looked at again. */
 static void
-show_library(struct build *build, struct arrival *arrival)
+show_library(struct build *build, struct cert_load *load)
 {
-	const struct credential *old = arrival->fresh;
+	const struct cert_slot *old = load->fresh;
 
-	if (!build->asks_anew && old->id.staple_file == NULL)
+	if (!build->rewatch && old->id.staple_file == NULL)
 		return;
 	/* What cannot be has been reported; nothing else follows from it. */
 	if (old->identity)
-		(void)watch_identity(build, arrival, old->identity);
+		(void)watch_identity(build, load, old->identity);
 	if (old->renewal)
-		(void)watch_identity(build, arrival, old->renewal);
+		(void)watch_identity(build, load, old->renewal);
 }
 
 static void
-arrive(struct build *build, struct arrival *arrival)
+arrive(struct build *build, struct cert_load *load)
 {
-	if (may_share(build, arrival->old)) {
-		arrival->fresh = credential_ref(arrival->old);
-		show_library(build, arrival);
+	if (may_share(build, load->old)) {
+		load->fresh = cert_slot_ref(load->old);
+		show_library(build, load);
 		return;
 	}
-	arrival->fresh = arrival->wish->read
-			     ? credential_ref(arrival->wish->read->credential)
-			     : credential_new(arrival->wish->id);
-	if (arrival->fresh)
-		read_files(build, arrival);
+	load->fresh = load->request->read
+			  ? cert_slot_ref(load->request->read->slot)
+			  : cert_slot_new(load->request->id);
+	if (load->fresh)
+		read_files(build, load);
 }
 
 /* The certificate of these files: one of `fresh`, or of `old` where nothing
  * has changed, or read.  Borrowed from `fresh`.  NULL: reported. */
-static struct credential *
-build_credential(struct build *build, const struct build_wish *wish)
+static struct cert_slot *
+build_slot(struct build *build, const struct cert_request *request)
 {
-	const struct config_listener *user = wish->user;
-	struct credential *known = find_slot(build->credentials, wish->id);
-	struct arrival arrival = { .wish = wish };
+	const struct config_listener *user = request->user;
+	struct cert_slot *known = find_slot(build->slots, request->id);
+	struct cert_load load = { .request = request };
 	struct err err = { "out of memory" };
 
 	if (known)
 		return known;
-	arrival.old = find_slot(build->old_credentials, wish->id);
-	arrival.before = arrival.old ? arrival.old : wish->before;
-	arrive(build, &arrival);
-	if (arrival.fresh && build_hold(build, user, arrival.fresh))
-		return arrival.fresh;
+	load.old = find_slot(build->old_slots, request->id);
+	load.before = load.old ? load.old : request->before;
+	arrive(build, &load);
+	if (load.fresh && certs_hold(build, user, load.fresh))
+		return load.fresh;
 	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
 	return NULL;
 }
 
-struct credential *
-build_share(struct build *build, const struct config_listener *user,
-    struct credential *credential)
+struct cert_slot *
+certs_share(struct build *build, const struct config_listener *user,
+    struct cert_slot *slot)
 {
-	struct credential *known = find_slot(
-	    build->credentials, &credential->id);
+	struct cert_slot *known = find_slot(build->slots, &slot->id);
 	struct err err = { "out of memory" };
 
 	if (known)
 		return known;
-	if (build_hold(build, user, credential_ref(credential)))
-		return credential;
+	if (certs_hold(build, user, cert_slot_ref(slot)))
+		return slot;
 	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
 	return NULL;
 }
@@ -696,14 +689,14 @@ build_share(struct build *build, const struct config_listener *user,
 /* ---- Lists of certificates ---- */
 
 static bool
-show(struct build *build, struct display *display,
-    const struct config_listener *user, struct credential *credential)
+show(struct build *build, struct cert_list *list,
+    const struct config_listener *user, struct cert_slot *slot)
 {
 	struct err err = { "out of memory" };
 
-	if (credential == NULL)
+	if (slot == NULL)
 		return false; /* reported */
-	if (display_add(display, credential))
+	if (cert_list_add(list, slot))
 		return true;
 	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
 	return false;
@@ -712,8 +705,8 @@ show(struct build *build, struct display *display,
 /* ---- What stood in the same place ---- */
 
 /* The old certificates of one listener or host, in order. */
-struct ancestors {
-	struct credential *const *items;
+struct previous_certs {
+	struct cert_slot *const *items;
 	size_t count;
 };
 
@@ -735,7 +728,7 @@ find_listener(const struct config *config, const char *name, size_t i)
 /* Hosts are walked in their order, so the next one is the usual one. */
 struct previous_walk {
 	const struct config_listener *listener; /* NULL: there was none */
-	const struct display *display;
+	const struct cert_list *list;
 	size_t host; /* next one */
 	size_t item; /* where its certificates begin */
 };
@@ -752,17 +745,17 @@ begin_walk(const struct build *build, struct previous_walk *walk, size_t i)
 	if (at == SIZE_MAX)
 		return;
 	walk->listener = &build->old->config->listeners[at];
-	walk->display = &build->old->displays[at];
-	walk->item = walk->listener->certs.count + walk->display->folder_count;
+	walk->list = &build->old->cert_lists[at];
+	walk->item = walk->listener->certs.count + walk->list->folder_count;
 }
 
-static struct ancestors
-ancestors_of_listener(const struct previous_walk *walk)
+static struct previous_certs
+previous_of_listener(const struct previous_walk *walk)
 {
 	if (walk->listener == NULL)
-		return (struct ancestors){ 0 };
-	return (struct ancestors){
-		walk->display->items,
+		return (struct previous_certs){ 0 };
+	return (struct previous_certs){
+		walk->list->items,
 		walk->listener->certs.count,
 	};
 }
@@ -775,17 +768,17 @@ own_count(const struct config_listener *host)
 
 /* From the walk's place to the end; its place is then behind the one found,
  * or as it was. */
-static struct ancestors
-ancestors_of_host(struct previous_walk *walk, const char *pattern)
+static struct previous_certs
+previous_of_host(struct previous_walk *walk, const char *pattern)
 {
 	const struct config_listener *hosts;
 	size_t host = walk->host, item = walk->item;
-	struct ancestors found = { 0 };
+	struct previous_certs found = { 0 };
 
 	for (; walk->listener && host < walk->listener->host_count; host++) {
 		hosts = walk->listener->hosts;
 		if (strcmp(hosts[host].pattern, pattern) == 0) {
-			found.items = walk->display->items + item;
+			found.items = walk->list->items + item;
 			found.count = own_count(&hosts[host]);
 			walk->host = host + 1;
 			walk->item = item + found.count;
@@ -796,37 +789,39 @@ ancestors_of_host(struct previous_walk *walk, const char *pattern)
 	return found;
 }
 
-/* ---- What is shown ---- */
+/* ---- What is set ---- */
 
 static void
-show_own(struct build *build, struct display *display,
-    const struct config_listener *user, const struct ancestors *ancestors)
+show_own(struct build *build, struct cert_list *list,
+    const struct config_listener *user, const struct previous_certs *previous)
 {
 	const struct config_path *staple_file;
-	struct credential_key id = {
+	struct cert_slot_key id = {
 		.permissions = user->key_permissions,
 		.policy = stapling_policy(user, false),
 	};
-	struct build_wish wish = { .user = user, .id = &id };
+	struct cert_request request = { .user = user, .id = &id };
 	size_t i;
 
 	for (i = 0; i < user->certs.count; i++) {
-		wish.cert = &user->certs.items[i];
-		wish.key = config_key_of(user, i);
-		wish.before = i < ancestors->count ? ancestors->items[i] : NULL;
+		request.cert = &user->certs.items[i];
+		request.key = config_key_of(user, i);
+		request.before = i < previous->count ? previous->items[i]
+						     : NULL;
 		staple_file = config_staple_file_of(user, i);
-		id.cert = wish.cert->path;
-		id.key = wish.key->path;
+		id.cert = request.cert->path;
+		id.key = request.key->path;
 		id.staple_file = staple_file ? staple_file->path : NULL;
-		if (!show(build, display, user, build_credential(build, &wish)))
+		if (!show(build, list, user, build_slot(build, &request)))
 			return;
 	}
 }
 
-static struct credential_key
-id_in_folder(const struct config_listener *user, const struct folder_item *item)
+static struct cert_slot_key
+id_in_folder(
+    const struct config_listener *user, const struct cert_dir_item *item)
 {
-	return (struct credential_key){
+	return (struct cert_slot_key){
 		.cert = item->cert,
 		.key = item->key,
 		.permissions = user->key_permissions,
@@ -839,9 +834,9 @@ id_in_folder(const struct config_listener *user, const struct folder_item *item)
  * the files are read one by one. */
 static void
 read_ahead(const struct build *build, const struct config_listener *user,
-    const struct folder *folder, struct preload *preload)
+    const struct cert_dir *folder, struct preload *preload)
 {
-	struct credential_key *ids;
+	struct cert_slot_key *ids;
 	size_t i;
 
 	if (build->old || folder->count < PRELOAD_LEAST)
@@ -855,21 +850,21 @@ read_ahead(const struct build *build, const struct config_listener *user,
 }
 
 static void
-show_folder(struct build *build, struct display *display,
-    const struct config_listener *user, const struct folder *folder)
+show_folder(struct build *build, struct cert_list *list,
+    const struct config_listener *user, const struct cert_dir *folder)
 {
 	struct preload preload = { 0 };
-	struct credential_key id;
-	struct build_wish wish = { .user = user, .id = &id };
+	struct cert_slot_key id;
+	struct cert_request request = { .user = user, .id = &id };
 	size_t i;
 
 	read_ahead(build, user, folder, &preload);
 	for (i = 0; i < folder->count; i++) {
 		id = id_in_folder(user, &folder->items[i]);
-		wish.read = i < preload.count ? &preload.items[i] : NULL;
-		if (!show(build, display, user, build_credential(build, &wish)))
+		request.read = i < preload.count ? &preload.items[i] : NULL;
+		if (!show(build, list, user, build_slot(build, &request)))
 			break;
-		display->folder_count++;
+		list->folder_count++;
 	}
 	preload_free(&preload);
 }
@@ -878,34 +873,33 @@ show_folder(struct build *build, struct display *display,
  * show nothing: what was in it serves on. */
 static void
 show_old_folder(
-    struct build *build, struct display *display, size_t i, struct err *err)
+    struct build *build, struct cert_list *list, size_t i, struct err *err)
 {
 	const struct config_listener *user = &build->config->listeners[i];
-	const struct display *old = &build->old->displays[i];
-	struct credential *credential;
+	const struct cert_list *old = &build->old->cert_lists[i];
+	struct cert_slot *slot;
 	size_t k;
 
-	display->folder_kept = true;
+	list->folder_kept = true;
 	if (!old->folder_kept)
 		log_error(build->parts->log, "tls",
 		    "the certificates of cert_dir serve on as they were",
 		    LOG_S("listener", user->name), LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
-		credential = old->items[user->certs.count + k];
-		if (!show(build, display, user,
-			build_share(build, user, credential)))
+		slot = old->items[user->certs.count + k];
+		if (!show(build, list, user, certs_share(build, user, slot)))
 			return;
-		display->folder_count++;
+		list->folder_count++;
 	}
 }
 
 static void
-show_all_of_folder(struct build *build, struct display *display, size_t i)
+show_all_of_folder(struct build *build, struct cert_list *list, size_t i)
 {
 	const struct config_listener *user = &build->config->listeners[i];
-	struct folder folder;
+	struct cert_dir folder;
 	struct err err = { "" };
-	bool fine = folder_list(&folder, user->cert_dir, &err);
+	bool fine = cert_dir_list(&folder, user->cert_dir, &err);
 
 	if (fine && folder.count == 0 && user->certs.count == 0) {
 		err_set(&err,
@@ -915,36 +909,36 @@ show_all_of_folder(struct build *build, struct display *display, size_t i)
 		fine = false;
 	}
 	if (fine) {
-		show_folder(build, display, user, &folder);
+		show_folder(build, list, user, &folder);
 	} else if (build->cause == GENERATION_FILES) {
-		show_old_folder(build, display, i, &err);
+		show_old_folder(build, list, i, &err);
 	} else {
 		err_prefix(&err, "cert_dir");
 		build_fail(
 		    build, BLAME_CONFIG, &user->cert_dir_where, user, &err);
 	}
-	folder_free(&folder);
+	cert_dir_free(&folder);
 }
 
 void
-build_display(struct build *build, size_t i)
+certs_build_list(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
-	struct display *display = &build->fresh->displays[i];
+	struct cert_list *list = &build->fresh->cert_lists[i];
 	const struct config_listener *host;
-	struct ancestors ancestors;
+	struct previous_certs previous;
 	struct previous_walk walk;
 	size_t k;
 
 	begin_walk(build, &walk, i);
-	ancestors = ancestors_of_listener(&walk);
-	show_own(build, display, listener, &ancestors);
+	previous = previous_of_listener(&walk);
+	show_own(build, list, listener, &previous);
 	if (listener->cert_dir)
-		show_all_of_folder(build, display, i);
+		show_all_of_folder(build, list, i);
 	for (k = 0; k < listener->host_count; k++) {
 		host = &listener->hosts[k];
-		ancestors = ancestors_of_host(&walk, host->pattern);
+		previous = previous_of_host(&walk, host->pattern);
 		if (host->certs_own)
-			show_own(build, display, host, &ancestors);
+			show_own(build, list, host, &previous);
 	}
 }

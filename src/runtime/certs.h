@@ -1,6 +1,6 @@
 /*
  * The certificates of a generation: which slots a listener and its hosts have,
- * and which certificate is shown for which name.  Main thread.
+ * and which certificate is set for which name.  Main thread.
  */
 #ifndef RUNTIME_CERTS_H
 #define RUNTIME_CERTS_H
@@ -14,34 +14,34 @@
 
 struct build;
 struct config_listener;
-struct credential;
+struct cert_slot;
 struct sni_table;
 
 /* ---- Names ---- */
 
-/* One of each kind, for one name.  Borrowed from the credentials. */
-struct shown {
+/* One of each kind, for one name.  Borrowed from the slots. */
+struct cert_set {
 	struct identity *identities[IDENTITY_KINDS];
 	bool in_folder; /* one of them is from cert_dir */
 };
 
 /* The first of its kind counts; one without identity is passed over.  false:
  * there was one of that kind. */
-bool shown_put(struct shown *shown, const struct credential *credential);
+bool cert_set_add(struct cert_set *set, const struct cert_slot *slot);
 
-struct claims {
+struct name_map {
 	/* as given */
-	struct credential *const *items;
+	struct cert_slot *const *items;
 	size_t named; /* by keys; the others are from the folder */
 	size_t count;
 	int64_t now_s;
 
-	/* worked out: sorted patterns, and what is shown for each */
+	/* worked out: sorted patterns, and what is set for each */
 	const char **patterns;
-	struct shown *shown;
+	struct cert_set *sets;
 	size_t pattern_count;
 	struct sni_table *table; /* from patterns to both */
-	struct shown first;      /* for clients without a known name */
+	struct cert_set first;   /* for clients without a known name */
 };
 
 /*
@@ -49,34 +49,33 @@ struct claims {
  * listener's own.  Those go before the folder's; in the folder one that is
  * valid at now_s goes first, and of these the one that lasts longest, as a
  * renewed certificate may come as another file.
- * The items must outlive the claims.  false: no memory.
+ * The items must outlive the map.  false: no memory.
  */
-bool claims_init(struct claims *claims, struct credential *const *items,
+bool name_map_init(struct name_map *map, struct cert_slot *const *items,
     size_t named, size_t count, int64_t now_s) MUST_CHECK;
-void claims_fini(struct claims *claims); /* a zeroed one is fine */
+void name_map_fini(struct name_map *map); /* a zeroed one is fine */
 
-/* What is shown for a pattern: for a plain name its own or its wildcard's,
- * for a wildcard that very wildcard's.  NULL: nobody claims it. */
-const struct shown *claims_find(
-    const struct claims *claims, const char *pattern);
+/* What is set for a pattern: for a plain name its own or its wildcard's,
+ * for a wildcard that very wildcard's.  NULL: nobody map it. */
+const struct cert_set *name_map_find(
+    const struct name_map *map, const char *pattern);
 
 /* ---- Slots and lists ---- */
 
-/* Everything that listener i and its hosts show, into display i of `fresh`;
+/* Everything that listener i and its hosts show, into list i of `fresh`;
  * what is wrong is reported. */
-void build_display(struct build *build, size_t i);
+void certs_build_list(struct build *build, size_t i);
 
 /* One of an earlier generation, as it is.  Likewise. */
-struct credential *build_share(struct build *build,
-    const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
+struct cert_slot *certs_share(struct build *build,
+    const struct config_listener *user, struct cert_slot *slot) MUST_CHECK;
 
 /* Put a credential (taken) in force in `fresh`.  false: no memory. */
-bool build_hold(struct build *build, const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
+bool certs_hold(struct build *build, const struct config_listener *user,
+    struct cert_slot *slot) MUST_CHECK;
 
 /* The trees are built from, and forgotten. */
-bool build_index(struct build *build) MUST_CHECK;
-void build_forget(struct build *build);
+bool certs_index(struct build *build) MUST_CHECK;
+void certs_forget(struct build *build);
 
 #endif

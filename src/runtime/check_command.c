@@ -69,10 +69,10 @@ say_source(const struct config *config, const char *staple_file,
 }
 
 static void
-say_staple(const struct config *config, const struct holding *holding,
+say_staple(const struct config *config, const struct cert_entry *entry,
     const struct staple_info *info)
 {
-	const struct credential_key *id = &holding->credential->id;
+	const struct cert_slot_key *id = &entry->slot->id;
 	bool wanted = policy_requires_staple(&id->policy, info);
 	char why[ERR_TEXT_MAX / 2];
 
@@ -94,20 +94,18 @@ static void
 print_staples(
     const struct stapling *stapling, const struct generation *generation)
 {
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	const struct identity *identity;
-	const struct holding *holding;
+	const struct cert_entry *entry;
 	struct staple_info info;
 	size_t i;
 
-	for (i = 0; i < generation_holding_count(generation); i++) {
-		holding = generation_holding(generation, i);
-		credential = holding->credential;
-		identity = credential->identity ? credential->identity
-						: credential->renewal;
+	for (i = 0; i < generation_cert_count(generation); i++) {
+		entry = generation_cert(generation, i);
+		slot = entry->slot;
+		identity = slot->identity ? slot->identity : slot->renewal;
 		if (identity && stapling_state(stapling, identity, &info))
-			say_staple(
-			    generation_config(generation), holding, &info);
+			say_staple(generation_config(generation), entry, &info);
 	}
 }
 
@@ -358,20 +356,19 @@ static void
 check_chains(const struct generation *generation, struct log *log)
 {
 	struct chain_check *check = chain_check_new();
-	const struct holding *holding;
+	const struct cert_entry *entry;
 	struct err sentence;
 	size_t i;
 
-	for (i = 0; check && i < generation_holding_count(generation); i++) {
-		holding = generation_holding(generation, i);
-		if (holding->credential->identity == NULL)
+	for (i = 0; check && i < generation_cert_count(generation); i++) {
+		entry = generation_cert(generation, i);
+		if (entry->slot->identity == NULL)
 			continue;
-		chain_check_run(
-		    check, holding->credential->identity, &sentence);
+		chain_check_run(check, entry->slot->identity, &sentence);
 		if (sentence.text[0])
 			log_warning(log, "tls", sentence.text,
-			    LOG_S("listener", holding->user->name),
-			    LOG_S("file", holding->credential->id.cert));
+			    LOG_S("listener", entry->user->name),
+			    LOG_S("file", entry->slot->id.cert));
 	}
 	chain_check_free(check);
 }

@@ -24,8 +24,9 @@ generation_new(const struct config *config)
 	atomic_init(&generation->references, 1);
 	generation->config = config_ref(config);
 	generation->services = calloc(room, sizeof(generation->services[0]));
-	generation->displays = calloc(room, sizeof(generation->displays[0]));
-	if (generation->services && generation->displays)
+	generation->cert_lists = calloc(
+	    room, sizeof(generation->cert_lists[0]));
+	if (generation->services && generation->cert_lists)
 		return generation;
 	generation_unref(generation);
 	return NULL;
@@ -49,25 +50,24 @@ grow(void **items, size_t *room, size_t count, size_t size)
 }
 
 bool
-generation_hold(struct generation *generation,
-    const struct config_listener *user, struct credential *credential)
+generation_add_cert(struct generation *generation,
+    const struct config_listener *user, struct cert_slot *slot)
 {
-	void *items = generation->holdings;
-	bool fine = grow(&items, &generation->holding_room,
-	    generation->holding_count, sizeof(generation->holdings[0]));
+	void *items = generation->certs;
+	bool fine = grow(&items, &generation->cert_room, generation->cert_count,
+	    sizeof(generation->certs[0]));
 
-	generation->holdings = items;
+	generation->certs = items;
 	if (fine)
-		generation->holdings[generation->holding_count++] =
-		    (struct holding){ user, credential };
+		generation->certs[generation->cert_count++] =
+		    (struct cert_entry){ user, slot };
 	else
-		credential_unref(credential);
+		cert_slot_unref(slot);
 	return fine;
 }
 
 bool
-generation_hold_trust(
-    struct generation *generation, const struct trust_holding *holding)
+generation_add_ca(struct generation *generation, const struct ca_entry *entry)
 {
 	void *items = generation->trusts;
 	bool fine = grow(&items, &generation->trust_room,
@@ -75,15 +75,15 @@ generation_hold_trust(
 
 	generation->trusts = items;
 	if (fine)
-		generation->trusts[generation->trust_count++] = *holding;
+		generation->trusts[generation->trust_count++] = *entry;
 	else
-		trust_unref(holding->trust);
+		trust_unref(entry->trust);
 	return fine;
 }
 
 bool
-generation_hold_context(
-    struct generation *generation, const struct context_holding *holding)
+generation_add_context(
+    struct generation *generation, const struct context_entry *entry)
 {
 	void *items = generation->contexts;
 	bool fine = grow(&items, &generation->context_room,
@@ -91,22 +91,22 @@ generation_hold_context(
 
 	generation->contexts = items;
 	if (fine)
-		generation->contexts[generation->context_count++] = *holding;
+		generation->contexts[generation->context_count++] = *entry;
 	else
-		tls_context_unref(holding->context);
+		tls_context_unref(entry->context);
 	return fine;
 }
 
 bool
-display_add(struct display *display, struct credential *credential)
+cert_list_add(struct cert_list *list, struct cert_slot *slot)
 {
-	struct credential **grown = realloc(
-	    display->items, (display->count + 1) * sizeof(grown[0]));
+	struct cert_slot **grown = realloc(
+	    list->items, (list->count + 1) * sizeof(grown[0]));
 
 	if (grown == NULL)
 		return false;
-	display->items = grown;
-	display->items[display->count++] = credential;
+	list->items = grown;
+	list->items[list->count++] = slot;
 	return true;
 }
 
@@ -126,10 +126,10 @@ free_parts(struct generation *generation)
 	for (i = 0; i < generation->service_count; i++)
 		service_unref(generation->services[i]);
 	for (i = 0; i < generation->config->listener_count; i++)
-		if (generation->displays)
-			free(generation->displays[i].items);
-	for (i = 0; i < generation->holding_count; i++)
-		credential_unref(generation->holdings[i].credential);
+		if (generation->cert_lists)
+			free(generation->cert_lists[i].items);
+	for (i = 0; i < generation->cert_count; i++)
+		cert_slot_unref(generation->certs[i].slot);
 	for (i = 0; i < generation->trust_count; i++)
 		trust_unref(generation->trusts[i].trust);
 	for (i = 0; i < generation->context_count; i++)
@@ -147,8 +147,8 @@ generation_unref(struct generation *generation)
 	ports_fini(&generation->ports);
 	free_parts(generation);
 	free(generation->services);
-	free(generation->displays);
-	free(generation->holdings);
+	free(generation->cert_lists);
+	free(generation->certs);
 	free(generation->trusts);
 	free(generation->contexts);
 	config_unref(generation->config);
@@ -192,15 +192,15 @@ generation_service(const struct generation *generation, size_t i)
 }
 
 size_t
-generation_holding_count(const struct generation *generation)
+generation_cert_count(const struct generation *generation)
 {
-	return generation->holding_count;
+	return generation->cert_count;
 }
 
-const struct holding *
-generation_holding(const struct generation *generation, size_t i)
+const struct cert_entry *
+generation_cert(const struct generation *generation, size_t i)
 {
-	return &generation->holdings[i];
+	return &generation->certs[i];
 }
 
 bool
@@ -209,8 +209,8 @@ generation_has(
 {
 	size_t i;
 
-	for (i = 0; i < generation->holding_count; i++)
-		if (generation->holdings[i].credential->identity == identity)
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].slot->identity == identity)
 			return true;
 	return false;
 }
@@ -219,15 +219,14 @@ generation_has(
 bool
 generation_differs(const struct generation *a, const struct generation *b)
 {
-	const struct credential *first, *second;
+	const struct cert_slot *first, *second;
 	size_t i;
 
-	if (a->holding_count != b->holding_count ||
-	    a->trust_count != b->trust_count)
+	if (a->cert_count != b->cert_count || a->trust_count != b->trust_count)
 		return true;
-	for (i = 0; i < a->holding_count; i++) {
-		first = a->holdings[i].credential;
-		second = b->holdings[i].credential;
+	for (i = 0; i < a->cert_count; i++) {
+		first = a->certs[i].slot;
+		second = b->certs[i].slot;
 		if (strcmp(first->id.cert, second->id.cert) != 0 ||
 		    first->identity != second->identity ||
 		    first->renewal != second->renewal)
@@ -241,8 +240,7 @@ generation_differs(const struct generation *a, const struct generation *b)
 }
 
 bool
-trust_holding_has_equal_stamps(
-    const struct trust_holding *a, const struct trust_holding *b)
+ca_entry_has_equal_stamps(const struct ca_entry *a, const struct ca_entry *b)
 {
 	return stamp_equal(&a->ca_stamp, &b->ca_stamp) &&
 	       stamp_equal(&a->crl_stamp, &b->crl_stamp);
@@ -254,16 +252,16 @@ generation_read_more(const struct generation *a, const struct generation *b)
 {
 	size_t i;
 
-	for (i = 0; i < a->holding_count; i++)
-		if (!credential_has_equal_stamps(
-			a->holdings[i].credential, b->holdings[i].credential))
+	for (i = 0; i < a->cert_count; i++)
+		if (!cert_slot_has_equal_stamps(
+			a->certs[i].slot, b->certs[i].slot))
 			return true;
 	for (i = 0; i < a->trust_count; i++)
-		if (!trust_holding_has_equal_stamps(
-			&a->trusts[i], &b->trusts[i]))
+		if (!ca_entry_has_equal_stamps(&a->trusts[i], &b->trusts[i]))
 			return true;
 	for (i = 0; i < a->config->listener_count; i++)
-		if (a->displays[i].folder_kept != b->displays[i].folder_kept)
+		if (a->cert_lists[i].folder_kept !=
+		    b->cert_lists[i].folder_kept)
 			return true;
 	return false;
 }

@@ -18,7 +18,7 @@
 #include "staple/staple.h"
 #include "tls/validity.h"
 
-struct credential;
+struct cert_slot;
 struct identity;
 struct inherited;
 struct limit_process;
@@ -40,13 +40,13 @@ struct generation_parts {
 };
 
 /* Every certificate once, however many names show it.  Borrowed. */
-struct holding {
+struct cert_entry {
 	const struct config_listener *user; /* the first that shows it */
-	struct credential *credential;
+	struct cert_slot *slot;
 };
 
 /* ca_file and crl_file as they were read. */
-struct trust_holding {
+struct ca_entry {
 	const struct config_listener *user; /* whose paths these are */
 	struct trust *trust;                /* a reference */
 	struct stamp ca_stamp;
@@ -58,7 +58,7 @@ struct trust_holding {
 };
 
 /* A context, and what tells it from another. */
-struct context_holding {
+struct context_entry {
 	uint8_t digest[32];
 	struct staple_policy policy;
 	struct tls_context *context; /* a reference */
@@ -67,8 +67,8 @@ struct context_holding {
 /* What one listener and its hosts were given to show, borrowed from the
  * holdings: the listener's certs, then what is in its folder, then each host's
  * own certs, in file order. */
-struct display {
-	struct credential **items;
+struct cert_list {
+	struct cert_slot **items;
 	size_t count;
 	size_t folder_count;
 	bool folder_kept; /* its folder is bad, the old certificates go on */
@@ -81,15 +81,15 @@ struct generation {
 	const struct config *config;
 	struct service **services; /* one per listener section */
 	size_t service_count;
-	struct display *displays; /* likewise */
+	struct cert_list *cert_lists; /* likewise */
 	struct ports ports;
 
 	/* each thing once */
-	struct holding *holdings; /* references to the credentials */
-	size_t holding_count, holding_room;
-	struct trust_holding *trusts;
+	struct cert_entry *certs; /* references to the slots */
+	size_t cert_count, cert_room;
+	struct ca_entry *trusts;
 	size_t trust_count, trust_room;
-	struct context_holding *contexts;
+	struct context_entry *contexts;
 	size_t context_count, context_room;
 };
 
@@ -113,8 +113,8 @@ size_t generation_service_count(const struct generation *generation);
 struct service *generation_service(
     const struct generation *generation, size_t i);
 
-size_t generation_holding_count(const struct generation *generation);
-const struct holding *generation_holding(
+size_t generation_cert_count(const struct generation *generation);
+const struct cert_entry *generation_cert(
     const struct generation *generation, size_t i);
 bool generation_has(
     const struct generation *generation, const struct identity *identity);
@@ -132,16 +132,14 @@ bool generation_read_more(
 struct generation *generation_new(const struct config *config) MUST_CHECK;
 
 /* Append; what is counted is taken, also when it fails for want of memory. */
-bool generation_hold(struct generation *generation,
-    const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
-bool generation_hold_trust(struct generation *generation,
-    const struct trust_holding *holding) MUST_CHECK;
-bool generation_hold_context(struct generation *generation,
-    const struct context_holding *holding) MUST_CHECK;
-bool trust_holding_has_equal_stamps(
-    const struct trust_holding *a, const struct trust_holding *b);
-bool display_add(
-    struct display *display, struct credential *credential) MUST_CHECK;
+bool generation_add_cert(struct generation *generation,
+    const struct config_listener *user, struct cert_slot *slot) MUST_CHECK;
+bool generation_add_ca(
+    struct generation *generation, const struct ca_entry *entry) MUST_CHECK;
+bool generation_add_context(struct generation *generation,
+    const struct context_entry *entry) MUST_CHECK;
+bool ca_entry_has_equal_stamps(
+    const struct ca_entry *a, const struct ca_entry *b);
+bool cert_list_add(struct cert_list *list, struct cert_slot *slot) MUST_CHECK;
 
 #endif

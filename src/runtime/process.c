@@ -364,18 +364,18 @@ check_settings(
 static void
 check_cert_dir(struct unreadable *unreadable, const char *path)
 {
-	struct folder folder;
+	struct cert_dir folder;
 	struct err err;
 	size_t i;
 
-	if (!folder_list(&folder, path, &err))
+	if (!cert_dir_list(&folder, path, &err))
 		check_file(unreadable, path, "renewals");
 	for (i = 0; i < folder.count; i++) {
 		check_file(unreadable, folder.items[i].cert, "renewals");
 		if (strcmp(folder.items[i].cert, folder.items[i].key) != 0)
 			check_file(unreadable, folder.items[i].key, "renewals");
 	}
-	folder_free(&folder);
+	cert_dir_free(&folder);
 }
 
 void

@@ -191,9 +191,8 @@ struct refusal {
 static const struct config_where *
 where_of(const struct evaluated_cert *cert)
 {
-	return cert->credential->id.in_folder
-		   ? &cert->user->cert_dir_where
-		   : &cert->user->certs.items[0].where;
+	return cert->slot->id.in_folder ? &cert->user->cert_dir_where
+					: &cert->user->certs.items[0].where;
 }
 
 /* At a start also to stderr, where whoever started us is looking. */
@@ -355,12 +354,12 @@ say_waiting(const struct novelty *novelty, const struct evaluated_cert *cert)
 	if (info->hindrance != STAPLE_UNASKED)
 		policy_explain(info, why, sizeof(why));
 	log_notice(novelty->server->parts.log, "ocsp",
-	    cert->credential->identity
+	    cert->slot->identity
 		? "renewed certificate waits for its staple; the old one "
 		  "serves until an hour before its end"
 		: "certificate waits for its staple and is not in service",
 	    LOG_S("listener", cert->user->name), LOG_S("cert", info->name),
-	    LOG_S("file", cert->credential->id.cert),
+	    LOG_S("file", cert->slot->id.cert),
 	    LOG_S("reason", why[0] ? why : "no staple yet"));
 }
 
@@ -477,7 +476,7 @@ on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
 	if (ev_is_active(&server->glance))
 		return;
 	if (generation)
-		later_s = GLANCE_S * generation_holding_count(generation);
+		later_s = GLANCE_S * generation_cert_count(generation);
 	ev_timer_set(&server->glance, later_s, 0.0);
 	ev_timer_start(ev, &server->glance);
 }
@@ -547,27 +546,27 @@ add_now(struct watch_list *list, const char *path, bool is_folder)
 }
 
 static void
-add_credential(struct watch_list *list, const struct credential *credential)
+add_slot(struct watch_list *list, const struct cert_slot *slot)
 {
-	add_read(list, credential->id.cert, &credential->cert_stamp);
-	add_read(list, credential->id.key, &credential->key_stamp);
-	add_now(list, credential->id.staple_file, false);
+	add_read(list, slot->id.cert, &slot->cert_stamp);
+	add_read(list, slot->id.key, &slot->key_stamp);
+	add_now(list, slot->id.staple_file, false);
 }
 
 static void
-add_trust(struct watch_list *list, const struct trust_holding *holding)
+add_trust(struct watch_list *list, const struct ca_entry *entry)
 {
-	add_read(list, holding->user->ca_file, &holding->ca_stamp);
-	if (holding->user->crl_file)
-		add_read(list, holding->user->crl_file, &holding->crl_stamp);
+	add_read(list, entry->user->ca_file, &entry->ca_stamp);
+	if (entry->user->crl_file)
+		add_read(list, entry->user->crl_file, &entry->crl_stamp);
 }
 
 /* The folders in each cert_dir, where certificates may come.  One that cannot
  * be read has none. */
-static struct folder *
+static struct cert_dir *
 list_folders(const struct config *config, size_t *count)
 {
-	struct folder *folders = calloc(
+	struct cert_dir *folders = calloc(
 	    config->listener_count + 1, sizeof(folders[0]));
 	const struct config_listener *listener;
 	struct err err;
@@ -577,34 +576,33 @@ list_folders(const struct config *config, size_t *count)
 	for (i = 0; folders && i < config->listener_count; i++) {
 		listener = &config->listeners[i];
 		if (listener->watch && listener->cert_dir &&
-		    folder_list(&folders[i], listener->cert_dir, &err))
+		    cert_dir_list(&folders[i], listener->cert_dir, &err))
 			*count += folders[i].folder_count;
 	}
 	return folders;
 }
 
 static void
-free_folders(struct folder *folders, size_t count)
+free_folders(struct cert_dir *folders, size_t count)
 {
 	size_t i;
 
 	for (i = 0; folders && i < count; i++)
-		folder_free(&folders[i]);
+		cert_dir_free(&folders[i]);
 	free(folders);
 }
 
 static void
 fill_list(struct watch_list *list, const struct generation *generation,
-    const struct folder *folders)
+    const struct cert_dir *folders)
 {
 	const struct config *config = generation->config;
 	const struct config_listener *listener;
 	size_t i, k;
 
-	for (i = 0; i < generation->holding_count; i++)
-		if (generation->holdings[i].user->watch)
-			add_credential(
-			    list, generation->holdings[i].credential);
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].user->watch)
+			add_slot(list, generation->certs[i].slot);
 	for (i = 0; i < generation->trust_count; i++)
 		if (generation->trusts[i].user->watch)
 			add_trust(list, &generation->trusts[i]);
@@ -623,9 +621,9 @@ follow_files(struct server *server)
 {
 	const struct generation *generation = server->current;
 	size_t listeners = generation->config->listener_count, inner;
-	struct folder *folders = list_folders(generation->config, &inner);
-	size_t room = 3 * generation->holding_count +
-		      2 * generation->trust_count + listeners + inner + 1;
+	struct cert_dir *folders = list_folders(generation->config, &inner);
+	size_t room = 3 * generation->cert_count + 2 * generation->trust_count +
+		      listeners + inner + 1;
 	struct watch_list list = {
 		.paths = calloc(room, sizeof(list.paths[0])),
 		.stamps = calloc(room, sizeof(list.stamps[0])),
@@ -711,19 +709,19 @@ files_load_tickets(struct server *server, const struct config *config)
 static void
 say_replaced(const struct server *server, const struct generation *fresh)
 {
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	size_t i;
 
-	for (i = 0; i < fresh->holding_count; i++) {
-		credential = fresh->holdings[i].credential;
-		if (credential->identity == NULL ||
-		    generation_has(server->current, credential->identity))
+	for (i = 0; i < fresh->cert_count; i++) {
+		slot = fresh->certs[i].slot;
+		if (slot->identity == NULL ||
+		    generation_has(server->current, slot->identity))
 			continue;
 		log_notice(server->parts.log, "tls",
 		    "changed certificate in service",
-		    LOG_S("listener", fresh->holdings[i].user->name),
-		    LOG_S("cert", identity_name(credential->identity)),
-		    LOG_S("file", credential->id.cert));
+		    LOG_S("listener", fresh->certs[i].user->name),
+		    LOG_S("cert", identity_name(slot->identity)),
+		    LOG_S("file", slot->id.cert));
 	}
 }
 

@@ -174,7 +174,7 @@ fails_already(const struct policy_eval *eval, const struct identity *identity,
     const struct staple_info *info)
 {
 	const struct generation *before = eval->before;
-	const struct credential *old;
+	const struct cert_slot *old;
 	size_t i;
 
 	/* Time alone brings this hindrance to one that runs; any other comes
@@ -182,8 +182,8 @@ fails_already(const struct policy_eval *eval, const struct identity *identity,
 	if (info->hindrance != STAPLE_UNASKED &&
 	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
 		return false;
-	for (i = 0; before && i < generation_holding_count(before); i++) {
-		old = generation_holding(before, i)->credential;
+	for (i = 0; before && i < generation_cert_count(before); i++) {
+		old = generation_cert(before, i)->slot;
 		if (old->identity && identity_equal(old->identity, identity) &&
 		    policy_evaluate(&old->id.policy, info, eval->phase,
 			eval->now_s, true) == POLICY_FAILED)
@@ -211,13 +211,13 @@ static enum policy_result
 soften(const struct evaluated_cert *cert)
 {
 	enum policy_result result = cert->result;
-	bool in_folder = cert->credential->id.in_folder;
+	bool in_folder = cert->slot->id.in_folder;
 
 	if (cert->renewal &&
 	    (result == POLICY_FAILED || result == POLICY_DEGRADED ||
 		(in_folder && result != POLICY_WAIT)))
 		return POLICY_OK;
-	if (cert->credential->unstapled && result == POLICY_FAILED)
+	if (cert->slot->unstapled && result == POLICY_FAILED)
 		return POLICY_DEGRADED;
 	if (cert->renewed && result == POLICY_REVOKED)
 		return POLICY_REVOKED_CONTINUE;
@@ -234,7 +234,7 @@ visit_one(const struct policy_eval *eval, struct evaluated_cert *cert,
 	    !stapling_state(eval->stapling, cert->identity, &cert->info))
 		return;
 	cert->result = evaluate_one(
-	    eval, &cert->credential->id.policy, cert->identity, &cert->info);
+	    eval, &cert->slot->id.policy, cert->identity, &cert->info);
 	cert->result = soften(cert);
 	visit(arg, cert);
 }
@@ -243,19 +243,19 @@ void
 policy_eval_each(const struct policy_eval *eval,
     const struct generation *generation, policy_visit_fn *visit, void *arg)
 {
-	const struct holding *holding;
+	const struct cert_entry *entry;
 	struct evaluated_cert cert;
 	size_t i;
 
-	for (i = 0; i < generation_holding_count(generation); i++) {
+	for (i = 0; i < generation_cert_count(generation); i++) {
 		memset(&cert, 0, sizeof(cert));
-		holding = generation_holding(generation, i);
-		cert.user = holding->user;
-		cert.credential = holding->credential;
-		cert.identity = holding->credential->identity;
-		cert.renewed = holding->credential->renewal != NULL;
+		entry = generation_cert(generation, i);
+		cert.user = entry->user;
+		cert.slot = entry->slot;
+		cert.identity = entry->slot->identity;
+		cert.renewed = entry->slot->renewal != NULL;
 		visit_one(eval, &cert, visit, arg);
-		cert.identity = holding->credential->renewal;
+		cert.identity = entry->slot->renewal;
 		cert.renewal = true;
 		cert.renewed = false;
 		visit_one(eval, &cert, visit, arg);
@@ -356,17 +356,15 @@ policy_eval_admits(const struct policy_eval *eval,
 }
 
 bool
-policy_eval_is_due(
-    const struct policy_eval *eval, const struct credential *credential)
+policy_eval_is_due(const struct policy_eval *eval, const struct cert_slot *slot)
 {
-	const struct staple_policy *policy = &credential->id.policy;
+	const struct staple_policy *policy = &slot->id.policy;
 
-	if (credential->renewal == NULL)
+	if (slot->renewal == NULL)
 		return false;
-	if (credential->identity == NULL)
-		return policy_eval_admits(eval, policy, credential->renewal);
-	return !policy_eval_defers(
-	    eval, policy, credential->renewal, credential->identity);
+	if (slot->identity == NULL)
+		return policy_eval_admits(eval, policy, slot->renewal);
+	return !policy_eval_defers(eval, policy, slot->renewal, slot->identity);
 }
 
 void
@@ -624,7 +622,7 @@ stapling_configure(
 
 bool
 stapling_watch(struct stapling *stapling, const struct config *config,
-    const struct identity *identity, const struct credential_key *id,
+    const struct identity *identity, const struct cert_slot_key *id,
     struct err *err)
 {
 	const struct staple_source source = {
@@ -653,20 +651,18 @@ restore(struct stapling *stapling, const struct generation *generation,
     struct err *err)
 {
 	const struct config *config = generation_config(generation);
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	size_t i;
 
 	if (!stapling_configure(stapling, config, err))
 		return false;
-	for (i = 0; i < generation_holding_count(generation); i++) {
-		credential = generation_holding(generation, i)->credential;
-		if (credential->identity &&
-		    !stapling_watch(stapling, config, credential->identity,
-			&credential->id, err))
+	for (i = 0; i < generation_cert_count(generation); i++) {
+		slot = generation_cert(generation, i)->slot;
+		if (slot->identity && !stapling_watch(stapling, config,
+					  slot->identity, &slot->id, err))
 			return false;
-		if (credential->renewal &&
-		    !stapling_watch(stapling, config, credential->renewal,
-			&credential->id, err))
+		if (slot->renewal && !stapling_watch(stapling, config,
+					 slot->renewal, &slot->id, err))
 			return false;
 	}
 	return true;
@@ -694,7 +690,7 @@ stapling_state(const struct stapling *stapling, const struct identity *identity,
 void
 stapling_keep(struct stapling *stapling, const struct generation *generation)
 {
-	size_t i, count = generation_holding_count(generation);
+	size_t i, count = generation_cert_count(generation);
 	struct identity *identity;
 
 	if (stapling == NULL || stapling->kept)
@@ -703,8 +699,7 @@ stapling_keep(struct stapling *stapling, const struct generation *generation)
 	if (stapling->kept == NULL)
 		return; /* then some counters will be missing */
 	for (i = 0; i < count; i++) {
-		identity =
-		    generation_holding(generation, i)->credential->identity;
+		identity = generation_cert(generation, i)->slot->identity;
 		if (identity)
 			stapling->kept[stapling->kept_count++] = identity_ref(
 			    identity);

@@ -15,8 +15,8 @@
 #include "staple/staple.h"
 
 struct config_listener;
-struct credential;
-struct credential_key;
+struct cert_slot;
+struct cert_slot_key;
 struct err;
 struct generation;
 struct identity;
@@ -56,7 +56,7 @@ struct staple_policy stapling_policy(
 /* Fetch for this identity as its id says.  Again with another configuration:
  * that one counts from now on, and a staple_file is looked at again. */
 bool stapling_watch(struct stapling *stapling, const struct config *config,
-    const struct identity *identity, const struct credential_key *id,
+    const struct identity *identity, const struct cert_slot_key *id,
     struct err *err) MUST_CHECK;
 
 /* Staple in this context.  Before any other thread uses it. */
@@ -151,7 +151,7 @@ struct policy_eval {
 /* One certificate, as of now.  Borrowed for the call. */
 struct evaluated_cert {
 	const struct config_listener *user; /* the first that shows it */
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	const struct identity *identity;
 	/* It waits to come into service: failing only keeps it out. */
 	bool renewal;
@@ -196,7 +196,7 @@ bool policy_eval_admits(const struct policy_eval *eval,
 
 /* Has the time of what waits in this credential come? */
 bool policy_eval_is_due(
-    const struct policy_eval *eval, const struct credential *credential);
+    const struct policy_eval *eval, const struct cert_slot *slot);
 
 /* What came of asking, in words: the attempt, or why there was none. */
 void policy_explain(const struct staple_info *info, char *out, size_t max);

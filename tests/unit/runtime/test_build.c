@@ -66,7 +66,7 @@ socket_of(const struct generation *generation, size_t i)
 static struct identity *
 identity_of(const struct generation *generation)
 {
-	return site_credential(generation, 0)->identity;
+	return site_slot(generation, 0)->identity;
 }
 
 static struct tls_context *
@@ -488,7 +488,7 @@ Test(sites, shows_one_certificate_of_each_kind)
 	cr_assert_not_null(shown->identities[IDENTITY_ECDSA]);
 	cr_expect_str_eq(identity_name(shown->identities[IDENTITY_RSA]), "rsa");
 	cr_expect_eq(
-	    generation_holding_count(generation), 2u, "each certificate once");
+	    generation_cert_count(generation), 2u, "each certificate once");
 	generation_unref(generation);
 }
 
@@ -538,8 +538,8 @@ Test(sites, are_shared_over_a_reload_that_changes_one_host)
 					"[host web b.example]\ncert = b.pem\n"
 					"min_version = TLSv1.3\n");
 	for (size_t i = 0; i < 3; i++)
-		cr_expect_eq(site_credential(fresh, i)->identity,
-		    site_credential(old, i)->identity, "%zu", i);
+		cr_expect_eq(site_slot(fresh, i)->identity,
+		    site_slot(old, i)->identity, "%zu", i);
 	cr_expect_eq(site_for(fresh, "a.example")->context,
 	    site_for(old, "a.example")->context);
 	cr_expect_neq(site_for(fresh, "b.example")->context,
@@ -657,7 +657,7 @@ served(const struct generation *generation)
 static const char *
 waiting(const struct generation *generation)
 {
-	struct identity *renewal = site_credential(generation, 0)->renewal;
+	struct identity *renewal = site_slot(generation, 0)->renewal;
 
 	return renewal ? identity_name(renewal) : "nobody";
 }

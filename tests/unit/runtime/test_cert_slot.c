@@ -41,18 +41,18 @@ tear_down(void)
 	site_close(&site);
 }
 
-TestSuite(credential, .init = set_up, .fini = tear_down);
+TestSuite(cert_slot, .init = set_up, .fini = tear_down);
 
-static struct credential_key
+static struct cert_slot_key
 id_of(void)
 {
-	return (struct credential_key){ .cert = cert_file, .key = key_file };
+	return (struct cert_slot_key){ .cert = cert_file, .key = key_file };
 }
 
-Test(credential, is_told_apart_by_all_that_matters)
+Test(cert_slot, is_told_apart_by_all_that_matters)
 {
-	const struct credential_key plain = { .cert = "a", .key = "a" };
-	const struct credential_key others[] = {
+	const struct cert_slot_key plain = { .cert = "a", .key = "a" };
+	const struct cert_slot_key others[] = {
 		{ .cert = "b", .key = "a" },
 		{ .cert = "a", .key = "b" },
 		{ .cert = "a", .key = "a", .staple_file = "s" },
@@ -66,14 +66,14 @@ Test(credential, is_told_apart_by_all_that_matters)
 		    .policy.on_revoked = STAPLE_REVOKED_EXIT },
 		{ .cert = "a", .key = "a", .in_folder = true },
 	};
-	const struct credential_key twin = plain;
+	const struct cert_slot_key twin = plain;
 
-	cr_expect_eq(credential_compare(&plain, &twin), 0);
+	cr_expect_eq(cert_slot_compare(&plain, &twin), 0);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		int order = credential_compare(&plain, &others[i]);
+		int order = cert_slot_compare(&plain, &others[i]);
 
 		cr_expect_neq(order, 0, "%zu", i);
-		cr_expect_eq(credential_compare(&others[i], &plain) > 0,
+		cr_expect_eq(cert_slot_compare(&others[i], &plain) > 0,
 		    order < 0, "%zu", i);
 	}
 }
@@ -88,51 +88,51 @@ age(const char *path, time_t seconds)
 	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
-Test(credential, is_not_trusted_to_be_current_when_just_written)
+Test(cert_slot, is_not_trusted_to_be_current_when_just_written)
 {
-	const struct credential_key id = id_of();
-	struct credential *credential = credential_new(&id);
+	const struct cert_slot_key id = id_of();
+	struct cert_slot *slot = cert_slot_new(&id);
 
-	cr_assert_not_null(credential);
-	cr_expect_not(credential->settled);
-	cr_expect_not(credential_is_current(credential),
+	cr_assert_not_null(slot);
+	cr_expect_not(slot->settled);
+	cr_expect_not(cert_slot_is_current(slot),
 	    "a second write in the same tick would look the same");
-	credential_unref(credential);
+	cert_slot_unref(slot);
 }
 
-Test(credential, notices_a_file_that_changed)
+Test(cert_slot, notices_a_file_that_changed)
 {
-	const struct credential_key id = id_of();
-	struct credential *credential = credential_new(&id);
+	const struct cert_slot_key id = id_of();
+	struct cert_slot *slot = cert_slot_new(&id);
 
-	credential->settled = true;
-	cr_expect(credential_is_current(credential));
+	slot->settled = true;
+	cr_expect(cert_slot_is_current(slot));
 	age(key_file, 100);
-	cr_expect_not(credential_is_current(credential));
-	credential_unref(credential);
+	cr_expect_not(cert_slot_is_current(slot));
+	cert_slot_unref(slot);
 }
 
-Test(credential, begins_anew_with_warnings_when_its_identity_does)
+Test(cert_slot, begins_anew_with_warnings_when_its_identity_does)
 {
-	const struct credential_key id = id_of();
-	struct credential *first = credential_new(&id), *same, *other;
+	const struct cert_slot_key id = id_of();
+	struct cert_slot *first = cert_slot_new(&id), *same, *other;
 	struct identity_loader *loader = identity_loader_new();
 	struct err err;
 
-	first->identity = credential_load(first, loader, NULL, &err);
-	first->renewal = credential_load(first, loader, NULL, &err);
+	first->identity = cert_slot_load(first, loader, NULL, &err);
+	first->renewal = cert_slot_load(first, loader, NULL, &err);
 	cr_assert(first->identity && first->renewal, "%s", err.text);
 	first->warned = VALIDITY_SIXTH;
-	same = credential_copy(first, first->identity, NULL);
-	other = credential_copy(first, first->renewal, NULL);
+	same = cert_slot_copy(first, first->identity, NULL);
+	other = cert_slot_copy(first, first->renewal, NULL);
 	cr_expect_eq(same->warned, VALIDITY_SIXTH);
 	cr_expect_eq(other->warned, VALIDITY_FINE);
 	cr_expect_eq(other->identity, first->renewal);
 	cr_expect_null(other->renewal);
-	credential_unref(first);
+	cert_slot_unref(first);
 	cr_expect_str_eq(other->id.cert, cert_file, "texts are its own");
-	credential_unref(same);
-	credential_unref(other);
+	cert_slot_unref(same);
+	cert_slot_unref(other);
 	identity_loader_free(loader);
 }
 
@@ -152,30 +152,30 @@ tear_down_cert_dir(void)
 	pki_folder_remove(&scratch);
 }
 
-TestSuite(folder, .init = set_up_cert_dir, .fini = tear_down_cert_dir);
+TestSuite(cert_dir, .init = set_up_cert_dir, .fini = tear_down_cert_dir);
 
 /* "cert cert+key ..." without the folder in front. */
 static void
 list(char *text, size_t max)
 {
-	struct folder folder;
+	struct cert_dir folder;
 	struct err err;
 	size_t i, used = 0, skip = strlen(scratch.path) + 1;
 
-	cr_assert(folder_list(&folder, scratch.path, &err), "%s", err.text);
+	cr_assert(cert_dir_list(&folder, scratch.path, &err), "%s", err.text);
 	text[0] = '\0';
 	for (i = 0; i < folder.count; i++) {
-		const struct folder_item *item = &folder.items[i];
+		const struct cert_dir_item *item = &folder.items[i];
 		bool apart = strcmp(item->cert, item->key) != 0;
 
 		used += (size_t)snprintf(text + used, max - used, "%s%s%s%s",
 		    i ? " " : "", item->cert + skip, apart ? "+" : "",
 		    apart ? item->key + skip : "");
 	}
-	folder_free(&folder);
+	cert_dir_free(&folder);
 }
 
-Test(folder, takes_pem_and_crt_files_in_order)
+Test(cert_dir, takes_pem_and_crt_files_in_order)
 {
 	static const char *const names[] = { "b.pem", "a.crt", ".hidden.pem",
 		"notes.txt", "c.pem.old", ".pem", "z.key" };
@@ -187,7 +187,7 @@ Test(folder, takes_pem_and_crt_files_in_order)
 	cr_expect_str_eq(text, "a.crt b.pem");
 }
 
-Test(folder, finds_the_key_beside_its_certificate)
+Test(cert_dir, finds_the_key_beside_its_certificate)
 {
 	char text[256];
 
@@ -198,7 +198,7 @@ Test(folder, finds_the_key_beside_its_certificate)
 	cr_expect_str_eq(text, "apart.crt+apart.key joint.pem");
 }
 
-Test(folder, follows_links_to_files_and_passes_over_folders)
+Test(cert_dir, follows_links_to_files_and_passes_over_folders)
 {
 	char path[128], text[256];
 
@@ -242,11 +242,11 @@ clear(const char *folder)
 	(void)rmdir(path);
 }
 
-Test(folder, takes_the_pair_of_each_folder_of_certbot)
+Test(cert_dir, takes_the_pair_of_each_folder_of_certbot)
 {
 	static const char *const names[] = { "cert.pem", "chain.pem",
 		"fullchain.pem", "privkey.pem", "README" };
-	struct folder folder;
+	struct cert_dir folder;
 	char path[128], text[512];
 	struct err err;
 
@@ -266,9 +266,9 @@ Test(folder, takes_the_pair_of_each_folder_of_certbot)
 	    "b.example/fullchain.pem+b.example/privkey.pem flat.pem "
 	    "linked/fullchain.pem+linked/privkey.pem "
 	    "new.example/fullchain.pem+new.example/privkey.pem");
-	cr_assert(folder_list(&folder, scratch.path, &err));
+	cr_assert(cert_dir_list(&folder, scratch.path, &err));
 	cr_expect_eq(folder.folder_count, 5, "all of them may get one");
-	folder_free(&folder);
+	cert_dir_free(&folder);
 	unlink(path);
 	clear("b.example");
 	clear(".hidden");
@@ -277,7 +277,7 @@ Test(folder, takes_the_pair_of_each_folder_of_certbot)
 	clear("new.example");
 }
 
-Test(folder, takes_one_pair_of_a_folder_of_certbot_itself)
+Test(cert_dir, takes_one_pair_of_a_folder_of_certbot_itself)
 {
 	static const char *const names[] = { "cert.pem", "chain.pem",
 		"fullchain.pem", "privkey.pem" };
@@ -290,14 +290,14 @@ Test(folder, takes_one_pair_of_a_folder_of_certbot_itself)
 	cr_expect_str_eq(text, "fullchain.pem+privkey.pem site.pem");
 }
 
-Test(folder, names_a_folder_that_cannot_be_read)
+Test(cert_dir, names_a_folder_that_cannot_be_read)
 {
-	struct folder folder;
+	struct cert_dir folder;
 	struct err err;
 
-	cr_expect_not(folder_list(&folder, "/nonexistent", &err));
+	cr_expect_not(cert_dir_list(&folder, "/nonexistent", &err));
 	cr_expect_not_null(strstr(err.text, "/nonexistent"));
-	folder_free(&folder);
+	cert_dir_free(&folder);
 }
 
 /* ---- Reading many files ---- */
@@ -344,19 +344,19 @@ TestSuite(preload, .init = set_up_preload, .fini = tear_down_preload);
 
 Test(preload, reads_each_file_into_its_own_place)
 {
-	struct credential_key ids[MANY] = { { 0 } };
+	struct cert_slot_key ids[MANY] = { { 0 } };
 	struct preload preload;
 	char name[32];
 
 	for (int i = 0; i < MANY; i++)
-		ids[i] = (struct credential_key){ paths[i], paths[i], NULL,
+		ids[i] = (struct cert_slot_key){ paths[i], paths[i], NULL,
 			KEYS_ANY, { 0 }, true };
 	cr_assert(preload_run(&preload, ids, MANY));
 	cr_assert_eq(preload.count, (size_t)MANY);
 	for (int i = 0; i < MANY; i++) {
 		const struct preload_item *item = &preload.items[i];
 
-		cr_expect_str_eq(item->credential->id.cert, paths[i]);
+		cr_expect_str_eq(item->slot->id.cert, paths[i]);
 		if (i == BAD)
 			continue;
 		snprintf(name, sizeof(name), "n%d.example", i);

@@ -46,7 +46,7 @@ look(const struct generation *generation)
 	struct staple_info info;
 
 	cr_assert(stapling_state(stapled.site.parts.stapling,
-	    site_credential(generation, 0)->identity, &info));
+	    site_slot(generation, 0)->identity, &info));
 	return info;
 }
 

@@ -885,34 +885,34 @@ build_survey(struct build *build)
 
 /* The sockets of one service. */
 static void
-build_ports(struct build *build, struct ports_source *source,
+build_sockets(struct build *build, struct sockets_source *source,
     const struct config_listener *listener, struct service *service)
 {
-	struct ports *ports = &build->fresh->ports;
+	struct sockets *sockets = &build->fresh->sockets;
 	const struct config_accept *accept;
 	struct err err = { "" };
 	size_t i;
 
-	if (listener->fd && !ports_add_named(ports, source, service, &err))
+	if (listener->fd && !sockets_add_named(sockets, source, service, &err))
 		build_fail(
 		    build, BLAME_SYSTEM, &listener->where, listener, &err);
 	for (i = 0; i < listener->accept.count; i++) {
 		accept = &listener->accept.items[i];
-		if (!ports_add(ports, source, service, accept, &err))
+		if (!sockets_add(sockets, source, service, accept, &err))
 			build_fail(build, BLAME_SYSTEM, &accept->where,
 			    listener, &err);
 	}
 }
 
 static void
-build_all_ports(struct build *build)
+build_all_sockets(struct build *build)
 {
 	struct generation *fresh = build->fresh;
-	struct ports_source source = { .parts = build->parts };
+	struct sockets_source source = { .parts = build->parts };
 	size_t i;
 
 	if (build->old) {
-		source.old = &build->old->ports;
+		source.old = &build->old->sockets;
 		source.taken = calloc(source.old->count + 1, sizeof(bool));
 		if (source.taken == NULL) {
 			build_error(build, BLAME_SYSTEM, "out of memory");
@@ -920,18 +920,18 @@ build_all_ports(struct build *build)
 		}
 	}
 	for (i = 0; i < fresh->service_count; i++)
-		build_ports(build, &source, &build->config->listeners[i],
+		build_sockets(build, &source, &build->config->listeners[i],
 		    fresh->services[i]);
 	free(source.taken);
 }
 
 /* With the same configuration the sockets are the same. */
 static void
-share_all_ports(struct build *build)
+share_all_sockets(struct build *build)
 {
 	struct err err = { "" };
 
-	if (!ports_share(&build->fresh->ports, &build->old->ports,
+	if (!sockets_share(&build->fresh->sockets, &build->old->sockets,
 		build->old->services, build->fresh->services, &err))
 		build_error(build, BLAME_SYSTEM, err.text);
 }
@@ -1065,9 +1065,9 @@ run(struct build *build)
 	if (build->failed || build->cause == GENERATION_CHECK)
 		return;
 	if (build->cause == GENERATION_FILES)
-		share_all_ports(build);
+		share_all_sockets(build);
 	else
-		build_all_ports(build);
+		build_all_sockets(build);
 }
 
 struct generation *
@@ -1204,8 +1204,8 @@ fill(struct build *build, const struct policy_eval *eval, struct err *err)
 	}
 	err_set(err, "%s", "");
 	if (!build->failed)
-		return ports_share(&fresh->ports, &old->ports, old->services,
-		    fresh->services, err);
+		return sockets_share(&fresh->sockets, &old->sockets,
+		    old->services, fresh->services, err);
 	if (build->errors->all.list.count > 0)
 		err_set(err, "%s", build->errors->all.list.items[0]);
 	return false;

@@ -386,7 +386,7 @@ check_generation(
 	generation = generation_build(
 	    NULL, config, parts, GENERATION_CHECK, &errors);
 	if (generation == NULL) {
-		load_complain(&errors.all);
+		load_print_errors(&errors.all);
 		status = errors.bad_config ? EXIT_BAD_CONFIG
 					   : EXIT_START_FAILED;
 		(void)check_outputs(config);
@@ -426,7 +426,7 @@ check_config(const struct config *config)
 	memset(&parts, 0, sizeof(parts));
 	/* To stderr whatever [log] says: the operator is looking here. */
 	parts.log = log_new();
-	load_say_notes(parts.log, config, NULL);
+	load_log_notes(parts.log, config, NULL);
 	if (parts.log && load_parts(&parts, config, &err) &&
 	    load_stapling(&parts, config, true, &bad_config, &err))
 		status = check_generation(config, &parts);
@@ -512,7 +512,7 @@ check_command_run(const char *config_path)
 
 	memset(&errors, 0, sizeof(errors));
 	config = config_load_any(config_path, &errors);
-	load_complain(&errors);
+	load_print_errors(&errors);
 	if (config && errors.list.count == 0)
 		status = check_config(config);
 	else if (config)

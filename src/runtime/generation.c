@@ -144,7 +144,7 @@ generation_unref(struct generation *generation)
 	    atomic_fetch_sub_explicit(
 		&generation->references, 1, memory_order_acq_rel) > 1)
 		return;
-	ports_fini(&generation->ports);
+	sockets_fini(&generation->sockets);
 	free_parts(generation);
 	free(generation->services);
 	free(generation->cert_lists);
@@ -162,21 +162,15 @@ generation_config(const struct generation *generation)
 }
 
 size_t
-generation_port_count(const struct generation *generation)
+generation_socket_count(const struct generation *generation)
 {
-	return generation->ports.count;
+	return generation->sockets.count;
 }
 
-struct generation_port
-generation_port(const struct generation *generation, size_t i)
+const struct listen_socket *
+generation_socket(const struct generation *generation, size_t i)
 {
-	const struct port *port = &generation->ports.items[i];
-
-	return (struct generation_port){
-		.listener = port->listener,
-		.service = port->service,
-		.fresh = port->fresh,
-	};
+	return &generation->sockets.items[i];
 }
 
 size_t

@@ -82,7 +82,7 @@ struct generation {
 	struct service **services; /* one per listener section */
 	size_t service_count;
 	struct cert_list *cert_lists; /* likewise */
-	struct ports ports;
+	struct sockets sockets;
 
 	/* each thing once */
 	struct cert_entry *certs; /* references to the slots */
@@ -98,14 +98,9 @@ void generation_unref(struct generation *generation); /* NULL ok */
 
 const struct config *generation_config(const struct generation *generation);
 
-/* One listening address with its service. */
-struct generation_port {
-	struct listener *listener; /* borrowed */
-	struct service *service;   /* borrowed */
-	bool fresh;                /* not taken over from the old generation */
-};
-size_t generation_port_count(const struct generation *generation);
-struct generation_port generation_port(
+/* The listening addresses with their services. */
+size_t generation_socket_count(const struct generation *generation);
+const struct listen_socket *generation_socket(
     const struct generation *generation, size_t i);
 
 /* The services, one per listener section, in file order. */

@@ -93,7 +93,7 @@ struct loop {
 	/* fixed at creation */
 	unsigned index;
 	struct log *log;
-	loop_tell_fn *tell;
+	loop_event_fn *tell;
 	void *arg;
 	struct ev_loop *ev;
 
@@ -106,10 +106,11 @@ struct loop {
 
 	/* this thread only */
 	struct generation *generation;
-	struct generation *retired;  /* let go after some more waits */
-	size_t waits;                /* ...so many */
-	bool adopting;               /* ...and that is to be told */
-	struct acceptor **acceptors; /* one per port; NULL: no memory for it */
+	struct generation *retired; /* let go after some more waits */
+	size_t waits;               /* ...so many */
+	bool adopting;              /* ...and that is to be told */
+	struct acceptor *
+	    *acceptors; /* one per socket; NULL: no memory for it */
 	size_t acceptor_count;
 	struct conn_set set;
 	struct ev_prepare prepare;
@@ -146,20 +147,20 @@ take_acceptor(struct loop *loop, const struct listener *listener)
 }
 
 static struct acceptor *
-serve_port(struct loop *loop, const struct generation_port *port)
+serve_socket(struct loop *loop, const struct listen_socket *socket)
 {
-	struct acceptor *acceptor = take_acceptor(loop, port->listener);
+	struct acceptor *acceptor = take_acceptor(loop, socket->listener);
 
 	if (acceptor) {
-		acceptor_serve(acceptor, port->service);
+		acceptor_serve(acceptor, socket->service);
 		return acceptor;
 	}
 	acceptor = acceptor_new(
-	    port->listener, loop->index, port->service, &loop->set);
+	    socket->listener, loop->index, socket->service, &loop->set);
 	if (acceptor == NULL)
 		log_error(loop->log, "loop",
 		    "out of memory: a thread does not accept",
-		    LOG_S("listener", port->service->listener->name),
+		    LOG_S("listener", socket->service->listener->name),
 		    LOG_N("thread", loop->index));
 	return acceptor;
 }
@@ -188,9 +189,8 @@ retire(struct loop *loop, size_t sockets)
 static void
 adopt(struct loop *loop, struct generation *generation)
 {
-	size_t i, count = generation_port_count(generation);
+	size_t i, count = generation_socket_count(generation);
 	struct acceptor **acceptors = calloc(count + 1, sizeof(acceptors[0]));
-	struct generation_port port;
 
 	if (acceptors == NULL) {
 		log_error(loop->log, "loop",
@@ -200,10 +200,9 @@ adopt(struct loop *loop, struct generation *generation)
 		loop->adopting = true; /* nobody should wait for it */
 		return;
 	}
-	for (i = 0; i < count; i++) {
-		port = generation_port(generation, i);
-		acceptors[i] = serve_port(loop, &port);
-	}
+	for (i = 0; i < count; i++)
+		acceptors[i] = serve_socket(
+		    loop, generation_socket(generation, i));
 	free_acceptors(loop->acceptors, loop->acceptor_count, true);
 	retire(loop, loop->acceptor_count + count);
 	loop->acceptors = acceptors;
@@ -336,7 +335,7 @@ watch(struct loop *loop)
 }
 
 struct loop *
-loop_start(unsigned index, struct log *log, loop_tell_fn *tell, void *arg,
+loop_start(unsigned index, struct log *log, loop_event_fn *tell, void *arg,
     struct err *err)
 {
 	const uint64_t first_id = ((uint64_t)index << IDS_PER_THREAD_SHIFT) + 1;

@@ -17,17 +17,17 @@ struct generation;
 struct log;
 struct loop;
 
-enum loop_news {
+enum loop_event {
 	LOOP_ADOPTED, /* the newest generation is served, older ones let go */
 	LOOP_EMPTY,   /* draining, and the last connection has ended; once */
 	LOOP_LOOK_UP  /* a connect failed: see backends_failed */
 };
 
 /* Called on the listener thread: main turns it into an ev_async_send. */
-typedef void loop_tell_fn(void *arg, enum loop_news news);
+typedef void loop_event_fn(void *arg, enum loop_event event);
 
 /* Start thread number `index`. */
-struct loop *loop_start(unsigned index, struct log *log, loop_tell_fn *tell,
+struct loop *loop_start(unsigned index, struct log *log, loop_event_fn *tell,
     void *arg, struct err *err) MUST_CHECK;
 
 /*

@@ -43,7 +43,7 @@
 #include "tls/identity.h"
 #include "tls/ticket.h"
 
-static void publish_pending(struct server *server, enum server_news news);
+static void publish_pending(struct server *server, enum publish_reason reason);
 static void reload_go_on(struct server *server);
 
 /* ---- Staples ---- */
@@ -53,7 +53,7 @@ static void reload_go_on(struct server *server);
 #define RENEWALS_S 10.0
 
 /* Between looks, for each certificate. */
-#define GLANCE_S 20e-6
+#define DEBOUNCE_S 20e-6
 
 /* During a start or reload EXTEND_TIMEOUT_USEC is sent every EXTEND_EVERY_S;
  * EXTENSION_S is longer than that. */
@@ -97,12 +97,12 @@ start_wait_s(const struct server *server)
 }
 
 static void
-begin_patience(struct server *server)
+restart_start_timeout(struct server *server)
 {
-	ev_timer_stop(server->ev, &server->patience);
-	ev_timer_set(&server->patience, start_wait_s(server), 0.0);
+	ev_timer_stop(server->ev, &server->start_timeout);
+	ev_timer_set(&server->start_timeout, start_wait_s(server), 0.0);
 	ev_now_update(server->ev);
-	ev_timer_start(server->ev, &server->patience);
+	ev_timer_start(server->ev, &server->start_timeout);
 }
 
 static void
@@ -121,8 +121,8 @@ on_extend(struct ev_loop *ev, struct ev_timer *watcher, int events)
 static void
 staples_wait_no_more(struct server *server)
 {
-	ev_timer_stop(server->ev, &server->patience);
-	ev_timer_stop(server->ev, &server->wait_end);
+	ev_timer_stop(server->ev, &server->start_timeout);
+	ev_timer_stop(server->ev, &server->start_wait_end);
 	ev_timer_stop(server->ev, &server->extend);
 }
 
@@ -133,9 +133,9 @@ staples_await(struct server *server)
 	staples_wait_no_more(server);
 	server->timed_out = server->start_wait_over = false;
 	server->answered = server->awaited = 0;
-	begin_patience(server);
-	ev_timer_set(&server->wait_end, start_wait_s(server), 0.0);
-	ev_timer_start(server->ev, &server->wait_end);
+	restart_start_timeout(server);
+	ev_timer_set(&server->start_wait_end, start_wait_s(server), 0.0);
+	ev_timer_start(server->ev, &server->start_wait_end);
 	if (!notify_is_wanted())
 		return;
 	ev_timer_set(&server->extend, EXTEND_FIRST_S, EXTEND_EVERY_S);
@@ -152,14 +152,14 @@ staples_are_awaited(struct server *server)
 	/* Those still queued that must be there hold the start for as long as
 	 * answers come. */
 	if (sum.answered > server->answered && !server->timed_out)
-		begin_patience(server);
+		restart_start_timeout(server);
 	server->answered = sum.answered;
 	server->awaited = sum.counts[POLICY_WAIT];
 	return server->awaited > 0;
 }
 
 static void
-on_patience(struct ev_loop *ev, struct ev_timer *watcher, int events)
+on_start_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	struct server *server = watcher->data;
 
@@ -170,7 +170,7 @@ on_patience(struct ev_loop *ev, struct ev_timer *watcher, int events)
 }
 
 static void
-on_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+on_start_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	struct server *server = watcher->data;
 
@@ -197,7 +197,7 @@ where_of(const struct evaluated_cert *cert)
 
 /* At a start also to stderr, where whoever started us is looking. */
 static void
-complain(struct server *server, const struct evaluated_cert *cert,
+report_refusal(struct server *server, const struct evaluated_cert *cert,
     const struct err *err)
 {
 	const struct config *config = generation_config(server->pending);
@@ -235,7 +235,7 @@ refuse_one(void *arg, const struct evaluated_cert *cert)
 	} else {
 		return;
 	}
-	complain(refusal->server, cert, &err);
+	report_refusal(refusal->server, cert, &err);
 }
 
 /* Must it not go into force?  Then it has been said why, and this is the exit
@@ -291,7 +291,7 @@ renew_current(struct server *server)
 {
 	server->pending = generation_ref(server->current);
 	if (renew(server, &server->pending)) {
-		publish_pending(server, SERVER_RENEWED);
+		publish_pending(server, PUBLISH_RENEWAL);
 		return;
 	}
 	generation_unref(server->pending);
@@ -300,7 +300,7 @@ renew_current(struct server *server)
 
 /* ---- Staples: in force ---- */
 
-struct novelty {
+struct publication {
 	struct server *server;
 	const struct generation *old;
 	size_t waiting; /* no attempt has ended yet */
@@ -308,13 +308,15 @@ struct novelty {
 
 /* Of one that was tried at this start the library has just told. */
 static void
-say_degraded(const struct novelty *novelty, const struct evaluated_cert *cert)
+report_degraded(
+    const struct publication *publication, const struct evaluated_cert *cert)
 {
-	struct server *server = novelty->server;
+	struct server *server = publication->server;
 	bool settled = cert->info.settled;
 	char why[ERR_TEXT_MAX / 2];
 
-	if (settled ? novelty->old == NULL : novelty->waiting > NAMED_MAX)
+	if (settled ? publication->old == NULL
+		    : publication->waiting > NAMED_MAX)
 		return;
 	policy_explain(&cert->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
@@ -323,14 +325,15 @@ say_degraded(const struct novelty *novelty, const struct evaluated_cert *cert)
 }
 
 static void
-say_new(const struct novelty *novelty, const struct evaluated_cert *cert)
+report_new(
+    const struct publication *publication, const struct evaluated_cert *cert)
 {
-	struct server *server = novelty->server;
+	struct server *server = publication->server;
 	const struct config_listener *listener = cert->user;
 	const struct staple_info *info = &cert->info;
 
 	if (cert->result == POLICY_DEGRADED)
-		say_degraded(novelty, cert);
+		report_degraded(publication, cert);
 	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
 		log_warning(server->parts.log, "ocsp",
 		    "the certificate demands a staple (must-staple) and, by "
@@ -346,14 +349,15 @@ say_new(const struct novelty *novelty, const struct evaluated_cert *cert)
 }
 
 static void
-say_waiting(const struct novelty *novelty, const struct evaluated_cert *cert)
+report_waiting(
+    const struct publication *publication, const struct evaluated_cert *cert)
 {
 	const struct staple_info *info = &cert->info;
 	char why[ERR_TEXT_MAX / 2] = "";
 
 	if (info->hindrance != STAPLE_UNASKED)
 		policy_explain(info, why, sizeof(why));
-	log_notice(novelty->server->parts.log, "ocsp",
+	log_notice(publication->server->parts.log, "ocsp",
 	    cert->slot->identity
 		? "renewed certificate waits for its staple; the old one "
 		  "serves until an hour before its end"
@@ -364,41 +368,41 @@ say_waiting(const struct novelty *novelty, const struct evaluated_cert *cert)
 }
 
 static void
-say_one(void *arg, const struct evaluated_cert *cert)
+report_one(void *arg, const struct evaluated_cert *cert)
 {
-	const struct novelty *novelty = arg;
+	const struct publication *publication = arg;
 
 	if (cert->renewal)
-		say_waiting(novelty, cert);
-	else if (novelty->old == NULL ||
-		 !generation_has(novelty->old, cert->identity))
-		say_new(novelty, cert);
+		report_waiting(publication, cert);
+	else if (publication->old == NULL ||
+		 !generation_has(publication->old, cert->identity))
+		report_new(publication, cert);
 }
 
 static void
 count_waiting(void *arg, const struct evaluated_cert *cert)
 {
-	struct novelty *novelty = arg;
+	struct publication *publication = arg;
 
 	if (cert->result == POLICY_DEGRADED && !cert->renewal &&
 	    !cert->info.settled &&
-	    (novelty->old == NULL ||
-		!generation_has(novelty->old, cert->identity)))
-		novelty->waiting++;
+	    (publication->old == NULL ||
+		!generation_has(publication->old, cert->identity)))
+		publication->waiting++;
 }
 
 static void
-say_all(struct novelty *novelty, const struct policy_eval *eval)
+report_all(struct publication *publication, const struct policy_eval *eval)
 {
-	struct server *server = novelty->server;
+	struct server *server = publication->server;
 
-	policy_eval_each(eval, server->current, count_waiting, novelty);
-	policy_eval_each(eval, server->current, say_one, novelty);
-	if (novelty->waiting > NAMED_MAX)
+	policy_eval_each(eval, server->current, count_waiting, publication);
+	policy_eval_each(eval, server->current, report_one, publication);
+	if (publication->waiting > NAMED_MAX)
 		log_notice(server->parts.log, "ocsp",
 		    "start_wait is over, certificates are still queued for "
 		    "their first staple",
-		    LOG_N("certificates", novelty->waiting));
+		    LOG_N("certificates", publication->waiting));
 }
 
 /* `current` was published in place of `old` (NULL: the start). */
@@ -406,7 +410,7 @@ static void
 staples_published(struct server *server, const struct generation *old)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
-	struct novelty novelty = { .server = server, .old = old };
+	struct publication publication = { .server = server, .old = old };
 
 	staples_wait_no_more(server);
 	ev_timer_stop(server->ev, &server->renewals);
@@ -414,8 +418,8 @@ staples_published(struct server *server, const struct generation *old)
 		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
 		ev_timer_start(server->ev, &server->renewals);
 	}
-	if (server->news != SERVER_RENEWED)
-		say_all(&novelty, &eval);
+	if (server->reason != PUBLISH_RENEWAL)
+		report_all(&publication, &eval);
 }
 
 static void
@@ -465,7 +469,7 @@ on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
  * with their number.
  */
 static void
-on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
+on_staple_async(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct server *server = watcher->data;
 	const struct generation *generation = server->pending ? server->pending
@@ -473,16 +477,16 @@ on_stapled(struct ev_loop *ev, struct ev_async *watcher, int events)
 	double later_s = 0;
 
 	(void)events;
-	if (ev_is_active(&server->glance))
+	if (ev_is_active(&server->debounce))
 		return;
 	if (generation)
-		later_s = GLANCE_S * generation_cert_count(generation);
-	ev_timer_set(&server->glance, later_s, 0.0);
-	ev_timer_start(ev, &server->glance);
+		later_s = DEBOUNCE_S * generation_cert_count(generation);
+	ev_timer_set(&server->debounce, later_s, 0.0);
+	ev_timer_start(ev, &server->debounce);
 }
 
 static void
-on_glance(struct ev_loop *ev, struct ev_timer *watcher, int events)
+on_debounce(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	(void)ev;
 	(void)events;
@@ -492,19 +496,19 @@ on_glance(struct ev_loop *ev, struct ev_timer *watcher, int events)
 static void
 staples_init(struct server *server)
 {
-	ev_timer_init(&server->patience, on_patience, 0.0, 0.0);
-	server->patience.data = server;
-	ev_timer_init(&server->wait_end, on_wait_end, 0.0, 0.0);
-	server->wait_end.data = server;
+	ev_timer_init(&server->start_timeout, on_start_timeout, 0.0, 0.0);
+	server->start_timeout.data = server;
+	ev_timer_init(&server->start_wait_end, on_start_wait_end, 0.0, 0.0);
+	server->start_wait_end.data = server;
 	ev_timer_init(&server->extend, on_extend, 0.0, 0.0);
 	server->extend.data = server;
 	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
 	server->renewals.data = server;
-	ev_timer_init(&server->glance, on_glance, 0.0, 0.0);
-	server->glance.data = server;
-	ev_async_init(&server->stapled, on_stapled);
-	server->stapled.data = server;
-	ev_async_start(server->ev, &server->stapled);
+	ev_timer_init(&server->debounce, on_debounce, 0.0, 0.0);
+	server->debounce.data = server;
+	ev_async_init(&server->staple_async, on_staple_async);
+	server->staple_async.data = server;
+	ev_async_start(server->ev, &server->staple_async);
 }
 
 static void
@@ -512,7 +516,7 @@ staples_stop(struct server *server)
 {
 	staples_wait_no_more(server);
 	ev_timer_stop(server->ev, &server->renewals);
-	ev_timer_stop(server->ev, &server->glance);
+	ev_timer_stop(server->ev, &server->debounce);
 }
 
 /* Wall time may jump, so no longer sleep is set. */
@@ -656,7 +660,7 @@ files_follow(struct server *server)
 
 /* Not yet looked at, or another file by now? */
 static bool
-is_news(struct server *server, const char *path)
+has_new_stamp(struct server *server, const char *path)
 {
 	struct stamp stamp = stamp_of(path);
 
@@ -668,7 +672,7 @@ is_news(struct server *server, const char *path)
 
 /* Nobody else is to sign what we open from now on. */
 static void
-leave_fleet(struct server *server)
+leave_shared_keys(struct server *server)
 {
 	struct err err;
 
@@ -688,8 +692,8 @@ files_load_tickets(struct server *server, const struct config *config)
 	struct err err = { "" }, warning = { "" };
 
 	if (path == NULL)
-		leave_fleet(server);
-	if (path == NULL || !is_news(server, path))
+		leave_shared_keys(server);
+	if (path == NULL || !has_new_stamp(server, path))
 		return;
 	server->tickets_shared = true;
 	if (!ticket_keys_load(server->parts.keys, path,
@@ -707,7 +711,7 @@ files_load_tickets(struct server *server, const struct config *config)
 }
 
 static void
-say_replaced(const struct server *server, const struct generation *fresh)
+report_replaced(const struct server *server, const struct generation *fresh)
 {
 	const struct cert_slot *slot;
 	size_t i;
@@ -767,9 +771,9 @@ look_at_files(struct server *server)
 		generation_unref(fresh);
 		return;
 	}
-	say_replaced(server, fresh);
+	report_replaced(server, fresh);
 	server->pending = fresh;
-	publish_pending(server, SERVER_FILES);
+	publish_pending(server, PUBLISH_FILES);
 }
 
 /* Nothing else is under way: what has changed meanwhile is looked at now. */
@@ -858,35 +862,32 @@ adopt_settings(struct server *server, const struct config *config)
 
 /* Scripts read this line to learn which port they got. */
 static void
-announce(struct server *server, const struct generation_port *port)
+log_address(struct server *server, const struct listen_socket *socket)
 {
-	const char *name = port->service->listener->name;
+	const char *name = socket->service->listener->name;
 	char text[ADDR_TEXT_MAX];
 	struct err err;
 
-	if (port->fresh) {
+	if (socket->fresh) {
 		addr_print(
-		    listener_address(port->listener), text, sizeof(text));
+		    listener_address(socket->listener), text, sizeof(text));
 		log_notice(server->parts.log, "listener", "listening",
 		    LOG_S("listener", name), LOG_S("address", text));
 		return;
 	}
 	if (!listener_set_mode(
-		port->listener, port->service->listener->unix_mode, &err))
+		socket->listener, socket->service->listener->unix_mode, &err))
 		log_warning(server->parts.log, "listener", err.text,
 		    LOG_S("listener", name));
 }
 
 static void
-announce_all(struct server *server)
+log_addresses(struct server *server)
 {
-	struct generation_port port;
 	size_t i;
 
-	for (i = 0; i < generation_port_count(server->current); i++) {
-		port = generation_port(server->current, i);
-		announce(server, &port);
-	}
+	for (i = 0; i < generation_socket_count(server->current); i++)
+		log_address(server, generation_socket(server->current, i));
 }
 
 /* Tell the service manager that we serve. */
@@ -903,14 +904,14 @@ publish_ready(struct server *server)
 }
 
 static bool
-is_new_configuration(enum server_news news)
+is_new_configuration(enum publish_reason reason)
 {
-	return news == SERVER_STARTED || news == SERVER_RELOADED;
+	return reason == PUBLISH_START || reason == PUBLISH_RELOAD;
 }
 
 /* Hand `pending` to the loops. */
 static void
-publish_pending(struct server *server, enum server_news news)
+publish_pending(struct server *server, enum publish_reason reason)
 {
 	struct generation *old = server->current;
 	unsigned i;
@@ -918,8 +919,8 @@ publish_pending(struct server *server, enum server_news news)
 	server->current = server->pending;
 	server->pending = NULL;
 	server->publishing = true;
-	server->news = news;
-	if (is_new_configuration(news))
+	server->reason = reason;
+	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
 	staples_published(server, old);
 	/* Ours first: the sockets that are gone must close with the loops'. */
@@ -928,18 +929,18 @@ publish_pending(struct server *server, enum server_news news)
 	for (i = 0; i < server->loop_count; i++)
 		loop_adopt(server->loops[i], server->current);
 	files_follow(server);
-	if (is_new_configuration(news))
-		announce_all(server);
+	if (is_new_configuration(reason))
+		log_addresses(server);
 }
 
 /* Renewals and changed files have said so of each certificate. */
 static void
-say_published(struct server *server)
+report_published(struct server *server)
 {
-	if (!is_new_configuration(server->news))
+	if (!is_new_configuration(server->reason))
 		return;
 	log_notice(server->parts.log, "server",
-	    server->news == SERVER_STARTED ? "started" : "reloaded",
+	    server->reason == PUBLISH_START ? "started" : "reloaded",
 	    LOG_N("listeners", generation_service_count(server->current)),
 	    LOG_N("threads", server->loop_count), LOG_N("pid", getpid()));
 	publish_ready(server);
@@ -954,7 +955,7 @@ reload_settle(struct server *server)
 	server->publishing = false;
 	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
 		return;
-	say_published(server);
+	report_published(server);
 	server->state = SERVER_RUNNING;
 	/* First what has come meanwhile: it may end the process. */
 	staples_look(server);
@@ -966,10 +967,10 @@ reload_settle(struct server *server)
 
 /* ---- Reload and first start ---- */
 
-#define NAMES_PATIENCE_S 5.0
+#define NAMES_TIMEOUT_S 5.0
 
 static void
-on_names_late(struct ev_loop *ev, struct ev_timer *watcher, int events)
+on_names_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	(void)ev;
 	(void)events;
@@ -984,10 +985,10 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 		return false;
 	}
 	server->pending = fresh;
-	server->names_due = true;
-	ev_timer_set(&server->names_late, NAMES_PATIENCE_S, 0.0);
+	server->names_pending = true;
+	ev_timer_set(&server->names_timeout, NAMES_TIMEOUT_S, 0.0);
 	ev_now_update(server->ev); /* building may have taken a while */
-	ev_timer_start(server->ev, &server->names_late);
+	ev_timer_start(server->ev, &server->names_timeout);
 	staples_await(server);
 	return true;
 }
@@ -997,8 +998,8 @@ reload_names(struct server *server)
 {
 	/* Perhaps nobody waits: patience has ended, or a generation made of
 	 * the running one shares its names. */
-	server->names_due = false;
-	ev_timer_stop(server->ev, &server->names_late);
+	server->names_pending = false;
+	ev_timer_stop(server->ev, &server->names_timeout);
 	reload_go_on(server);
 }
 
@@ -1071,7 +1072,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 		return false;
 	}
 	warn_of_fixed(server, config);
-	load_say_notes(
+	load_log_notes(
 	    server->parts.log, config, generation_config(server->current));
 	if (reload_prepare(server, fresh, &err))
 		return true;
@@ -1122,13 +1123,13 @@ reload_go_on(struct server *server)
 	enum server_exit refusal;
 
 	if (server->pending == NULL || server->state == SERVER_ENDING ||
-	    staples_are_awaited(server) || server->names_due)
+	    staples_are_awaited(server) || server->names_pending)
 		return;
 	refusal = staples_refuse(server);
 	if (refusal == EXIT_ASKED) {
 		staples_renew_pending(server);
 		publish_pending(
-		    server, starting ? SERVER_STARTED : SERVER_RELOADED);
+		    server, starting ? PUBLISH_START : PUBLISH_RELOAD);
 	} else if (starting) {
 		server->status = refusal;
 		server_end(server);
@@ -1155,8 +1156,8 @@ reload_run(struct server *server)
 bool
 reload_init(struct server *server, struct err *err)
 {
-	ev_timer_init(&server->names_late, on_names_late, 0.0, 0.0);
-	server->names_late.data = server;
+	ev_timer_init(&server->names_timeout, on_names_timeout, 0.0, 0.0);
+	server->names_timeout.data = server;
 	staples_init(server);
 	return files_init(server, err);
 }
@@ -1164,6 +1165,6 @@ reload_init(struct server *server, struct err *err)
 void
 reload_stop(struct server *server)
 {
-	ev_timer_stop(server->ev, &server->names_late);
+	ev_timer_stop(server->ev, &server->names_timeout);
 	staples_stop(server);
 }

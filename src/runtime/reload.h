@@ -29,11 +29,11 @@ enum server_state {
 };
 
 /* What is said of a generation when every loop serves it. */
-enum server_news {
-	SERVER_STARTED,
-	SERVER_RELOADED,
-	SERVER_RENEWED, /* certificates that waited are in service */
-	SERVER_FILES    /* files have changed by themselves */
+enum publish_reason {
+	PUBLISH_START,
+	PUBLISH_RELOAD,
+	PUBLISH_RENEWAL, /* certificates that waited are in service */
+	PUBLISH_FILES    /* files have changed by themselves */
 };
 
 enum server_signal {
@@ -61,13 +61,13 @@ struct server {
 	enum server_exit status;    /* what the process will end with */
 	struct generation *current; /* NULL: none yet, or given up to drain */
 	struct generation *pending; /* waits for names and staples; or NULL */
-	bool names_due;             /* pending's names are being asked for */
+	bool names_pending;         /* pending's names are being asked for */
 	bool timed_out;             /* pending waits for no staple any more */
 	bool start_wait_over;       /* ...but for those that must be there */
 	size_t answered;            /* certificates of pending, by now */
 	size_t awaited;             /* likewise */
 	bool publishing;            /* some loop serves the one before */
-	enum server_news news;      /* of what is being published */
+	enum publish_reason reason; /* of what is being published */
 	bool reload_wanted;         /* came while one was under way */
 	bool files_wanted;          /* likewise: files have changed */
 	struct resolver *resolver;
@@ -77,17 +77,17 @@ struct server {
 	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];
-	struct ev_timer names_late; /* the names of pending took too long */
-	struct ev_timer patience;   /* no staple came for start_wait */
-	struct ev_timer wait_end;   /* start_wait after the beginning */
-	struct ev_timer extend;     /* the service manager's timeout */
-	struct ev_timer renewals;   /* while a certificate waits in current */
-	struct ev_timer glance;     /* the staple thread has news */
-	struct ev_timer rotate;     /* ticket keys */
-	struct ev_timer expiry;     /* certificates near their end */
+	struct ev_timer names_timeout;  /* the names of pending took too long */
+	struct ev_timer start_timeout;  /* no staple came for start_wait */
+	struct ev_timer start_wait_end; /* start_wait after the beginning */
+	struct ev_timer extend;         /* the service manager's timeout */
+	struct ev_timer renewals; /* while a certificate waits in current */
+	struct ev_timer debounce; /* the staple thread has news */
+	struct ev_timer rotate;   /* ticket keys */
+	struct ev_timer expiry;   /* certificates near their end */
 	struct ev_timer drain_end;
-	struct ev_async told;    /* by a listener thread */
-	struct ev_async stapled; /* by the staple thread */
+	struct ev_async loop_async;   /* by a listener thread */
+	struct ev_async staple_async; /* by the staple thread */
 
 	/* listener threads add, main reads; `adopted` main sets to 0 */
 	atomic_uint adopted;

@@ -37,7 +37,7 @@
 
 /* ---- Look-ups ---- */
 
-struct lookups {
+struct dns_threads {
 	atomic_uint references; /* the owner and every thread */
 
 	/* fixed at creation */
@@ -50,99 +50,99 @@ struct lookups {
 	bool closed;
 };
 
-struct lookup {
+struct dns_lookup {
 	struct list node;
-	struct lookups *lookups; /* a reference */
+	struct dns_threads *threads; /* a reference */
 	char *host;
-	struct lookup_answer answer;
+	struct dns_answer answer;
 };
 
-struct lookups *
-lookups_new(struct err *err)
+struct dns_threads *
+dns_threads_new(struct err *err)
 {
-	struct lookups *lookups = calloc(1, sizeof(*lookups));
+	struct dns_threads *threads = calloc(1, sizeof(*threads));
 
-	if (lookups == NULL) {
+	if (threads == NULL) {
 		err_set(err, "out of memory for name look-ups");
 		return NULL;
 	}
-	lookups->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (lookups->event < 0) {
+	threads->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (threads->event < 0) {
 		err_set_errno(err, errno, "no descriptor for name look-ups");
-		free(lookups);
+		free(threads);
 		return NULL;
 	}
-	atomic_init(&lookups->references, 1);
-	mutex_init(&lookups->lock);
-	list_init(&lookups->answers);
-	return lookups;
+	atomic_init(&threads->references, 1);
+	mutex_init(&threads->lock);
+	list_init(&threads->answers);
+	return threads;
 }
 
 static void
-unref_lookups(struct lookups *lookups)
+unref_threads(struct dns_threads *threads)
 {
 	if (atomic_fetch_sub_explicit(
-		&lookups->references, 1, memory_order_acq_rel) != 1)
+		&threads->references, 1, memory_order_acq_rel) != 1)
 		return;
-	close(lookups->event);
-	mutex_fini(&lookups->lock);
-	free(lookups);
+	close(threads->event);
+	mutex_fini(&threads->lock);
+	free(threads);
 }
 
 static void
-free_lookup(struct lookup *lookup)
+free_lookup(struct dns_lookup *lookup)
 {
-	lookup_answer_fini(&lookup->answer);
+	dns_answer_fini(&lookup->answer);
 	free(lookup->host);
 	free(lookup);
 }
 
 void
-lookups_free(struct lookups *lookups)
+dns_threads_free(struct dns_threads *threads)
 {
 	struct list unread;
 
-	if (lookups == NULL)
+	if (threads == NULL)
 		return;
 	list_init(&unread);
-	mutex_lock(&lookups->lock);
-	lookups->closed = true;
-	list_splice(&unread, &lookups->answers);
-	mutex_unlock(&lookups->lock);
+	mutex_lock(&threads->lock);
+	threads->closed = true;
+	list_splice(&unread, &threads->answers);
+	mutex_unlock(&threads->lock);
 
 	LIST_FOREACH(&unread, node)
-		free_lookup(container_of(node, struct lookup, node));
-	unref_lookups(lookups);
+		free_lookup(container_of(node, struct dns_lookup, node));
+	unref_threads(threads);
 }
 
 int
-lookups_fd(const struct lookups *lookups)
+dns_threads_fd(const struct dns_threads *threads)
 {
-	return lookups->event;
+	return threads->event;
 }
 
 static void
-post_answer(struct lookup *lookup)
+post_answer(struct dns_lookup *lookup)
 {
 	const uint64_t one = 1;
-	struct lookups *lookups = lookup->lookups;
+	struct dns_threads *threads = lookup->threads;
 	bool closed;
 
-	mutex_lock(&lookups->lock);
-	closed = lookups->closed;
+	mutex_lock(&threads->lock);
+	closed = threads->closed;
 	if (!closed)
-		list_append(&lookups->answers, &lookup->node);
-	mutex_unlock(&lookups->lock);
+		list_append(&threads->answers, &lookup->node);
+	mutex_unlock(&threads->lock);
 
 	if (closed)
 		free_lookup(lookup);
-	else if (write(lookups->event, &one, sizeof(one)) < 0)
+	else if (write(threads->event, &one, sizeof(one)) < 0)
 		errno = 0; /* only when it is readable already */
-	unref_lookups(lookups);
+	unref_threads(threads);
 }
 
 static bool
-has_address(const struct lookup_answer *answer, const struct addr *addr)
+has_address(const struct dns_answer *answer, const struct addr *addr)
 {
 	size_t i;
 
@@ -153,17 +153,17 @@ has_address(const struct lookup_answer *answer, const struct addr *addr)
 }
 
 static void
-copy_addresses(struct lookup_answer *answer, const struct addrinfo *info)
+copy_addresses(struct dns_answer *answer, const struct addrinfo *info)
 {
 	struct addr addr;
 
 	answer->addresses = calloc(
-	    LOOKUP_ADDRESSES_MAX, sizeof(answer->addresses[0]));
+	    DNS_ADDRESSES_MAX, sizeof(answer->addresses[0]));
 	if (answer->addresses == NULL) {
 		snprintf(answer->why, sizeof(answer->why), "out of memory");
 		return;
 	}
-	for (; info && answer->count < LOOKUP_ADDRESSES_MAX;
+	for (; info && answer->count < DNS_ADDRESSES_MAX;
 	     info = info->ai_next) {
 		if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
 			continue;
@@ -177,7 +177,7 @@ copy_addresses(struct lookup_answer *answer, const struct addrinfo *info)
 }
 
 void
-lookup_now(const char *host, struct lookup_answer *answer)
+dns_resolve(const char *host, struct dns_answer *answer)
 {
 	/* No AI_ADDRCONFIG: it ignores loopback, and a container without a
 	 * network still has that. */
@@ -207,31 +207,31 @@ lookup_now(const char *host, struct lookup_answer *answer)
 static void
 run_lookup(void *arg)
 {
-	struct lookup *lookup = arg;
+	struct dns_lookup *lookup = arg;
 
-	lookup_now(lookup->host, &lookup->answer);
+	dns_resolve(lookup->host, &lookup->answer);
 	post_answer(lookup);
 }
 
 bool
-lookups_start(
-    struct lookups *lookups, const char *host, uint64_t id, struct err *err)
+dns_threads_start(
+    struct dns_threads *threads, const char *host, uint64_t id, struct err *err)
 {
-	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	struct dns_lookup *lookup = calloc(1, sizeof(*lookup));
 	struct thread thread;
 
 	if (lookup == NULL)
 		goto no_memory;
 	list_init(&lookup->node);
 	lookup->answer.id = id;
-	lookup->lookups = lookups;
+	lookup->threads = threads;
 	lookup->host = strdup(host);
 	if (lookup->host == NULL)
 		goto no_memory;
 	atomic_fetch_add_explicit(
-	    &lookups->references, 1, memory_order_relaxed);
+	    &threads->references, 1, memory_order_relaxed);
 	if (!thread_start(&thread, "resolve", run_lookup, lookup, err)) {
-		unref_lookups(lookups);
+		unref_threads(threads);
 		free_lookup(lookup);
 		return false;
 	}
@@ -245,21 +245,21 @@ no_memory:
 }
 
 bool
-lookups_take(struct lookups *lookups, struct lookup_answer *answer)
+dns_threads_take(struct dns_threads *threads, struct dns_answer *answer)
 {
-	struct lookup *lookup = NULL;
+	struct dns_lookup *lookup = NULL;
 	uint64_t count;
 
 	/* Cleared first: an answer posted after this wakes us again. */
-	if (read(lookups->event, &count, sizeof(count)) < 0)
+	if (read(threads->event, &count, sizeof(count)) < 0)
 		errno = 0; /* EAGAIN: cleared already */
-	mutex_lock(&lookups->lock);
-	if (!list_is_empty(&lookups->answers)) {
+	mutex_lock(&threads->lock);
+	if (!list_is_empty(&threads->answers)) {
 		lookup = container_of(
-		    lookups->answers.next, struct lookup, node);
+		    threads->answers.next, struct dns_lookup, node);
 		list_remove(&lookup->node);
 	}
-	mutex_unlock(&lookups->lock);
+	mutex_unlock(&threads->lock);
 
 	if (lookup == NULL)
 		return false;
@@ -270,7 +270,7 @@ lookups_take(struct lookups *lookups, struct lookup_answer *answer)
 }
 
 void
-lookup_answer_fini(struct lookup_answer *answer)
+dns_answer_fini(struct dns_answer *answer)
 {
 	free(answer->addresses);
 	answer->addresses = NULL;
@@ -334,8 +334,8 @@ count_backends(struct generation *generation)
 	return total;
 }
 
-static struct name *
-find_host(struct names *names, const char *host)
+static struct dns_name *
+find_host(struct dns_names *names, const char *host)
 {
 	size_t i;
 
@@ -346,9 +346,9 @@ find_host(struct names *names, const char *host)
 }
 
 static bool
-add_name(struct names *names, const char *host, uint32_t every_ms)
+add_name(struct dns_names *names, const char *host, uint32_t every_ms)
 {
-	struct name *name = find_host(names, host);
+	struct dns_name *name = find_host(names, host);
 
 	if (name) {
 		if (every_ms < name->every_ms)
@@ -365,7 +365,7 @@ add_name(struct names *names, const char *host, uint32_t every_ms)
 }
 
 bool
-names_init(struct names *names, struct generation *generation)
+dns_names_init(struct dns_names *names, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };
 	const char *host;
@@ -381,7 +381,7 @@ names_init(struct names *names, struct generation *generation)
 		host = backends_host(walk.met->backends, i, &port);
 		if (host &&
 		    !add_name(names, host, walk.met->settings->resolve_ms)) {
-			names_fini(names);
+			dns_names_fini(names);
 			return false;
 		}
 	}
@@ -389,7 +389,7 @@ names_init(struct names *names, struct generation *generation)
 }
 
 void
-names_fini(struct names *names)
+dns_names_fini(struct dns_names *names)
 {
 	size_t i;
 
@@ -403,9 +403,9 @@ names_fini(struct names *names)
 }
 
 void
-names_inherit(struct names *fresh, struct names *old)
+dns_names_inherit(struct dns_names *fresh, struct dns_names *old)
 {
-	struct name *name, *known;
+	struct dns_name *name, *known;
 	size_t i;
 
 	for (i = 0; i < fresh->count; i++) {
@@ -424,8 +424,8 @@ names_inherit(struct names *fresh, struct names *old)
 	}
 }
 
-struct name *
-names_find(struct names *names, uint64_t lookup)
+struct dns_name *
+dns_names_find(struct dns_names *names, uint64_t lookup)
 {
 	size_t i;
 
@@ -436,7 +436,7 @@ names_find(struct names *names, uint64_t lookup)
 }
 
 static bool
-is_known(const struct name *name, const struct addr *addr)
+is_known(const struct dns_name *name, const struct addr *addr)
 {
 	size_t i;
 
@@ -447,8 +447,8 @@ is_known(const struct name *name, const struct addr *addr)
 }
 
 bool
-name_remember(struct name *name, const struct addr *addresses, size_t count,
-    bool *changed)
+dns_name_remember(struct dns_name *name, const struct addr *addresses,
+    size_t count, bool *changed)
 {
 	struct addr *copy;
 	size_t i;
@@ -472,7 +472,7 @@ name_remember(struct name *name, const struct addr *addresses, size_t count,
 
 /* The next backend of that name; NULL: there is none. */
 static struct backends *
-next_of(struct backend_cursor *walk, const struct name *name, size_t *i)
+next_of(struct backend_cursor *walk, const struct dns_name *name, size_t *i)
 {
 	const char *host;
 	uint16_t port;
@@ -486,7 +486,7 @@ next_of(struct backend_cursor *walk, const struct name *name, size_t *i)
 }
 
 bool
-name_put(const struct name *name, struct generation *generation)
+dns_name_put(const struct dns_name *name, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };
 	struct backends *backends;
@@ -501,31 +501,32 @@ name_put(const struct name *name, struct generation *generation)
 }
 
 static void
-hurry_name(struct names *names, const struct backends *backends, size_t i,
-    int64_t least_ms)
+expedite_name(struct dns_names *names, const struct backends *backends,
+    size_t i, int64_t least_ms)
 {
 	uint16_t port;
 	const char *host = backends_host(backends, i, &port);
-	struct name *name = host ? find_host(names, host) : NULL;
+	struct dns_name *name = host ? find_host(names, host) : NULL;
 
 	if (name != NULL && name->asked_ms + least_ms < name->due_ms)
 		name->due_ms = name->asked_ms + least_ms;
 }
 
 void
-names_hurry(
-    struct names *names, struct generation *generation, int64_t least_ms)
+dns_names_expedite(
+    struct dns_names *names, struct generation *generation, int64_t least_ms)
 {
 	struct backend_cursor walk = { .generation = generation };
 	size_t i;
 
 	while (next_backend(&walk, &i))
 		if (backends_failed(walk.met->backends, i))
-			hurry_name(names, walk.met->backends, i, least_ms);
+			expedite_name(names, walk.met->backends, i, least_ms);
 }
 
 void
-name_clear_failed(const struct name *name, struct generation *generation)
+dns_name_clear_failed(
+    const struct dns_name *name, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };
 	struct backends *backends;
@@ -536,7 +537,7 @@ name_clear_failed(const struct name *name, struct generation *generation)
 }
 
 bool
-name_is_resolved(const struct name *name, struct generation *generation)
+dns_name_is_resolved(const struct dns_name *name, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };
 	struct backends *backends;
@@ -552,13 +553,13 @@ name_is_resolved(const struct name *name, struct generation *generation)
 
 #define SLOTS 4
 #define DEADLINE_MS 5000
-#define RETRY_MS 5000 /* after a failure, if resolve is longer than that */
-#define HURRY_MS 1000 /* least time between look-ups after failed connects */
+#define RETRY_MS 5000    /* after a failure, if resolve is longer than that */
+#define EXPEDITE_MS 1000 /* least time between look-ups after failed connects */
 #define ABANDONED_MAX 32
 #define NEVER INT64_MAX
 
 /* One look-up that is still waited for. */
-struct slot {
+struct lookup_slot {
 	uint64_t id; /* 0: free */
 	int64_t deadline_ms;
 };
@@ -569,12 +570,12 @@ struct resolver {
 	struct log *log;
 	resolve_first_fn *on_first;
 	void *arg;
-	struct lookups *lookups;
+	struct dns_threads *threads;
 
 	/* main thread */
 	struct generation *generation;
-	struct names names;
-	struct slot slots[SLOTS];
+	struct dns_names names;
+	struct lookup_slot slots[SLOTS];
 	unsigned abandoned;
 	uint64_t last_id;
 	bool first_due; /* on_first is still owed */
@@ -582,7 +583,7 @@ struct resolver {
 	struct ev_timer timer;
 };
 
-static struct slot *
+static struct lookup_slot *
 find_slot(struct resolver *resolver, uint64_t id)
 {
 	size_t i;
@@ -594,7 +595,7 @@ find_slot(struct resolver *resolver, uint64_t id)
 }
 
 static int64_t
-next_due(const struct name *name, int64_t now_ms, bool failed)
+next_due(const struct dns_name *name, int64_t now_ms, bool failed)
 {
 	if (failed && (name->every_ms == 0 || name->every_ms > RETRY_MS))
 		return now_ms + RETRY_MS;
@@ -604,7 +605,7 @@ next_due(const struct name *name, int64_t now_ms, bool failed)
 }
 
 static void
-fail(struct resolver *resolver, struct name *name, const char *why)
+fail(struct resolver *resolver, struct dns_name *name, const char *why)
 {
 	name->lookup = 0;
 	name->settled = true;
@@ -619,15 +620,16 @@ fail(struct resolver *resolver, struct name *name, const char *why)
 }
 
 static void
-succeed(struct resolver *resolver, struct name *name,
-    const struct lookup_answer *answer)
+succeed(struct resolver *resolver, struct dns_name *name,
+    const struct dns_answer *answer)
 {
 	char text[ADDR_TEXT_MAX];
 	bool changed, had = name->last_count > 0;
 
-	if (!name_remember(name, answer->addresses, answer->count, &changed) ||
-	    ((changed || !name_is_resolved(name, resolver->generation)) &&
-		!name_put(name, resolver->generation))) {
+	if (!dns_name_remember(
+		name, answer->addresses, answer->count, &changed) ||
+	    ((changed || !dns_name_is_resolved(name, resolver->generation)) &&
+		!dns_name_put(name, resolver->generation))) {
 		fail(resolver, name, "out of memory");
 		return;
 	}
@@ -649,15 +651,15 @@ succeed(struct resolver *resolver, struct name *name,
 static void
 abandon_late(struct resolver *resolver, int64_t now_ms)
 {
-	struct slot *slot;
-	struct name *name;
+	struct lookup_slot *slot;
+	struct dns_name *name;
 	size_t i;
 
 	for (i = 0; i < SLOTS; i++) {
 		slot = &resolver->slots[i];
 		if (slot->id == 0 || slot->deadline_ms > now_ms)
 			continue;
-		name = names_find(&resolver->names, slot->id);
+		name = dns_names_find(&resolver->names, slot->id);
 		slot->id = 0;
 		resolver->abandoned++;
 		if (name)
@@ -666,14 +668,16 @@ abandon_late(struct resolver *resolver, int64_t now_ms)
 }
 
 static void
-start_lookup(struct resolver *resolver, struct slot *slot, struct name *name)
+start_lookup(
+    struct resolver *resolver, struct lookup_slot *slot, struct dns_name *name)
 {
 	struct err err;
 
 	name->lookup = ++resolver->last_id;
 	name->asked_ms = clock_mono_ms();
-	name_clear_failed(name, resolver->generation);
-	if (!lookups_start(resolver->lookups, name->host, name->lookup, &err)) {
+	dns_name_clear_failed(name, resolver->generation);
+	if (!dns_threads_start(
+		resolver->threads, name->host, name->lookup, &err)) {
 		fail(resolver, name, err.text);
 		return;
 	}
@@ -690,8 +694,8 @@ may_start(const struct resolver *resolver)
 static void
 start_due(struct resolver *resolver, int64_t now_ms)
 {
-	struct name *name;
-	struct slot *slot;
+	struct dns_name *name;
+	struct lookup_slot *slot;
 	size_t i;
 
 	for (i = 0; i < resolver->names.count; i++) {
@@ -709,7 +713,7 @@ start_due(struct resolver *resolver, int64_t now_ms)
 static int64_t
 next_moment(struct resolver *resolver)
 {
-	const struct name *name;
+	const struct dns_name *name;
 	int64_t moment = NEVER;
 	size_t i;
 
@@ -764,7 +768,8 @@ go_on(struct resolver *resolver)
 
 	abandon_late(resolver, now_ms);
 	if (resolver->generation != NULL)
-		names_hurry(&resolver->names, resolver->generation, HURRY_MS);
+		dns_names_expedite(
+		    &resolver->names, resolver->generation, EXPEDITE_MS);
 	start_due(resolver, now_ms);
 	set_timer(resolver, now_ms);
 	if (!resolver->first_due || !all_settled(resolver))
@@ -774,10 +779,10 @@ go_on(struct resolver *resolver)
 }
 
 static void
-take(struct resolver *resolver, const struct lookup_answer *answer)
+take(struct resolver *resolver, const struct dns_answer *answer)
 {
-	struct slot *slot = find_slot(resolver, answer->id);
-	struct name *name = names_find(&resolver->names, answer->id);
+	struct lookup_slot *slot = find_slot(resolver, answer->id);
+	struct dns_name *name = dns_names_find(&resolver->names, answer->id);
 
 	if (slot)
 		slot->id = 0;
@@ -795,13 +800,13 @@ static void
 on_answers(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
 	struct resolver *resolver = watcher->data;
-	struct lookup_answer answer;
+	struct dns_answer answer;
 
 	(void)loop;
 	(void)events;
-	while (lookups_take(resolver->lookups, &answer)) {
+	while (dns_threads_take(resolver->threads, &answer)) {
 		take(resolver, &answer);
-		lookup_answer_fini(&answer);
+		dns_answer_fini(&answer);
 	}
 	go_on(resolver);
 }
@@ -837,13 +842,13 @@ resolver_new(struct ev_loop *loop, struct log *log, resolve_first_fn *on_first,
 	resolver->arg = arg;
 	ev_timer_init(&resolver->timer, on_timer, 0.0, 0.0);
 	resolver->timer.data = resolver;
-	resolver->lookups = lookups_new(err);
-	if (resolver->lookups == NULL) {
+	resolver->threads = dns_threads_new(err);
+	if (resolver->threads == NULL) {
 		free(resolver);
 		return NULL;
 	}
 	ev_io_init(&resolver->answers, on_answers,
-	    lookups_fd(resolver->lookups), EV_READ);
+	    dns_threads_fd(resolver->threads), EV_READ);
 	resolver->answers.data = resolver;
 	ev_io_start(loop, &resolver->answers);
 	return resolver;
@@ -853,13 +858,14 @@ resolver_new(struct ev_loop *loop, struct log *log, resolve_first_fn *on_first,
 static void
 settle_known(struct resolver *resolver)
 {
-	struct name *name;
+	struct dns_name *name;
 	size_t i;
 
 	for (i = 0; i < resolver->names.count; i++) {
 		name = &resolver->names.items[i];
-		name->settled = name_put(name, resolver->generation) &&
-				name_is_resolved(name, resolver->generation);
+		name->settled = dns_name_put(name, resolver->generation) &&
+				dns_name_is_resolved(
+				    name, resolver->generation);
 		if (!name->settled)
 			name->due_ms = 0;
 	}
@@ -869,12 +875,12 @@ bool
 resolver_follow(struct resolver *resolver, struct generation *generation)
 {
 	struct generation *old = resolver->generation;
-	struct names fresh;
+	struct dns_names fresh;
 
-	if (!names_init(&fresh, generation))
+	if (!dns_names_init(&fresh, generation))
 		return false;
-	names_inherit(&fresh, &resolver->names);
-	names_fini(&resolver->names);
+	dns_names_inherit(&fresh, &resolver->names);
+	dns_names_fini(&resolver->names);
 	resolver->names = fresh;
 	resolver->generation = generation_ref(generation);
 	generation_unref(old);
@@ -895,8 +901,8 @@ resolver_free(struct resolver *resolver)
 		return;
 	ev_timer_stop(resolver->loop, &resolver->timer);
 	ev_io_stop(resolver->loop, &resolver->answers);
-	lookups_free(resolver->lookups);
-	names_fini(&resolver->names);
+	dns_threads_free(resolver->threads);
+	dns_names_fini(&resolver->names);
 	generation_unref(resolver->generation);
 	free(resolver);
 }
@@ -904,21 +910,21 @@ resolver_free(struct resolver *resolver)
 void
 resolve_check(struct generation *generation, struct log *log)
 {
-	struct lookup_answer answer;
-	struct names names;
+	struct dns_answer answer;
+	struct dns_names names;
 	size_t i;
 
-	if (!names_init(&names, generation)) {
+	if (!dns_names_init(&names, generation)) {
 		log_warning(log, "resolve", "out of memory, names unchecked");
 		return;
 	}
 	for (i = 0; i < names.count; i++) {
-		lookup_now(names.items[i].host, &answer);
+		dns_resolve(names.items[i].host, &answer);
 		if (answer.count == 0)
 			log_warning(log, "resolve", "name does not resolve",
 			    LOG_S("host", names.items[i].host),
 			    LOG_S("reason", answer.why));
-		lookup_answer_fini(&answer);
+		dns_answer_fini(&answer);
 	}
-	names_fini(&names);
+	dns_names_fini(&names);
 }

@@ -18,7 +18,7 @@ struct err;
 struct ev_loop;
 struct generation;
 struct log;
-struct lookups;
+struct dns_threads;
 struct resolver;
 
 /* ---- The resolver ---- */
@@ -50,7 +50,7 @@ void resolve_check(struct generation *generation, struct log *log);
 
 /* ---- Parts, for unit tests (the names of a generation) ---- */
 
-struct name {
+struct dns_name {
 	char *host;
 	uint32_t every_ms; /* the most impatient service's resolve */
 	int64_t due_ms;    /* monotonic; INT64_MAX: never again */
@@ -62,76 +62,79 @@ struct name {
 	size_t last_count;
 };
 
-struct names {
-	struct name *items;
+struct dns_names {
+	struct dns_name *items;
 	size_t count;
 };
 
 /* Every name of the generation, due at once.  false: no memory. */
-bool names_init(struct names *names, struct generation *generation) MUST_CHECK;
-void names_fini(struct names *names);
+bool dns_names_init(
+    struct dns_names *names, struct generation *generation) MUST_CHECK;
+void dns_names_fini(struct dns_names *names);
 
 /*
  * Take over what an older table knows of the same names: look-ups under way,
  * answers, complaints already made.
  */
-void names_inherit(struct names *fresh, struct names *old);
+void dns_names_inherit(struct dns_names *fresh, struct dns_names *old);
 
 /* The name whose look-up has this id; NULL: nobody waits for it. */
-struct name *names_find(struct names *names, uint64_t lookup);
+struct dns_name *dns_names_find(struct dns_names *names, uint64_t lookup);
 
 /* Remember an answer.  *changed: it is another set than the last one (name
  * servers shuffle; order alone is no news).  false: no memory. */
-bool name_remember(struct name *name, const struct addr *addresses,
+bool dns_name_remember(struct dns_name *name, const struct addr *addresses,
     size_t count, bool *changed) MUST_CHECK;
 
 /* Put the last answer into every backend of that name, each with its own
  * port.  false: no memory, some have kept the old one. */
-bool name_put(
-    const struct name *name, struct generation *generation) MUST_CHECK;
+bool dns_name_put(
+    const struct dns_name *name, struct generation *generation) MUST_CHECK;
 
 /*
  * Names with a backend to which a connect has failed are due at once, but not
  * before least_ms after their last look-up began.
  */
-void names_hurry(
-    struct names *names, struct generation *generation, int64_t least_ms);
+void dns_names_expedite(
+    struct dns_names *names, struct generation *generation, int64_t least_ms);
 
 /* A look-up begins: connects that failed before it count no more. */
-void name_clear_failed(const struct name *name, struct generation *generation);
+void dns_name_clear_failed(
+    const struct dns_name *name, struct generation *generation);
 
 /* Has every backend of that name an address? */
-bool name_is_resolved(const struct name *name, struct generation *generation);
+bool dns_name_is_resolved(
+    const struct dns_name *name, struct generation *generation);
 
 /* ---- Parts, for unit tests (look-ups) ---- */
 
-#define LOOKUP_ADDRESSES_MAX 64
+#define DNS_ADDRESSES_MAX 64
 
-struct lookups *lookups_new(struct err *err) MUST_CHECK;
+struct dns_threads *dns_threads_new(struct err *err) MUST_CHECK;
 
 /* Answers that come later are thrown away by their threads.  NULL ok. */
-void lookups_free(struct lookups *lookups);
+void dns_threads_free(struct dns_threads *threads);
 
 /* Readable when there may be answers.  Owned by lookups. */
-int lookups_fd(const struct lookups *lookups);
+int dns_threads_fd(const struct dns_threads *threads);
 
 /* Start a thread that asks for host; its answer will carry `id`. */
-bool lookups_start(struct lookups *lookups, const char *host, uint64_t id,
-    struct err *err) MUST_CHECK;
+bool dns_threads_start(struct dns_threads *threads, const char *host,
+    uint64_t id, struct err *err) MUST_CHECK;
 
-struct lookup_answer {
+struct dns_answer {
 	uint64_t id;
 	struct addr *addresses; /* ports are 0 */
 	size_t count;           /* 0: failed, and `why` says why */
 	char why[128];
 };
 
-/* The next answer; false: no more.  Ends with lookup_answer_fini. */
-bool lookups_take(
-    struct lookups *lookups, struct lookup_answer *answer) MUST_CHECK;
-void lookup_answer_fini(struct lookup_answer *answer);
+/* The next answer; false: no more.  Ends with dns_answer_fini. */
+bool dns_threads_take(
+    struct dns_threads *threads, struct dns_answer *answer) MUST_CHECK;
+void dns_answer_fini(struct dns_answer *answer);
 
-/* Ask here and now, on the calling thread.  Ends with lookup_answer_fini. */
-void lookup_now(const char *host, struct lookup_answer *answer);
+/* Ask here and now, on the calling thread.  Ends with dns_answer_fini. */
+void dns_resolve(const char *host, struct dns_answer *answer);
 
 #endif

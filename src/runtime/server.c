@@ -124,7 +124,7 @@ has_note(const struct config *config, const char *note)
 }
 
 void
-load_say_notes(
+load_log_notes(
     struct log *log, const struct config *config, const struct config *said)
 {
 	size_t i;
@@ -135,7 +135,7 @@ load_say_notes(
 }
 
 void
-load_complain(const struct config_errors *errors)
+load_print_errors(const struct config_errors *errors)
 {
 	size_t i;
 
@@ -334,15 +334,15 @@ watch_signals(struct server *server)
 
 /* Runs on a listener thread. */
 static void
-tell(void *arg, enum loop_news news)
+tell(void *arg, enum loop_event event)
 {
 	struct server *server = arg;
 
-	if (news == LOOP_EMPTY)
+	if (event == LOOP_EMPTY)
 		atomic_fetch_add(&server->empty, 1);
-	else if (news == LOOP_ADOPTED)
+	else if (event == LOOP_ADOPTED)
 		atomic_fetch_add(&server->adopted, 1);
-	ev_async_send(server->ev, &server->told);
+	ev_async_send(server->ev, &server->loop_async);
 }
 
 /* Runs on the staple thread. */
@@ -351,11 +351,11 @@ on_staples(void *arg)
 {
 	struct server *server = arg;
 
-	ev_async_send(server->ev, &server->stapled);
+	ev_async_send(server->ev, &server->staple_async);
 }
 
 static void
-on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
+on_loop_async(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct server *server = watcher->data;
 
@@ -424,9 +424,9 @@ start_threads(struct server *server, struct err *err)
 	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
 	server->rotate.data = server;
 	drain_init(server);
-	ev_async_init(&server->told, on_told);
-	server->told.data = server;
-	ev_async_start(server->ev, &server->told);
+	ev_async_init(&server->loop_async, on_loop_async);
+	server->loop_async.data = server;
+	ev_async_start(server->ev, &server->loop_async);
 	watch_signals(server);
 	server->resolver = resolver_new(
 	    server->ev, server->parts.log, on_names, server, err);
@@ -466,7 +466,7 @@ build_first(struct server *server, enum server_exit *status)
 	generation = generation_build(
 	    NULL, server->first, &server->parts, GENERATION_FULL, &errors);
 	if (generation == NULL) {
-		load_complain(&errors.all);
+		load_print_errors(&errors.all);
 		*status = errors.bad_config ? EXIT_BAD_CONFIG
 					    : EXIT_START_FAILED;
 	}
@@ -494,7 +494,7 @@ start(struct server *server)
 	}
 	if (!load_log(parts->log, config, &err))
 		goto fail;
-	load_say_notes(parts->log, config, NULL);
+	load_log_notes(parts->log, config, NULL);
 	server->descriptors = process_raise_descriptors();
 	parts->inherited = inherited_collect(&err);
 	if (parts->inherited == NULL || !load_parts(parts, config, &err) ||
@@ -525,7 +525,7 @@ finish(struct server *server)
 	for (i = 0; i < server->loop_count; i++)
 		loop_join(server->loops[i]);
 	free(server->loops);
-	stapling_say_counters(server->parts.stapling);
+	stapling_log_counters(server->parts.stapling);
 	resolver_free(server->resolver);
 	watch_free(server->watch);
 	generation_unref(server->pending);
@@ -554,7 +554,7 @@ server_run(const char *config_path)
 	memset(&errors, 0, sizeof(errors));
 	server.first = config_load(config_path, &errors);
 	if (server.first == NULL) {
-		load_complain(&errors);
+		load_print_errors(&errors);
 		config_errors_free(&errors);
 		return EXIT_BAD_CONFIG;
 	}

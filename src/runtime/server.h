@@ -62,10 +62,10 @@ bool load_stapling(struct generation_parts *parts, const struct config *config,
 bool load_needs_low_ports(const struct config *config);
 
 /* Log the notes of a configuration that `said` (NULL ok) did not have. */
-void load_say_notes(
+void load_log_notes(
     struct log *log, const struct config *config, const struct config *said);
 
 /* Sentences before there is a log to trust: one a line on stderr. */
-void load_complain(const struct config_errors *errors);
+void load_print_errors(const struct config_errors *errors);
 
 #endif

@@ -29,14 +29,14 @@
 #define FIRST_FD 3 /* sd_listen_fds(3) */
 #define FDS_MAX 1024L
 
-struct socket_given {
+struct inherited_socket {
 	int fd; /* -1: taken */
 	char *name;
 	struct addr addr;
 };
 
 struct inherited {
-	struct socket_given *items;
+	struct inherited_socket *items;
 	size_t count;
 };
 
@@ -83,7 +83,7 @@ next_name(const char **names)
 }
 
 static bool
-describe_socket(struct socket_given *given, int fd, struct err *err)
+describe_socket(struct inherited_socket *given, int fd, struct err *err)
 {
 	struct sockaddr_storage storage;
 	socklen_t length = sizeof(storage);
@@ -171,8 +171,8 @@ inherited_count(const struct inherited *inherited)
 }
 
 static bool
-fits(
-    const struct socket_given *given, const char *name, const struct addr *addr)
+fits(const struct inherited_socket *given, const char *name,
+    const struct addr *addr)
 {
 	if (given->fd < 0)
 		return false;
@@ -204,7 +204,7 @@ void
 inherited_free(struct inherited *inherited, struct log *log)
 {
 	char text[ADDR_TEXT_MAX];
-	struct socket_given *given;
+	struct inherited_socket *given;
 	size_t i;
 
 	if (inherited == NULL)
@@ -229,46 +229,47 @@ inherited_free(struct inherited *inherited, struct log *log)
 
 /* Takes the reference, also when there is no memory. */
 static bool
-append(struct ports *ports, const struct port *port, struct err *err)
+append(struct sockets *sockets, const struct listen_socket *socket,
+    struct err *err)
 {
-	struct port *items;
-	size_t room = ports->room ? ports->room * 2 : 8;
+	struct listen_socket *items;
+	size_t room = sockets->room ? sockets->room * 2 : 8;
 
-	if (ports->count == ports->room) {
-		items = realloc(ports->items, room * sizeof(items[0]));
+	if (sockets->count == sockets->room) {
+		items = realloc(sockets->items, room * sizeof(items[0]));
 		if (items == NULL) {
-			listener_unref(port->listener);
+			listener_unref(socket->listener);
 			err_set(err, "out of memory for sockets");
 			return false;
 		}
-		ports->items = items;
-		ports->room = room;
+		sockets->items = items;
+		sockets->room = room;
 	}
-	ports->items[ports->count++] = *port;
+	sockets->items[sockets->count++] = *socket;
 	return true;
 }
 
 static bool
-append_fresh(struct ports *ports, struct service *service,
+append_fresh(struct sockets *sockets, struct service *service,
     struct listener *listener, bool named, struct err *err)
 {
-	const struct port port = {
+	const struct listen_socket socket = {
 		.listener = listener,
 		.service = service,
 		.named = named,
 		.fresh = true,
 	};
 
-	return append(ports, &port, err);
+	return append(sockets, &socket, err);
 }
 
 /* Take over old port i for this service. */
 static bool
-append_old(struct ports *ports, struct ports_source *source, size_t i,
+append_old(struct sockets *sockets, struct sockets_source *source, size_t i,
     struct service *service, struct err *err)
 {
-	const struct port *old = &source->old->items[i];
-	const struct port port = {
+	const struct listen_socket *old = &source->old->items[i];
+	const struct listen_socket socket = {
 		.listener = listener_ref(old->listener),
 		.service = service,
 		.named = old->named,
@@ -276,19 +277,19 @@ append_old(struct ports *ports, struct ports_source *source, size_t i,
 	};
 
 	source->taken[i] = true;
-	return append(ports, &port, err);
+	return append(sockets, &socket, err);
 }
 
 static bool
-has_fd_name(const struct port *port, const char *name)
+has_fd_name(const struct listen_socket *socket, const char *name)
 {
-	const char *had = port->service->listener->fd;
+	const char *had = socket->service->listener->fd;
 
-	return port->named && had && strcmp(had, name) == 0;
+	return socket->named && had && strcmp(had, name) == 0;
 }
 
 static bool
-take_named_over(struct ports *ports, struct ports_source *source,
+take_named_over(struct sockets *sockets, struct sockets_source *source,
     struct service *service, struct err *err)
 {
 	const char *name = service->listener->fd;
@@ -298,32 +299,32 @@ take_named_over(struct ports *ports, struct ports_source *source,
 		if (source->taken[i] ||
 		    !has_fd_name(&source->old->items[i], name))
 			continue;
-		if (!append_old(ports, source, i, service, err))
+		if (!append_old(sockets, source, i, service, err))
 			return false;
 	}
 	return true;
 }
 
 bool
-ports_add_named(struct ports *ports, struct ports_source *source,
+sockets_add_named(struct sockets *sockets, struct sockets_source *source,
     struct service *service, struct err *err)
 {
 	const char *name = service->listener->fd;
 	struct listener *listener;
-	size_t before = ports->count;
+	size_t before = sockets->count;
 	int fd;
 
-	if (!take_named_over(ports, source, service, err))
+	if (!take_named_over(sockets, source, service, err))
 		return false;
 	while (
 	    (fd = inherited_take(source->parts->inherited, name, NULL)) >= 0) {
 		listener = listener_adopt(fd, err);
 		if (listener == NULL)
 			goto fail;
-		if (!append_fresh(ports, service, listener, true, err))
+		if (!append_fresh(sockets, service, listener, true, err))
 			goto fail;
 	}
-	if (ports->count > before || service->listener->accept.count > 0)
+	if (sockets->count > before || service->listener->accept.count > 0)
 		return true;
 	err_set(err,
 	    "no inherited socket has this name in LISTEN_FDNAMES; start clinch "
@@ -349,36 +350,37 @@ options_of(
 
 /* A named socket of this service on the very address. */
 static bool
-is_covered(const struct ports *ports, const struct service *service,
+is_covered(const struct sockets *sockets, const struct service *service,
     const struct config_accept *accept)
 {
-	const struct port *port;
+	const struct listen_socket *socket;
 	size_t i;
 
-	for (i = 0; i < ports->count; i++) {
-		port = &ports->items[i];
-		if (port->service == service && port->named &&
-		    addr_equal(listener_address(port->listener), &accept->addr))
+	for (i = 0; i < sockets->count; i++) {
+		socket = &sockets->items[i];
+		if (socket->service == service && socket->named &&
+		    addr_equal(
+			listener_address(socket->listener), &accept->addr))
 			return true;
 	}
 	return false;
 }
 
 static bool
-is_same_name(const struct port *port, const struct service *service)
+is_same_name(const struct listen_socket *socket, const struct service *service)
 {
-	return strcmp(port->service->listener->name, service->listener->name) ==
-	       0;
+	return strcmp(socket->service->listener->name,
+		   service->listener->name) == 0;
 }
 
 /* The old port that can serve this line; old->count: none. */
 static size_t
-find_old(const struct ports_source *source, const struct service *service,
+find_old(const struct sockets_source *source, const struct service *service,
     const struct config_accept *accept)
 {
 	const struct listener_options options = options_of(
 	    service->listener, source->parts);
-	const struct ports *old = source->old;
+	const struct sockets *old = source->old;
 	size_t i, other = old->count;
 
 	for (i = 0; i < old->count; i++) {
@@ -414,7 +416,7 @@ take_inherited(struct inherited *inherited, const struct config_accept *accept)
 /* Do we hold that port already, under another address or other options? */
 static bool
 is_port_ours(
-    const struct ports_source *source, const struct config_accept *accept)
+    const struct sockets_source *source, const struct config_accept *accept)
 {
 	size_t i;
 
@@ -425,7 +427,7 @@ is_port_ours(
 }
 
 static bool
-open_new(struct ports *ports, struct ports_source *source,
+open_new(struct sockets *sockets, struct sockets_source *source,
     struct service *service, const struct config_accept *accept,
     struct err *err)
 {
@@ -442,11 +444,11 @@ open_new(struct ports *ports, struct ports_source *source,
 		log_info(source->parts->log, "listener",
 		    "no IPv6 in this kernel, IPv4 alone",
 		    LOG_S("listener", service->listener->name));
-	return append_fresh(ports, service, listener, false, err);
+	return append_fresh(sockets, service, listener, false, err);
 }
 
 bool
-ports_add(struct ports *ports, struct ports_source *source,
+sockets_add(struct sockets *sockets, struct sockets_source *source,
     struct service *service, const struct config_accept *accept,
     struct err *err)
 {
@@ -454,47 +456,47 @@ ports_add(struct ports *ports, struct ports_source *source,
 	size_t i;
 	int fd;
 
-	if (is_covered(ports, service, accept))
+	if (is_covered(sockets, service, accept))
 		return true;
 	i = source->old ? find_old(source, service, accept) : 0;
 	if (source->old && i < source->old->count)
-		return append_old(ports, source, i, service, err);
+		return append_old(sockets, source, i, service, err);
 	fd = take_inherited(source->parts->inherited, accept);
 	if (fd < 0)
-		return open_new(ports, source, service, accept, err);
+		return open_new(sockets, source, service, accept, err);
 	listener = listener_adopt(fd, err);
-	return listener && append_fresh(ports, service, listener, false, err);
+	return listener && append_fresh(sockets, service, listener, false, err);
 }
 
 bool
-ports_share(struct ports *ports, const struct ports *from,
+sockets_share(struct sockets *sockets, const struct sockets *from,
     struct service *const *before, struct service *const *services,
     struct err *err)
 {
-	struct port port;
+	struct listen_socket socket;
 	size_t i, k;
 
 	for (i = 0; i < from->count; i++) {
-		port = from->items[i];
-		for (k = 0; before[k] != port.service; k++)
+		socket = from->items[i];
+		for (k = 0; before[k] != socket.service; k++)
 			; /* every port belongs to one of them */
-		port.service = services[k];
-		listener_ref(port.listener);
-		if (!append(ports, &port, err))
+		socket.service = services[k];
+		listener_ref(socket.listener);
+		if (!append(sockets, &socket, err))
 			return false;
 	}
 	return true;
 }
 
 void
-ports_fini(struct ports *ports)
+sockets_fini(struct sockets *sockets)
 {
 	size_t i;
 
-	for (i = 0; i < ports->count; i++)
-		listener_unref(ports->items[i].listener);
-	free(ports->items);
-	ports->items = NULL;
-	ports->count = 0;
-	ports->room = 0;
+	for (i = 0; i < sockets->count; i++)
+		listener_unref(sockets->items[i].listener);
+	free(sockets->items);
+	sockets->items = NULL;
+	sockets->count = 0;
+	sockets->room = 0;
 }

@@ -43,39 +43,39 @@ void inherited_free(struct inherited *inherited, struct log *log);
 
 /* ---- Sockets of a generation ---- */
 
-struct port {
+struct listen_socket {
 	struct listener *listener; /* a reference */
 	struct service *service;   /* borrowed from the generation */
 	bool named;                /* found by fd=, not by address */
 	bool fresh;                /* opened or adopted just now */
 };
 
-struct ports {
-	struct port *items;
+struct sockets {
+	struct listen_socket *items;
 	size_t count;
 	size_t room;
 };
 
 /* Where sockets come from.  `taken` marks the old ports that are in use again;
  * the old generation itself is left as it is. */
-struct ports_source {
+struct sockets_source {
 	const struct generation_parts *parts;
-	const struct ports *old; /* may be NULL */
-	bool *taken;             /* old->count of them */
+	const struct sockets *old; /* may be NULL */
+	bool *taken;               /* old->count of them */
 };
 
 /*
  * fd=: every socket of that name becomes a port of this service.  That there
  * is none is an error only when there is no accept= line to stand in.
  */
-bool ports_add_named(struct ports *ports, struct ports_source *source,
+bool sockets_add_named(struct sockets *sockets, struct sockets_source *source,
     struct service *service, struct err *err) MUST_CHECK;
 
 /*
  * One accept= line: covered by a named socket of this service, taken over,
  * inherited, or opened, in this order.
  */
-bool ports_add(struct ports *ports, struct ports_source *source,
+bool sockets_add(struct sockets *sockets, struct sockets_source *source,
     struct service *service, const struct config_accept *accept,
     struct err *err) MUST_CHECK;
 
@@ -83,10 +83,10 @@ bool ports_add(struct ports *ports, struct ports_source *source,
  * The same sockets for other services: services[i] takes the place of
  * before[i].  What was fresh is fresh here.
  */
-bool ports_share(struct ports *ports, const struct ports *from,
+bool sockets_share(struct sockets *sockets, const struct sockets *from,
     struct service *const *before, struct service *const *services,
     struct err *err) MUST_CHECK;
 
-void ports_fini(struct ports *ports);
+void sockets_fini(struct sockets *sockets);
 
 #endif

@@ -735,7 +735,7 @@ say_counters(void *arg, const struct staple_info *info)
 }
 
 void
-stapling_say_counters(struct stapling *stapling)
+stapling_log_counters(struct stapling *stapling)
 {
 	if (stapling)
 		staple_inspect(stapling->staple, say_counters, stapling);

@@ -79,7 +79,7 @@ void stapling_keep(
     struct stapling *stapling, const struct generation *generation);
 
 /* One line for each certificate that was stapled, at level info. */
-void stapling_say_counters(struct stapling *stapling);
+void stapling_log_counters(struct stapling *stapling);
 
 /* Before the log ends.  Generations may end before or after. */
 void stapling_free(struct stapling *stapling);

@@ -798,7 +798,7 @@ struct watch {
 	struct log *log;
 	watch_fn *changed;
 	void *arg;
-	struct watch_patience patience;
+	struct watch_timing timing;
 
 	struct watch_set set;
 	struct watch_folders folders;
@@ -817,14 +817,14 @@ struct watch {
 static void
 wait_for_quiet(struct watch *watch)
 {
-	ev_tstamp now = ev_now(watch->loop), wait = watch->patience.quiet_s;
+	ev_tstamp now = ev_now(watch->loop), wait = watch->timing.quiet_s;
 	ev_tstamp left;
 
 	/* The timer is no witness: due and not yet called, it is inactive. */
 	if (!watch->waits)
 		watch->since = now;
 	watch->waits = true;
-	left = watch->since + watch->patience.most_s - now;
+	left = watch->since + watch->timing.most_s - now;
 	if (wait > left)
 		wait = left > 0 ? left : 0;
 	ev_timer_stop(watch->loop, &watch->quiet);
@@ -986,7 +986,7 @@ on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void
 start_comparing(struct watch *watch)
 {
-	watch->compare.repeat = watch->patience.compare_s;
+	watch->compare.repeat = watch->timing.compare_s;
 	ev_timer_again(watch->loop, &watch->compare);
 }
 
@@ -1018,7 +1018,7 @@ watch_new(struct ev_loop *loop, struct log *log, watch_fn *changed, void *arg,
 	watch->log = log;
 	watch->changed = changed;
 	watch->arg = arg;
-	watch->patience = (struct watch_patience){ QUIET_S, MOST_S, COMPARE_S };
+	watch->timing = (struct watch_timing){ QUIET_S, MOST_S, COMPARE_S };
 	ev_init(&watch->events, on_events);
 	ev_init(&watch->quiet, on_quiet);
 	ev_init(&watch->compare, on_compare);
@@ -1031,9 +1031,9 @@ watch_new(struct ev_loop *loop, struct log *log, watch_fn *changed, void *arg,
 }
 
 void
-watch_be_patient(struct watch *watch, const struct watch_patience *patience)
+watch_set_timing(struct watch *watch, const struct watch_timing *timing)
 {
-	watch->patience = *patience;
+	watch->timing = *timing;
 	start_comparing(watch);
 }
 

@@ -73,14 +73,13 @@ bool watch_follow(struct watch *watch, const struct watch_path *paths,
 
 void watch_free(struct watch *watch); /* NULL ok */
 
-struct watch_patience {
+struct watch_timing {
 	double quiet_s;   /* nothing happened for so long: it is over */
 	double most_s;    /* or the first thing happened that long ago */
 	double compare_s; /* between looks at all stamps */
 };
 
-void watch_be_patient(
-    struct watch *watch, const struct watch_patience *patience);
+void watch_set_timing(struct watch *watch, const struct watch_timing *timing);
 
 /* ---- Parts, for unit tests (the set of watched files) ---- */
 

@@ -60,7 +60,7 @@ build(struct generation *old, const char *text)
 static struct listener *
 socket_of(const struct generation *generation, size_t i)
 {
-	return generation_port(generation, i).listener;
+	return generation_socket(generation, i)->listener;
 }
 
 static struct identity *
@@ -84,8 +84,8 @@ Test(generation, shares_all_that_did_not_change)
 	cr_expect_eq(identity_of(fresh), identity_of(old));
 	cr_expect_eq(context_of(fresh), context_of(old));
 	cr_expect_eq(socket_of(fresh, 0), socket_of(old, 0));
-	cr_expect(generation_port(old, 0).fresh);
-	cr_expect_not(generation_port(fresh, 0).fresh);
+	cr_expect(generation_socket(old, 0)->fresh);
+	cr_expect_not(generation_socket(fresh, 0)->fresh);
 	generation_unref(old);
 	generation_unref(fresh);
 }
@@ -167,7 +167,7 @@ Test(generation, opens_nothing_when_it_only_checks)
 
 	snprintf(path, sizeof(path), "%s/a.sock", site.folder.path);
 	cr_assert_not_null(generation);
-	cr_expect_eq(generation_port_count(generation), 0u);
+	cr_expect_eq(generation_socket_count(generation), 0u);
 	cr_expect_eq(generation_service_count(generation), 1u);
 	cr_expect_neq(access(path, F_OK), 0);
 	generation_unref(generation);
@@ -775,11 +775,11 @@ Test(renew, leaves_everything_else_as_it_is)
 	cr_expect_eq(before->sites[0].backends, after->sites[0].backends);
 	cr_expect_eq(before->limit, after->limit);
 	cr_expect_eq(before->config, after->config);
-	cr_expect_eq(generation_port(fresh, 0).listener,
-	    generation_port(next, 0).listener);
-	cr_expect_eq(generation_port(next, 0).service, after);
-	cr_expect_eq(
-	    generation_port(next, 0).fresh, generation_port(fresh, 0).fresh);
+	cr_expect_eq(generation_socket(fresh, 0)->listener,
+	    generation_socket(next, 0)->listener);
+	cr_expect_eq(generation_socket(next, 0)->service, after);
+	cr_expect_eq(generation_socket(next, 0)->fresh,
+	    generation_socket(fresh, 0)->fresh);
 	cr_expect_str_eq(served(fresh), "old", "what it was made of stays");
 	generation_unref(fresh);
 	generation_unref(next);

@@ -25,7 +25,7 @@
 enum {
 	LISTENERS = 200,
 	EVENTS_PER_WAIT = 64, /* as in loop.c: what libev fetches at least */
-	PATIENCE_MS = 20000
+	DEADLINE_MS = 20000
 };
 
 static atomic_uint waits;
@@ -39,28 +39,28 @@ epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout)
 }
 
 static atomic_uint adopted_at; /* waits, when the news came */
-static int event;
+static int event_fd;
 
 static void
-tell(void *arg, enum loop_news news)
+tell(void *arg, enum loop_event event)
 {
 	const uint64_t one = 1;
 
 	(void)arg;
-	if (news != LOOP_ADOPTED)
+	if (event != LOOP_ADOPTED)
 		return;
 	atomic_store(&adopted_at, atomic_load(&waits));
-	cr_assert_eq(write(event, &one, sizeof(one)), sizeof(one));
+	cr_assert_eq(write(event_fd, &one, sizeof(one)), sizeof(one));
 }
 
 static void
 await_news(void)
 {
-	struct pollfd watched = { .fd = event, .events = POLLIN };
+	struct pollfd watched = { .fd = event_fd, .events = POLLIN };
 	uint64_t count;
 
-	cr_assert_eq(poll(&watched, 1, PATIENCE_MS), 1);
-	cr_assert_eq(read(event, &count, sizeof(count)), sizeof(count));
+	cr_assert_eq(poll(&watched, 1, DEADLINE_MS), 1);
+	cr_assert_eq(read(event_fd, &count, sizeof(count)), sizeof(count));
 }
 
 static char *
@@ -98,7 +98,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 	struct loop *loop;
 	struct site site;
 
-	event = eventfd(0, EFD_CLOEXEC);
+	event_fd = eventfd(0, EFD_CLOEXEC);
 	site_open(&site, 1);
 	old = site_build(&site, NULL, first, false);
 	fresh = site_build(&site, old, second, false);
@@ -112,7 +112,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 	loop_stop(loop);
 	loop_join(loop);
 	site_close(&site);
-	close(event);
+	close(event_fd);
 	free(first);
 	free(second);
 }

@@ -19,7 +19,7 @@
 #include "proxy/service.h"
 #include "tests/support/site.h"
 
-#define PATIENCE_S 20.0
+#define DEADLINE_S 20.0
 
 static const char no_name[] =
     "[listener a]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:1\n"
@@ -77,7 +77,7 @@ follow(struct generation *old, const char *text)
 
 	cr_assert_not_null(fresh);
 	cr_assert(resolver_follow(resolver, fresh));
-	ev_timer_init(&impatient, on_impatient, PATIENCE_S, 0.0);
+	ev_timer_init(&impatient, on_impatient, DEADLINE_S, 0.0);
 	ev_timer_start(loop, &impatient);
 	ev_run(loop, 0);
 	ev_timer_stop(loop, &impatient);
@@ -139,7 +139,7 @@ static const char two_services[] = SECTION(
 		   "resolve = 10s");
 
 static struct generation *generation;
-static struct names names;
+static struct dns_names names;
 
 static void
 set_up_names(void)
@@ -147,18 +147,18 @@ set_up_names(void)
 	site_open(&site, 1);
 	generation = site_build(&site, NULL, two_services, true);
 	cr_assert_not_null(generation);
-	cr_assert(names_init(&names, generation));
+	cr_assert(dns_names_init(&names, generation));
 }
 
 static void
 tear_down_names(void)
 {
-	names_fini(&names);
+	dns_names_fini(&names);
 	generation_unref(generation);
 	site_close(&site);
 }
 
-TestSuite(names, .init = set_up_names, .fini = tear_down_names);
+TestSuite(dns_names, .init = set_up_names, .fini = tear_down_names);
 
 static size_t
 parse(const char *const *texts, size_t count, struct addr *addresses)
@@ -168,7 +168,7 @@ parse(const char *const *texts, size_t count, struct addr *addresses)
 	return count;
 }
 
-Test(names, are_each_there_once_with_the_shortest_interval)
+Test(dns_names, are_each_there_once_with_the_shortest_interval)
 {
 	cr_assert_eq(names.count, 2u);
 	cr_expect_str_eq(names.items[0].host, "app.example");
@@ -176,15 +176,15 @@ Test(names, are_each_there_once_with_the_shortest_interval)
 	cr_expect_str_eq(names.items[1].host, "db.example");
 }
 
-Test(names, are_found_by_the_look_up_under_way)
+Test(dns_names, are_found_by_the_look_up_under_way)
 {
 	names.items[1].lookup = 7;
-	cr_expect_eq(names_find(&names, 7), &names.items[1]);
-	cr_expect_null(names_find(&names, 8));
-	cr_expect_null(names_find(&names, 0));
+	cr_expect_eq(dns_names_find(&names, 7), &names.items[1]);
+	cr_expect_null(dns_names_find(&names, 8));
+	cr_expect_null(dns_names_find(&names, 0));
 }
 
-Test(names, know_news_from_shuffling)
+Test(dns_names, know_news_from_shuffling)
 {
 	static const struct {
 		const char *what, *given[2];
@@ -202,47 +202,47 @@ Test(names, know_news_from_shuffling)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		parse(rows[i].given, rows[i].count, addresses);
-		cr_assert(name_remember(
+		cr_assert(dns_name_remember(
 		    &names.items[0], addresses, rows[i].count, &changed));
 		cr_expect_eq(changed, rows[i].expect, "%s", rows[i].what);
 	}
 }
 
-Test(names, put_their_answer_into_every_backend)
+Test(dns_names, put_their_answer_into_every_backend)
 {
 	static const char *const texts[] = { "192.0.2.1:0" };
 	struct addr addresses[1];
 	bool changed;
 
-	cr_assert(name_remember(
+	cr_assert(dns_name_remember(
 	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
-	cr_expect_not(name_is_resolved(&names.items[0], generation));
-	cr_assert(name_put(&names.items[0], generation));
-	cr_expect(name_is_resolved(&names.items[0], generation));
-	cr_expect_not(name_is_resolved(&names.items[1], generation));
+	cr_expect_not(dns_name_is_resolved(&names.items[0], generation));
+	cr_assert(dns_name_put(&names.items[0], generation));
+	cr_expect(dns_name_is_resolved(&names.items[0], generation));
+	cr_expect_not(dns_name_is_resolved(&names.items[1], generation));
 	cr_expect(backends_resolved(
 	    generation_service(generation, 1)->sites[0].backends, 0));
 }
 
-Test(names, hand_on_what_is_known)
+Test(dns_names, hand_on_what_is_known)
 {
 	static const char *const texts[] = { "192.0.2.1:0" };
 	struct addr addresses[1];
-	struct names fresh;
+	struct dns_names fresh;
 	bool changed;
 
-	cr_assert(name_remember(
+	cr_assert(dns_name_remember(
 	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
 	names.items[0].lookup = 9;
 	names.items[0].failing = true;
-	cr_assert(names_init(&fresh, generation));
-	names_inherit(&fresh, &names);
+	cr_assert(dns_names_init(&fresh, generation));
+	dns_names_inherit(&fresh, &names);
 	cr_expect_eq(fresh.items[0].lookup, 9u);
 	cr_expect(fresh.items[0].failing);
 	cr_expect_eq(fresh.items[0].last_count, 1u);
 	cr_expect_eq(names.items[0].last_count, 0u);
 	cr_expect_eq(fresh.items[1].last_count, 0u);
-	names_fini(&fresh);
+	dns_names_fini(&fresh);
 }
 
 /* A connect to the first backend of the first service fails. */
@@ -257,9 +257,9 @@ fail_connect(void)
 	int fd;
 
 	backends = generation_service(generation, 0)->sites[0].backends;
-	cr_assert(name_remember(
+	cr_assert(dns_name_remember(
 	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
-	cr_assert(name_put(&names.items[0], generation));
+	cr_assert(dns_name_put(&names.items[0], generation));
 	backend_walk_init(&walk, backends);
 	if (backend_walk_next(&walk, 1, &fd) != BACKEND_NONE)
 		close(fd);
@@ -268,7 +268,7 @@ fail_connect(void)
 	backend_walk_fini(&walk);
 }
 
-Test(names, are_due_at_once_after_a_failed_connect)
+Test(dns_names, are_due_at_once_after_a_failed_connect)
 {
 	static const struct {
 		const char *what;
@@ -284,33 +284,34 @@ Test(names, are_due_at_once_after_a_failed_connect)
 		names.items[0].asked_ms = rows[i].asked_ms;
 		names.items[0].due_ms = rows[i].due_ms;
 		names.items[1].due_ms = 70000;
-		names_hurry(&names, generation, 1000);
+		dns_names_expedite(&names, generation, 1000);
 		cr_expect_eq(
 		    names.items[0].due_ms, rows[i].expect, "%s", rows[i].what);
 		cr_expect_eq(names.items[1].due_ms, 70000, "it is another");
 	}
 	names.items[0].due_ms = 60000;
-	name_clear_failed(&names.items[0], generation);
-	names_hurry(&names, generation, 1000);
+	dns_name_clear_failed(&names.items[0], generation);
+	dns_names_expedite(&names, generation, 1000);
 	cr_expect_eq(names.items[0].due_ms, 60000, "it is being looked up");
 }
 
 /* ---- Look-ups ---- */
 
-#define PATIENCE_MS 10000
+#define DEADLINE_MS 10000
 
 static bool
-wait_for_answer(struct lookups *lookups, struct lookup_answer *answer)
+wait_for_answer(struct dns_threads *threads, struct dns_answer *answer)
 {
-	struct pollfd watched = { .fd = lookups_fd(lookups), .events = POLLIN };
+	struct pollfd watched = { .fd = dns_threads_fd(threads),
+		.events = POLLIN };
 
-	while (!lookups_take(lookups, answer))
-		if (poll(&watched, 1, PATIENCE_MS) != 1)
+	while (!dns_threads_take(threads, answer))
+		if (poll(&watched, 1, DEADLINE_MS) != 1)
 			return false;
 	return true;
 }
 
-Test(lookup, answers_here_and_now)
+Test(dns_threads, answers_here_and_now)
 {
 	static const struct {
 		const char *given, *expect; /* NULL: fails */
@@ -320,11 +321,11 @@ Test(lookup, answers_here_and_now)
 		{ "::ffff:192.0.2.1", "192.0.2.1" },
 		{ "not a name", NULL },
 	};
-	struct lookup_answer answer;
+	struct dns_answer answer;
 	char text[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		lookup_now(rows[i].given, &answer);
+		dns_resolve(rows[i].given, &answer);
 		cr_expect_eq(answer.count, rows[i].expect ? 1u : 0u, "%s",
 		    rows[i].given);
 		if (answer.count > 0)
@@ -333,36 +334,36 @@ Test(lookup, answers_here_and_now)
 			    rows[i].expect);
 		else
 			cr_expect_neq(answer.why[0], '\0', "%s", rows[i].given);
-		lookup_answer_fini(&answer);
+		dns_answer_fini(&answer);
 	}
 }
 
-Test(lookup, posts_each_answer_once_under_its_id)
+Test(dns_threads, posts_each_answer_once_under_its_id)
 {
-	struct lookups *lookups = lookups_new(NULL);
-	struct lookup_answer answer;
+	struct dns_threads *threads = dns_threads_new(NULL);
+	struct dns_answer answer;
 	unsigned seen = 0;
 
-	cr_assert_not_null(lookups);
-	cr_assert(lookups_start(lookups, "192.0.2.1", 1, NULL));
-	cr_assert(lookups_start(lookups, "192.0.2.2", 2, NULL));
+	cr_assert_not_null(threads);
+	cr_assert(dns_threads_start(threads, "192.0.2.1", 1, NULL));
+	cr_assert(dns_threads_start(threads, "192.0.2.2", 2, NULL));
 	for (int i = 0; i < 2; i++) {
-		cr_assert(wait_for_answer(lookups, &answer));
+		cr_assert(wait_for_answer(threads, &answer));
 		cr_expect_eq(answer.count, 1u);
 		seen |= 1u << answer.id;
-		lookup_answer_fini(&answer);
+		dns_answer_fini(&answer);
 	}
 	cr_expect_eq(seen, 1u << 1 | 1u << 2);
-	cr_expect_not(lookups_take(lookups, &answer));
-	lookups_free(lookups);
+	cr_expect_not(dns_threads_take(threads, &answer));
+	dns_threads_free(threads);
 }
 
-Test(lookup, may_be_given_up_while_threads_run)
+Test(dns_threads, may_be_given_up_while_threads_run)
 {
-	struct lookups *lookups = lookups_new(NULL);
+	struct dns_threads *threads = dns_threads_new(NULL);
 
-	cr_assert_not_null(lookups);
+	cr_assert_not_null(threads);
 	for (uint64_t id = 1; id <= 4; id++)
-		cr_assert(lookups_start(lookups, "192.0.2.1", id, NULL));
-	lookups_free(lookups);
+		cr_assert(dns_threads_start(threads, "192.0.2.1", id, NULL));
+	dns_threads_free(threads);
 }

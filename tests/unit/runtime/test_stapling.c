@@ -265,7 +265,7 @@ Test(stapling, tells_counters_of_certificates_that_were_let_go)
 
 	stapling_keep(stapling, generation);
 	generation_unref(generation);
-	stapling_say_counters(stapling);
+	stapling_log_counters(stapling);
 	stapling_free(stapling);
 	stapled.site.parts.stapling = NULL;
 	log_free(log);

@@ -918,9 +918,9 @@ Test(watch, calls_once_for_many_changes)
 
 Test(watch, does_not_wait_for_quiet_for_ever)
 {
-	struct watch_patience patience = { RIG_NEVER_S, 0.1, RIG_NEVER_S };
+	struct watch_timing timing = { RIG_NEVER_S, 0.1, RIG_NEVER_S };
 
-	watch_be_patient(rig.watch, &patience);
+	watch_set_timing(rig.watch, &timing);
 	rig_follow(&rig, "cert");
 	scene_write(&rig.scene, "cert", "new");
 	ev_run(rig.loop, EVRUN_ONCE);

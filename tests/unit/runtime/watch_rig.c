@@ -139,12 +139,12 @@ void
 rig_watch(
     struct watch_rig *rig, struct log *log, double quiet_s, double compare_s)
 {
-	struct watch_patience patience = { quiet_s, 2.0, compare_s };
+	struct watch_timing timing = { quiet_s, 2.0, compare_s };
 
 	watch_free(rig->watch);
 	rig->watch = watch_new(rig->loop, log, on_change, rig, NULL);
 	cr_assert_not_null(rig->watch);
-	watch_be_patient(rig->watch, &patience);
+	watch_set_timing(rig->watch, &timing);
 }
 
 void

@@ -1,7 +1,7 @@
 /*
- * The object itself: its parts, its references and what can be asked of it.
- * Made on the main thread, held by any.  What waits to be renewed is part of
- * a generation, so that whoever lets one go forgets that as well.
+ * A generation: its parts, its references, its accessors.  Made on the main
+ * thread, released on any.  Renewed certificates that wait for a staple are
+ * part of their slots, so that releasing a generation forgets them too.
  */
 #include "runtime/generation.h"
 
@@ -209,7 +209,7 @@ generation_has(
 	return false;
 }
 
-/* Both come from one configuration: what stands at one place is comparable. */
+/* Both are built from one configuration: equal indexes are comparable. */
 bool
 generation_differs(const struct generation *a, const struct generation *b)
 {
@@ -240,7 +240,7 @@ ca_entry_has_equal_stamps(const struct ca_entry *a, const struct ca_entry *b)
 	       stamp_equal(&a->crl_stamp, &b->crl_stamp);
 }
 
-/* Of two that do not differ. */
+/* For two generations that do not differ. */
 bool
 generation_read_more(const struct generation *a, const struct generation *b)
 {

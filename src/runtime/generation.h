@@ -1,7 +1,7 @@
 /*
- * A generation: one configuration made real, with its sockets, services and
- * certificates, as one immutable counted object.  Built on the main thread
- * (build.h); any thread may hold a reference.
+ * One configuration in force: its sockets, services and certificates as one
+ * immutable counted object.  Built on the main thread (build.h); any thread may
+ * hold a reference.
  */
 #ifndef RUNTIME_GENERATION_H
 #define RUNTIME_GENERATION_H
@@ -39,15 +39,16 @@ struct generation_parts {
 	unsigned threads;
 };
 
-/* Every certificate once, however many names show it.  Borrowed. */
+/* One certificate slot, however many names show it. */
 struct cert_entry {
-	const struct config_listener *user; /* the first that shows it */
+	/* settings of the first listener or host that shows it */
+	const struct config_listener *user;
 	struct cert_slot *slot;
 };
 
 /* ca_file and crl_file as they were read. */
 struct ca_entry {
-	const struct config_listener *user; /* whose paths these are */
+	const struct config_listener *user; /* the settings with these paths */
 	struct trust *trust;                /* a reference */
 	struct stamp ca_stamp;
 	struct stamp crl_stamp;
@@ -57,21 +58,22 @@ struct ca_entry {
 	enum validity_warning warned; /* the last level logged; expiry.h */
 };
 
-/* A context, and what tells it from another. */
+/* A TLS context and its key: digest and staple policy. */
 struct context_entry {
 	uint8_t digest[32];
 	struct staple_policy policy;
 	struct tls_context *context; /* a reference */
 };
 
-/* What one listener and its hosts were given to show, borrowed from the
- * holdings: the listener's certs, then what is in its folder, then each host's
- * own certs, in file order. */
+/* The certificates of one listener and its hosts, borrowed from `certs`: the
+ * listener's own, then those of its cert_dir, then each host's own, in file
+ * order. */
 struct cert_list {
 	struct cert_slot **items;
 	size_t count;
 	size_t folder_count;
-	bool folder_kept; /* its folder is bad, the old certificates go on */
+	/* cert_dir is unreadable or empty, its certificates stay */
+	bool folder_kept;
 };
 
 struct generation {
@@ -114,10 +116,10 @@ const struct cert_entry *generation_cert(
 bool generation_has(
     const struct generation *generation, const struct identity *identity);
 
-/* Did anything but stamps change between these two of one configuration? */
+/* Does anything but stamps differ?  Both of one configuration. */
 bool generation_differs(const struct generation *a, const struct generation *b);
 
-/* Did the stamps, so that one has read files that the other has not? */
+/* Do the stamps differ, so that one has read files that the other has not? */
 bool generation_read_more(
     const struct generation *a, const struct generation *b);
 
@@ -126,7 +128,7 @@ bool generation_read_more(
 /* With room for every listener; one reference.  NULL: no memory. */
 struct generation *generation_new(const struct config *config) MUST_CHECK;
 
-/* Append; what is counted is taken, also when it fails for want of memory. */
+/* Append; takes the reference, also on failure (out of memory). */
 bool generation_add_cert(struct generation *generation,
     const struct config_listener *user, struct cert_slot *slot) MUST_CHECK;
 bool generation_add_ca(

@@ -106,9 +106,9 @@ struct loop {
 
 	/* this thread only */
 	struct generation *generation;
-	struct generation *retired; /* let go after some more waits */
-	size_t waits;               /* ...so many */
-	bool adopting;              /* ...and that is to be told */
+	struct generation *retired; /* released after `waits` more waits */
+	size_t waits;  /* of the loop, until `retired` is released */
+	bool adopting; /* LOOP_ADOPTED is due */
 	struct acceptor *
 	    *acceptors; /* one per socket; NULL: no memory for it */
 	size_t acceptor_count;
@@ -129,7 +129,7 @@ free_acceptors(struct acceptor **acceptors, size_t count, bool empty)
 	free(acceptors);
 }
 
-/* The acceptor of that socket leaves our array; NULL: there is none. */
+/* Take the acceptor of that socket out of the array; NULL: none. */
 static struct acceptor *
 take_acceptor(struct loop *loop, const struct listener *listener)
 {
@@ -166,12 +166,11 @@ serve_socket(struct loop *loop, const struct listen_socket *socket)
 }
 
 /*
- * Let a generation go, but only when the loop has waited for the last event of
- * each of its sockets: libev forgets a descriptor lazily, at the event that
- * a refusing socket raises, and the last holder, perhaps another thread,
- * closes it.  Whoever has something to say may stand before it in the
- * kernel's queue: the sockets, old and new, both ends of every connection, and
- * the error set.
+ * Release the generation, but only when the loop has waited for the last event
+ * of each of its sockets. libev forgets a descriptor lazily, at the event that
+ * a refusing socket raises, and the last holder, perhaps another thread, closes
+ * it.  Other events may precede that one in the kernel's queue: of the sockets,
+ * old and new, of both ends of every connection, and of the error set.
  */
 static void
 retire(struct loop *loop, size_t sockets)
@@ -197,7 +196,7 @@ adopt(struct loop *loop, struct generation *generation)
 		    "out of memory: a thread keeps the old configuration",
 		    LOG_N("thread", loop->index));
 		generation_unref(generation);
-		loop->adopting = true; /* nobody should wait for it */
+		loop->adopting = true; /* or main would wait for ever */
 		return;
 	}
 	for (i = 0; i < count; i++)
@@ -211,8 +210,8 @@ adopt(struct loop *loop, struct generation *generation)
 	loop->adopting = true;
 }
 
-/* The sockets close with the generation, so that another process, or nobody,
- * gets the clients that come from now on. */
+/* The sockets close with the generation, so that another process gets the
+ * clients that come from now on, or they are refused. */
 static void
 stop_accepting(struct loop *loop, bool empty)
 {
@@ -234,7 +233,7 @@ let_go(struct loop *loop)
 	}
 }
 
-/* One generation at a time is let go: what else came with a new one waits. */
+/* One generation at a time is released: later messages wait. */
 static void
 put_off(struct loop *loop, const struct mail *mail)
 {
@@ -252,8 +251,8 @@ on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 	struct mail mail;
 
 	(void)events;
-	/* The mail is left where it is: another generation to let go would
-	 * take the place of the one that is still waited for. */
+	/* Leave the mail: another retired generation would replace the one that
+	 * still waits. */
 	if (loop->waits > 1) {
 		loop->waits--;
 		ev_async_send(ev, &loop->wake);
@@ -277,7 +276,7 @@ on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 	}
 }
 
-/* Before each wait: what the last events have made possible. */
+/* Before each wait: what the last events made possible. */
 static void
 on_prepare(struct ev_loop *ev, struct ev_prepare *watcher, int events)
 {
@@ -349,7 +348,7 @@ loop_start(unsigned index, struct log *log, loop_event_fn *tell, void *arg,
 	loop->tell = tell;
 	loop->arg = arg;
 	mailbox_init(&loop->mailbox);
-	/* Signals are the main thread's: this loop must leave masks alone. */
+	/* Signals belong to the main thread: this loop must not touch masks. */
 	loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
 	if (loop->ev == NULL ||
 	    !conn_set_init(&loop->set, loop->ev, log, first_id)) {

@@ -18,12 +18,13 @@ struct log;
 struct loop;
 
 enum loop_event {
-	LOOP_ADOPTED, /* the newest generation is served, older ones let go */
-	LOOP_EMPTY,   /* draining, and the last connection has ended; once */
-	LOOP_LOOK_UP  /* a connect failed: see backends_failed */
+	/* the newest generation is served, older ones are released */
+	LOOP_ADOPTED,
+	LOOP_EMPTY,  /* draining, and the last connection has ended; once */
+	LOOP_LOOK_UP /* a connect failed: see backends_failed */
 };
 
-/* Called on the listener thread: main turns it into an ev_async_send. */
+/* Called on the listener thread; main turns it into an ev_async_send. */
 typedef void loop_event_fn(void *arg, enum loop_event event);
 
 /* Start thread number `index`. */
@@ -68,7 +69,7 @@ struct mailbox {
 };
 
 void mailbox_init(struct mailbox *mailbox);
-void mailbox_fini(struct mailbox *mailbox); /* drops what nobody fetched */
+void mailbox_fini(struct mailbox *mailbox); /* drops unfetched mail */
 
 /* Any thread. */
 void mailbox_put_generation(
@@ -76,8 +77,8 @@ void mailbox_put_generation(
 void mailbox_put_drain(struct mailbox *mailbox);
 void mailbox_put_stop(struct mailbox *mailbox);
 
-/* Everything that came since the last time; the generation's reference is the
- * caller's.  Any thread. */
+/* Everything since the last fetch; the caller owns the generation's reference.
+ * Any thread. */
 struct mail mailbox_fetch(struct mailbox *mailbox) MUST_CHECK;
 
 #endif

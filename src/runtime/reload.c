@@ -48,11 +48,11 @@ static void reload_go_on(struct server *server);
 
 /* ---- Staples ---- */
 
-/* How late it may be noticed that the certificate to be replaced is about to
- * end; wall time may jump, so no longer sleep is set. */
+/* Interval of the check whether a certificate with a waiting renewal expires
+ * soon; wall time may jump, so the timer is not set to the expiry itself. */
 #define RENEWALS_S 10.0
 
-/* Between looks, for each certificate. */
+/* Delay of the next evaluation, for each certificate. */
 #define DEBOUNCE_S 20e-6
 
 /* During a start or reload EXTEND_TIMEOUT_USEC is sent every EXTEND_EVERY_S;
@@ -61,7 +61,7 @@ static void reload_go_on(struct server *server);
 #define EXTEND_EVERY_S 10.0
 #define EXTENSION_S 30
 
-/* Certificates without a staple that are named one by one. */
+/* At most so many certificates without a staple are logged one by one. */
 #define NAMED_MAX 16
 
 static struct policy_eval
@@ -126,7 +126,7 @@ staples_wait_no_more(struct server *server)
 	ev_timer_stop(server->ev, &server->extend);
 }
 
-/* The waiting for the certificates of a new `pending` begins. */
+/* Begin to wait for the certificates of a new `pending`. */
 static void
 staples_await(struct server *server)
 {
@@ -142,15 +142,15 @@ staples_await(struct server *server)
 	ev_timer_start(server->ev, &server->extend);
 }
 
-/* Is any of them neither answered nor failed? */
+/* Does any certificate of `pending` wait for an answer? */
 static bool
 staples_are_awaited(struct server *server)
 {
 	const struct policy_eval eval = eval_pending(server);
 	struct policy_counts sum = policy_eval_all(&eval, server->pending);
 
-	/* Those still queued that must be there hold the start for as long as
-	 * answers come. */
+	/* Certificates that must be stapled and are still queued hold the start
+	 * for as long as answers come. */
 	if (sum.answered > server->answered && !server->timed_out)
 		restart_start_timeout(server);
 	server->answered = sum.answered;
@@ -187,7 +187,7 @@ struct refusal {
 	enum server_exit status;
 };
 
-/* Of the certificate, or of the folder it was found in. */
+/* The line of the certificate, or of its cert_dir. */
 static const struct config_where *
 where_of(const struct evaluated_cert *cert)
 {
@@ -195,7 +195,7 @@ where_of(const struct evaluated_cert *cert)
 					: &cert->user->certs.items[0].where;
 }
 
-/* At a start also to stderr, where whoever started us is looking. */
+/* At a start also on stderr, where the operator is looking. */
 static void
 report_refusal(struct server *server, const struct evaluated_cert *cert,
     const struct err *err)
@@ -238,8 +238,8 @@ refuse_one(void *arg, const struct evaluated_cert *cert)
 	report_refusal(refusal->server, cert, &err);
 }
 
-/* Must it not go into force?  Then it has been said why, and this is the exit
- * status of a start; else EXIT_ASKED. */
+/* Does policy refuse `pending`?  Logs the reasons and returns the exit status
+ * of a start; EXIT_ASKED: not refused. */
 static enum server_exit
 staples_refuse(struct server *server)
 {
@@ -255,7 +255,7 @@ staples_refuse(struct server *server)
 
 /* ---- Staples: renewing ---- */
 
-/* *slot is replaced when a certificate in it has been renewed. */
+/* Replace *slot when one of its renewed certificates is due. */
 static bool
 renew(struct server *server, struct generation **slot)
 {
@@ -279,7 +279,7 @@ renew(struct server *server, struct generation **slot)
 	return true;
 }
 
-/* Renewed certificates of pending that have their staple serve in it. */
+/* Put renewed certificates of `pending` that have their staple in service. */
 static void
 staples_renew_pending(struct server *server)
 {
@@ -306,7 +306,7 @@ struct publication {
 	size_t waiting; /* no attempt has ended yet */
 };
 
-/* Of one that was tried at this start the library has just told. */
+/* At a start the library has just logged each certificate that was tried. */
 static void
 report_degraded(
     const struct publication *publication, const struct evaluated_cert *cert)
@@ -405,7 +405,7 @@ report_all(struct publication *publication, const struct policy_eval *eval)
 		    LOG_N("certificates", publication->waiting));
 }
 
-/* `current` was published in place of `old` (NULL: the start). */
+/* `current` was published in place of `old` (NULL: at a start). */
 static void
 staples_published(struct server *server, const struct generation *old)
 {
@@ -436,7 +436,8 @@ find_revoked(void *arg, const struct evaluated_cert *cert)
 	    LOG_S("said", cert->info.said));
 }
 
-/* Certificates have changed, or time has passed: stop, go on, renew. */
+/* Certificates have changed, or time has passed: drain, publish `pending`, or
+ * renew. */
 static void
 staples_look(struct server *server)
 {
@@ -464,9 +465,9 @@ on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
 }
 
 /*
- * Every look judges all certificates; so that thousands of answers do not make
- * thousands of looks at thousands, the next one waits for a time that grows
- * with their number.
+ * Every evaluation reads all certificates.  Thousands of answers must not cause
+ * thousands of evaluations of thousands of certificates, so the next one is
+ * delayed in proportion to their number.
  */
 static void
 on_staple_async(struct ev_loop *ev, struct ev_async *watcher, int events)
@@ -519,14 +520,14 @@ staples_stop(struct server *server)
 	ev_timer_stop(server->ev, &server->debounce);
 }
 
-/* Wall time may jump, so no longer sleep is set. */
+/* Wall time may jump, so the timer is not set to an expiry. */
 #define EXPIRY_S 60.0
 
 /* ---- Changed files: what is watched ---- */
 
 struct watch_list {
 	struct watch_path *paths;
-	struct stamp *stamps; /* of what was read */
+	struct stamp *stamps; /* of the contents that were read */
 	size_t count;
 };
 
@@ -565,8 +566,8 @@ add_trust(struct watch_list *list, const struct ca_entry *entry)
 		add_read(list, entry->user->crl_file, &entry->crl_stamp);
 }
 
-/* The folders in each cert_dir, where certificates may come.  One that cannot
- * be read has none. */
+/* The folders in each cert_dir, where certificates may appear.  An unreadable
+ * cert_dir has none. */
 static struct cert_dir *
 list_folders(const struct config *config, size_t *count)
 {
@@ -645,8 +646,7 @@ follow_files(struct server *server)
 	return fine;
 }
 
-/* `current` is another one: its files are watched, and its certificates'
- * ends looked at. */
+/* `current` has changed: watch its files and check its expiries. */
 static void
 files_follow(struct server *server)
 {
@@ -658,7 +658,7 @@ files_follow(struct server *server)
 
 /* ---- Changed files: what has changed ---- */
 
-/* Not yet looked at, or another file by now? */
+/* Has the file not been read yet, or changed since? */
 static bool
 has_new_stamp(struct server *server, const char *path)
 {
@@ -670,7 +670,7 @@ has_new_stamp(struct server *server, const char *path)
 	return true;
 }
 
-/* Nobody else is to sign what we open from now on. */
+/* Switch to a private key once ticket_key_file is removed. */
 static void
 leave_shared_keys(struct server *server)
 {
@@ -684,7 +684,7 @@ leave_shared_keys(struct server *server)
 		log_error(server->parts.log, "tls", err.text);
 }
 
-/* Keys that a fleet shares, from ticket_key_file if there is one. */
+/* Load the shared keys of ticket_key_file, if it is set. */
 static void
 files_load_tickets(struct server *server, const struct config *config)
 {
@@ -744,8 +744,8 @@ build_from_files(struct server *server)
 	return fresh;
 }
 
-/* One that has only read more is published, too: it remembers the stamps of
- * what is bad, so that this is read and reported once. */
+/* A generation that has only read more is published as well: it holds the
+ * stamps of bad files, so that these are read and reported once. */
 static bool
 is_to_publish(const struct generation *fresh, const struct generation *current)
 {
@@ -759,8 +759,9 @@ look_at_files(struct server *server)
 	struct generation *fresh = build_from_files(server);
 
 	files_load_tickets(server, generation_config(server->current));
-	/* The watch knows the stamps that led here, and follows links itself: to
-	 * give it those of `current` again would be news at once. */
+	/* Keep the watch as it is: it knows the new stamps and follows links
+	 * itself, and the stamps of `current` would look like another
+	 * change. */
 	if (fresh == NULL || !is_to_publish(fresh, server->current)) {
 		generation_unref(fresh);
 		return;
@@ -776,7 +777,7 @@ look_at_files(struct server *server)
 	publish_pending(server, PUBLISH_FILES);
 }
 
-/* Nothing else is under way: what has changed meanwhile is looked at now. */
+/* Handle changed files once no reload or publication is under way. */
 static void
 files_settle(struct server *server)
 {
@@ -835,15 +836,15 @@ apply_cap(struct server *server, const struct config *config)
 	limit_process_set_cap(server->parts.process, cap ? cap : possible);
 }
 
-/* Keys of a file are rotated by whoever writes it. */
+/* Keys of ticket_key_file are rotated by their writer. */
 static double
 rotation_s(const struct config *config)
 {
 	return config->ticket_key_file ? 0 : config->ticket_rotate_ms / 1000.0;
 }
 
-/* What of a configuration belongs to the process rather than a generation:
- * caps, ticket keys and their rotation. */
+/* Apply the settings that belong to the process rather than to a generation:
+ * connection cap, ticket keys and their rotation. */
 static void
 adopt_settings(struct server *server, const struct config *config)
 {
@@ -852,7 +853,7 @@ adopt_settings(struct server *server, const struct config *config)
 	apply_cap(server, config);
 	files_load_tickets(server, config);
 	if (ev_is_active(&server->rotate) && server->rotate.repeat == every_s)
-		return; /* a reload must not put the rotation off */
+		return; /* a reload must not delay the rotation */
 	ev_timer_stop(server->ev, &server->rotate);
 	if (every_s == 0)
 		return;
@@ -860,7 +861,7 @@ adopt_settings(struct server *server, const struct config *config)
 	ev_timer_start(server->ev, &server->rotate);
 }
 
-/* Scripts read this line to learn which port they got. */
+/* Scripts read the port from this line. */
 static void
 log_address(struct server *server, const struct listen_socket *socket)
 {
@@ -890,7 +891,7 @@ log_addresses(struct server *server)
 		log_address(server, generation_socket(server->current, i));
 }
 
-/* Tell the service manager that we serve. */
+/* Send READY=1 to the service manager. */
 static void
 publish_ready(struct server *server)
 {
@@ -909,7 +910,7 @@ is_new_configuration(enum publish_reason reason)
 	return reason == PUBLISH_START || reason == PUBLISH_RELOAD;
 }
 
-/* Hand `pending` to the loops. */
+/* Publish `pending`: hand it to every loop. */
 static void
 publish_pending(struct server *server, enum publish_reason reason)
 {
@@ -923,7 +924,8 @@ publish_pending(struct server *server, enum publish_reason reason)
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
 	staples_published(server, old);
-	/* Ours first: the sockets that are gone must close with the loops'. */
+	/* Release it here first: removed sockets must close with the loops'
+	 * last reference. */
 	generation_unref(old);
 	atomic_store(&server->adopted, 0);
 	for (i = 0; i < server->loop_count; i++)
@@ -933,7 +935,7 @@ publish_pending(struct server *server, enum publish_reason reason)
 		log_addresses(server);
 }
 
-/* Renewals and changed files have said so of each certificate. */
+/* Renewals and changed files have been logged certificate by certificate. */
 static void
 report_published(struct server *server)
 {
@@ -957,7 +959,7 @@ reload_settle(struct server *server)
 		return;
 	report_published(server);
 	server->state = SERVER_RUNNING;
-	/* First what has come meanwhile: it may end the process. */
+	/* Evaluate first: a revoked certificate may end the process. */
 	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
@@ -987,7 +989,7 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 	server->pending = fresh;
 	server->names_pending = true;
 	ev_timer_set(&server->names_timeout, NAMES_TIMEOUT_S, 0.0);
-	ev_now_update(server->ev); /* building may have taken a while */
+	ev_now_update(server->ev); /* building may have taken long */
 	ev_timer_start(server->ev, &server->names_timeout);
 	staples_await(server);
 	return true;
@@ -996,8 +998,8 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 void
 reload_names(struct server *server)
 {
-	/* Perhaps nobody waits: patience has ended, or a generation made of
-	 * the running one shares its names. */
+	/* `pending` may be absent: the timeout has passed, or a generation made
+	 * of the running one shares its names. */
 	server->names_pending = false;
 	ev_timer_stop(server->ev, &server->names_timeout);
 	reload_go_on(server);
@@ -1012,7 +1014,7 @@ log_errors(struct server *server, const struct config_errors *errors)
 		log_error(server->parts.log, "config", errors->list.items[i]);
 }
 
-/* Keys that need a start are compared with what was true at the start. */
+/* Keys that need a restart are compared with their values at the start. */
 static void
 warn_of_fixed(struct server *server, const struct config *config)
 {
@@ -1060,7 +1062,7 @@ build(struct server *server)
 	return fresh;
 }
 
-/* After this only memory and certificates can go wrong. */
+/* After this only memory and certificates can fail. */
 static bool
 accept_fresh(struct server *server, struct generation *fresh)
 {
@@ -1080,7 +1082,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 	return false;
 }
 
-/* Whom the library asks is again as the running generation says. */
+/* Restore libstaple's settings from the running generation. */
 static void
 refuse(struct server *server, struct generation *fresh)
 {
@@ -1091,7 +1093,7 @@ refuse(struct server *server, struct generation *fresh)
 	publish_ready(server);
 }
 
-/* So are the log and the names that are looked after. */
+/* Restore the log and the resolved names as well. */
 static void
 refuse_pending(struct server *server)
 {
@@ -1107,7 +1109,7 @@ refuse_pending(struct server *server)
 		server->parts.log, generation_config(server->current), &err))
 		log_error(server->parts.log, "config", err.text);
 	refuse(server, fresh);
-	/* Staples of the running one came while this was waited for. */
+	/* Staples of the running generation may have arrived in the meantime. */
 	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
@@ -1115,7 +1117,8 @@ refuse_pending(struct server *server)
 		files_settle(server);
 }
 
-/* Something that pending waits for may have come: publish, refuse or wait. */
+/* Something that `pending` waits for may have come: publish it, refuse it or
+ * wait on. */
 static void
 reload_go_on(struct server *server)
 {
@@ -1146,7 +1149,7 @@ reload_run(struct server *server)
 	server->reload_wanted = server->state == SERVER_STARTING ||
 				server->pending || server->publishing;
 	if (server->reload_wanted || server->state != SERVER_RUNNING)
-		return; /* not now; or it is ending: nothing to reload for */
+		return; /* later; or the process is ending */
 	notify_reloading();
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))

@@ -25,15 +25,15 @@ enum server_state {
 	SERVER_STARTING, /* no listener thread accepts yet */
 	SERVER_RUNNING,
 	SERVER_DRAINING,
-	SERVER_ENDING /* the main loop is on its way out */
+	SERVER_ENDING /* the main loop is ending */
 };
 
-/* What is said of a generation when every loop serves it. */
+/* Why a generation is published: what is logged when every loop serves it. */
 enum publish_reason {
 	PUBLISH_START,
 	PUBLISH_RELOAD,
-	PUBLISH_RENEWAL, /* certificates that waited are in service */
-	PUBLISH_FILES    /* files have changed by themselves */
+	PUBLISH_RENEWAL, /* renewed certificates have their staple */
+	PUBLISH_FILES    /* certificates or CA files have changed */
 };
 
 enum server_signal {
@@ -53,43 +53,43 @@ struct server {
 	struct loop **loops;
 	unsigned loop_count;
 	uint32_t descriptors;
-	const char *pid_path; /* in the first configuration, which stays */
+	const char *pid_path; /* borrowed from `first` */
 	int pid_fd;
-	const struct config *first; /* what the fixed keys were at start */
+	const struct config *first; /* the configuration of the start */
 
 	enum server_state state;
-	enum server_exit status;    /* what the process will end with */
-	struct generation *current; /* NULL: none yet, or given up to drain */
+	enum server_exit status;    /* exit status */
+	struct generation *current; /* NULL: none yet, or released by a drain */
 	struct generation *pending; /* waits for names and staples; or NULL */
-	bool names_pending;         /* pending's names are being asked for */
-	bool timed_out;             /* pending waits for no staple any more */
-	bool start_wait_over;       /* ...but for those that must be there */
-	size_t answered;            /* certificates of pending, by now */
-	size_t awaited;             /* likewise */
-	bool publishing;            /* some loop serves the one before */
-	enum publish_reason reason; /* of what is being published */
-	bool reload_wanted;         /* came while one was under way */
-	bool files_wanted;          /* likewise: files have changed */
+	bool names_pending;         /* names of `pending` are being resolved */
+	bool timed_out;             /* no staple is waited for any more */
+	bool start_wait_over;       /* only required staples are waited for */
+	size_t answered; /* certificates of `pending` with an answer */
+	size_t awaited;  /* certificates of `pending` without */
+	bool publishing; /* some loop serves the previous generation */
+	enum publish_reason reason; /* of the generation being published */
+	bool reload_wanted;         /* a SIGHUP came during a reload */
+	bool files_wanted;          /* files changed during a reload */
 	struct resolver *resolver;
 	struct watch *watch;
 	struct stamp tickets_read; /* of ticket_key_file */
-	bool tickets_shared;       /* the keys are those of that file */
+	bool tickets_shared;       /* the keys come from that file */
 	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];
-	struct ev_timer names_timeout;  /* the names of pending took too long */
-	struct ev_timer start_timeout;  /* no staple came for start_wait */
-	struct ev_timer start_wait_end; /* start_wait after the beginning */
-	struct ev_timer extend;         /* the service manager's timeout */
+	struct ev_timer names_timeout;  /* resolving takes too long */
+	struct ev_timer start_timeout;  /* start_wait since the last answer */
+	struct ev_timer start_wait_end; /* start_wait since the beginning */
+	struct ev_timer extend;   /* extend the service manager's timeout */
 	struct ev_timer renewals; /* while a certificate waits in current */
-	struct ev_timer debounce; /* the staple thread has news */
+	struct ev_timer debounce; /* delays the next evaluation */
 	struct ev_timer rotate;   /* ticket keys */
-	struct ev_timer expiry;   /* certificates near their end */
+	struct ev_timer expiry;   /* certificates that expire soon */
 	struct ev_timer drain_end;
 	struct ev_async loop_async;   /* by a listener thread */
 	struct ev_async staple_async; /* by the staple thread */
 
-	/* listener threads add, main reads; `adopted` main sets to 0 */
+	/* listener threads add, main reads and resets `adopted` */
 	atomic_uint adopted;
 	atomic_uint empty;
 };
@@ -98,24 +98,26 @@ struct server {
  * server->ev. */
 bool reload_init(struct server *server, struct err *err) MUST_CHECK;
 
-/* A drain begins: nothing is waited for any more. */
+/* A drain begins: stop all waiting. */
 void reload_stop(struct server *server);
 
 /*
- * Make `fresh` (taken) the next generation: follow its names, and put it in
- * force when they have been asked for once and its certificates have their
- * staples, or as policy says.  false: *err says why, and nothing has changed.
+ * Make `fresh` (taken) the pending generation: resolve its names, and publish
+ * it when each has been resolved or has failed once and the stapling policy is
+ * satisfied. false: *err, and nothing has changed.
  */
 bool reload_prepare(struct server *server, struct generation *fresh,
     struct err *err) MUST_CHECK;
 
-/* SIGHUP: read the file again, beside the running system. */
+/* SIGHUP: build a generation from the file beside the running one. */
 void reload_run(struct server *server);
 
-/* The resolver's word: pending's names have been asked for. */
+/* Called by the resolver: every name of `pending` has been resolved or has
+ * failed once. */
 void reload_names(struct server *server);
 
-/* A loop has news: when all have adopted, the generation is in force. */
+/* Called after an event of a loop: when all have adopted the generation, it is
+ * in force. */
 void reload_settle(struct server *server);
 
 #endif

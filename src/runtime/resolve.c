@@ -559,7 +559,7 @@ dns_name_is_resolved(const struct dns_name *name, struct generation *generation)
 #define NEVER INT64_MAX
 
 /* One look-up that is still waited for. */
-struct lookup_slot {
+struct dns_slot {
 	uint64_t id; /* 0: free */
 	int64_t deadline_ms;
 };
@@ -575,7 +575,7 @@ struct resolver {
 	/* main thread */
 	struct generation *generation;
 	struct dns_names names;
-	struct lookup_slot slots[SLOTS];
+	struct dns_slot slots[SLOTS];
 	unsigned abandoned;
 	uint64_t last_id;
 	bool first_due; /* on_first is still owed */
@@ -583,7 +583,7 @@ struct resolver {
 	struct ev_timer timer;
 };
 
-static struct lookup_slot *
+static struct dns_slot *
 find_slot(struct resolver *resolver, uint64_t id)
 {
 	size_t i;
@@ -651,7 +651,7 @@ succeed(struct resolver *resolver, struct dns_name *name,
 static void
 abandon_late(struct resolver *resolver, int64_t now_ms)
 {
-	struct lookup_slot *slot;
+	struct dns_slot *slot;
 	struct dns_name *name;
 	size_t i;
 
@@ -669,7 +669,7 @@ abandon_late(struct resolver *resolver, int64_t now_ms)
 
 static void
 start_lookup(
-    struct resolver *resolver, struct lookup_slot *slot, struct dns_name *name)
+    struct resolver *resolver, struct dns_slot *slot, struct dns_name *name)
 {
 	struct err err;
 
@@ -695,7 +695,7 @@ static void
 start_due(struct resolver *resolver, int64_t now_ms)
 {
 	struct dns_name *name;
-	struct lookup_slot *slot;
+	struct dns_slot *slot;
 	size_t i;
 
 	for (i = 0; i < resolver->names.count; i++) {
@@ -781,7 +781,7 @@ go_on(struct resolver *resolver)
 static void
 take(struct resolver *resolver, const struct dns_answer *answer)
 {
-	struct lookup_slot *slot = find_slot(resolver, answer->id);
+	struct dns_slot *slot = find_slot(resolver, answer->id);
 	struct dns_name *name = dns_names_find(&resolver->names, answer->id);
 
 	if (slot)

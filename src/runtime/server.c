@@ -245,7 +245,8 @@ on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 	if (server->state == SERVER_RUNNING)
 		drain_begin(server);
 	else
-		server_end(server); /* nobody to wait for, or asked twice */
+		/* no connection to wait for, or a second signal */
+		server_end(server);
 }
 
 static void
@@ -270,7 +271,7 @@ on_reopen(struct ev_loop *ev, struct ev_signal *watcher, int events)
 		log_error(server->parts.log, "server", err.text);
 }
 
-/* We have no children, but as PID 1 we inherit everyone's. */
+/* This process has no children, but as PID 1 it inherits those of others. */
 static void
 on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
@@ -402,7 +403,7 @@ check_room(const struct server *server, struct err *err)
 	return false;
 }
 
-/* The event loop and everything that runs beside it. */
+/* The event loop and the threads. */
 static bool
 start_threads(struct server *server, struct err *err)
 {
@@ -410,8 +411,9 @@ start_threads(struct server *server, struct err *err)
 		return false;
 	/*
 	 * Signals stay blocked and are read from a descriptor: no handler
-	 * interrupts anything.  Without one, libev's handlers need NOSIGMASK
-	 * to unblock what main had blocked (its manual says the contrary).
+	 * interrupts anything.  Without a descriptor, libev's handlers need
+	 * NOSIGMASK to unblock what main had blocked (its manual states the
+	 * contrary).
 	 */
 	server->ev = ev_loop_new(
 	    EVFLAG_AUTO | EVFLAG_SIGNALFD | EVFLAG_NOSIGMASK);
@@ -514,7 +516,7 @@ fail:
 	return bad_config ? EXIT_BAD_CONFIG : EXIT_START_FAILED;
 }
 
-/* Accepts a server that start() left half-way. */
+/* Also for a server that start() left incomplete. */
 static void
 finish(struct server *server)
 {

@@ -1,5 +1,5 @@
 /*
- * The main thread: signals, reload, drain, and who is started in which order.
+ * The main thread: start, signals, drain, end.
  */
 #ifndef RUNTIME_SERVER_H
 #define RUNTIME_SERVER_H
@@ -16,14 +16,15 @@ struct server;
 
 /* Exit statuses of the process. */
 enum server_exit {
-	EXIT_ASKED = 0, /* asked to stop, and did */
+	EXIT_ASKED = 0, /* stopped by a signal */
 	EXIT_START_FAILED = 1,
 	EXIT_BAD_CONFIG = 2, /* also: bad usage */
-	EXIT_REVOKED = 3     /* a certificate is revoked, and by policy that
-				ends the process */
+	/* a certificate is revoked, and policy ends the process */
+	EXIT_REVOKED = 3
 };
 
-/* Run the proxy with this file until told to stop. */
+/* Run the proxy with this file until a signal or a revoked certificate ends
+ * it. */
 enum server_exit server_run(const char *config_path) MUST_CHECK;
 
 /* ---- For reload.c ---- */
@@ -37,23 +38,22 @@ void server_end(struct server *server);
 
 /* ---- Steps that a start, --test and a reload share ---- */
 
-/* Open the sinks that this configuration names. */
+/* Open the log sinks of this configuration. */
 bool load_log(
     struct log *log, const struct config *config, struct err *err) MUST_CHECK;
 
 /*
- * What outlives every generation, for this configuration; parts->log is there
- * already, parts->inherited is the caller's affair.  load_parts_fini also
- * after a failure.
+ * Everything in *parts but the log, which is there already, and the inherited
+ * sockets, which are the caller's.  Call load_parts_fini also after a failure.
  */
 bool load_parts(struct generation_parts *parts, const struct config *config,
     struct err *err) MUST_CHECK;
 void load_parts_fini(struct generation_parts *parts);
 
 /*
- * Stapling, before privileges are dropped (stapling_new); it ends with the
- * parts.  false: *err, and *bad_config when a key of the configuration is to
- * blame rather than the machine.
+ * Stapling, before privileges are dropped (stapling_new); load_parts_fini ends
+ * it. false: *err, and *bad_config when a key of the configuration is the cause
+ * rather than the machine.
  */
 bool load_stapling(struct generation_parts *parts, const struct config *config,
     bool check_only, bool *bad_config, struct err *err) MUST_CHECK;
@@ -61,11 +61,11 @@ bool load_stapling(struct generation_parts *parts, const struct config *config,
 /* Is there a TCP port below 1024? */
 bool load_needs_low_ports(const struct config *config);
 
-/* Log the notes of a configuration that `said` (NULL ok) did not have. */
+/* Log the notes of a configuration that are not in `said` (NULL ok). */
 void load_log_notes(
     struct log *log, const struct config *config, const struct config *said);
 
-/* Sentences before there is a log to trust: one a line on stderr. */
+/* Print errors on stderr, one a line, while there is no log yet. */
 void load_print_errors(const struct config_errors *errors);
 
 #endif

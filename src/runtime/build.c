@@ -2,13 +2,12 @@
  * Building a generation: from configuration to TLS contexts, services and
  * sockets.  Main thread.
  *
- * Everything that can be wrong with the files of any listener is found before
- * the first socket is opened, so that a bad configuration disturbs no client.
- * Services are made anew for every generation, out of parts that are shared
- * where nothing changed: no old configuration is kept alive by a listener that
- * never changes.  The contents of CA files and revocation lists are part of a
- * context, so a new list makes a new context, under which no older session is
- * resumed.
+ * All errors in the files of any listener are found before the first socket is
+ * opened, so that a bad configuration refuses no client.  Services are made
+ * anew for every generation, out of parts that are shared where nothing
+ * changed: an unchanged listener does not keep an old configuration alive.  The
+ * contents of CA files and revocation lists are part of a context, so a new
+ * list makes a new context, under which no older session is resumed.
  *
  * Settings and certificates of a name are found separately, each by the closest
  * pattern, and only then joined: a host "*.example.org" that requires client
@@ -17,8 +16,8 @@
  * host's own; else the listener's that matches, one of each kind; else the
  * listener's first.
  *
- * A renewal reads no file: the next generation is made of what the old one
- * holds, with renewed certificates in place of the ones they replace.
+ * A renewal reads no file: the next generation is made of the slots of the old
+ * one, with renewed certificates in place of the ones they replace.
  */
 #include "runtime/build.h"
 
@@ -59,7 +58,7 @@ build_error(struct build *build, enum blame blame, const char *text)
 	struct config_strings *list = &build->errors->all.list;
 	char **items;
 
-	build->failed = true; /* even without memory to say why */
+	build->failed = true; /* also if there is no memory for the text */
 	if (blame == BLAME_CONFIG)
 		build->errors->bad_config = true;
 	items = realloc(list->items, (list->count + 1) * sizeof(items[0]));
@@ -159,8 +158,8 @@ is_same_digest(const struct trust *a, const struct trust *b)
 	return memcmp(trust_digest(a), trust_digest(b), TRUST_DIGEST) == 0;
 }
 
-/* Lists that help nobody are taken at a start, where they close the door, but
- * do not replace better ones. */
+/* An unusable CRL is loaded at a start (its clients are refused) but never
+ * replaces a usable one. */
 static struct trust *
 read_trust(struct build *build, const struct config_listener *settings,
     const struct ca_entry *old, struct err *err)
@@ -182,7 +181,7 @@ read_trust(struct build *build, const struct config_listener *settings,
 		trust_unref(trust);
 		return NULL;
 	}
-	/* What is said of the very same has been said. */
+	/* Warn once about equal contents. */
 	if (old == NULL || !is_same_digest(trust, old->trust))
 		build_warn(build, settings, warning.text);
 	return trust;
@@ -201,7 +200,7 @@ fail_trust(struct build *build, const struct config_listener *settings,
 	    settings, err);
 }
 
-/* Read, shared, or for want of something better the old one. */
+/* Read the files, share the old result, or keep it where the files are bad. */
 static struct trust *
 choose_trust(struct build *build, const struct config_listener *settings,
     struct ca_entry *now)
@@ -234,7 +233,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	return trust_ref(old->trust);
 }
 
-/* *trust stays NULL where no clients are verified. */
+/* *trust stays NULL where clients are not verified. */
 static bool
 find_or_read_trust(struct build *build, const struct config_listener *settings,
     struct trust **trust)
@@ -253,11 +252,12 @@ find_or_read_trust(struct build *build, const struct config_listener *settings,
 	now = stamp_trust(settings);
 	now.trust = choose_trust(build, settings, &now);
 	*trust = now.trust;
-	/* What is bad is held too: said once, not by each of a thousand. */
+	/* Keep bad files as well: one error, not one for each of a thousand
+	 * hosts. */
 	return generation_add_ca(build->fresh, &now) && now.trust;
 }
 
-/* The value of the TLS key whose line the sentence begins with; or NULL. */
+/* The value of the TLS key that the error text begins with; or NULL. */
 static const char **
 find_blamed(struct config_listener *settings, const struct err *err)
 {
@@ -270,7 +270,7 @@ find_blamed(struct config_listener *settings, const struct err *err)
 	return NULL;
 }
 
-/* Each refused key is left out in turn, to learn what is wrong besides. */
+/* Leave out each refused key in turn, to find all errors. */
 static void
 fail_context(struct build *build, const struct config_listener *settings,
     struct trust *trust, struct err *err)
@@ -326,8 +326,8 @@ find(const struct generation *generation, const struct context_entry *wanted)
 	return NULL;
 }
 
-/* The context for these settings and that staple policy: one of `fresh`, or
- * taken over from `old`, or made.  Borrowed from `fresh`.  NULL: reported. */
+/* The context for these settings and this staple policy: one of `fresh`, or
+ * shared with `old`, or new.  Borrowed from `fresh`.  NULL: reported. */
 static struct tls_context *
 build_context(struct build *build, const struct config_listener *settings,
     const struct staple_policy *policy)
@@ -367,9 +367,8 @@ struct sites {
 	const struct cert_list *list;
 	struct tls_server *server;
 	struct name_map map;
-	struct sni_table *by_host; /* from patterns to hosts */
-	struct cert_set
-	    *host_sets; /* by hosts with certificates of their own */
+	struct sni_table *by_host;  /* from patterns to hosts */
+	struct cert_set *host_sets; /* by host, for hosts with certs_own */
 };
 
 static const struct config_listener *
@@ -437,7 +436,7 @@ find_host(const struct sites *sites, const char *pattern)
 				 : sni_table_find(sites->by_host, pattern);
 }
 
-/* Certificates with many names: one site for all of them. */
+/* Consecutive names of one certificate share a site. */
 static bool
 is_last(const struct sites *sites, const struct config_listener *settings,
     const struct cert_set *set)
@@ -453,7 +452,7 @@ is_last(const struct sites *sites, const struct config_listener *settings,
 		   sizeof(set->identities)) == 0;
 }
 
-/* Put the file of a certificate of these in front of the sentence. */
+/* Prefix the error with the file of a certificate of this set. */
 static void
 name_file(
     const struct sites *sites, const struct cert_set *set, struct err *err)
@@ -473,9 +472,9 @@ name_file(
 	}
 }
 
-/* A certificate that no client can be set (a key too weak, say) is an error
- * where keys name it.  One from a folder, or one that came by itself, is left
- * out: its names are refused. */
+/* A certificate that no handshake can use (a key too weak, say) is an error
+ * where a key names it.  One of cert_dir, or one that appeared in changed
+ * files, is left out: its names are refused. */
 static bool
 leave_out(struct sites *sites, const struct config_listener *settings,
     struct tls_context *context, const struct cert_set *set, struct err *err)
@@ -562,8 +561,8 @@ add_claimed(struct sites *sites)
 
 	for (i = 0; i < map->pattern_count; i++) {
 		host = find_host(sites, map->patterns[i]);
-		/* Then the host's own certificates are set, and the host's
-		 * pattern leads there already. */
+		/* The host has its own certificates, and its pattern is in the
+		 * table already. */
 		if (host != SNI_NONE && sites->listener->hosts[host].certs_own)
 			continue;
 		if (!add_name(sites, map->patterns[i], settings_of(sites, host),
@@ -596,7 +595,7 @@ prepare(struct sites *sites)
 	return false;
 }
 
-/* Names, policies and certificates of listener i.  NULL: reported. */
+/* The names, settings and certificates of listener i.  NULL: reported. */
 static struct tls_server *
 build_sites(struct build *build, size_t i)
 {
@@ -626,7 +625,7 @@ build_sites(struct build *build, size_t i)
 
 /* ---- Services: backends ---- */
 
-/* Reloads rarely reorder: the same place is tried first. */
+/* Reloads rarely reorder: try the same index first. */
 static struct service *
 find_old(const struct build *build, size_t i)
 {
@@ -645,7 +644,7 @@ find_old(const struct build *build, size_t i)
 	return NULL;
 }
 
-/* Sites of the listener itself come before those of hosts. */
+/* Sites of the listener itself come before those of its hosts. */
 static int
 compare_sites(const void *a, const void *b)
 {
@@ -662,7 +661,7 @@ index_sites(const struct service *old)
 	void *tree = NULL;
 	size_t i;
 
-	/* Without memory a host begins without its old answers. */
+	/* Without memory a host starts without its old addresses. */
 	for (i = 0; old && i < old->site_count; i++)
 		(void)tsearch(&old->sites[i], &tree, compare_sites);
 	return tree;
@@ -689,8 +688,8 @@ connect_alike(const struct config_listener *a, const struct config_listener *b)
 	return true;
 }
 
-/* Those of another site that says the same; or new ones that know what the
- * old ones of this pattern knew.  A reference. */
+/* Share the backends of a site with equal keys; else make new ones, with the
+ * addresses of the old ones of this pattern.  A reference. */
 static struct backends *
 find_or_make_backends(const struct service *service,
     const struct config_listener *settings, void *old_sites)
@@ -752,8 +751,8 @@ make_service(struct build *build, const struct config_listener *listener,
 	return NULL;
 }
 
-/* A certificate may be waited for (in a folder); files that are all bad may
- * not, as there would be nothing to show for ever. */
+/* Certificates of cert_dir may wait for a staple; if all its files are bad, the
+ * listener would never have one. */
 static bool
 check_shown(struct build *build, size_t i)
 {
@@ -775,7 +774,7 @@ check_shown(struct build *build, size_t i)
 	return false;
 }
 
-/* Append the service of listener i, or fail. */
+/* Append the service of listener i; errors are reported. */
 static void
 build_service(struct build *build, size_t i)
 {
@@ -801,7 +800,7 @@ build_service(struct build *build, size_t i)
 
 /* ---- Services: lists of ciphers and groups ---- */
 
-/* Do the keys name this certificate?  Else cert_dir brought it. */
+/* Is this certificate set by a key, rather than found in cert_dir? */
 static bool
 is_named(const struct build *build, size_t i, const struct identity *identity)
 {
@@ -815,7 +814,8 @@ is_named(const struct build *build, size_t i, const struct identity *identity)
 	return true;
 }
 
-/* What a certificate of a folder cannot use is no reason not to start. */
+/* A cipher list that fails only for certificates of cert_dir does not fail the
+ * start. */
 static void
 report_list(
     struct build *build, size_t i, const struct tls_site *site, struct err *err)
@@ -863,8 +863,8 @@ on_useless(void *log, const char *sentence)
 	log_warning(log, "tls", sentence);
 }
 
-/* Warn of each name in ciphers, ciphersuites and groups that no service can
- * use; a list that leaves nothing is an error.  After all services. */
+/* Warn about each name in ciphers, ciphersuites and groups that no service can
+ * use; an empty rest is an error.  After all services. */
 static void
 build_survey(struct build *build)
 {
@@ -925,7 +925,7 @@ build_all_sockets(struct build *build)
 	free(source.taken);
 }
 
-/* With the same configuration the sockets are the same. */
+/* An equal configuration has the same sockets. */
 static void
 share_all_sockets(struct build *build)
 {
@@ -936,8 +936,8 @@ share_all_sockets(struct build *build)
 		build_error(build, BLAME_SYSTEM, err.text);
 }
 
-/* Keys that a fleet shares are read when the generation is in force; that
- * they can be is found out now. */
+/* Shared ticket keys are loaded when the generation is published; check now
+ * that they can be. */
 static void
 check_tickets(struct build *build)
 {
@@ -955,8 +955,8 @@ check_tickets(struct build *build)
 }
 
 /*
- * What libstaple knows of a certificate follows from [ocsp]; as long as that
- * says the same, those it has been set already need not be set again.
+ * libstaple's requirements for a certificate follow from [ocsp].  While that is
+ * unchanged, certificates need not be watched again.
  */
 static bool
 must_rewatch(const struct config *config, const struct generation *old)
@@ -1009,7 +1009,7 @@ report_contradiction(struct build *build, const struct cert_entry *one,
 	struct err err;
 
 	if (one->slot->id.staple_file == NULL)
-		return; /* the other one is to be mended */
+		return; /* the error belongs to the other listener */
 	err_set(&err,
 	    "staple_file: listener %s (%s:%u) shows the same certificate "
 	    "without this file; say the same in both",
@@ -1019,7 +1019,7 @@ report_contradiction(struct build *build, const struct cert_entry *one,
 	    one->user, &err);
 }
 
-/* What is fetched belongs to the certificate: two sources contradict. */
+/* Responses belong to the certificate: two sources contradict each other. */
 static void
 check_sources(struct build *build)
 {
@@ -1056,10 +1056,10 @@ run(struct build *build)
 		certs_build_list(build, i);
 	if (build->cause != GENERATION_FILES)
 		check_sources(build);
-	/* Contexts too: all that is wrong is told in one run. */
+	/* Build contexts even after errors: one run reports everything. */
 	for (i = 0; i < build->config->listener_count; i++)
 		build_service(build, i);
-	/* With a service missing, a name might only seem to have no effect. */
+	/* With a service missing, a cipher might only seem unused. */
 	if (!build->failed && build->cause != GENERATION_FILES)
 		build_survey(build);
 	if (build->failed || build->cause == GENERATION_CHECK)
@@ -1122,7 +1122,7 @@ is_any_due(const struct policy_eval *eval, const struct generation *generation)
 	return false;
 }
 
-/* What is due, in service. */
+/* The slot with its renewal in service. */
 static struct cert_slot *
 swap(const struct policy_eval *eval, const struct cert_slot *slot)
 {
@@ -1135,7 +1135,7 @@ swap(const struct policy_eval *eval, const struct cert_slot *slot)
 	return fresh;
 }
 
-/* Every certificate, those that are due in their new state. */
+/* All certificates, with the due renewals in service. */
 static bool
 copy_certs(struct build *build, const struct policy_eval *eval)
 {
@@ -1169,7 +1169,7 @@ copy_cas(struct build *build)
 	return true;
 }
 
-/* The same list with what is held now. */
+/* The same list with the slots of `fresh`. */
 static bool
 copy_cert_list(struct build *build, size_t i)
 {

@@ -17,42 +17,42 @@ struct generation_parts;
 struct identity_loader;
 struct policy_eval;
 
-/* Everything that is wrong, and whose fault it is. */
+/* All errors of a build, and whether the configuration is at fault. */
 struct generation_errors {
 	struct config_errors all; /* "file:line: listener NAME: sentence" */
-	bool bad_config;          /* one at least is the configuration's */
+	bool bad_config; /* at least one is an error of the configuration */
 };
 void generation_errors_free(struct generation_errors *errors);
 
-/* Why one is built. */
+/* Why a generation is built. */
 enum generation_cause {
 	GENERATION_CHECK, /* --test: no socket is opened */
-	GENERATION_FULL,  /* a start or a reload: all must be good */
-	GENERATION_FILES  /* files have changed: what is bad stays out, and
-			     what it would replace goes on */
+	GENERATION_FULL,  /* a start or a reload: every error refuses it */
+	/* files have changed: bad ones are left out, and what they would
+	 * replace stays */
+	GENERATION_FILES
 };
 
 /*
- * Open or adopt sockets, load identities, build contexts, share what did not
- * change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
- * certificate that should be stapled and has no staple yet waits, while the
- * old one serves.  What is fetched is settled by this generation from now on,
- * even when it fails (stapling_restore).  Warnings are logged.  Every
- * listener's errors are collected; sockets are opened only when nothing else
- * is wrong.  NULL: failed, `errors` says why.
+ * Open or adopt sockets, load identities, build contexts, share everything that
+ * did not change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
+ * certificate that requires a staple and has none yet waits, while the old one
+ * serves. libstaple's settings follow this configuration from now on, even on
+ * failure (see stapling_restore).  Warnings are logged.  The errors of all
+ * listeners are collected; sockets are opened only when there is none.  NULL:
+ * failed, see `errors`.
  */
 struct generation *generation_build(struct generation *old,
     const struct config *config, const struct generation_parts *parts,
     enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
 
-/* Does any certificate wait? */
+/* Does any renewal wait for its staple? */
 bool renew_is_waited_for(const struct generation *generation);
 
 /*
- * The same generation with every renewal in service whose time has come: it
- * has its staple, or the certificate it replaces is about to end.  Nothing is
- * read again; whatever else there is, is shared.  Each one is logged.
- * NULL: nothing to do, or *err says why it cannot be done.
+ * The same generation with every due renewal in service: it has its staple, or
+ * the certificate it replaces ends soon.  No file is read; everything else is
+ * shared.  Each renewal is logged.  NULL: nothing is due, or *err.
  */
 struct generation *renew_generation(struct generation *from,
     const struct generation_parts *parts, const struct policy_eval *eval,
@@ -69,25 +69,25 @@ struct build {
 	struct generation_errors *errors;
 	struct generation *fresh;
 	struct identity_loader *loader; /* made for the first file read */
-	bool rewatch; /* every certificate is set to the library again */
+	bool rewatch;                   /* watch every certificate again */
 	bool failed;
 
-	/* trees of what `fresh` and `old` hold, by what tells it apart */
+	/* trees of the slots of `fresh` and `old`, by key */
 	void *slots;
 	void *old_slots;
 };
 
 enum blame { BLAME_CONFIG, BLAME_SYSTEM };
 
-/* Add a sentence; the build has failed. */
+/* Add an error; the build has failed. */
 void build_error(struct build *build, enum blame blame, const char *text);
 
-/* The same, with the line and the listener (or host) in front. */
+/* The same, prefixed with the line and the listener or host. */
 void build_fail(struct build *build, enum blame blame,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err);
 
-/* A warning about these settings; "" is none. */
+/* Log a warning about these settings; "": none. */
 void build_warn(const struct build *build,
     const struct config_listener *settings, const char *text);
 

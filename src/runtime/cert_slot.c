@@ -63,7 +63,7 @@ cert_slot_compare(const struct cert_slot_key *a, const struct cert_slot_key *b)
 	return order == 0 ? compare_numbers(a->in_folder, b->in_folder) : order;
 }
 
-/* The id's texts become the credential's own; all of them, or NULL. */
+/* Copy the texts of the id; all of them, or false. */
 static bool
 own_texts(struct cert_slot *slot)
 {
@@ -198,7 +198,7 @@ is_part(const char *name)
 	       strcmp(name, "privkey.pem") == 0;
 }
 
-/* A link that leads nowhere is not passed over: the loading reports it. */
+/* A dangling link is not skipped: loading it reports the error. */
 static bool
 is_something_else(const char *path)
 {
@@ -386,7 +386,7 @@ cert_dir_free(struct cert_dir *folder)
 
 /* ---- Reading many files ---- */
 
-/* OpenSSL's own locks leave little to gain beyond. */
+/* More threads gain little, because of OpenSSL's own locks. */
 #define THREADS_MAX 4
 
 static char *
@@ -413,7 +413,7 @@ read_some(void *arg)
 	size_t i;
 
 	if (loader == NULL)
-		return; /* the others go on; what is left says no memory */
+		return; /* the others continue; unread items report no memory */
 	while ((i = atomic_fetch_add(&preload->next, 1)) < preload->count)
 		read_one(&preload->items[i], loader);
 	identity_loader_free(loader);

@@ -22,15 +22,15 @@ struct identity_loader;
 
 /* ---- Slots ---- */
 
-/* What tells one from another.  Borrowed texts in a question, copies in a
+/* The identity of a slot.  The texts are borrowed in a request and copies in a
  * slot. */
 struct cert_slot_key {
 	const char *cert;
-	const char *key;         /* the file of the key; perhaps cert itself */
+	const char *key; /* the file of the private key; may be cert itself */
 	const char *staple_file; /* or NULL */
 	enum config_key_permissions permissions;
-	struct staple_policy policy; /* of those who show it */
-	bool in_folder; /* found in cert_dir: failing keeps it out, not us */
+	struct staple_policy policy; /* of the listener or host */
+	bool in_folder; /* found in cert_dir: a failure leaves it out */
 };
 
 struct cert_slot {
@@ -38,15 +38,15 @@ struct cert_slot {
 
 	/* fixed at creation */
 	struct cert_slot_key id;
-	char *cert; /* what id points to */
+	char *cert; /* what `id` points to */
 	char *key;
 	char *staple_file;
-	struct stamp cert_stamp; /* of what was read */
+	struct stamp cert_stamp; /* of the contents that were read */
 	struct stamp key_stamp;
 	bool settled; /* equal stamps prove that nothing has changed */
-	bool bad;     /* what the files hold now cannot be used */
-	/* The identity replaced one that was about to end, although no
-	 * responder can answer for it and policy demands a staple. */
+	bool bad;     /* the present files cannot be used */
+	/* The identity replaced one that ended soon, although no responder can
+	 * answer for it and policy requires a staple. */
 	bool unstapled;
 	struct identity *identity; /* serves; NULL: none yet */
 	struct identity *renewal;  /* waits for its staple; NULL: none */
@@ -55,26 +55,25 @@ struct cert_slot {
 	enum validity_warning warned; /* the last level logged; expiry.h */
 };
 
-/* Order of keys, for trees. */
+/* The order of keys, for trees. */
 int cert_slot_compare(
     const struct cert_slot_key *a, const struct cert_slot_key *b);
 
-/* With copies of the texts and the stamps of now; no identity yet.  NULL: no
- * memory. */
+/* Copies the texts and stamps the files; no identity yet.  NULL: no memory. */
 struct cert_slot *cert_slot_new(const struct cert_slot_key *id) MUST_CHECK;
 
-/* The same files and stamps with another pair of identities, both referenced,
- * NULL for none.  NULL: no memory. */
+/* The same files and stamps with other identities (references are taken; NULL:
+ * none).  NULL: no memory. */
 struct cert_slot *cert_slot_copy(const struct cert_slot *from,
     struct identity *identity, struct identity *renewal) MUST_CHECK;
 
 struct cert_slot *cert_slot_ref(struct cert_slot *slot);
 void cert_slot_unref(struct cert_slot *slot); /* NULL ok */
 
-/* Have its files not been touched since they were read? */
+/* Are the files unchanged since they were read? */
 bool cert_slot_is_current(const struct cert_slot *slot);
 
-/* Were the files of both in one state when they were read? */
+/* Do both have equal stamps? */
 bool cert_slot_has_equal_stamps(
     const struct cert_slot *a, const struct cert_slot *b);
 
@@ -85,8 +84,8 @@ struct identity *cert_slot_load(const struct cert_slot *slot,
 
 /* ---- cert_dir ---- */
 
-/* One file, and where its key is: NAME.key beside it, or the file itself;
- * privkey.pem beside a fullchain.pem. */
+/* A certificate file and the file of its key: NAME.key beside it, or the file
+ * itself; privkey.pem beside a fullchain.pem. */
 struct cert_dir_item {
 	char *cert;
 	char *key;
@@ -95,15 +94,15 @@ struct cert_dir_item {
 struct cert_dir {
 	struct cert_dir_item *items; /* sorted by name */
 	size_t count;
-	char **folders; /* in it, for certificates that come later */
+	char **folders; /* its folders, where certificates may appear */
 	size_t folder_count;
 };
 
 /*
  * Every regular file (or symlink to one) that ends in .pem or .crt, and the
  * fullchain.pem of every folder in it, as in certbot's live/.  Names that begin
- * with a dot are passed over, and the other files of certbot beside a
- * fullchain.pem.  false: *err names the folder.  Free in every case.
+ * with a dot are skipped, and the other files of certbot beside a
+ * fullchain.pem. false: *err names the folder.  Free in every case.
  */
 bool cert_dir_list(
     struct cert_dir *folder, const char *path, struct err *err) MUST_CHECK;
@@ -112,8 +111,8 @@ void cert_dir_free(struct cert_dir *folder); /* a zeroed one is fine */
 /* ---- Reading many files ---- */
 
 struct preload_item {
-	struct cert_slot *slot;    /* with the stamps of before */
-	struct identity *identity; /* NULL: error says why */
+	struct cert_slot *slot;    /* stamped before the files are read */
+	struct identity *identity; /* NULL: see error */
 	char *warning;             /* NULL: none */
 	char *error;
 };
@@ -124,11 +123,11 @@ struct preload {
 	atomic_size_t next;
 };
 
-/* Fewer are read one by one, without threads. */
+/* Fewer files are read one by one, without threads. */
 #define PRELOAD_LEAST 64
 
-/* Read the files of all ids.  false: no memory; then nothing was read.  Free
- * in every case. */
+/* Read the files of all ids. false: no memory, and nothing was read.  Free in
+ * every case. */
 bool preload_run(struct preload *preload, const struct cert_slot_key *ids,
     size_t count) MUST_CHECK;
 void preload_free(struct preload *preload); /* a zeroed one is fine */

@@ -1,12 +1,12 @@
 /*
  * The certificates of a generation: from files to slots, from the keys of a
  * listener and its cert_dir to lists of certificates, and from the names in
- * certificates to the one that is set for a name.  Main thread.
+ * certificates to the certificate of a name.  Main thread.
  *
- * Files that were not touched are not read again, so a reload that changes one
- * host reads one certificate.  A bad file is an error at a start and a reload;
- * when files have changed by themselves (and in cert_dir always) it is one line
- * in the log, and the certificate that it would have replaced stays.
+ * Files with equal stamps are not read again, so a reload that changes one host
+ * reads one certificate.  A bad file is an error at a start and a reload; when
+ * files have changed by themselves (and in cert_dir always) it is one line in
+ * the log, and the certificate that it would have replaced stays.
  *
  * libstaple keeps the strongest requirement for each certificate object, so an
  * old object is reused for an equal policy only: the policy is part of the key.
@@ -32,12 +32,12 @@
 
 /* ---- Names ---- */
 
-/* A name that a certificate is for, and which one. */
+/* One name of one certificate. */
 struct name_entry {
 	const char *pattern;
 	const struct cert_slot *slot;
-	bool valid;   /* it has begun and has not ended */
-	size_t order; /* of the credential */
+	bool valid;   /* notBefore and notAfter hold at now_s */
+	size_t order; /* index of the slot */
 };
 
 bool
@@ -115,7 +115,7 @@ collect_claims(const struct name_map *map, size_t *count)
 	return list;
 }
 
-/* Claims of one pattern stand together: they become one. */
+/* Entries of one pattern are adjacent: they become one set. */
 static bool
 group_claims(struct name_map *map, const struct name_entry *list, size_t count)
 {
@@ -135,7 +135,7 @@ group_claims(struct name_map *map, const struct name_entry *list, size_t count)
 				return false;
 			map->patterns[map->pattern_count++] = pattern;
 		}
-		/* A second of its kind is for nobody. */
+		/* A second certificate of a kind is not used. */
 		(void)cert_set_add(
 		    &map->sets[map->pattern_count - 1], list[i].slot);
 	}
@@ -167,7 +167,8 @@ share_a_name(const struct identity *a, const struct identity *b)
 	return false;
 }
 
-/* The first that the keys name, with those of other kinds for a same name. */
+/* The first certificate set by keys, with those of other kinds that share a
+ * name. */
 static bool
 choose_named(struct name_map *map)
 {
@@ -187,8 +188,8 @@ choose_named(struct name_map *map)
 	return first != NULL;
 }
 
-/* The first of the folder, with whatever else its first name has.  valid:
- * only one that has begun and has not ended.  NULL: none. */
+/* The set of the first name of the first certificate of cert_dir. valid: only
+ * one that is valid now.  NULL: none. */
 static const struct cert_set *
 find_found(const struct name_map *map, bool valid)
 {
@@ -290,7 +291,7 @@ certs_index(struct build *build)
 static void
 keep_node(void *node)
 {
-	(void)node; /* it is inside what a generation holds */
+	(void)node; /* part of a slot */
 }
 
 void
@@ -303,34 +304,35 @@ certs_forget(struct build *build)
 
 /* ---- What is wrong ---- */
 
-/* What is asked for, and where it was said. */
+/* A slot to be built, and where it is configured. */
 struct cert_request {
 	const struct config_listener *user;
 	const struct config_path *cert; /* NULL: found in the folder */
 	const struct config_path *key;
 	const struct cert_slot_key *id;
-	/* Of the old generation: what it takes the place of, whatever files
-	 * that came from; NULL: nothing, or what came from the same files. */
+	/* The old slot at the same position, whatever its files; NULL: none, or
+	 * the one of the same files. */
 	const struct cert_slot *before;
 	struct preload_item *read; /* its files; NULL: not read yet */
 };
 
-/* One certificate as it is being brought in. */
+/* The load state of one slot. */
 struct cert_load {
 	const struct cert_request *request;
 	struct cert_slot *old;          /* of the same files; or NULL */
-	const struct cert_slot *before; /* which it replaces; or NULL */
+	const struct cert_slot *before; /* the one it replaces; or NULL */
 	struct cert_slot *fresh;
 };
 
-/* May it be left out, or its predecessor go on? */
+/* May the certificate be left out, or its predecessor stay? */
 static bool
 is_lenient(const struct build *build, const struct cert_load *load)
 {
 	return load->fresh->id.in_folder || build->cause == GENERATION_FILES;
 }
 
-/* Each line to mend: the key's when it is the key, or is missing as well. */
+/* Report each wrong line: that of the key as well, if it is wrong or
+ * missing. */
 static void
 fail_strictly(
     struct build *build, const struct cert_load *load, struct err *err)
@@ -350,7 +352,7 @@ fail_strictly(
 	    load->request->user, err);
 }
 
-/* Is this the state of the files that was reported before? */
+/* Was this state of the files reported before? */
 static bool
 is_reported(const struct build *build, const struct cert_load *load)
 {
@@ -360,7 +362,7 @@ is_reported(const struct build *build, const struct cert_load *load)
 	       cert_slot_has_equal_stamps(old, fresh);
 }
 
-/* Reported once for each state of the files. */
+/* Report each state of the files once. */
 static void
 fail_leniently(
     const struct build *build, const struct cert_load *load, struct err *err)
@@ -390,10 +392,9 @@ report_bad(struct build *build, const struct cert_load *load, struct err *err)
 /* ---- What is right ---- */
 
 /*
- * A renewal that no responder can answer for, where policy demands a staple.
- * When files change it waits until its predecessor is about to end; from then
- * on it goes into service, because an expired certificate is worse than one
- * without a staple.
+ * A renewal without a usable responder, where policy requires a staple.  When
+ * files change it waits until its predecessor ends soon; then it goes into
+ * service, because an expired certificate is worse than one without a staple.
  */
 static bool
 may_replace_unstapled(const struct build *build, const struct cert_load *load,
@@ -419,7 +420,7 @@ eval_of(const struct build *build)
 	};
 }
 
-/* The library looks after this one from now on, if it can. */
+/* Have libstaple watch this certificate. false: reported. */
 static bool
 watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
@@ -445,7 +446,7 @@ watch_identity(struct build *build, const struct cert_load *load,
 	return false;
 }
 
-/* Must it wait for its first staple? */
+/* Must the certificate wait for its first staple? */
 static bool
 must_wait(struct build *build, const struct cert_load *load,
     const struct identity *identity)
@@ -458,12 +459,12 @@ must_wait(struct build *build, const struct cert_load *load,
 		       watch_identity(build, load, before->identity) &&
 		       policy_eval_defers(&eval, &load->fresh->id.policy,
 			   identity, before->identity);
-	/* In a folder nobody else waits for it, and it may stay out. */
+	/* A new certificate of cert_dir holds no start, so it waits by itself. */
 	return load->fresh->id.in_folder &&
 	       !policy_eval_admits(&eval, &load->fresh->id.policy, identity);
 }
 
-/* An equal object that is known already takes the place of the new one. */
+/* Prefer an equal object of the old slot. */
 static struct identity *
 prefer_known(const struct cert_slot *old, struct identity *fresh)
 {
@@ -510,7 +511,7 @@ settle(struct build *build, struct cert_load *load, struct identity *identity)
 	}
 }
 
-/* What serves and what waits stay as they are. */
+/* The old identity and the old renewal stay. */
 static void
 go_on(struct cert_load *load)
 {
@@ -546,7 +547,7 @@ has_loader(struct build *build)
 	return build->loader != NULL;
 }
 
-/* A reference; what was read ahead, or is read now. */
+/* The identity that was preloaded, or is read now.  A reference. */
 static struct identity *
 load_identity(struct build *build, const struct cert_load *load,
     struct err *warning, struct err *err)
@@ -608,8 +609,8 @@ read_files(struct build *build, struct cert_load *load)
 
 /* ---- One certificate ---- */
 
-/* Is what an earlier generation made of these files still true?  A person who
- * asks for a reload is told again what is bad. */
+/* Can the slot of an earlier generation be shared?  SIGHUP reports bad files
+ * again. */
 static bool
 may_share(const struct build *build, const struct cert_slot *old)
 {
@@ -619,8 +620,8 @@ may_share(const struct build *build, const struct cert_slot *old)
 	       cert_slot_is_current(old);
 }
 
-/* Shared objects too, where [ocsp] says something new, or to have a
- * staple_file looked at again. */
+/* Watch shared objects again where [ocsp] has changed, or to have a staple_file
+ * read again. */
 static void
 show_library(struct build *build, struct cert_load *load)
 {
@@ -628,7 +629,7 @@ show_library(struct build *build, struct cert_load *load)
 
 	if (!build->rewatch && old->id.staple_file == NULL)
 		return;
-	/* What cannot be has been reported; nothing else follows from it. */
+	/* Failures are reported and change nothing else. */
 	if (old->identity)
 		(void)watch_identity(build, load, old->identity);
 	if (old->renewal)
@@ -650,8 +651,8 @@ arrive(struct build *build, struct cert_load *load)
 		read_files(build, load);
 }
 
-/* The certificate of these files: one of `fresh`, or of `old` where nothing
- * has changed, or read.  Borrowed from `fresh`.  NULL: reported. */
+/* The slot of these files: one of `fresh`, or of `old` where nothing has
+ * changed, or new.  Borrowed from `fresh`.  NULL: reported. */
 static struct cert_slot *
 build_slot(struct build *build, const struct cert_request *request)
 {
@@ -704,13 +705,13 @@ show(struct build *build, struct cert_list *list,
 
 /* ---- What stood in the same place ---- */
 
-/* The old certificates of one listener or host, in order. */
+/* The old slots of one listener or host, in order. */
 struct previous_certs {
 	struct cert_slot *const *items;
 	size_t count;
 };
 
-/* Reloads rarely reorder: the same place is tried first. */
+/* Reloads rarely reorder: try the same index first. */
 static size_t
 find_listener(const struct config *config, const char *name, size_t i)
 {
@@ -725,12 +726,12 @@ find_listener(const struct config *config, const char *name, size_t i)
 	return SIZE_MAX;
 }
 
-/* Hosts are walked in their order, so the next one is the usual one. */
+/* Hosts keep their order, so the next one is the usual match. */
 struct previous_walk {
-	const struct config_listener *listener; /* NULL: there was none */
+	const struct config_listener *listener; /* NULL: none */
 	const struct cert_list *list;
-	size_t host; /* next one */
-	size_t item; /* where its certificates begin */
+	size_t host; /* the next host */
+	size_t item; /* the index of its first slot */
 };
 
 static void
@@ -766,8 +767,8 @@ own_count(const struct config_listener *host)
 	return host->certs_own ? host->certs.count : 0;
 }
 
-/* From the walk's place to the end; its place is then behind the one found,
- * or as it was. */
+/* Search from the walk's position to the end.  The position moves behind a
+ * match, else it stays. */
 static struct previous_certs
 previous_of_host(struct previous_walk *walk, const char *pattern)
 {
@@ -830,8 +831,8 @@ id_in_folder(
 	};
 }
 
-/* At a start nothing is known yet, and all of it must be read.  Without memory
- * the files are read one by one. */
+/* At a start all files must be read.  Without memory for this they are read one
+ * by one. */
 static void
 read_ahead(const struct build *build, const struct config_listener *user,
     const struct cert_dir *folder, struct preload *preload)
@@ -869,8 +870,7 @@ show_folder(struct build *build, struct cert_list *list,
 	preload_free(&preload);
 }
 
-/* A folder that cannot be read any more, or holds nothing, is no reason to
- * show nothing: what was in it serves on. */
+/* The old certificates stay in service if cert_dir is unreadable or empty. */
 static void
 show_old_folder(
     struct build *build, struct cert_list *list, size_t i, struct err *err)

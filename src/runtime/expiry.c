@@ -1,8 +1,8 @@
 /*
- * Certificates and revocation lists near their end.  Main thread, once a
- * minute and after each publication.  The level that was logged last is kept
- * beside the certificate, which generations share: a reload repeats no line,
- * and a renewed certificate begins at the first level again.
+ * Warnings about certificates and revocation lists that expire soon.  Main
+ * thread, once a minute and after each publication.  The last logged level is
+ * kept beside the certificate, which generations share: a reload repeats no
+ * line, and a renewed certificate begins at the first level again.
  */
 #include "runtime/expiry.h"
 
@@ -38,7 +38,7 @@ say(const struct cert_entry *entry, struct log *log, int64_t left_s)
 	    LOG_S("end", text));
 }
 
-/* A clock that is set back repeats no level. */
+/* A clock that is set back repeats no line. */
 static bool
 is_new(enum validity_warning level, enum validity_warning *warned)
 {

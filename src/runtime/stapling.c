@@ -29,7 +29,8 @@
 
 /* ---- Policy of one certificate ---- */
 
-/* A renewed certificate waits for its staple until the old one has less. */
+/* A renewed certificate waits for its staple while the old one is valid for
+ * longer than this. */
 #define RENEWAL_MARGIN_S 3600
 
 bool
@@ -79,10 +80,10 @@ policy_has_response(const struct staple_info *info, int64_t now_s)
 }
 
 /*
- * A held "revoked" alone, perhaps from disk, ends nothing: it is confirmed
- * first.  Where a start or a reload cannot have that, because asking has failed
- * or patience is over, what is held is the last word there is; but a process
- * that runs goes on until there is a second one.
+ * One response "revoked", perhaps from disk, has to be confirmed before it ends
+ * the process.  Where a start or a reload cannot get that, because the fetch
+ * has failed or timed out, the stored response decides; a running process waits
+ * for the second one.
  */
 static enum policy_result
 evaluate_revoked(const struct staple_policy *policy,
@@ -90,12 +91,12 @@ evaluate_revoked(const struct staple_policy *policy,
 {
 	if (on_revoked(policy) != STAPLE_REVOKED_EXIT) {
 		if (may_wait && !info->settled && !timed_out)
-			return POLICY_WAIT; /* a newer good one lifts it */
+			return POLICY_WAIT; /* a newer "good" lifts it */
 		return POLICY_REVOKED_CONTINUE;
 	}
 	if (info->confirmed || (may_wait && (info->unconfirmable || timed_out)))
 		return POLICY_REVOKED;
-	/* Where nobody is asked there is nothing to wait for. */
+	/* Without a responder there is nothing to wait for. */
 	return info->hindrance == STAPLE_UNASKED ? POLICY_WAIT
 						 : POLICY_REVOKED_CONTINUE;
 }
@@ -123,7 +124,7 @@ policy_evaluate(const struct staple_policy *policy,
 	return policy_is_strict(policy) ? POLICY_FAILED : POLICY_DEGRADED;
 }
 
-/* Would handshakes be given something, rather than an alert? */
+/* Would handshakes get a staple, rather than an alert? */
 static bool
 is_stapled(const struct staple_policy *policy, const struct staple_info *info,
     int64_t now_s)
@@ -165,9 +166,9 @@ is_timed_out(const struct policy_eval *eval, const struct staple_policy *policy)
 }
 
 /*
- * Does the generation that is to be replaced show the very same without a
- * staple, by a policy as strict?  Refusing a reload would mend nothing then,
- * and might refuse the mending.
+ * Does the generation to be replaced serve this certificate without a staple,
+ * under a policy as strict?  Then refusing the reload would improve nothing,
+ * and might refuse the fix.
  */
 static bool
 fails_already(const struct policy_eval *eval, const struct identity *identity,
@@ -177,8 +178,8 @@ fails_already(const struct policy_eval *eval, const struct identity *identity,
 	const struct cert_slot *old;
 	size_t i;
 
-	/* Time alone brings this hindrance to one that runs; any other comes
-	 * with the configuration that is tried. */
+	/* A certificate expires while it is served; every other obstacle comes
+	 * with the new configuration. */
 	if (info->hindrance != STAPLE_UNASKED &&
 	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
 		return false;
@@ -204,9 +205,9 @@ evaluate_one(const struct policy_eval *eval, const struct staple_policy *policy,
 	return result;
 }
 
-/* What waits and fails, waits on: the old certificate serves.  One that is
- * revoked ends nothing if it has a renewal, which takes its place at once; and
- * nothing in a folder concerns anyone but itself. */
+/* A renewal that fails goes on waiting, and the old certificate serves.  A
+ * revoked certificate with a renewal ends nothing: the renewal replaces it at
+ * once.  A failure in cert_dir concerns that certificate alone. */
 static enum policy_result
 soften(const struct evaluated_cert *cert)
 {
@@ -391,7 +392,7 @@ policy_explain(const struct staple_info *info, char *out, size_t max)
 
 /* ---- Configuration and events ---- */
 
-/* Enough of a fingerprint to tell an old certificate from its successor. */
+/* So much of the fingerprint tells an old certificate from its successor. */
 #define ID_SHOWN 8
 
 struct stapling {
@@ -439,7 +440,7 @@ on_change(void *arg, const struct staple_info *info)
 {
 	const struct stapling *stapling = arg;
 
-	(void)info; /* main looks for itself, at all of them */
+	(void)info; /* main evaluates all of them */
 	if (stapling->changed)
 		stapling->changed(stapling->arg);
 }
@@ -472,7 +473,7 @@ options_of(struct stapling *stapling, const struct config *config)
 	};
 }
 
-/* Strict modes stop when a certificate is revoked, if nothing else is said. */
+/* Strict modes end the process on revocation by default. */
 static bool
 ends_process(const struct staple_policy *policy)
 {
@@ -515,7 +516,7 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 	return policy;
 }
 
-/* Put the line of the key in front whose file the sentence names. */
+/* Prefix the error with the line of the key whose file it names. */
 static void
 blame(const struct config *config, struct err *err)
 {
@@ -538,11 +539,11 @@ is_there(const char *path)
 	return lstat(path, &status) == 0;
 }
 
-enum { STORE_FOLDERS = 3 }; /* store_dir and the two in it */
+enum { STORE_FOLDERS = 3 }; /* store_dir and its two folders */
 
-/* The library gives a folder that it makes to the owner of the folder around
- * it.  Where `user` and `group` are configured, they get it instead: they
- * need not own store_dir. */
+/* libstaple gives a folder that it makes to the owner of the parent folder.
+ * Where `user` and `group` are configured, they get it instead: they need not
+ * own store_dir. */
 static struct staple *
 open_library(const struct staple_options *options, const struct config *config,
     struct err *err)
@@ -697,7 +698,7 @@ stapling_keep(struct stapling *stapling, const struct generation *generation)
 		return;
 	stapling->kept = calloc(count + 1, sizeof(stapling->kept[0]));
 	if (stapling->kept == NULL)
-		return; /* then some counters will be missing */
+		return; /* some counters will be missing */
 	for (i = 0; i < count; i++) {
 		identity = generation_cert(generation, i)->slot->identity;
 		if (identity)

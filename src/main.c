@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "runtime/check.h"
+#include "runtime/check_command.h"
 #include "runtime/process.h"
 #include "runtime/server.h"
 #include "runtime/staple_command.h"
@@ -169,7 +169,7 @@ main(int argc, char **argv)
 	case COMMAND_RUN:
 		return (int)server_run(file);
 	case COMMAND_TEST:
-		return flush(check_run(file));
+		return flush(check_command_run(file));
 	case COMMAND_PRINT_CONFIG:
 		return flush(print_config(file));
 	case COMMAND_LIST_KEYS:

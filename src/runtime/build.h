@@ -1,8 +1,6 @@
 /*
- * One run of generation_build (or of renew_generation): build.c leads it and
- * opens the sockets, build_credentials.c reads certificates, build_context.c
- * makes policies, build_sites.c brings names, policies and certificates
- * together, build_service.c adds what is beyond TLS.  Main thread.
+ * Building a generation: from a configuration, from changed files, or from
+ * renewed certificates.  Main thread.
  */
 #ifndef RUNTIME_BUILD_H
 #define RUNTIME_BUILD_H
@@ -12,19 +10,55 @@
 
 #include "base/attr.h"
 #include "config/config.h"
-#include "runtime/generation.h"
-#include "staple/staple.h"
 
-struct credential;
-struct credential_key;
-struct display;
 struct err;
-struct identity;
+struct generation;
+struct generation_parts;
 struct identity_loader;
-struct preload_item;
-struct service;
-struct tls_context;
-struct tls_server;
+struct policy_eval;
+
+/* All errors of a build, and whether the configuration is at fault. */
+struct generation_errors {
+	struct config_errors all; /* "file:line: listener NAME: sentence" */
+	bool bad_config; /* at least one is an error of the configuration */
+};
+void generation_errors_free(struct generation_errors *errors);
+
+/* Why a generation is built. */
+enum generation_cause {
+	GENERATION_CHECK, /* --test: no socket is opened */
+	GENERATION_FULL,  /* a start or a reload: every error refuses it */
+	/* files have changed: bad ones are left out, and what they would
+	 * replace stays */
+	GENERATION_FILES
+};
+
+/*
+ * Open or adopt sockets, load identities, build contexts, share everything that
+ * did not change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
+ * certificate that requires a staple and has none yet waits, while the old one
+ * serves. libstaple's settings follow this configuration from now on, even on
+ * failure (see stapling_restore).  Warnings are logged.  The errors of all
+ * listeners are collected; sockets are opened only when there is none.  NULL:
+ * failed, see `errors`.
+ */
+struct generation *generation_build(struct generation *old,
+    const struct config *config, const struct generation_parts *parts,
+    enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
+
+/* Does any renewal wait for its staple? */
+bool renew_is_waited_for(const struct generation *generation);
+
+/*
+ * The same generation with every due renewal in service: it has its staple, or
+ * the certificate it replaces ends soon.  No file is read; everything else is
+ * shared.  Each renewal is logged.  NULL: nothing is due, or *err.
+ */
+struct generation *renew_generation(struct generation *from,
+    const struct generation_parts *parts, const struct policy_eval *eval,
+    struct err *err) MUST_CHECK;
+
+/* ---- Shared with certs.c: one run ---- */
 
 struct build {
 	struct generation *old; /* may be NULL */
@@ -35,86 +69,26 @@ struct build {
 	struct generation_errors *errors;
 	struct generation *fresh;
 	struct identity_loader *loader; /* made for the first file read */
-	bool asks_anew; /* every certificate is shown to the library again */
+	bool rewatch;                   /* watch every certificate again */
 	bool failed;
 
-	/* trees of what `fresh` and `old` hold, by what tells it apart */
-	void *credentials;
-	void *old_credentials;
+	/* trees of the slots of `fresh` and `old`, by key */
+	void *slots;
+	void *old_slots;
 };
 
 enum blame { BLAME_CONFIG, BLAME_SYSTEM };
 
-/* Add a sentence; the build has failed. */
+/* Add an error; the build has failed. */
 void build_error(struct build *build, enum blame blame, const char *text);
 
-/* The same, with the line and the listener (or host) in front. */
+/* The same, prefixed with the line and the listener or host. */
 void build_fail(struct build *build, enum blame blame,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err);
 
-/* A warning about these settings; "" is none. */
+/* Log a warning about these settings; "": none. */
 void build_warn(const struct build *build,
     const struct config_listener *settings, const char *text);
-
-/* ---- build_display.c ---- */
-
-/* Everything that listener i and its hosts show, into display i of `fresh`;
- * what is wrong is reported. */
-void build_display(struct build *build, size_t i);
-
-/* ---- build_credentials.c ---- */
-
-/* What is asked for, and where it was said. */
-struct build_wish {
-	const struct config_listener *user;
-	const struct config_path *cert; /* NULL: found in the folder */
-	const struct config_path *key;
-	const struct credential_key *id;
-	/* Of the old generation: what it takes the place of, whatever files
-	 * that came from; NULL: nothing, or what came from the same files. */
-	const struct credential *before;
-	struct preload_item *read; /* its files; NULL: not read yet */
-};
-
-/* The certificate of these files: one of `fresh`, or of `old` where nothing
- * has changed, or read.  Borrowed from `fresh`.  NULL: reported. */
-struct credential *build_credential(
-    struct build *build, const struct build_wish *wish) MUST_CHECK;
-
-/* One of an earlier generation, as it is.  Likewise. */
-struct credential *build_share(struct build *build,
-    const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
-
-/* Put a credential (taken) in force in `fresh`.  false: no memory. */
-bool build_hold(struct build *build, const struct config_listener *user,
-    struct credential *credential) MUST_CHECK;
-
-/* The trees are built from, and forgotten. */
-bool build_index(struct build *build) MUST_CHECK;
-void build_forget(struct build *build);
-
-/* ---- build_context.c ---- */
-
-/* The context for these settings and that staple policy: one of `fresh`, or
- * taken over from `old`, or made.  Borrowed from `fresh`.  NULL: reported. */
-struct tls_context *build_context(struct build *build,
-    const struct config_listener *settings,
-    const struct staple_policy *policy) MUST_CHECK;
-
-/* ---- build_sites.c ---- */
-
-/* Names, policies and certificates of listener i.  NULL: reported. */
-struct tls_server *build_sites(struct build *build, size_t i) MUST_CHECK;
-
-/* ---- build_service.c ---- */
-
-/* Append the service of listener i, or fail. */
-void build_service(struct build *build, size_t i);
-
-/* Warn of each name in ciphers, ciphersuites and groups that no service can
- * use; a list that leaves nothing is an error.  After all services. */
-void build_survey(struct build *build);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Certificates and revocation lists near their end.  Main thread, once a
- * minute and after each publication.  The level that was logged last is kept
- * beside the certificate, which generations share: a reload repeats no line,
- * and a renewed certificate begins at the first level again.
+ * Warnings about certificates and revocation lists that expire soon.  Main
+ * thread, once a minute and after each publication.  The last logged level is
+ * kept beside the certificate, which generations share: a reload repeats no
+ * line, and a renewed certificate begins at the first level again.
  */
 #include "runtime/expiry.h"
 
@@ -11,17 +11,17 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "runtime/credential.h"
-#include "runtime/generation_inner.h"
-#include "tls/ca_store.h"
+#include "runtime/cert_slot.h"
+#include "runtime/generation.h"
 #include "tls/identity.h"
+#include "tls/ca_store.h"
 
 #define DAY_S 86400
 
 static void
-say(const struct holding *holding, struct log *log, int64_t left_s)
+say(const struct cert_entry *entry, struct log *log, int64_t left_s)
 {
-	const struct identity *identity = holding->credential->identity;
+	const struct identity *identity = entry->slot->identity;
 	time_t end = (time_t)identity_not_after(identity);
 	char text[32] = "?";
 	struct tm tm;
@@ -31,14 +31,14 @@ say(const struct holding *holding, struct log *log, int64_t left_s)
 	log_warning(log, "tls",
 	    left_s <= 0 ? "certificate has expired"
 			: "certificate expires soon: renew it",
-	    LOG_S("listener", holding->user->name),
+	    LOG_S("listener", entry->user->name),
 	    LOG_S("cert", identity_name(identity)),
-	    LOG_S("file", holding->credential->id.cert),
+	    LOG_S("file", entry->slot->id.cert),
 	    LOG_N("days", left_s <= 0 ? 0 : (left_s + DAY_S - 1) / DAY_S),
 	    LOG_S("end", text));
 }
 
-/* A clock that is set back repeats no level. */
+/* A clock that is set back repeats no line. */
 static bool
 is_new(enum validity_warning level, enum validity_warning *warned)
 {
@@ -49,44 +49,44 @@ is_new(enum validity_warning level, enum validity_warning *warned)
 }
 
 static void
-look_at(const struct holding *holding, struct log *log, int64_t now_s)
+look_at(const struct cert_entry *entry, struct log *log, int64_t now_s)
 {
-	struct credential *credential = holding->credential;
-	int64_t from = identity_not_before(credential->identity);
-	int64_t end = identity_not_after(credential->identity);
+	struct cert_slot *slot = entry->slot;
+	int64_t from = identity_not_before(slot->identity);
+	int64_t end = identity_not_after(slot->identity);
 
-	if (is_new(validity_warning(from, end, now_s), &credential->warned))
-		say(holding, log, end - now_s);
+	if (is_new(validity_warning(from, end, now_s), &slot->warned))
+		say(entry, log, end - now_s);
 }
 
 static void
-look_at_lists(struct trust_holding *holding, struct log *log, int64_t now_s)
+look_at_lists(struct ca_entry *entry, struct log *log, int64_t now_s)
 {
 	enum validity_warning level = validity_warning(
-	    ca_store_crls_start(holding->trust),
-	    ca_store_crls_end(holding->trust), now_s);
+	    ca_store_crls_start(entry->trust), ca_store_crls_end(entry->trust),
+	    now_s);
 
-	if (!is_new(level, &holding->warned))
+	if (!is_new(level, &entry->warned))
 		return;
 	log_warning(log, "tls",
 	    level == VALIDITY_ENDED
 		? "revocation list has expired: clients of its issuer "
 		  "are refused until there is a new one"
 		: "revocation list expires soon: put a new one in place",
-	    LOG_S("listener", holding->user->name),
-	    LOG_S("file", holding->user->crl_file));
+	    LOG_S("listener", entry->user->name),
+	    LOG_S("file", entry->user->crl_file));
 }
 
 void
 expiry_look(const struct generation *generation, struct log *log, int64_t now_s)
 {
-	const struct holding *holding;
+	const struct cert_entry *entry;
 	size_t i;
 
-	for (i = 0; i < generation_holding_count(generation); i++) {
-		holding = generation_holding(generation, i);
-		if (holding->credential->identity)
-			look_at(holding, log, now_s);
+	for (i = 0; i < generation_cert_count(generation); i++) {
+		entry = generation_cert(generation, i);
+		if (entry->slot->identity)
+			look_at(entry, log, now_s);
 	}
 	for (i = 0; i < generation->trust_count; i++)
 		look_at_lists(&generation->trusts[i], log, now_s);

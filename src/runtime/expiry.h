@@ -1,5 +1,5 @@
 /*
- * Warnings about certificates and revocation lists near their end.  Main
+ * Warnings about certificates and revocation lists that expire soon.  Main
  * thread.
  */
 #ifndef RUNTIME_EXPIRY_H
@@ -11,8 +11,8 @@ struct generation;
 struct log;
 
 /*
- * Logs each certificate and each file of revocation lists once for each level
- * of tls/identity.h (a third, a sixth, a thirtieth of its life left, the end).
+ * Log each certificate and each CRL file once for each level of tls/validity.h
+ * (a third, a sixth, a thirtieth of its life left, the end).
  */
 void expiry_look(
     const struct generation *generation, struct log *log, int64_t now_s);

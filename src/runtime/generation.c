@@ -1,7 +1,7 @@
 /*
- * The object itself: its parts, its references and what can be asked of it.
- * Made on the main thread, held by any.  What waits to be renewed is part of
- * a generation, so that whoever lets one go forgets that as well.
+ * A generation: its parts, its references, its accessors.  Made on the main
+ * thread, released on any.  Renewed certificates that wait for a staple are
+ * part of their slots, so that releasing a generation forgets them too.
  */
 #include "runtime/generation.h"
 
@@ -9,10 +9,9 @@
 #include <string.h>
 
 #include "proxy/service.h"
-#include "runtime/credential.h"
-#include "runtime/generation_inner.h"
-#include "tls/ca_store.h"
+#include "runtime/cert_slot.h"
 #include "tls/context.h"
+#include "tls/ca_store.h"
 
 struct generation *
 generation_new(const struct config *config)
@@ -25,8 +24,9 @@ generation_new(const struct config *config)
 	atomic_init(&generation->references, 1);
 	generation->config = config_ref(config);
 	generation->services = calloc(room, sizeof(generation->services[0]));
-	generation->displays = calloc(room, sizeof(generation->displays[0]));
-	if (generation->services && generation->displays)
+	generation->cert_lists = calloc(
+	    room, sizeof(generation->cert_lists[0]));
+	if (generation->services && generation->cert_lists)
 		return generation;
 	generation_unref(generation);
 	return NULL;
@@ -50,25 +50,24 @@ grow(void **items, size_t *room, size_t count, size_t size)
 }
 
 bool
-generation_hold(struct generation *generation,
-    const struct config_listener *user, struct credential *credential)
+generation_add_cert(struct generation *generation,
+    const struct config_listener *user, struct cert_slot *slot)
 {
-	void *items = generation->holdings;
-	bool fine = grow(&items, &generation->holding_room,
-	    generation->holding_count, sizeof(generation->holdings[0]));
+	void *items = generation->certs;
+	bool fine = grow(&items, &generation->cert_room, generation->cert_count,
+	    sizeof(generation->certs[0]));
 
-	generation->holdings = items;
+	generation->certs = items;
 	if (fine)
-		generation->holdings[generation->holding_count++] =
-		    (struct holding){ user, credential };
+		generation->certs[generation->cert_count++] =
+		    (struct cert_entry){ user, slot };
 	else
-		credential_unref(credential);
+		cert_slot_unref(slot);
 	return fine;
 }
 
 bool
-generation_hold_trust(
-    struct generation *generation, const struct trust_holding *holding)
+generation_add_ca(struct generation *generation, const struct ca_entry *entry)
 {
 	void *items = generation->trusts;
 	bool fine = grow(&items, &generation->trust_room,
@@ -76,15 +75,15 @@ generation_hold_trust(
 
 	generation->trusts = items;
 	if (fine)
-		generation->trusts[generation->trust_count++] = *holding;
+		generation->trusts[generation->trust_count++] = *entry;
 	else
-		ca_store_unref(holding->trust);
+		ca_store_unref(entry->trust);
 	return fine;
 }
 
 bool
-generation_hold_context(
-    struct generation *generation, const struct context_holding *holding)
+generation_add_context(
+    struct generation *generation, const struct context_entry *entry)
 {
 	void *items = generation->contexts;
 	bool fine = grow(&items, &generation->context_room,
@@ -92,22 +91,22 @@ generation_hold_context(
 
 	generation->contexts = items;
 	if (fine)
-		generation->contexts[generation->context_count++] = *holding;
+		generation->contexts[generation->context_count++] = *entry;
 	else
-		tls_context_unref(holding->context);
+		tls_context_unref(entry->context);
 	return fine;
 }
 
 bool
-display_add(struct display *display, struct credential *credential)
+cert_list_add(struct cert_list *list, struct cert_slot *slot)
 {
-	struct credential **grown = realloc(
-	    display->items, (display->count + 1) * sizeof(grown[0]));
+	struct cert_slot **grown = realloc(
+	    list->items, (list->count + 1) * sizeof(grown[0]));
 
 	if (grown == NULL)
 		return false;
-	display->items = grown;
-	display->items[display->count++] = credential;
+	list->items = grown;
+	list->items[list->count++] = slot;
 	return true;
 }
 
@@ -127,10 +126,10 @@ free_parts(struct generation *generation)
 	for (i = 0; i < generation->service_count; i++)
 		service_unref(generation->services[i]);
 	for (i = 0; i < generation->config->listener_count; i++)
-		if (generation->displays)
-			free(generation->displays[i].items);
-	for (i = 0; i < generation->holding_count; i++)
-		credential_unref(generation->holdings[i].credential);
+		if (generation->cert_lists)
+			free(generation->cert_lists[i].items);
+	for (i = 0; i < generation->cert_count; i++)
+		cert_slot_unref(generation->certs[i].slot);
 	for (i = 0; i < generation->trust_count; i++)
 		ca_store_unref(generation->trusts[i].trust);
 	for (i = 0; i < generation->context_count; i++)
@@ -145,11 +144,11 @@ generation_unref(struct generation *generation)
 	    atomic_fetch_sub_explicit(
 		&generation->references, 1, memory_order_acq_rel) > 1)
 		return;
-	ports_fini(&generation->ports);
+	sockets_fini(&generation->sockets);
 	free_parts(generation);
 	free(generation->services);
-	free(generation->displays);
-	free(generation->holdings);
+	free(generation->cert_lists);
+	free(generation->certs);
 	free(generation->trusts);
 	free(generation->contexts);
 	config_unref(generation->config);
@@ -163,21 +162,15 @@ generation_config(const struct generation *generation)
 }
 
 size_t
-generation_port_count(const struct generation *generation)
+generation_socket_count(const struct generation *generation)
 {
-	return generation->ports.count;
+	return generation->sockets.count;
 }
 
-struct generation_port
-generation_port(const struct generation *generation, size_t i)
+const struct listen_socket *
+generation_socket(const struct generation *generation, size_t i)
 {
-	const struct port *port = &generation->ports.items[i];
-
-	return (struct generation_port){
-		.listener = port->listener,
-		.service = port->service,
-		.fresh = port->fresh,
-	};
+	return &generation->sockets.items[i];
 }
 
 size_t
@@ -193,15 +186,15 @@ generation_service(const struct generation *generation, size_t i)
 }
 
 size_t
-generation_holding_count(const struct generation *generation)
+generation_cert_count(const struct generation *generation)
 {
-	return generation->holding_count;
+	return generation->cert_count;
 }
 
-const struct holding *
-generation_holding(const struct generation *generation, size_t i)
+const struct cert_entry *
+generation_cert(const struct generation *generation, size_t i)
 {
-	return &generation->holdings[i];
+	return &generation->certs[i];
 }
 
 bool
@@ -210,25 +203,24 @@ generation_has(
 {
 	size_t i;
 
-	for (i = 0; i < generation->holding_count; i++)
-		if (generation->holdings[i].credential->identity == identity)
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].slot->identity == identity)
 			return true;
 	return false;
 }
 
-/* Both come from one configuration: what stands at one place is comparable. */
+/* Both are built from one configuration: equal indexes are comparable. */
 bool
 generation_differs(const struct generation *a, const struct generation *b)
 {
-	const struct credential *first, *second;
+	const struct cert_slot *first, *second;
 	size_t i;
 
-	if (a->holding_count != b->holding_count ||
-	    a->trust_count != b->trust_count)
+	if (a->cert_count != b->cert_count || a->trust_count != b->trust_count)
 		return true;
-	for (i = 0; i < a->holding_count; i++) {
-		first = a->holdings[i].credential;
-		second = b->holdings[i].credential;
+	for (i = 0; i < a->cert_count; i++) {
+		first = a->certs[i].slot;
+		second = b->certs[i].slot;
 		if (strcmp(first->id.cert, second->id.cert) != 0 ||
 		    first->identity != second->identity ||
 		    first->renewal != second->renewal)
@@ -242,29 +234,28 @@ generation_differs(const struct generation *a, const struct generation *b)
 }
 
 bool
-trust_holding_has_equal_stamps(
-    const struct trust_holding *a, const struct trust_holding *b)
+ca_entry_has_equal_stamps(const struct ca_entry *a, const struct ca_entry *b)
 {
 	return stamp_equal(&a->ca_stamp, &b->ca_stamp) &&
 	       stamp_equal(&a->crl_stamp, &b->crl_stamp);
 }
 
-/* Of two that do not differ. */
+/* For two generations that do not differ. */
 bool
 generation_read_more(const struct generation *a, const struct generation *b)
 {
 	size_t i;
 
-	for (i = 0; i < a->holding_count; i++)
-		if (!credential_has_equal_stamps(
-			a->holdings[i].credential, b->holdings[i].credential))
+	for (i = 0; i < a->cert_count; i++)
+		if (!cert_slot_has_equal_stamps(
+			a->certs[i].slot, b->certs[i].slot))
 			return true;
 	for (i = 0; i < a->trust_count; i++)
-		if (!trust_holding_has_equal_stamps(
-			&a->trusts[i], &b->trusts[i]))
+		if (!ca_entry_has_equal_stamps(&a->trusts[i], &b->trusts[i]))
 			return true;
 	for (i = 0; i < a->config->listener_count; i++)
-		if (a->displays[i].folder_kept != b->displays[i].folder_kept)
+		if (a->cert_lists[i].folder_kept !=
+		    b->cert_lists[i].folder_kept)
 			return true;
 	return false;
 }

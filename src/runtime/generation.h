@@ -1,22 +1,24 @@
 /*
- * A configuration made real: its sockets and services as one immutable,
- * counted object.  Built beside the running system from the old generation
- * and a new configuration; any failure frees it and nothing has changed.
- * It is also the joint of stapling with tls and proxy: each context is
- * attached to the library, each identity watched.  Built on the main thread;
- * any thread may hold a reference.
+ * One configuration in force: its sockets, services and certificates as one
+ * immutable counted object.  Built on the main thread (build.h); any thread may
+ * hold a reference.
  */
 #ifndef RUNTIME_GENERATION_H
 #define RUNTIME_GENERATION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "config/config.h"
+#include "runtime/sockets.h"
+#include "runtime/watch.h"
+#include "staple/staple.h"
+#include "tls/identity.h"
 
-struct credential;
-struct generation;
+struct cert_slot;
 struct identity;
 struct inherited;
 struct limit_process;
@@ -25,6 +27,7 @@ struct log;
 struct service;
 struct stapling;
 struct ticket_keys;
+struct tls_context;
 
 /* What outlives every generation and is lent to each. */
 struct generation_parts {
@@ -36,47 +39,70 @@ struct generation_parts {
 	unsigned threads;
 };
 
-/* Everything that is wrong, and whose fault it is. */
-struct generation_errors {
-	struct config_errors all; /* "file:line: listener NAME: sentence" */
-	bool bad_config;          /* one at least is the configuration's */
-};
-void generation_errors_free(struct generation_errors *errors);
-
-/* Why one is built. */
-enum generation_cause {
-	GENERATION_CHECK, /* --test: no socket is opened */
-	GENERATION_FULL,  /* a start or a reload: all must be good */
-	GENERATION_FILES  /* files have changed: what is bad stays out, and
-			     what it would replace goes on */
+/* One certificate slot, however many names show it. */
+struct cert_entry {
+	/* settings of the first listener or host that shows it */
+	const struct config_listener *user;
+	struct cert_slot *slot;
 };
 
-/*
- * Open or adopt sockets, load identities, build contexts, share what did not
- * change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
- * certificate that should be stapled and has no staple yet waits, while the
- * old one serves.  What is fetched is settled by this generation from now on,
- * even when it fails (stapling_restore).  Warnings are logged.  Every
- * listener's errors are collected; sockets are opened only when nothing else
- * is wrong.  NULL: failed, `errors` says why.
- */
-struct generation *generation_build(struct generation *old,
-    const struct config *config, const struct generation_parts *parts,
-    enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
+/* ca_file and crl_file as they were read. */
+struct ca_entry {
+	const struct config_listener *user; /* the settings with these paths */
+	struct ca_store *trust;                /* a reference */
+	struct stamp ca_stamp;
+	struct stamp crl_stamp;
+	bool settled;
+
+	/* main thread only */
+	enum validity_warning warned; /* the last level logged; expiry.h */
+};
+
+/* A TLS context and its key: digest and staple policy. */
+struct context_entry {
+	uint8_t digest[32];
+	struct staple_policy policy;
+	struct tls_context *context; /* a reference */
+};
+
+/* The certificates of one listener and its hosts, borrowed from `certs`: the
+ * listener's own, then those of its cert_dir, then each host's own, in file
+ * order. */
+struct cert_list {
+	struct cert_slot **items;
+	size_t count;
+	size_t folder_count;
+	/* cert_dir is unreadable or empty, its certificates stay */
+	bool folder_kept;
+};
+
+struct generation {
+	atomic_uint references;
+
+	/* fixed at creation */
+	const struct config *config;
+	struct service **services; /* one per listener section */
+	size_t service_count;
+	struct cert_list *cert_lists; /* likewise */
+	struct sockets sockets;
+
+	/* each thing once */
+	struct cert_entry *certs; /* references to the slots */
+	size_t cert_count, cert_room;
+	struct ca_entry *trusts;
+	size_t trust_count, trust_room;
+	struct context_entry *contexts;
+	size_t context_count, context_room;
+};
 
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* NULL ok */
 
 const struct config *generation_config(const struct generation *generation);
 
-/* One listening address with its service. */
-struct generation_port {
-	struct listener *listener; /* borrowed */
-	struct service *service;   /* borrowed */
-	bool fresh;                /* not taken over from the old generation */
-};
-size_t generation_port_count(const struct generation *generation);
-struct generation_port generation_port(
+/* The listening addresses with their services. */
+size_t generation_socket_count(const struct generation *generation);
+const struct listen_socket *generation_socket(
     const struct generation *generation, size_t i);
 
 /* The services, one per listener section, in file order. */
@@ -84,22 +110,33 @@ size_t generation_service_count(const struct generation *generation);
 struct service *generation_service(
     const struct generation *generation, size_t i);
 
-/* Every certificate once, however many names show it.  Borrowed. */
-struct holding {
-	const struct config_listener *user; /* the first that shows it */
-	struct credential *credential;
-};
-size_t generation_holding_count(const struct generation *generation);
-const struct holding *generation_holding(
+size_t generation_cert_count(const struct generation *generation);
+const struct cert_entry *generation_cert(
     const struct generation *generation, size_t i);
 bool generation_has(
     const struct generation *generation, const struct identity *identity);
 
-/* Did anything but stamps change between these two of one configuration? */
+/* Does anything but stamps differ?  Both of one configuration. */
 bool generation_differs(const struct generation *a, const struct generation *b);
 
-/* Did the stamps, so that one has read files that the other has not? */
+/* Do the stamps differ, so that one has read files that the other has not? */
 bool generation_read_more(
     const struct generation *a, const struct generation *b);
+
+/* ---- For the building of one ---- */
+
+/* With room for every listener; one reference.  NULL: no memory. */
+struct generation *generation_new(const struct config *config) MUST_CHECK;
+
+/* Append; takes the reference, also on failure (out of memory). */
+bool generation_add_cert(struct generation *generation,
+    const struct config_listener *user, struct cert_slot *slot) MUST_CHECK;
+bool generation_add_ca(
+    struct generation *generation, const struct ca_entry *entry) MUST_CHECK;
+bool generation_add_context(struct generation *generation,
+    const struct context_entry *entry) MUST_CHECK;
+bool ca_entry_has_equal_stamps(
+    const struct ca_entry *a, const struct ca_entry *b);
+bool cert_list_add(struct cert_list *list, struct cert_slot *slot) MUST_CHECK;
 
 #endif

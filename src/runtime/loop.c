@@ -1,14 +1,19 @@
 /*
- * A listener thread from start to end.  The main thread runs loop_start,
- * loop_join and the three messages; all the rest runs on the thread itself.
- * A new generation is adopted between two events: sockets that go on keep
- * their acceptor (and thereby their queue), those that go are emptied of
- * waiting clients first, and only then is the old generation let go.
+ * A listener thread: its event loop, its mailbox, its connections.  The main
+ * thread calls loop_start(), loop_join() and the three messages; everything
+ * else runs on the thread itself.
+ *
+ * A new generation is adopted between two events: sockets that stay keep their
+ * acceptor (and thereby their queue), the queues of removed sockets are
+ * emptied first, and only then the old generation is released.  The mailbox is
+ * one lock around three fields; references are released after the lock,
+ * because the last one of a generation closes sockets.
  */
 #include "runtime/loop.h"
 
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -17,7 +22,66 @@
 #include "proxy/conn.h"
 #include "proxy/service.h"
 #include "runtime/generation.h"
-#include "runtime/mailbox.h"
+
+/* ---- Mailbox ---- */
+
+void
+mailbox_init(struct mailbox *mailbox)
+{
+	memset(mailbox, 0, sizeof(*mailbox));
+	mutex_init(&mailbox->lock);
+}
+
+void
+mailbox_fini(struct mailbox *mailbox)
+{
+	generation_unref(mailbox->mail.generation);
+	mailbox->mail.generation = NULL;
+	mutex_fini(&mailbox->lock);
+}
+
+void
+mailbox_put_generation(struct mailbox *mailbox, struct generation *generation)
+{
+	struct generation *skipped;
+
+	generation_ref(generation);
+	mutex_lock(&mailbox->lock);
+	skipped = mailbox->mail.generation;
+	mailbox->mail.generation = generation;
+	mutex_unlock(&mailbox->lock);
+	generation_unref(skipped);
+}
+
+void
+mailbox_put_drain(struct mailbox *mailbox)
+{
+	mutex_lock(&mailbox->lock);
+	mailbox->mail.drain = true;
+	mutex_unlock(&mailbox->lock);
+}
+
+void
+mailbox_put_stop(struct mailbox *mailbox)
+{
+	mutex_lock(&mailbox->lock);
+	mailbox->mail.stop = true;
+	mutex_unlock(&mailbox->lock);
+}
+
+struct mail
+mailbox_fetch(struct mailbox *mailbox)
+{
+	struct mail mail;
+
+	mutex_lock(&mailbox->lock);
+	mail = mailbox->mail;
+	memset(&mailbox->mail, 0, sizeof(mailbox->mail));
+	mutex_unlock(&mailbox->lock);
+	return mail;
+}
+
+/* ---- Loop ---- */
 
 /* Keeps the connection ids of threads apart; with 256 threads they stay below
  * 2^53, which every reader of JSON gets exactly. */
@@ -29,7 +93,7 @@ struct loop {
 	/* fixed at creation */
 	unsigned index;
 	struct log *log;
-	loop_tell_fn *tell;
+	loop_event_fn *tell;
 	void *arg;
 	struct ev_loop *ev;
 
@@ -42,10 +106,11 @@ struct loop {
 
 	/* this thread only */
 	struct generation *generation;
-	struct generation *retired;  /* let go after some more waits */
-	size_t waits;                /* ...so many */
-	bool adopting;               /* ...and that is to be told */
-	struct acceptor **acceptors; /* one per port; NULL: no memory for it */
+	struct generation *retired; /* released after `waits` more waits */
+	size_t waits;  /* of the loop, until `retired` is released */
+	bool adopting; /* LOOP_ADOPTED is due */
+	struct acceptor *
+	    *acceptors; /* one per socket; NULL: no memory for it */
 	size_t acceptor_count;
 	struct conn_set set;
 	struct ev_prepare prepare;
@@ -64,7 +129,7 @@ free_acceptors(struct acceptor **acceptors, size_t count, bool empty)
 	free(acceptors);
 }
 
-/* The acceptor of that socket leaves our array; NULL: there is none. */
+/* Take the acceptor of that socket out of the array; NULL: none. */
 static struct acceptor *
 take_acceptor(struct loop *loop, const struct listener *listener)
 {
@@ -82,31 +147,30 @@ take_acceptor(struct loop *loop, const struct listener *listener)
 }
 
 static struct acceptor *
-serve_port(struct loop *loop, const struct generation_port *port)
+serve_socket(struct loop *loop, const struct listen_socket *socket)
 {
-	struct acceptor *acceptor = take_acceptor(loop, port->listener);
+	struct acceptor *acceptor = take_acceptor(loop, socket->listener);
 
 	if (acceptor) {
-		acceptor_serve(acceptor, port->service);
+		acceptor_serve(acceptor, socket->service);
 		return acceptor;
 	}
 	acceptor = acceptor_new(
-	    port->listener, loop->index, port->service, &loop->set);
+	    socket->listener, loop->index, socket->service, &loop->set);
 	if (acceptor == NULL)
 		log_error(loop->log, "loop",
 		    "out of memory: a thread does not accept",
-		    LOG_S("listener", port->service->listener->name),
+		    LOG_S("listener", socket->service->listener->name),
 		    LOG_N("thread", loop->index));
 	return acceptor;
 }
 
 /*
- * Let a generation go, but only when the loop has waited for the last event of
- * each of its sockets: libev forgets a descriptor lazily, at the event that
- * a refusing socket raises, and the last holder, perhaps another thread,
- * closes it.  Whoever has something to say may stand before it in the
- * kernel's queue: the sockets, old and new, both ends of every connection, and
- * the error set.
+ * Release the generation, but only when the loop has waited for the last event
+ * of each of its sockets. libev forgets a descriptor lazily, at the event that
+ * a refusing socket raises, and the last holder, perhaps another thread, closes
+ * it.  Other events may precede that one in the kernel's queue: of the sockets,
+ * old and new, of both ends of every connection, and of the error set.
  */
 static void
 retire(struct loop *loop, size_t sockets)
@@ -124,22 +188,20 @@ retire(struct loop *loop, size_t sockets)
 static void
 adopt(struct loop *loop, struct generation *generation)
 {
-	size_t i, count = generation_port_count(generation);
+	size_t i, count = generation_socket_count(generation);
 	struct acceptor **acceptors = calloc(count + 1, sizeof(acceptors[0]));
-	struct generation_port port;
 
 	if (acceptors == NULL) {
 		log_error(loop->log, "loop",
 		    "out of memory: a thread keeps the old configuration",
 		    LOG_N("thread", loop->index));
 		generation_unref(generation);
-		loop->adopting = true; /* nobody should wait for it */
+		loop->adopting = true; /* or main would wait for ever */
 		return;
 	}
-	for (i = 0; i < count; i++) {
-		port = generation_port(generation, i);
-		acceptors[i] = serve_port(loop, &port);
-	}
+	for (i = 0; i < count; i++)
+		acceptors[i] = serve_socket(
+		    loop, generation_socket(generation, i));
 	free_acceptors(loop->acceptors, loop->acceptor_count, true);
 	retire(loop, loop->acceptor_count + count);
 	loop->acceptors = acceptors;
@@ -148,8 +210,8 @@ adopt(struct loop *loop, struct generation *generation)
 	loop->adopting = true;
 }
 
-/* The sockets close with the generation, so that another process, or nobody,
- * gets the clients that come from now on. */
+/* The sockets close with the generation, so that another process gets the
+ * clients that come from now on, or they are refused. */
 static void
 stop_accepting(struct loop *loop, bool empty)
 {
@@ -171,7 +233,7 @@ let_go(struct loop *loop)
 	}
 }
 
-/* One generation at a time is let go: what else came with a new one waits. */
+/* One generation at a time is released: later messages wait. */
 static void
 put_off(struct loop *loop, const struct mail *mail)
 {
@@ -189,8 +251,8 @@ on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 	struct mail mail;
 
 	(void)events;
-	/* The mail is left where it is: another generation to let go would
-	 * take the place of the one that is still waited for. */
+	/* Leave the mail: another retired generation would replace the one that
+	 * still waits. */
 	if (loop->waits > 1) {
 		loop->waits--;
 		ev_async_send(ev, &loop->wake);
@@ -214,7 +276,7 @@ on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 	}
 }
 
-/* Before each wait: what the last events have made possible. */
+/* Before each wait: what the last events made possible. */
 static void
 on_prepare(struct ev_loop *ev, struct ev_prepare *watcher, int events)
 {
@@ -272,7 +334,7 @@ watch(struct loop *loop)
 }
 
 struct loop *
-loop_start(unsigned index, struct log *log, loop_tell_fn *tell, void *arg,
+loop_start(unsigned index, struct log *log, loop_event_fn *tell, void *arg,
     struct err *err)
 {
 	const uint64_t first_id = ((uint64_t)index << IDS_PER_THREAD_SHIFT) + 1;
@@ -286,7 +348,7 @@ loop_start(unsigned index, struct log *log, loop_tell_fn *tell, void *arg,
 	loop->tell = tell;
 	loop->arg = arg;
 	mailbox_init(&loop->mailbox);
-	/* Signals are the main thread's: this loop must leave masks alone. */
+	/* Signals belong to the main thread: this loop must not touch masks. */
 	loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
 	if (loop->ev == NULL ||
 	    !conn_set_init(&loop->set, loop->ev, log, first_id)) {

@@ -1,26 +1,39 @@
 /*
- * What the process owes to the machine: descriptors, a pid file, and an early
- * word about files that a reload will not be able to read.  Main thread,
- * mostly before any other starts.  The pid file is guarded by a lock on it
- * and never by asking whether the pid inside is alive: numbers are reused,
- * and in a container they are all 1.
+ * The process and its machine: standard descriptors, descriptor limits, pid
+ * file, readable files, user and capabilities, service manager, CPUs.  Main
+ * thread, mostly before any other thread starts; cpus_count() on any thread.
+ *
+ * The pid file is guarded by a lock and not by its number: numbers are reused,
+ * and in a container every process is pid 1.  Capabilities are set by the bare
+ * system call, and sd_notify's protocol is spoken here: neither libcap nor
+ * libsystemd is linked into a process that holds private keys.
  */
 #include "runtime/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/folder.h"
+#include "runtime/cert_slot.h"
 
 #define DESCRIPTORS_MAX (1024u * 1024u)
 #define DESCRIPTORS_RESERVE_MAX 1024u
@@ -351,18 +364,18 @@ check_settings(
 static void
 check_cert_dir(struct unreadable *unreadable, const char *path)
 {
-	struct folder folder;
+	struct cert_dir folder;
 	struct err err;
 	size_t i;
 
-	if (!folder_list(&folder, path, &err))
+	if (!cert_dir_list(&folder, path, &err))
 		check_file(unreadable, path, "renewals");
 	for (i = 0; i < folder.count; i++) {
 		check_file(unreadable, folder.items[i].cert, "renewals");
 		if (strcmp(folder.items[i].cert, folder.items[i].key) != 0)
 			check_file(unreadable, folder.items[i].key, "renewals");
 	}
-	folder_free(&folder);
+	cert_dir_free(&folder);
 }
 
 void
@@ -392,4 +405,391 @@ process_check_readable(const struct config *config, struct log *log)
 	check_store(config, log);
 	check_log(config, config->log.output, log);
 	check_log(config, config->log.access, log);
+}
+
+/* ---- User, group, capabilities ---- */
+
+#define LOOKUP_BYTES 16384
+#define LOW_PORT_BIT (1u << CAP_NET_BIND_SERVICE)
+
+struct target {
+	char name[256]; /* for initgroups; "": a number nobody is named by */
+	uid_t uid;
+	gid_t gid;
+	bool change_user;
+	bool change_group;
+};
+
+static bool
+parse_number(const char *text, unsigned *number)
+{
+	char *end;
+	unsigned long value;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	/* All ones means "leave it" to setresuid. */
+	if (*end != '\0' || errno != 0 || value >= 0xffffffffUL)
+		return false;
+	*number = (unsigned)value;
+	return true;
+}
+
+static bool
+find_user(const char *user, struct target *target, struct err *err)
+{
+	char bytes[LOOKUP_BYTES];
+	struct passwd entry, *found = NULL;
+	unsigned number;
+	int error;
+
+	if (parse_number(user, &number)) {
+		target->uid = number;
+		target->gid = number;
+		/* A number needs no entry: without one nothing is found. */
+		(void)getpwuid_r(number, &entry, bytes, sizeof(bytes), &found);
+	} else {
+		error = getpwnam_r(user, &entry, bytes, sizeof(bytes), &found);
+		if (found == NULL) {
+			err_set(err, "user %s: %s", user,
+			    error ? strerror(error) : "there is no such user");
+			return false;
+		}
+	}
+	if (found) {
+		target->uid = found->pw_uid;
+		target->gid = found->pw_gid;
+		if (strlen(found->pw_name) < sizeof(target->name))
+			strcpy(target->name, found->pw_name);
+	}
+	target->change_user = true;
+	target->change_group = true;
+	return true;
+}
+
+static bool
+find_group(const char *group, struct target *target, struct err *err)
+{
+	char bytes[LOOKUP_BYTES];
+	struct group entry, *found = NULL;
+	unsigned number;
+	int error;
+
+	target->change_group = true;
+	if (parse_number(group, &number)) {
+		target->gid = number;
+		return true;
+	}
+	error = getgrnam_r(group, &entry, bytes, sizeof(bytes), &found);
+	if (found == NULL) {
+		err_set(err, "group %s: %s", group,
+		    error ? strerror(error) : "there is no such group");
+		return false;
+	}
+	target->gid = found->gr_gid;
+	return true;
+}
+
+static bool
+set_groups(const struct target *target, struct err *err)
+{
+	int rc;
+
+	if (target->name[0])
+		rc = initgroups(target->name, target->gid);
+	else
+		rc = setgroups(1, &target->gid);
+	if (rc == 0)
+		rc = setresgid(target->gid, target->gid, target->gid);
+	if (rc == 0)
+		return true;
+	err_set_errno(err, errno, "cannot become group %u (only root can)",
+	    (unsigned)target->gid);
+	return false;
+}
+
+static bool
+set_user(const struct target *target, struct err *err)
+{
+	if (setresuid(target->uid, target->uid, target->uid) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot become user %u (only root can)",
+	    (unsigned)target->uid);
+	return false;
+}
+
+/* Leave exactly CAP_NET_BIND_SERVICE, if we ever had it. */
+static bool
+keep_low_port_capability(struct err *err)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &header, data) == 0) {
+		data[0].permitted &= LOW_PORT_BIT;
+		data[0].effective = data[0].permitted;
+		data[0].inheritable = 0;
+		memset(&data[1], 0, sizeof(data[1]));
+		if (syscall(SYS_capset, &header, data) == 0)
+			return true;
+	}
+	err_set_errno(err, errno, "capabilities cannot be reduced");
+	return false;
+}
+
+/* Nothing to do when we are that user already (a container's USER). */
+static bool
+is_there_already(const struct target *target)
+{
+	return (!target->change_user ||
+		   (getuid() == target->uid && geteuid() == target->uid)) &&
+	       (!target->change_group ||
+		   (getgid() == target->gid && getegid() == target->gid));
+}
+
+static bool
+change(const struct target *target, bool keep_low_ports, struct err *err)
+{
+	bool keep = keep_low_ports && target->change_user && target->uid != 0;
+
+	if (keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) {
+		err_set_errno(err, errno, "capabilities cannot be kept");
+		return false;
+	}
+	if (target->change_group && !set_groups(target, err))
+		return false;
+	if (target->change_user && !set_user(target, err))
+		return false;
+	return !keep || keep_low_port_capability(err);
+}
+
+static bool
+find(
+    const char *user, const char *group, struct target *target, struct err *err)
+{
+	memset(target, 0, sizeof(*target));
+	return (!user || find_user(user, target, err)) &&
+	       (!group || find_group(group, target, err));
+}
+
+bool
+privilege_drop(
+    const char *user, const char *group, bool keep_low_ports, struct err *err)
+{
+	struct target target;
+
+	if (!find(user, group, &target, err))
+		return false;
+	if (!is_there_already(&target) && !change(&target, keep_low_ports, err))
+		return false;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+		err_set_errno(err, errno, "no_new_privs cannot be set");
+		return false;
+	}
+	return true;
+}
+
+bool
+privilege_give(
+    const char *path, const char *user, const char *group, struct err *err)
+{
+	const uid_t same_uid = (uid_t)-1;
+	const gid_t same_gid = (gid_t)-1;
+	struct target target;
+	bool given;
+	int fd;
+
+	if (geteuid() != 0)
+		return true;
+	if (!find(user, group, &target, err))
+		return false;
+	/* The folder itself, and never one that a link in its place leads to. */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	given = fd >= 0 &&
+		fchown(fd, target.change_user ? target.uid : same_uid,
+		    target.change_group ? target.gid : same_gid) == 0;
+	if (!given)
+		err_set_errno(err, errno, "%s cannot be given to %s", path,
+		    user    ? user
+		    : group ? group
+			    : "user and group of this process");
+	if (fd >= 0)
+		close(fd);
+	return given;
+}
+
+/* ---- Service manager ---- */
+
+static const char *
+socket_path(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+
+	if (path == NULL || (path[0] != '/' && path[0] != '@'))
+		return NULL;
+	return path;
+}
+
+bool
+notify_is_wanted(void)
+{
+	return socket_path() != NULL;
+}
+
+void
+notify_send(const char *state)
+{
+	const char *path = socket_path();
+	struct sockaddr_un to;
+	socklen_t length;
+	int fd;
+
+	if (path == NULL || strlen(path) >= sizeof(to.sun_path))
+		return;
+	memset(&to, 0, sizeof(to));
+	to.sun_family = AF_UNIX;
+	memcpy(to.sun_path, path, strlen(path));
+	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+			     strlen(path));
+	if (path[0] == '@')
+		to.sun_path[0] = '\0'; /* the abstract namespace */
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	/* Best effort: see the header. */
+	(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+	    (const struct sockaddr *)&to, length);
+	close(fd);
+}
+
+void
+notify_reloading(void)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+	    "RELOADING=1\nSTATUS=Reloading\nMONOTONIC_USEC=%lld",
+	    (long long)clock_mono_ms() * 1000);
+	notify_send(text);
+}
+
+void
+notify_extend(unsigned seconds, const char *status)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=%s",
+	    seconds * 1000000ULL, status);
+	notify_send(text);
+}
+
+/* ---- CPUs ---- */
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define PATH_BYTES 4096
+
+bool
+cpus_parse_quota(const char *text, unsigned *cpus)
+{
+	long long quota, period;
+
+	if (sscanf(text, "%lld %lld", &quota, &period) != 2)
+		return false;
+	if (quota <= 0 || period <= 0)
+		return false;
+	quota = (quota - 1) / period + 1;
+	*cpus = quota > (long long)CPUS_MAX ? CPUS_MAX : (unsigned)quota;
+	return true;
+}
+
+static bool
+read_line(const char *path, char *line, size_t max)
+{
+	FILE *file = fopen(path, "re");
+	bool got;
+
+	if (file == NULL)
+		return false;
+	got = fgets(line, (int)max, file) != NULL;
+	fclose(file);
+	return got;
+}
+
+static void
+lower_to_quota(unsigned *cpus, const char *text)
+{
+	unsigned quota;
+
+	if (cpus_parse_quota(text, &quota) && quota < *cpus)
+		*cpus = quota;
+}
+
+/* Version 2: our own group and each above it. */
+static void
+apply_version_2(unsigned *cpus)
+{
+	char group[PATH_BYTES], path[PATH_BYTES + 64], line[128];
+	char *cut;
+
+	if (!read_line("/proc/self/cgroup", group, sizeof(group)))
+		return;
+	if (strncmp(group, "0::/", 4) != 0)
+		return;
+	group[strcspn(group, "\n")] = '\0';
+	memmove(group, group + 3, strlen(group + 3) + 1);
+	while ((cut = strrchr(group, '/')) != NULL) {
+		snprintf(path, sizeof(path), CGROUP_ROOT "%s%scpu.max", group,
+		    cut[1] ? "/" : "");
+		if (read_line(path, line, sizeof(line)))
+			lower_to_quota(cpus, line);
+		if (cut[1] == '\0')
+			return;
+		/* The last turn asks for the root, "/". */
+		cut[cut == group ? 1 : 0] = '\0';
+	}
+}
+
+static void
+apply_version_1(unsigned *cpus)
+{
+	char quota[64], period[64], both[130];
+
+	if (!read_line(
+		CGROUP_ROOT "/cpu/cpu.cfs_quota_us", quota, sizeof(quota)) ||
+	    !read_line(
+		CGROUP_ROOT "/cpu/cpu.cfs_period_us", period, sizeof(period)))
+		return;
+	snprintf(both, sizeof(both), "%s %s", quota, period);
+	lower_to_quota(cpus, both);
+}
+
+static unsigned
+count_affinity(void)
+{
+	cpu_set_t set;
+	long online;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		return (unsigned)CPU_COUNT(&set);
+	/* More CPUs than cpu_set_t has bits. */
+	online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 ? (unsigned)online : 1;
+}
+
+unsigned
+cpus_count(void)
+{
+	unsigned cpus = count_affinity();
+
+	apply_version_2(&cpus);
+	apply_version_1(&cpus);
+	if (cpus < 1)
+		return 1;
+	return cpus > CPUS_MAX ? CPUS_MAX : cpus;
 }

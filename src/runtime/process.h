@@ -1,7 +1,7 @@
 /*
- * The process itself: descriptor limits, pid file, CPU count, and whether the
- * files a reload needs can still be read.  Main thread, mostly before the
- * first other thread starts.  See also privilege.h, notify.h, inherited.h.
+ * The process and its machine: descriptors, pid file, user and capabilities,
+ * service manager, CPUs.  Main thread, mostly before the first other thread
+ * starts.
  */
 #ifndef RUNTIME_PROCESS_H
 #define RUNTIME_PROCESS_H
@@ -14,6 +14,8 @@
 
 struct err;
 struct log;
+
+/* ---- Descriptors and files ---- */
 
 /*
  * Open /dev/null wherever descriptor 0, 1 or 2 is closed: else a socket gets
@@ -55,5 +57,55 @@ void process_remove_pid(const char *path, int fd);
  * again; each that cannot be read gives one warning that says what to do.
  */
 void process_check_readable(const struct config *config, struct log *log);
+
+/* ---- User, group, capabilities ---- */
+
+/*
+ * Become user and group (names or numbers; NULL: stay) with that user's
+ * supplementary groups, and set no-new-privileges in every case.  Keeps
+ * CAP_NET_BIND_SERVICE alone when keep_low_ports, so that a reload can open
+ * a port below 1024.
+ */
+bool privilege_drop(const char *user, const char *group, bool keep_low_ports,
+    struct err *err) MUST_CHECK;
+
+/*
+ * Give a folder that we made to that user and group, who will write there
+ * (names or numbers; NULL: leave it).  Never through a symlink.  Nothing to do
+ * unless we are root.
+ */
+bool privilege_give(const char *path, const char *user, const char *group,
+    struct err *err) MUST_CHECK;
+
+/* ---- Service manager (sd_notify) ---- */
+
+/*
+ * Send "READY=1" and so on; nothing without NOTIFY_SOCKET.  Failure is
+ * ignored: the service manager's loss must not be the clients'.
+ */
+void notify_send(const char *state);
+
+/* RELOADING=1 with the monotonic time systemd wants beside it. */
+void notify_reloading(void);
+
+/* EXTEND_TIMEOUT_USEC: a start or reload goes on; allow it so many seconds
+ * more from now on.  status: what it waits for. */
+void notify_extend(unsigned seconds, const char *status);
+
+/* Was NOTIFY_SOCKET set? */
+bool notify_is_wanted(void);
+
+/* ---- CPUs ---- */
+
+#define CPUS_MAX 256u
+
+/* min(CPU affinity, cgroup quota rounded up), 1..CPUS_MAX. */
+unsigned cpus_count(void);
+
+/*
+ * "QUOTA PERIOD" as in cgroup v2's cpu.max, in CPUs rounded up.  false: no
+ * quota ("max", or -1 as version 1 says), or not such a text.
+ */
+bool cpus_parse_quota(const char *text, unsigned *cpus) MUST_CHECK;
 
 #endif

@@ -1,39 +1,982 @@
 /*
- * One configuration after another.  Main thread.  A generation is built whole
- * beside the running one and then waits for two things: until its backend
- * names have been asked for once (at most NAMES_PATIENCE_S: published at once,
- * a listener with a new name would turn its first clients away), and for the
- * staples that policy asks for.  The first start is the same story with no
- * generation before it.
+ * Reload and first start: from a built generation to one in force, and what
+ * follows from certificates and changed files.  Main thread; the listener
+ * threads and the staple thread only wake it.
+ *
+ * A new generation waits until every backend name has been resolved once, or
+ * NAMES_TIMEOUT_S has passed, and until the stapling policy is satisfied; it is
+ * discarded if the policy refuses it.  Names come first because a listener
+ * published without an address would refuse its first clients.  On the first
+ * start there is no current generation, and a refusal ends the process.  A
+ * generation is in force when every loop has adopted it and closed the old
+ * sockets: only then is a removed address free, and the next change begins.
+ *
+ * Nothing is remembered about single certificates: every event evaluates all
+ * of them anew, so that the order of events does not matter.  A changed file
+ * makes a new generation from the same configuration, which reads only what has
+ * another stamp.
  */
-#include "runtime/server_inner.h"
+#include "runtime/reload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/addr.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/load.h"
-#include "runtime/notify.h"
+#include "proxy/limit.h"
+#include "proxy/listener.h"
+#include "proxy/service.h"
+#include "runtime/build.h"
+#include "runtime/cert_slot.h"
+#include "runtime/expiry.h"
+#include "runtime/generation.h"
+#include "runtime/loop.h"
+#include "runtime/process.h"
 #include "runtime/resolve.h"
+#include "runtime/server.h"
 #include "runtime/stapling.h"
+#include "runtime/watch.h"
+#include "tls/identity.h"
+#include "tls/ticket.h"
 
-#define NAMES_PATIENCE_S 5.0
+static void publish_pending(struct server *server, enum publish_reason reason);
+static void reload_go_on(struct server *server);
+
+/* ---- Staples ---- */
+
+/* Interval of the check whether a certificate with a waiting renewal expires
+ * soon; wall time may jump, so the timer is not set to the expiry itself. */
+#define RENEWALS_S 10.0
+
+/* Delay of the next evaluation, for each certificate. */
+#define DEBOUNCE_S 20e-6
+
+/* During a start or reload EXTEND_TIMEOUT_USEC is sent every EXTEND_EVERY_S;
+ * EXTENSION_S is longer than that. */
+#define EXTEND_FIRST_S 1.0
+#define EXTEND_EVERY_S 10.0
+#define EXTENSION_S 30
+
+/* At most so many certificates without a staple are logged one by one. */
+#define NAMED_MAX 16
+
+static struct policy_eval
+eval_now(const struct server *server, enum policy_phase phase)
+{
+	return (struct policy_eval){
+		.stapling = server->parts.stapling,
+		.phase = phase,
+		.now_s = clock_wall_ms() / 1000,
+		.timed_out = server->timed_out,
+		.start_wait_over = server->start_wait_over,
+	};
+}
+
+static struct policy_eval
+eval_pending(const struct server *server)
+{
+	struct policy_eval eval = eval_now(server,
+	    server->state == SERVER_STARTING ? PHASE_START : PHASE_RELOAD);
+
+	eval.before = server->current;
+	return eval;
+}
+
+/* ---- Staples: waiting ---- */
+
+static double
+start_wait_s(const struct server *server)
+{
+	const struct config *config = generation_config(server->pending);
+
+	return config->ocsp.start_wait_ms / 1000.0;
+}
 
 static void
-on_names_late(struct ev_loop *ev, struct ev_timer *watcher, int events)
+restart_start_timeout(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->start_timeout);
+	ev_timer_set(&server->start_timeout, start_wait_s(server), 0.0);
+	ev_now_update(server->ev);
+	ev_timer_start(server->ev, &server->start_timeout);
+}
+
+static void
+on_extend(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	const struct server *server = watcher->data;
+	char status[80];
+
+	(void)ev;
+	(void)events;
+	snprintf(
+	    status, sizeof(status), "Waiting for %zu staples", server->awaited);
+	notify_extend(EXTENSION_S, status);
+}
+
+static void
+staples_wait_no_more(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->start_timeout);
+	ev_timer_stop(server->ev, &server->start_wait_end);
+	ev_timer_stop(server->ev, &server->extend);
+}
+
+/* Begin to wait for the certificates of a new `pending`. */
+static void
+staples_await(struct server *server)
+{
+	staples_wait_no_more(server);
+	server->timed_out = server->start_wait_over = false;
+	server->answered = server->awaited = 0;
+	restart_start_timeout(server);
+	ev_timer_set(&server->start_wait_end, start_wait_s(server), 0.0);
+	ev_timer_start(server->ev, &server->start_wait_end);
+	if (!notify_is_wanted())
+		return;
+	ev_timer_set(&server->extend, EXTEND_FIRST_S, EXTEND_EVERY_S);
+	ev_timer_start(server->ev, &server->extend);
+}
+
+/* Does any certificate of `pending` wait for an answer? */
+static bool
+staples_are_awaited(struct server *server)
+{
+	const struct policy_eval eval = eval_pending(server);
+	struct policy_counts sum = policy_eval_all(&eval, server->pending);
+
+	/* Certificates that must be stapled and are still queued hold the start
+	 * for as long as answers come. */
+	if (sum.answered > server->answered && !server->timed_out)
+		restart_start_timeout(server);
+	server->answered = sum.answered;
+	server->awaited = sum.counts[POLICY_WAIT];
+	return server->awaited > 0;
+}
+
+static void
+on_start_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	server->timed_out = true;
+	reload_go_on(server);
+}
+
+static void
+on_start_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	server->start_wait_over = true;
+	reload_go_on(server);
+}
+
+/* ---- Staples: refusing ---- */
+
+struct refusal {
+	struct server *server;
+	enum server_exit status;
+};
+
+/* The line of the certificate, or of its cert_dir. */
+static const struct config_where *
+where_of(const struct evaluated_cert *cert)
+{
+	return cert->slot->id.in_folder ? &cert->user->cert_dir_where
+					: &cert->user->certs.items[0].where;
+}
+
+/* At a start also on stderr, where the operator is looking. */
+static void
+report_refusal(struct server *server, const struct evaluated_cert *cert,
+    const struct err *err)
+{
+	const struct config *config = generation_config(server->pending);
+	const struct config_listener *listener = cert->user;
+
+	log_error(server->parts.log, "ocsp", err->text,
+	    LOG_S("listener", listener->name), LOG_S("cert", cert->info.name),
+	    LOG_S("outcome", staple_outcome_name(cert->info.outcome)));
+	if (server->state == SERVER_STARTING &&
+	    strcmp(config->log.output, "stderr") != 0)
+		fprintf(stderr, "%s:%u: listener %s: %s\n",
+		    where_of(cert)->file, where_of(cert)->line, listener->name,
+		    err->text);
+}
+
+static void
+refuse_one(void *arg, const struct evaluated_cert *cert)
+{
+	struct refusal *refusal = arg;
+	char why[ERR_TEXT_MAX / 2];
+	struct err err;
+
+	policy_explain(&cert->info, why, sizeof(why));
+	if (cert->result == POLICY_REVOKED) {
+		err_set(&err, "certificate %s is revoked: %s", cert->info.name,
+		    why);
+		refusal->status = EXIT_REVOKED;
+	} else if (cert->result == POLICY_FAILED) {
+		err_set(&err,
+		    "certificate %s must be stapled, but there is no response: "
+		    "%s",
+		    cert->info.name, why);
+		if (refusal->status == EXIT_ASKED)
+			refusal->status = EXIT_START_FAILED;
+	} else {
+		return;
+	}
+	report_refusal(refusal->server, cert, &err);
+}
+
+/* Does policy refuse `pending`?  Logs the reasons and returns the exit status
+ * of a start; EXIT_ASKED: not refused. */
+static enum server_exit
+staples_refuse(struct server *server)
+{
+	const struct policy_eval eval = eval_pending(server);
+	struct refusal refusal = {
+		.server = server,
+		.status = EXIT_ASKED,
+	};
+
+	policy_eval_each(&eval, server->pending, refuse_one, &refusal);
+	return refusal.status;
+}
+
+/* ---- Staples: renewing ---- */
+
+/* Replace *slot when one of its renewed certificates is due. */
+static bool
+renew(struct server *server, struct generation **slot)
+{
+	const struct policy_eval eval = eval_now(server, PHASE_RELOAD);
+	struct err err;
+	struct generation *fresh = renew_generation(
+	    *slot, &server->parts, &eval, &err);
+
+	if (fresh && !resolver_follow(server->resolver, fresh)) {
+		err_set(&err, "out of memory for backend names");
+		generation_unref(fresh);
+		fresh = NULL;
+	}
+	if (fresh == NULL) {
+		if (err.text[0])
+			log_error(server->parts.log, "ocsp", err.text);
+		return false;
+	}
+	generation_unref(*slot);
+	*slot = fresh;
+	return true;
+}
+
+/* Put renewed certificates of `pending` that have their staple in service. */
+static void
+staples_renew_pending(struct server *server)
+{
+	(void)renew(server, &server->pending);
+}
+
+static void
+renew_current(struct server *server)
+{
+	server->pending = generation_ref(server->current);
+	if (renew(server, &server->pending)) {
+		publish_pending(server, PUBLISH_RENEWAL);
+		return;
+	}
+	generation_unref(server->pending);
+	server->pending = NULL;
+}
+
+/* ---- Staples: in force ---- */
+
+struct publication {
+	struct server *server;
+	const struct generation *old;
+	size_t waiting; /* no attempt has ended yet */
+};
+
+/* At a start the library has just logged each certificate that was tried. */
+static void
+report_degraded(
+    const struct publication *publication, const struct evaluated_cert *cert)
+{
+	struct server *server = publication->server;
+	bool settled = cert->info.settled;
+	char why[ERR_TEXT_MAX / 2];
+
+	if (settled ? publication->old == NULL
+		    : publication->waiting > NAMED_MAX)
+		return;
+	policy_explain(&cert->info, why, sizeof(why));
+	log_warning(server->parts.log, "ocsp", "serving without a staple",
+	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
+	    LOG_S("reason", why));
+}
+
+static void
+report_new(
+    const struct publication *publication, const struct evaluated_cert *cert)
+{
+	struct server *server = publication->server;
+	const struct config_listener *listener = cert->user;
+	const struct staple_info *info = &cert->info;
+
+	if (cert->result == POLICY_DEGRADED)
+		report_degraded(publication, cert);
+	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
+		log_warning(server->parts.log, "ocsp",
+		    "the certificate demands a staple (must-staple) and, by "
+		    "ocsp = never, has none: strict clients will refuse it",
+		    LOG_S("listener", listener->name),
+		    LOG_S("cert", info->name));
+	if (listener->ocsp == OCSP_MODE_PREFER &&
+	    info->hindrance == STAPLE_NO_RESPONDER)
+		log_info(server->parts.log, "ocsp",
+		    "the certificate names no responder: it is not stapled",
+		    LOG_S("listener", listener->name),
+		    LOG_S("cert", info->name), LOG_S("reason", info->said));
+}
+
+static void
+report_waiting(
+    const struct publication *publication, const struct evaluated_cert *cert)
+{
+	const struct staple_info *info = &cert->info;
+	char why[ERR_TEXT_MAX / 2] = "";
+
+	if (info->hindrance != STAPLE_UNASKED)
+		policy_explain(info, why, sizeof(why));
+	log_notice(publication->server->parts.log, "ocsp",
+	    cert->slot->identity
+		? "renewed certificate waits for its staple; the old one "
+		  "serves until an hour before its end"
+		: "certificate waits for its staple and is not in service",
+	    LOG_S("listener", cert->user->name), LOG_S("cert", info->name),
+	    LOG_S("file", cert->slot->id.cert),
+	    LOG_S("reason", why[0] ? why : "no staple yet"));
+}
+
+static void
+report_one(void *arg, const struct evaluated_cert *cert)
+{
+	const struct publication *publication = arg;
+
+	if (cert->renewal)
+		report_waiting(publication, cert);
+	else if (publication->old == NULL ||
+		 !generation_has(publication->old, cert->identity))
+		report_new(publication, cert);
+}
+
+static void
+count_waiting(void *arg, const struct evaluated_cert *cert)
+{
+	struct publication *publication = arg;
+
+	if (cert->result == POLICY_DEGRADED && !cert->renewal &&
+	    !cert->info.settled &&
+	    (publication->old == NULL ||
+		!generation_has(publication->old, cert->identity)))
+		publication->waiting++;
+}
+
+static void
+report_all(struct publication *publication, const struct policy_eval *eval)
+{
+	struct server *server = publication->server;
+
+	policy_eval_each(eval, server->current, count_waiting, publication);
+	policy_eval_each(eval, server->current, report_one, publication);
+	if (publication->waiting > NAMED_MAX)
+		log_notice(server->parts.log, "ocsp",
+		    "start_wait is over, certificates are still queued for "
+		    "their first staple",
+		    LOG_N("certificates", publication->waiting));
+}
+
+/* `current` was published in place of `old` (NULL: at a start). */
+static void
+staples_published(struct server *server, const struct generation *old)
+{
+	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
+	struct publication publication = { .server = server, .old = old };
+
+	staples_wait_no_more(server);
+	ev_timer_stop(server->ev, &server->renewals);
+	if (renew_is_waited_for(server->current)) {
+		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
+		ev_timer_start(server->ev, &server->renewals);
+	}
+	if (server->reason != PUBLISH_RENEWAL)
+		report_all(&publication, &eval);
+}
+
+static void
+find_revoked(void *arg, const struct evaluated_cert *cert)
+{
+	struct server *server = arg;
+
+	if (cert->result != POLICY_REVOKED || cert->renewal)
+		return;
+	server->status = EXIT_REVOKED;
+	log_error(server->parts.log, "ocsp",
+	    "the certificate is revoked: the process ends",
+	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
+	    LOG_S("said", cert->info.said));
+}
+
+/* Certificates have changed, or time has passed: drain, publish `pending`, or
+ * renew. */
+static void
+staples_look(struct server *server)
+{
+	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
+
+	if (server->state == SERVER_RUNNING) {
+		policy_eval_each(&eval, server->current, find_revoked, server);
+		if (server->status == EXIT_REVOKED) {
+			drain_begin(server);
+			return;
+		}
+	}
+	if (server->pending)
+		reload_go_on(server);
+	else if (server->state == SERVER_RUNNING && !server->publishing)
+		renew_current(server);
+}
+
+static void
+on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	staples_look(watcher->data);
+}
+
+/*
+ * Every evaluation reads all certificates.  Thousands of answers must not cause
+ * thousands of evaluations of thousands of certificates, so the next one is
+ * delayed in proportion to their number.
+ */
+static void
+on_staple_async(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	struct server *server = watcher->data;
+	const struct generation *generation = server->pending ? server->pending
+							      : server->current;
+	double later_s = 0;
+
+	(void)events;
+	if (ev_is_active(&server->debounce))
+		return;
+	if (generation)
+		later_s = DEBOUNCE_S * generation_cert_count(generation);
+	ev_timer_set(&server->debounce, later_s, 0.0);
+	ev_timer_start(ev, &server->debounce);
+}
+
+static void
+on_debounce(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	staples_look(watcher->data);
+}
+
+static void
+staples_init(struct server *server)
+{
+	ev_timer_init(&server->start_timeout, on_start_timeout, 0.0, 0.0);
+	server->start_timeout.data = server;
+	ev_timer_init(&server->start_wait_end, on_start_wait_end, 0.0, 0.0);
+	server->start_wait_end.data = server;
+	ev_timer_init(&server->extend, on_extend, 0.0, 0.0);
+	server->extend.data = server;
+	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
+	server->renewals.data = server;
+	ev_timer_init(&server->debounce, on_debounce, 0.0, 0.0);
+	server->debounce.data = server;
+	ev_async_init(&server->staple_async, on_staple_async);
+	server->staple_async.data = server;
+	ev_async_start(server->ev, &server->staple_async);
+}
+
+static void
+staples_stop(struct server *server)
+{
+	staples_wait_no_more(server);
+	ev_timer_stop(server->ev, &server->renewals);
+	ev_timer_stop(server->ev, &server->debounce);
+}
+
+/* Wall time may jump, so the timer is not set to an expiry. */
+#define EXPIRY_S 60.0
+
+/* ---- Changed files: what is watched ---- */
+
+struct watch_list {
+	struct watch_path *paths;
+	struct stamp *stamps; /* of the contents that were read */
+	size_t count;
+};
+
+static void
+add_read(struct watch_list *list, const char *path, const struct stamp *stamp)
+{
+	list->paths[list->count] = (struct watch_path){ .path = path };
+	list->stamps[list->count++] = *stamp;
+}
+
+static void
+add_now(struct watch_list *list, const char *path, bool is_folder)
+{
+	struct stamp stamp;
+
+	if (path == NULL)
+		return;
+	stamp = stamp_of(path);
+	add_read(list, path, &stamp);
+	list->paths[list->count - 1].is_folder = is_folder;
+}
+
+static void
+add_slot(struct watch_list *list, const struct cert_slot *slot)
+{
+	add_read(list, slot->id.cert, &slot->cert_stamp);
+	add_read(list, slot->id.key, &slot->key_stamp);
+	add_now(list, slot->id.staple_file, false);
+}
+
+static void
+add_trust(struct watch_list *list, const struct ca_entry *entry)
+{
+	add_read(list, entry->user->ca_file, &entry->ca_stamp);
+	if (entry->user->crl_file)
+		add_read(list, entry->user->crl_file, &entry->crl_stamp);
+}
+
+/* The folders in each cert_dir, where certificates may appear.  An unreadable
+ * cert_dir has none. */
+static struct cert_dir *
+list_folders(const struct config *config, size_t *count)
+{
+	struct cert_dir *folders = calloc(
+	    config->listener_count + 1, sizeof(folders[0]));
+	const struct config_listener *listener;
+	struct err err;
+	size_t i;
+
+	*count = 0;
+	for (i = 0; folders && i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->watch && listener->cert_dir &&
+		    cert_dir_list(&folders[i], listener->cert_dir, &err))
+			*count += folders[i].folder_count;
+	}
+	return folders;
+}
+
+static void
+free_folders(struct cert_dir *folders, size_t count)
+{
+	size_t i;
+
+	for (i = 0; folders && i < count; i++)
+		cert_dir_free(&folders[i]);
+	free(folders);
+}
+
+static void
+fill_list(struct watch_list *list, const struct generation *generation,
+    const struct cert_dir *folders)
+{
+	const struct config *config = generation->config;
+	const struct config_listener *listener;
+	size_t i, k;
+
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].user->watch)
+			add_slot(list, generation->certs[i].slot);
+	for (i = 0; i < generation->trust_count; i++)
+		if (generation->trusts[i].user->watch)
+			add_trust(list, &generation->trusts[i]);
+	for (i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		if (listener->watch)
+			add_now(list, listener->cert_dir, true);
+		for (k = 0; k < folders[i].folder_count; k++)
+			add_now(list, folders[i].folders[k], true);
+	}
+	add_now(list, config->ticket_key_file, false);
+}
+
+static bool
+follow_files(struct server *server)
+{
+	const struct generation *generation = server->current;
+	size_t listeners = generation->config->listener_count, inner;
+	struct cert_dir *folders = list_folders(generation->config, &inner);
+	size_t room = 3 * generation->cert_count + 2 * generation->trust_count +
+		      listeners + inner + 1;
+	struct watch_list list = {
+		.paths = calloc(room, sizeof(list.paths[0])),
+		.stamps = calloc(room, sizeof(list.stamps[0])),
+	};
+	bool fine = folders && list.paths && list.stamps;
+
+	if (fine) {
+		fill_list(&list, generation, folders);
+		fine = watch_follow(
+		    server->watch, list.paths, list.stamps, list.count);
+	}
+	free(list.paths);
+	free(list.stamps);
+	free_folders(folders, listeners);
+	return fine;
+}
+
+/* `current` has changed: watch its files and check its expiries. */
+static void
+files_follow(struct server *server)
+{
+	if (!follow_files(server))
+		log_error(server->parts.log, "watch",
+		    "out of memory: changed files are not picked up");
+	expiry_look(server->current, server->parts.log, clock_wall_ms() / 1000);
+}
+
+/* ---- Changed files: what has changed ---- */
+
+/* Has the file not been read yet, or changed since? */
+static bool
+has_new_stamp(struct server *server, const char *path)
+{
+	struct stamp stamp = stamp_of(path);
+
+	if (stamp_equal(&stamp, &server->tickets_read))
+		return false;
+	server->tickets_read = stamp;
+	return true;
+}
+
+/* Switch to a private key once ticket_key_file is removed. */
+static void
+leave_shared_keys(struct server *server)
+{
+	struct err err;
+
+	if (!server->tickets_shared)
+		return;
+	server->tickets_shared = false;
+	server->tickets_read = (struct stamp){ 0 };
+	if (!ticket_keys_rotate(server->parts.keys, &err))
+		log_error(server->parts.log, "tls", err.text);
+}
+
+/* Load the shared keys of ticket_key_file, if it is set. */
+static void
+files_load_tickets(struct server *server, const struct config *config)
+{
+	const char *path = config->ticket_key_file;
+	struct err err = { "" }, warning = { "" };
+
+	if (path == NULL)
+		leave_shared_keys(server);
+	if (path == NULL || !has_new_stamp(server, path))
+		return;
+	server->tickets_shared = true;
+	if (!ticket_keys_load(server->parts.keys, path,
+		config->ticket_key_permissions, &warning, &err)) {
+		log_error(server->parts.log, "tls",
+		    "ticket keys not replaced, the old ones go on",
+		    LOG_S("error", err.text));
+		return;
+	}
+	if (warning.text[0])
+		log_warning(server->parts.log, "tls", warning.text);
+	if (server->state != SERVER_STARTING)
+		log_notice(server->parts.log, "tls", "ticket keys replaced",
+		    LOG_S("file", path));
+}
+
+static void
+report_replaced(const struct server *server, const struct generation *fresh)
+{
+	const struct cert_slot *slot;
+	size_t i;
+
+	for (i = 0; i < fresh->cert_count; i++) {
+		slot = fresh->certs[i].slot;
+		if (slot->identity == NULL ||
+		    generation_has(server->current, slot->identity))
+			continue;
+		log_notice(server->parts.log, "tls",
+		    "changed certificate in service",
+		    LOG_S("listener", fresh->certs[i].user->name),
+		    LOG_S("cert", identity_name(slot->identity)),
+		    LOG_S("file", slot->id.cert));
+	}
+}
+
+static struct generation *
+build_from_files(struct server *server)
+{
+	struct generation_errors errors;
+	struct generation *fresh = generation_build(server->current,
+	    generation_config(server->current), &server->parts,
+	    GENERATION_FILES, &errors);
+	size_t i;
+
+	for (i = 0; i < errors.all.list.count; i++)
+		log_error(server->parts.log, "tls", errors.all.list.items[i]);
+	generation_errors_free(&errors);
+	return fresh;
+}
+
+/* A generation that has only read more is published as well: it holds the
+ * stamps of bad files, so that these are read and reported once. */
+static bool
+is_to_publish(const struct generation *fresh, const struct generation *current)
+{
+	return generation_differs(fresh, current) ||
+	       generation_read_more(fresh, current);
+}
+
+static void
+look_at_files(struct server *server)
+{
+	struct generation *fresh = build_from_files(server);
+
+	files_load_tickets(server, generation_config(server->current));
+	/* Keep the watch as it is: it knows the new stamps and follows links
+	 * itself, and the stamps of `current` would look like another
+	 * change. */
+	if (fresh == NULL || !is_to_publish(fresh, server->current)) {
+		generation_unref(fresh);
+		return;
+	}
+	if (!resolver_follow(server->resolver, fresh)) {
+		log_error(server->parts.log, "tls",
+		    "out of memory: changed files are not in force");
+		generation_unref(fresh);
+		return;
+	}
+	report_replaced(server, fresh);
+	server->pending = fresh;
+	publish_pending(server, PUBLISH_FILES);
+}
+
+/* Handle changed files once no reload or publication is under way. */
+static void
+files_settle(struct server *server)
+{
+	if (!server->files_wanted || server->state != SERVER_RUNNING ||
+	    server->pending || server->publishing)
+		return;
+	server->files_wanted = false;
+	look_at_files(server);
+}
+
+static void
+on_change(void *arg)
+{
+	struct server *server = arg;
+
+	server->files_wanted = true;
+	files_settle(server);
+}
+
+static void
+on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	if (server->current)
+		expiry_look(
+		    server->current, server->parts.log, clock_wall_ms() / 1000);
+}
+
+static bool
+files_init(struct server *server, struct err *err)
+{
+	ev_timer_init(&server->expiry, on_expiry, EXPIRY_S, EXPIRY_S);
+	server->expiry.data = server;
+	ev_timer_start(server->ev, &server->expiry);
+	server->watch = watch_new(
+	    server->ev, server->parts.log, on_change, server, err);
+	return server->watch != NULL;
+}
+
+/* ---- Publishing ---- */
+
+static void
+apply_cap(struct server *server, const struct config *config)
+{
+	uint32_t possible = process_default_connections(server->descriptors);
+	uint32_t cap = config->max_connections;
+
+	if (cap > possible)
+		log_warning(server->parts.log, "server",
+		    "max_connections is more than the descriptor limit allows "
+		    "(raise LimitNOFILE or ulimit -n)",
+		    LOG_N("max_connections", cap), LOG_N("possible", possible));
+	limit_process_set_cap(server->parts.process, cap ? cap : possible);
+}
+
+/* Keys of ticket_key_file are rotated by their writer. */
+static double
+rotation_s(const struct config *config)
+{
+	return config->ticket_key_file ? 0 : config->ticket_rotate_ms / 1000.0;
+}
+
+/* Apply the settings that belong to the process rather than to a generation:
+ * connection cap, ticket keys and their rotation. */
+static void
+adopt_settings(struct server *server, const struct config *config)
+{
+	double every_s = rotation_s(config);
+
+	apply_cap(server, config);
+	files_load_tickets(server, config);
+	if (ev_is_active(&server->rotate) && server->rotate.repeat == every_s)
+		return; /* a reload must not delay the rotation */
+	ev_timer_stop(server->ev, &server->rotate);
+	if (every_s == 0)
+		return;
+	ev_timer_set(&server->rotate, every_s, every_s);
+	ev_timer_start(server->ev, &server->rotate);
+}
+
+/* Scripts read the port from this line. */
+static void
+log_address(struct server *server, const struct listen_socket *socket)
+{
+	const char *name = socket->service->listener->name;
+	char text[ADDR_TEXT_MAX];
+	struct err err;
+
+	if (socket->fresh) {
+		addr_print(
+		    listener_address(socket->listener), text, sizeof(text));
+		log_notice(server->parts.log, "listener", "listening",
+		    LOG_S("listener", name), LOG_S("address", text));
+		return;
+	}
+	if (!listener_set_mode(
+		socket->listener, socket->service->listener->unix_mode, &err))
+		log_warning(server->parts.log, "listener", err.text,
+		    LOG_S("listener", name));
+}
+
+static void
+log_addresses(struct server *server)
+{
+	size_t i;
+
+	for (i = 0; i < generation_socket_count(server->current); i++)
+		log_address(server, generation_socket(server->current, i));
+}
+
+/* Send READY=1 to the service manager. */
+static void
+publish_ready(struct server *server)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+	    "READY=1\nMAINPID=%ld\nSTATUS=Serving %zu listeners on %u threads",
+	    (long)getpid(), generation_service_count(server->current),
+	    server->loop_count);
+	notify_send(text);
+}
+
+static bool
+is_new_configuration(enum publish_reason reason)
+{
+	return reason == PUBLISH_START || reason == PUBLISH_RELOAD;
+}
+
+/* Publish `pending`: hand it to every loop. */
+static void
+publish_pending(struct server *server, enum publish_reason reason)
+{
+	struct generation *old = server->current;
+	unsigned i;
+
+	server->current = server->pending;
+	server->pending = NULL;
+	server->publishing = true;
+	server->reason = reason;
+	if (is_new_configuration(reason))
+		adopt_settings(server, generation_config(server->current));
+	staples_published(server, old);
+	/* Release it here first: removed sockets must close with the loops'
+	 * last reference. */
+	generation_unref(old);
+	atomic_store(&server->adopted, 0);
+	for (i = 0; i < server->loop_count; i++)
+		loop_adopt(server->loops[i], server->current);
+	files_follow(server);
+	if (is_new_configuration(reason))
+		log_addresses(server);
+}
+
+/* Renewals and changed files have been logged certificate by certificate. */
+static void
+report_published(struct server *server)
+{
+	if (!is_new_configuration(server->reason))
+		return;
+	log_notice(server->parts.log, "server",
+	    server->reason == PUBLISH_START ? "started" : "reloaded",
+	    LOG_N("listeners", generation_service_count(server->current)),
+	    LOG_N("threads", server->loop_count), LOG_N("pid", getpid()));
+	publish_ready(server);
+}
+
+void
+reload_settle(struct server *server)
+{
+	if (!server->publishing ||
+	    atomic_load(&server->adopted) < server->loop_count)
+		return;
+	server->publishing = false;
+	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
+		return;
+	report_published(server);
+	server->state = SERVER_RUNNING;
+	/* Evaluate first: a revoked certificate may end the process. */
+	staples_look(server);
+	if (server->reload_wanted)
+		reload_run(server);
+	else
+		files_settle(server);
+}
+
+/* ---- Reload and first start ---- */
+
+#define NAMES_TIMEOUT_S 5.0
+
+static void
+on_names_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	(void)ev;
 	(void)events;
 	reload_names(watcher->data);
-}
-
-void
-reload_init(struct server *server)
-{
-	ev_timer_init(&server->names_late, on_names_late, 0.0, 0.0);
-	server->names_late.data = server;
 }
 
 bool
@@ -44,10 +987,10 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 		return false;
 	}
 	server->pending = fresh;
-	server->names_due = true;
-	ev_timer_set(&server->names_late, NAMES_PATIENCE_S, 0.0);
-	ev_now_update(server->ev); /* building may have taken a while */
-	ev_timer_start(server->ev, &server->names_late);
+	server->names_pending = true;
+	ev_timer_set(&server->names_timeout, NAMES_TIMEOUT_S, 0.0);
+	ev_now_update(server->ev); /* building may have taken long */
+	ev_timer_start(server->ev, &server->names_timeout);
 	staples_await(server);
 	return true;
 }
@@ -55,10 +998,10 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 void
 reload_names(struct server *server)
 {
-	/* Perhaps nobody waits: patience has ended, or a generation made of
-	 * the running one shares its names. */
-	server->names_due = false;
-	ev_timer_stop(server->ev, &server->names_late);
+	/* `pending` may be absent: the timeout has passed, or a generation made
+	 * of the running one shares its names. */
+	server->names_pending = false;
+	ev_timer_stop(server->ev, &server->names_timeout);
 	reload_go_on(server);
 }
 
@@ -71,7 +1014,7 @@ log_errors(struct server *server, const struct config_errors *errors)
 		log_error(server->parts.log, "config", errors->list.items[i]);
 }
 
-/* Keys that need a start are compared with what was true at the start. */
+/* Keys that need a restart are compared with their values at the start. */
 static void
 warn_of_fixed(struct server *server, const struct config *config)
 {
@@ -119,7 +1062,7 @@ build(struct server *server)
 	return fresh;
 }
 
-/* After this only memory and certificates can go wrong. */
+/* After this only memory and certificates can fail. */
 static bool
 accept_fresh(struct server *server, struct generation *fresh)
 {
@@ -131,7 +1074,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 		return false;
 	}
 	warn_of_fixed(server, config);
-	load_say_notes(
+	load_log_notes(
 	    server->parts.log, config, generation_config(server->current));
 	if (reload_prepare(server, fresh, &err))
 		return true;
@@ -139,7 +1082,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 	return false;
 }
 
-/* Whom the library asks is again as the running generation says. */
+/* Restore libstaple's settings from the running generation. */
 static void
 refuse(struct server *server, struct generation *fresh)
 {
@@ -150,7 +1093,7 @@ refuse(struct server *server, struct generation *fresh)
 	publish_ready(server);
 }
 
-/* So are the log and the names that are looked after. */
+/* Restore the log and the resolved names as well. */
 static void
 refuse_pending(struct server *server)
 {
@@ -166,7 +1109,7 @@ refuse_pending(struct server *server)
 		server->parts.log, generation_config(server->current), &err))
 		log_error(server->parts.log, "config", err.text);
 	refuse(server, fresh);
-	/* Staples of the running one came while this was waited for. */
+	/* Staples of the running generation may have arrived in the meantime. */
 	staples_look(server);
 	if (server->reload_wanted)
 		reload_run(server);
@@ -174,20 +1117,22 @@ refuse_pending(struct server *server)
 		files_settle(server);
 }
 
-void
+/* Something that `pending` waits for may have come: publish it, refuse it or
+ * wait on. */
+static void
 reload_go_on(struct server *server)
 {
 	bool starting = server->state == SERVER_STARTING;
 	enum server_exit refusal;
 
 	if (server->pending == NULL || server->state == SERVER_ENDING ||
-	    staples_are_awaited(server) || server->names_due)
+	    staples_are_awaited(server) || server->names_pending)
 		return;
 	refusal = staples_refuse(server);
 	if (refusal == EXIT_ASKED) {
 		staples_renew_pending(server);
 		publish_pending(
-		    server, starting ? SERVER_STARTED : SERVER_RELOADED);
+		    server, starting ? PUBLISH_START : PUBLISH_RELOAD);
 	} else if (starting) {
 		server->status = refusal;
 		server_end(server);
@@ -204,9 +1149,25 @@ reload_run(struct server *server)
 	server->reload_wanted = server->state == SERVER_STARTING ||
 				server->pending || server->publishing;
 	if (server->reload_wanted || server->state != SERVER_RUNNING)
-		return; /* not now; or it is ending: nothing to reload for */
+		return; /* later; or the process is ending */
 	notify_reloading();
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))
 		refuse(server, fresh);
+}
+
+bool
+reload_init(struct server *server, struct err *err)
+{
+	ev_timer_init(&server->names_timeout, on_names_timeout, 0.0, 0.0);
+	server->names_timeout.data = server;
+	staples_init(server);
+	return files_init(server, err);
+}
+
+void
+reload_stop(struct server *server)
+{
+	ev_timer_stop(server->ev, &server->names_timeout);
+	staples_stop(server);
 }

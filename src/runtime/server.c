@@ -1,10 +1,15 @@
 /*
- * From a file name to a running proxy, and back to nothing.  Main thread.  The
- * order of start() is the one decision here: files and sockets while we are
- * still root, then the drop, then the first other thread, so that no thread
- * ever has more rights than it needs.  The main loop runs while names are
- * looked up and staples fetched for the first time, so that signals work from
- * the beginning.
+ * The main thread: start, signals, drain, end.  The order of start() is the one
+ * decision here: files and sockets while the process is still root, then the
+ * drop of privileges, then the first other thread, so that no thread ever has
+ * more rights than it needs.  The main loop runs while names are looked up and
+ * staples are fetched for the first time, so that signals work from the
+ * beginning.
+ *
+ * Errors of a start go to stderr as bare "file:line: sentence" lines whatever
+ * [log] sets, because [log] may be what is wrong, and editors can follow them.
+ * In a drain every holder of the listening sockets releases them first, so that
+ * the next process, or a refusal, gets the clients that come from then on.
  */
 #include "runtime/server.h"
 
@@ -14,24 +19,134 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "config/config.h"
-#include "runtime/inherited.h"
-#include "runtime/load.h"
+#include "proxy/limit.h"
+#include "runtime/build.h"
 #include "runtime/loop.h"
-#include "runtime/notify.h"
-#include "runtime/privilege.h"
 #include "runtime/process.h"
+#include "runtime/reload.h"
 #include "runtime/resolve.h"
-#include "runtime/server_inner.h"
+#include "runtime/sockets.h"
 #include "runtime/stapling.h"
 #include "runtime/watch.h"
 #include "tls/ticket.h"
 
-#define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
-#define DESCRIPTORS_PER_THREAD 3 /* a loop: epoll, wake-up, error set */
+/* ---- Shared steps ---- */
+
+#define LOW_PORTS_END 1024
+
+bool
+load_log(struct log *log, const struct config *config, struct err *err)
+{
+	const struct log_options options = {
+		.level = config->log.level,
+		.format = config->log.format,
+		.output = config->log.output,
+		.access = config->log.access,
+	};
+
+	if (log_configure(log, &options, err))
+		return true;
+	err_prefix(err, "%s: [log]", config->file);
+	return false;
+}
+
+bool
+load_parts(struct generation_parts *parts, const struct config *config,
+    struct err *err)
+{
+	parts->threads = config->threads ? config->threads : cpus_count();
+	parts->keys = ticket_keys_new(err);
+	if (parts->keys == NULL)
+		return false;
+	parts->process = limit_process_new();
+	if (parts->process == NULL) {
+		err_set(err, "out of memory");
+		return false;
+	}
+	return true;
+}
+
+bool
+load_stapling(struct generation_parts *parts, const struct config *config,
+    bool check_only, bool *bad_config, struct err *err)
+{
+	parts->stapling = stapling_new(config, parts->log, check_only, err);
+	*bad_config = parts->stapling == NULL &&
+		      err_names(err, config->ocsp.ca_file);
+	return parts->stapling != NULL;
+}
+
+void
+load_parts_fini(struct generation_parts *parts)
+{
+	stapling_free(parts->stapling);
+	parts->stapling = NULL;
+	ticket_keys_unref(parts->keys);
+	parts->keys = NULL;
+	limit_process_free(parts->process);
+	parts->process = NULL;
+}
+
+static bool
+is_low(const struct config_accept *accept)
+{
+	uint16_t port = addr_port(&accept->addr);
+
+	return port > 0 && port < LOW_PORTS_END;
+}
+
+bool
+load_needs_low_ports(const struct config *config)
+{
+	size_t i, k;
+
+	for (i = 0; i < config->listener_count; i++)
+		for (k = 0; k < config->listeners[i].accept.count; k++)
+			if (is_low(&config->listeners[i].accept.items[k]))
+				return true;
+	return false;
+}
+
+static bool
+has_note(const struct config *config, const char *note)
+{
+	size_t i;
+
+	for (i = 0; config && i < config->notes.count; i++)
+		if (strcmp(config->notes.items[i], note) == 0)
+			return true;
+	return false;
+}
+
+void
+load_log_notes(
+    struct log *log, const struct config *config, const struct config *said)
+{
+	size_t i;
+
+	for (i = 0; i < config->notes.count; i++)
+		if (!has_note(said, config->notes.items[i]))
+			log_warning(log, "config", config->notes.items[i]);
+}
+
+void
+load_print_errors(const struct config_errors *errors)
+{
+	size_t i;
+
+	for (i = 0; i < errors->list.count; i++)
+		fprintf(stderr, "%s\n", errors->list.items[i]);
+}
+
+/* ---- Drain ---- */
+
+#define DRAIN_MS 8000u          /* docker stop kills after 10 s */
+#define DRAIN_SYSTEMD_MS 30000u /* systemd stops waiting after 90 s */
 
 void
 server_end(struct server *server)
@@ -39,6 +154,86 @@ server_end(struct server *server)
 	server->state = SERVER_ENDING;
 	ev_break(server->ev, EVBREAK_ALL);
 }
+
+static uint64_t
+count_connections(const struct server *server)
+{
+	uint64_t count = 0;
+	unsigned i;
+
+	for (i = 0; i < server->loop_count; i++)
+		count += loop_connections(server->loops[i]);
+	return count;
+}
+
+static void
+on_drain_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	log_notice(server->parts.log, "server",
+	    "drain_timeout is over, ending connections",
+	    LOG_N("connections", count_connections(server)));
+	server_end(server);
+}
+
+static void
+drain_settle(struct server *server)
+{
+	if (server->state == SERVER_DRAINING &&
+	    atomic_load(&server->empty) == server->loop_count)
+		server_end(server);
+}
+
+static void
+drain_init(struct server *server)
+{
+	ev_timer_init(&server->drain_end, on_drain_end, 0.0, 0.0);
+	server->drain_end.data = server;
+}
+
+static uint32_t
+drain_limit_ms(const struct config *config)
+{
+	if (config->drain_timeout_set)
+		return config->drain_timeout_ms;
+	return notify_is_wanted() ? DRAIN_SYSTEMD_MS : DRAIN_MS;
+}
+
+void
+drain_begin(struct server *server)
+{
+	uint32_t limit_ms = drain_limit_ms(generation_config(server->current));
+	unsigned i;
+
+	server->state = SERVER_DRAINING;
+	notify_send("STOPPING=1\nSTATUS=Draining");
+	log_notice(server->parts.log, "server", "draining",
+	    LOG_N("connections", count_connections(server)),
+	    LOG_N("timeout_ms", limit_ms));
+
+	reload_stop(server);
+	stapling_keep(server->parts.stapling, server->current);
+	resolver_free(server->resolver);
+	server->resolver = NULL;
+	generation_unref(server->pending);
+	server->pending = NULL;
+	for (i = 0; i < server->loop_count; i++)
+		loop_drain(server->loops[i]);
+	generation_unref(server->current);
+	server->current = NULL;
+
+	ev_timer_set(&server->drain_end, limit_ms / 1000.0, 0.0);
+	ev_now_update(server->ev);
+	ev_timer_start(server->ev, &server->drain_end);
+}
+
+/* ---- Signals and events ---- */
+
+#define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
+#define DESCRIPTORS_PER_THREAD 3 /* a loop: epoll, wake-up, error set */
 
 static void
 on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
@@ -50,7 +245,8 @@ on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 	if (server->state == SERVER_RUNNING)
 		drain_begin(server);
 	else
-		server_end(server); /* nobody to wait for, or asked twice */
+		/* no connection to wait for, or a second signal */
+		server_end(server);
 }
 
 static void
@@ -75,7 +271,7 @@ on_reopen(struct ev_loop *ev, struct ev_signal *watcher, int events)
 		log_error(server->parts.log, "server", err.text);
 }
 
-/* We have no children, but as PID 1 we inherit everyone's. */
+/* This process has no children, but as PID 1 it inherits those of others. */
 static void
 on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
@@ -139,15 +335,15 @@ watch_signals(struct server *server)
 
 /* Runs on a listener thread. */
 static void
-tell(void *arg, enum loop_news news)
+tell(void *arg, enum loop_event event)
 {
 	struct server *server = arg;
 
-	if (news == LOOP_EMPTY)
+	if (event == LOOP_EMPTY)
 		atomic_fetch_add(&server->empty, 1);
-	else if (news == LOOP_ADOPTED)
+	else if (event == LOOP_ADOPTED)
 		atomic_fetch_add(&server->adopted, 1);
-	ev_async_send(server->ev, &server->told);
+	ev_async_send(server->ev, &server->loop_async);
 }
 
 /* Runs on the staple thread. */
@@ -156,20 +352,22 @@ on_staples(void *arg)
 {
 	struct server *server = arg;
 
-	ev_async_send(server->ev, &server->stapled);
+	ev_async_send(server->ev, &server->staple_async);
 }
 
 static void
-on_told(struct ev_loop *ev, struct ev_async *watcher, int events)
+on_loop_async(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct server *server = watcher->data;
 
 	(void)ev;
 	(void)events;
 	resolver_look(server->resolver); /* NULL during a drain */
-	publish_settle(server);
+	reload_settle(server);
 	drain_settle(server);
 }
+
+/* ---- Start and end ---- */
 
 static bool
 start_loops(struct server *server, struct err *err)
@@ -205,7 +403,7 @@ check_room(const struct server *server, struct err *err)
 	return false;
 }
 
-/* The event loop and everything that runs beside it. */
+/* The event loop and the threads. */
 static bool
 start_threads(struct server *server, struct err *err)
 {
@@ -213,8 +411,9 @@ start_threads(struct server *server, struct err *err)
 		return false;
 	/*
 	 * Signals stay blocked and are read from a descriptor: no handler
-	 * interrupts anything.  Without one, libev's handlers need NOSIGMASK
-	 * to unblock what main had blocked (its manual says the contrary).
+	 * interrupts anything.  Without a descriptor, libev's handlers need
+	 * NOSIGMASK to unblock what main had blocked (its manual states the
+	 * contrary).
 	 */
 	server->ev = ev_loop_new(
 	    EVFLAG_AUTO | EVFLAG_SIGNALFD | EVFLAG_NOSIGMASK);
@@ -222,16 +421,14 @@ start_threads(struct server *server, struct err *err)
 		err_set(err, "out of memory or descriptors for an event loop");
 		return false;
 	}
-	reload_init(server);
-	staples_init(server);
-	if (!files_init(server, err))
+	if (!reload_init(server, err))
 		return false;
 	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
 	server->rotate.data = server;
 	drain_init(server);
-	ev_async_init(&server->told, on_told);
-	server->told.data = server;
-	ev_async_start(server->ev, &server->told);
+	ev_async_init(&server->loop_async, on_loop_async);
+	server->loop_async.data = server;
+	ev_async_start(server->ev, &server->loop_async);
 	watch_signals(server);
 	server->resolver = resolver_new(
 	    server->ev, server->parts.log, on_names, server, err);
@@ -271,7 +468,7 @@ build_first(struct server *server, enum server_exit *status)
 	generation = generation_build(
 	    NULL, server->first, &server->parts, GENERATION_FULL, &errors);
 	if (generation == NULL) {
-		load_complain(&errors.all);
+		load_print_errors(&errors.all);
 		*status = errors.bad_config ? EXIT_BAD_CONFIG
 					    : EXIT_START_FAILED;
 	}
@@ -299,7 +496,7 @@ start(struct server *server)
 	}
 	if (!load_log(parts->log, config, &err))
 		goto fail;
-	load_say_notes(parts->log, config, NULL);
+	load_log_notes(parts->log, config, NULL);
 	server->descriptors = process_raise_descriptors();
 	parts->inherited = inherited_collect(&err);
 	if (parts->inherited == NULL || !load_parts(parts, config, &err) ||
@@ -319,7 +516,7 @@ fail:
 	return bad_config ? EXIT_BAD_CONFIG : EXIT_START_FAILED;
 }
 
-/* Accepts a server that start() left half-way. */
+/* Also for a server that start() left incomplete. */
 static void
 finish(struct server *server)
 {
@@ -330,7 +527,7 @@ finish(struct server *server)
 	for (i = 0; i < server->loop_count; i++)
 		loop_join(server->loops[i]);
 	free(server->loops);
-	stapling_say_counters(server->parts.stapling);
+	stapling_log_counters(server->parts.stapling);
 	resolver_free(server->resolver);
 	watch_free(server->watch);
 	generation_unref(server->pending);
@@ -359,7 +556,7 @@ server_run(const char *config_path)
 	memset(&errors, 0, sizeof(errors));
 	server.first = config_load(config_path, &errors);
 	if (server.first == NULL) {
-		load_complain(&errors);
+		load_print_errors(&errors);
 		config_errors_free(&errors);
 		return EXIT_BAD_CONFIG;
 	}

@@ -1,21 +1,71 @@
 /*
- * The main thread: signals, reload, drain, and who is started in which order.
+ * The main thread: start, signals, drain, end.
  */
 #ifndef RUNTIME_SERVER_H
 #define RUNTIME_SERVER_H
 
+#include <stdbool.h>
+
 #include "base/attr.h"
+#include "config/config.h"
+
+struct err;
+struct generation_parts;
+struct log;
+struct server;
 
 /* Exit statuses of the process. */
 enum server_exit {
-	EXIT_ASKED = 0, /* asked to stop, and did */
+	EXIT_ASKED = 0, /* stopped by a signal */
 	EXIT_START_FAILED = 1,
 	EXIT_BAD_CONFIG = 2, /* also: bad usage */
-	EXIT_REVOKED = 3     /* a certificate is revoked, and by policy that
-				ends the process */
+	/* a certificate is revoked, and policy ends the process */
+	EXIT_REVOKED = 3
 };
 
-/* Run the proxy with this file until told to stop. */
+/* Run the proxy with this file until a signal or a revoked certificate ends
+ * it. */
 enum server_exit server_run(const char *config_path) MUST_CHECK;
+
+/* ---- For reload.c ---- */
+
+/* SIGTERM, or a revoked certificate: stop accepting; end when the last
+ * connection has ended, or when drain_timeout is over. */
+void drain_begin(struct server *server);
+
+/* Leave the main loop. */
+void server_end(struct server *server);
+
+/* ---- Steps that a start, --test and a reload share ---- */
+
+/* Open the log sinks of this configuration. */
+bool load_log(
+    struct log *log, const struct config *config, struct err *err) MUST_CHECK;
+
+/*
+ * Everything in *parts but the log, which is there already, and the inherited
+ * sockets, which are the caller's.  Call load_parts_fini also after a failure.
+ */
+bool load_parts(struct generation_parts *parts, const struct config *config,
+    struct err *err) MUST_CHECK;
+void load_parts_fini(struct generation_parts *parts);
+
+/*
+ * Stapling, before privileges are dropped (stapling_new); load_parts_fini ends
+ * it. false: *err, and *bad_config when a key of the configuration is the cause
+ * rather than the machine.
+ */
+bool load_stapling(struct generation_parts *parts, const struct config *config,
+    bool check_only, bool *bad_config, struct err *err) MUST_CHECK;
+
+/* Is there a TCP port below 1024? */
+bool load_needs_low_ports(const struct config *config);
+
+/* Log the notes of a configuration that are not in `said` (NULL ok). */
+void load_log_notes(
+    struct log *log, const struct config *config, const struct config *said);
+
+/* Print errors on stderr, one a line, while there is no log yet. */
+void load_print_errors(const struct config_errors *errors);
 
 #endif

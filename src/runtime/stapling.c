@@ -1,9 +1,13 @@
 /*
- * Configuration into libstaple, its words into the log.  Main thread, but for
- * the two callbacks, which run on the staple thread and touch only what was
- * fixed before that was started.  The library makes the folder of responses
- * while we are root; whether it was there before is the one thing to be known
- * for giving it to the user that will write there.
+ * Stapling in the daemon: configuration to libstaple, libstaple's events to the
+ * log, and the stapling policy of clinch(8).  Main thread, except for the two
+ * callbacks, which run on the staple thread and touch only what was fixed
+ * before that thread started.  The evaluation of the policy reads no clock and
+ * keeps no state: each call takes a fresh snapshot from the library.
+ *
+ * A certificate without a usable responder is refused where failing is fatal,
+ * even while a response from disk is still valid: else the outcome of a start
+ * would depend on what an earlier configuration left behind.
  */
 #include "runtime/stapling.h"
 
@@ -15,13 +19,380 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "runtime/generation.h"
-#include "runtime/privilege.h"
+#include "runtime/process.h"
+#include "staple/outcome.h"
+#include "staple/response.h"
 #include "tls/context.h"
 #include "tls/identity.h"
 
-/* Enough of a fingerprint to tell an old certificate from its successor. */
+/* ---- Policy of one certificate ---- */
+
+/* A renewed certificate waits for its staple while the old one is valid for
+ * longer than this. */
+#define RENEWAL_MARGIN_S 3600
+
+bool
+policy_is_strict(const struct staple_policy *policy)
+{
+	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
+}
+
+static enum staple_on_revoked
+on_revoked(const struct staple_policy *policy)
+{
+	if (policy->on_revoked != STAPLE_REVOKED_BY_MODE)
+		return policy->on_revoked;
+	return policy_is_strict(policy) ? STAPLE_REVOKED_EXIT
+					: STAPLE_REVOKED_STAPLE;
+}
+
+static bool
+is_confirmed(const struct staple_info *info)
+{
+	return info->confirmed || info->unconfirmable;
+}
+
+bool
+policy_requires_staple(
+    const struct staple_policy *policy, const struct staple_info *info)
+{
+	switch (policy->mode) {
+	case STAPLE_AUTO:
+	case STAPLE_MUST:
+		return info->must_staple;
+	case STAPLE_ALWAYS:
+		return true;
+	case STAPLE_PREFER:
+		return info->hindrance != STAPLE_NO_RESPONDER;
+	case STAPLE_NEVER:
+		break;
+	}
+	return false;
+}
+
+bool
+policy_has_response(const struct staple_info *info, int64_t now_s)
+{
+	return info->held && info->this_update <= now_s + STAPLE_SKEW_S &&
+	       now_s < info->expires;
+}
+
+/*
+ * One response "revoked", perhaps from disk, has to be confirmed before it ends
+ * the process.  Where a start or a reload cannot get that, because the fetch
+ * has failed or timed out, the stored response decides; a running process waits
+ * for the second one.
+ */
+static enum policy_result
+evaluate_revoked(const struct staple_policy *policy,
+    const struct staple_info *info, bool may_wait, bool timed_out)
+{
+	if (on_revoked(policy) != STAPLE_REVOKED_EXIT) {
+		if (may_wait && !info->settled && !timed_out)
+			return POLICY_WAIT; /* a newer "good" lifts it */
+		return POLICY_REVOKED_CONTINUE;
+	}
+	if (info->confirmed || (may_wait && (info->unconfirmable || timed_out)))
+		return POLICY_REVOKED;
+	/* Without a responder there is nothing to wait for. */
+	return info->hindrance == STAPLE_UNASKED ? POLICY_WAIT
+						 : POLICY_REVOKED_CONTINUE;
+}
+
+enum policy_result
+policy_evaluate(const struct staple_policy *policy,
+    const struct staple_info *info, enum policy_phase phase, int64_t now_s,
+    bool timed_out)
+{
+	bool may_wait = phase != PHASE_RUNNING;
+	bool hindered = info->hindrance != STAPLE_UNASKED;
+
+	if (!policy_requires_staple(policy, info))
+		return POLICY_OK;
+	if (hindered && may_wait && policy_is_strict(policy))
+		return POLICY_FAILED;
+	if (policy_has_response(info, now_s))
+		return info->revoked ? evaluate_revoked(policy, info,
+					   may_wait && !hindered, timed_out)
+				     : POLICY_OK;
+	if (!may_wait)
+		return POLICY_DEGRADED;
+	if (!hindered && !info->settled && !timed_out)
+		return POLICY_WAIT;
+	return policy_is_strict(policy) ? POLICY_FAILED : POLICY_DEGRADED;
+}
+
+/* Would handshakes get a staple, rather than an alert? */
+static bool
+is_stapled(const struct staple_policy *policy, const struct staple_info *info,
+    int64_t now_s)
+{
+	if (!policy_has_response(info, now_s))
+		return false;
+	return !info->revoked || (on_revoked(policy) == STAPLE_REVOKED_STAPLE &&
+				     is_confirmed(info));
+}
+
+bool
+policy_ends_soon(int64_t ends_s, int64_t now_s)
+{
+	return ends_s - now_s <= RENEWAL_MARGIN_S;
+}
+
+bool
+policy_defers_renewal(const struct staple_policy *policy,
+    const struct staple_info *renewed, const struct policy_served *served,
+    int64_t now_s)
+{
+	bool served_is_revoked = policy_has_response(served->info, now_s) &&
+				 served->info->revoked;
+
+	return policy_requires_staple(policy, renewed) &&
+	       (renewed->hindrance == STAPLE_UNASKED ||
+		   policy_is_strict(policy)) &&
+	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
+	       !policy_ends_soon(served->ends_s, now_s);
+}
+
+/* ---- Policy of a generation ---- */
+
+static bool
+is_timed_out(const struct policy_eval *eval, const struct staple_policy *policy)
+{
+	return eval->timed_out ||
+	       (eval->start_wait_over && !policy_is_strict(policy));
+}
+
+/*
+ * Does the generation to be replaced serve this certificate without a staple,
+ * under a policy as strict?  Then refusing the reload would improve nothing,
+ * and might refuse the fix.
+ */
+static bool
+fails_already(const struct policy_eval *eval, const struct identity *identity,
+    const struct staple_info *info)
+{
+	const struct generation *before = eval->before;
+	const struct cert_slot *old;
+	size_t i;
+
+	/* A certificate expires while it is served; every other obstacle comes
+	 * with the new configuration. */
+	if (info->hindrance != STAPLE_UNASKED &&
+	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
+		return false;
+	for (i = 0; before && i < generation_cert_count(before); i++) {
+		old = generation_cert(before, i)->slot;
+		if (old->identity && identity_equal(old->identity, identity) &&
+		    policy_evaluate(&old->id.policy, info, eval->phase,
+			eval->now_s, true) == POLICY_FAILED)
+			return true;
+	}
+	return false;
+}
+
+static enum policy_result
+evaluate_one(const struct policy_eval *eval, const struct staple_policy *policy,
+    const struct identity *identity, const struct staple_info *info)
+{
+	enum policy_result result = policy_evaluate(
+	    policy, info, eval->phase, eval->now_s, is_timed_out(eval, policy));
+
+	if (result == POLICY_FAILED && fails_already(eval, identity, info))
+		return POLICY_DEGRADED;
+	return result;
+}
+
+/* A renewal that fails goes on waiting, and the old certificate serves.  A
+ * revoked certificate with a renewal ends nothing: the renewal replaces it at
+ * once.  A failure in cert_dir concerns that certificate alone. */
+static enum policy_result
+soften(const struct evaluated_cert *cert)
+{
+	enum policy_result result = cert->result;
+	bool in_folder = cert->slot->id.in_folder;
+
+	if (cert->renewal &&
+	    (result == POLICY_FAILED || result == POLICY_DEGRADED ||
+		(in_folder && result != POLICY_WAIT)))
+		return POLICY_OK;
+	if (cert->slot->unstapled && result == POLICY_FAILED)
+		return POLICY_DEGRADED;
+	if (cert->renewed && result == POLICY_REVOKED)
+		return POLICY_REVOKED_CONTINUE;
+	if (in_folder && result == POLICY_FAILED)
+		return POLICY_DEGRADED;
+	return result;
+}
+
+static void
+visit_one(const struct policy_eval *eval, struct evaluated_cert *cert,
+    policy_visit_fn *visit, void *arg)
+{
+	if (cert->identity == NULL ||
+	    !stapling_state(eval->stapling, cert->identity, &cert->info))
+		return;
+	cert->result = evaluate_one(
+	    eval, &cert->slot->id.policy, cert->identity, &cert->info);
+	cert->result = soften(cert);
+	visit(arg, cert);
+}
+
+void
+policy_eval_each(const struct policy_eval *eval,
+    const struct generation *generation, policy_visit_fn *visit, void *arg)
+{
+	const struct cert_entry *entry;
+	struct evaluated_cert cert;
+	size_t i;
+
+	for (i = 0; i < generation_cert_count(generation); i++) {
+		memset(&cert, 0, sizeof(cert));
+		entry = generation_cert(generation, i);
+		cert.user = entry->user;
+		cert.slot = entry->slot;
+		cert.identity = entry->slot->identity;
+		cert.renewed = entry->slot->renewal != NULL;
+		visit_one(eval, &cert, visit, arg);
+		cert.identity = entry->slot->renewal;
+		cert.renewal = true;
+		cert.renewed = false;
+		visit_one(eval, &cert, visit, arg);
+	}
+}
+
+static bool
+was_answered(const struct staple_info *info)
+{
+	return info->held || info->outcome == STAPLE_GOOD ||
+	       info->outcome == STAPLE_UNCHANGED ||
+	       info->outcome == STAPLE_REVOKED ||
+	       info->outcome == STAPLE_UNKNOWN;
+}
+
+static void
+add_to_sum(void *arg, const struct evaluated_cert *cert)
+{
+	struct policy_counts *sum = arg;
+
+	sum->counts[cert->result]++;
+	if (was_answered(&cert->info))
+		sum->answered++;
+}
+
+struct policy_counts
+policy_eval_all(
+    const struct policy_eval *eval, const struct generation *generation)
+{
+	struct policy_counts sum;
+
+	memset(&sum, 0, sizeof(sum));
+	policy_eval_each(eval, generation, add_to_sum, &sum);
+	return sum;
+}
+
+bool
+policy_eval_may_start(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *identity,
+    struct err *err)
+{
+	struct staple_info info;
+	char why[ERR_TEXT_MAX / 2];
+
+	if (!stapling_state(eval->stapling, identity, &info) ||
+	    info.hindrance == STAPLE_UNASKED ||
+	    evaluate_one(eval, policy, identity, &info) != POLICY_FAILED)
+		return true;
+	policy_explain(&info, why, sizeof(why));
+	err_set(err, "certificate %s must be stapled, but %s", info.name, why);
+	return false;
+}
+
+bool
+policy_eval_ends_soon(
+    const struct policy_eval *eval, const struct identity *served)
+{
+	return policy_ends_soon(identity_not_after(served), eval->now_s);
+}
+
+bool
+policy_eval_defers(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *renewed,
+    const struct identity *served)
+{
+	struct staple_info fresh, old;
+	const struct policy_served before = {
+		.info = &old,
+		.ends_s = identity_not_after(served),
+	};
+
+	/* A certificate that is not valid yet replaces no valid one. */
+	if (identity_not_before(renewed) > eval->now_s &&
+	    before.ends_s > eval->now_s)
+		return true;
+	return stapling_state(eval->stapling, renewed, &fresh) &&
+	       stapling_state(eval->stapling, served, &old) &&
+	       policy_defers_renewal(policy, &fresh, &before, eval->now_s);
+}
+
+bool
+policy_eval_admits(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *identity)
+{
+	struct staple_info info;
+
+	if (!stapling_state(eval->stapling, identity, &info))
+		return true;
+	switch (policy_evaluate(policy, &info, PHASE_RELOAD, eval->now_s,
+	    is_timed_out(eval, policy))) {
+	case POLICY_OK:
+	case POLICY_DEGRADED:
+	case POLICY_REVOKED_CONTINUE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+policy_eval_is_due(const struct policy_eval *eval, const struct cert_slot *slot)
+{
+	const struct staple_policy *policy = &slot->id.policy;
+
+	if (slot->renewal == NULL)
+		return false;
+	if (slot->identity == NULL)
+		return policy_eval_admits(eval, policy, slot->renewal);
+	return !policy_eval_defers(eval, policy, slot->renewal, slot->identity);
+}
+
+void
+policy_explain(const struct staple_info *info, char *out, size_t max)
+{
+	bool hindered = info->hindrance != STAPLE_UNASKED;
+	enum staple_outcome outcome = hindered ? info->hindrance
+					       : info->outcome;
+	const char *advice = staple_outcome_advice(outcome);
+
+	if (!hindered && info->said[0])
+		snprintf(out, max, "%s", info->said);
+	else if (outcome == STAPLE_UNASKED)
+		snprintf(out, max,
+		    "no responder (of %u) has answered yet; check that this "
+		    "host can reach them, or allow more start_wait",
+		    info->responders);
+	else
+		snprintf(out, max, "%s%s%s%s%s%s",
+		    staple_outcome_sentence(outcome), info->said[0] ? " (" : "",
+		    info->said, info->said[0] ? ")" : "", advice[0] ? "; " : "",
+		    advice);
+}
+
+/* ---- Configuration and events ---- */
+
+/* So much of the fingerprint tells an old certificate from its successor. */
 #define ID_SHOWN 8
 
 struct stapling {
@@ -69,7 +440,7 @@ on_change(void *arg, const struct staple_info *info)
 {
 	const struct stapling *stapling = arg;
 
-	(void)info; /* main looks for itself, at all of them */
+	(void)info; /* main evaluates all of them */
 	if (stapling->changed)
 		stapling->changed(stapling->arg);
 }
@@ -102,7 +473,7 @@ options_of(struct stapling *stapling, const struct config *config)
 	};
 }
 
-/* Strict modes stop when a certificate is revoked, if nothing else is said. */
+/* Strict modes end the process on revocation by default. */
 static bool
 ends_process(const struct staple_policy *policy)
 {
@@ -145,7 +516,7 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 	return policy;
 }
 
-/* Put the line of the key in front whose file the sentence names. */
+/* Prefix the error with the line of the key whose file it names. */
 static void
 blame(const struct config *config, struct err *err)
 {
@@ -168,11 +539,11 @@ is_there(const char *path)
 	return lstat(path, &status) == 0;
 }
 
-enum { STORE_FOLDERS = 3 }; /* store_dir and the two in it */
+enum { STORE_FOLDERS = 3 }; /* store_dir and its two folders */
 
-/* The library gives a folder that it makes to the owner of the folder around
- * it.  Where `user` and `group` are configured, they get it instead: they
- * need not own store_dir. */
+/* libstaple gives a folder that it makes to the owner of the parent folder.
+ * Where `user` and `group` are configured, they get it instead: they need not
+ * own store_dir. */
 static struct staple *
 open_library(const struct staple_options *options, const struct config *config,
     struct err *err)
@@ -252,7 +623,7 @@ stapling_configure(
 
 bool
 stapling_watch(struct stapling *stapling, const struct config *config,
-    const struct identity *identity, const struct credential_key *id,
+    const struct identity *identity, const struct cert_slot_key *id,
     struct err *err)
 {
 	const struct staple_source source = {
@@ -281,20 +652,18 @@ restore(struct stapling *stapling, const struct generation *generation,
     struct err *err)
 {
 	const struct config *config = generation_config(generation);
-	const struct credential *credential;
+	const struct cert_slot *slot;
 	size_t i;
 
 	if (!stapling_configure(stapling, config, err))
 		return false;
-	for (i = 0; i < generation_holding_count(generation); i++) {
-		credential = generation_holding(generation, i)->credential;
-		if (credential->identity &&
-		    !stapling_watch(stapling, config, credential->identity,
-			&credential->id, err))
+	for (i = 0; i < generation_cert_count(generation); i++) {
+		slot = generation_cert(generation, i)->slot;
+		if (slot->identity && !stapling_watch(stapling, config,
+					  slot->identity, &slot->id, err))
 			return false;
-		if (credential->renewal &&
-		    !stapling_watch(stapling, config, credential->renewal,
-			&credential->id, err))
+		if (slot->renewal && !stapling_watch(stapling, config,
+					 slot->renewal, &slot->id, err))
 			return false;
 	}
 	return true;
@@ -322,17 +691,16 @@ stapling_state(const struct stapling *stapling, const struct identity *identity,
 void
 stapling_keep(struct stapling *stapling, const struct generation *generation)
 {
-	size_t i, count = generation_holding_count(generation);
+	size_t i, count = generation_cert_count(generation);
 	struct identity *identity;
 
 	if (stapling == NULL || stapling->kept)
 		return;
 	stapling->kept = calloc(count + 1, sizeof(stapling->kept[0]));
 	if (stapling->kept == NULL)
-		return; /* then some counters will be missing */
+		return; /* some counters will be missing */
 	for (i = 0; i < count; i++) {
-		identity =
-		    generation_holding(generation, i)->credential->identity;
+		identity = generation_cert(generation, i)->slot->identity;
 		if (identity)
 			stapling->kept[stapling->kept_count++] = identity_ref(
 			    identity);
@@ -368,7 +736,7 @@ say_counters(void *arg, const struct staple_info *info)
 }
 
 void
-stapling_say_counters(struct stapling *stapling)
+stapling_log_counters(struct stapling *stapling)
 {
 	if (stapling)
 		staple_inspect(stapling->staple, say_counters, stapling);

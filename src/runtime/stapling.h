@@ -1,20 +1,22 @@
 /*
- * The joint of the daemon and libstaple: what the configuration says, in the
- * library's words, and what the library says, in the log.  Whether anything
- * follows from it for the process is asked of judge.h and verdict.h.  Main
- * thread.  Every function takes NULL for "no stapling" and then succeeds.
+ * Stapling in the daemon: the joint of configuration, log and libstaple, and
+ * the stapling policy of clinch(8).  Main thread.  Every function that takes a
+ * struct stapling takes NULL for "no stapling" and then succeeds.
  */
 #ifndef RUNTIME_STAPLING_H
 #define RUNTIME_STAPLING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
 #include "config/config.h"
 #include "staple/staple.h"
 
-struct credential_key;
+struct config_listener;
+struct cert_slot;
+struct cert_slot_key;
 struct err;
 struct generation;
 struct identity;
@@ -22,14 +24,16 @@ struct log;
 struct stapling;
 struct tls_context;
 
-/* Something that decides has changed.  Called on the staple thread: main
+/* ---- Configuration and events ---- */
+
+/* The state of a certificate has changed.  Called on the staple thread; main
  * turns it into an ev_async_send. */
 typedef void stapling_changed_fn(void *arg);
 
 /*
- * Before privileges are dropped: makes store_dir and gives what it made to
- * the configured user.  `check_only` touches no folder.  The log is borrowed.
- * NULL: *err, with file:line where a key is to blame.
+ * Before privileges are dropped: make store_dir and give it to the configured
+ * user.  `check_only` touches no folder.  The log is borrowed.  NULL: *err,
+ * with file:line where a key is wrong.
  */
 struct stapling *stapling_new(const struct config *config, struct log *log,
     bool check_only, struct err *err) MUST_CHECK;
@@ -38,30 +42,31 @@ struct stapling *stapling_new(const struct config *config, struct log *log,
 bool stapling_start(struct stapling *stapling, stapling_changed_fn *changed,
     void *arg, struct err *err) MUST_CHECK;
 
-/* [ocsp] of another configuration from now on. */
+/* Apply [ocsp] of another configuration. */
 bool stapling_configure(struct stapling *stapling, const struct config *config,
     struct err *err) MUST_CHECK;
 
 /*
- * What these settings ask for, in the library's words.  in_folder: of a
- * certificate from cert_dir, whose revocation never ends the process.
+ * These settings as libstaple's policy. in_folder: for a certificate of
+ * cert_dir, whose revocation never ends the process.
  */
 struct staple_policy stapling_policy(
     const struct config_listener *settings, bool in_folder);
 
-/* Fetch for this identity as its id says.  Again with another configuration:
- * that one counts from now on, and a staple_file is looked at again. */
+/* Fetch for this identity as its id requires.  Again with another
+ * configuration: that one counts from now on, and a staple_file is read
+ * again. */
 bool stapling_watch(struct stapling *stapling, const struct config *config,
-    const struct identity *identity, const struct credential_key *id,
+    const struct identity *identity, const struct cert_slot_key *id,
     struct err *err) MUST_CHECK;
 
-/* Staple in this context.  Before any other thread uses it. */
+/* Staple in this context.  Before another thread uses it. */
 bool stapling_attach(struct stapling *stapling,
     const struct tls_context *context, const struct staple_policy *policy,
     struct err *err) MUST_CHECK;
 
-/* [ocsp] and every identity of a running generation as they were before
- * another one was tried.  What fails is logged. */
+/* Restore libstaple's settings from the running generation, after another one
+ * was refused.  Failures are logged. */
 void stapling_restore(
     struct stapling *stapling, const struct generation *generation);
 
@@ -69,15 +74,134 @@ void stapling_restore(
 bool stapling_state(const struct stapling *stapling,
     const struct identity *identity, struct staple_info *info);
 
-/* Hold the identities of a generation that is let go, so that their counters
- * are still there at the end. */
+/* Keep the identities of a generation that is released, so that their counters
+ * exist at the end. */
 void stapling_keep(
     struct stapling *stapling, const struct generation *generation);
 
-/* One line for each certificate that was stapled, at level info. */
-void stapling_say_counters(struct stapling *stapling);
+/* Log one line for each certificate that was stapled, at level info. */
+void stapling_log_counters(struct stapling *stapling);
 
-/* Before the log ends.  Generations may end before or after. */
+/* Before the log is freed.  Generations may be freed before or after. */
 void stapling_free(struct stapling *stapling);
+
+/* ---- Policy of one certificate ---- */
+
+enum policy_phase { PHASE_START, PHASE_RUNNING, PHASE_RELOAD };
+
+enum policy_result {
+	POLICY_OK,       /* staple present, or none required */
+	POLICY_WAIT,     /* no answer, no failure, or no confirmation yet */
+	POLICY_DEGRADED, /* serve without a staple; logged */
+	POLICY_REVOKED_CONTINUE, /* revoked; policy lets the process run on */
+	POLICY_FAILED,           /* start: exit 1; reload: refused */
+	POLICY_REVOKED /* start and running: exit 3; reload: refused */
+};
+
+/* Does this policy require a staple of this certificate? */
+bool policy_requires_staple(
+    const struct staple_policy *policy, const struct staple_info *info);
+
+/* Does a missing staple end a start under this policy? */
+bool policy_is_strict(const struct staple_policy *policy);
+
+/* Is there a verified response that is valid at this time? */
+bool policy_has_response(const struct staple_info *info, int64_t now_s);
+
+/* The matrix of clinch(8): what the staple of one certificate means for the
+ * process.  A pure function. timed_out: a start and a reload do not wait for
+ * this certificate any more (struct policy_eval). */
+enum policy_result policy_evaluate(const struct staple_policy *policy,
+    const struct staple_info *info, enum policy_phase phase, int64_t now_s,
+    bool timed_out);
+
+/* The certificate to be replaced. */
+struct policy_served {
+	const struct staple_info *info;
+	int64_t ends_s; /* its notAfter */
+};
+
+/* Does a served certificate end within an hour?  Then its renewal goes into
+ * service with or without a staple. ends_s: its notAfter. */
+bool policy_ends_soon(int64_t ends_s, int64_t now_s);
+
+/*
+ * Must this renewal wait for its first staple while the old certificate serves?
+ * At most until an hour before the end of the old one, and not for a revoked
+ * one.  A renewal without a usable responder waits as well under a strict
+ * policy.
+ */
+bool policy_defers_renewal(const struct staple_policy *policy,
+    const struct staple_info *renewed, const struct policy_served *served,
+    int64_t now_s);
+
+/* ---- Policy of a generation ---- */
+
+struct policy_eval {
+	const struct stapling *stapling; /* NULL: no stapling */
+	enum policy_phase phase;
+	/* The generation that a reload would replace, or NULL.  A certificate
+	 * that fails there already does not refuse the reload. */
+	const struct generation *before;
+	int64_t now_s;
+	/* start_wait has passed since the last answer: wait for nothing.  Since
+	 * the beginning: wait only for certificates under a strict policy. */
+	bool timed_out;
+	bool start_wait_over;
+};
+
+/* The evaluation of one certificate.  Borrowed for the call. */
+struct evaluated_cert {
+	/* the first listener or host that uses it */
+	const struct config_listener *user;
+	const struct cert_slot *slot;
+	const struct identity *identity;
+	/* It is a renewal that waits: a failure only keeps it out. */
+	bool renewal;
+	bool renewed; /* it has a renewal and serves meanwhile */
+	enum policy_result result;
+	struct staple_info info;
+};
+typedef void policy_visit_fn(void *arg, const struct evaluated_cert *cert);
+
+/* Visit every watched certificate once, renewals included. */
+void policy_eval_each(const struct policy_eval *eval,
+    const struct generation *generation, policy_visit_fn *visit, void *arg);
+
+/* How many certificates have which result. */
+struct policy_counts {
+	size_t counts[POLICY_REVOKED + 1]; /* by result */
+	size_t answered;                   /* by some responder, ever */
+};
+struct policy_counts policy_eval_all(
+    const struct policy_eval *eval, const struct generation *generation);
+
+/*
+ * May a start or a reload begin with this certificate? false: no responder can
+ * be asked, and the policy is strict; *err names the remedy.
+ */
+bool policy_eval_may_start(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *identity,
+    struct err *err) MUST_CHECK;
+
+/* Does `served` end within an hour, or has it ended? */
+bool policy_eval_ends_soon(
+    const struct policy_eval *eval, const struct identity *served);
+
+/* Must `renewed` wait while `served` stays in service? */
+bool policy_eval_defers(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *renewed,
+    const struct identity *served);
+
+/* May a new certificate without a predecessor go into service now? */
+bool policy_eval_admits(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *identity);
+
+/* May the renewal of this slot go into service now? */
+bool policy_eval_is_due(
+    const struct policy_eval *eval, const struct cert_slot *slot);
+
+/* Describe the last attempt, or why there was none. */
+void policy_explain(const struct staple_info *info, char *out, size_t max);
 
 #endif

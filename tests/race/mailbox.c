@@ -90,11 +90,11 @@ knock(void *arg)
 }
 
 static void
-tell(void *arg, enum loop_news news)
+tell(void *arg, enum loop_event event)
 {
 	const uint64_t one = 1;
 
-	if (news != LOOP_EMPTY)
+	if (event != LOOP_EMPTY)
 		return;
 	need(write(*(const int *)arg, &one, sizeof(one)) == sizeof(one),
 	    "cannot tell that a loop is empty");

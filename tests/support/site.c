@@ -10,7 +10,8 @@
 #include "config/config.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
-#include "runtime/credential.h"
+#include "runtime/build.h"
+#include "runtime/cert_slot.h"
 #include "tls/server.h"
 #include "tls/ticket.h"
 
@@ -108,10 +109,10 @@ site_look_again(struct site *site, struct generation *old)
 	return generation;
 }
 
-struct credential *
-site_credential(const struct generation *generation, size_t i)
+struct cert_slot *
+site_slot(const struct generation *generation, size_t i)
 {
-	return generation_holding(generation, i)->credential;
+	return generation_cert(generation, i)->slot;
 }
 
 const char *

@@ -32,8 +32,7 @@ struct generation *site_build(struct site *site, struct generation *old,
 struct generation *site_look_again(struct site *site, struct generation *old);
 
 /* The i-th certificate in use. */
-struct credential *site_credential(
-    const struct generation *generation, size_t i);
+struct cert_slot *site_slot(const struct generation *generation, size_t i);
 
 /* The name in the certificate (the first kind there is) that listener i shows
  * to clients who ask for `name` ("" for none): or "nothing", or "refused". */

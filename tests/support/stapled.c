@@ -134,29 +134,29 @@ stapled_build(struct stapled *stapled, struct generation *old, const char *cert,
 	return generation;
 }
 
-struct judge
-stapled_judge(const struct stapled *stapled, enum verdict_phase phase)
+struct policy_eval
+stapled_eval(const struct stapled *stapled, enum policy_phase phase)
 {
-	return (struct judge){
+	return (struct policy_eval){
 		.stapling = stapled->site.parts.stapling,
 		.phase = phase,
 		.now_s = clock_wall_ms() / 1000,
 	};
 }
 
-struct judge_sum
+struct policy_counts
 stapled_settle(struct stapled *stapled, const struct generation *generation)
 {
-	const struct judge judge = stapled_judge(stapled, PHASE_START);
-	struct judge_sum sum = judge_all(&judge, generation);
+	const struct policy_eval eval = stapled_eval(stapled, PHASE_START);
+	struct policy_counts sum = policy_eval_all(&eval, generation);
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += PATIENCE_S;
-	while (sum.counts[VERDICT_WAIT] > 0) {
+	while (sum.counts[POLICY_WAIT] > 0) {
 		need(sem_timedwait(&stapled->changed, &until) == 0,
 		    "no certificate was settled");
-		sum = judge_all(&judge, generation);
+		sum = policy_eval_all(&eval, generation);
 	}
 	return sum;
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "runtime/judge.h"
+#include "runtime/stapling.h"
 #include "tests/support/ocsp.h"
 #include "tests/support/pki.h"
 #include "tests/support/site.h"
@@ -40,11 +40,11 @@ void stapled_answer(struct stapled *stapled, const char *file,
 struct generation *stapled_build(struct stapled *stapled,
     struct generation *old, const char *cert, const char *more);
 
-struct judge stapled_judge(
-    const struct stapled *stapled, enum verdict_phase phase);
+struct policy_eval stapled_eval(
+    const struct stapled *stapled, enum policy_phase phase);
 
 /* Wait until none of its certificates is waited for. */
-struct judge_sum stapled_settle(
+struct policy_counts stapled_settle(
     struct stapled *stapled, const struct generation *generation);
 
 #endif

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "runtime/credential.h"
+#include "runtime/cert_slot.h"
 #include "tests/support/site.h"
 #include "tls/identity.h"
 
@@ -53,24 +53,24 @@ Test(expiry, says_each_step_once_as_time_passes)
 		/* a clock that is set back repeats no level */
 		{ 20, VALIDITY_ENDED },
 	};
-	struct credential *credential = site_credential(generation, 0);
-	int64_t end = identity_not_after(credential->identity);
+	struct cert_slot *slot = site_slot(generation, 0);
+	int64_t end = identity_not_after(slot->identity);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		expiry_look(
 		    generation, NULL, end - (int64_t)(rows[i].days * DAY));
-		cr_expect_eq(credential->warned, rows[i].expect, "%g days",
-		    rows[i].days);
+		cr_expect_eq(
+		    slot->warned, rows[i].expect, "%g days", rows[i].days);
 	}
 }
 
 Test(expiry, begins_with_the_step_at_hand)
 {
-	struct credential *credential = site_credential(generation, 0);
-	int64_t end = identity_not_after(credential->identity);
+	struct cert_slot *slot = site_slot(generation, 0);
+	int64_t end = identity_not_after(slot->identity);
 
 	expiry_look(generation, NULL, end - 6 * DAY);
-	cr_expect_eq(credential->warned, VALIDITY_SIXTH);
+	cr_expect_eq(slot->warned, VALIDITY_SIXTH);
 	expiry_look(generation, NULL, end - 20 * DAY);
-	cr_expect_eq(credential->warned, VALIDITY_SIXTH, "no step backwards");
+	cr_expect_eq(slot->warned, VALIDITY_SIXTH, "no step backwards");
 }

@@ -1,7 +1,8 @@
 /*
  * A listener thread keeps an old generation for as many waits as the last
- * events of its sockets may take.  This program defines epoll_wait in place of
- * libc's and counts the waits of the thread.
+ * events of its sockets may take: this program defines epoll_wait in place of
+ * libc's and counts the waits of the thread.  Contents of the mailbox;
+ * tests/race/mailbox.c covers simultaneous access.
  */
 #include "runtime/loop.h"
 
@@ -24,7 +25,7 @@
 enum {
 	LISTENERS = 200,
 	EVENTS_PER_WAIT = 64, /* as in loop.c: what libev fetches at least */
-	PATIENCE_MS = 20000
+	DEADLINE_MS = 20000
 };
 
 static atomic_uint waits;
@@ -38,28 +39,28 @@ epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout)
 }
 
 static atomic_uint adopted_at; /* waits, when the news came */
-static int event;
+static int event_fd;
 
 static void
-tell(void *arg, enum loop_news news)
+tell(void *arg, enum loop_event event)
 {
 	const uint64_t one = 1;
 
 	(void)arg;
-	if (news != LOOP_ADOPTED)
+	if (event != LOOP_ADOPTED)
 		return;
 	atomic_store(&adopted_at, atomic_load(&waits));
-	cr_assert_eq(write(event, &one, sizeof(one)), sizeof(one));
+	cr_assert_eq(write(event_fd, &one, sizeof(one)), sizeof(one));
 }
 
 static void
 await_news(void)
 {
-	struct pollfd watched = { .fd = event, .events = POLLIN };
+	struct pollfd watched = { .fd = event_fd, .events = POLLIN };
 	uint64_t count;
 
-	cr_assert_eq(poll(&watched, 1, PATIENCE_MS), 1);
-	cr_assert_eq(read(event, &count, sizeof(count)), sizeof(count));
+	cr_assert_eq(poll(&watched, 1, DEADLINE_MS), 1);
+	cr_assert_eq(read(event_fd, &count, sizeof(count)), sizeof(count));
 }
 
 static char *
@@ -97,7 +98,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 	struct loop *loop;
 	struct site site;
 
-	event = eventfd(0, EFD_CLOEXEC);
+	event_fd = eventfd(0, EFD_CLOEXEC);
 	site_open(&site, 1);
 	old = site_build(&site, NULL, first, false);
 	fresh = site_build(&site, old, second, false);
@@ -111,7 +112,74 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 	loop_stop(loop);
 	loop_join(loop);
 	site_close(&site);
-	close(event);
+	close(event_fd);
 	free(first);
 	free(second);
+}
+
+/* ---- Mailbox ---- */
+
+static const char text[] = "[listener a]\naccept = unix:a.sock\nconnect = 1\n"
+			   "cert = cert.pem\nkey = key.pem\n";
+
+Test(mailbox, gives_each_message_once)
+{
+	struct mailbox mailbox;
+	struct mail mail;
+
+	mailbox_init(&mailbox);
+	mail = mailbox_fetch(&mailbox);
+	cr_expect(!mail.generation && !mail.drain && !mail.stop);
+	mailbox_put_drain(&mailbox);
+	mailbox_put_drain(&mailbox);
+	mail = mailbox_fetch(&mailbox);
+	cr_expect(mail.drain && !mail.stop);
+	mailbox_put_stop(&mailbox);
+	mail = mailbox_fetch(&mailbox);
+	cr_expect(!mail.drain && mail.stop);
+	mailbox_fini(&mailbox);
+}
+
+Test(mailbox, keeps_the_newest_generation_and_drops_the_rest)
+{
+	struct site site;
+	struct generation *first, *second;
+	struct mailbox mailbox;
+	struct mail mail;
+	char path[128];
+
+	site_open(&site, 1);
+	snprintf(path, sizeof(path), "%s/a.sock", site.folder.path);
+	first = site_build(&site, NULL, text, false);
+	second = site_build(&site, first, text, true);
+	mailbox_init(&mailbox);
+	mailbox_put_generation(&mailbox, first);
+	generation_unref(first); /* the mailbox has the last reference */
+	cr_expect_eq(access(path, F_OK), 0);
+	mailbox_put_generation(&mailbox, second);
+	cr_expect_neq(access(path, F_OK), 0);
+	mail = mailbox_fetch(&mailbox);
+	cr_expect_eq(mail.generation, second);
+	generation_unref(mail.generation);
+	generation_unref(second);
+	mailbox_fini(&mailbox);
+	site_close(&site);
+}
+
+Test(mailbox, drops_what_nobody_fetched)
+{
+	struct site site;
+	struct generation *generation;
+	struct mailbox mailbox;
+	char path[128];
+
+	site_open(&site, 1);
+	snprintf(path, sizeof(path), "%s/a.sock", site.folder.path);
+	generation = site_build(&site, NULL, text, false);
+	mailbox_init(&mailbox);
+	mailbox_put_generation(&mailbox, generation);
+	generation_unref(generation);
+	mailbox_fini(&mailbox);
+	cr_expect_neq(access(path, F_OK), 0);
+	site_close(&site);
 }

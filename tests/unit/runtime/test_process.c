@@ -1,36 +1,41 @@
 /*
- * Connections from descriptors, and the pid file: its lock, its contents, what
- * is left of an owner that died.
+ * The process: descriptors, the pid file (its lock, its contents, the file of
+ * a dead owner), users and groups as far as they can be tested without root,
+ * sd_notify's protocol on a socket of the test, CPU quotas.
  */
 #include "runtime/process.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "tests/support/pki.h"
 
-static struct pki_folder folder;
+static struct pki_folder home;
 static char path[128];
 
 static void
 set_up(void)
 {
-	pki_folder_make(&folder);
-	snprintf(path, sizeof(path), "%s/clinch.pid", folder.path);
+	pki_folder_make(&home);
+	snprintf(path, sizeof(path), "%s/clinch.pid", home.path);
 }
 
 static void
 tear_down(void)
 {
-	pki_folder_remove(&folder);
+	pki_folder_remove(&home);
 }
 
 TestSuite(process, .init = set_up, .fini = tear_down);
@@ -97,7 +102,7 @@ Test(process, takes_over_what_a_dead_owner_left)
 	int fd;
 
 	/* Longer than ours, and the pid of one who surely lives. */
-	free(pki_write(&folder, "clinch.pid", "1\nand some more text\n"));
+	free(pki_write(&home, "clinch.pid", "1\nand some more text\n"));
 	fd = process_write_pid(path, &err);
 	cr_assert_geq(fd, 0, "%s", err.text);
 	cr_expect_eq(read_pid(), (long)getpid());
@@ -116,7 +121,7 @@ Test(process, says_which_pid_file_cannot_be_opened)
 Test(process, follows_no_link_to_write_its_pid)
 {
 	struct err err = { "" };
-	char *victim = pki_write(&folder, "victim", "precious");
+	char *victim = pki_write(&home, "victim", "precious");
 
 	cr_assert_eq(symlink(victim, path), 0);
 	cr_expect_eq(process_write_pid(path, &err), -1);
@@ -125,7 +130,7 @@ Test(process, follows_no_link_to_write_its_pid)
 
 Test(process, removes_nothing_when_it_wrote_nothing)
 {
-	free(pki_write(&folder, "clinch.pid", "1\n"));
+	free(pki_write(&home, "clinch.pid", "1\n"));
 	process_remove_pid(path, -1);
 	cr_expect_eq(access(path, F_OK), 0);
 }
@@ -145,7 +150,7 @@ Test(process, opens_the_standard_descriptors_that_are_closed)
 
 Test(process, leaves_the_standard_descriptors_that_are_open)
 {
-	int fd = open(folder.path, O_RDONLY | O_DIRECTORY);
+	int fd = open(home.path, O_RDONLY | O_DIRECTORY);
 	struct stat status;
 
 	cr_assert_geq(dup2(fd, STDIN_FILENO), 0);
@@ -180,11 +185,11 @@ Test(process, knows_what_can_be_written)
 	char given[256];
 	int fd;
 
-	snprintf(given, sizeof(given), "%s/there", folder.path);
+	snprintf(given, sizeof(given), "%s/there", home.path);
 	fd = open(given, O_WRONLY | O_CREAT, 0600);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		snprintf(
-		    given, sizeof(given), "%s/%s", folder.path, rows[i].given);
+		    given, sizeof(given), "%s/%s", home.path, rows[i].given);
 		errno = 0;
 		cr_expect_eq(process_can_write(given), rows[i].expect == 0,
 		    "%s", rows[i].what);
@@ -192,4 +197,219 @@ Test(process, knows_what_can_be_written)
 			cr_expect_eq(errno, rows[i].expect, "%s", rows[i].what);
 	}
 	close(fd);
+}
+
+/* ---- User, group, capabilities ---- */
+
+Test(privilege, refuses_who_does_not_exist)
+{
+	static const struct {
+		const char *what, *user, *group, *expect;
+	} rows[] = {
+		{ "user", "no-such-user", NULL, "user no-such-user" },
+		{ "group", NULL, "no-such-group", "group no-such-group" },
+		{ "no number", "12x", NULL, "user 12x" },
+		{ "all ones", "4294967295", NULL, "user 4294967295" },
+		{ "too large", "99999999999", NULL, "user 99999999999" },
+	};
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cr_expect_not(
+		    privilege_drop(rows[i].user, rows[i].group, false, &err),
+		    "%s", rows[i].what);
+		cr_expect_not_null(strstr(err.text, rows[i].expect), "%s: %s",
+		    rows[i].what, err.text);
+	}
+}
+
+Test(privilege, gives_up_new_rights_in_every_case)
+{
+	struct err err = { "" };
+
+	cr_assert(privilege_drop(NULL, NULL, false, &err), "%s", err.text);
+	cr_expect_eq(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
+}
+
+Test(privilege, has_nothing_to_do_when_it_is_that_user_already)
+{
+	struct err err = { "" };
+	char user[16], group[16];
+
+	snprintf(user, sizeof(user), "%u", (unsigned)getuid());
+	snprintf(group, sizeof(group), "%u", (unsigned)getgid());
+	cr_expect(privilege_drop(user, group, true, &err), "%s", err.text);
+}
+
+Test(privilege, gives_a_folder_only_as_root)
+{
+	char folder[] = "/tmp/clinch-unit-XXXXXX";
+	uid_t expect = geteuid() == 0 ? 12345 : geteuid();
+	struct err err = { "" };
+	struct stat status;
+
+	cr_assert_not_null(mkdtemp(folder));
+	cr_expect(privilege_give(folder, "12345", NULL, &err), "%s", err.text);
+	cr_assert_eq(stat(folder, &status), 0);
+	cr_expect_eq(status.st_uid, expect);
+	rmdir(folder);
+	cr_expect_eq(
+	    privilege_give(folder, "12345", NULL, &err), geteuid() != 0);
+}
+
+Test(privilege, gives_nothing_behind_a_link)
+{
+	char folder[] = "/tmp/clinch-unit-XXXXXX", link[64];
+	struct stat status;
+	struct err err = { "" };
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_not_null(mkdtemp(folder));
+	snprintf(link, sizeof(link), "%s.link", folder);
+	cr_assert_eq(symlink(folder, link), 0);
+	cr_expect_not(privilege_give(link, "12345", NULL, &err));
+	cr_expect_not_null(strstr(err.text, link), "%s", err.text);
+	cr_assert_eq(stat(folder, &status), 0);
+	cr_expect_eq(status.st_uid, 0);
+	unlink(link);
+	rmdir(folder);
+}
+
+/* ---- Service manager ---- */
+
+/* A datagram socket with this name; '@' is the abstract namespace. */
+static int
+listen_at(const char *name)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				    strlen(name));
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	memcpy(at.sun_path, name, strlen(name));
+	if (name[0] == '@')
+		at.sun_path[0] = '\0';
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, len), 0, "%s", name);
+	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+/* "" when nothing came. */
+static const char *
+hear(int fd, char *text, size_t max)
+{
+	ssize_t n = recv(fd, text, max - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+Test(notify, speaks_to_an_abstract_socket)
+{
+	char name[64], text[128];
+	int fd;
+
+	snprintf(name, sizeof(name), "@clinch-test-%ld", (long)getpid());
+	fd = listen_at(name);
+	cr_expect(notify_is_wanted());
+	notify_send("READY=1");
+	cr_expect_str_eq(hear(fd, text, sizeof(text)), "READY=1");
+	close(fd);
+}
+
+Test(notify, speaks_to_a_socket_with_a_path)
+{
+	struct pki_folder folder;
+	char name[80], text[128];
+	int fd;
+
+	pki_folder_make(&folder);
+	snprintf(name, sizeof(name), "%s/notify", folder.path);
+	fd = listen_at(name);
+	notify_reloading();
+	cr_expect_eq(strncmp(hear(fd, text, sizeof(text)), "RELOADING=1\n", 12),
+	    0, "%s", text);
+	cr_expect_not_null(strstr(text, "\nMONOTONIC_USEC="), "%s", text);
+	close(fd);
+	pki_folder_remove(&folder);
+}
+
+Test(notify, asks_for_more_time)
+{
+	struct pki_folder folder;
+	char name[80], text[128];
+	int fd;
+
+	pki_folder_make(&folder);
+	snprintf(name, sizeof(name), "%s/notify", folder.path);
+	fd = listen_at(name);
+	notify_extend(30, "Waiting for 7 staples");
+	cr_expect_str_eq(hear(fd, text, sizeof(text)),
+	    "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for 7 staples");
+	close(fd);
+	pki_folder_remove(&folder);
+}
+
+Test(notify, is_silent_when_nobody_wants_to_know)
+{
+	static const char *const rows[] = { "", "relative", "vsock:2:1234" };
+
+	unsetenv("NOTIFY_SOCKET");
+	cr_expect_not(notify_is_wanted());
+	notify_send("READY=1");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setenv("NOTIFY_SOCKET", rows[i], 1);
+		cr_expect_not(notify_is_wanted(), "%s", rows[i]);
+		notify_send("READY=1");
+	}
+}
+
+Test(notify, survives_a_manager_that_is_gone)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "@clinch-gone-%ld", (long)getpid());
+	setenv("NOTIFY_SOCKET", name, 1);
+	notify_send("READY=1");
+	cr_expect(notify_is_wanted());
+}
+
+/* ---- CPUs ---- */
+
+Test(cpus, rounds_a_quota_up)
+{
+	static const struct {
+		const char *given;
+		unsigned expect;
+	} rows[] = {
+		{ "100000 100000\n", 1 },
+		{ "150000 100000\n", 2 },
+		{ "200000 100000\n", 2 },
+		{ "1000 100000\n", 1 },
+		{ "9223372036854775807 1\n", CPUS_MAX },
+	};
+	unsigned cpus;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cr_assert(cpus_parse_quota(rows[i].given, &cpus), "%s",
+		    rows[i].given);
+		cr_expect_eq(cpus, rows[i].expect, "%s", rows[i].given);
+	}
+}
+
+Test(cpus, finds_no_quota_where_there_is_none)
+{
+	static const char *const rows[] = { "max 100000\n", "-1\n 100000\n", "",
+		"100000", "100000 0", "0 100000", "no numbers" };
+	unsigned cpus;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect_not(cpus_parse_quota(rows[i], &cpus), "%s", rows[i]);
+}
+
+Test(cpus, counts_within_its_bounds)
+{
+	cr_expect_geq(cpus_count(), 1u);
+	cr_expect_leq(cpus_count(), CPUS_MAX);
 }

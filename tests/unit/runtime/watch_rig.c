@@ -1,13 +1,97 @@
 /*
- * The loop, the watch, and what people do to certificates.  One thread.
+ * Changing files as certificate tools do, and a watch in a real loop over them.
+ * One thread.
  */
 #include "tests/unit/runtime/watch_rig.h"
 
 #include <criterion/criterion.h>
+#include <ev.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/attr.h"
-#include "runtime/watch_inner.h"
+#include "runtime/watch.h"
+
+/* ---- Files ---- */
+
+#define ASIDE "aside.tmp"
+
+void
+scene_open(struct scene *scene)
+{
+	char *real;
+
+	scratch_open(&scene->scratch);
+	real = realpath(scene->scratch.path, NULL);
+	cr_assert_not_null(real);
+	snprintf(scene->path, sizeof(scene->path), "%s", real);
+	free(real);
+}
+
+void
+scene_close(struct scene *scene)
+{
+	scratch_close(&scene->scratch);
+}
+
+const char *
+scene_path(const struct scene *scene, const char *name)
+{
+	static char paths[8][2 * SCENE_PATH_MAX];
+	static unsigned turn;
+	char *path = paths[turn++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", scene->path, name);
+	return path;
+}
+
+void
+scene_folder(const struct scene *scene, const char *name)
+{
+	cr_assert_eq(mkdir(scene_path(scene, name), 0755), 0, "%s", name);
+}
+
+void
+scene_write(const struct scene *scene, const char *name, const char *text)
+{
+	FILE *file = fopen(scene_path(scene, name), "w");
+
+	cr_assert_not_null(file, "%s", name);
+	fputs(text, file);
+	cr_assert_eq(fclose(file), 0);
+}
+
+void
+scene_rename(const struct scene *scene, const char *from, const char *to)
+{
+	cr_assert_eq(rename(scene_path(scene, from), scene_path(scene, to)), 0,
+	    "%s", from);
+}
+
+void
+scene_replace(const struct scene *scene, const char *name, const char *text)
+{
+	scene_write(scene, ASIDE, text);
+	scene_rename(scene, ASIDE, name);
+}
+
+void
+scene_link(const struct scene *scene, const char *name, const char *target)
+{
+	cr_assert_eq(symlink(target, scene_path(scene, ASIDE)), 0, "%s", name);
+	scene_rename(scene, ASIDE, name);
+}
+
+void
+scene_remove(const struct scene *scene, const char *name)
+{
+	cr_assert_eq(remove(scene_path(scene, name)), 0, "%s", name);
+}
+
+/* ---- The watch ---- */
 
 static void
 on_change(void *arg)
@@ -55,12 +139,12 @@ void
 rig_watch(
     struct watch_rig *rig, struct log *log, double quiet_s, double compare_s)
 {
-	struct watch_patience patience = { quiet_s, 2.0, compare_s };
+	struct watch_timing timing = { quiet_s, 2.0, compare_s };
 
 	watch_free(rig->watch);
 	rig->watch = watch_new(rig->loop, log, on_change, rig, NULL);
 	cr_assert_not_null(rig->watch);
-	watch_be_patient(rig->watch, &patience);
+	watch_set_timing(rig->watch, &timing);
 }
 
 void

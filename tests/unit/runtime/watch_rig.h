@@ -1,7 +1,8 @@
 /*
- * A watch in a real loop over a scene, and every way to renew a certificate.
- * Waiting is running the loop until the call comes, at most ten seconds.  One
- * thread.
+ * A scratch folder whose files change in the ways of certificate tools, and a
+ * watch in a real loop over it.  Names are below the folder; every step must
+ * succeed.  Waiting is running the loop until the call comes, at most ten
+ * seconds.  One thread.
  */
 #ifndef WATCH_RIG_H
 #define WATCH_RIG_H
@@ -10,13 +11,43 @@
 #include <stddef.h>
 
 #include "runtime/watch.h"
-#include "tests/unit/runtime/watch_scene.h"
+#include "tests/support/scratch.h"
+
+struct ev_loop;
+struct log;
+
+/* ---- Files ---- */
+
+#define SCENE_PATH_MAX 128
+
+struct scene {
+	struct scratch scratch;
+	char path[SCENE_PATH_MAX]; /* of the folder, free of links */
+};
+
+void scene_open(struct scene *scene);
+void scene_close(struct scene *scene);
+
+/* The whole path of a name.  In one of a few buffers, used in turn. */
+const char *scene_path(const struct scene *scene, const char *name);
+
+void scene_folder(const struct scene *scene, const char *name);
+/* Write in place, or anew. */
+void scene_write(const struct scene *scene, const char *name, const char *text);
+/* Write aside and rename over. */
+void scene_replace(
+    const struct scene *scene, const char *name, const char *text);
+/* Make a link, or swap it as ln -sfn and kubelet do: aside and rename. */
+void scene_link(
+    const struct scene *scene, const char *name, const char *target);
+void scene_rename(const struct scene *scene, const char *from, const char *to);
+void scene_remove(const struct scene *scene, const char *name);
+
+/* ---- The watch ---- */
 
 #define RIG_LIMIT_S 10.0
 #define RIG_NEVER_S 3600.0
 #define RIG_CALLS_MAX 8
-
-struct log;
 
 struct watch_rig {
 	struct scene scene;

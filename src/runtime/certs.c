@@ -1,0 +1,944 @@
+/*
+ * The certificates of a generation: from files to slots, from the keys of a
+ * listener and its cert_dir to lists of certificates, and from the names in
+ * certificates to the certificate of a name.  Main thread.
+ *
+ * Files with equal stamps are not read again, so a reload that changes one host
+ * reads one certificate.  A bad file is an error at a start and a reload; when
+ * files have changed by themselves (and in cert_dir always) it is one line in
+ * the log, and the certificate that it would have replaced stays.
+ *
+ * libstaple keeps the strongest requirement for each certificate object, so an
+ * old object is reused for an equal policy only: the policy is part of the key.
+ */
+#include "runtime/certs.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "runtime/build.h"
+#include "runtime/cert_slot.h"
+#include "runtime/generation.h"
+#include "runtime/stapling.h"
+#include "tls/identity.h"
+#include "tls/sni.h"
+
+/* ---- Names ---- */
+
+/* One name of one certificate. */
+struct name_entry {
+	const char *pattern;
+	const struct cert_slot *slot;
+	bool valid;   /* notBefore and notAfter hold at now_s */
+	size_t order; /* index of the slot */
+};
+
+bool
+cert_set_add(struct cert_set *set, const struct cert_slot *slot)
+{
+	struct identity *identity = slot->identity;
+	struct identity **place;
+
+	if (identity == NULL)
+		return true;
+	place = &set->identities[identity_kind(identity)];
+	if (*place)
+		return false;
+	*place = identity;
+	set->in_folder |= slot->id.in_folder;
+	return true;
+}
+
+static bool
+is_valid(const struct name_map *map, const struct cert_slot *slot)
+{
+	const struct identity *identity = slot->identity;
+
+	return identity_not_before(identity) <= map->now_s &&
+	       map->now_s < identity_not_after(identity);
+}
+
+static int
+compare_ends(const struct name_entry *one, const struct name_entry *other)
+{
+	int64_t ends = identity_not_after(one->slot->identity);
+	int64_t other_ends = identity_not_after(other->slot->identity);
+
+	if (one->valid != other->valid)
+		return one->valid ? -1 : 1;
+	return (ends < other_ends) - (ends > other_ends);
+}
+
+static int
+compare_claims(const void *a, const void *b)
+{
+	const struct name_entry *one = a, *other = b;
+	int order = strcmp(one->pattern, other->pattern);
+
+	if (order == 0 && one->slot->id.in_folder && other->slot->id.in_folder)
+		order = compare_ends(one, other);
+	if (order == 0)
+		order = (one->order > other->order) -
+			(one->order < other->order);
+	return order;
+}
+
+static struct name_entry *
+collect_claims(const struct name_map *map, size_t *count)
+{
+	const struct cert_slot *slot;
+	struct name_entry *list;
+	size_t i, k, room = 0;
+
+	*count = 0;
+	for (i = 0; i < map->count; i++)
+		if (map->items[i]->identity)
+			room += identity_pattern_count(map->items[i]->identity);
+	list = calloc(room + 1, sizeof(list[0]));
+	for (i = 0; list && i < map->count; i++) {
+		slot = map->items[i];
+		if (slot->identity == NULL)
+			continue;
+		for (k = 0; k < identity_pattern_count(slot->identity); k++)
+			list[(*count)++] = (struct name_entry){
+				identity_pattern(slot->identity, k), slot,
+				is_valid(map, slot), i
+			};
+	}
+	return list;
+}
+
+/* Entries of one pattern are adjacent: they become one set. */
+static bool
+group_claims(struct name_map *map, const struct name_entry *list, size_t count)
+{
+	const char *pattern = "";
+	size_t i;
+
+	map->patterns = calloc(count + 1, sizeof(map->patterns[0]));
+	map->sets = calloc(count + 1, sizeof(map->sets[0]));
+	map->table = sni_table_new(count);
+	if (!map->patterns || !map->sets || !map->table)
+		return false;
+	for (i = 0; i < count; i++) {
+		if (strcmp(pattern, list[i].pattern) != 0) {
+			pattern = list[i].pattern;
+			if (!sni_table_add(
+				map->table, pattern, map->pattern_count))
+				return false;
+			map->patterns[map->pattern_count++] = pattern;
+		}
+		/* A second certificate of a kind is not used. */
+		(void)cert_set_add(
+		    &map->sets[map->pattern_count - 1], list[i].slot);
+	}
+	sni_table_seal(map->table);
+	return true;
+}
+
+const struct cert_set *
+name_map_find(const struct name_map *map, const char *pattern)
+{
+	size_t at = pattern[0] == '*' ? sni_table_exact(map->table, pattern)
+				      : sni_table_find(map->table, pattern);
+
+	return at == SNI_NONE ? NULL : &map->sets[at];
+}
+
+static bool
+share_a_name(const struct identity *a, const struct identity *b)
+{
+	size_t i, k;
+
+	if (identity_pattern_count(a) == 0 && identity_pattern_count(b) == 0)
+		return true;
+	for (i = 0; i < identity_pattern_count(a); i++)
+		for (k = 0; k < identity_pattern_count(b); k++)
+			if (strcmp(identity_pattern(a, i),
+				identity_pattern(b, k)) == 0)
+				return true;
+	return false;
+}
+
+/* The first certificate set by keys, with those of other kinds that share a
+ * name. */
+static bool
+choose_named(struct name_map *map)
+{
+	const struct identity *first = NULL;
+	const struct cert_slot *item;
+	size_t i;
+
+	for (i = 0; i < map->named; i++) {
+		item = map->items[i];
+		if (item->identity == NULL)
+			continue;
+		if (first == NULL)
+			first = item->identity;
+		if (share_a_name(first, item->identity))
+			(void)cert_set_add(&map->first, item);
+	}
+	return first != NULL;
+}
+
+/* The set of the first name of the first certificate of cert_dir. valid: only
+ * one that is valid now.  NULL: none. */
+static const struct cert_set *
+find_found(const struct name_map *map, bool valid)
+{
+	const struct cert_slot *item;
+	size_t i;
+
+	for (i = map->named; i < map->count; i++) {
+		item = map->items[i];
+		if (item->identity && identity_pattern_count(item->identity) &&
+		    (!valid || is_valid(map, item)))
+			return name_map_find(
+			    map, identity_pattern(item->identity, 0));
+	}
+	return NULL;
+}
+
+static void
+choose_found(struct name_map *map)
+{
+	const struct cert_set *set = find_found(map, true);
+
+	if (set == NULL)
+		set = find_found(map, false);
+	if (set)
+		map->first = *set;
+}
+
+bool
+name_map_init(struct name_map *map, struct cert_slot *const *items,
+    size_t named, size_t count, int64_t now_s)
+{
+	struct name_entry *list;
+	size_t list_count;
+	bool fine;
+
+	*map = (struct name_map){
+		.items = items,
+		.named = named,
+		.count = count,
+		.now_s = now_s,
+	};
+	list = collect_claims(map, &list_count);
+	if (list == NULL)
+		return false;
+	qsort(list, list_count, sizeof(list[0]), compare_claims);
+	fine = group_claims(map, list, list_count);
+	free(list);
+	if (fine && !choose_named(map))
+		choose_found(map);
+	return fine;
+}
+
+void
+name_map_fini(struct name_map *map)
+{
+	free(map->patterns);
+	free(map->sets);
+	sni_table_free(map->table);
+	*map = (struct name_map){ 0 };
+}
+
+/* ---- Slots ---- */
+
+/* A node of a tree is the id inside a slot. */
+static int
+compare_ids(const void *a, const void *b)
+{
+	return cert_slot_compare(a, b);
+}
+
+static struct cert_slot *
+find_slot(void *tree, const struct cert_slot_key *id)
+{
+	struct cert_slot_key **node = tfind(id, &tree, compare_ids);
+
+	return node ? container_of(*node, struct cert_slot, id) : NULL;
+}
+
+bool
+certs_hold(struct build *build, const struct config_listener *user,
+    struct cert_slot *slot)
+{
+	return generation_add_cert(build->fresh, user, slot) &&
+	       tsearch(&slot->id, &build->slots, compare_ids) != NULL;
+}
+
+bool
+certs_index(struct build *build)
+{
+	size_t i;
+
+	for (i = 0; build->old && i < build->old->cert_count; i++)
+		if (!tsearch(&build->old->certs[i].slot->id, &build->old_slots,
+			compare_ids))
+			return false;
+	return true;
+}
+
+static void
+keep_node(void *node)
+{
+	(void)node; /* part of a slot */
+}
+
+void
+certs_forget(struct build *build)
+{
+	identity_loader_free(build->loader);
+	tdestroy(build->slots, keep_node);
+	tdestroy(build->old_slots, keep_node);
+}
+
+/* ---- What is wrong ---- */
+
+/* A slot to be built, and where it is configured. */
+struct cert_request {
+	const struct config_listener *user;
+	const struct config_path *cert; /* NULL: found in the folder */
+	const struct config_path *key;
+	const struct cert_slot_key *id;
+	/* The old slot at the same position, whatever its files; NULL: none, or
+	 * the one of the same files. */
+	const struct cert_slot *before;
+	struct preload_item *read; /* its files; NULL: not read yet */
+};
+
+/* The load state of one slot. */
+struct cert_load {
+	const struct cert_request *request;
+	struct cert_slot *old;          /* of the same files; or NULL */
+	const struct cert_slot *before; /* the one it replaces; or NULL */
+	struct cert_slot *fresh;
+};
+
+/* May the certificate be left out, or its predecessor stay? */
+static bool
+is_lenient(const struct build *build, const struct cert_load *load)
+{
+	return load->fresh->id.in_folder || build->cause == GENERATION_FILES;
+}
+
+/* Report each wrong line: that of the key as well, if it is wrong or
+ * missing. */
+static void
+fail_strictly(
+    struct build *build, const struct cert_load *load, struct err *err)
+{
+	const struct cert_slot_key *id = &load->fresh->id;
+	bool apart = strcmp(id->cert, id->key) != 0;
+	bool is_key = apart && err_names(err, id->key) &&
+		      !err_names(err, id->cert);
+
+	build_fail(build, BLAME_CONFIG,
+	    is_key ? &load->request->key->where : &load->request->cert->where,
+	    load->request->user, err);
+	if (is_key || !apart || access(id->key, R_OK) == 0)
+		return;
+	err_set_errno(err, errno, "cannot read %s", id->key);
+	build_fail(build, BLAME_CONFIG, &load->request->key->where,
+	    load->request->user, err);
+}
+
+/* Was this state of the files reported before? */
+static bool
+is_reported(const struct build *build, const struct cert_load *load)
+{
+	const struct cert_slot *old = load->old, *fresh = load->fresh;
+
+	return build->cause == GENERATION_FILES && old && old->bad &&
+	       cert_slot_has_equal_stamps(old, fresh);
+}
+
+/* Report each state of the files once. */
+static void
+fail_leniently(
+    const struct build *build, const struct cert_load *load, struct err *err)
+{
+	const struct cert_slot *before = load->before;
+	bool serves = before && before->identity;
+
+	load->fresh->bad = true;
+	if (is_reported(build, load))
+		return;
+	log_error(build->parts->log, "tls",
+	    serves ? "certificate not replaced, the old one serves on"
+		   : "certificate left out",
+	    LOG_S("listener", load->request->user->name),
+	    LOG_S("file", load->fresh->id.cert), LOG_S("error", err->text));
+}
+
+static void
+report_bad(struct build *build, const struct cert_load *load, struct err *err)
+{
+	if (is_lenient(build, load))
+		fail_leniently(build, load, err);
+	else
+		fail_strictly(build, load, err);
+}
+
+/* ---- What is right ---- */
+
+/*
+ * A renewal without a usable responder, where policy requires a staple.  When
+ * files change it waits until its predecessor ends soon; then it goes into
+ * service, because an expired certificate is worse than one without a staple.
+ */
+static bool
+may_replace_unstapled(const struct build *build, const struct cert_load *load,
+    const struct policy_eval *eval, const struct identity *identity)
+{
+	const struct cert_slot *before = load->before;
+
+	if (before == NULL || before->identity == NULL)
+		return false;
+	if (identity_equal(before->identity, identity))
+		return before->unstapled;
+	return is_lenient(build, load) ||
+	       policy_eval_ends_soon(eval, before->identity);
+}
+
+static struct policy_eval
+eval_of(const struct build *build)
+{
+	return (struct policy_eval){
+		.stapling = build->parts->stapling,
+		.phase = build->old ? PHASE_RELOAD : PHASE_START,
+		.now_s = build->now_s,
+	};
+}
+
+/* Have libstaple watch this certificate. false: reported. */
+static bool
+watch_identity(struct build *build, const struct cert_load *load,
+    const struct identity *identity)
+{
+	const struct cert_slot_key *id = &load->fresh->id;
+	const struct config_listener *user = load->request->user;
+	struct policy_eval eval = eval_of(build);
+	struct err err = { "" };
+
+	eval.before = build->old;
+	if (stapling_watch(
+		build->parts->stapling, build->config, identity, id, &err) &&
+	    (policy_eval_may_start(&eval, &id->policy, identity, &err) ||
+		may_replace_unstapled(build, load, &eval, identity)))
+		return true;
+	if (is_lenient(build, load))
+		fail_leniently(build, load, &err);
+	else
+		build_fail(build, BLAME_SYSTEM,
+		    user->ocsp_where.line > 0 ? &user->ocsp_where
+					      : &load->request->cert->where,
+		    user, &err);
+	return false;
+}
+
+/* Must the certificate wait for its first staple? */
+static bool
+must_wait(struct build *build, const struct cert_load *load,
+    const struct identity *identity)
+{
+	const struct cert_slot *before = load->before;
+	const struct policy_eval eval = eval_of(build);
+
+	if (before && before->identity)
+		return !identity_equal(before->identity, identity) &&
+		       watch_identity(build, load, before->identity) &&
+		       policy_eval_defers(&eval, &load->fresh->id.policy,
+			   identity, before->identity);
+	/* A new certificate of cert_dir holds no start, so it waits by itself. */
+	return load->fresh->id.in_folder &&
+	       !policy_eval_admits(&eval, &load->fresh->id.policy, identity);
+}
+
+/* Prefer an equal object of the old slot. */
+static struct identity *
+prefer_known(const struct cert_slot *old, struct identity *fresh)
+{
+	struct identity *known = NULL;
+
+	if (old && old->identity && identity_equal(old->identity, fresh))
+		known = old->identity;
+	else if (old && old->renewal && identity_equal(old->renewal, fresh))
+		known = old->renewal;
+	if (known == NULL)
+		return fresh;
+	identity_unref(fresh);
+	return identity_ref(known);
+}
+
+static bool
+is_unstapled(const struct build *build, const struct cert_load *load,
+    const struct identity *identity)
+{
+	const struct policy_eval eval = eval_of(build);
+	struct err err;
+
+	return load->before && load->before->identity &&
+	       !policy_eval_may_start(
+		   &eval, &load->fresh->id.policy, identity, &err);
+}
+
+static void
+settle(struct build *build, struct cert_load *load, struct identity *identity)
+{
+	const struct cert_slot *before = load->before;
+	struct cert_slot *fresh = load->fresh;
+
+	if (must_wait(build, load, identity)) {
+		fresh->renewal = identity_ref(identity);
+		identity = before ? before->identity : NULL;
+	}
+	fresh->identity = identity ? identity_ref(identity) : NULL;
+	if (before && before->identity == identity) {
+		fresh->warned = before->warned;
+		fresh->unstapled = before->unstapled;
+	} else if (identity) {
+		fresh->unstapled = is_unstapled(build, load, identity);
+	}
+}
+
+/* The old identity and the old renewal stay. */
+static void
+go_on(struct cert_load *load)
+{
+	const struct cert_slot *before = load->before;
+	struct cert_slot *fresh = load->fresh;
+
+	if (before == NULL || !fresh->bad)
+		return;
+	if (before->identity)
+		fresh->identity = identity_ref(before->identity);
+	fresh->unstapled = before->unstapled;
+	if (before->renewal)
+		fresh->renewal = identity_ref(before->renewal);
+	fresh->warned = before->warned;
+}
+
+/* New certificates share the intermediates of old ones. */
+static bool
+has_loader(struct build *build)
+{
+	const struct cert_slot *old;
+	size_t i;
+
+	if (build->loader)
+		return true;
+	build->loader = identity_loader_new();
+	for (i = 0; build->loader && build->old && i < build->old->cert_count;
+	     i++) {
+		old = build->old->certs[i].slot;
+		if (old->identity)
+			identity_loader_share(build->loader, old->identity);
+	}
+	return build->loader != NULL;
+}
+
+/* The identity that was preloaded, or is read now.  A reference. */
+static struct identity *
+load_identity(struct build *build, const struct cert_load *load,
+    struct err *warning, struct err *err)
+{
+	const struct preload_item *read = load->request->read;
+
+	err_set(err, "out of memory");
+	if (read == NULL)
+		return has_loader(build) ? cert_slot_load(load->fresh,
+					       build->loader, warning, err)
+					 : NULL;
+	if (read->warning)
+		err_set(warning, "%s", read->warning);
+	if (read->error)
+		err_set(err, "%s", read->error);
+	return read->identity ? identity_ref(read->identity) : NULL;
+}
+
+/* An expired certificate replaces no valid one. */
+static bool
+is_expired_successor(const struct build *build, const struct cert_load *load,
+    const struct identity *identity, struct err *err)
+{
+	const struct cert_slot *before = load->before;
+
+	if (before == NULL || before->identity == NULL ||
+	    identity_not_after(identity) > build->now_s ||
+	    identity_not_after(before->identity) <= build->now_s)
+		return false;
+	err_set(err,
+	    "the certificate in %s has expired, and the one in service has "
+	    "not; put a valid certificate in place",
+	    load->fresh->id.cert);
+	return true;
+}
+
+static void
+read_files(struct build *build, struct cert_load *load)
+{
+	struct err err = { "" }, warning = { "" };
+	struct identity *identity = load_identity(build, load, &warning, &err);
+
+	if (identity == NULL) {
+		report_bad(build, load, &err);
+		go_on(load);
+		return;
+	}
+	build_warn(build, load->request->user, warning.text);
+	identity = prefer_known(load->old, identity);
+	if (is_expired_successor(build, load, identity, &err)) {
+		report_bad(build, load, &err);
+		go_on(load);
+	} else if (watch_identity(build, load, identity))
+		settle(build, load, identity);
+	else
+		go_on(load);
+	identity_unref(identity);
+}
+
+/* ---- One certificate ---- */
+
+/* Can the slot of an earlier generation be shared?  SIGHUP reports bad files
+ * again. */
+static bool
+may_share(const struct build *build, const struct cert_slot *old)
+{
+	if (old == NULL || (old->bad && build->cause != GENERATION_FILES))
+		return false;
+	return (old->identity || old->renewal || old->bad) &&
+	       cert_slot_is_current(old);
+}
+
+/* Watch shared objects again where [ocsp] has changed, or to have a staple_file
+ * read again. */
+static void
+show_library(struct build *build, struct cert_load *load)
+{
+	const struct cert_slot *old = load->fresh;
+
+	if (!build->rewatch && old->id.staple_file == NULL)
+		return;
+	/* Failures are reported and change nothing else. */
+	if (old->identity)
+		(void)watch_identity(build, load, old->identity);
+	if (old->renewal)
+		(void)watch_identity(build, load, old->renewal);
+}
+
+static void
+arrive(struct build *build, struct cert_load *load)
+{
+	if (may_share(build, load->old)) {
+		load->fresh = cert_slot_ref(load->old);
+		show_library(build, load);
+		return;
+	}
+	load->fresh = load->request->read
+			  ? cert_slot_ref(load->request->read->slot)
+			  : cert_slot_new(load->request->id);
+	if (load->fresh)
+		read_files(build, load);
+}
+
+/* The slot of these files: one of `fresh`, or of `old` where nothing has
+ * changed, or new.  Borrowed from `fresh`.  NULL: reported. */
+static struct cert_slot *
+build_slot(struct build *build, const struct cert_request *request)
+{
+	const struct config_listener *user = request->user;
+	struct cert_slot *known = find_slot(build->slots, request->id);
+	struct cert_load load = { .request = request };
+	struct err err = { "out of memory" };
+
+	if (known)
+		return known;
+	load.old = find_slot(build->old_slots, request->id);
+	load.before = load.old ? load.old : request->before;
+	arrive(build, &load);
+	if (load.fresh && certs_hold(build, user, load.fresh))
+		return load.fresh;
+	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	return NULL;
+}
+
+struct cert_slot *
+certs_share(struct build *build, const struct config_listener *user,
+    struct cert_slot *slot)
+{
+	struct cert_slot *known = find_slot(build->slots, &slot->id);
+	struct err err = { "out of memory" };
+
+	if (known)
+		return known;
+	if (certs_hold(build, user, cert_slot_ref(slot)))
+		return slot;
+	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	return NULL;
+}
+
+/* ---- Lists of certificates ---- */
+
+static bool
+show(struct build *build, struct cert_list *list,
+    const struct config_listener *user, struct cert_slot *slot)
+{
+	struct err err = { "out of memory" };
+
+	if (slot == NULL)
+		return false; /* reported */
+	if (cert_list_add(list, slot))
+		return true;
+	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	return false;
+}
+
+/* ---- What stood in the same place ---- */
+
+/* The old slots of one listener or host, in order. */
+struct previous_certs {
+	struct cert_slot *const *items;
+	size_t count;
+};
+
+/* Reloads rarely reorder: try the same index first. */
+static size_t
+find_listener(const struct config *config, const char *name, size_t i)
+{
+	size_t k;
+
+	if (i < config->listener_count &&
+	    strcmp(config->listeners[i].name, name) == 0)
+		return i;
+	for (k = 0; k < config->listener_count; k++)
+		if (strcmp(config->listeners[k].name, name) == 0)
+			return k;
+	return SIZE_MAX;
+}
+
+/* Hosts keep their order, so the next one is the usual match. */
+struct previous_walk {
+	const struct config_listener *listener; /* NULL: none */
+	const struct cert_list *list;
+	size_t host; /* the next host */
+	size_t item; /* the index of its first slot */
+};
+
+static void
+begin_walk(const struct build *build, struct previous_walk *walk, size_t i)
+{
+	const struct config_listener *listener = &build->config->listeners[i];
+	size_t at = SIZE_MAX;
+
+	*walk = (struct previous_walk){ 0 };
+	if (build->old)
+		at = find_listener(build->old->config, listener->name, i);
+	if (at == SIZE_MAX)
+		return;
+	walk->listener = &build->old->config->listeners[at];
+	walk->list = &build->old->cert_lists[at];
+	walk->item = walk->listener->certs.count + walk->list->folder_count;
+}
+
+static struct previous_certs
+previous_of_listener(const struct previous_walk *walk)
+{
+	if (walk->listener == NULL)
+		return (struct previous_certs){ 0 };
+	return (struct previous_certs){
+		walk->list->items,
+		walk->listener->certs.count,
+	};
+}
+
+static size_t
+own_count(const struct config_listener *host)
+{
+	return host->certs_own ? host->certs.count : 0;
+}
+
+/* Search from the walk's position to the end.  The position moves behind a
+ * match, else it stays. */
+static struct previous_certs
+previous_of_host(struct previous_walk *walk, const char *pattern)
+{
+	const struct config_listener *hosts;
+	size_t host = walk->host, item = walk->item;
+	struct previous_certs found = { 0 };
+
+	for (; walk->listener && host < walk->listener->host_count; host++) {
+		hosts = walk->listener->hosts;
+		if (strcmp(hosts[host].pattern, pattern) == 0) {
+			found.items = walk->list->items + item;
+			found.count = own_count(&hosts[host]);
+			walk->host = host + 1;
+			walk->item = item + found.count;
+			return found;
+		}
+		item += own_count(&hosts[host]);
+	}
+	return found;
+}
+
+/* ---- What is set ---- */
+
+static void
+show_own(struct build *build, struct cert_list *list,
+    const struct config_listener *user, const struct previous_certs *previous)
+{
+	const struct config_path *staple_file;
+	struct cert_slot_key id = {
+		.permissions = user->key_permissions,
+		.policy = stapling_policy(user, false),
+	};
+	struct cert_request request = { .user = user, .id = &id };
+	size_t i;
+
+	for (i = 0; i < user->certs.count; i++) {
+		request.cert = &user->certs.items[i];
+		request.key = config_key_of(user, i);
+		request.before = i < previous->count ? previous->items[i]
+						     : NULL;
+		staple_file = config_staple_file_of(user, i);
+		id.cert = request.cert->path;
+		id.key = request.key->path;
+		id.staple_file = staple_file ? staple_file->path : NULL;
+		if (!show(build, list, user, build_slot(build, &request)))
+			return;
+	}
+}
+
+static struct cert_slot_key
+id_in_folder(
+    const struct config_listener *user, const struct cert_dir_item *item)
+{
+	return (struct cert_slot_key){
+		.cert = item->cert,
+		.key = item->key,
+		.permissions = user->key_permissions,
+		.policy = stapling_policy(user, true),
+		.in_folder = true,
+	};
+}
+
+/* At a start all files must be read.  Without memory for this they are read one
+ * by one. */
+static void
+read_ahead(const struct build *build, const struct config_listener *user,
+    const struct cert_dir *folder, struct preload *preload)
+{
+	struct cert_slot_key *ids;
+	size_t i;
+
+	if (build->old || folder->count < PRELOAD_LEAST)
+		return;
+	ids = calloc(folder->count, sizeof(ids[0]));
+	for (i = 0; ids && i < folder->count; i++)
+		ids[i] = id_in_folder(user, &folder->items[i]);
+	if (ids && !preload_run(preload, ids, folder->count))
+		preload_free(preload);
+	free(ids);
+}
+
+static void
+show_folder(struct build *build, struct cert_list *list,
+    const struct config_listener *user, const struct cert_dir *folder)
+{
+	struct preload preload = { 0 };
+	struct cert_slot_key id;
+	struct cert_request request = { .user = user, .id = &id };
+	size_t i;
+
+	read_ahead(build, user, folder, &preload);
+	for (i = 0; i < folder->count; i++) {
+		id = id_in_folder(user, &folder->items[i]);
+		request.read = i < preload.count ? &preload.items[i] : NULL;
+		if (!show(build, list, user, build_slot(build, &request)))
+			break;
+		list->folder_count++;
+	}
+	preload_free(&preload);
+}
+
+/* The old certificates stay in service if cert_dir is unreadable or empty. */
+static void
+show_old_folder(
+    struct build *build, struct cert_list *list, size_t i, struct err *err)
+{
+	const struct config_listener *user = &build->config->listeners[i];
+	const struct cert_list *old = &build->old->cert_lists[i];
+	struct cert_slot *slot;
+	size_t k;
+
+	list->folder_kept = true;
+	if (!old->folder_kept)
+		log_error(build->parts->log, "tls",
+		    "the certificates of cert_dir serve on as they were",
+		    LOG_S("listener", user->name), LOG_S("error", err->text));
+	for (k = 0; k < old->folder_count; k++) {
+		slot = old->items[user->certs.count + k];
+		if (!show(build, list, user, certs_share(build, user, slot)))
+			return;
+		list->folder_count++;
+	}
+}
+
+static void
+show_all_of_folder(struct build *build, struct cert_list *list, size_t i)
+{
+	const struct config_listener *user = &build->config->listeners[i];
+	struct cert_dir folder;
+	struct err err = { "" };
+	bool fine = cert_dir_list(&folder, user->cert_dir, &err);
+
+	if (fine && folder.count == 0 && user->certs.count == 0) {
+		err_set(&err,
+		    "%s holds no certificate (*.pem, *.crt, or folders "
+		    "with fullchain.pem and privkey.pem)",
+		    user->cert_dir);
+		fine = false;
+	}
+	if (fine) {
+		show_folder(build, list, user, &folder);
+	} else if (build->cause == GENERATION_FILES) {
+		show_old_folder(build, list, i, &err);
+	} else {
+		err_prefix(&err, "cert_dir");
+		build_fail(
+		    build, BLAME_CONFIG, &user->cert_dir_where, user, &err);
+	}
+	cert_dir_free(&folder);
+}
+
+void
+certs_build_list(struct build *build, size_t i)
+{
+	const struct config_listener *listener = &build->config->listeners[i];
+	struct cert_list *list = &build->fresh->cert_lists[i];
+	const struct config_listener *host;
+	struct previous_certs previous;
+	struct previous_walk walk;
+	size_t k;
+
+	begin_walk(build, &walk, i);
+	previous = previous_of_listener(&walk);
+	show_own(build, list, listener, &previous);
+	if (listener->cert_dir)
+		show_all_of_folder(build, list, i);
+	for (k = 0; k < listener->host_count; k++) {
+		host = &listener->hosts[k];
+		previous = previous_of_host(&walk, host->pattern);
+		if (host->certs_own)
+			show_own(build, list, host, &previous);
+	}
+}

@@ -1,0 +1,123 @@
+/*
+ * Reload and first start, and the state of the main thread that server.c and
+ * reload.c share.  Main thread only, except where a field says otherwise.
+ */
+#ifndef RUNTIME_RELOAD_H
+#define RUNTIME_RELOAD_H
+
+#include <ev.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "runtime/generation.h"
+#include "runtime/server.h"
+#include "runtime/watch.h"
+
+struct err;
+struct loop;
+struct resolver;
+struct watch;
+
+enum server_state {
+	SERVER_STARTING, /* no listener thread accepts yet */
+	SERVER_RUNNING,
+	SERVER_DRAINING,
+	SERVER_ENDING /* the main loop is ending */
+};
+
+/* Why a generation is published: what is logged when every loop serves it. */
+enum publish_reason {
+	PUBLISH_START,
+	PUBLISH_RELOAD,
+	PUBLISH_RENEWAL, /* renewed certificates have their staple */
+	PUBLISH_FILES    /* certificates or CA files have changed */
+};
+
+enum server_signal {
+	SERVER_SIGTERM,
+	SERVER_SIGINT,
+	SERVER_SIGHUP,
+	SERVER_SIGUSR1,
+	SERVER_SIGCHLD,
+	SERVER_SIGNALS
+};
+
+struct server {
+	/* fixed at creation */
+	const char *config_path;
+	struct ev_loop *ev;
+	struct generation_parts parts;
+	struct loop **loops;
+	unsigned loop_count;
+	uint32_t descriptors;
+	const char *pid_path; /* borrowed from `first` */
+	int pid_fd;
+	const struct config *first; /* the configuration of the start */
+
+	enum server_state state;
+	enum server_exit status;    /* exit status */
+	struct generation *current; /* NULL: none yet, or released by a drain */
+	struct generation *pending; /* waits for names and staples; or NULL */
+	bool names_pending;         /* names of `pending` are being resolved */
+	bool timed_out;             /* no staple is waited for any more */
+	bool start_wait_over;       /* only required staples are waited for */
+	size_t answered; /* certificates of `pending` with an answer */
+	size_t awaited;  /* certificates of `pending` without */
+	bool publishing; /* some loop serves the previous generation */
+	enum publish_reason reason; /* of the generation being published */
+	bool reload_wanted;         /* a SIGHUP came during a reload */
+	bool files_wanted;          /* files changed during a reload */
+	struct resolver *resolver;
+	struct watch *watch;
+	struct stamp tickets_read; /* of ticket_key_file */
+	bool tickets_shared;       /* the keys come from that file */
+	uint64_t drain_limit_ms;
+
+	struct ev_signal signals[SERVER_SIGNALS];
+	struct ev_timer names_timeout;  /* resolving takes too long */
+	struct ev_timer start_timeout;  /* start_wait since the last answer */
+	struct ev_timer start_wait_end; /* start_wait since the beginning */
+	struct ev_timer extend;   /* extend the service manager's timeout */
+	struct ev_timer renewals; /* while a certificate waits in current */
+	struct ev_timer debounce; /* delays the next evaluation */
+	struct ev_timer rotate;   /* ticket keys */
+	struct ev_timer expiry;   /* certificates that expire soon */
+	struct ev_timer drain_end;
+	struct ev_async loop_async;   /* by a listener thread */
+	struct ev_async staple_async; /* by the staple thread */
+
+	/* listener threads add, main reads and resets `adopted` */
+	atomic_uint adopted;
+	atomic_uint empty;
+};
+
+/* Timers, events of the staple thread, and the watch of files.  After
+ * server->ev. */
+bool reload_init(struct server *server, struct err *err) MUST_CHECK;
+
+/* A drain begins: stop all waiting. */
+void reload_stop(struct server *server);
+
+/*
+ * Make `fresh` (taken) the pending generation: resolve its names, and publish
+ * it when each has been resolved or has failed once and the stapling policy is
+ * satisfied. false: *err, and nothing has changed.
+ */
+bool reload_prepare(struct server *server, struct generation *fresh,
+    struct err *err) MUST_CHECK;
+
+/* SIGHUP: build a generation from the file beside the running one. */
+void reload_run(struct server *server);
+
+/* Called by the resolver: every name of `pending` has been resolved or has
+ * failed once. */
+void reload_names(struct server *server);
+
+/* Called after an event of a loop: when all have adopted the generation, it is
+ * in force. */
+void reload_settle(struct server *server);
+
+#endif

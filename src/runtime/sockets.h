@@ -1,0 +1,92 @@
+/*
+ * The listening sockets of a generation, and those that the service manager
+ * opened for this process (LISTEN_FDS).  Main thread.
+ */
+#ifndef RUNTIME_SOCKETS_H
+#define RUNTIME_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+
+struct addr;
+struct err;
+struct generation_parts;
+struct inherited;
+struct listener;
+struct log;
+struct service;
+
+/* ---- Inherited sockets ---- */
+
+/*
+ * Collect LISTEN_FDS if LISTEN_PID is ours, mark each close-on-exec, and
+ * remove the three variables from the environment.  An object without sockets
+ * when there are none; NULL and *err when what was announced is not there.
+ */
+struct inherited *inherited_collect(struct err *err) MUST_CHECK;
+
+/* How many nobody has taken yet.  NULL ok: 0. */
+size_t inherited_count(const struct inherited *inherited);
+
+/*
+ * Give away the first descriptor that fits: by name, or by address when name
+ * is NULL.  -1: none.  NULL ok.
+ */
+int inherited_take(
+    struct inherited *inherited, const char *name, const struct addr *addr);
+
+/* Closes what nobody took, naming each in a warning.  NULL ok. */
+void inherited_free(struct inherited *inherited, struct log *log);
+
+/* ---- Sockets of a generation ---- */
+
+struct listen_socket {
+	struct listener *listener; /* a reference */
+	struct service *service;   /* borrowed from the generation */
+	bool named;                /* found by fd=, not by address */
+	bool fresh;                /* opened or adopted just now */
+};
+
+struct sockets {
+	struct listen_socket *items;
+	size_t count;
+	size_t room;
+};
+
+/* Where sockets come from.  `taken` marks the old ports that are in use again;
+ * the old generation itself is left as it is. */
+struct sockets_source {
+	const struct generation_parts *parts;
+	const struct sockets *old; /* may be NULL */
+	bool *taken;               /* old->count of them */
+};
+
+/*
+ * fd=: every socket of that name becomes a port of this service.  That there
+ * is none is an error only when there is no accept= line to stand in.
+ */
+bool sockets_add_named(struct sockets *sockets, struct sockets_source *source,
+    struct service *service, struct err *err) MUST_CHECK;
+
+/*
+ * One accept= line: covered by a named socket of this service, taken over,
+ * inherited, or opened, in this order.
+ */
+bool sockets_add(struct sockets *sockets, struct sockets_source *source,
+    struct service *service, const struct config_accept *accept,
+    struct err *err) MUST_CHECK;
+
+/*
+ * The same sockets for other services: services[i] takes the place of
+ * before[i].  What was fresh is fresh here.
+ */
+bool sockets_share(struct sockets *sockets, const struct sockets *from,
+    struct service *const *before, struct service *const *services,
+    struct err *err) MUST_CHECK;
+
+void sockets_fini(struct sockets *sockets);
+
+#endif

@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/diagnostics.h"
 #include "config/near.h"
-#include "config/report.h"
 #include "config/source.h"
 #include "config/words.h"
 
@@ -49,12 +49,12 @@ static bool
 check_form(const struct scope *scope, const struct schema_row *row,
     const struct statement *statement, const char *value)
 {
-	struct report *report = scope->build->report;
+	struct diagnostics *diag = scope->build->diag;
 	size_t length = strlen(value);
 
 	if (length > 1 && strchr("\"'", value[0]) != NULL &&
 	    value[length - 1] == value[0]) {
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "%s: a value is written without quotes: %s = %.*s",
 		    statement->key, row->name,
 		    length < 200 ? (int)length - 2 : 200, value + 1);
@@ -63,7 +63,7 @@ check_form(const struct scope *scope, const struct schema_row *row,
 	/* A common name may well be "client #1". */
 	if (row->type != &value_cns &&
 	    (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL)) {
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "%s: a comment behind a value begins with \";\": this "
 		    "one is read as part of the value",
 		    statement->key);
@@ -86,14 +86,14 @@ read_value(const struct scope *scope, const struct schema_row *row,
 	struct err err;
 
 	if (value[0] == '\0' && !row->type->may_be_empty) {
-		report_error(scope->build->report, &statement->where,
+		diag_error(scope->build->diag, &statement->where,
 		    "%s needs a value", statement->key);
 		return false;
 	}
 	if (!check_form(scope, row, statement, value))
 		return false;
 	if (!row->type->read(&place, value, &err)) {
-		report_error(scope->build->report, &statement->where, "%s: %s",
+		diag_error(scope->build->diag, &statement->where, "%s: %s",
 		    statement->key, err.text);
 		return false;
 	}
@@ -113,7 +113,7 @@ apply_value(const struct scope *scope, const struct schema_row *row,
 	    &scope->layer->said[schema_index(row)];
 
 	if (*said != NULL && row->type->list == 0) {
-		report_error(scope->build->report, &statement->where,
+		diag_error(scope->build->diag, &statement->where,
 		    "%s is already set in %s:%u", statement->key, (*said)->file,
 		    (*said)->line);
 		return false;
@@ -135,27 +135,27 @@ apply_row(const struct scope *scope, const struct schema_row *row,
 static void
 refuse_key(const struct scope *scope, const struct statement *statement)
 {
-	struct report *report = scope->build->report;
+	struct diagnostics *diag = scope->build->diag;
 	const struct schema_row *elsewhere = schema_find(
 	    SCHEMA_TOP, statement->key);
 	const char *hint = words_foreign(statement->key);
 	const char *nearest = NULL;
 
-	if (!report_is_full(report) && hint == NULL)
+	if (!diag_is_full(diag) && hint == NULL)
 		nearest = schema_nearest(scope->section, statement->key);
 	if (elsewhere != NULL)
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "%s does not belong here: put it into %s", statement->key,
 		    schema_section_name(elsewhere->sections));
 	else if (hint != NULL)
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "unknown key \"%.64s\": it is %s", statement->key, hint);
 	else if (nearest != NULL)
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "unknown key \"%.64s\": did you mean \"%s\"?",
 		    statement->key, nearest);
 	else
-		report_error(report, &statement->where, "unknown key \"%.64s\"",
+		diag_error(diag, &statement->where, "unknown key \"%.64s\"",
 		    statement->key);
 }
 
@@ -170,7 +170,7 @@ ignore_key(struct build *build, const char *key)
 	names = arena_format(
 	    build->arena, "%s%s%s", names, names[0] != '\0' ? ", " : "", key);
 	if (names == NULL)
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 	else
 		build->ignored = names;
 }
@@ -189,7 +189,7 @@ apply_version(const struct scope *scope, const struct statement *statement)
 static void
 apply_option(const struct scope *scope, const struct statement *statement)
 {
-	struct report *report = scope->build->report;
+	struct diagnostics *diag = scope->build->diag;
 	struct layer *layer = scope->layer;
 
 	switch (words_option(statement->value)) {
@@ -204,7 +204,7 @@ apply_option(const struct scope *scope, const struct statement *statement)
 	case OPTION_NO_TICKET:
 		layer->no_tickets = true;
 		if (scope->section == SCHEMA_HOST)
-			report_error(report, &statement->where,
+			diag_error(diag, &statement->where,
 			    "options = %s: tickets are all of a listener's or "
 			    "none: put it there",
 			    statement->value);
@@ -213,13 +213,13 @@ apply_option(const struct scope *scope, const struct statement *statement)
 		layer->server_order = true;
 		break;
 	case OPTION_REFUSED:
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "options = %s: would weaken TLS below what clinch offers: "
 		    "remove it",
 		    statement->value);
 		break;
 	case OPTION_UNKNOWN:
-		report_note(report, "%s:%u: options = %s has no effect here",
+		diag_note(diag, "%s:%u: options = %s has no effect here",
 		    statement->where.file, statement->where.line,
 		    statement->value);
 		break;
@@ -236,7 +236,7 @@ apply_socket_key(const struct scope *scope, const struct statement *statement,
 		(void)apply_value(
 		    scope, row, statement, strchr(statement->value, '=') + 1);
 	else
-		report_error(scope->build->report, &statement->where,
+		diag_error(scope->build->diag, &statement->where,
 		    "socket = %s: sockets are all of a listener's: put it "
 		    "there",
 		    statement->value);
@@ -245,14 +245,14 @@ apply_socket_key(const struct scope *scope, const struct statement *statement,
 static void
 apply_socket(const struct scope *scope, const struct statement *statement)
 {
-	struct report *report = scope->build->report;
+	struct diagnostics *diag = scope->build->diag;
 
 	switch (words_socket(statement->value)) {
 	case SOCKET_NO_EFFECT:
 		ignore_key(scope->build, "socket");
 		break;
 	case SOCKET_KEEPALIVE:
-		report_note(report,
+		diag_note(diag,
 		    "%s:%u: socket = %s has no effect here: use keepalive",
 		    statement->where.file, statement->where.line,
 		    statement->value);
@@ -264,7 +264,7 @@ apply_socket(const struct scope *scope, const struct statement *statement)
 		apply_socket_key(scope, statement, "device");
 		break;
 	case SOCKET_REFUSED:
-		report_error(report, &statement->where,
+		diag_error(diag, &statement->where,
 		    "socket = %.64s: clinch sets no such option, and its "
 		    "effect would be missed: remove it",
 		    statement->value);
@@ -279,7 +279,7 @@ apply_syslog(const struct scope *scope, const struct statement *statement)
 	bool yes = near_in("yes on true 1", statement->value);
 
 	if (!yes)
-		report_error(scope->build->report, &statement->where,
+		diag_error(scope->build->diag, &statement->where,
 		    "%s: \"%.64s\" is neither yes nor no", statement->key,
 		    statement->value);
 	/* stunnel can do both; here a file that was named goes first. */
@@ -320,7 +320,7 @@ apply_allow(const struct scope *scope, const struct statement *statement,
 	    scope->build->arena, "%s%s", word->says, statement->value);
 
 	if (value == NULL)
-		report_no_memory(scope->build->report);
+		diag_no_memory(scope->build->diag);
 	else
 		apply_as_key(scope, statement, word, value);
 }
@@ -332,7 +332,7 @@ apply_sni(const struct scope *scope, const struct statement *statement)
 	if (scope->section == SCHEMA_HOST &&
 	    statement == heading_sni(scope->source))
 		return;
-	report_error(scope->build->report, &statement->where,
+	diag_error(scope->build->diag, &statement->where,
 	    "%s: a name has a section of its own: write [host LISTENER "
 	    "PATTERN]",
 	    statement->key);
@@ -426,7 +426,7 @@ apply_word(const struct scope *scope, const struct statement *statement)
 		return;
 	}
 	if (word->verdict == WORD_REFUSED) {
-		report_error(scope->build->report, &statement->where, "%s: %s",
+		diag_error(scope->build->diag, &statement->where, "%s: %s",
 		    statement->key, word->says);
 		return;
 	}
@@ -475,8 +475,8 @@ apply_defaults(struct build *build)
 
 		if (row->initial != NULL &&
 		    !row->type->read(&place, row->initial, &err))
-			report_error(build->report, &where,
-			    "the default of %s: %s", row->name, err.text);
+			diag_error(build->diag, &where, "the default of %s: %s",
+			    row->name, err.text);
 	}
 	build->builtin = build->defaults;
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "config/arena.h"
+#include "config/diagnostics.h"
 #include "config/lookup.h"
-#include "config/report.h"
 #include "config/source.h"
 #include "config/words.h"
 
@@ -71,19 +71,19 @@ follow_stunnel(struct build *build)
 	defaults->timeout_connect_ms = 10 * 1000;
 	defaults->timeout_idle_ms = 43200 * 1000;
 	defaults->timeout_close_ms = 60 * 1000;
-	report_note(build->report,
+	diag_note(build->diag,
 	    "%s is read as a stunnel.conf, because of %s, with stunnel's "
 	    "timeouts: clinch stays in the foreground",
 	    build->config->file, build->stunnel_reason);
-	report_note(build->report,
+	diag_note(build->diag,
 	    "%s is read as a stunnel.conf: a port alone in accept means IPv4 "
 	    "and IPv6",
 	    build->config->file);
-	report_note(build->report,
+	diag_note(build->diag,
 	    "%s is read as a stunnel.conf: TLS 1.2 is the lowest version "
 	    "offered",
 	    build->config->file);
-	report_note(build->report,
+	diag_note(build->diag,
 	    "%s is read as a stunnel.conf: without ciphers, fewer are offered "
 	    "than by stunnel (profile = intermediate)",
 	    build->config->file);
@@ -127,7 +127,7 @@ init_build(struct build *build, const struct source *source)
 		goto fail;
 	count = name_sections(build, source);
 	if (count > BUILD_LISTENERS_MAX) {
-		report_error(build->report,
+		diag_error(build->diag,
 		    &(struct config_where){ config->file, 0 },
 		    "there are more than %d listeners", BUILD_LISTENERS_MAX);
 		return false;
@@ -140,7 +140,7 @@ init_build(struct build *build, const struct source *source)
 	    init_layers(build))
 		return true;
 fail:
-	report_no_memory(build->report);
+	diag_no_memory(build->diag);
 	return false;
 }
 
@@ -180,7 +180,7 @@ add_listener(
 	struct layer *layer = &build->listeners[config->listener_count];
 
 	if (!layer_init(build, layer, &build->tls)) {
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 		return;
 	}
 	*listener = build->defaults;
@@ -200,7 +200,7 @@ apply_listeners(struct build *build, const struct source *source)
 		if (heading_is_listener(build->headings[i]))
 			add_listener(build, section, build->headings[i]);
 		else if (build->headings[i] == HEADING_NONE)
-			heading_refuse(build->report, section);
+			heading_refuse(build->diag, section);
 	}
 }
 
@@ -237,7 +237,7 @@ number_doubles(const struct build *build)
 			    build, &names, listener->name);
 			if (listener->name == NULL)
 				return false;
-			report_note(build->report,
+			diag_note(build->diag,
 			    "%s:%u: there is another service of this name: "
 			    "this one is called %.64s in logs",
 			    listener->where.file, listener->where.line,
@@ -313,11 +313,10 @@ build_config(struct build *build, const struct source *source)
 	apply_single(build, source, HEADING_OCSP);
 	apply_listeners(build, source);
 	if (build->is_stunnel && !number_doubles(build))
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 	hosts_apply(build, source);
 	if (build->ignored[0] != '\0')
-		report_note(build->report,
-		    "%s: these keys have no effect here: %s",
+		diag_note(build->diag, "%s: these keys have no effect here: %s",
 		    build->config->file, build->ignored);
 	settle(build);
 	check_config(build);

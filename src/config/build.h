@@ -14,7 +14,7 @@
 #include "config/schema.h"
 
 struct arena;
-struct report;
+struct diagnostics;
 struct section;
 struct source;
 
@@ -45,7 +45,7 @@ struct statement;
 struct build {
 	struct config *config;
 	struct arena *arena;
-	struct report *report;
+	struct diagnostics *diag;
 	struct config_listener builtin;
 	struct config_listener defaults; /* with those of the file */
 	struct layer top;
@@ -62,7 +62,7 @@ struct build {
 };
 
 /* build.c: everything, from built-in defaults to cross-checks.  Errors go to
- * the report. */
+ * the diag. */
 void build_config(struct build *build, const struct source *source);
 
 /* apply.c: one section's statements into the fields. */

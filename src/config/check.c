@@ -9,8 +9,8 @@
 #include "base/addr.h"
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/diagnostics.h"
 #include "config/lookup.h"
-#include "config/report.h"
 
 #define ACCEPTS_MAX 4096 /* in all listeners */
 
@@ -27,12 +27,12 @@ check_ends(const struct build *build, const struct site *site)
 	const struct config_listener *listener = site->settings;
 
 	if (lacks(build, site, "accept") && lacks(build, site, "fd"))
-		report_error(build->report, &listener->where,
+		diag_error(build->diag, &listener->where,
 		    "listener %.64s has no accept: say where clients connect, "
 		    "such as accept = 443",
 		    listener->name);
 	if (lacks(build, site, "connect"))
-		report_error(build->report, &listener->where,
+		diag_error(build->diag, &listener->where,
 		    "listener %.64s has no connect: name the backend, such as "
 		    "connect = 127.0.0.1:8080",
 		    listener->name);
@@ -64,17 +64,17 @@ check_certificate(const struct build *build, const struct site *site)
 	if (has_certificate(build, site))
 		return;
 	if (listener->host_count == 0)
-		report_error(build->report, &listener->where,
+		diag_error(build->diag, &listener->where,
 		    "listener %.64s has no cert: name a PEM file with its "
 		    "certificate, or a folder of them by cert_dir",
 		    listener->name);
 	else if (bare != NULL)
-		report_error(build->report, &bare->where,
+		diag_error(build->diag, &bare->where,
 		    "host %s has no cert, and listener %.64s has none "
 		    "either: name a PEM file with its certificate",
 		    bare->pattern, listener->name);
 	else if (listener->sni_unknown != SNI_REJECT)
-		report_error(build->report, &listener->where,
+		diag_error(build->diag, &listener->where,
 		    "listener %.64s has no cert: its hosts have theirs, but a "
 		    "client that asks for none of them is shown the "
 		    "listener's own: name one, or refuse such clients by "
@@ -98,11 +98,11 @@ check_pairs(const struct build *build, const struct site *site, const char *key,
 	if (where == NULL)
 		where = &files->items[0].where;
 	if (certs->count == 0)
-		report_error(build->report, where,
+		diag_error(build->diag, where,
 		    "%s of %s belongs to no cert: name the cert here as well",
 		    key, name);
 	else
-		report_error(build->report, where,
+		diag_error(build->diag, where,
 		    "%s has %zu of cert and %zu of %s: each cert needs one, in "
 		    "the same order%s",
 		    name, certs->count, files->count, key,
@@ -122,7 +122,7 @@ check_strays(const struct build *build, const struct site *site)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		where = layer_said_here(build, site->layer, keys[i]);
 		if (where != NULL)
-			report_error(build->report, where,
+			diag_error(build->diag, where,
 			    "%s of %s belongs to no cert: name the cert here "
 			    "as well",
 			    keys[i], build_name(name, site->settings));
@@ -174,13 +174,13 @@ check_versions(const struct build *build, const struct site *site)
 	    has_same_versions(settings, site->listener))
 		return;
 	if (settings->min_version == TLS_VERSION_1_3)
-		report_error(build->report,
+		diag_error(build->diag,
 		    blame(build, site, "max_version", "min_version"),
 		    "%s allows no TLS version at all: min_version is TLSv1.3 "
 		    "and max_version is TLSv1.2",
 		    build_name(name, settings));
 	else if (settings->profile == PROFILE_MODERN)
-		report_error(build->report,
+		diag_error(build->diag,
 		    blame(build, site, "max_version", "profile"),
 		    "%s: profile modern is TLS 1.3 alone, but max_version is "
 		    "TLSv1.2",
@@ -194,7 +194,7 @@ check_names(const struct build *build)
 	struct lookup names;
 
 	if (!lookup_init(&names, build->arena, config->listener_count)) {
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 		return;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
@@ -205,7 +205,7 @@ check_names(const struct build *build)
 		if (other == NULL)
 			*first = listener;
 		else
-			report_error(build->report, &listener->where,
+			diag_error(build->diag, &listener->where,
 			    "there is already a listener %.64s in %s:%u",
 			    listener->name, other->where.file,
 			    other->where.line);
@@ -226,12 +226,12 @@ is_fixed(const struct addr *addr)
 }
 
 static void
-report_twice(struct report *report, const struct taken *first,
+report_twice(struct diagnostics *diag, const struct taken *first,
     const struct taken *second)
 {
 	char text[ADDR_TEXT_MAX];
 
-	report_error(report, &second->accept->where,
+	diag_error(diag, &second->accept->where,
 	    "accept %s of listener %.64s is already taken by listener %.64s "
 	    "in %s:%u",
 	    addr_print(&second->accept->addr, text, sizeof(text)),
@@ -259,7 +259,7 @@ leave_out(const struct build *build, struct taken *loser)
 	char text[ADDR_TEXT_MAX];
 
 	loser->left_out = true;
-	report_note(build->report,
+	diag_note(build->diag,
 	    "%s:%u: listener %.64s leaves %s to the listener that names it",
 	    loser->accept->where.file, loser->accept->where.line,
 	    loser->listener->name,
@@ -310,7 +310,7 @@ find_twins(const struct build *build, struct taken *taken, size_t count)
 		other = &taken[(size_t)((const struct taken *)*first - taken)];
 		loser = give_way(other, &taken[i]);
 		if (loser == NULL)
-			report_twice(build->report, other, &taken[i]);
+			report_twice(build->diag, other, &taken[i]);
 		else
 			leave_out(build, loser);
 		if (loser == other)
@@ -337,7 +337,7 @@ check_addresses(const struct build *build)
 	struct taken *taken;
 
 	if (max > ACCEPTS_MAX) {
-		report_error(build->report,
+		diag_error(build->diag,
 		    &(struct config_where){ config->file, 0 },
 		    "there are more than %d addresses to accept on",
 		    ACCEPTS_MAX);
@@ -345,7 +345,7 @@ check_addresses(const struct build *build)
 	}
 	taken = arena_alloc(build->arena, max * sizeof(*taken));
 	if (taken == NULL) {
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 		return;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
@@ -361,7 +361,7 @@ check_addresses(const struct build *build)
 	if (find_twins(build, taken, count))
 		remove_left_out(taken, count);
 	else
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 }
 
 /* A file of keys is not rotated by us. */
@@ -372,7 +372,7 @@ check_tickets(const struct build *build)
 	    build, &build->tls, SCHEMA_TLS, "ticket_rotate");
 
 	if (where != NULL && build->config->ticket_key_file != NULL)
-		report_note(build->report,
+		diag_note(build->diag,
 		    "%s:%u: ticket_rotate has no effect beside "
 		    "ticket_key_file: keys change when that file does",
 		    where->file, where->line);
@@ -396,8 +396,8 @@ check_config(const struct build *build)
 	check_addresses(build);
 	check_tickets(build);
 	check_shared(build);
-	if (config->listener_count == 0 && report_is_clean(build->report))
-		report_error(build->report,
+	if (config->listener_count == 0 && diag_is_clean(build->diag))
+		diag_error(build->diag,
 		    &(struct config_where){ config->file, 0 },
 		    "there is no listener: add a section [listener NAME] with "
 		    "accept, connect and cert");

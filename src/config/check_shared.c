@@ -12,8 +12,8 @@
 #include "base/addr.h"
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/diagnostics.h"
 #include "config/lookup.h"
-#include "config/report.h"
 #include "config/value.h"
 
 #define NOTES_MAX 8 /* of one configuration; the rest are counted */
@@ -77,7 +77,7 @@ note_shared(struct shared *shared, const char *backend,
 
 	if (shared->found++ >= NOTES_MAX)
 		return;
-	report_note(shared->build->report,
+	diag_note(shared->build->diag,
 	    "%s:%u: %s and %s have different rules for clients but share the "
 	    "backend %s: whoever may come to one of them can ask for what is "
 	    "the other's, as SNI is not authorisation",
@@ -159,12 +159,12 @@ check_shared(const struct build *build)
 
 	for (size_t i = 0; i < config->listener_count; i++) {
 		if (!look_at_listener(&shared, &config->listeners[i])) {
-			report_no_memory(build->report);
+			diag_no_memory(build->diag);
 			return;
 		}
 	}
 	if (shared.found > NOTES_MAX)
-		report_note(build->report,
+		diag_note(build->diag,
 		    "%zu more hosts share a backend with others that have "
 		    "different rules for clients",
 		    shared.found - NOTES_MAX);

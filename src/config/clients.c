@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 #include "config/build.h"
-#include "config/report.h"
+#include "config/diagnostics.h"
 #include "config/source.h"
 
 #define VERIFY "verify = optional, require or pinned"
@@ -84,8 +84,8 @@ static void
 report_vain(const struct build *build, const struct need *need,
     const struct config_where *where)
 {
-	report_error(build->report, where, "%s does nothing without %s",
-	    need->key, need->without);
+	diag_error(build->diag, where, "%s does nothing without %s", need->key,
+	    need->without);
 }
 
 static void
@@ -142,7 +142,7 @@ check_trust(const struct build *build, const struct site *site)
 	if (!verifies_itself(site) || settings->ca_file != NULL ||
 	    layer_said(build, site->layer, "ca_file") != NULL)
 		return;
-	report_error(build->report, &settings->verify_where,
+	diag_error(build->diag, &settings->verify_where,
 	    "%s verifies clients but has no ca_file: name a PEM file with the "
 	    "certificates of those who vouch for clients",
 	    build_name(name, settings));
@@ -161,13 +161,13 @@ check_require(const struct build *build, const struct site *site)
 	if (layer == NULL)
 		return;
 	if (layer->requires_cert && verify == VERIFY_NONE)
-		report_error(build->report, &layer->require_cert->where,
+		diag_error(build->diag, &layer->require_cert->where,
 		    "%s: nothing is verified without verifyChain = yes: write "
 		    "verify = require instead",
 		    layer->require_cert->key);
 	else if (layer->requires_cert != (verify >= VERIFY_REQUIRE) &&
 		 verify != VERIFY_NONE)
-		report_error(build->report, &layer->require_cert->where,
+		diag_error(build->diag, &layer->require_cert->where,
 		    "%s: verify and verifyChain say otherwise: write verify "
 		    "= optional or verify = require alone",
 		    layer->require_cert->key);
@@ -193,7 +193,7 @@ check_proxy(const struct build *build, const struct site *site)
 	if (!listener->proxy_in || where == NULL || is_local_only(listener) ||
 	    layer_said(build, site->layer, "proxy_trust") != NULL)
 		return;
-	report_error(build->report, where,
+	diag_error(build->diag, where,
 	    "listener %.64s would believe anyone's PROXY header: name the "
 	    "proxies before it, such as proxy_trust = 10.0.0.0/8",
 	    listener->name);

@@ -12,7 +12,7 @@
 
 #include "config/arena.h"
 #include "config/build.h"
-#include "config/report.h"
+#include "config/diagnostics.h"
 #include "config/schema.h"
 #include "config/source.h"
 #include "config/value.h"
@@ -51,30 +51,30 @@ holder_new(const char *file)
 
 static void
 read_input(
-    struct holder *holder, struct report *report, const struct input *input)
+    struct holder *holder, struct diagnostics *diag, const struct input *input)
 {
 	struct source source = { 0 };
 	struct build build = {
 		.config = &holder->config,
 		.arena = holder->arena,
-		.report = report,
+		.diag = diag,
 	};
 
 	if (holder->config.file == NULL) {
-		report_no_memory(report);
+		diag_no_memory(diag);
 		return;
 	}
 	if (input->bytes == NULL)
-		source_load(&source, report, holder->config.file);
+		source_load(&source, diag, holder->config.file);
 	else
-		source_parse(&source, report, holder->config.file, input->bytes,
+		source_parse(&source, diag, holder->config.file, input->bytes,
 		    input->size);
 	/* A file that could not be read at all has nothing more to say. */
 	if (source.count > 0)
 		build_config(&build, &source);
 	if (input->bytes == NULL)
 		check_files(&build);
-	holder->config.notes = report->notes;
+	holder->config.notes = diag->notes;
 }
 
 /* any: also one with errors. */
@@ -82,17 +82,17 @@ static const struct config *
 read_config(const struct input *input, bool any, struct config_errors *errors)
 {
 	struct holder *holder = holder_new(input->name);
-	struct report report = { .no_memory = holder == NULL };
+	struct diagnostics diag = { .no_memory = holder == NULL };
 
 	*errors = (struct config_errors){ 0 };
 	if (holder != NULL) {
-		report.arena = holder->arena;
-		read_input(holder, &report, input);
+		diag.arena = holder->arena;
+		read_input(holder, &diag, input);
 	}
-	if (report_is_clean(&report))
+	if (diag_is_clean(&diag))
 		return &holder->config;
-	report_finish(&report, errors);
-	if (any && holder != NULL && !report.no_memory)
+	diag_finish(&diag, errors);
+	if (any && holder != NULL && !diag.no_memory)
 		return &holder->config;
 	if (holder != NULL)
 		arena_free(holder->arena);

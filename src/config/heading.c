@@ -9,8 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/diagnostics.h"
 #include "config/near.h"
-#include "config/report.h"
 #include "config/source.h"
 #include "config/words.h"
 
@@ -185,7 +185,7 @@ nearest_single(const char *name)
 }
 
 void
-heading_refuse(struct report *report, const struct section *section)
+heading_refuse(struct diagnostics *diag, const struct section *section)
 {
 	const struct config_where *where = &section->where;
 	const char *name = section->name;
@@ -193,30 +193,30 @@ heading_refuse(struct report *report, const struct section *section)
 	const char *nearest = nearest_single(name);
 
 	if (later != NULL)
-		report_error(report, where, "[%.64s]: %s", name, later);
+		diag_error(diag, where, "[%.64s]: %s", name, later);
 	else if (behind(name, "listener") != NULL)
-		report_error(report, where,
+		diag_error(diag, where,
 		    "a listener needs a name: write [listener NAME]");
 	else if (behind(name, "host") != NULL)
-		report_error(report, where,
+		diag_error(diag, where,
 		    "a host needs its listener and a name: write [host "
 		    "LISTENER PATTERN], such as [host web www.example.org]");
 	else if (is_misspelt_listener(section))
-		report_error(report, where,
+		diag_error(diag, where,
 		    "[%.64s] is not a known section: did you mean [listener "
 		    "NAME]?",
 		    name);
 	else if (is_misspelt_host(section))
-		report_error(report, where,
+		diag_error(diag, where,
 		    "[%.64s] is not a known section: did you mean [host "
 		    "LISTENER PATTERN]?",
 		    name);
 	else if (nearest != NULL)
-		report_error(report, where,
+		diag_error(diag, where,
 		    "[%.64s] is not a known section: did you mean [%s]?", name,
 		    nearest);
 	else
-		report_error(report, where,
+		diag_error(diag, where,
 		    "[%.64s] is neither a known section nor a service, which "
 		    "would hold accept and connect",
 		    name);

@@ -7,7 +7,7 @@
 
 #include "config/schema.h"
 
-struct report;
+struct diagnostics;
 struct section;
 
 enum heading {
@@ -42,6 +42,6 @@ const char *heading_name(const struct section *section, enum heading heading);
 const struct statement *heading_sni(const struct section *section);
 
 /* The sentence for a section of none of these kinds. */
-void heading_refuse(struct report *report, const struct section *section);
+void heading_refuse(struct diagnostics *diag, const struct section *section);
 
 #endif

@@ -9,10 +9,10 @@
 #include "base/err.h"
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/diagnostics.h"
 #include "config/lookup.h"
 #include "config/near.h"
 #include "config/pattern.h"
-#include "config/report.h"
 #include "config/source.h"
 
 /* One host section, with the listener it names. */
@@ -51,14 +51,14 @@ refuse_listener(
 
 	near_start(&near, name);
 	for (size_t i = 0;
-	     i < config->listener_count && !report_is_full(build->report); i++)
+	     i < config->listener_count && !diag_is_full(build->diag); i++)
 		near_offer(&near, config->listeners[i].name);
 	if (near.best != NULL)
-		report_error(build->report, &section->where,
+		diag_error(build->diag, &section->where,
 		    "there is no listener %.64s: did you mean %.64s?", name,
 		    near.best);
 	else
-		report_error(build->report, &section->where,
+		diag_error(build->diag, &section->where,
 		    "there is no listener %.64s for this host", name);
 }
 
@@ -109,13 +109,13 @@ read_names(const struct build *build, struct host *host, enum heading heading,
 	if (name == NULL || host->pattern == NULL)
 		return false;
 	if (!split(name, marks, &pattern)) {
-		report_error(build->report, &host->section->where,
+		diag_error(build->diag, &host->section->where,
 		    "sni = %.64s: write SERVICE:PATTERN, such as "
 		    "https:www.example.org",
 		    place);
 	} else if (!pattern_normalise(host->pattern, pattern, &err)) {
-		report_error(build->report, &host->section->where,
-		    "host %.64s: %s", pattern, err.text);
+		diag_error(build->diag, &host->section->where, "host %.64s: %s",
+		    pattern, err.text);
 	} else {
 		find_listener(build, host, names, name);
 	}
@@ -225,7 +225,7 @@ find_twins(const struct build *build, const struct config_listener *listener)
 		const struct config_listener *twin = *first;
 
 		if (twin != NULL)
-			report_error(build->report, &host->where,
+			diag_error(build->diag, &host->where,
 			    "there is already a host %s of listener %.64s in "
 			    "%s:%u",
 			    host->pattern, host->name, twin->where.file,
@@ -262,11 +262,11 @@ hosts_apply(struct build *build, const struct source *source)
 	for (size_t i = 0; i < source->count; i++)
 		count += heading_is_host(build->headings[i]);
 	if (count > BUILD_HOSTS_MAX)
-		report_error(build->report,
+		diag_error(build->diag,
 		    &(struct config_where){ build->config->file, 0 },
 		    "there are more than %d hosts: certificates without keys "
 		    "of their own can lie in a folder, named by cert_dir",
 		    BUILD_HOSTS_MAX);
 	else if (count > 0 && !add_hosts(build, source, count))
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 }

@@ -15,19 +15,19 @@
 
 #include "base/err.h"
 #include "config/arena.h"
+#include "config/diagnostics.h"
 #include "config/expand.h"
 #include "config/file.h"
 #include "config/heading.h"
 #include "config/ini.h"
 #include "config/near.h"
-#include "config/report.h"
 #include "config/words.h"
 
 /* What all files of one run share. */
 struct gathering {
 	struct source *source;
 	struct arena *arena;
-	struct report *report;
+	struct diagnostics *diag;
 	size_t files;
 	/* The first file, for is_stunnel. */
 	const char *name;
@@ -59,7 +59,7 @@ add_section(struct open_file *file, const char *name, unsigned line)
 	char *copy = arena_copy(gathering->arena, name, strlen(name));
 
 	if (sections == NULL || copy == NULL) {
-		report_no_memory(gathering->report);
+		diag_no_memory(gathering->diag);
 		return;
 	}
 	source->sections = sections;
@@ -83,7 +83,7 @@ add_statement(struct open_file *file, const struct statement *statement)
 	items = arena_grow(
 	    gathering->arena, section->items, section->count, sizeof(*items));
 	if (items == NULL) {
-		report_no_memory(gathering->report);
+		diag_no_memory(gathering->diag);
 		return;
 	}
 	section->items = items;
@@ -102,13 +102,13 @@ take_pair(struct open_file *file, const struct ini_item *item)
 	struct err err;
 
 	if (statement.key == NULL) {
-		report_no_memory(gathering->report);
+		diag_no_memory(gathering->diag);
 		return;
 	}
 	statement.value = expand_value(
 	    gathering->arena, file->name, item->value, &err);
 	if (statement.value == NULL)
-		report_error(gathering->report, &statement.where, "%s: %s",
+		diag_error(gathering->diag, &statement.where, "%s: %s",
 		    statement.key, err.text);
 	if (!near_same(statement.key, "include"))
 		add_statement(file, &statement);
@@ -117,17 +117,17 @@ take_pair(struct open_file *file, const struct ini_item *item)
 }
 
 static void
-report_wrong(struct report *report, const struct config_where *where,
+report_wrong(struct diagnostics *diag, const struct config_where *where,
     const struct ini_item *item)
 {
 	const char *hint = item->word != NULL ? words_foreign(item->word)
 					      : NULL;
 
 	if (hint != NULL)
-		report_error(report, where, "%s (\"%.64s\" is %s)", item->wrong,
+		diag_error(diag, where, "%s (\"%.64s\" is %s)", item->wrong,
 		    item->word, hint);
 	else
-		report_error(report, where, "%s", item->wrong);
+		diag_error(diag, where, "%s", item->wrong);
 }
 
 static void
@@ -137,7 +137,7 @@ on_item(void *arg, const struct ini_item *item)
 	struct config_where where = { file->name, item->line };
 
 	if (item->wrong != NULL)
-		report_wrong(file->gathering->report, &where, item);
+		report_wrong(file->gathering->diag, &where, item);
 	else if (item->section != NULL)
 		add_section(file, item->section, item->line);
 	else
@@ -162,11 +162,11 @@ check_bounds(const struct open_file *parent, const struct config_where *where,
 	struct gathering *gathering = parent->gathering;
 
 	if (parent->depth + 1 >= SOURCE_DEPTH_MAX)
-		report_error(gathering->report, where,
+		diag_error(gathering->diag, where,
 		    "include %s: more than %d files inside each other", path,
 		    SOURCE_DEPTH_MAX);
 	else if (gathering->files >= SOURCE_FILES_MAX)
-		report_error(gathering->report, where,
+		diag_error(gathering->diag, where,
 		    "include %s: more than %d files in all", path,
 		    SOURCE_FILES_MAX);
 	else
@@ -186,19 +186,19 @@ include_file(struct open_file *parent, const struct config_where *where,
 	if (!check_bounds(parent, where, path))
 		return;
 	if (!file_read(&bytes, gathering->arena, path, FILE_SIZE_MAX, &err)) {
-		report_error(
-		    gathering->report, where, "include %s: %s", path, err.text);
+		diag_error(
+		    gathering->diag, where, "include %s: %s", path, err.text);
 		return;
 	}
 	twin = find_open(parent, &bytes);
 	if (twin != NULL) {
-		report_error(gathering->report, where,
+		diag_error(gathering->diag, where,
 		    "include %s: goes round in a circle, because %s is still "
 		    "being read",
 		    path, twin->name);
 		return;
 	}
-	report_file(gathering->report, path);
+	diag_file(gathering->diag, path);
 	gathering->files++;
 	ini_read(bytes.bytes, bytes.size, on_item,
 	    &(struct open_file){ .gathering = gathering,
@@ -284,19 +284,19 @@ free_entries(struct dirent **entries, int count)
 
 /* Files in a folder that are not read are no mistake, but easily missed. */
 static void
-note_passed_over(struct report *report, const struct config_where *where,
+note_passed_over(struct diagnostics *diag, const struct config_where *where,
     const char *folder, int count)
 {
 	struct dirent **entries = NULL;
 	int others = scandir(folder, &entries, is_conf, compare_names);
 
 	if (others > 0)
-		report_note(report,
+		diag_note(diag,
 		    "%s:%u: of the folder %s the files named *.ini are read, "
 		    "and %s is not one: rename it",
 		    where->file, where->line, folder, entries[0]->d_name);
 	else if (count == 0)
-		report_note(report,
+		diag_note(diag,
 		    "%s:%u: the folder %s holds no file named *.ini",
 		    where->file, where->line, folder);
 	free_entries(entries, others);
@@ -323,17 +323,17 @@ include_folder(struct open_file *parent, const struct config_where *where,
 	char *path;
 
 	if (count < 0) {
-		report_error(gathering->report, where, "include %s: %s", folder,
+		diag_error(gathering->diag, where, "include %s: %s", folder,
 		    strerror(errno));
 		return;
 	}
 	if (!all)
-		note_passed_over(gathering->report, where, folder, count);
+		note_passed_over(gathering->diag, where, folder, count);
 	for (int i = 0; i < count; i++) {
 		path = arena_format(
 		    gathering->arena, "%s/%s", folder, entries[i]->d_name);
 		if (path == NULL)
-			report_no_memory(gathering->report);
+			diag_no_memory(gathering->diag);
 		else if (!all || is_regular(path))
 			include_file(parent, where, path);
 	}
@@ -349,18 +349,18 @@ include(struct open_file *file, const struct statement *statement)
 	char *path;
 
 	if (statement->value[0] == '\0') {
-		report_error(gathering->report, &statement->where,
+		diag_error(gathering->diag, &statement->where,
 		    "include needs a file or a folder");
 		return;
 	}
 	path = file_beside(gathering->arena, file->name, statement->value);
 	found = path != NULL && stat(path, &status) == 0;
 	if (path == NULL)
-		report_no_memory(gathering->report);
+		diag_no_memory(gathering->diag);
 	else if (found && S_ISDIR(status.st_mode))
 		include_folder(file, &statement->where, path);
 	else if (!found && strpbrk(path, "*?[") != NULL)
-		report_error(gathering->report, &statement->where,
+		diag_error(gathering->diag, &statement->where,
 		    "include %s: a pattern is not expanded: name the folder, "
 		    "whose files are read in the order of their names",
 		    path);
@@ -381,20 +381,20 @@ read_main(struct gathering *gathering, struct open_file *file,
 }
 
 void
-source_load(struct source *source, struct report *report, const char *path)
+source_load(struct source *source, struct diagnostics *diag, const char *path)
 {
 	struct gathering gathering = {
 		.source = source,
-		.arena = report->arena,
-		.report = report,
+		.arena = diag->arena,
+		.diag = diag,
 	};
 	struct config_where where = { path, 0 };
 	struct file_bytes bytes;
 	struct err err;
 
-	report_file(report, path);
-	if (!file_read(&bytes, report->arena, path, FILE_SIZE_MAX, &err)) {
-		report_error(report, &where, "%s", err.text);
+	diag_file(diag, path);
+	if (!file_read(&bytes, diag->arena, path, FILE_SIZE_MAX, &err)) {
+		diag_error(diag, &where, "%s", err.text);
 		return;
 	}
 	read_main(&gathering,
@@ -407,16 +407,16 @@ source_load(struct source *source, struct report *report, const char *path)
 }
 
 void
-source_parse(struct source *source, struct report *report, const char *name,
+source_parse(struct source *source, struct diagnostics *diag, const char *name,
     const char *bytes, size_t size)
 {
 	struct gathering gathering = {
 		.source = source,
-		.arena = report->arena,
-		.report = report,
+		.arena = diag->arena,
+		.diag = diag,
 	};
 
-	report_file(report, name);
+	diag_file(diag, name);
 	read_main(&gathering,
 	    &(struct open_file){ .gathering = &gathering, .name = name }, bytes,
 	    size);

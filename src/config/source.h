@@ -10,7 +10,7 @@
 
 #include "config/config.h"
 
-struct report;
+struct diagnostics;
 
 #define SOURCE_DEPTH_MAX 16  /* files open inside each other */
 #define SOURCE_FILES_MAX 512 /* files in all */
@@ -35,14 +35,14 @@ struct source {
 	size_t count;
 };
 
-/* Read a file and what it includes.  Errors go to the report; whatever could
+/* Read a file and what it includes.  Errors go to the diag; whatever could
  * be read is there all the same, so that later passes find more errors.  It
- * lives in the report's arena. */
+ * lives in the arena of the diagnostics. */
 void source_load(
-    struct source *source, struct report *report, const char *path);
+    struct source *source, struct diagnostics *diag, const char *path);
 
 /* The same for bytes that stand for the file `name`. */
-void source_parse(struct source *source, struct report *report,
+void source_parse(struct source *source, struct diagnostics *diag,
     const char *name, const char *bytes, size_t size);
 
 #endif

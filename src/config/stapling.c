@@ -8,8 +8,8 @@
 
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/diagnostics.h"
 #include "config/lookup.h"
-#include "config/report.h"
 
 /* A host has its listener's values already, where it says nothing. */
 static void
@@ -67,7 +67,7 @@ note_file(const struct build *build, const struct config_listener *settings,
 		*known = file;
 	if (first == NULL || strcmp(first->path, file->path) == 0)
 		return true;
-	report_error(build->report, &file->where,
+	diag_error(build->diag, &file->where,
 	    "staple_file of %s is another one than in %s:%u, but both are for "
 	    "the certificate %s",
 	    build_name(name, settings), first->where.file, first->where.line,
@@ -142,7 +142,7 @@ check_mode(const struct build *build)
 	ocsp = layer_said_in(build, &build->global, SCHEMA_GLOBAL, "ocsp");
 	mode = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "mode");
 	if (ocsp != NULL && mode != NULL)
-		report_error(build->report, mode,
+		diag_error(build->diag, mode,
 		    "mode contradicts ocsp in %s:%u: keep one of the two",
 		    ocsp->file, ocsp->line);
 }
@@ -162,7 +162,7 @@ check_intervals(const struct build *build)
 		    build, &build->ocsp, SCHEMA_OCSP, "max_interval");
 	value_format_duration(least, ocsp->min_interval_ms);
 	value_format_duration(most, ocsp->max_interval_ms);
-	report_error(build->report, where,
+	diag_error(build->diag, where,
 	    "min_interval is %s, which is more than max_interval, %s", least,
 	    most);
 }
@@ -175,7 +175,7 @@ stapling_settle(const struct build *build)
 	while (build_next_site(build, &site))
 		settle_site(site.settings, &build->config->ocsp);
 	if (!share_files(build))
-		report_no_memory(build->report);
+		diag_no_memory(build->diag);
 	check_mode(build);
 	check_intervals(build);
 }

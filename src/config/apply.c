@@ -12,8 +12,8 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/near.h"
 #include "config/source.h"
+#include "config/strings.h"
 #include "config/words.h"
 
 /* The section at hand. */
@@ -179,7 +179,7 @@ ignore_key(struct build *build, const char *key)
 static void
 apply_version(const struct scope *scope, const struct statement *statement)
 {
-	if (near_same(statement->value, "all"))
+	if (fuzzy_same(statement->value, "all"))
 		return;
 	/* What is wrong with the one is wrong with the other. */
 	if (apply_row(scope, find(scope, "min_version"), statement))
@@ -276,7 +276,7 @@ static void
 apply_syslog(const struct scope *scope, const struct statement *statement)
 {
 	const struct schema_row *row = schema_find(SCHEMA_LOG, "output");
-	bool yes = near_in("yes on true 1", statement->value);
+	bool yes = fuzzy_in("yes on true 1", statement->value);
 
 	if (!yes)
 		diag_error(scope->build->diag, &statement->where,

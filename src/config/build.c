@@ -11,8 +11,8 @@
 
 #include "config/arena.h"
 #include "config/diagnostics.h"
-#include "config/lookup.h"
 #include "config/source.h"
+#include "config/strings.h"
 #include "config/words.h"
 
 /* Only services, and what may stand above them. */
@@ -206,14 +206,15 @@ apply_listeners(struct build *build, const struct source *source)
 
 /* "a#2" for a second [a]; NULL: no memory. */
 static char *
-number_name(const struct build *build, struct lookup *names, const char *name)
+number_name(
+    const struct build *build, struct string_map *names, const char *name)
 {
 	char *fresh = NULL;
 	unsigned number = 2;
 
 	do
 		fresh = arena_format(build->arena, "%s#%u", name, number++);
-	while (fresh != NULL && lookup_find(names, fresh) != NULL);
+	while (fresh != NULL && string_map_find(names, fresh) != NULL);
 	return fresh;
 }
 
@@ -225,13 +226,13 @@ number_doubles(const struct build *build)
 	struct config *config = build->config;
 	struct config_listener *listener;
 	const void **first;
-	struct lookup names;
+	struct string_map names;
 
-	if (!lookup_init(&names, build->arena, config->listener_count))
+	if (!string_map_init(&names, build->arena, config->listener_count))
 		return false;
 	for (size_t i = 0; i < config->listener_count; i++) {
 		listener = &config->listeners[i];
-		first = lookup_at(&names, listener->name);
+		first = string_map_at(&names, listener->name);
 		if (*first != NULL) {
 			listener->name = number_name(
 			    build, &names, listener->name);
@@ -242,7 +243,7 @@ number_doubles(const struct build *build)
 			    "this one is called %.64s in logs",
 			    listener->where.file, listener->where.line,
 			    listener->name);
-			first = lookup_at(&names, listener->name);
+			first = string_map_at(&names, listener->name);
 		}
 		*first = listener;
 	}

@@ -10,7 +10,7 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/lookup.h"
+#include "config/strings.h"
 
 #define ACCEPTS_MAX 4096 /* in all listeners */
 
@@ -191,15 +191,15 @@ static void
 check_names(const struct build *build)
 {
 	const struct config *config = build->config;
-	struct lookup names;
+	struct string_map names;
 
-	if (!lookup_init(&names, build->arena, config->listener_count)) {
+	if (!string_map_init(&names, build->arena, config->listener_count)) {
 		diag_no_memory(build->diag);
 		return;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
-		const void **first = lookup_at(&names, listener->name);
+		const void **first = string_map_at(&names, listener->name);
 		const struct config_listener *other = *first;
 
 		if (other == NULL)
@@ -289,9 +289,9 @@ static bool
 find_twins(const struct build *build, struct taken *taken, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
-	struct lookup addresses;
+	struct string_map addresses;
 
-	if (!lookup_init(&addresses, build->arena, count))
+	if (!string_map_init(&addresses, build->arena, count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		struct taken *other, *loser;
@@ -302,7 +302,7 @@ find_twins(const struct build *build, struct taken *taken, size_t count)
 		key = arena_copy(build->arena, text, strlen(text));
 		if (key == NULL)
 			return false;
-		first = lookup_at(&addresses, key);
+		first = string_map_at(&addresses, key);
 		if (*first == NULL) {
 			*first = &taken[i];
 			continue;

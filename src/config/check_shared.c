@@ -13,7 +13,7 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/lookup.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 #define NOTES_MAX 8 /* of one configuration; the rest are counted */
@@ -21,7 +21,7 @@
 /* One listener's backends so far, each with the first that leads to it. */
 struct shared {
 	const struct build *build;
-	struct lookup backends;
+	struct string_map backends;
 	size_t found;
 };
 
@@ -98,7 +98,7 @@ look_at(struct shared *shared, const struct config_listener *settings)
 
 		if (key == NULL)
 			return false;
-		place = lookup_at(&shared->backends, key);
+		place = string_map_at(&shared->backends, key);
 		first = *place;
 		if (first == NULL)
 			*place = settings;
@@ -140,7 +140,7 @@ look_at_listener(struct shared *shared, const struct config_listener *listener)
 {
 	if (!is_worth_it(listener))
 		return true;
-	if (!lookup_init(&shared->backends, shared->build->arena,
+	if (!string_map_init(&shared->backends, shared->build->arena,
 		count_backends(listener)))
 		return false;
 	if (is_reachable(listener) && !look_at(shared, listener))

@@ -10,8 +10,8 @@
 #include <strings.h>
 
 #include "config/diagnostics.h"
-#include "config/near.h"
 #include "config/source.h"
+#include "config/strings.h"
 #include "config/words.h"
 
 static const struct {
@@ -67,7 +67,7 @@ const struct statement *
 heading_sni(const struct section *section)
 {
 	for (size_t i = 0; i < section->count; i++)
-		if (near_same(section->items[i].key, "sni"))
+		if (fuzzy_same(section->items[i].key, "sni"))
 			return &section->items[i];
 	return NULL;
 }
@@ -78,15 +78,15 @@ is_misspelt(const char *name, const char *word)
 {
 	char first[16];
 	size_t length = strcspn(name, " \t");
-	struct near near;
+	struct fuzzy_match match;
 
 	if (name[length] == '\0' || length >= sizeof(first))
 		return false;
 	memcpy(first, name, length);
 	first[length] = '\0';
-	near_start(&near, first);
-	near_offer(&near, word);
-	return near.best != NULL;
+	fuzzy_start(&match, first);
+	fuzzy_offer(&match, word);
+	return match.best != NULL;
 }
 
 static bool
@@ -176,12 +176,12 @@ heading_name(const struct section *section, enum heading heading)
 static const char *
 nearest_single(const char *name)
 {
-	struct near near;
+	struct fuzzy_match match;
 
-	near_start(&near, name);
+	fuzzy_start(&match, name);
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
-		near_offer(&near, singles[i].name);
-	return near.best;
+		fuzzy_offer(&match, singles[i].name);
+	return match.best;
 }
 
 void

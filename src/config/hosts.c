@@ -10,10 +10,8 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/lookup.h"
-#include "config/near.h"
-#include "config/pattern.h"
 #include "config/source.h"
+#include "config/strings.h"
 
 /* One host section, with the listener it names. */
 struct host {
@@ -47,16 +45,16 @@ refuse_listener(
     const struct build *build, const struct section *section, const char *name)
 {
 	const struct config *config = build->config;
-	struct near near;
+	struct fuzzy_match match;
 
-	near_start(&near, name);
+	fuzzy_start(&match, name);
 	for (size_t i = 0;
 	     i < config->listener_count && !diag_is_full(build->diag); i++)
-		near_offer(&near, config->listeners[i].name);
-	if (near.best != NULL)
+		fuzzy_offer(&match, config->listeners[i].name);
+	if (match.best != NULL)
 		diag_error(build->diag, &section->where,
 		    "there is no listener %.64s: did you mean %.64s?", name,
-		    near.best);
+		    match.best);
 	else
 		diag_error(build->diag, &section->where,
 		    "there is no listener %.64s for this host", name);
@@ -64,10 +62,10 @@ refuse_listener(
 
 static void
 find_listener(const struct build *build, struct host *host,
-    const struct lookup *names, const char *name)
+    const struct string_map *names, const char *name)
 {
 	/* The table holds constants; the listeners are ours to fill. */
-	const struct config_listener *found = lookup_find(names, name);
+	const struct config_listener *found = string_map_find(names, name);
 	size_t i;
 
 	if (found == NULL) {
@@ -95,7 +93,7 @@ read_place(
 
 static bool
 read_names(const struct build *build, struct host *host, enum heading heading,
-    const struct lookup *names)
+    const struct string_map *names)
 {
 	const char *marks, *pattern;
 	const char *place = read_place(host->section, heading, &marks);
@@ -123,15 +121,15 @@ read_names(const struct build *build, struct host *host, enum heading heading,
 }
 
 static bool
-gather_names(const struct build *build, struct lookup *names)
+gather_names(const struct build *build, struct string_map *names)
 {
 	struct config *config = build->config;
 	const void **first;
 
-	if (!lookup_init(names, build->arena, config->listener_count))
+	if (!string_map_init(names, build->arena, config->listener_count))
 		return false;
 	for (size_t i = 0; i < config->listener_count; i++) {
-		first = lookup_at(names, config->listeners[i].name);
+		first = string_map_at(names, config->listeners[i].name);
 		if (*first == NULL)
 			*first = &config->listeners[i];
 	}
@@ -143,7 +141,7 @@ static bool
 gather(
     const struct build *build, const struct source *source, struct host *hosts)
 {
-	struct lookup names;
+	struct string_map names;
 
 	if (!gather_names(build, &names))
 		return false;
@@ -215,13 +213,13 @@ try_host(struct build *build, const struct host *from)
 static bool
 find_twins(const struct build *build, const struct config_listener *listener)
 {
-	struct lookup patterns;
+	struct string_map patterns;
 
-	if (!lookup_init(&patterns, build->arena, listener->host_count))
+	if (!string_map_init(&patterns, build->arena, listener->host_count))
 		return false;
 	for (size_t i = 0; i < listener->host_count; i++) {
 		const struct config_listener *host = &listener->hosts[i];
-		const void **first = lookup_at(&patterns, host->pattern);
+		const void **first = string_map_at(&patterns, host->pattern);
 		const struct config_listener *twin = *first;
 
 		if (twin != NULL)

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "config/near.h"
+#include "config/strings.h"
 
 static bool
 stands_in(const struct schema_row *row, enum schema_section section)
@@ -19,8 +19,8 @@ static bool
 answers_to(
     const struct schema_row *row, enum schema_section section, const char *key)
 {
-	return near_same(row->name, key) || near_in(row->aliases, key) ||
-	       (section == SCHEMA_TLS && near_in(row->tls_aliases, key));
+	return fuzzy_same(row->name, key) || fuzzy_in(row->aliases, key) ||
+	       (section == SCHEMA_TLS && fuzzy_in(row->tls_aliases, key));
 }
 
 const struct schema_row *
@@ -61,9 +61,9 @@ schema_recall(
 }
 
 static void
-offer_aliases(struct near *near, const struct schema_row *row)
+offer_aliases(struct fuzzy_match *match, const struct schema_row *row)
 {
-	const char *best = near->best;
+	const char *best = match->best;
 	char one[64];
 	size_t length;
 
@@ -75,26 +75,26 @@ offer_aliases(struct near *near, const struct schema_row *row)
 			continue;
 		memcpy(one, at, length);
 		one[length] = '\0';
-		near_offer(near, one);
+		fuzzy_offer(match, one);
 		/* Whatever alias was near, its key is the one to name. */
-		if (near->best != best)
-			near->best = best = row->name;
+		if (match->best != best)
+			match->best = best = row->name;
 	}
 }
 
 const char *
 schema_nearest(enum schema_section section, const char *key)
 {
-	struct near near;
+	struct fuzzy_match match;
 
-	near_start(&near, key);
+	fuzzy_start(&match, key);
 	for (size_t i = 0; i < schema_count(); i++) {
 		if (!stands_in(schema_row(i), section))
 			continue;
-		near_offer(&near, schema_row(i)->name);
-		offer_aliases(&near, schema_row(i));
+		fuzzy_offer(&match, schema_row(i)->name);
+		offer_aliases(&match, schema_row(i));
 	}
-	return near.best;
+	return match.best;
 }
 
 const char *

@@ -20,7 +20,7 @@
 #include "config/file.h"
 #include "config/heading.h"
 #include "config/ini.h"
-#include "config/near.h"
+#include "config/strings.h"
 #include "config/words.h"
 
 /* What all files of one run share. */
@@ -110,7 +110,7 @@ take_pair(struct open_file *file, const struct ini_item *item)
 	if (statement.value == NULL)
 		diag_error(gathering->diag, &statement.where, "%s: %s",
 		    statement.key, err.text);
-	if (!near_same(statement.key, "include"))
+	if (!fuzzy_same(statement.key, "include"))
 		add_statement(file, &statement);
 	else if (statement.value != NULL)
 		include(file, &statement);

@@ -9,7 +9,7 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/lookup.h"
+#include "config/strings.h"
 
 /* A host has its listener's values already, where it says nothing. */
 static void
@@ -51,7 +51,7 @@ count_certificates(const struct build *build)
  * before, which is reported. */
 static bool
 note_file(const struct build *build, const struct config_listener *settings,
-    size_t i, struct lookup *files)
+    size_t i, struct string_map *files)
 {
 	const struct config_path *file = config_staple_file_of(settings, i);
 	const char *cert = settings->certs.items[i].path;
@@ -61,7 +61,7 @@ note_file(const struct build *build, const struct config_listener *settings,
 
 	if (file == NULL)
 		return true;
-	known = lookup_at(files, cert);
+	known = string_map_at(files, cert);
 	first = *known;
 	if (first == NULL)
 		*known = file;
@@ -76,7 +76,7 @@ note_file(const struct build *build, const struct config_listener *settings,
 }
 
 static void
-note_files(const struct build *build, struct lookup *files)
+note_files(const struct build *build, struct string_map *files)
 {
 	struct site site = { 0 };
 
@@ -93,13 +93,13 @@ note_files(const struct build *build, struct lookup *files)
  * nobody said it of stay without. */
 static bool
 take_files(const struct build *build, struct config_listener *settings,
-    const struct lookup *files)
+    const struct string_map *files)
 {
 	struct config_paths *list = &settings->staple_files;
 	const struct config_path *file;
 
 	for (size_t i = 0; i < settings->certs.count; i++) {
-		file = lookup_find(files, settings->certs.items[i].path);
+		file = string_map_find(files, settings->certs.items[i].path);
 		if (file == NULL)
 			continue;
 		if (list->items == NULL)
@@ -117,9 +117,9 @@ static bool
 share_files(const struct build *build)
 {
 	struct site site = { 0 };
-	struct lookup files;
+	struct string_map files;
 
-	if (!lookup_init(&files, build->arena, count_certificates(build)))
+	if (!string_map_init(&files, build->arena, count_certificates(build)))
 		return false;
 	note_files(build, &files);
 	while (build_next_site(build, &site)) {

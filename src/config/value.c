@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "base/err.h"
-#include "config/near.h"
+#include "config/strings.h"
 
 /* Digits at the start of text; *end is set behind them.  false: none, or
  * more than any value here may have. */
@@ -185,7 +185,7 @@ read_duration(
 		*(uint32_t *)place->field = 0;
 		return true;
 	}
-	if (near_in("off no none never unlimited infinite", text)) {
+	if (fuzzy_in("off no none never unlimited infinite", text)) {
 		refuse_off(rules, text, err);
 		return false;
 	}

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "config/arena.h"
-#include "config/pattern.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 #define RULES_MAX 1024

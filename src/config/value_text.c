@@ -11,7 +11,7 @@
 #include "config/arena.h"
 #include "config/expand.h"
 #include "config/file.h"
-#include "config/near.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 #define PATHS_MAX 4096
@@ -116,7 +116,7 @@ check_length(const char *path, struct err *err)
 static bool
 check_switch(const char *text, struct err *err)
 {
-	if (!near_in("yes no on off true false none", text))
+	if (!fuzzy_in("yes no on off true false none", text))
 		return true;
 	err_set(err,
 	    "\"%s\" is not a path: leave the key out, or write ./%s for a file "
@@ -233,7 +233,7 @@ static const char *
 find_sink_hint(const char *text)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sink_hints); i++)
-		if (near_in(sink_hints[i].words, text))
+		if (fuzzy_in(sink_hints[i].words, text))
 			return sink_hints[i].advice;
 	return NULL;
 }
@@ -263,17 +263,17 @@ static bool
 read_sink(const struct value_place *place, const char *text, struct err *err)
 {
 	const struct value_word *word = place->rules->words;
-	struct near near;
+	struct fuzzy_match match;
 
-	near_start(&near, text);
+	fuzzy_start(&match, text);
 	for (; word->word != NULL; word++)
-		near_offer(&near, word->word);
-	if (near.best != NULL && near_same(near.best, text))
+		fuzzy_offer(&match, word->word);
+	if (match.best != NULL && fuzzy_same(match.best, text))
 		return keep(place,
-		    arena_copy(place->arena, near.best, strlen(near.best)),
+		    arena_copy(place->arena, match.best, strlen(match.best)),
 		    err);
 	if (strpbrk(text, "/.") == NULL)
-		return refuse_sink(text, near.best, err);
+		return refuse_sink(text, match.best, err);
 	return read_path(place, text, err);
 }
 

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/err.h"
-#include "config/near.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 _Static_assert(sizeof(enum config_tls_version) == sizeof(int) &&
@@ -87,19 +87,19 @@ read_choice(const struct value_place *place, const char *text, struct err *err)
 	const struct value_word *words = place->rules->words;
 	const struct value_word *word = find_word(words, text);
 	char known[128];
-	struct near near;
+	struct fuzzy_match match;
 
 	if (word != NULL) {
 		*(int *)place->field = word->number;
 		return true;
 	}
-	near_start(&near, text);
+	fuzzy_start(&match, text);
 	for (word = words; word->word != NULL; word++)
-		near_offer(&near, word->word);
+		fuzzy_offer(&match, word->word);
 	list_words(known, sizeof(known), words);
-	if (near.best != NULL)
+	if (match.best != NULL)
 		err_set(err, "\"%.64s\" is unknown: did you mean \"%s\"?", text,
-		    near.best);
+		    match.best);
 	else
 		err_set(err, "\"%.64s\" is not one of: %s", text, known);
 	return false;
@@ -139,7 +139,7 @@ read_version(const struct value_place *place, const char *text, struct err *err)
 	static const char old[] = "SSLv2 SSLv3 TLSv1 TLSv1.0 TLSv1.1 TLS1 "
 				  "TLS1.0 TLS1.1 1.0 1.1";
 
-	if (near_in(old, text)) {
+	if (fuzzy_in(old, text)) {
 		err_set(err,
 		    "%s is not offered, as it is not secure: use TLSv1.2 or "
 		    "TLSv1.3",

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config/near.h"
+#include "config/strings.h"
 
 #define LATER "not supported by this version"
 #define ENGINES "OpenSSL engines are gone: put the key into a PEM file"
@@ -248,7 +248,7 @@ const char *
 words_foreign(const char *key)
 {
 	for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
-		if (near_in(foreign[i].names, key))
+		if (fuzzy_in(foreign[i].names, key))
 			return foreign[i].hint;
 	return NULL;
 }
@@ -261,9 +261,9 @@ fits(const struct word *word, const char *value)
 	if (value == NULL)
 		return false;
 	if (strcmp(word->value, "no") == 0)
-		return near_in("no off false 0", value);
+		return fuzzy_in("no off false 0", value);
 	if (strcmp(word->value, "yes") == 0)
-		return near_in("yes on true 1", value);
+		return fuzzy_in("yes on true 1", value);
 	return strcasecmp(word->value, value) == 0;
 }
 
@@ -271,7 +271,7 @@ static const struct word *
 find(const struct word *list, size_t count, const char *key, const char *value)
 {
 	for (size_t i = 0; i < count; i++)
-		if (near_same(list[i].name, key) && fits(&list[i], value))
+		if (fuzzy_same(list[i].name, key) && fits(&list[i], value))
 			return &list[i];
 	return NULL;
 }
@@ -301,7 +301,7 @@ words_is_stunnel(const char *key)
 		if (strcasecmp(spelled[i], key) == 0)
 			return true;
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (near_same(words[i].name, key))
+		if (fuzzy_same(words[i].name, key))
 			return true;
 	return false;
 }
@@ -335,20 +335,20 @@ words_option(const char *option)
 	    "SINGLE_DH_USE SINGLE_ECDH_USE "
 	    "NO_SESSION_RESUMPTION_ON_RENEGOTIATION";
 
-	if (option[0] == '-' || near_same(option, "LEGACY_SERVER_CONNECT") ||
-	    near_in("ALLOW_UNSAFE_LEGACY_RENEGOTIATION "
-		    "ALLOW_CLIENT_RENEGOTIATION",
+	if (option[0] == '-' || fuzzy_same(option, "LEGACY_SERVER_CONNECT") ||
+	    fuzzy_in("ALLOW_UNSAFE_LEGACY_RENEGOTIATION "
+		     "ALLOW_CLIENT_RENEGOTIATION",
 		option))
 		return OPTION_REFUSED;
-	if (near_in(quiet, option))
+	if (fuzzy_in(quiet, option))
 		return OPTION_QUIET;
-	if (near_in("NO_TLSv1_2 NO_TLSv1.2", option))
+	if (fuzzy_in("NO_TLSv1_2 NO_TLSv1.2", option))
 		return OPTION_NO_TLS12;
-	if (near_in("NO_TLSv1_3 NO_TLSv1.3", option))
+	if (fuzzy_in("NO_TLSv1_3 NO_TLSv1.3", option))
 		return OPTION_NO_TLS13;
-	if (near_same(option, "NO_TICKET"))
+	if (fuzzy_same(option, "NO_TICKET"))
 		return OPTION_NO_TICKET;
-	if (near_same(option, "CIPHER_SERVER_PREFERENCE"))
+	if (fuzzy_same(option, "CIPHER_SERVER_PREFERENCE"))
 		return OPTION_SERVER_ORDER;
 	return OPTION_UNKNOWN;
 }

@@ -6,8 +6,6 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "config/near.h"
-
 Test(schema, finds_a_key_by_any_spelling)
 {
 	static const struct {
@@ -112,15 +110,4 @@ Test(schema, says_everything_about_every_key)
 		cr_expect(
 		    !row->needs_start || !row->of_listener, "%s", row->name);
 	}
-}
-
-Test(near, is_blind_to_case_and_dashes)
-{
-	cr_expect(near_same("A-b_C", "abc"));
-	cr_expect(near_same("abc-", "abc"));
-	cr_expect_not(near_same("abc", "abd"));
-	cr_expect_not(near_same("abc", "ab"));
-	cr_expect(near_in("one two-x three", "TWOX"));
-	cr_expect_not(near_in("one two", "tw"));
-	cr_expect_not(near_in(NULL, "one"));
 }

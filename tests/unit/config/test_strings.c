@@ -1,14 +1,15 @@
 /*
- * Names of hosts and clients: what is taken, in which form, and what is
- * refused.
+ * Host and client name patterns, names compared without case and dashes, and
+ * the map from strings.
  */
-#include "config/pattern.h"
+#include "config/strings.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "config/arena.h"
 
 #define L63 "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc"
 
@@ -127,4 +128,78 @@ Test(pattern, of_a_client_fits_its_kind)
 		cr_expect_eq(
 		    err.text[0] == '\0', rows[i].expect, "%s", rows[i].given);
 	}
+}
+
+Test(fuzzy, is_blind_to_case_and_dashes)
+{
+	cr_expect(fuzzy_same("A-b_C", "abc"));
+	cr_expect(fuzzy_same("abc-", "abc"));
+	cr_expect_not(fuzzy_same("abc", "abd"));
+	cr_expect_not(fuzzy_same("abc", "ab"));
+	cr_expect(fuzzy_in("one two-x three", "TWOX"));
+	cr_expect_not(fuzzy_in("one two", "tw"));
+	cr_expect_not(fuzzy_in(NULL, "one"));
+}
+
+#define KEYS 1000
+
+Test(string_map, keeps_what_was_set_and_nothing_else)
+{
+	struct arena *arena = arena_new();
+	struct string_map map;
+	int one, two;
+
+	cr_assert_not_null(arena);
+	cr_assert(string_map_init(&map, arena, 2));
+	*string_map_at(&map, "a") = &one;
+	*string_map_at(&map, "") = &two;
+	cr_expect_eq(string_map_find(&map, "a"), &one);
+	cr_expect_eq(string_map_find(&map, ""), &two);
+	cr_expect_null(string_map_find(&map, "b"));
+	arena_free(arena);
+}
+
+Test(string_map, takes_a_key_by_its_text)
+{
+	struct arena *arena = arena_new();
+	struct string_map map;
+	char same[] = "a.example";
+	int one;
+
+	cr_assert_not_null(arena);
+	cr_assert(string_map_init(&map, arena, 1));
+	cr_expect_null(*string_map_at(&map, "a.example"));
+	*string_map_at(&map, same) = &one;
+	cr_expect_eq(string_map_find(&map, "a.example"), &one);
+	arena_free(arena);
+}
+
+Test(string_map, holds_as_many_as_there_is_room_for)
+{
+	struct arena *arena = arena_new();
+	static char keys[KEYS][8];
+	struct string_map map;
+
+	cr_assert_not_null(arena);
+	cr_assert(string_map_init(&map, arena, KEYS));
+	for (size_t i = 0; i < KEYS; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k%zu", i);
+		*string_map_at(&map, keys[i]) = keys[i];
+	}
+	for (size_t i = 0; i < KEYS; i++)
+		cr_expect_eq(
+		    string_map_find(&map, keys[i]), keys[i], "%s", keys[i]);
+	cr_expect_null(string_map_find(&map, "k1000"));
+	arena_free(arena);
+}
+
+Test(string_map, without_room_knows_nothing)
+{
+	struct arena *arena = arena_new();
+	struct string_map map;
+
+	cr_assert_not_null(arena);
+	cr_assert(string_map_init(&map, arena, 0));
+	cr_expect_null(string_map_find(&map, "a"));
+	arena_free(arena);
 }

@@ -12,7 +12,7 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/source.h"
+#include "config/reader.h"
 #include "config/strings.h"
 #include "config/words.h"
 

@@ -11,7 +11,7 @@
 
 #include "config/arena.h"
 #include "config/diagnostics.h"
-#include "config/source.h"
+#include "config/reader.h"
 #include "config/strings.h"
 #include "config/words.h"
 

@@ -10,7 +10,7 @@
 #include "base/addr.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
-#include "config/source.h"
+#include "config/reader.h"
 
 #define VERIFY "verify = optional, require or pinned"
 #define FIELD(name)                             \

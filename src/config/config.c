@@ -13,8 +13,8 @@
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
+#include "config/reader.h"
 #include "config/schema.h"
-#include "config/source.h"
 #include "config/value.h"
 
 struct holder {
@@ -65,9 +65,9 @@ read_input(
 		return;
 	}
 	if (input->bytes == NULL)
-		source_load(&source, diag, holder->config.file);
+		reader_load(&source, diag, holder->config.file);
 	else
-		source_parse(&source, diag, holder->config.file, input->bytes,
+		reader_parse(&source, diag, holder->config.file, input->bytes,
 		    input->size);
 	/* A file that could not be read at all has nothing more to say. */
 	if (source.count > 0)

@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "config/diagnostics.h"
-#include "config/source.h"
+#include "config/reader.h"
 #include "config/strings.h"
 #include "config/words.h"
 

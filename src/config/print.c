@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "config/expand.h"
+#include "config/reader.h"
 #include "config/schema.h"
 #include "config/value.h"
 

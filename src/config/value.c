@@ -19,8 +19,7 @@
 
 #include "base/err.h"
 #include "config/arena.h"
-#include "config/expand.h"
-#include "config/file.h"
+#include "config/reader.h"
 #include "config/strings.h"
 
 /* Digits at the start of text; *end is set behind them.  false: none, or
@@ -288,7 +287,7 @@ void
 value_print_text(FILE *out, const char *key, const char *text)
 {
 	fprintf(out, "%s = ", key);
-	expand_print(out, text);
+	reader_print(out, text);
 	fputc('\n', out);
 }
 
@@ -300,10 +299,10 @@ value_print_path(
 
 	fprintf(out, "%s = %s", key, prefix);
 	if (path[0] != '/' && getcwd(folder, sizeof(folder)) != NULL) {
-		expand_print(out, folder);
+		reader_print(out, folder);
 		fputc('/', out);
 	}
-	expand_print(out, path);
+	reader_print(out, path);
 	fputc('\n', out);
 }
 
@@ -397,7 +396,7 @@ static bool
 read_path(const struct value_place *place, const char *text, struct err *err)
 {
 	return check_length(text, err) && check_switch(text, err) &&
-	       keep(place, file_beside(place->arena, place->where->file, text),
+	       keep(place, reader_path(place->arena, place->where->file, text),
 		   err);
 }
 
@@ -422,7 +421,7 @@ take_path(const struct value_place *place, const char *text, struct err *err)
 		return false;
 	if (list->count >= PATHS_MAX)
 		return value_too_many(PATHS_MAX, err);
-	path.path = file_beside(place->arena, place->where->file, text);
+	path.path = reader_path(place->arena, place->where->file, text);
 	return path.path != NULL ? value_append(place, &path, sizeof(path), err)
 				 : value_no_memory(err);
 }

@@ -22,7 +22,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "config/arena.h"
-#include "config/file.h"
+#include "config/reader.h"
 #include "config/strings.h"
 #include "config/value.h"
 
@@ -226,7 +226,7 @@ place_socket(const struct value_place *place, const char *text)
 		path = text + 5;
 	if (path[0] == '\0')
 		return text;
-	path = file_beside(place->arena, place->where->file, path);
+	path = reader_path(place->arena, place->where->file, path);
 	if (path == NULL)
 		return NULL;
 	return arena_format(place->arena, "unix:%s", path);

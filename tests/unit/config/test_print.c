@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/file.h"
 #include "config/schema.h"
 #include "unit/config/reading.h"
 

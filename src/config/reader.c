@@ -1,27 +1,387 @@
 /*
- * Puts the files of one configuration together.  An include is read at the
- * place where it stands and begins in the section it stands in; headings
- * inside it end with it.  A file that is already being read is known by
- * device and inode, so no choice of names or links can make a circle.
- * Main thread.
+ * Reads the files of one configuration into sections of statements.  Main
+ * thread.
+ *
+ * An include is read where it stands and begins in the section it stands in;
+ * sections opened inside it end with it.  A file that is still open is
+ * recognised by device and inode, so neither names nor links can form a cycle.
+ *
+ * Files are opened without blocking and must be regular, so that a pipe or a
+ * device named by mistake cannot block a reload.
+ *
+ * The text that replaces ${...} is not expanded again, so neither the
+ * environment nor a file can insert a further reference.  An unset variable is
+ * an error, since an empty certificate path would be noticed much later.
  */
-#include "config/source.h"
+#include "config/reader.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "config/arena.h"
 #include "config/diagnostics.h"
-#include "config/expand.h"
-#include "config/file.h"
 #include "config/heading.h"
 #include "config/ini.h"
 #include "config/strings.h"
 #include "config/words.h"
+
+#define FILE_SIZE_MAX (4u << 20)
+#define VALUE_SIZE_MAX 65536 /* bytes of a value after expansion */
+#define READER_FILES_MAX 512
+
+/* A file's content (terminated, the NUL not counted) and its identity. */
+struct file_bytes {
+	char *bytes; /* in the arena */
+	size_t size;
+	dev_t device;
+	ino_t inode;
+};
+
+static bool
+check_kind(const struct stat *status, size_t max, struct err *err)
+{
+	if (S_ISDIR(status->st_mode))
+		err_set(err, "is a folder, not a file");
+	else if (!S_ISREG(status->st_mode))
+		err_set(err, "is not a regular file");
+	else if (status->st_size > (off_t)max)
+		err_set(err, "is larger than %zu bytes", max);
+	else
+		return true;
+	return false;
+}
+
+/* Up to size bytes; what was read, or -1 with errno. */
+static ssize_t
+read_all(int fd, char *out, size_t size)
+{
+	size_t have = 0;
+	ssize_t got;
+
+	while (have < size) {
+		got = read(fd, out + have, size - have);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		have += (size_t)got;
+	}
+	return (ssize_t)have;
+}
+
+static bool
+take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
+    struct err *err)
+{
+	struct stat status;
+	ssize_t got;
+	size_t room;
+
+	if (fstat(fd, &status) < 0) {
+		err_set_errno(err, errno, "cannot be read");
+		return false;
+	}
+	if (!check_kind(&status, max, err))
+		return false;
+	/* Files of /proc have size 0 and a content all the same. */
+	room = status.st_size > 0 ? (size_t)status.st_size : 4096;
+	file->bytes = arena_alloc(arena, room + 1);
+	if (file->bytes == NULL) {
+		err_set(err, "not enough memory");
+		return false;
+	}
+	got = read_all(fd, file->bytes, room);
+	if (got < 0) {
+		err_set_errno(err, errno, "cannot be read");
+		return false;
+	}
+	file->size = (size_t)got;
+	file->device = status.st_dev;
+	file->inode = status.st_ino;
+	return true;
+}
+
+/* Looked at before it is opened, too: opening alone makes some devices act. */
+static int
+open_regular(const char *path, size_t max, struct err *err)
+{
+	struct stat status;
+	int fd;
+
+	if (stat(path, &status) == 0 && !check_kind(&status, max, err))
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		err_set_errno(err, errno, "cannot be opened");
+	return fd;
+}
+
+static bool
+read_file(struct file_bytes *file, struct arena *arena, const char *path,
+    size_t max, struct err *err)
+{
+	int fd = open_regular(path, max, err);
+	bool read;
+
+	if (fd < 0)
+		return false;
+	read = take_bytes(file, arena, fd, max, err);
+	close(fd);
+	return read;
+}
+
+char *
+reader_path(struct arena *arena, const char *from, const char *path)
+{
+	const char *slash = strrchr(from, '/');
+
+	if (path[0] == '/' || slash == NULL)
+		return arena_copy(arena, path, strlen(path));
+	return arena_format(arena, "%.*s/%s", (int)(slash - from), from, path);
+}
+
+struct expansion {
+	struct arena *arena;
+	const char *from;
+	size_t length;
+	char out[VALUE_SIZE_MAX + 1];
+};
+
+static bool
+put(struct expansion *expansion, const char *text, size_t length,
+    struct err *err)
+{
+	if (length > VALUE_SIZE_MAX - expansion->length) {
+		err_set(
+		    err, "the value is longer than %d bytes", VALUE_SIZE_MAX);
+		return false;
+	}
+	memcpy(expansion->out + expansion->length, text, length);
+	expansion->length += length;
+	return true;
+}
+
+static bool
+has_control(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (iscntrl((unsigned char)text[i]) && text[i] != '\t')
+			return true;
+	return false;
+}
+
+static bool
+put_file(struct expansion *expansion, const char *name, struct err *err)
+{
+	struct file_bytes file;
+	char *path = reader_path(expansion->arena, expansion->from, name);
+	size_t size;
+
+	if (path == NULL) {
+		err_set(err, "not enough memory");
+		return false;
+	}
+	if (!read_file(&file, expansion->arena, path, VALUE_SIZE_MAX, err)) {
+		err_prefix(err, "${file:%s}", name);
+		return false;
+	}
+	size = file.size;
+	while (size > 0 && isspace((unsigned char)file.bytes[size - 1]))
+		size--;
+	if (has_control(file.bytes, size)) {
+		err_set(
+		    err, "${file:%s}: holds more than one line of text", name);
+		return false;
+	}
+	return put(expansion, file.bytes, size, err);
+}
+
+static bool
+is_name(const char *text)
+{
+	if (*text == '\0' || isdigit((unsigned char)*text))
+		return false;
+	for (; *text != '\0'; text++)
+		if (!isalnum((unsigned char)*text) && *text != '_')
+			return false;
+	return true;
+}
+
+static bool
+put_variable(struct expansion *expansion, char *name, struct err *err)
+{
+	char *fallback = strstr(name, ":-");
+	const char *value;
+
+	if (fallback != NULL) {
+		*fallback = '\0';
+		fallback += 2;
+	}
+	if (!is_name(name)) {
+		err_set(err,
+		    "\"${%s}\" is not a reference: write ${NAME}, "
+		    "${NAME:-default} or ${file:PATH}, or $${ for a plain ${",
+		    name);
+		return false;
+	}
+	value = getenv(name);
+	if (fallback != NULL && (value == NULL || *value == '\0'))
+		value = fallback;
+	if (value == NULL) {
+		err_set(err,
+		    "the environment variable %s is not set: set it or write "
+		    "${%s:-default}",
+		    name, name);
+		return false;
+	}
+	if (has_control(value, strlen(value))) {
+		err_set(err,
+		    "the environment variable %s holds control characters",
+		    name);
+		return false;
+	}
+	return put(expansion, value, strlen(value), err);
+}
+
+/* `inner` is what stands between the braces. */
+static bool
+put_reference(struct expansion *expansion, const char *inner, size_t length,
+    struct err *err)
+{
+	char *copy = arena_copy(expansion->arena, inner, length);
+
+	if (copy == NULL) {
+		err_set(err, "not enough memory");
+		return false;
+	}
+	if (strncmp(copy, "file:", 5) == 0)
+		return put_file(expansion, copy + 5, err);
+	return put_variable(expansion, copy, err);
+}
+
+/* *value stands on "${" and is moved behind its "}". */
+static bool
+expand_reference(
+    struct expansion *expansion, const char **value, struct err *err)
+{
+	const char *inner = *value + 2;
+	const char *end = strchr(inner, '}');
+
+	if (end == NULL) {
+		err_set(err, "a \"${\" is not closed by \"}\"");
+		return false;
+	}
+	*value = end + 1;
+	return put_reference(expansion, inner, (size_t)(end - inner), err);
+}
+
+static bool
+expand(struct expansion *expansion, const char *value, struct err *err)
+{
+	size_t plain;
+
+	while (*value != '\0') {
+		if (strncmp(value, "$${", 3) == 0) {
+			if (!put(expansion, "${", 2, err))
+				return false;
+			value += 3;
+			continue;
+		}
+		if (strncmp(value, "${", 2) == 0) {
+			if (!expand_reference(expansion, &value, err))
+				return false;
+			continue;
+		}
+		plain = 1 + strcspn(value + 1, "$");
+		if (!put(expansion, value, plain, err))
+			return false;
+		value += plain;
+	}
+	return true;
+}
+
+static char *
+trimmed(struct arena *arena, const char *text, size_t length)
+{
+	while (length > 0 && isspace((unsigned char)*text)) {
+		text++;
+		length--;
+	}
+	while (length > 0 && isspace((unsigned char)text[length - 1]))
+		length--;
+	return arena_copy(arena, text, length);
+}
+
+/* What would be a comment in a file cannot be said in a value at all, so
+ * that every value can be printed as it would be read. */
+static bool
+has_comment(const char *text)
+{
+	return text[0] == ';' || strstr(text, " ;") != NULL ||
+	       strstr(text, "\t;") != NULL;
+}
+
+static char *
+finish(struct arena *arena, const struct expansion *expansion, struct err *err)
+{
+	char *out = trimmed(arena, expansion->out, expansion->length);
+
+	if (out == NULL) {
+		err_set(err, "not enough memory");
+		return NULL;
+	}
+	if (has_comment(out)) {
+		err_set(err, "a value cannot hold a blank and then \";\"");
+		return NULL;
+	}
+	return out;
+}
+
+static char *
+expand_value(
+    struct arena *arena, const char *from, const char *value, struct err *err)
+{
+	struct expansion *expansion;
+	char *out = NULL;
+
+	if (strstr(value, "${") == NULL) {
+		out = arena_copy(arena, value, strlen(value));
+		if (out == NULL)
+			err_set(err, "not enough memory");
+		return out;
+	}
+	expansion = calloc(1, sizeof(*expansion));
+	if (expansion == NULL) {
+		err_set(err, "not enough memory");
+		return NULL;
+	}
+	expansion->arena = arena;
+	expansion->from = from;
+	if (expand(expansion, value, err))
+		out = finish(arena, expansion, err);
+	free(expansion);
+	return out;
+}
+
+void
+reader_print(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (text[0] == '$' && text[1] == '{')
+			fputc('$', out);
+		fputc(*text, out);
+	}
+}
 
 /* What all files of one run share. */
 struct gathering {
@@ -161,14 +521,14 @@ check_bounds(const struct open_file *parent, const struct config_where *where,
 {
 	struct gathering *gathering = parent->gathering;
 
-	if (parent->depth + 1 >= SOURCE_DEPTH_MAX)
+	if (parent->depth + 1 >= READER_DEPTH_MAX)
 		diag_error(gathering->diag, where,
 		    "include %s: more than %d files inside each other", path,
-		    SOURCE_DEPTH_MAX);
-	else if (gathering->files >= SOURCE_FILES_MAX)
+		    READER_DEPTH_MAX);
+	else if (gathering->files >= READER_FILES_MAX)
 		diag_error(gathering->diag, where,
 		    "include %s: more than %d files in all", path,
-		    SOURCE_FILES_MAX);
+		    READER_FILES_MAX);
 	else
 		return true;
 	return false;
@@ -185,7 +545,7 @@ include_file(struct open_file *parent, const struct config_where *where,
 
 	if (!check_bounds(parent, where, path))
 		return;
-	if (!file_read(&bytes, gathering->arena, path, FILE_SIZE_MAX, &err)) {
+	if (!read_file(&bytes, gathering->arena, path, FILE_SIZE_MAX, &err)) {
 		diag_error(
 		    gathering->diag, where, "include %s: %s", path, err.text);
 		return;
@@ -353,7 +713,7 @@ include(struct open_file *file, const struct statement *statement)
 		    "include needs a file or a folder");
 		return;
 	}
-	path = file_beside(gathering->arena, file->name, statement->value);
+	path = reader_path(gathering->arena, file->name, statement->value);
 	found = path != NULL && stat(path, &status) == 0;
 	if (path == NULL)
 		diag_no_memory(gathering->diag);
@@ -381,7 +741,7 @@ read_main(struct gathering *gathering, struct open_file *file,
 }
 
 void
-source_load(struct source *source, struct diagnostics *diag, const char *path)
+reader_load(struct source *source, struct diagnostics *diag, const char *path)
 {
 	struct gathering gathering = {
 		.source = source,
@@ -393,7 +753,7 @@ source_load(struct source *source, struct diagnostics *diag, const char *path)
 	struct err err;
 
 	diag_file(diag, path);
-	if (!file_read(&bytes, diag->arena, path, FILE_SIZE_MAX, &err)) {
+	if (!read_file(&bytes, diag->arena, path, FILE_SIZE_MAX, &err)) {
 		diag_error(diag, &where, "%s", err.text);
 		return;
 	}
@@ -407,7 +767,7 @@ source_load(struct source *source, struct diagnostics *diag, const char *path)
 }
 
 void
-source_parse(struct source *source, struct diagnostics *diag, const char *name,
+reader_parse(struct source *source, struct diagnostics *diag, const char *name,
     const char *bytes, size_t size)
 {
 	struct gathering gathering = {

@@ -1,7 +1,7 @@
 /*
  * Several files as one configuration, and what stands in ${...}.
  */
-#include "config/source.h"
+#include "config/reader.h"
 
 #include "unit/config/folder.h"
 #include "unit/config/reading.h"
@@ -32,7 +32,7 @@ expect_load_error(
 	config_errors_free(&errors);
 }
 
-Test(source, reads_an_included_file_in_its_place)
+Test(reader, reads_an_included_file_in_its_place)
 {
 	struct folder folder;
 	struct config_errors errors;
@@ -59,7 +59,7 @@ Test(source, reads_an_included_file_in_its_place)
 	folder_remove(&folder);
 }
 
-Test(source, reads_the_ini_files_of_a_folder_in_order)
+Test(reader, reads_the_ini_files_of_a_folder_in_order)
 {
 	struct folder folder;
 	struct config_errors errors;
@@ -81,7 +81,7 @@ Test(source, reads_the_ini_files_of_a_folder_in_order)
 	folder_remove(&folder);
 }
 
-Test(source, notes_a_folder_without_ini_files)
+Test(reader, notes_a_folder_without_ini_files)
 {
 	struct folder folder;
 	struct config_errors errors;
@@ -98,7 +98,7 @@ Test(source, notes_a_folder_without_ini_files)
 	folder_remove(&folder);
 }
 
-Test(source, names_both_files_of_a_circle)
+Test(reader, names_both_files_of_a_circle)
 {
 	struct folder folder;
 	char path[128];
@@ -112,14 +112,14 @@ Test(source, names_both_files_of_a_circle)
 	folder_remove(&folder);
 }
 
-Test(source, bounds_the_depth_of_includes)
+Test(reader, bounds_the_depth_of_includes)
 {
 	struct folder folder;
 	char name[32], text[64];
 
 	folder_make(&folder);
 	folder_write(&folder, "main.ini", "include = 0.ini\n" LISTENER("a"));
-	for (int i = 0; i < 2 * SOURCE_DEPTH_MAX; i++) {
+	for (int i = 0; i < 2 * READER_DEPTH_MAX; i++) {
 		snprintf(name, sizeof(name), "%d.ini", i);
 		snprintf(text, sizeof(text), "include = %d.ini\n", i + 1);
 		folder_write(&folder, name, text);
@@ -128,7 +128,7 @@ Test(source, bounds_the_depth_of_includes)
 	folder_remove(&folder);
 }
 
-Test(source, says_why_a_file_cannot_be_included)
+Test(reader, says_why_a_file_cannot_be_included)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -150,7 +150,7 @@ Test(source, says_why_a_file_cannot_be_included)
 	folder_remove(&folder);
 }
 
-Test(source, says_why_the_main_file_cannot_be_read)
+Test(reader, says_why_the_main_file_cannot_be_read)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -171,7 +171,7 @@ Test(source, says_why_the_main_file_cannot_be_read)
 	}
 }
 
-Test(source, expands_references_in_values)
+Test(reader, expands_references_in_values)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -204,7 +204,7 @@ Test(source, expands_references_in_values)
 	}
 }
 
-Test(source, refuses_references_that_lead_nowhere)
+Test(reader, refuses_references_that_lead_nowhere)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -238,7 +238,7 @@ Test(source, refuses_references_that_lead_nowhere)
 }
 
 /* A key that is ignored here may be read by the next version. */
-Test(source, refuses_an_unset_variable_behind_an_ignored_key)
+Test(reader, refuses_an_unset_variable_behind_an_ignored_key)
 {
 	unsetenv("NO_SUCH_VARIABLE_HERE");
 	expect_error("an ignored key",
@@ -246,7 +246,7 @@ Test(source, refuses_an_unset_variable_behind_an_ignored_key)
 	    "t.ini:5: socket: the environment variable NO_SUCH");
 }
 
-Test(source, expands_files_beside_the_one_that_names_them)
+Test(reader, expands_files_beside_the_one_that_names_them)
 {
 	struct folder folder;
 	struct config_errors errors;
@@ -267,7 +267,7 @@ Test(source, expands_files_beside_the_one_that_names_them)
 	folder_remove(&folder);
 }
 
-Test(source, names_missing_files_beside_other_errors)
+Test(reader, names_missing_files_beside_other_errors)
 {
 	static const char text[] = "[listener a]\naccept = 1\nconnect = 1\n"
 				   "cert = main.ini\nkey = none.key\n";
@@ -298,7 +298,7 @@ static const char with_missing_files[] =
     "ca_file = 15\n[ocsp]\nca_file = 17\n";
 
 /* Each missing file is called by the line that names it. */
-Test(source, names_missing_files_beside_other_errors_once_where_they_are_said)
+Test(reader, names_missing_files_beside_other_errors_once_where_they_are_said)
 {
 	static const unsigned lines[] = { 1, 3, 4, 8, 9, 10, 14, 15, 17 };
 	struct folder folder;

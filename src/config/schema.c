@@ -1,12 +1,556 @@
 /*
- * How a key is found in the table, and what to suggest when it is not.  Any
- * thread.
+ * The table of keys: their words, their rows, how a key is found by a name or
+ * alias, and the nearest key of a misspelt one.  Any thread.
+ *
+ * The order of the rows matters twice: --list-keys and --print-config follow
+ * it, and before any section the first row of a name counts, so [global]
+ * stands before [listener].
  */
 #include "config/schema.h"
 
 #include <string.h>
 
 #include "config/strings.h"
+
+/* Of several words for one number the first is printed; the others are those
+ * of other programs. */
+static const struct value_word choice_levels[] = {
+	{ "error", LEVEL_ERROR },
+	{ "err", LEVEL_ERROR },
+	{ "crit", LEVEL_ERROR },
+	{ "alert", LEVEL_ERROR },
+	{ "emerg", LEVEL_ERROR },
+	{ "0", LEVEL_ERROR },
+	{ "1", LEVEL_ERROR },
+	{ "2", LEVEL_ERROR },
+	{ "3", LEVEL_ERROR },
+	{ "warning", LEVEL_WARNING },
+	{ "warn", LEVEL_WARNING },
+	{ "4", LEVEL_WARNING },
+	{ "notice", LEVEL_NOTICE },
+	{ "5", LEVEL_NOTICE },
+	{ "info", LEVEL_INFO },
+	{ "6", LEVEL_INFO },
+	{ "debug", LEVEL_DEBUG },
+	{ "7", LEVEL_DEBUG },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_formats[] = {
+	{ "text", LOG_TEXT },
+	{ "json", LOG_JSON },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_outputs[] = {
+	{ "stderr", 0 },
+	{ "stdout", 1 },
+	{ "syslog", 2 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_access_outputs[] = {
+	{ "off", 0 },
+	{ "same", 1 },
+	{ "stdout", 2 },
+	{ "stderr", 3 },
+	{ "syslog", 4 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_balances[] = {
+	{ "prio", BALANCE_PRIO },
+	{ "rr", BALANCE_RR },
+	{ "roundrobin", BALANCE_RR },
+	{ "round-robin", BALANCE_RR },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_permissions[] = {
+	{ "warn", KEYS_WARN },
+	{ "refuse", KEYS_REFUSE },
+	{ "any", KEYS_ANY },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_profiles[] = {
+	{ "intermediate", PROFILE_INTERMEDIATE },
+	{ "modern", PROFILE_MODERN },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_server_orders[] = {
+	{ "auto", SERVER_ORDER_AUTO },
+	{ "yes", SERVER_ORDER_YES },
+	{ "on", SERVER_ORDER_YES },
+	{ "true", SERVER_ORDER_YES },
+	{ "1", SERVER_ORDER_YES },
+	{ "no", SERVER_ORDER_NO },
+	{ "off", SERVER_ORDER_NO },
+	{ "false", SERVER_ORDER_NO },
+	{ "0", SERVER_ORDER_NO },
+	{ NULL, 0 },
+};
+
+/* stunnel's "all" asks for as many as there are: as a floor, our lowest. */
+static const struct value_word choice_min_versions[] = {
+	{ "TLSv1.2", TLS_VERSION_1_2 },
+	{ "TLS1.2", TLS_VERSION_1_2 },
+	{ "1.2", TLS_VERSION_1_2 },
+	{ "all", TLS_VERSION_1_2 },
+	{ "TLSv1.3", TLS_VERSION_1_3 },
+	{ "TLS1.3", TLS_VERSION_1_3 },
+	{ "1.3", TLS_VERSION_1_3 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_max_versions[] = {
+	{ "TLSv1.2", TLS_VERSION_1_2 },
+	{ "TLS1.2", TLS_VERSION_1_2 },
+	{ "1.2", TLS_VERSION_1_2 },
+	{ "TLSv1.3", TLS_VERSION_1_3 },
+	{ "TLS1.3", TLS_VERSION_1_3 },
+	{ "1.3", TLS_VERSION_1_3 },
+	{ "all", TLS_VERSION_ANY },
+	{ NULL, 0 },
+};
+
+/* What `ocsp` says in [global], as a mode. */
+static const struct value_word choice_switches[] = {
+	{ "yes", OCSP_MODE_AUTO },
+	{ "on", OCSP_MODE_AUTO },
+	{ "true", OCSP_MODE_AUTO },
+	{ "1", OCSP_MODE_AUTO },
+	{ "no", OCSP_MODE_NEVER },
+	{ "off", OCSP_MODE_NEVER },
+	{ "false", OCSP_MODE_NEVER },
+	{ "0", OCSP_MODE_NEVER },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_modes[] = {
+	{ "auto", OCSP_MODE_AUTO },
+	{ "yes", OCSP_MODE_AUTO },
+	{ "on", OCSP_MODE_AUTO },
+	{ "true", OCSP_MODE_AUTO },
+	{ "1", OCSP_MODE_AUTO },
+	{ "must", OCSP_MODE_MUST },
+	{ "always", OCSP_MODE_ALWAYS },
+	{ "never", OCSP_MODE_NEVER },
+	{ "no", OCSP_MODE_NEVER },
+	{ "off", OCSP_MODE_NEVER },
+	{ "false", OCSP_MODE_NEVER },
+	{ "0", OCSP_MODE_NEVER },
+	{ "prefer", OCSP_MODE_PREFER },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_without_staple[] = {
+	{ "serve", OCSP_WITHOUT_SERVE },
+	{ "refuse", OCSP_WITHOUT_REFUSE },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_on_revoked[] = {
+	{ "exit", OCSP_REVOKED_EXIT },
+	{ "refuse", OCSP_REVOKED_REFUSE },
+	{ "staple", OCSP_REVOKED_STAPLE },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_methods[] = {
+	{ "auto", OCSP_METHOD_AUTO },
+	{ "post", OCSP_METHOD_POST },
+	{ "get", OCSP_METHOD_GET },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_sni_unknown[] = {
+	{ "default", SNI_DEFAULT },
+	{ "reject", SNI_REJECT },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_verify[] = {
+	{ "none", VERIFY_NONE },
+	{ "0", VERIFY_NONE }, /* stunnel's levels */
+	{ "optional", VERIFY_OPTIONAL },
+	{ "1", VERIFY_OPTIONAL },
+	{ "require", VERIFY_REQUIRE },
+	{ "2", VERIFY_REQUIRE },
+	{ "pinned", VERIFY_PINNED },
+	{ "3", VERIFY_PINNED },
+	{ "4", VERIFY_PINNED },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_crl_check[] = {
+	{ "available", CRL_CHECK_AVAILABLE },
+	{ "leaf", CRL_CHECK_LEAF },
+	{ "chain", CRL_CHECK_CHAIN },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_client_purpose[] = {
+	{ "client", CLIENT_PURPOSE_CLIENT },
+	{ "any", CLIENT_PURPOSE_ANY },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_proxy_out[] = {
+	{ "off", PROXY_OUT_OFF },
+	{ "no", PROXY_OUT_OFF },
+	{ "v1", PROXY_OUT_V1 },
+	{ "v2", PROXY_OUT_V2 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_proxy_tlv[] = {
+	{ "none", 0 },
+	{ "authority", PROXY_TLV_AUTHORITY },
+	{ "alpn", PROXY_TLV_ALPN },
+	{ "ssl", PROXY_TLV_SSL },
+	{ "cn", PROXY_TLV_CN },
+	{ "cert", PROXY_TLV_CERT },
+	{ "crc32c", PROXY_TLV_CRC32C },
+	{ "unique_id", PROXY_TLV_UNIQUE_ID },
+	{ NULL, 0 },
+};
+
+#define KEY(key, other, where_it_stands) \
+	.name = (key), .aliases = (other), .sections = (where_it_stands)
+#define OF_CONFIG(field, how) \
+	.offset = offsetof(struct config, field), .type = &(how)
+#define OF_LISTENER(field, how) \
+	.of_listener = true,    \
+	.offset = offsetof(struct config_listener, field), .type = &(how)
+#define BETWEEN(low, high) .rules.min = (low), .rules.max = (high)
+#define ZERO(word) .rules.zero = (word)
+#define WORDS(table) .rules.words = choice_##table
+#define WHERE(field) .where = offsetof(struct config_listener, field)
+#define WHERE_IN_CONFIG(field) .where = offsetof(struct config, field)
+#define IN_BOTH (SCHEMA_TLS | SCHEMA_LISTENER)
+#define IN_SITES (SCHEMA_LISTENER | SCHEMA_HOST)
+#define IN_ALL (SCHEMA_TLS | SCHEMA_LISTENER | SCHEMA_HOST)
+
+#define SECOND 1000u
+#define MINUTE (60u * SECOND)
+#define HOUR (60u * MINUTE)
+#define DAY (24u * HOUR)
+#define CONNECTIONS_MAX (1u << 20)
+
+static const struct schema_row rows[] = {
+	{ KEY("threads", "workers", SCHEMA_GLOBAL),
+	    OF_CONFIG(threads, value_number), BETWEEN(1, 256), ZERO("auto"),
+	    .needs_start = true, .initial = "auto",
+	    .meaning = "listener threads; auto: one for each CPU it may use" },
+	{ KEY("user", "setuid", SCHEMA_GLOBAL), OF_CONFIG(user, value_text),
+	    .needs_start = true,
+	    .meaning = "user to become once sockets and keys are open" },
+	{ KEY("group", "setgid", SCHEMA_GLOBAL), OF_CONFIG(group, value_text),
+	    .needs_start = true,
+	    .meaning = "group to become once sockets and keys are open" },
+	{ KEY("max_connections", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(max_connections, value_number),
+	    BETWEEN(1, CONNECTIONS_MAX), ZERO("auto"), .initial = "auto",
+	    .shown = "auto, from the descriptor limit",
+	    .meaning =
+		"connections of the process; beyond it accepting pauses" },
+	{ KEY("drain_timeout", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(drain_timeout_ms, value_duration), BETWEEN(0, DAY),
+	    .mark = offsetof(struct config, drain_timeout_set),
+	    .shown = "8s, 30s under systemd",
+	    .meaning = "after SIGTERM, how long open connections may go on" },
+	{ KEY("pid", "pidfile", SCHEMA_GLOBAL),
+	    OF_CONFIG(pid_file, value_pid_path), .needs_start = true,
+	    .meaning = "file that holds the process number" },
+	{ KEY("store_dir", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(store_dir, value_path), WHERE_IN_CONFIG(store_dir_where),
+	    .needs_start = true, .shown = "nothing is kept",
+	    .meaning = "folder where staples outlive the process" },
+	{ KEY("ocsp", NULL, SCHEMA_GLOBAL), OF_CONFIG(ocsp.mode, value_switch),
+	    WORDS(switches), WHERE_IN_CONFIG(ocsp.mode_where), .shown = "yes",
+	    .meaning = "no: mode = never in [ocsp], yes: mode = auto" },
+	{ KEY("level", "debug", SCHEMA_LOG), OF_CONFIG(log.level, value_level),
+	    WORDS(levels), .initial = "notice",
+	    .meaning = "how much to log; stunnel's 0 to 7 are known too" },
+	{ KEY("format", NULL, SCHEMA_LOG), OF_CONFIG(log.format, value_choice),
+	    WORDS(formats), .initial = "text",
+	    .meaning = "log lines as text or as JSON objects" },
+	{ KEY("output", NULL, SCHEMA_LOG), OF_CONFIG(log.output, value_sink),
+	    WORDS(outputs), .initial = "stderr",
+	    .meaning =
+		"where the log goes; a file is opened again on SIGUSR1" },
+	{ KEY("access", NULL, SCHEMA_LOG), OF_CONFIG(log.access, value_sink),
+	    WORDS(access_outputs), .initial = "off",
+	    .meaning =
+		"where one line for each ended connection goes; same: into the log" },
+	{ KEY("ticket_rotate", NULL, SCHEMA_TLS),
+	    OF_CONFIG(ticket_rotate_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "12h",
+	    .meaning = "a new session-ticket key every so often" },
+	{ KEY("ticket_key_file", NULL, SCHEMA_TLS),
+	    OF_CONFIG(ticket_key_file, value_path),
+	    WHERE_IN_CONFIG(ticket_key_file_where), .shown = "keys of our own",
+	    .meaning = "session-ticket keys that a fleet shares" },
+	{ KEY("mode", NULL, SCHEMA_OCSP), OF_CONFIG(ocsp.mode, value_stapling),
+	    WORDS(modes), WHERE_IN_CONFIG(ocsp.mode_where), .initial = "auto",
+	    .meaning = "which certificates are stapled" },
+	{ KEY("url", "urls", SCHEMA_OCSP), OF_CONFIG(ocsp.urls, value_urls),
+	    .shown = "those in each certificate",
+	    .meaning = "responders to ask instead, in this order" },
+	{ KEY("ca_file", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.ca_file, value_path),
+	    WHERE_IN_CONFIG(ocsp.ca_file_where), .not_at_top = true,
+	    .shown = "the system's store",
+	    .meaning = "PEM file: issuers, and trust for https responders" },
+	{ KEY("aia_issuer", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.aia_issuer, value_boolean), .initial = "yes",
+	    .meaning =
+		"fetch a missing issuer from the certificate's AIA URL" },
+	{ KEY("start_wait", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.start_wait_ms, value_duration), BETWEEN(0, HOUR),
+	    .initial = "20s",
+	    .meaning =
+		"how long a start waits for staples; in must and always, "
+		"since the last answer" },
+	{ KEY("without_staple", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.without_staple, value_choice), WORDS(without_staple),
+	    .shown = "by mode",
+	    .meaning = "a handshake that should have a staple without one" },
+	{ KEY("on_revoked", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.on_revoked, value_choice), WORDS(on_revoked),
+	    .shown = "by mode", .meaning = "what a confirmed revocation does" },
+	{ KEY("timeout", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.timeout_ms, value_duration),
+	    BETWEEN(100, 5 * MINUTE), .not_at_top = true, .initial = "10s",
+	    .meaning = "time for one attempt, all its responders together" },
+	{ KEY("method", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.method, value_choice), WORDS(methods),
+	    .initial = "auto", .meaning = "HTTP method to try first" },
+	{ KEY("min_interval", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.min_interval_ms, value_duration),
+	    BETWEEN(SECOND, DAY), .initial = "5m",
+	    .meaning = "least time between regular fetches" },
+	{ KEY("max_interval", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_interval_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "7d",
+	    .meaning = "most time between regular fetches" },
+	{ KEY("default_lifetime", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.default_lifetime_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "24h",
+	    .meaning = "how long a response without nextUpdate is good" },
+	{ KEY("max_response", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_response, value_number),
+	    BETWEEN(1u << 10, 1u << 20), .initial = "64k",
+	    .meaning = "most bytes of a response" },
+	{ KEY("max_fetches", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_fetches, value_number), BETWEEN(1, 1024),
+	    .initial = "32", .meaning = "certificates asked about at a time" },
+	{ KEY("proxy", NULL, SCHEMA_OCSP), OF_CONFIG(ocsp.proxy, value_proxy),
+	    .shown = "from the environment",
+	    .meaning = "HTTP proxy for all fetches; none: ask directly" },
+	{ KEY("accept", "listen", SCHEMA_LISTENER),
+	    OF_LISTENER(accept, value_accepts),
+	    .meaning = "addresses where clients connect" },
+	{ KEY("fd", NULL, SCHEMA_LISTENER), OF_LISTENER(fd, value_text),
+	    .meaning = "name of a socket inherited from the service manager" },
+	{ KEY("unix_mode", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(unix_mode, value_mode), .initial = "0660",
+	    .meaning = "file mode of Unix sockets" },
+	{ KEY("backlog", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(backlog, value_number), BETWEEN(1, 65535),
+	    .initial = "4096",
+	    .meaning = "clients the kernel lets wait to be accepted" },
+	{ KEY("v6only", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(v6only, value_boolean), .initial = "no",
+	    .meaning = "IPv6 sockets take no IPv4 clients" },
+	{ KEY("bind_early", NULL, IN_BOTH),
+	    OF_LISTENER(bind_early, value_boolean), .initial = "no",
+	    .meaning = "listen on addresses that the machine gets later" },
+	{ KEY("device", NULL, IN_BOTH), OF_LISTENER(device, value_text),
+	    .shown = "any",
+	    .meaning = "network device that clients come in by" },
+	{ KEY("connect", "backend", IN_SITES),
+	    OF_LISTENER(connect, value_connects),
+	    .meaning = "backends that get the decrypted bytes" },
+	{ KEY("balance", "failover", IN_SITES),
+	    OF_LISTENER(balance, value_choice), WORDS(balances),
+	    .initial = "prio",
+	    .meaning = "backends in order (prio) or in turn (rr)" },
+	{ KEY("retry_after", NULL, IN_SITES),
+	    OF_LISTENER(retry_after_ms, value_duration), BETWEEN(0, DAY),
+	    .initial = "10s",
+	    .meaning = "how long a failed backend is left alone" },
+	{ KEY("resolve", NULL, IN_ALL), OF_LISTENER(resolve_ms, value_duration),
+	    BETWEEN(SECOND, DAY), .initial = "30s",
+	    .meaning = "look backend names up again every so often" },
+	{ KEY("cert", "cert_file", IN_SITES), OF_LISTENER(certs, value_paths),
+	    .meaning = "PEM files with a certificate chain, leaf first" },
+	{ KEY("key", "key_file", IN_SITES), OF_LISTENER(keys, value_paths),
+	    .shown = "in the cert file",
+	    .meaning = "PEM files with the private key, in the order of cert" },
+	{ KEY("cert_dir", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(cert_dir, value_path), WHERE(cert_dir_where),
+	    .meaning =
+		"folder of PEM files or of certbot's folders, shown by name" },
+	{ KEY("key_permissions", NULL, IN_ALL),
+	    OF_LISTENER(key_permissions, value_choice), WORDS(permissions),
+	    .initial = "warn",
+	    .meaning = "what to do about a key that others can read" },
+	{ KEY("sni_unknown", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(sni_unknown, value_choice), WORDS(sni_unknown),
+	    .initial = "default",
+	    .meaning = "a client that asks for no known name" },
+	{ KEY("watch", NULL, IN_BOTH), OF_LISTENER(watch, value_boolean),
+	    .initial = "yes",
+	    .meaning = "changed files are picked up by themselves" },
+	{ KEY("verify", NULL, IN_SITES), OF_LISTENER(verify, value_choice),
+	    WORDS(verify), WHERE(verify_where), .initial = "none",
+	    .meaning = "client certificates" },
+	{ KEY("ca_file", "CAfile", IN_ALL), OF_LISTENER(ca_file, value_path),
+	    WHERE(ca_file_where),
+	    .meaning = "PEM file: the certificates that vouch for clients" },
+	{ KEY("crl_file", "CRLfile", IN_SITES),
+	    OF_LISTENER(crl_file, value_path), WHERE(crl_file_where),
+	    .shown = "no revocation lists",
+	    .meaning = "PEM file: revocation lists for client certificates" },
+	{ KEY("crl_check", NULL, IN_SITES),
+	    OF_LISTENER(crl_check, value_choice), WORDS(crl_check),
+	    .initial = "available",
+	    .meaning = "which certificates of a client's chain are looked up" },
+	{ KEY("client_purpose", NULL, IN_SITES),
+	    OF_LISTENER(client_purpose, value_choice), WORDS(client_purpose),
+	    .initial = "client",
+	    .meaning = "the extended key usage a client's certificate needs" },
+	{ KEY("allow_san", NULL, IN_SITES), OF_LISTENER(allow_san, value_sans),
+	    WHERE(allow_san_where), .shown = "everyone verified",
+	    .meaning = "only clients whose certificate has such a name" },
+	{ KEY("allow_cn", NULL, IN_SITES), OF_LISTENER(allow_cn, value_cns),
+	    WHERE(allow_cn_where), .shown = "everyone verified",
+	    .meaning = "only clients whose certificate has such a subject" },
+	{ KEY("proxy_in", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(proxy_in, value_boolean), .initial = "no",
+	    .meaning = "clients begin with a PROXY v1 or v2 header" },
+	{ KEY("proxy_trust", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(proxy_trust, value_cidrs), .shown = "nobody",
+	    .meaning = "who may send a PROXY header; others are closed" },
+	{ KEY("proxy_out", "write_proxy", IN_SITES),
+	    OF_LISTENER(proxy_out, value_choice), WORDS(proxy_out),
+	    .initial = "off",
+	    .meaning = "tell backends of the client by a PROXY header" },
+	{ KEY("proxy_tlv", NULL, IN_SITES), OF_LISTENER(proxy_tlv, value_tlvs),
+	    WORDS(proxy_tlv), .initial = "authority, alpn, ssl",
+	    .meaning = "what a PROXY v2 header says besides addresses" },
+	{ KEY("min_version", "sslVersionMin", IN_ALL),
+	    OF_LISTENER(min_version, value_version), WORDS(min_versions),
+	    .initial = "TLSv1.2", .meaning = "lowest TLS version" },
+	{ KEY("max_version", "sslVersionMax", IN_ALL),
+	    OF_LISTENER(max_version, value_version), WORDS(max_versions),
+	    .initial = "all", .meaning = "highest TLS version" },
+	{ KEY("profile", NULL, IN_ALL), OF_LISTENER(profile, value_choice),
+	    WORDS(profiles), .initial = "intermediate",
+	    .meaning = "Mozilla's lists; modern is TLS 1.3 alone" },
+	{ KEY("ciphers", NULL, IN_ALL), OF_LISTENER(ciphers, value_text),
+	    WHERE(ciphers_where), .shown = "by profile",
+	    .meaning = "TLS 1.2 ciphers" },
+	{ KEY("ciphersuites", NULL, IN_ALL),
+	    OF_LISTENER(ciphersuites, value_colons), WHERE(ciphersuites_where),
+	    .shown = "by profile", .meaning = "TLS 1.3 cipher suites" },
+	{ KEY("groups", "curves curve", IN_ALL),
+	    OF_LISTENER(groups, value_colons), WHERE(groups_where),
+	    .shown = "by profile",
+	    .meaning = "key exchange groups; unknown ones are left out" },
+	{ KEY("prefer_server_ciphers", NULL, IN_ALL),
+	    OF_LISTENER(server_order, value_choice), WORDS(server_orders),
+	    .initial = "auto",
+	    .shown = "auto, yes beside ciphers or ciphersuites",
+	    .meaning = "our order of ciphers wins, or the client's" },
+	{ KEY("alpn", NULL, IN_ALL), OF_LISTENER(alpn, value_strings),
+	    .meaning = "application protocols, best first" },
+	{ KEY("tickets", "sessionResume", IN_BOTH),
+	    OF_LISTENER(tickets, value_boolean), .initial = "yes",
+	    .meaning = "clients may resume sessions by ticket" },
+	{ KEY("session_timeout", "sessionCacheTimeout session", IN_BOTH),
+	    OF_LISTENER(session_timeout_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "2h",
+	    .meaning = "how long after a full handshake it may be resumed" },
+	{ KEY("ocsp", NULL, IN_SITES), OF_LISTENER(ocsp, value_stapling),
+	    WORDS(modes), WHERE(ocsp_where),
+	    .mark = offsetof(struct config_listener, ocsp_set),
+	    .shown = "mode of [ocsp]",
+	    .meaning = "which of the certificates are stapled" },
+	{ KEY("without_staple", NULL, IN_SITES),
+	    OF_LISTENER(without_staple, value_choice), WORDS(without_staple),
+	    .shown = "that of [ocsp]",
+	    .meaning = "a handshake that should have a staple without one" },
+	{ KEY("on_revoked", NULL, IN_SITES),
+	    OF_LISTENER(on_revoked, value_choice), WORDS(on_revoked),
+	    .shown = "that of [ocsp]; refuse beside ocsp",
+	    .meaning = "what a confirmed revocation does" },
+	{ KEY("staple_file", NULL, IN_SITES),
+	    OF_LISTENER(staple_files, value_paths),
+	    .shown = "responders are asked",
+	    .meaning = "responses kept by another tool, one for each cert" },
+	{ KEY("timeout_handshake", "TIMEOUTbusy", IN_BOTH),
+	    OF_LISTENER(timeout_handshake_ms, value_duration),
+	    .tls_aliases = "timeout", BETWEEN(100, HOUR), .initial = "10s",
+	    .meaning = "time for the TLS handshake" },
+	{ KEY("timeout_connect", "TIMEOUTconnect", IN_ALL),
+	    OF_LISTENER(timeout_connect_ms, value_duration), BETWEEN(100, HOUR),
+	    .initial = "10s", .meaning = "time for each backend to answer" },
+	{ KEY("timeout_idle", "TIMEOUTidle", IN_ALL),
+	    OF_LISTENER(timeout_idle_ms, value_duration),
+	    BETWEEN(100, 30 * DAY), .initial = "12h",
+	    .meaning = "time without a byte in either direction" },
+	{ KEY("timeout_close", "TIMEOUTclose", IN_BOTH),
+	    OF_LISTENER(timeout_close_ms, value_duration), BETWEEN(0, HOUR),
+	    .initial = "10s",
+	    .meaning = "time to end once half-closed or flushing; 0: at once" },
+	{ KEY("keepalive", NULL, IN_BOTH),
+	    OF_LISTENER(keepalive_ms, value_duration),
+	    BETWEEN(SECOND, 8 * HOUR), ZERO("off"), .initial = "60s",
+	    .meaning = "TCP keepalive on both sides" },
+	{ KEY("max_lifetime", NULL, IN_BOTH),
+	    OF_LISTENER(max_lifetime_ms, value_duration),
+	    BETWEEN(SECOND, 30 * DAY), ZERO("off"), .initial = "off",
+	    .meaning = "no connection lives longer" },
+	{ KEY("max_connections", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(max_connections, value_number),
+	    BETWEEN(1, CONNECTIONS_MAX), ZERO("off"), .initial = "off",
+	    .meaning = "connections of this listener" },
+	{ KEY("per_ip_max", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(per_ip_max, value_number), BETWEEN(1, CONNECTIONS_MAX),
+	    ZERO("off"), .initial = "off",
+	    .meaning = "connections from one IPv4 address or IPv6 /64" },
+	{ KEY("max_handshakes", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(max_handshakes, value_number),
+	    BETWEEN(1, CONNECTIONS_MAX), ZERO("off"), .initial = "off",
+	    .meaning = "handshakes going on at once" },
+	{ KEY("allow", NULL, SCHEMA_LISTENER), OF_LISTENER(allow, value_cidrs),
+	    .shown = "everyone", .meaning = "only clients from these ranges" },
+	{ KEY("deny", NULL, SCHEMA_LISTENER), OF_LISTENER(deny, value_cidrs),
+	    .shown = "nobody",
+	    .meaning = "no client from these ranges; goes before allow" },
+};
+
+size_t
+schema_count(void)
+{
+	return ARRAY_LEN(rows);
+}
+
+const struct schema_row *
+schema_row(size_t i)
+{
+	return &rows[i];
+}
+
+size_t
+schema_index(const struct schema_row *row)
+{
+	return (size_t)(row - rows);
+}
 
 static bool
 stands_in(const struct schema_row *row, enum schema_section section)

@@ -1,7 +1,7 @@
 /*
- * The table of keys: the single source of the parser, --list-keys,
- * --print-config, the near-name hints and clinch.ini(5).  A new key is one
- * row.  Constant; any thread.
+ * The table of keys.  The parser, --list-keys, --print-config, the hints for
+ * misspelt keys and the check of clinch.ini(5) are made from it; a new key is
+ * one row.  Constant; any thread.
  */
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/arena.h"
+#include "config/check.h"
 #include "config/diagnostics.h"
 #include "config/reader.h"
 #include "config/strings.h"
@@ -293,8 +294,6 @@ settle(const struct build *build)
 	 * brings its own versions. */
 	while (build_next_site(build, &site))
 		layer_conclude(build, site.layer, site.settings);
-	stapling_settle(build);
-	clients_settle(build);
 	build->config->ticket_key_permissions = build->defaults.key_permissions;
 }
 

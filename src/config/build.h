@@ -115,21 +115,4 @@ bool build_next_site(const struct build *build, struct site *site);
 const char *build_name(
     char out[BUILD_NAME_MAX], const struct config_listener *settings);
 
-/* stapling.c: what of [ocsp] and of each other's holds for listeners, once
- * all keys are known; with its errors. */
-void stapling_settle(const struct build *build);
-
-/* clients.c: who may come in: what is said of it in vain is an error, or is
- * forgotten where it only was a default. */
-void clients_settle(const struct build *build);
-
-/* check.c: contradictions and what is missing. */
-void check_config(const struct build *build);
-/* check_files.c: beside other errors, those files that cannot be read at all:
- * a good configuration leaves that to whoever opens them and knows more. */
-void check_files(const struct build *build);
-/* check_shared.c: a note where hosts with different rules lead to one
- * backend. */
-void check_shared(const struct build *build);
-
 #endif

@@ -1,18 +1,431 @@
 /*
- * What no single key can know: that something is missing, said twice or
- * contradicts another.  Each error stands where the user would mend it, so
- * the search for a key's place goes from the listener up through the
- * sections its value may have come from.  Main thread.
+ * The checks that need more than one key: missing keys, contradictions, rules
+ * without effect.  Main thread.
+ *
+ * Each error names the place where it can be corrected, so the search for a
+ * key's place starts at the listener and goes up through the sections that its
+ * value may come from.
+ *
+ * A client rule that would not be applied is an error and not a note, since
+ * access depends on it.  In [tls] it may apply to some listeners only; the
+ * others get the default, so that they do not differ by unused values.
+ *
+ * How a response is stapled belongs to the listener or host, which may override
+ * [ocsp].  What is fetched belongs to the certificate, so a staple_file is
+ * shared by all listeners and hosts with that certificate.
  */
+#include "config/check.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "config/arena.h"
 #include "config/build.h"
 #include "config/diagnostics.h"
+#include "config/reader.h"
 #include "config/strings.h"
+#include "config/value.h"
 
 #define ACCEPTS_MAX 4096 /* in all listeners */
+#define NOTES_MAX 8      /* of one configuration; the rest are counted */
+#define VERIFY "verify = optional, require or pinned"
+
+/* A host has its listener's values already, where it says nothing. */
+static void
+settle_site(struct config_listener *settings, const struct config_ocsp *ocsp)
+{
+	if (!settings->ocsp_set) {
+		settings->ocsp = ocsp->mode;
+		settings->ocsp_where = ocsp->mode_where;
+	}
+	if (settings->without_staple == OCSP_WITHOUT_BY_MODE)
+		settings->without_staple = ocsp->without_staple;
+	if (settings->on_revoked == OCSP_REVOKED_BY_MODE)
+		settings->on_revoked = ocsp->on_revoked;
+	/* One tenant's revoked certificate does not stop the others. */
+	if (settings->ocsp_set && settings->on_revoked == OCSP_REVOKED_BY_MODE)
+		settings->on_revoked = OCSP_REVOKED_REFUSE;
+}
+
+/* Are its certificates its own? */
+static bool
+shows_own(const struct config_listener *settings)
+{
+	return settings->pattern == NULL || settings->certs_own;
+}
+
+static size_t
+count_certificates(const struct build *build)
+{
+	struct site site = { 0 };
+	size_t count = 0;
+
+	while (build_next_site(build, &site))
+		if (shows_own(site.settings))
+			count += site.settings->certs.count;
+	return count;
+}
+
+/* The staple file of each certificate that has one; false: another than
+ * before, which is reported. */
+static bool
+note_file(const struct build *build, const struct config_listener *settings,
+    size_t i, struct string_map *files)
+{
+	const struct config_path *file = config_staple_file_of(settings, i);
+	const char *cert = settings->certs.items[i].path;
+	const struct config_path *first;
+	char name[BUILD_NAME_MAX];
+	const void **known;
+
+	if (file == NULL)
+		return true;
+	known = string_map_at(files, cert);
+	first = *known;
+	if (first == NULL)
+		*known = file;
+	if (first == NULL || strcmp(first->path, file->path) == 0)
+		return true;
+	diag_error(build->diag, &file->where,
+	    "staple_file of %s is another one than in %s:%u, but both are for "
+	    "the certificate %s",
+	    build_name(name, settings), first->where.file, first->where.line,
+	    cert);
+	return false;
+}
+
+static void
+note_files(const struct build *build, struct string_map *files)
+{
+	struct site site = { 0 };
+
+	while (build_next_site(build, &site)) {
+		if (!shows_own(site.settings))
+			continue;
+		for (size_t i = 0; i < site.settings->certs.count; i++)
+			if (!note_file(build, site.settings, i, files))
+				break;
+	}
+}
+
+/* Fill in what others said of the same certificates; certificates that
+ * nobody said it of stay without. */
+static bool
+take_files(const struct build *build, struct config_listener *settings,
+    const struct string_map *files)
+{
+	struct config_paths *list = &settings->staple_files;
+	const struct config_path *file;
+
+	for (size_t i = 0; i < settings->certs.count; i++) {
+		file = string_map_find(files, settings->certs.items[i].path);
+		if (file == NULL)
+			continue;
+		if (list->items == NULL)
+			list->items = arena_alloc(build->arena,
+			    settings->certs.count * sizeof(list->items[0]));
+		if (list->items == NULL)
+			return false;
+		list->count = settings->certs.count;
+		list->items[i] = *file;
+	}
+	return true;
+}
+
+static bool
+share_files(const struct build *build)
+{
+	struct site site = { 0 };
+	struct string_map files;
+
+	if (!string_map_init(&files, build->arena, count_certificates(build)))
+		return false;
+	note_files(build, &files);
+	while (build_next_site(build, &site)) {
+		struct config_listener *settings = site.settings;
+
+		if (!shows_own(settings))
+			settings->staple_files = site.listener->staple_files;
+		else if (settings->staple_files.count == 0 &&
+			 !take_files(build, settings, &files))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_mode(const struct build *build)
+{
+	const struct config_where *ocsp, *mode;
+
+	ocsp = layer_said_in(build, &build->global, SCHEMA_GLOBAL, "ocsp");
+	mode = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "mode");
+	if (ocsp != NULL && mode != NULL)
+		diag_error(build->diag, mode,
+		    "mode contradicts ocsp in %s:%u: keep one of the two",
+		    ocsp->file, ocsp->line);
+}
+
+static void
+check_intervals(const struct build *build)
+{
+	const struct config_ocsp *ocsp = &build->config->ocsp;
+	const struct config_where *where;
+	char least[VALUE_DURATION_MAX], most[VALUE_DURATION_MAX];
+
+	if (ocsp->min_interval_ms <= ocsp->max_interval_ms)
+		return;
+	where = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "min_interval");
+	if (where == NULL)
+		where = layer_said_in(
+		    build, &build->ocsp, SCHEMA_OCSP, "max_interval");
+	value_format_duration(least, ocsp->min_interval_ms);
+	value_format_duration(most, ocsp->max_interval_ms);
+	diag_error(build->diag, where,
+	    "min_interval is %s, which is more than max_interval, %s", least,
+	    most);
+}
+
+static void
+settle_stapling(const struct build *build)
+{
+	struct site site = { 0 };
+
+	while (build_next_site(build, &site))
+		settle_site(site.settings, &build->config->ocsp);
+	if (!share_files(build))
+		diag_no_memory(build->diag);
+	check_mode(build);
+	check_intervals(build);
+}
+
+#define FIELD(name)                             \
+	offsetof(struct config_listener, name), \
+	    sizeof(((struct config_listener *)0)->name)
+
+static bool
+verifies(const struct config_listener *settings)
+{
+	return settings->verify != VERIFY_NONE;
+}
+
+/* A default may always be said. */
+static bool
+revokes(const struct config_listener *settings)
+{
+	return (verifies(settings) && settings->crl_file != NULL) ||
+	       settings->crl_check == CRL_CHECK_AVAILABLE;
+}
+
+static bool
+checks_purpose(const struct config_listener *settings)
+{
+	return verifies(settings) ||
+	       settings->client_purpose == CLIENT_PURPOSE_CLIENT;
+}
+
+static bool
+sends_v2(const struct config_listener *settings)
+{
+	return settings->proxy_out == PROXY_OUT_V2 ||
+	       settings->proxy_tlv ==
+		   (PROXY_TLV_AUTHORITY | PROXY_TLV_ALPN | PROXY_TLV_SSL);
+}
+
+static bool
+takes_headers(const struct config_listener *settings)
+{
+	return settings->proxy_in;
+}
+
+/* Keys that mean nothing without another. */
+static const struct need {
+	const char *key;
+	size_t offset, size; /* of its field */
+	bool (*is_met)(const struct config_listener *settings);
+	const char *without;
+} needs[] = {
+	{ "crl_file", FIELD(crl_file), verifies, VERIFY },
+	{ "crl_check", FIELD(crl_check), revokes, "verify and crl_file" },
+	{ "client_purpose", FIELD(client_purpose), checks_purpose, VERIFY },
+	{ "allow_san", FIELD(allow_san), verifies, VERIFY },
+	{ "allow_cn", FIELD(allow_cn), verifies, VERIFY },
+	{ "proxy_tlv", FIELD(proxy_tlv), sends_v2, "proxy_out = v2" },
+	{ "proxy_trust", FIELD(proxy_trust), takes_headers, "proxy_in = yes" },
+};
+
+/* By the site itself, or by a host that takes it over? */
+static bool
+is_met_below(const struct need *need, const struct config_listener *settings)
+{
+	if (need->is_met(settings))
+		return true;
+	for (size_t i = 0; i < settings->host_count; i++)
+		if (need->is_met(&settings->hosts[i]))
+			return true;
+	return false;
+}
+
+static void
+report_vain(const struct build *build, const struct need *need,
+    const struct config_where *where)
+{
+	diag_error(build->diag, where, "%s does nothing without %s", need->key,
+	    need->without);
+}
+
+static void
+check_needs(const struct build *build, const struct site *site)
+{
+	const struct config_where *where;
+
+	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+		where = layer_said_here(build, site->layer, needs[i].key);
+		if (where != NULL && !is_met_below(&needs[i], site->settings))
+			report_vain(build, &needs[i], where);
+	}
+}
+
+static bool
+is_met_anywhere(const struct build *build, const struct need *need)
+{
+	const struct config *config = build->config;
+
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (is_met_below(need, &config->listeners[i]))
+			return true;
+	return false;
+}
+
+static void
+check_default_needs(const struct build *build)
+{
+	const struct config_where *where;
+
+	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+		where = layer_said(build, &build->tls, needs[i].key);
+		if (where != NULL && !is_met_anywhere(build, &needs[i]))
+			report_vain(build, &needs[i], where);
+	}
+}
+
+/* Whose word is it that clients are verified?  A host that takes over both
+ * the wish and the lack of trust has nothing of its own to mend. */
+static bool
+verifies_itself(const struct site *site)
+{
+	return verifies(site->settings) &&
+	       (site->settings->pattern == NULL || !verifies(site->listener));
+}
+
+static void
+check_trust(const struct build *build, const struct site *site)
+{
+	const struct config_listener *settings = site->settings;
+	char name[BUILD_NAME_MAX];
+
+	/* What was said wrongly has been reported and is not missing. */
+	if (!verifies_itself(site) || settings->ca_file != NULL ||
+	    layer_said(build, site->layer, "ca_file") != NULL)
+		return;
+	diag_error(build->diag, &settings->verify_where,
+	    "%s verifies clients but has no ca_file: name a PEM file with the "
+	    "certificates of those who vouch for clients",
+	    build_name(name, settings));
+}
+
+/* stunnel's requireCert goes with verifyChain and verifyPeer, which require
+ * one anyway. */
+static void
+check_require(const struct build *build, const struct site *site)
+{
+	enum config_verify verify = site->settings->verify;
+	const struct layer *layer = site->layer;
+
+	while (layer != NULL && layer->require_cert == NULL)
+		layer = layer->parent;
+	if (layer == NULL)
+		return;
+	if (layer->requires_cert && verify == VERIFY_NONE)
+		diag_error(build->diag, &layer->require_cert->where,
+		    "%s: nothing is verified without verifyChain = yes: write "
+		    "verify = require instead",
+		    layer->require_cert->key);
+	else if (layer->requires_cert != (verify >= VERIFY_REQUIRE) &&
+		 verify != VERIFY_NONE)
+		diag_error(build->diag, &layer->require_cert->where,
+		    "%s: verify and verifyChain say otherwise: write verify "
+		    "= optional or verify = require alone",
+		    layer->require_cert->key);
+}
+
+/* The mode of a Unix socket decides who may connect to it. */
+static bool
+is_local_only(const struct config_listener *listener)
+{
+	for (size_t i = 0; i < listener->accept.count; i++)
+		if (!addr_is_unix(&listener->accept.items[i].addr))
+			return false;
+	return listener->accept.count > 0;
+}
+
+static void
+check_proxy(const struct build *build, const struct site *site)
+{
+	const struct config_listener *listener = site->settings;
+	const struct config_where *where = layer_said(
+	    build, site->layer, "proxy_in");
+
+	if (!listener->proxy_in || where == NULL || is_local_only(listener) ||
+	    layer_said(build, site->layer, "proxy_trust") != NULL)
+		return;
+	diag_error(build->diag, where,
+	    "listener %.64s would believe anyone's PROXY header: name the "
+	    "proxies before it, such as proxy_trust = 10.0.0.0/8",
+	    listener->name);
+}
+
+static void
+forget(const struct build *build, const struct need *need,
+    struct config_listener *settings)
+{
+	memcpy((char *)settings + need->offset,
+	    (const char *)&build->builtin + need->offset, need->size);
+}
+
+static void
+forget_vain(const struct build *build, struct config_listener *listener)
+{
+	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+		if (is_met_below(&needs[i], listener))
+			continue;
+		forget(build, &needs[i], listener);
+		for (size_t k = 0; k < listener->host_count; k++)
+			forget(build, &needs[i], &listener->hosts[k]);
+	}
+}
+
+static void
+settle_clients(const struct build *build)
+{
+	struct config *config = build->config;
+	struct site site = { 0 };
+
+	while (build_next_site(build, &site)) {
+		check_needs(build, &site);
+		check_trust(build, &site);
+		check_require(build, &site);
+		if (site.settings->pattern == NULL)
+			check_proxy(build, &site);
+	}
+	check_default_needs(build);
+	for (size_t i = 0; i < config->listener_count; i++)
+		forget_vain(build, &config->listeners[i]);
+}
 
 /* What was said wrongly has been reported and is not missing. */
 static bool
@@ -378,12 +791,166 @@ check_tickets(const struct build *build)
 		    where->file, where->line);
 }
 
+/* One listener's backends so far, each with the first that leads to it. */
+struct shared {
+	const struct build *build;
+	struct string_map backends;
+	size_t found;
+};
+
+static bool
+has_same_rules(const struct config_listener *a, const struct config_listener *b)
+{
+	if (a->verify != b->verify)
+		return false;
+	return a->verify == VERIFY_NONE ||
+	       (value_same_text(a->ca_file, b->ca_file) &&
+		   value_same_text(a->crl_file, b->crl_file) &&
+		   a->crl_check == b->crl_check &&
+		   a->client_purpose == b->client_purpose &&
+		   value_equal_strings(&a->allow_san, &b->allow_san) &&
+		   value_equal_strings(&a->allow_cn, &b->allow_cn));
+}
+
+static bool
+is_loopback(const struct addr *addr)
+{
+	struct in6_addr any = IN6ADDR_LOOPBACK_INIT;
+
+	if (addr->len == 0 || addr_is_unix(addr))
+		return false;
+	if (addr->sa.sa_family == AF_INET)
+		return (ntohl(addr->in.sin_addr.s_addr) >> 24) == 127;
+	return IN6_ARE_ADDR_EQUAL(&addr->in6.sin6_addr, &any);
+}
+
+/* One text for a backend, however it was written.  NULL: no memory. */
+static char *
+backend_key(struct arena *arena, const struct config_connect *connect)
+{
+	const char *host = connect->host;
+	char *key;
+
+	if (addr_is_unix(&connect->fixed))
+		return arena_format(
+		    arena, "unix:%s", connect->fixed.un.sun_path);
+	if (is_loopback(&connect->fixed))
+		host = "localhost";
+	key = arena_format(arena, "%s:%u", host, connect->port);
+	for (char *at = key; key != NULL && *at != '\0'; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return key;
+}
+
+static void
+note_shared(struct shared *shared, const char *backend,
+    const struct config_listener *first, const struct config_listener *second)
+{
+	char one[BUILD_NAME_MAX], other[BUILD_NAME_MAX];
+
+	if (shared->found++ >= NOTES_MAX)
+		return;
+	diag_note(shared->build->diag,
+	    "%s:%u: %s and %s have different rules for clients but share the "
+	    "backend %s: whoever may come to one of them can ask for what is "
+	    "the other's, as SNI is not authorisation",
+	    second->where.file, second->where.line, build_name(one, second),
+	    build_name(other, first), backend);
+}
+
+/* false: no memory. */
+static bool
+look_at(struct shared *shared, const struct config_listener *settings)
+{
+	for (size_t i = 0; i < settings->connect.count; i++) {
+		const struct config_connect *connect =
+		    &settings->connect.items[i];
+		char *key = backend_key(shared->build->arena, connect);
+		const struct config_listener *first;
+		const void **place;
+
+		if (key == NULL)
+			return false;
+		place = string_map_at(&shared->backends, key);
+		first = *place;
+		if (first == NULL)
+			*place = settings;
+		else if (!has_same_rules(first, settings))
+			note_shared(shared, connect->text, first, settings);
+	}
+	return true;
+}
+
+static size_t
+count_backends(const struct config_listener *listener)
+{
+	size_t count = listener->connect.count;
+
+	for (size_t i = 0; i < listener->host_count; i++)
+		count += listener->hosts[i].connect.count;
+	return count;
+}
+
+/* Most listeners have one rule for all. */
+static bool
+is_worth_it(const struct config_listener *listener)
+{
+	for (size_t i = 0; i < listener->host_count; i++)
+		if (!has_same_rules(listener, &listener->hosts[i]))
+			return true;
+	return false;
+}
+
+/* May a client be in the listener itself, and in none of its hosts? */
+static bool
+is_reachable(const struct config_listener *listener)
+{
+	return listener->certs.count > 0 || listener->cert_dir != NULL;
+}
+
+static bool
+look_at_listener(struct shared *shared, const struct config_listener *listener)
+{
+	if (!is_worth_it(listener))
+		return true;
+	if (!string_map_init(&shared->backends, shared->build->arena,
+		count_backends(listener)))
+		return false;
+	if (is_reachable(listener) && !look_at(shared, listener))
+		return false;
+	for (size_t i = 0; i < listener->host_count; i++)
+		if (!look_at(shared, &listener->hosts[i]))
+			return false;
+	return true;
+}
+
+static void
+check_shared(const struct build *build)
+{
+	const struct config *config = build->config;
+	struct shared shared = { .build = build };
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		if (!look_at_listener(&shared, &config->listeners[i])) {
+			diag_no_memory(build->diag);
+			return;
+		}
+	}
+	if (shared.found > NOTES_MAX)
+		diag_note(build->diag,
+		    "%zu more hosts share a backend with others that have "
+		    "different rules for clients",
+		    shared.found - NOTES_MAX);
+}
+
 void
 check_config(const struct build *build)
 {
 	const struct config *config = build->config;
 	struct site site = { 0 };
 
+	settle_stapling(build);
+	settle_clients(build);
 	while (build_next_site(build, &site)) {
 		if (site.settings->pattern == NULL) {
 			check_ends(build, &site);
@@ -401,4 +968,63 @@ check_config(const struct build *build)
 		    &(struct config_where){ config->file, 0 },
 		    "there is no listener: add a section [listener NAME] with "
 		    "accept, connect and cert");
+}
+
+static void
+check_file(struct diagnostics *diag, const char *key, const char *path,
+    const struct config_where *where)
+{
+	if (path != NULL && access(path, R_OK) != 0)
+		diag_error(diag, where, "%s: cannot read %s: %s", key, path,
+		    strerror(errno));
+}
+
+static void
+check_list(struct diagnostics *diag, const char *key,
+    const struct config_paths *list, const struct config_paths *taken)
+{
+	if (list->items == taken->items)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		check_file(
+		    diag, key, list->items[i].path, &list->items[i].where);
+}
+
+/* `from` is what it was before its own section. */
+static void
+check_site(struct diagnostics *diag, const struct config_listener *site,
+    const struct config_listener *from)
+{
+	/* Another tool may yet have to write the staples. */
+	check_list(diag, "cert", &site->certs, &from->certs);
+	check_list(diag, "key", &site->keys, &from->keys);
+	if (site->cert_dir != from->cert_dir)
+		check_file(
+		    diag, "cert_dir", site->cert_dir, &site->cert_dir_where);
+	if (site->ca_file != from->ca_file)
+		check_file(
+		    diag, "ca_file", site->ca_file, &site->ca_file_where);
+	if (site->crl_file != from->crl_file)
+		check_file(
+		    diag, "crl_file", site->crl_file, &site->crl_file_where);
+}
+
+void
+check_files(const struct build *build)
+{
+	static const struct config_listener nothing;
+	const struct config *config = build->config;
+	struct site site = { 0 };
+
+	if (diag_is_clean(build->diag))
+		return;
+	check_site(build->diag, &build->defaults, &nothing);
+	while (build_next_site(build, &site))
+		check_site(build->diag, site.settings,
+		    site.settings->pattern != NULL ? site.listener
+						   : &build->defaults);
+	check_file(build->diag, "ca_file", config->ocsp.ca_file,
+	    &config->ocsp.ca_file_where);
+	check_file(build->diag, "ticket_key_file", config->ticket_key_file,
+	    &config->ticket_key_file_where);
 }

@@ -12,6 +12,7 @@
 
 #include "config/arena.h"
 #include "config/build.h"
+#include "config/check.h"
 #include "config/diagnostics.h"
 #include "config/reader.h"
 #include "config/schema.h"

@@ -1,11 +1,193 @@
 /*
- * Hosts: what they take over from their listener, what is their own, which
- * names they may have, and that thousands are read at once.
+ * From sections to a configuration: defaults, precedence, errors of keys and
+ * sections, and hosts.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "unit/config/reading.h"
+
+Test(parse, holds_the_built_in_defaults)
+{
+	const struct config *config = read_good(LISTENER("web"));
+	const struct config_listener *web = &config->listeners[0];
+
+	cr_expect_eq(config->threads, 0);
+	cr_expect_eq(config->log.level, LEVEL_NOTICE);
+	cr_expect_str_eq(config->log.output, "stderr");
+	cr_expect_str_eq(config->log.access, "off");
+	cr_expect_not(config->drain_timeout_set);
+	cr_expect_eq(config->ticket_rotate_ms, 12 * 3600 * 1000);
+	cr_expect_eq(web->min_version, TLS_VERSION_1_2);
+	cr_expect_eq(web->max_version, TLS_VERSION_ANY);
+	cr_expect_eq(web->timeout_handshake_ms, 10000);
+	cr_expect_eq(web->timeout_idle_ms, 12 * 3600 * 1000);
+	cr_expect_eq(web->backlog, 4096);
+	cr_expect_eq(web->unix_mode, 0660);
+	cr_expect(web->tickets);
+	cr_expect_eq(config->notes.count, 0);
+	config_unref(config);
+}
+
+Test(parse, remembers_where_things_were_said)
+{
+	const struct config *config = read_good(
+	    "\n" LISTENER("web") "key = k.pem\n");
+	const struct config_listener *web = &config->listeners[0];
+
+	cr_expect_str_eq(web->name, "web");
+	cr_expect_str_eq(web->where.file, "t.ini");
+	cr_expect_eq(web->where.line, 2);
+	cr_expect_eq(web->accept.items[0].where.line, 3);
+	cr_expect_eq(web->connect.items[0].where.line, 4);
+	cr_expect_eq(web->certs.items[0].where.line, 5);
+	cr_expect_eq(web->keys.items[0].where.line, 6);
+	config_unref(config);
+}
+
+Test(parse, prefers_listener_to_tls_to_top_to_built_in)
+{
+	static const struct {
+		const char *what, *given;
+		uint32_t expect;
+	} rows[] = {
+		{ "built in", LISTENER("a"), 12 * 3600000 },
+		{ "top", "timeout_idle = 1\n" LISTENER("a"), 1000 },
+		{ "tls",
+		    "timeout_idle = 1\n[tls]\ntimeout_idle = 2\n" LISTENER("a"),
+		    2000 },
+		{ "listener",
+		    "timeout_idle = 1\n[tls]\ntimeout_idle = 2\n" LISTENER(
+			"a") "timeout_idle = 3\n",
+		    3000 },
+		{ "tls below its listeners",
+		    LISTENER("a") "[tls]\ntimeout_idle = 2\n", 2000 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config *config = read_good(rows[i].given);
+
+		cr_expect_eq(config->listeners[0].timeout_idle_ms,
+		    rows[i].expect, "%s", rows[i].what);
+		config_unref(config);
+	}
+}
+
+Test(parse, replaces_a_default_list_and_repeats_within_a_section)
+{
+	const struct config *config = read_good("[tls]\nalpn = a, b\n" LISTENER(
+	    "x") LISTENER("y") "alpn = c\nalpn = d, e\n");
+
+	cr_expect_eq(config->listeners[0].alpn.count, 2);
+	cr_assert_eq(config->listeners[1].alpn.count, 3);
+	cr_expect_str_eq(config->listeners[1].alpn.items[0], "c");
+	config_unref(config);
+}
+
+Test(parse, takes_any_key_before_the_first_section)
+{
+	const struct config *config = read_good(
+	    "threads = 3\nlevel = 7\nticket-rotate = 1h\n"
+	    "max_connections = 9\nconnect = 81\n"
+	    "[listener a]\naccept = 0\ncert = c\n"
+	    "[global]\nmax_connections = 10\n");
+
+	cr_expect_eq(config->threads, 3);
+	cr_expect_eq(config->log.level, LEVEL_DEBUG);
+	cr_expect_eq(config->ticket_rotate_ms, 3600000);
+	cr_expect_eq(config->max_connections, 10);
+	cr_expect_eq(config->listeners[0].max_connections, 0);
+	cr_expect_str_eq(config->listeners[0].connect.items[0].text, "81");
+	config_unref(config);
+}
+
+Test(parse, names_what_is_wrong_with_a_key)
+{
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "typo", "acecpt = 1\n",
+		    "t.ini:5: unknown key \"acecpt\": did you mean \"accept\"?" },
+		{ "nothing near", "frobnicate = 1\n",
+		    "t.ini:5: unknown key \"frobnicate\"" },
+		{ "wrong section", "threads = 1\n",
+		    "t.ini:5: threads does not belong here: put it into "
+		    "[global]" },
+		{ "twice", "backlog = 1\nback-log = 2\n",
+		    "t.ini:6: back-log is already set in t.ini:5" },
+		{ "out of bounds", "backlog = 0\n",
+		    "t.ini:5: backlog: \"0\" is not a number from 1 to" },
+		{ "empty", "key =\n", "t.ini:5: key needs a value" },
+		{ "a later version's", "sandbox = yes\n",
+		    "t.ini:5: sandbox: not supported by this version" },
+		{ "which time", "timeout = 5s\n",
+		    "t.ini:5: timeout: say which: timeout_handshake" },
+		{ "an old TLS", "min_version = TLSv1.1\n",
+		    "t.ini:5: min_version: TLSv1.1 is not offered" },
+		{ "no equals sign", "foo\n", "t.ini:5: this is neither" },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), LISTENER("a") "%s", rows[i].given);
+		expect_error(rows[i].what, text, rows[i].expect);
+	}
+}
+
+Test(parse, names_what_is_wrong_with_a_section)
+{
+	static const struct {
+		const char *what, *given, *expect;
+	} rows[] = {
+		{ "typo", "[golbal]\nx = 1\n",
+		    "t.ini:5: [golbal] is not a known section: did you mean "
+		    "[global]?" },
+		{ "misspelt listener", "[listner b]\naccept = 1\n",
+		    "t.ini:5: [listner b] is not a known section" },
+		{ "nothing near", "[frobnicate]\n",
+		    "t.ini:5: [frobnicate] is neither" },
+		{ "no name", "[listener]\naccept = 1\n",
+		    "t.ini:5: a listener needs a name" },
+		{ "later: admin", "[admin]\nlisten = 1\n",
+		    "t.ini:5: [admin]: " },
+		{ "misspelt ocsp", "[oscp]\nmode = must\n",
+		    "t.ini:5: [oscp] is not a known section: did you mean "
+		    "[ocsp]?" },
+		{ "open", "[log\n", "t.ini:5: the heading has no closing" },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), LISTENER("a") "%s", rows[i].given);
+		expect_error(rows[i].what, text, rows[i].expect);
+	}
+}
+
+Test(parse, lifts_the_floor_for_the_modern_profile)
+{
+	static const struct {
+		const char *what, *given;
+		enum config_tls_version expect;
+	} rows[] = {
+		{ "modern", "profile = modern\n", TLS_VERSION_1_3 },
+		{ "what is said goes first",
+		    "profile = modern\nmin_version = 1.2\n", TLS_VERSION_1_2 },
+		{ "ciphers are of TLS 1.2",
+		    "profile = modern\nciphers = HIGH\n", TLS_VERSION_1_2 },
+		{ "intermediate", "profile = intermediate\n", TLS_VERSION_1_2 },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config *config;
+
+		snprintf(text, sizeof(text), LISTENER("a") "%s", rows[i].given);
+		config = read_good(text);
+		cr_expect_eq(config->listeners[0].min_version, rows[i].expect,
+		    "%s", rows[i].what);
+		config_unref(config);
+	}
+}
 
 /* The listener's lines are 1 to 4. */
 #define HOST(pattern) "[host a " pattern "]\n"

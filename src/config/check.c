@@ -24,8 +24,8 @@
 
 #include "base/addr.h"
 #include "config/arena.h"
-#include "config/build.h"
 #include "config/diagnostics.h"
+#include "config/parse.h"
 #include "config/reader.h"
 #include "config/strings.h"
 #include "config/value.h"
@@ -59,12 +59,12 @@ shows_own(const struct config_listener *settings)
 }
 
 static size_t
-count_certificates(const struct build *build)
+count_certificates(const struct parser *parser)
 {
 	struct site site = { 0 };
 	size_t count = 0;
 
-	while (build_next_site(build, &site))
+	while (parse_next_site(parser, &site))
 		if (shows_own(site.settings))
 			count += site.settings->certs.count;
 	return count;
@@ -73,13 +73,13 @@ count_certificates(const struct build *build)
 /* The staple file of each certificate that has one; false: another than
  * before, which is reported. */
 static bool
-note_file(const struct build *build, const struct config_listener *settings,
+note_file(const struct parser *parser, const struct config_listener *settings,
     size_t i, struct string_map *files)
 {
 	const struct config_path *file = config_staple_file_of(settings, i);
 	const char *cert = settings->certs.items[i].path;
 	const struct config_path *first;
-	char name[BUILD_NAME_MAX];
+	char name[PARSE_NAME_MAX];
 	const void **known;
 
 	if (file == NULL)
@@ -90,24 +90,24 @@ note_file(const struct build *build, const struct config_listener *settings,
 		*known = file;
 	if (first == NULL || strcmp(first->path, file->path) == 0)
 		return true;
-	diag_error(build->diag, &file->where,
+	diag_error(parser->diag, &file->where,
 	    "staple_file of %s is another one than in %s:%u, but both are for "
 	    "the certificate %s",
-	    build_name(name, settings), first->where.file, first->where.line,
+	    parse_name(name, settings), first->where.file, first->where.line,
 	    cert);
 	return false;
 }
 
 static void
-note_files(const struct build *build, struct string_map *files)
+note_files(const struct parser *parser, struct string_map *files)
 {
 	struct site site = { 0 };
 
-	while (build_next_site(build, &site)) {
+	while (parse_next_site(parser, &site)) {
 		if (!shows_own(site.settings))
 			continue;
 		for (size_t i = 0; i < site.settings->certs.count; i++)
-			if (!note_file(build, site.settings, i, files))
+			if (!note_file(parser, site.settings, i, files))
 				break;
 	}
 }
@@ -115,7 +115,7 @@ note_files(const struct build *build, struct string_map *files)
 /* Fill in what others said of the same certificates; certificates that
  * nobody said it of stay without. */
 static bool
-take_files(const struct build *build, struct config_listener *settings,
+take_files(const struct parser *parser, struct config_listener *settings,
     const struct string_map *files)
 {
 	struct config_paths *list = &settings->staple_files;
@@ -126,7 +126,7 @@ take_files(const struct build *build, struct config_listener *settings,
 		if (file == NULL)
 			continue;
 		if (list->items == NULL)
-			list->items = arena_alloc(build->arena,
+			list->items = arena_alloc(parser->arena,
 			    settings->certs.count * sizeof(list->items[0]));
 		if (list->items == NULL)
 			return false;
@@ -137,70 +137,72 @@ take_files(const struct build *build, struct config_listener *settings,
 }
 
 static bool
-share_files(const struct build *build)
+share_files(const struct parser *parser)
 {
 	struct site site = { 0 };
 	struct string_map files;
 
-	if (!string_map_init(&files, build->arena, count_certificates(build)))
+	if (!string_map_init(&files, parser->arena, count_certificates(parser)))
 		return false;
-	note_files(build, &files);
-	while (build_next_site(build, &site)) {
+	note_files(parser, &files);
+	while (parse_next_site(parser, &site)) {
 		struct config_listener *settings = site.settings;
 
 		if (!shows_own(settings))
 			settings->staple_files = site.listener->staple_files;
 		else if (settings->staple_files.count == 0 &&
-			 !take_files(build, settings, &files))
+			 !take_files(parser, settings, &files))
 			return false;
 	}
 	return true;
 }
 
 static void
-check_mode(const struct build *build)
+check_mode(const struct parser *parser)
 {
 	const struct config_where *ocsp, *mode;
 
-	ocsp = layer_said_in(build, &build->global, SCHEMA_GLOBAL, "ocsp");
-	mode = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "mode");
+	ocsp = provenance_find_in(
+	    parser, &parser->global, SCHEMA_GLOBAL, "ocsp");
+	mode = provenance_find_in(parser, &parser->ocsp, SCHEMA_OCSP, "mode");
 	if (ocsp != NULL && mode != NULL)
-		diag_error(build->diag, mode,
+		diag_error(parser->diag, mode,
 		    "mode contradicts ocsp in %s:%u: keep one of the two",
 		    ocsp->file, ocsp->line);
 }
 
 static void
-check_intervals(const struct build *build)
+check_intervals(const struct parser *parser)
 {
-	const struct config_ocsp *ocsp = &build->config->ocsp;
+	const struct config_ocsp *ocsp = &parser->config->ocsp;
 	const struct config_where *where;
 	char least[VALUE_DURATION_MAX], most[VALUE_DURATION_MAX];
 
 	if (ocsp->min_interval_ms <= ocsp->max_interval_ms)
 		return;
-	where = layer_said_in(build, &build->ocsp, SCHEMA_OCSP, "min_interval");
+	where = provenance_find_in(
+	    parser, &parser->ocsp, SCHEMA_OCSP, "min_interval");
 	if (where == NULL)
-		where = layer_said_in(
-		    build, &build->ocsp, SCHEMA_OCSP, "max_interval");
+		where = provenance_find_in(
+		    parser, &parser->ocsp, SCHEMA_OCSP, "max_interval");
 	value_format_duration(least, ocsp->min_interval_ms);
 	value_format_duration(most, ocsp->max_interval_ms);
-	diag_error(build->diag, where,
+	diag_error(parser->diag, where,
 	    "min_interval is %s, which is more than max_interval, %s", least,
 	    most);
 }
 
 static void
-settle_stapling(const struct build *build)
+settle_stapling(const struct parser *parser)
 {
 	struct site site = { 0 };
 
-	while (build_next_site(build, &site))
-		settle_site(site.settings, &build->config->ocsp);
-	if (!share_files(build))
-		diag_no_memory(build->diag);
-	check_mode(build);
-	check_intervals(build);
+	while (parse_next_site(parser, &site))
+		settle_site(site.settings, &parser->config->ocsp);
+	if (!share_files(parser))
+		diag_no_memory(parser->diag);
+	check_mode(parser);
+	check_intervals(parser);
 }
 
 #define FIELD(name)                             \
@@ -271,29 +273,29 @@ is_met_below(const struct need *need, const struct config_listener *settings)
 }
 
 static void
-report_vain(const struct build *build, const struct need *need,
+report_vain(const struct parser *parser, const struct need *need,
     const struct config_where *where)
 {
-	diag_error(build->diag, where, "%s does nothing without %s", need->key,
+	diag_error(parser->diag, where, "%s does nothing without %s", need->key,
 	    need->without);
 }
 
 static void
-check_needs(const struct build *build, const struct site *site)
+check_needs(const struct parser *parser, const struct site *site)
 {
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		where = layer_said_here(build, site->layer, needs[i].key);
+		where = provenance_here(parser, site->provenance, needs[i].key);
 		if (where != NULL && !is_met_below(&needs[i], site->settings))
-			report_vain(build, &needs[i], where);
+			report_vain(parser, &needs[i], where);
 	}
 }
 
 static bool
-is_met_anywhere(const struct build *build, const struct need *need)
+is_met_anywhere(const struct parser *parser, const struct need *need)
 {
-	const struct config *config = build->config;
+	const struct config *config = parser->config;
 
 	for (size_t i = 0; i < config->listener_count; i++)
 		if (is_met_below(need, &config->listeners[i]))
@@ -302,14 +304,14 @@ is_met_anywhere(const struct build *build, const struct need *need)
 }
 
 static void
-check_default_needs(const struct build *build)
+check_default_needs(const struct parser *parser)
 {
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		where = layer_said(build, &build->tls, needs[i].key);
-		if (where != NULL && !is_met_anywhere(build, &needs[i]))
-			report_vain(build, &needs[i], where);
+		where = provenance_find(parser, &parser->tls, needs[i].key);
+		if (where != NULL && !is_met_anywhere(parser, &needs[i]))
+			report_vain(parser, &needs[i], where);
 	}
 }
 
@@ -323,44 +325,44 @@ verifies_itself(const struct site *site)
 }
 
 static void
-check_trust(const struct build *build, const struct site *site)
+check_trust(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *settings = site->settings;
-	char name[BUILD_NAME_MAX];
+	char name[PARSE_NAME_MAX];
 
 	/* What was said wrongly has been reported and is not missing. */
 	if (!verifies_itself(site) || settings->ca_file != NULL ||
-	    layer_said(build, site->layer, "ca_file") != NULL)
+	    provenance_find(parser, site->provenance, "ca_file") != NULL)
 		return;
-	diag_error(build->diag, &settings->verify_where,
+	diag_error(parser->diag, &settings->verify_where,
 	    "%s verifies clients but has no ca_file: name a PEM file with the "
 	    "certificates of those who vouch for clients",
-	    build_name(name, settings));
+	    parse_name(name, settings));
 }
 
 /* stunnel's requireCert goes with verifyChain and verifyPeer, which require
  * one anyway. */
 static void
-check_require(const struct build *build, const struct site *site)
+check_require(const struct parser *parser, const struct site *site)
 {
 	enum config_verify verify = site->settings->verify;
-	const struct layer *layer = site->layer;
+	const struct provenance *provenance = site->provenance;
 
-	while (layer != NULL && layer->require_cert == NULL)
-		layer = layer->parent;
-	if (layer == NULL)
+	while (provenance != NULL && provenance->require_cert == NULL)
+		provenance = provenance->parent;
+	if (provenance == NULL)
 		return;
-	if (layer->requires_cert && verify == VERIFY_NONE)
-		diag_error(build->diag, &layer->require_cert->where,
+	if (provenance->requires_cert && verify == VERIFY_NONE)
+		diag_error(parser->diag, &provenance->require_cert->where,
 		    "%s: nothing is verified without verifyChain = yes: write "
 		    "verify = require instead",
-		    layer->require_cert->key);
-	else if (layer->requires_cert != (verify >= VERIFY_REQUIRE) &&
+		    provenance->require_cert->key);
+	else if (provenance->requires_cert != (verify >= VERIFY_REQUIRE) &&
 		 verify != VERIFY_NONE)
-		diag_error(build->diag, &layer->require_cert->where,
+		diag_error(parser->diag, &provenance->require_cert->where,
 		    "%s: verify and verifyChain say otherwise: write verify "
 		    "= optional or verify = require alone",
-		    layer->require_cert->key);
+		    provenance->require_cert->key);
 }
 
 /* The mode of a Unix socket decides who may connect to it. */
@@ -374,87 +376,87 @@ is_local_only(const struct config_listener *listener)
 }
 
 static void
-check_proxy(const struct build *build, const struct site *site)
+check_proxy(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
-	const struct config_where *where = layer_said(
-	    build, site->layer, "proxy_in");
+	const struct config_where *where = provenance_find(
+	    parser, site->provenance, "proxy_in");
 
 	if (!listener->proxy_in || where == NULL || is_local_only(listener) ||
-	    layer_said(build, site->layer, "proxy_trust") != NULL)
+	    provenance_find(parser, site->provenance, "proxy_trust") != NULL)
 		return;
-	diag_error(build->diag, where,
+	diag_error(parser->diag, where,
 	    "listener %.64s would believe anyone's PROXY header: name the "
 	    "proxies before it, such as proxy_trust = 10.0.0.0/8",
 	    listener->name);
 }
 
 static void
-forget(const struct build *build, const struct need *need,
+forget(const struct parser *parser, const struct need *need,
     struct config_listener *settings)
 {
 	memcpy((char *)settings + need->offset,
-	    (const char *)&build->builtin + need->offset, need->size);
+	    (const char *)&parser->builtin + need->offset, need->size);
 }
 
 static void
-forget_vain(const struct build *build, struct config_listener *listener)
+forget_vain(const struct parser *parser, struct config_listener *listener)
 {
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
 		if (is_met_below(&needs[i], listener))
 			continue;
-		forget(build, &needs[i], listener);
+		forget(parser, &needs[i], listener);
 		for (size_t k = 0; k < listener->host_count; k++)
-			forget(build, &needs[i], &listener->hosts[k]);
+			forget(parser, &needs[i], &listener->hosts[k]);
 	}
 }
 
 static void
-settle_clients(const struct build *build)
+settle_clients(const struct parser *parser)
 {
-	struct config *config = build->config;
+	struct config *config = parser->config;
 	struct site site = { 0 };
 
-	while (build_next_site(build, &site)) {
-		check_needs(build, &site);
-		check_trust(build, &site);
-		check_require(build, &site);
+	while (parse_next_site(parser, &site)) {
+		check_needs(parser, &site);
+		check_trust(parser, &site);
+		check_require(parser, &site);
 		if (site.settings->pattern == NULL)
-			check_proxy(build, &site);
+			check_proxy(parser, &site);
 	}
-	check_default_needs(build);
+	check_default_needs(parser);
 	for (size_t i = 0; i < config->listener_count; i++)
-		forget_vain(build, &config->listeners[i]);
+		forget_vain(parser, &config->listeners[i]);
 }
 
 /* What was said wrongly has been reported and is not missing. */
 static bool
-lacks(const struct build *build, const struct site *site, const char *key)
+lacks(const struct parser *parser, const struct site *site, const char *key)
 {
-	return layer_said(build, site->layer, key) == NULL;
+	return provenance_find(parser, site->provenance, key) == NULL;
 }
 
 static void
-check_ends(const struct build *build, const struct site *site)
+check_ends(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
 
-	if (lacks(build, site, "accept") && lacks(build, site, "fd"))
-		diag_error(build->diag, &listener->where,
+	if (lacks(parser, site, "accept") && lacks(parser, site, "fd"))
+		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no accept: say where clients connect, "
 		    "such as accept = 443",
 		    listener->name);
-	if (lacks(build, site, "connect"))
-		diag_error(build->diag, &listener->where,
+	if (lacks(parser, site, "connect"))
+		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no connect: name the backend, such as "
 		    "connect = 127.0.0.1:8080",
 		    listener->name);
 }
 
 static bool
-has_certificate(const struct build *build, const struct site *site)
+has_certificate(const struct parser *parser, const struct site *site)
 {
-	return !lacks(build, site, "cert") || !lacks(build, site, "cert_dir");
+	return !lacks(parser, site, "cert") || !lacks(parser, site, "cert_dir");
 }
 
 /* The hosts of a listener without a certificate: one of them without one;
@@ -469,25 +471,25 @@ find_bare_host(const struct config_listener *listener)
 }
 
 static void
-check_certificate(const struct build *build, const struct site *site)
+check_certificate(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
 	const struct config_listener *bare = find_bare_host(listener);
 
-	if (has_certificate(build, site))
+	if (has_certificate(parser, site))
 		return;
 	if (listener->host_count == 0)
-		diag_error(build->diag, &listener->where,
+		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no cert: name a PEM file with its "
 		    "certificate, or a folder of them by cert_dir",
 		    listener->name);
 	else if (bare != NULL)
-		diag_error(build->diag, &bare->where,
+		diag_error(parser->diag, &bare->where,
 		    "host %s has no cert, and listener %.64s has none "
 		    "either: name a PEM file with its certificate",
 		    bare->pattern, listener->name);
 	else if (listener->sni_unknown != SNI_REJECT)
-		diag_error(build->diag, &listener->where,
+		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no cert: its hosts have theirs, but a "
 		    "client that asks for none of them is shown the "
 		    "listener's own: name one, or refuse such clients by "
@@ -497,25 +499,25 @@ check_certificate(const struct build *build, const struct site *site)
 
 /* One file of `key` for each cert, or none. */
 static void
-check_pairs(const struct build *build, const struct site *site, const char *key,
-    const struct config_paths *files)
+check_pairs(const struct parser *parser, const struct site *site,
+    const char *key, const struct config_paths *files)
 {
 	const struct config_paths *certs = &site->settings->certs;
-	const struct config_where *where = layer_said_here(
-	    build, site->layer, key);
-	char name[BUILD_NAME_MAX];
+	const struct config_where *where = provenance_here(
+	    parser, site->provenance, key);
+	char name[PARSE_NAME_MAX];
 
 	if (files->count == 0 || files->count == certs->count)
 		return;
-	build_name(name, site->settings);
+	parse_name(name, site->settings);
 	if (where == NULL)
 		where = &files->items[0].where;
 	if (certs->count == 0)
-		diag_error(build->diag, where,
+		diag_error(parser->diag, where,
 		    "%s of %s belongs to no cert: name the cert here as well",
 		    key, name);
 	else
-		diag_error(build->diag, where,
+		diag_error(parser->diag, where,
 		    "%s has %zu of cert and %zu of %s: each cert needs one, in "
 		    "the same order%s",
 		    name, certs->count, files->count, key,
@@ -526,43 +528,43 @@ check_pairs(const struct build *build, const struct site *site, const char *key,
 
 /* A host's own key or staple beside its listener's certificates. */
 static void
-check_strays(const struct build *build, const struct site *site)
+check_strays(const struct parser *parser, const struct site *site)
 {
 	static const char *const keys[] = { "key", "staple_file" };
 	const struct config_where *where;
-	char name[BUILD_NAME_MAX];
+	char name[PARSE_NAME_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		where = layer_said_here(build, site->layer, keys[i]);
+		where = provenance_here(parser, site->provenance, keys[i]);
 		if (where != NULL)
-			diag_error(build->diag, where,
+			diag_error(parser->diag, where,
 			    "%s of %s belongs to no cert: name the cert here "
 			    "as well",
-			    keys[i], build_name(name, site->settings));
+			    keys[i], parse_name(name, site->settings));
 	}
 }
 
 static void
-check_files_of(const struct build *build, const struct site *site)
+check_files_of(const struct parser *parser, const struct site *site)
 {
 	if (site->settings->pattern != NULL && !site->settings->certs_own) {
-		check_strays(build, site);
+		check_strays(parser, site);
 		return;
 	}
-	check_pairs(build, site, "key", &site->settings->keys);
-	check_pairs(build, site, "staple_file", &site->settings->staple_files);
+	check_pairs(parser, site, "key", &site->settings->keys);
+	check_pairs(parser, site, "staple_file", &site->settings->staple_files);
 }
 
 /* The later of two places where one of the two keys was said. */
 static const struct config_where *
-blame(const struct build *build, const struct site *site, const char *first,
+blame(const struct parser *parser, const struct site *site, const char *first,
     const char *second)
 {
-	const struct config_where *where = layer_said(
-	    build, site->layer, first);
+	const struct config_where *where = provenance_find(
+	    parser, site->provenance, first);
 
 	if (where == NULL)
-		where = layer_said(build, site->layer, second);
+		where = provenance_find(parser, site->provenance, second);
 	return where != NULL ? where : &site->settings->where;
 }
 
@@ -575,10 +577,10 @@ has_same_versions(
 }
 
 static void
-check_versions(const struct build *build, const struct site *site)
+check_versions(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *settings = site->settings;
-	char name[BUILD_NAME_MAX];
+	char name[PARSE_NAME_MAX];
 
 	if (settings->max_version != TLS_VERSION_1_2)
 		return;
@@ -587,27 +589,27 @@ check_versions(const struct build *build, const struct site *site)
 	    has_same_versions(settings, site->listener))
 		return;
 	if (settings->min_version == TLS_VERSION_1_3)
-		diag_error(build->diag,
-		    blame(build, site, "max_version", "min_version"),
+		diag_error(parser->diag,
+		    blame(parser, site, "max_version", "min_version"),
 		    "%s allows no TLS version at all: min_version is TLSv1.3 "
 		    "and max_version is TLSv1.2",
-		    build_name(name, settings));
+		    parse_name(name, settings));
 	else if (settings->profile == PROFILE_MODERN)
-		diag_error(build->diag,
-		    blame(build, site, "max_version", "profile"),
+		diag_error(parser->diag,
+		    blame(parser, site, "max_version", "profile"),
 		    "%s: profile modern is TLS 1.3 alone, but max_version is "
 		    "TLSv1.2",
-		    build_name(name, settings));
+		    parse_name(name, settings));
 }
 
 static void
-check_names(const struct build *build)
+check_names(const struct parser *parser)
 {
-	const struct config *config = build->config;
+	const struct config *config = parser->config;
 	struct string_map names;
 
-	if (!string_map_init(&names, build->arena, config->listener_count)) {
-		diag_no_memory(build->diag);
+	if (!string_map_init(&names, parser->arena, config->listener_count)) {
+		diag_no_memory(parser->diag);
 		return;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
@@ -618,7 +620,7 @@ check_names(const struct build *build)
 		if (other == NULL)
 			*first = listener;
 		else
-			diag_error(build->diag, &listener->where,
+			diag_error(parser->diag, &listener->where,
 			    "there is already a listener %.64s in %s:%u",
 			    listener->name, other->where.file,
 			    other->where.line);
@@ -667,12 +669,12 @@ give_way(struct taken *first, struct taken *second)
 }
 
 static void
-leave_out(const struct build *build, struct taken *loser)
+leave_out(const struct parser *parser, struct taken *loser)
 {
 	char text[ADDR_TEXT_MAX];
 
 	loser->left_out = true;
-	diag_note(build->diag,
+	diag_note(parser->diag,
 	    "%s:%u: listener %.64s leaves %s to the listener that names it",
 	    loser->accept->where.file, loser->accept->where.line,
 	    loser->listener->name,
@@ -699,12 +701,12 @@ remove_left_out(struct taken *taken, size_t count)
 
 /* false: no memory. */
 static bool
-find_twins(const struct build *build, struct taken *taken, size_t count)
+find_twins(const struct parser *parser, struct taken *taken, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
 	struct string_map addresses;
 
-	if (!string_map_init(&addresses, build->arena, count))
+	if (!string_map_init(&addresses, parser->arena, count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		struct taken *other, *loser;
@@ -712,7 +714,7 @@ find_twins(const struct build *build, struct taken *taken, size_t count)
 		const void **first;
 
 		addr_print(&taken[i].accept->addr, text, sizeof(text));
-		key = arena_copy(build->arena, text, strlen(text));
+		key = arena_copy(parser->arena, text, strlen(text));
 		if (key == NULL)
 			return false;
 		first = string_map_at(&addresses, key);
@@ -723,9 +725,9 @@ find_twins(const struct build *build, struct taken *taken, size_t count)
 		other = &taken[(size_t)((const struct taken *)*first - taken)];
 		loser = give_way(other, &taken[i]);
 		if (loser == NULL)
-			report_twice(build->diag, other, &taken[i]);
+			report_twice(parser->diag, other, &taken[i]);
 		else
-			leave_out(build, loser);
+			leave_out(parser, loser);
 		if (loser == other)
 			*first = &taken[i];
 	}
@@ -743,22 +745,22 @@ count_accepts(const struct config *config)
 }
 
 static void
-check_addresses(const struct build *build)
+check_addresses(const struct parser *parser)
 {
-	struct config *config = build->config;
+	struct config *config = parser->config;
 	size_t max = count_accepts(config), count = 0;
 	struct taken *taken;
 
 	if (max > ACCEPTS_MAX) {
-		diag_error(build->diag,
+		diag_error(parser->diag,
 		    &(struct config_where){ config->file, 0 },
 		    "there are more than %d addresses to accept on",
 		    ACCEPTS_MAX);
 		return;
 	}
-	taken = arena_alloc(build->arena, max * sizeof(*taken));
+	taken = arena_alloc(parser->arena, max * sizeof(*taken));
 	if (taken == NULL) {
-		diag_no_memory(build->diag);
+		diag_no_memory(parser->diag);
 		return;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
@@ -771,21 +773,21 @@ check_addresses(const struct build *build)
 					.listener = listener,
 				};
 	}
-	if (find_twins(build, taken, count))
+	if (find_twins(parser, taken, count))
 		remove_left_out(taken, count);
 	else
-		diag_no_memory(build->diag);
+		diag_no_memory(parser->diag);
 }
 
 /* A file of keys is not rotated by us. */
 static void
-check_tickets(const struct build *build)
+check_tickets(const struct parser *parser)
 {
-	const struct config_where *where = layer_said_in(
-	    build, &build->tls, SCHEMA_TLS, "ticket_rotate");
+	const struct config_where *where = provenance_find_in(
+	    parser, &parser->tls, SCHEMA_TLS, "ticket_rotate");
 
-	if (where != NULL && build->config->ticket_key_file != NULL)
-		diag_note(build->diag,
+	if (where != NULL && parser->config->ticket_key_file != NULL)
+		diag_note(parser->diag,
 		    "%s:%u: ticket_rotate has no effect beside "
 		    "ticket_key_file: keys change when that file does",
 		    where->file, where->line);
@@ -793,7 +795,7 @@ check_tickets(const struct build *build)
 
 /* One listener's backends so far, each with the first that leads to it. */
 struct shared {
-	const struct build *build;
+	const struct parser *parser;
 	struct string_map backends;
 	size_t found;
 };
@@ -846,16 +848,16 @@ static void
 note_shared(struct shared *shared, const char *backend,
     const struct config_listener *first, const struct config_listener *second)
 {
-	char one[BUILD_NAME_MAX], other[BUILD_NAME_MAX];
+	char one[PARSE_NAME_MAX], other[PARSE_NAME_MAX];
 
 	if (shared->found++ >= NOTES_MAX)
 		return;
-	diag_note(shared->build->diag,
+	diag_note(shared->parser->diag,
 	    "%s:%u: %s and %s have different rules for clients but share the "
 	    "backend %s: whoever may come to one of them can ask for what is "
 	    "the other's, as SNI is not authorisation",
-	    second->where.file, second->where.line, build_name(one, second),
-	    build_name(other, first), backend);
+	    second->where.file, second->where.line, parse_name(one, second),
+	    parse_name(other, first), backend);
 }
 
 /* false: no memory. */
@@ -865,7 +867,7 @@ look_at(struct shared *shared, const struct config_listener *settings)
 	for (size_t i = 0; i < settings->connect.count; i++) {
 		const struct config_connect *connect =
 		    &settings->connect.items[i];
-		char *key = backend_key(shared->build->arena, connect);
+		char *key = backend_key(shared->parser->arena, connect);
 		const struct config_listener *first;
 		const void **place;
 
@@ -913,7 +915,7 @@ look_at_listener(struct shared *shared, const struct config_listener *listener)
 {
 	if (!is_worth_it(listener))
 		return true;
-	if (!string_map_init(&shared->backends, shared->build->arena,
+	if (!string_map_init(&shared->backends, shared->parser->arena,
 		count_backends(listener)))
 		return false;
 	if (is_reachable(listener) && !look_at(shared, listener))
@@ -925,46 +927,46 @@ look_at_listener(struct shared *shared, const struct config_listener *listener)
 }
 
 static void
-check_shared(const struct build *build)
+check_shared(const struct parser *parser)
 {
-	const struct config *config = build->config;
-	struct shared shared = { .build = build };
+	const struct config *config = parser->config;
+	struct shared shared = { .parser = parser };
 
 	for (size_t i = 0; i < config->listener_count; i++) {
 		if (!look_at_listener(&shared, &config->listeners[i])) {
-			diag_no_memory(build->diag);
+			diag_no_memory(parser->diag);
 			return;
 		}
 	}
 	if (shared.found > NOTES_MAX)
-		diag_note(build->diag,
+		diag_note(parser->diag,
 		    "%zu more hosts share a backend with others that have "
 		    "different rules for clients",
 		    shared.found - NOTES_MAX);
 }
 
 void
-check_config(const struct build *build)
+check_config(const struct parser *parser)
 {
-	const struct config *config = build->config;
+	const struct config *config = parser->config;
 	struct site site = { 0 };
 
-	settle_stapling(build);
-	settle_clients(build);
-	while (build_next_site(build, &site)) {
+	settle_stapling(parser);
+	settle_clients(parser);
+	while (parse_next_site(parser, &site)) {
 		if (site.settings->pattern == NULL) {
-			check_ends(build, &site);
-			check_certificate(build, &site);
+			check_ends(parser, &site);
+			check_certificate(parser, &site);
 		}
-		check_files_of(build, &site);
-		check_versions(build, &site);
+		check_files_of(parser, &site);
+		check_versions(parser, &site);
 	}
-	check_names(build);
-	check_addresses(build);
-	check_tickets(build);
-	check_shared(build);
-	if (config->listener_count == 0 && diag_is_clean(build->diag))
-		diag_error(build->diag,
+	check_names(parser);
+	check_addresses(parser);
+	check_tickets(parser);
+	check_shared(parser);
+	if (config->listener_count == 0 && diag_is_clean(parser->diag))
+		diag_error(parser->diag,
 		    &(struct config_where){ config->file, 0 },
 		    "there is no listener: add a section [listener NAME] with "
 		    "accept, connect and cert");
@@ -1010,21 +1012,21 @@ check_site(struct diagnostics *diag, const struct config_listener *site,
 }
 
 void
-check_files(const struct build *build)
+check_files(const struct parser *parser)
 {
 	static const struct config_listener nothing;
-	const struct config *config = build->config;
+	const struct config *config = parser->config;
 	struct site site = { 0 };
 
-	if (diag_is_clean(build->diag))
+	if (diag_is_clean(parser->diag))
 		return;
-	check_site(build->diag, &build->defaults, &nothing);
-	while (build_next_site(build, &site))
-		check_site(build->diag, site.settings,
+	check_site(parser->diag, &parser->defaults, &nothing);
+	while (parse_next_site(parser, &site))
+		check_site(parser->diag, site.settings,
 		    site.settings->pattern != NULL ? site.listener
-						   : &build->defaults);
-	check_file(build->diag, "ca_file", config->ocsp.ca_file,
+						   : &parser->defaults);
+	check_file(parser->diag, "ca_file", config->ocsp.ca_file,
 	    &config->ocsp.ca_file_where);
-	check_file(build->diag, "ticket_key_file", config->ticket_key_file,
+	check_file(parser->diag, "ticket_key_file", config->ticket_key_file,
 	    &config->ticket_key_file_where);
 }

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "config/arena.h"
-#include "config/build.h"
 #include "config/check.h"
 #include "config/diagnostics.h"
+#include "config/parse.h"
 #include "config/reader.h"
 #include "config/schema.h"
 #include "config/value.h"
@@ -55,7 +55,7 @@ read_input(
     struct holder *holder, struct diagnostics *diag, const struct input *input)
 {
 	struct source source = { 0 };
-	struct build build = {
+	struct parser parser = {
 		.config = &holder->config,
 		.arena = holder->arena,
 		.diag = diag,
@@ -72,9 +72,9 @@ read_input(
 		    input->size);
 	/* A file that could not be read at all has nothing more to say. */
 	if (source.count > 0)
-		build_config(&build, &source);
+		parse_config(&parser, &source);
 	if (input->bytes == NULL)
-		check_files(&build);
+		check_files(&parser);
 	holder->config.notes = diag->notes;
 }
 

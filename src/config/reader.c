@@ -28,10 +28,9 @@
 #include "base/err.h"
 #include "config/arena.h"
 #include "config/diagnostics.h"
-#include "config/heading.h"
 #include "config/ini.h"
 #include "config/strings.h"
-#include "config/words.h"
+#include "config/stunnel.h"
 
 #define FILE_SIZE_MAX (4u << 20)
 #define VALUE_SIZE_MAX 65536 /* bytes of a value after expansion */
@@ -480,7 +479,7 @@ static void
 report_wrong(struct diagnostics *diag, const struct config_where *where,
     const struct ini_item *item)
 {
-	const char *hint = item->word != NULL ? words_foreign(item->word)
+	const char *hint = item->word != NULL ? stunnel_foreign_hint(item->word)
 					      : NULL;
 
 	if (hint != NULL)
@@ -571,35 +570,6 @@ include_file(struct open_file *parent, const struct config_where *where,
 		.inode = bytes.inode });
 }
 
-/* What a first look at a file finds. */
-struct glance {
-	bool has_word; /* of stunnel's */
-	bool has_ours; /* a section that stunnel does not have */
-};
-
-static void
-on_glance(void *arg, const struct ini_item *item)
-{
-	struct glance *glance = arg;
-
-	if (item->section != NULL)
-		glance->has_ours |= heading_is_ours(item->section);
-	else if (item->key != NULL)
-		glance->has_word |= words_is_stunnel(item->key);
-}
-
-/* Is the first file a stunnel.conf?  The files of its folders are not read
- * yet, so it has to show in itself. */
-static bool
-is_stunnel(const struct gathering *gathering)
-{
-	struct glance glance = { 0 };
-
-	ini_read(gathering->bytes, gathering->size, on_glance, &glance);
-	return !glance.has_ours &&
-	       (glance.has_word || words_is_stunnel_file(gathering->name));
-}
-
 static bool
 ends_in(const char *name, const char *end)
 {
@@ -677,7 +647,8 @@ include_folder(struct open_file *parent, const struct config_where *where,
 {
 	struct gathering *gathering = parent->gathering;
 	struct dirent **entries = NULL;
-	bool all = is_stunnel(gathering);
+	bool all = stunnel_is_text(
+	    gathering->name, gathering->bytes, gathering->size);
 	int count = scandir(
 	    folder, &entries, all ? is_any : is_ini, compare_names);
 	char *path;

@@ -1,0 +1,869 @@
+/*
+ * stunnel.conf and the keys of other programs.  Any thread for the hints, else
+ * main thread.
+ *
+ * A key of stunnel that restricts access and has no equivalent here is an
+ * error, never ignored: a service that required client certificates must not
+ * run without them.
+ */
+#include "config/stunnel.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/err.h"
+#include "config/arena.h"
+#include "config/diagnostics.h"
+#include "config/ini.h"
+#include "config/parse.h"
+#include "config/reader.h"
+#include "config/schema.h"
+#include "config/strings.h"
+
+#define LATER "not supported by this version"
+#define ENGINES "OpenSSL engines are gone: put the key into a PEM file"
+#define PSK "pre-shared keys are not supported: use a certificate"
+#define SERVER_ONLY                                                \
+	"clinch only serves TLS: to speak TLS to a backend, keep " \
+	"stunnel for that service"
+#define NO_PROGRAMS                                               \
+	"clinch starts no programs: let the program listen on a " \
+	"port or a Unix socket and name it in connect"
+#define TICKET_SECRETS                                                \
+	"ticket keys are made at start and rotated, or are those of " \
+	"ticket_key_file in [tls]: remove it"
+#define ONE_FILE(key)                                                    \
+	"folders of hashed files are not read: put them into one file, " \
+	"such as by cat, and name it in " key
+#define NEITHER "say yes or no"
+/* stunnel's OCSP keys are about the certificates of its peers. */
+#define CLIENTS_BY_CRL                                                      \
+	"stunnel looks up client certificates by it, which clinch does by " \
+	"crl_file: remove it ([ocsp] is about the server's own certificates)"
+#define CHROOT                                                        \
+	"a reload could not read files from inside: use the service " \
+	"manager or a container to confine the process"
+
+enum word_verdict {
+	WORD_QUIET,     /* says what is the case anyway */
+	WORD_NO_EFFECT, /* ignored, and named in one note */
+	WORD_REFUSED,   /* said why */
+	WORD_VERSION,   /* sslVersion */
+	WORD_OPTIONS,   /* options */
+	WORD_SOCKET,    /* socket */
+	WORD_SYSLOG,    /* syslog = yes */
+	WORD_VERIFY,    /* verify = what it says */
+	WORD_ALLOW,     /* allow_san = what it says, and the value behind it */
+	WORD_PROXY_OUT, /* proxy_out = what it says */
+	WORD_REQUIRE,   /* requireCert */
+	WORD_SNI        /* sni: read with the heading */
+};
+
+struct word {
+	const char *name;
+	const char *value; /* only with this value ("no", "yes": any spelling);
+			      NULL: with all others */
+	enum word_verdict verdict;
+	const char *says; /* refused: what to do instead */
+};
+
+static const struct word words[] = {
+	/* stunnel: what is so anyway. */
+	{ "client", "no", WORD_QUIET, NULL },
+	{ "foreground", NULL, WORD_QUIET, NULL },
+	{ "delay", NULL, WORD_QUIET, NULL },
+	{ "libwrap", "no", WORD_QUIET, NULL },
+	{ "fips", "no", WORD_QUIET, NULL },
+	{ "renegotiation", "no", WORD_QUIET, NULL },
+	{ "pty", "no", WORD_QUIET, NULL },
+	{ "transparent", "none", WORD_QUIET, NULL },
+	{ "transparent", "no", WORD_QUIET, NULL },
+	{ "verifyPeer", "no", WORD_QUIET, NULL },
+
+	/* stunnel: what we do in a way of our own. */
+	{ "sslVersion", NULL, WORD_VERSION, NULL },
+	{ "options", NULL, WORD_OPTIONS, NULL },
+	{ "socket", NULL, WORD_SOCKET, NULL },
+	{ "syslog", "no", WORD_QUIET, NULL },
+	{ "syslog", NULL, WORD_SYSLOG, NULL },
+	{ "requireCert", "no", WORD_REQUIRE, "no" },
+	{ "requireCert", "yes", WORD_REQUIRE, "yes" },
+	{ "sni", NULL, WORD_SNI, NULL },
+	{ "verifyChain", "no", WORD_VERIFY, "none" },
+	{ "verifyChain", "yes", WORD_VERIFY, "require" },
+	{ "verifyPeer", "yes", WORD_VERIFY, "pinned" },
+	{ "checkHost", NULL, WORD_ALLOW, "dns:" },
+	{ "checkEmail", NULL, WORD_ALLOW, "email:" },
+	{ "checkIP", NULL, WORD_ALLOW, "ip:" },
+	{ "protocol", "proxy", WORD_PROXY_OUT, "v1" },
+
+	/* stunnel: no effect. */
+	{ "reset", NULL, WORD_NO_EFFECT, NULL },
+	{ "stack", NULL, WORD_NO_EFFECT, NULL },
+	{ "log", NULL, WORD_NO_EFFECT, NULL },
+	{ "logId", NULL, WORD_NO_EFFECT, NULL },
+	{ "RNDbytes", NULL, WORD_NO_EFFECT, NULL },
+	{ "RNDfile", NULL, WORD_NO_EFFECT, NULL },
+	{ "RNDoverwrite", NULL, WORD_NO_EFFECT, NULL },
+	{ "EGD", NULL, WORD_NO_EFFECT, NULL },
+	{ "compression", NULL, WORD_NO_EFFECT, NULL },
+	{ "sessionCacheSize", NULL, WORD_NO_EFFECT, NULL },
+	{ "service", NULL, WORD_NO_EFFECT, NULL },
+	{ "retry", NULL, WORD_NO_EFFECT, NULL }, /* of programs alone */
+
+	/* stunnel: refused. */
+	{ "client", NULL, WORD_REFUSED, SERVER_ONLY },
+	{ "fips", NULL, WORD_REFUSED,
+	    "choose the FIPS provider in OpenSSL's own configuration" },
+	{ "renegotiation", NULL, WORD_REFUSED,
+	    "renegotiation is never offered: remove it" },
+	{ "libwrap", NULL, WORD_REFUSED, "use allow and deny instead" },
+	{ "ident", NULL, WORD_REFUSED, "use allow and deny instead" },
+	{ "chroot", NULL, WORD_REFUSED, CHROOT },
+	{ "CApath", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
+	{ "CAengine", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
+	{ "CRLpath", NULL, WORD_REFUSED, ONE_FILE("crl_file") },
+	{ "requireCert", NULL, WORD_REFUSED, NEITHER },
+	{ "verifyChain", NULL, WORD_REFUSED, NEITHER },
+	{ "verifyPeer", NULL, WORD_REFUSED, NEITHER },
+	{ "OCSPaia", "no", WORD_QUIET, NULL },
+	{ "OCSPaia", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "OCSPflag", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "OCSPnonce", "no", WORD_QUIET, NULL },
+	{ "OCSPnonce", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "OCSPrequire", "no", WORD_QUIET, NULL },
+	{ "OCSPrequire", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "TIMEOUTocsp", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
+	{ "ticketKeySecret", NULL, WORD_REFUSED, TICKET_SECRETS },
+	{ "ticketMacSecret", NULL, WORD_REFUSED, TICKET_SECRETS },
+	{ "exec", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "execArgs", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "pty", NULL, WORD_REFUSED, NO_PROGRAMS },
+	{ "engine", NULL, WORD_REFUSED, ENGINES },
+	{ "engineCtrl", NULL, WORD_REFUSED, ENGINES },
+	{ "engineDefault", NULL, WORD_REFUSED, ENGINES },
+	{ "engineId", NULL, WORD_REFUSED, ENGINES },
+	{ "engineNum", NULL, WORD_REFUSED, ENGINES },
+	{ "PSKidentity", NULL, WORD_REFUSED, PSK },
+	{ "PSKsecrets", NULL, WORD_REFUSED, PSK },
+	{ "sessiond", NULL, WORD_REFUSED,
+	    "there is no shared session cache: remove it, as sessions are "
+	    "resumed by tickets" },
+	{ "transparent", NULL, WORD_REFUSED,
+	    "backends see the proxy's own address: remove it, and tell them "
+	    "of the client by proxy_out" },
+	{ "local", NULL, WORD_REFUSED,
+	    "the source address is chosen by the routing table: remove it" },
+	{ "redirect", NULL, WORD_REFUSED,
+	    "clients without a good certificate are refused: give others a "
+	    "listener or host of their own" },
+	{ "config", NULL, WORD_REFUSED,
+	    "use the keys ciphers, groups, min_version and the like" },
+	{ "securityLevel", NULL, WORD_REFUSED,
+	    "write @SECLEVEL=... at the end of ciphers" },
+	{ "protocol", NULL, WORD_REFUSED,
+	    "clinch does not speak the start of other protocols: let clients "
+	    "begin with TLS" },
+};
+
+static const struct word other_words[] = {
+	/* Good in [tls] and [ocsp], where there is one it can mean. */
+	{ "timeout", NULL, WORD_REFUSED,
+	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
+	    "timeout_close" },
+
+	/* Keys of later versions. */
+	{ "sandbox", NULL, WORD_REFUSED, LATER },
+};
+
+/* Words of other programs, and what to write here instead. */
+static const struct {
+	const char *names; /* between blanks */
+	const char *hint;
+} foreign[] = {
+	/* hitch */
+	{ "frontend", "hitch's word for accept" },
+	{ "pem-file", "hitch's word for cert" },
+	{ "pem-dir pem-dir-glob", "hitch's word for cert_dir" },
+	{ "write-proxy-v1 write-proxy-v2 write-ip",
+	    "hitch's word for proxy_out, which is v1 or v2" },
+	{ "proxy-proxy", "hitch's word for proxy_in" },
+	{ "client-verify-ca", "hitch's word for ca_file" },
+	{ "client-verify", "hitch's word for verify" },
+	{ "ocsp-dir", "hitch's word for store_dir in [global]" },
+	{ "ocsp-verify-staple ocsp-connect-tmo ocsp-resp-tmo "
+	  "ocsp-refresh-interval",
+	    "hitch's: responses are always verified, and timeout and "
+	    "max_interval stand in [ocsp]" },
+	{ "tls-protos", "hitch's word for min_version and max_version" },
+	{ "alpn-protos", "hitch's word for alpn" },
+	{ "ecdh-curve", "hitch's word for groups" },
+	{ "sni-nomatch-abort", "hitch's word for sni_unknown = reject" },
+	{ "backend-connect-timeout", "hitch's word for timeout_connect" },
+	{ "ssl-handshake-timeout", "hitch's word for timeout_handshake" },
+	{ "backend-refresh", "hitch's word for resolve" },
+	{ "log-filename syslog-facility", "hitch's word for output in [log]" },
+	{ "log-level quiet", "hitch's word for level in [log]" },
+	{ "daemon", "hitch's: clinch stays in the foreground, remove it" },
+
+	/* haproxy */
+	{ "bind", "haproxy's word for accept" },
+	{ "server default_backend", "haproxy's word for connect" },
+	{ "crt", "haproxy's word for cert, or cert_dir for a folder" },
+	{ "crt-list",
+	    "haproxy's: each name is a section [host LISTENER NAME]" },
+	{ "send-proxy", "haproxy's word for proxy_out = v1" },
+	{ "send-proxy-v2", "haproxy's word for proxy_out = v2" },
+	{ "accept-proxy", "haproxy's word for proxy_in" },
+	{ "strict-sni", "haproxy's word for sni_unknown = reject" },
+	{ "maxconn", "haproxy's word for max_connections" },
+	{ "nbthread nbproc", "haproxy's word for threads" },
+	{ "ssl-min-ver", "haproxy's word for min_version" },
+	{ "ssl-max-ver", "haproxy's word for max_version" },
+	{ "ssl-default-bind-ciphers", "haproxy's word for ciphers" },
+	{ "ssl-default-bind-ciphersuites", "haproxy's word for ciphersuites" },
+	{ "ssl-default-bind-curves", "haproxy's word for groups" },
+	{ "ssl-default-bind-options",
+	    "haproxy's word for min_version, tickets and the like" },
+	{ "ocsp-update", "haproxy's word for mode in [ocsp]" },
+
+	/* nginx */
+	{ "ssl_certificate", "nginx's word for cert" },
+	{ "ssl_certificate_key", "nginx's word for key" },
+	{ "proxy_pass upstream", "nginx's word for connect" },
+	{ "server_name",
+	    "nginx's: each name is a section [host LISTENER NAME]" },
+	{ "ssl_protocols", "nginx's word for min_version and max_version" },
+	{ "ssl_ciphers", "nginx's word for ciphers" },
+	{ "ssl_ecdh_curve", "nginx's word for groups" },
+	{ "ssl_alpn", "nginx's word for alpn" },
+	{ "ssl_prefer_server_ciphers",
+	    "nginx's word for prefer_server_ciphers" },
+	{ "ssl_client_certificate ssl_trusted_certificate",
+	    "nginx's word for ca_file" },
+	{ "ssl_verify_client", "nginx's word for verify" },
+	{ "ssl_verify_depth",
+	    "nginx's: every certificate of ca_file ends a chain, remove it" },
+	{ "ssl_crl", "nginx's word for crl_file" },
+	{ "ssl_session_tickets ssl_session_cache", "nginx's word for tickets" },
+	{ "ssl_session_timeout", "nginx's word for session_timeout" },
+	{ "ssl_session_ticket_key",
+	    "nginx's word for ticket_key_file in [tls]" },
+	{ "ssl_stapling ssl_stapling_verify",
+	    "nginx's word for mode in [ocsp]; responses are always verified" },
+	{ "ssl_stapling_file", "nginx's word for staple_file" },
+	{ "ssl_stapling_responder", "nginx's word for url in [ocsp]" },
+	{ "ssl_handshake_timeout", "nginx's word for timeout_handshake" },
+	{ "ssl_reject_handshake", "nginx's word for sni_unknown = reject" },
+	{ "proxy_connect_timeout", "nginx's word for timeout_connect" },
+	{ "proxy_timeout", "nginx's word for timeout_idle" },
+	{ "proxy_protocol",
+	    "nginx's word for proxy_in (of clients) or proxy_out (to "
+	    "backends)" },
+	{ "set_real_ip_from", "nginx's word for proxy_trust" },
+	{ "resolver", "nginx's: the system's name servers are asked, remove "
+		      "it" },
+	{ "worker_processes", "nginx's word for threads" },
+	{ "worker_connections", "nginx's word for max_connections" },
+	{ "error_log", "nginx's word for output in [log]" },
+	{ "access_log", "nginx's word for access in [log]" },
+
+	/* several */
+	{ "dhparam dhparams dh-params ssl_dhparam ssl-dh-param-file "
+	  "tune.ssl.default-dh-param",
+	    "not needed: OpenSSL has the parameters of DHE, remove it" },
+};
+
+const char *
+stunnel_foreign_hint(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
+		if (fuzzy_in(foreign[i].names, key))
+			return foreign[i].hint;
+	return NULL;
+}
+
+static bool
+fits(const struct word *word, const char *value)
+{
+	if (word->value == NULL)
+		return true;
+	if (value == NULL)
+		return false;
+	if (strcmp(word->value, "no") == 0)
+		return fuzzy_in("no off false 0", value);
+	if (strcmp(word->value, "yes") == 0)
+		return fuzzy_in("yes on true 1", value);
+	return strcasecmp(word->value, value) == 0;
+}
+
+static const struct word *
+find_in(
+    const struct word *list, size_t count, const char *key, const char *value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fuzzy_same(list[i].name, key) && fits(&list[i], value))
+			return &list[i];
+	return NULL;
+}
+
+static const struct word *
+find_word(const char *key, const char *value)
+{
+	const struct word *word = find_in(words, ARRAY_LEN(words), key, value);
+
+	return word != NULL
+		   ? word
+		   : find_in(other_words, ARRAY_LEN(other_words), key, value);
+}
+
+static bool
+is_stunnel_key(const char *key)
+{
+	/* Aliases of ours, as stunnel spells them: TIMEOUTidle is its word,
+	 * timeout_idle is not. */
+	static const char *const spelled[] = { "setuid", "setgid", "debug",
+		"CAfile", "CRLfile", "sslVersionMin", "sslVersionMax",
+		"TIMEOUTbusy", "TIMEOUTclose", "TIMEOUTconnect", "TIMEOUTidle",
+		"failover", "curve", "curves", "session", "sessionCacheTimeout",
+		"sessionResume" };
+
+	for (size_t i = 0; i < ARRAY_LEN(spelled); i++)
+		if (strcasecmp(spelled[i], key) == 0)
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (fuzzy_same(words[i].name, key))
+			return true;
+	return false;
+}
+
+static bool
+is_stunnel_path(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	const char *folder = strstr(path, "/stunnel/");
+
+	if (strcasestr(base != NULL ? base : path, "stunnel") != NULL)
+		return true;
+	return folder != NULL && folder + strlen("/stunnel") == base;
+}
+
+/* The words of options = ..., the same way. */
+enum word_option {
+	OPTION_UNKNOWN,
+	OPTION_QUIET,
+	OPTION_NO_TLS12,
+	OPTION_NO_TLS13,
+	OPTION_NO_TICKET,
+	OPTION_SERVER_ORDER,
+	OPTION_REFUSED /* would switch something weak on */
+};
+
+static enum word_option
+read_option(const char *option)
+{
+	/* Switched off, or always on, in clinch. */
+	static const char quiet[] =
+	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
+	    "NO_COMPRESSION NO_RENEGOTIATION "
+	    "SINGLE_DH_USE SINGLE_ECDH_USE "
+	    "NO_SESSION_RESUMPTION_ON_RENEGOTIATION";
+
+	if (option[0] == '-' || fuzzy_same(option, "LEGACY_SERVER_CONNECT") ||
+	    fuzzy_in("ALLOW_UNSAFE_LEGACY_RENEGOTIATION "
+		     "ALLOW_CLIENT_RENEGOTIATION",
+		option))
+		return OPTION_REFUSED;
+	if (fuzzy_in(quiet, option))
+		return OPTION_QUIET;
+	if (fuzzy_in("NO_TLSv1_2 NO_TLSv1.2", option))
+		return OPTION_NO_TLS12;
+	if (fuzzy_in("NO_TLSv1_3 NO_TLSv1.3", option))
+		return OPTION_NO_TLS13;
+	if (fuzzy_same(option, "NO_TICKET"))
+		return OPTION_NO_TICKET;
+	if (fuzzy_same(option, "CIPHER_SERVER_PREFERENCE"))
+		return OPTION_SERVER_ORDER;
+	return OPTION_UNKNOWN;
+}
+
+/* The words of socket = a|l|r:OPTION=VALUE, the same way. */
+enum word_socket {
+	SOCKET_NO_EFFECT,
+	SOCKET_KEEPALIVE,  /* likewise: keepalive is what to use */
+	SOCKET_BIND_EARLY, /* bind_early = VALUE */
+	SOCKET_DEVICE,     /* device = VALUE */
+	SOCKET_REFUSED     /* its effect would be missed */
+};
+
+/* Does text begin with that option and a "="? */
+static bool
+names_option(const char *text, const char *option)
+{
+	size_t len = strlen(option);
+
+	return strncasecmp(text, option, len) == 0 && text[len] == '=';
+}
+
+static enum word_socket
+read_socket(const char *option)
+{
+	/* Of what is set anyway, or tunes buffers. */
+	static const char *const quiet[] = { "TCP_NODELAY", "SO_REUSEADDR",
+		"SO_SNDBUF", "SO_RCVBUF", "SO_SNDLOWAT", "SO_RCVLOWAT",
+		"SO_SNDTIMEO", "SO_RCVTIMEO", "SO_LINGER", "SO_OOBINLINE" };
+	static const char *const keepalive[] = { "SO_KEEPALIVE", "TCP_KEEPIDLE",
+		"TCP_KEEPINTVL", "TCP_KEEPCNT" };
+	const char *name = strchr(option, ':');
+
+	if (name == NULL)
+		return SOCKET_REFUSED;
+	name++;
+	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
+		if (names_option(name, quiet[i]))
+			return SOCKET_NO_EFFECT;
+	for (size_t i = 0; i < ARRAY_LEN(keepalive); i++)
+		if (names_option(name, keepalive[i]))
+			return SOCKET_KEEPALIVE;
+	/* `a` is the listening socket. */
+	if (option[0] != 'a' || name != option + 2)
+		return SOCKET_REFUSED;
+	if (names_option(name, "IP_FREEBIND"))
+		return SOCKET_BIND_EARLY;
+	if (names_option(name, "SO_BINDTODEVICE"))
+		return SOCKET_DEVICE;
+	return SOCKET_REFUSED;
+}
+
+static void
+ignore_key(struct parser *parser, const char *key)
+{
+	const char *names = parser->ignored;
+
+	/* Both are short words of ours or of a line, so this stays small. */
+	if (strstr(names, key) != NULL || strlen(names) > 512)
+		return;
+	names = arena_format(
+	    parser->arena, "%s%s%s", names, names[0] != '\0' ? ", " : "", key);
+	if (names == NULL)
+		diag_no_memory(parser->diag);
+	else
+		parser->ignored = names;
+}
+
+/* sslVersion = X: this version and no other. */
+static void
+apply_version(
+    const struct parse_scope *scope, const struct statement *statement)
+{
+	if (fuzzy_same(statement->value, "all"))
+		return;
+	/* What is wrong with the one is wrong with the other. */
+	if (parse_value(scope, parse_find_key(scope, "min_version"), statement,
+		statement->value))
+		(void)parse_value(scope, parse_find_key(scope, "max_version"),
+		    statement, statement->value);
+}
+
+static void
+apply_option(const struct parse_scope *scope, const struct statement *statement)
+{
+	struct diagnostics *diag = scope->parser->diag;
+	struct provenance *provenance = scope->provenance;
+
+	switch (read_option(statement->value)) {
+	case OPTION_QUIET:
+		break;
+	case OPTION_NO_TLS12:
+		provenance->no_tls12 = true;
+		break;
+	case OPTION_NO_TLS13:
+		provenance->no_tls13 = true;
+		break;
+	case OPTION_NO_TICKET:
+		provenance->no_tickets = true;
+		if (scope->section == SCHEMA_HOST)
+			diag_error(diag, &statement->where,
+			    "options = %s: tickets are all of a listener's or "
+			    "none: put it there",
+			    statement->value);
+		break;
+	case OPTION_SERVER_ORDER:
+		provenance->server_order = true;
+		break;
+	case OPTION_REFUSED:
+		diag_error(diag, &statement->where,
+		    "options = %s: would weaken TLS below what clinch offers: "
+		    "remove it",
+		    statement->value);
+		break;
+	case OPTION_UNKNOWN:
+		diag_note(diag, "%s:%u: options = %s has no effect here",
+		    statement->where.file, statement->where.line,
+		    statement->value);
+		break;
+	}
+}
+
+static void
+apply_socket_key(const struct parse_scope *scope,
+    const struct statement *statement, const char *key)
+{
+	const struct schema_row *row = parse_find_key(scope, key);
+
+	if (row != NULL)
+		(void)parse_value(
+		    scope, row, statement, strchr(statement->value, '=') + 1);
+	else
+		diag_error(scope->parser->diag, &statement->where,
+		    "socket = %s: sockets are all of a listener's: put it "
+		    "there",
+		    statement->value);
+}
+
+static void
+apply_socket(const struct parse_scope *scope, const struct statement *statement)
+{
+	struct diagnostics *diag = scope->parser->diag;
+
+	switch (read_socket(statement->value)) {
+	case SOCKET_NO_EFFECT:
+		ignore_key(scope->parser, "socket");
+		break;
+	case SOCKET_KEEPALIVE:
+		diag_note(diag,
+		    "%s:%u: socket = %s has no effect here: use keepalive",
+		    statement->where.file, statement->where.line,
+		    statement->value);
+		break;
+	case SOCKET_BIND_EARLY:
+		apply_socket_key(scope, statement, "bind_early");
+		break;
+	case SOCKET_DEVICE:
+		apply_socket_key(scope, statement, "device");
+		break;
+	case SOCKET_REFUSED:
+		diag_error(diag, &statement->where,
+		    "socket = %.64s: clinch sets no such option, and its "
+		    "effect would be missed: remove it",
+		    statement->value);
+		break;
+	}
+}
+
+static void
+apply_syslog(const struct parse_scope *scope, const struct statement *statement)
+{
+	const struct schema_row *row = schema_find(SCHEMA_LOG, "output");
+	bool yes = fuzzy_in("yes on true 1", statement->value);
+
+	if (!yes)
+		diag_error(scope->parser->diag, &statement->where,
+		    "%s: \"%.64s\" is neither yes nor no", statement->key,
+		    statement->value);
+	/* stunnel can do both; here a file that was named goes first. */
+	else if (scope->parser->top.where[schema_index(row)] == NULL)
+		scope->parser->config->log.output = "syslog";
+}
+
+/* The key of ours that a word stands for; NULL: none. */
+static const char *
+key_of(const struct word *word)
+{
+	switch (word->verdict) {
+	case WORD_VERIFY:
+	case WORD_REQUIRE:
+		return "verify";
+	case WORD_ALLOW:
+		return "allow_san";
+	case WORD_PROXY_OUT:
+		return "proxy_out";
+	default:
+		return NULL;
+	}
+}
+
+static void
+apply_as_key(const struct parse_scope *scope, const struct statement *statement,
+    const struct word *word, const char *value)
+{
+	(void)parse_value(
+	    scope, parse_find_key(scope, key_of(word)), statement, value);
+}
+
+/* stunnel matches any of its checks, as allow_san does. */
+static void
+apply_allow(const struct parse_scope *scope, const struct statement *statement,
+    const struct word *word)
+{
+	const char *value = arena_format(
+	    scope->parser->arena, "%s%s", word->says, statement->value);
+
+	if (value == NULL)
+		diag_no_memory(scope->parser->diag);
+	else
+		apply_as_key(scope, statement, word, value);
+}
+
+/* Services are hosts by it; elsewhere it says nothing. */
+static void
+apply_sni(const struct parse_scope *scope, const struct statement *statement)
+{
+	if (scope->section == SCHEMA_HOST &&
+	    statement == parse_sni(scope->source))
+		return;
+	diag_error(scope->parser->diag, &statement->where,
+	    "%s: a name has a section of its own: write [host LISTENER "
+	    "PATTERN]",
+	    statement->key);
+}
+
+/* Does the word say something about listeners, and is this no place for it? */
+static bool
+is_misplaced(const struct parse_scope *scope, const struct word *word)
+{
+	const char *key = key_of(word);
+
+	if (word->verdict == WORD_VERSION || word->verdict == WORD_OPTIONS)
+		key = "min_version";
+	return key != NULL && parse_find_key(scope, key) == NULL;
+}
+
+/*
+ * verifyChain and verifyPeer may stand together, or beside a level of the
+ * older `verify`: the strictest counts.  What is written in words of ours
+ * beside them is a second value, and an error.
+ */
+static void
+apply_verify(const struct parse_scope *scope, const struct statement *statement,
+    const struct word *word)
+{
+	const struct schema_row *row = parse_find_key(scope, "verify");
+	const struct config_where **set =
+	    &scope->provenance->where[schema_index(row)];
+	const struct config_where *first = *set;
+	enum config_verify before = scope->listener->verify;
+
+	if (first != NULL && !scope->provenance->verify_by_word) {
+		apply_as_key(scope, statement, word, word->says);
+		return;
+	}
+	*set = NULL;
+	apply_as_key(scope, statement, word, word->says);
+	if (first != NULL && scope->listener->verify < before) {
+		scope->listener->verify = before;
+		scope->listener->verify_where = *first;
+		*set = first;
+	}
+	scope->provenance->verify_by_word = true;
+}
+
+static void
+obey_word(const struct parse_scope *scope, const struct statement *statement,
+    const struct word *word)
+{
+	switch (word->verdict) {
+	case WORD_VERSION:
+		apply_version(scope, statement);
+		break;
+	case WORD_OPTIONS:
+		apply_option(scope, statement);
+		break;
+	case WORD_SOCKET:
+		apply_socket(scope, statement);
+		break;
+	case WORD_SYSLOG:
+		apply_syslog(scope, statement);
+		break;
+	case WORD_VERIFY:
+		apply_verify(scope, statement, word);
+		break;
+	case WORD_PROXY_OUT:
+		apply_as_key(scope, statement, word, word->says);
+		break;
+	case WORD_ALLOW:
+		apply_allow(scope, statement, word);
+		break;
+	case WORD_REQUIRE:
+		scope->provenance->require_cert = statement;
+		scope->provenance->requires_cert = word->says[0] == 'y';
+		break;
+	case WORD_SNI:
+		apply_sni(scope, statement);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+stunnel_apply(
+    const struct parse_scope *scope, const struct statement *statement)
+{
+	const struct word *word = find_word(statement->key, statement->value);
+
+	if (word == NULL || is_misplaced(scope, word)) {
+		parse_refuse_key(scope, statement);
+		return;
+	}
+	if (word->verdict == WORD_REFUSED) {
+		diag_error(scope->parser->diag, &statement->where, "%s: %s",
+		    statement->key, word->says);
+		return;
+	}
+	if (word->verdict == WORD_NO_EFFECT)
+		ignore_key(scope->parser, word->name);
+	if (statement->value != NULL)
+		obey_word(scope, statement, word);
+}
+
+/* Only services, and what may stand above them. */
+static bool
+has_only_services(const struct parser *parser, const struct source *source)
+{
+	bool has_service = false;
+
+	for (size_t i = 0; i < source->count; i++) {
+		enum section_kind kind = parser->kinds[i];
+
+		if (kind == SECTION_SERVICE)
+			has_service = true;
+		else if (kind != SECTION_TOP && kind != SECTION_SNI)
+			return false;
+	}
+	return has_service;
+}
+
+/* The first key that only stunnel has; NULL: none. */
+static const struct statement *
+find_stunnel_word(const struct source *source)
+{
+	for (size_t i = 0; i < source->count; i++)
+		for (size_t k = 0; k < source->sections[i].count; k++)
+			if (is_stunnel_key(source->sections[i].items[k].key))
+				return &source->sections[i].items[k];
+	return NULL;
+}
+
+/*
+ * A file is stunnel's if it has services, no section that only clinch has, and
+ * a word or name of stunnel's.  Then stunnel's defaults hold for its timeouts.
+ * Without such a word [web] is a listener like [listener web].
+ */
+bool
+stunnel_detect(struct parser *parser, const struct source *source)
+{
+	const struct statement *word;
+
+	if (!has_only_services(parser, source))
+		return false;
+	if (is_stunnel_path(parser->config->file))
+		parser->stunnel_reason = "its name";
+	else if ((word = find_stunnel_word(source)) != NULL)
+		parser->stunnel_reason = word->key;
+	return parser->stunnel_reason != NULL;
+}
+
+void
+stunnel_set_defaults(struct parser *parser)
+{
+	struct config_listener *defaults = &parser->defaults;
+
+	defaults->timeout_handshake_ms = 300 * 1000;
+	defaults->timeout_connect_ms = 10 * 1000;
+	defaults->timeout_idle_ms = 43200 * 1000;
+	defaults->timeout_close_ms = 60 * 1000;
+	diag_note(parser->diag,
+	    "%s is read as a stunnel.conf, because of %s, with stunnel's "
+	    "timeouts: clinch stays in the foreground",
+	    parser->config->file, parser->stunnel_reason);
+	diag_note(parser->diag,
+	    "%s is read as a stunnel.conf: a port alone in accept means IPv4 "
+	    "and IPv6",
+	    parser->config->file);
+	diag_note(parser->diag,
+	    "%s is read as a stunnel.conf: TLS 1.2 is the lowest version "
+	    "offered",
+	    parser->config->file);
+	diag_note(parser->diag,
+	    "%s is read as a stunnel.conf: without ciphers, fewer are offered "
+	    "than by stunnel (profile = intermediate)",
+	    parser->config->file);
+}
+
+/* "a#2" for a second [a]; NULL: no memory. */
+static char *
+number_name(
+    const struct parser *parser, struct string_map *names, const char *name)
+{
+	char *fresh = NULL;
+	unsigned number = 2;
+
+	do
+		fresh = arena_format(parser->arena, "%s#%u", name, number++);
+	while (fresh != NULL && string_map_find(names, fresh) != NULL);
+	return fresh;
+}
+
+/* stunnel takes several services of one name.  Here a name identifies a
+ * listener in logs and over reloads, so later ones get a number. */
+bool
+stunnel_number_services(const struct parser *parser)
+{
+	struct config *config = parser->config;
+	struct config_listener *listener;
+	const void **first;
+	struct string_map names;
+
+	if (!string_map_init(&names, parser->arena, config->listener_count))
+		return false;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		listener = &config->listeners[i];
+		first = string_map_at(&names, listener->name);
+		if (*first != NULL) {
+			listener->name = number_name(
+			    parser, &names, listener->name);
+			if (listener->name == NULL)
+				return false;
+			diag_note(parser->diag,
+			    "%s:%u: there is another service of this name: "
+			    "this one is called %.64s in logs",
+			    listener->where.file, listener->where.line,
+			    listener->name);
+			first = string_map_at(&names, listener->name);
+		}
+		*first = listener;
+	}
+	return true;
+}
+
+/* What a file shows of its program. */
+struct stunnel_signs {
+	bool has_stunnel_key;
+	bool has_own_section; /* one that stunnel does not have */
+};
+
+static void
+on_item(void *arg, const struct ini_item *item)
+{
+	struct stunnel_signs *signs = arg;
+
+	if (item->section != NULL)
+		signs->has_own_section |= parse_is_own_section(item->section);
+	else if (item->key != NULL)
+		signs->has_stunnel_key |= is_stunnel_key(item->key);
+}
+
+bool
+stunnel_is_text(const char *path, const char *bytes, size_t size)
+{
+	struct stunnel_signs signs = { 0 };
+
+	ini_read(bytes, size, on_item, &signs);
+	return !signs.has_own_section &&
+	       (signs.has_stunnel_key || is_stunnel_path(path));
+}

@@ -1,5 +1,5 @@
 /*
- * The checks that need more than one key: missing keys, contradictions, rules
+ * The checks that requirement more than one key: missing keys, contradictions, rules
  * without effect.  Main thread.
  *
  * Each error names the place where it can be corrected, so the search for a
@@ -53,7 +53,7 @@ settle_site(struct config_listener *settings, const struct config_ocsp *ocsp)
 
 /* Are its certificates its own? */
 static bool
-shows_own(const struct config_listener *settings)
+owns_certs(const struct config_listener *settings)
 {
 	return settings->pattern == NULL || settings->certs_own;
 }
@@ -65,7 +65,7 @@ count_certificates(const struct parser *parser)
 	size_t count = 0;
 
 	while (parse_next_site(parser, &site))
-		if (shows_own(site.settings))
+		if (owns_certs(site.settings))
 			count += site.settings->certs.count;
 	return count;
 }
@@ -73,8 +73,8 @@ count_certificates(const struct parser *parser)
 /* The staple file of each certificate that has one; false: another than
  * before, which is reported. */
 static bool
-note_file(const struct parser *parser, const struct config_listener *settings,
-    size_t i, struct string_map *files)
+map_staple_file(const struct parser *parser,
+    const struct config_listener *settings, size_t i, struct string_map *files)
 {
 	const struct config_path *file = config_staple_file_of(settings, i);
 	const char *cert = settings->certs.items[i].path;
@@ -99,15 +99,15 @@ note_file(const struct parser *parser, const struct config_listener *settings,
 }
 
 static void
-note_files(const struct parser *parser, struct string_map *files)
+map_staple_files(const struct parser *parser, struct string_map *files)
 {
 	struct site site = { 0 };
 
 	while (parse_next_site(parser, &site)) {
-		if (!shows_own(site.settings))
+		if (!owns_certs(site.settings))
 			continue;
 		for (size_t i = 0; i < site.settings->certs.count; i++)
-			if (!note_file(parser, site.settings, i, files))
+			if (!map_staple_file(parser, site.settings, i, files))
 				break;
 	}
 }
@@ -115,7 +115,7 @@ note_files(const struct parser *parser, struct string_map *files)
 /* Fill in what others said of the same certificates; certificates that
  * nobody said it of stay without. */
 static bool
-take_files(const struct parser *parser, struct config_listener *settings,
+fill_staple_files(const struct parser *parser, struct config_listener *settings,
     const struct string_map *files)
 {
 	struct config_paths *list = &settings->staple_files;
@@ -137,21 +137,21 @@ take_files(const struct parser *parser, struct config_listener *settings,
 }
 
 static bool
-share_files(const struct parser *parser)
+share_staple_files(const struct parser *parser)
 {
 	struct site site = { 0 };
 	struct string_map files;
 
 	if (!string_map_init(&files, parser->arena, count_certificates(parser)))
 		return false;
-	note_files(parser, &files);
+	map_staple_files(parser, &files);
 	while (parse_next_site(parser, &site)) {
 		struct config_listener *settings = site.settings;
 
-		if (!shows_own(settings))
+		if (!owns_certs(settings))
 			settings->staple_files = site.listener->staple_files;
 		else if (settings->staple_files.count == 0 &&
-			 !take_files(parser, settings, &files))
+			 !fill_staple_files(parser, settings, &files))
 			return false;
 	}
 	return true;
@@ -199,7 +199,7 @@ settle_stapling(const struct parser *parser)
 
 	while (parse_next_site(parser, &site))
 		settle_site(site.settings, &parser->config->ocsp);
-	if (!share_files(parser))
+	if (!share_staple_files(parser))
 		diag_no_memory(parser->diag);
 	check_mode(parser);
 	check_intervals(parser);
@@ -245,12 +245,12 @@ takes_headers(const struct config_listener *settings)
 }
 
 /* Keys that mean nothing without another. */
-static const struct need {
+static const struct requirement {
 	const char *key;
 	size_t offset, size; /* of its field */
 	bool (*is_met)(const struct config_listener *settings);
 	const char *without;
-} needs[] = {
+} requirements[] = {
 	{ "crl_file", FIELD(crl_file), verifies, VERIFY },
 	{ "crl_check", FIELD(crl_check), revokes, "verify and crl_file" },
 	{ "client_purpose", FIELD(client_purpose), checks_purpose, VERIFY },
@@ -262,56 +262,61 @@ static const struct need {
 
 /* By the site itself, or by a host that takes it over? */
 static bool
-is_met_below(const struct need *need, const struct config_listener *settings)
+is_met_below(const struct requirement *requirement,
+    const struct config_listener *settings)
 {
-	if (need->is_met(settings))
+	if (requirement->is_met(settings))
 		return true;
 	for (size_t i = 0; i < settings->host_count; i++)
-		if (need->is_met(&settings->hosts[i]))
+		if (requirement->is_met(&settings->hosts[i]))
 			return true;
 	return false;
 }
 
 static void
-report_vain(const struct parser *parser, const struct need *need,
-    const struct config_where *where)
+report_without_effect(const struct parser *parser,
+    const struct requirement *requirement, const struct config_where *where)
 {
-	diag_error(parser->diag, where, "%s does nothing without %s", need->key,
-	    need->without);
+	diag_error(parser->diag, where, "%s does nothing without %s",
+	    requirement->key, requirement->without);
 }
 
 static void
-check_needs(const struct parser *parser, const struct site *site)
+check_requirements(const struct parser *parser, const struct site *site)
 {
 	const struct config_where *where;
 
-	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		where = provenance_here(parser, site->provenance, needs[i].key);
-		if (where != NULL && !is_met_below(&needs[i], site->settings))
-			report_vain(parser, &needs[i], where);
+	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
+		where = provenance_here(
+		    parser, site->provenance, requirements[i].key);
+		if (where != NULL &&
+		    !is_met_below(&requirements[i], site->settings))
+			report_without_effect(parser, &requirements[i], where);
 	}
 }
 
 static bool
-is_met_anywhere(const struct parser *parser, const struct need *need)
+is_met_anywhere(
+    const struct parser *parser, const struct requirement *requirement)
 {
 	const struct config *config = parser->config;
 
 	for (size_t i = 0; i < config->listener_count; i++)
-		if (is_met_below(need, &config->listeners[i]))
+		if (is_met_below(requirement, &config->listeners[i]))
 			return true;
 	return false;
 }
 
 static void
-check_default_needs(const struct parser *parser)
+check_default_requirements(const struct parser *parser)
 {
 	const struct config_where *where;
 
-	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		where = provenance_find(parser, &parser->tls, needs[i].key);
-		if (where != NULL && !is_met_anywhere(parser, &needs[i]))
-			report_vain(parser, &needs[i], where);
+	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
+		where = provenance_find(
+		    parser, &parser->tls, requirements[i].key);
+		if (where != NULL && !is_met_anywhere(parser, &requirements[i]))
+			report_without_effect(parser, &requirements[i], where);
 	}
 }
 
@@ -392,22 +397,25 @@ check_proxy(const struct parser *parser, const struct site *site)
 }
 
 static void
-forget(const struct parser *parser, const struct need *need,
+reset_key(const struct parser *parser, const struct requirement *requirement,
     struct config_listener *settings)
 {
-	memcpy((char *)settings + need->offset,
-	    (const char *)&parser->builtin + need->offset, need->size);
+	memcpy((char *)settings + requirement->offset,
+	    (const char *)&parser->builtin + requirement->offset,
+	    requirement->size);
 }
 
 static void
-forget_vain(const struct parser *parser, struct config_listener *listener)
+reset_without_effect(
+    const struct parser *parser, struct config_listener *listener)
 {
-	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		if (is_met_below(&needs[i], listener))
+	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
+		if (is_met_below(&requirements[i], listener))
 			continue;
-		forget(parser, &needs[i], listener);
+		reset_key(parser, &requirements[i], listener);
 		for (size_t k = 0; k < listener->host_count; k++)
-			forget(parser, &needs[i], &listener->hosts[k]);
+			reset_key(
+			    parser, &requirements[i], &listener->hosts[k]);
 	}
 }
 
@@ -418,20 +426,20 @@ settle_clients(const struct parser *parser)
 	struct site site = { 0 };
 
 	while (parse_next_site(parser, &site)) {
-		check_needs(parser, &site);
+		check_requirements(parser, &site);
 		check_trust(parser, &site);
 		check_require(parser, &site);
 		if (site.settings->pattern == NULL)
 			check_proxy(parser, &site);
 	}
-	check_default_needs(parser);
+	check_default_requirements(parser);
 	for (size_t i = 0; i < config->listener_count; i++)
-		forget_vain(parser, &config->listeners[i]);
+		reset_without_effect(parser, &config->listeners[i]);
 }
 
 /* What was said wrongly has been reported and is not missing. */
 static bool
-lacks(const struct parser *parser, const struct site *site, const char *key)
+is_unset(const struct parser *parser, const struct site *site, const char *key)
 {
 	return provenance_find(parser, site->provenance, key) == NULL;
 }
@@ -441,12 +449,12 @@ check_ends(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
 
-	if (lacks(parser, site, "accept") && lacks(parser, site, "fd"))
+	if (is_unset(parser, site, "accept") && is_unset(parser, site, "fd"))
 		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no accept: say where clients connect, "
 		    "such as accept = 443",
 		    listener->name);
-	if (lacks(parser, site, "connect"))
+	if (is_unset(parser, site, "connect"))
 		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no connect: name the backend, such as "
 		    "connect = 127.0.0.1:8080",
@@ -456,7 +464,8 @@ check_ends(const struct parser *parser, const struct site *site)
 static bool
 has_certificate(const struct parser *parser, const struct site *site)
 {
-	return !lacks(parser, site, "cert") || !lacks(parser, site, "cert_dir");
+	return !is_unset(parser, site, "cert") ||
+	       !is_unset(parser, site, "cert_dir");
 }
 
 /* The hosts of a listener without a certificate: one of them without one;
@@ -557,8 +566,8 @@ check_files_of(const struct parser *parser, const struct site *site)
 
 /* The later of two places where one of the two keys was said. */
 static const struct config_where *
-blame(const struct parser *parser, const struct site *site, const char *first,
-    const char *second)
+place_of(const struct parser *parser, const struct site *site,
+    const char *first, const char *second)
 {
 	const struct config_where *where = provenance_find(
 	    parser, site->provenance, first);
@@ -590,13 +599,13 @@ check_versions(const struct parser *parser, const struct site *site)
 		return;
 	if (settings->min_version == TLS_VERSION_1_3)
 		diag_error(parser->diag,
-		    blame(parser, site, "max_version", "min_version"),
+		    place_of(parser, site, "max_version", "min_version"),
 		    "%s allows no TLS version at all: min_version is TLSv1.3 "
 		    "and max_version is TLSv1.2",
 		    parse_name(name, settings));
 	else if (settings->profile == PROFILE_MODERN)
 		diag_error(parser->diag,
-		    blame(parser, site, "max_version", "profile"),
+		    place_of(parser, site, "max_version", "profile"),
 		    "%s: profile modern is TLS 1.3 alone, but max_version is "
 		    "TLSv1.2",
 		    parse_name(name, settings));
@@ -628,7 +637,7 @@ check_names(const struct parser *parser)
 }
 
 /* One accept of any listener. */
-struct taken {
+struct accept_use {
 	struct config_accept *accept;
 	struct config_listener *listener;
 	bool left_out; /* to a listener that names the address itself */
@@ -641,8 +650,8 @@ is_fixed(const struct addr *addr)
 }
 
 static void
-report_twice(struct diagnostics *diag, const struct taken *first,
-    const struct taken *second)
+report_twice(struct diagnostics *diag, const struct accept_use *first,
+    const struct accept_use *second)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -656,11 +665,11 @@ report_twice(struct diagnostics *diag, const struct taken *first,
 
 /* As in stunnel a name is served where one of its addresses can be had: the
  * other is left to the listener that names it.  NULL: neither gives way. */
-static struct taken *
-give_way(struct taken *first, struct taken *second)
+static struct accept_use *
+find_loser(struct accept_use *first, struct accept_use *second)
 {
-	struct taken *loser = first->accept->by_name ? first : second;
-	const struct taken *winner = loser == first ? second : first;
+	struct accept_use *loser = first->accept->by_name ? first : second;
+	const struct accept_use *winner = loser == first ? second : first;
 
 	if (winner->accept->by_name || !loser->accept->by_name ||
 	    loser->listener->accept.count < 2)
@@ -669,7 +678,7 @@ give_way(struct taken *first, struct taken *second)
 }
 
 static void
-leave_out(const struct parser *parser, struct taken *loser)
+leave_out(const struct parser *parser, struct accept_use *loser)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -683,16 +692,16 @@ leave_out(const struct parser *parser, struct taken *loser)
 
 /* From the end, so that places before stay as they are. */
 static void
-remove_left_out(struct taken *taken, size_t count)
+remove_left_out(struct accept_use *uses, size_t count)
 {
 	struct config_accepts *list;
 	size_t at;
 
 	while (count-- > 0) {
-		if (!taken[count].left_out)
+		if (!uses[count].left_out)
 			continue;
-		list = &taken[count].listener->accept;
-		at = (size_t)(taken[count].accept - list->items);
+		list = &uses[count].listener->accept;
+		at = (size_t)(uses[count].accept - list->items);
 		list->count--;
 		memmove(&list->items[at], &list->items[at + 1],
 		    (list->count - at) * sizeof(list->items[0]));
@@ -701,7 +710,8 @@ remove_left_out(struct taken *taken, size_t count)
 
 /* false: no memory. */
 static bool
-find_twins(const struct parser *parser, struct taken *taken, size_t count)
+find_duplicates(
+    const struct parser *parser, struct accept_use *uses, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
 	struct string_map addresses;
@@ -709,27 +719,28 @@ find_twins(const struct parser *parser, struct taken *taken, size_t count)
 	if (!string_map_init(&addresses, parser->arena, count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		struct taken *other, *loser;
+		struct accept_use *other, *loser;
 		const char *key;
 		const void **first;
 
-		addr_print(&taken[i].accept->addr, text, sizeof(text));
+		addr_print(&uses[i].accept->addr, text, sizeof(text));
 		key = arena_copy(parser->arena, text, strlen(text));
 		if (key == NULL)
 			return false;
 		first = string_map_at(&addresses, key);
 		if (*first == NULL) {
-			*first = &taken[i];
+			*first = &uses[i];
 			continue;
 		}
-		other = &taken[(size_t)((const struct taken *)*first - taken)];
-		loser = give_way(other, &taken[i]);
+		other =
+		    &uses[(size_t)((const struct accept_use *)*first - uses)];
+		loser = find_loser(other, &uses[i]);
 		if (loser == NULL)
-			report_twice(parser->diag, other, &taken[i]);
+			report_twice(parser->diag, other, &uses[i]);
 		else
 			leave_out(parser, loser);
 		if (loser == other)
-			*first = &taken[i];
+			*first = &uses[i];
 	}
 	return true;
 }
@@ -749,7 +760,7 @@ check_addresses(const struct parser *parser)
 {
 	struct config *config = parser->config;
 	size_t max = count_accepts(config), count = 0;
-	struct taken *taken;
+	struct accept_use *uses;
 
 	if (max > ACCEPTS_MAX) {
 		diag_error(parser->diag,
@@ -758,8 +769,8 @@ check_addresses(const struct parser *parser)
 		    ACCEPTS_MAX);
 		return;
 	}
-	taken = arena_alloc(parser->arena, max * sizeof(*taken));
-	if (taken == NULL) {
+	uses = arena_alloc(parser->arena, max * sizeof(*uses));
+	if (uses == NULL) {
 		diag_no_memory(parser->diag);
 		return;
 	}
@@ -768,13 +779,13 @@ check_addresses(const struct parser *parser)
 
 		for (size_t j = 0; j < listener->accept.count; j++)
 			if (is_fixed(&listener->accept.items[j].addr))
-				taken[count++] = (struct taken){
+				uses[count++] = (struct accept_use){
 					.accept = &listener->accept.items[j],
 					.listener = listener,
 				};
 	}
-	if (find_twins(parser, taken, count))
-		remove_left_out(taken, count);
+	if (find_duplicates(parser, uses, count))
+		remove_left_out(uses, count);
 	else
 		diag_no_memory(parser->diag);
 }
@@ -794,7 +805,7 @@ check_tickets(const struct parser *parser)
 }
 
 /* One listener's backends so far, each with the first that leads to it. */
-struct shared {
+struct shared_backends {
 	const struct parser *parser;
 	struct string_map backends;
 	size_t found;
@@ -845,7 +856,7 @@ backend_key(struct arena *arena, const struct config_connect *connect)
 }
 
 static void
-note_shared(struct shared *shared, const char *backend,
+note_shared(struct shared_backends *shared, const char *backend,
     const struct config_listener *first, const struct config_listener *second)
 {
 	char one[PARSE_NAME_MAX], other[PARSE_NAME_MAX];
@@ -862,7 +873,8 @@ note_shared(struct shared *shared, const char *backend,
 
 /* false: no memory. */
 static bool
-look_at(struct shared *shared, const struct config_listener *settings)
+check_shared_backends(
+    struct shared_backends *shared, const struct config_listener *settings)
 {
 	for (size_t i = 0; i < settings->connect.count; i++) {
 		const struct config_connect *connect =
@@ -895,7 +907,7 @@ count_backends(const struct config_listener *listener)
 
 /* Most listeners have one rule for all. */
 static bool
-is_worth_it(const struct config_listener *listener)
+has_different_rules(const struct config_listener *listener)
 {
 	for (size_t i = 0; i < listener->host_count; i++)
 		if (!has_same_rules(listener, &listener->hosts[i]))
@@ -911,17 +923,18 @@ is_reachable(const struct config_listener *listener)
 }
 
 static bool
-look_at_listener(struct shared *shared, const struct config_listener *listener)
+check_shared_in(
+    struct shared_backends *shared, const struct config_listener *listener)
 {
-	if (!is_worth_it(listener))
+	if (!has_different_rules(listener))
 		return true;
 	if (!string_map_init(&shared->backends, shared->parser->arena,
 		count_backends(listener)))
 		return false;
-	if (is_reachable(listener) && !look_at(shared, listener))
+	if (is_reachable(listener) && !check_shared_backends(shared, listener))
 		return false;
 	for (size_t i = 0; i < listener->host_count; i++)
-		if (!look_at(shared, &listener->hosts[i]))
+		if (!check_shared_backends(shared, &listener->hosts[i]))
 			return false;
 	return true;
 }
@@ -930,10 +943,10 @@ static void
 check_shared(const struct parser *parser)
 {
 	const struct config *config = parser->config;
-	struct shared shared = { .parser = parser };
+	struct shared_backends shared = { .parser = parser };
 
 	for (size_t i = 0; i < config->listener_count; i++) {
-		if (!look_at_listener(&shared, &config->listeners[i])) {
+		if (!check_shared_in(&shared, &config->listeners[i])) {
 			diag_no_memory(parser->diag);
 			return;
 		}
@@ -983,9 +996,9 @@ check_file(struct diagnostics *diag, const char *key, const char *path,
 
 static void
 check_list(struct diagnostics *diag, const char *key,
-    const struct config_paths *list, const struct config_paths *taken)
+    const struct config_paths *list, const struct config_paths *inherited)
 {
-	if (list->items == taken->items)
+	if (list->items == inherited->items)
 		return;
 	for (size_t i = 0; i < list->count; i++)
 		check_file(

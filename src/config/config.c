@@ -18,98 +18,101 @@
 #include "config/schema.h"
 #include "config/value.h"
 
-struct holder {
+struct counted_config {
 	atomic_uint references;
 	struct arena *arena;
 	struct config config;
 };
 
 /* Where the text comes from: a path alone, or bytes under a name. */
-struct input {
+struct config_input {
 	const char *name;
 	const char *bytes; /* NULL: read the file */
 	size_t size;
 };
 
-static struct holder *
-holder_new(const char *file)
+static struct counted_config *
+counted_new(const char *file)
 {
 	struct arena *arena = arena_new();
-	struct holder *holder;
+	struct counted_config *counted;
 
 	if (arena == NULL)
 		return NULL;
-	holder = arena_alloc(arena, sizeof(*holder));
-	if (holder == NULL) {
+	counted = arena_alloc(arena, sizeof(*counted));
+	if (counted == NULL) {
 		arena_free(arena);
 		return NULL;
 	}
-	atomic_init(&holder->references, 1);
-	holder->arena = arena;
-	holder->config.file = arena_copy(arena, file, strlen(file));
-	return holder;
+	atomic_init(&counted->references, 1);
+	counted->arena = arena;
+	counted->config.file = arena_copy(arena, file, strlen(file));
+	return counted;
 }
 
 static void
-read_input(
-    struct holder *holder, struct diagnostics *diag, const struct input *input)
+read_input(struct counted_config *counted, struct diagnostics *diag,
+    const struct config_input *input)
 {
 	struct source source = { 0 };
 	struct parser parser = {
-		.config = &holder->config,
-		.arena = holder->arena,
+		.config = &counted->config,
+		.arena = counted->arena,
 		.diag = diag,
 	};
 
-	if (holder->config.file == NULL) {
+	if (counted->config.file == NULL) {
 		diag_no_memory(diag);
 		return;
 	}
 	if (input->bytes == NULL)
-		reader_load(&source, diag, holder->config.file);
+		reader_load(&source, diag, counted->config.file);
 	else
-		reader_parse(&source, diag, holder->config.file, input->bytes,
+		reader_parse(&source, diag, counted->config.file, input->bytes,
 		    input->size);
 	/* A file that could not be read at all has nothing more to say. */
 	if (source.count > 0)
 		parse_config(&parser, &source);
 	if (input->bytes == NULL)
 		check_files(&parser);
-	holder->config.notes = diag->notes;
+	counted->config.notes = diag->notes;
 }
 
 /* any: also one with errors. */
 static const struct config *
-read_config(const struct input *input, bool any, struct config_errors *errors)
+read_config(
+    const struct config_input *input, bool any, struct config_errors *errors)
 {
-	struct holder *holder = holder_new(input->name);
-	struct diagnostics diag = { .no_memory = holder == NULL };
+	struct counted_config *counted = counted_new(input->name);
+	struct diagnostics diag = { .no_memory = counted == NULL };
 
 	*errors = (struct config_errors){ 0 };
-	if (holder != NULL) {
-		diag.arena = holder->arena;
-		read_input(holder, &diag, input);
+	if (counted != NULL) {
+		diag.arena = counted->arena;
+		read_input(counted, &diag, input);
 	}
 	if (diag_is_clean(&diag))
-		return &holder->config;
+		return &counted->config;
 	diag_finish(&diag, errors);
-	if (any && holder != NULL && !diag.no_memory)
-		return &holder->config;
-	if (holder != NULL)
-		arena_free(holder->arena);
+	if (any && counted != NULL && !diag.no_memory)
+		return &counted->config;
+	if (counted != NULL)
+		arena_free(counted->arena);
 	return NULL;
 }
 
 const struct config *
 config_load(const char *path, struct config_errors *errors)
 {
-	return read_config(&(struct input){ .name = path }, false, errors);
+	return read_config(
+	    &(struct config_input){ .name = path }, false, errors);
 }
 
 const struct config *
 config_load_any(const char *path, struct config_errors *errors)
 {
-	return read_config(&(struct input){ .name = path }, true, errors);
+	return read_config(
+	    &(struct config_input){ .name = path }, true, errors);
 }
 
 const struct config *
@@ -117,36 +120,36 @@ config_parse(const char *name, const char *bytes, size_t size,
     struct config_errors *errors)
 {
 	return read_config(
-	    &(struct input){ name, bytes != NULL ? bytes : "", size }, false,
-	    errors);
+	    &(struct config_input){ name, bytes != NULL ? bytes : "", size },
+	    false, errors);
 }
 
 /* The count is not part of what is constant about a configuration. */
-static struct holder *
-holder_of(const struct config *config)
+static struct counted_config *
+counted_of(const struct config *config)
 {
-	return container_of((uintptr_t)config, struct holder, config);
+	return container_of((uintptr_t)config, struct counted_config, config);
 }
 
 const struct config *
 config_ref(const struct config *config)
 {
 	atomic_fetch_add_explicit(
-	    &holder_of(config)->references, 1, memory_order_relaxed);
+	    &counted_of(config)->references, 1, memory_order_relaxed);
 	return config;
 }
 
 void
 config_unref(const struct config *config)
 {
-	struct holder *holder;
+	struct counted_config *counted;
 
 	if (config == NULL)
 		return;
-	holder = holder_of(config);
+	counted = counted_of(config);
 	if (atomic_fetch_sub_explicit(
-		&holder->references, 1, memory_order_acq_rel) == 1)
-		arena_free(holder->arena);
+		&counted->references, 1, memory_order_acq_rel) == 1)
+		arena_free(counted->arena);
 }
 
 bool

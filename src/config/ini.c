@@ -39,7 +39,7 @@ is_blank(char byte)
 }
 
 static void
-tell_wrong(const struct reading *reading, const char *wrong)
+report_wrong(const struct reading *reading, const char *wrong)
 {
 	reading->on_item(reading->arg,
 	    &(struct ini_item){ .line = reading->line, .wrong = wrong });
@@ -114,7 +114,7 @@ take_piece(void *arg, const char *section, const char *name, const char *value)
 }
 
 static const char *
-judge_pair(const struct pair *pair, int status)
+check_pair(const struct pair *pair, int status)
 {
 	if (pair->stuck)
 		return "too many blanks in a row: shorten them";
@@ -142,7 +142,7 @@ read_pair(const struct reading *reading, const char *text)
 	pair.stuck = false;
 	pair.key[0] = pair.value[0] = '\0';
 	status = ini_parse_stream(give_piece, &pair, take_piece, &pair);
-	wrong = judge_pair(&pair, status);
+	wrong = check_pair(&pair, status);
 	if (wrong != NULL) {
 		snprintf(pair.key, sizeof(pair.key), "%.*s",
 		    (int)strcspn(text, " \t=:;"), text);
@@ -169,17 +169,17 @@ read_heading(const struct reading *reading, char *text)
 	const char *name;
 
 	if (end == NULL) {
-		tell_wrong(reading, "the heading has no closing \"]\"");
+		report_wrong(reading, "the heading has no closing \"]\"");
 		return;
 	}
 	*end = '\0';
 	if (end[1 + strspn(end + 1, " \t")] != '\0') {
-		tell_wrong(reading, "there is text after the \"]\"");
+		report_wrong(reading, "there is text after the \"]\"");
 		return;
 	}
 	name = trim(text + 1);
 	if (*name == '\0') {
-		tell_wrong(reading, "the heading has no name");
+		report_wrong(reading, "the heading has no name");
 		return;
 	}
 	reading->on_item(reading->arg,
@@ -220,12 +220,12 @@ read_line(struct reading *reading, const char *bytes, size_t size)
 	if (size > 0 && bytes[size - 1] == '\r')
 		size--;
 	if (size > INI_LINE_MAX) {
-		tell_wrong(reading, "the line is longer than 8192 bytes");
+		report_wrong(reading, "the line is longer than 8192 bytes");
 		return;
 	}
 	wrong = find_control(bytes, size);
 	if (wrong != NULL) {
-		tell_wrong(reading, wrong);
+		report_wrong(reading, wrong);
 		return;
 	}
 	memcpy(reading->text, bytes, size);
@@ -251,7 +251,7 @@ ini_read(const char *bytes, size_t size, ini_item_fn *on_item, void *arg)
 	if (size >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 ||
 			     memcmp(bytes, "\xfe\xff", 2) == 0)) {
 		reading.line = 1;
-		tell_wrong(&reading,
+		report_wrong(&reading,
 		    "this is UTF-16 text: save it as UTF-8, such as by iconv "
 		    "-f UTF-16 -t UTF-8");
 		return;

@@ -48,7 +48,7 @@ later_section(const char *name)
 
 /* What follows the word in the kind; NULL: another heading. */
 static const char *
-behind(const char *name, const char *word)
+after_word(const char *name, const char *word)
 {
 	size_t length = strlen(word);
 
@@ -73,7 +73,8 @@ count_words(const char *text)
 }
 
 static bool
-holds(const struct section *section, const char *key, struct schema_memo *memo)
+has_key(
+    const struct section *section, const char *key, struct schema_memo *memo)
 {
 	const struct schema_row *row = schema_recall(
 	    memo, SCHEMA_LISTENER, key);
@@ -121,7 +122,7 @@ is_misspelt_listener(const struct section *section)
 static bool
 is_misspelt_host(const struct section *section)
 {
-	return behind(section->name, "host") == NULL &&
+	return after_word(section->name, "host") == NULL &&
 	       is_misspelt(section->name, "host") &&
 	       count_words(section->name) > 2;
 }
@@ -129,16 +130,16 @@ is_misspelt_host(const struct section *section)
 static enum section_kind
 service_of(const struct section *section, struct schema_memo *memo)
 {
-	bool accepts = holds(section, "accept", memo) ||
-		       holds(section, "fd", memo);
-	bool connects = holds(section, "connect", memo);
+	bool accepts = has_key(section, "accept", memo) ||
+		       has_key(section, "fd", memo);
+	bool connects = has_key(section, "connect", memo);
 
 	/* One of the two is enough to see what was meant, unless the name
 	 * means something else already. */
 	if (accepts && connects && !is_misspelt_listener(section))
 		return SECTION_SERVICE;
 	if (is_misspelt_listener(section) || is_misspelt_host(section) ||
-	    behind(section->name, "host") != NULL ||
+	    after_word(section->name, "host") != NULL ||
 	    later_section(section->name) != NULL)
 		return SECTION_UNKNOWN;
 	if (!accepts && parse_sni(section) != NULL)
@@ -152,14 +153,15 @@ parse_is_own_section(const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
 		if (strcasecmp(name, singles[i].name) == 0)
 			return true;
-	return behind(name, "listener") != NULL || behind(name, "host") != NULL;
+	return after_word(name, "listener") != NULL ||
+	       after_word(name, "host") != NULL;
 }
 
 static enum section_kind
 kind_of(const struct section *section, struct schema_memo *memo)
 {
-	const char *listener = behind(section->name, "listener");
-	const char *host = behind(section->name, "host");
+	const char *listener = after_word(section->name, "listener");
+	const char *host = after_word(section->name, "host");
 
 	if (section->name[0] == '\0')
 		return SECTION_TOP;
@@ -189,9 +191,9 @@ static const char *
 name_of(const struct section *section, enum section_kind kind)
 {
 	if (kind == SECTION_LISTENER)
-		return behind(section->name, "listener");
+		return after_word(section->name, "listener");
 	if (kind == SECTION_HOST)
-		return behind(section->name, "host");
+		return after_word(section->name, "host");
 	return section->name;
 }
 
@@ -216,10 +218,10 @@ refuse_section(struct diagnostics *diag, const struct section *section)
 
 	if (later != NULL)
 		diag_error(diag, where, "[%.64s]: %s", name, later);
-	else if (behind(name, "listener") != NULL)
+	else if (after_word(name, "listener") != NULL)
 		diag_error(diag, where,
 		    "a listener needs a name: write [listener NAME]");
-	else if (behind(name, "host") != NULL)
+	else if (after_word(name, "host") != NULL)
 		diag_error(diag, where,
 		    "a host needs its listener and a name: write [host "
 		    "LISTENER PATTERN], such as [host web www.example.org]");
@@ -393,7 +395,7 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 	remember_place(scope, row, &statement->where);
 	if (isdigit((unsigned char)value[0]) &&
 	    row == parse_find_key(scope, "verify"))
-		scope->provenance->verify_by_word = true;
+		scope->provenance->verify_from_stunnel = true;
 	return true;
 }
 
@@ -661,7 +663,7 @@ struct host {
 /* The names of a heading: "web www.example.org" or "web:www.example.org",
  * split at the last of these bytes.  The listener's name ends there. */
 static bool
-split(char *listener, const char *marks, const char **pattern)
+split_host(char *listener, const char *marks, const char **pattern)
 {
 	char *end = listener + strlen(listener);
 	char *at;
@@ -718,7 +720,7 @@ find_listener(const struct parser *parser, struct host *host,
 /* What a section says about its place: "LISTENER PATTERN" and how to split
  * it.  NULL: it has been reported. */
 static const char *
-read_place(
+host_words(
     const struct section *section, enum section_kind kind, const char **marks)
 {
 	*marks = " \t";
@@ -733,7 +735,7 @@ read_names(const struct parser *parser, struct host *host,
     enum section_kind kind, const struct string_map *names)
 {
 	const char *marks, *pattern;
-	const char *place = read_place(host->section, kind, &marks);
+	const char *place = host_words(host->section, kind, &marks);
 	char *name;
 	struct err err;
 
@@ -743,7 +745,7 @@ read_names(const struct parser *parser, struct host *host,
 	host->pattern = arena_alloc(parser->arena, PATTERN_NAME_MAX + 1);
 	if (name == NULL || host->pattern == NULL)
 		return false;
-	if (!split(name, marks, &pattern)) {
+	if (!split_host(name, marks, &pattern)) {
 		diag_error(parser->diag, &host->section->where,
 		    "sni = %.64s: write SERVICE:PATTERN, such as "
 		    "https:www.example.org",
@@ -758,7 +760,7 @@ read_names(const struct parser *parser, struct host *host,
 }
 
 static bool
-gather_names(const struct parser *parser, struct string_map *names)
+map_names(const struct parser *parser, struct string_map *names)
 {
 	struct config *config = parser->config;
 	const void **first;
@@ -775,12 +777,12 @@ gather_names(const struct parser *parser, struct string_map *names)
 
 /* Every host section with its listener. */
 static bool
-gather(const struct parser *parser, const struct source *source,
+read_hosts(const struct parser *parser, const struct source *source,
     struct host *hosts)
 {
 	struct string_map names;
 
-	if (!gather_names(parser, &names))
+	if (!map_names(parser, &names))
 		return false;
 	for (size_t i = 0; i < source->count; i++) {
 		if (!is_host(parser->kinds[i]))
@@ -794,7 +796,7 @@ gather(const struct parser *parser, const struct source *source,
 }
 
 static bool
-make_room(const struct parser *parser)
+alloc_hosts(const struct parser *parser)
 {
 	for (size_t i = 0; i < parser->config->listener_count; i++) {
 		struct config_listener *listener =
@@ -837,7 +839,7 @@ add_host(struct parser *parser, const struct host *from)
 
 /* A host of no listener: its keys are read for their errors. */
 static bool
-try_host(struct parser *parser, const struct host *from)
+apply_orphan(struct parser *parser, const struct host *from)
 {
 	struct config_listener host = parser->defaults;
 	struct provenance provenance = { 0 };
@@ -850,7 +852,8 @@ try_host(struct parser *parser, const struct host *from)
 
 /* One listener's patterns; the first of two alike counts. */
 static bool
-find_twins(const struct parser *parser, const struct config_listener *listener)
+check_patterns(
+    const struct parser *parser, const struct config_listener *listener)
 {
 	struct string_map patterns;
 
@@ -859,14 +862,14 @@ find_twins(const struct parser *parser, const struct config_listener *listener)
 	for (size_t i = 0; i < listener->host_count; i++) {
 		const struct config_listener *host = &listener->hosts[i];
 		const void **first = string_map_at(&patterns, host->pattern);
-		const struct config_listener *twin = *first;
+		const struct config_listener *first_host = *first;
 
-		if (twin != NULL)
+		if (first_host != NULL)
 			diag_error(parser->diag, &host->where,
 			    "there is already a host %s of listener %.64s in "
 			    "%s:%u",
-			    host->pattern, host->name, twin->where.file,
-			    twin->where.line);
+			    host->pattern, host->name, first_host->where.file,
+			    first_host->where.line);
 		else
 			*first = host;
 	}
@@ -878,16 +881,17 @@ add_hosts(struct parser *parser, const struct source *source, size_t count)
 {
 	struct host *hosts = arena_alloc(parser->arena, count * sizeof(*hosts));
 
-	if (hosts == NULL || !gather(parser, source, hosts) ||
-	    !make_room(parser))
+	if (hosts == NULL || !read_hosts(parser, source, hosts) ||
+	    !alloc_hosts(parser))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (hosts[i].listener != NULL ? !add_host(parser, &hosts[i])
-					      : !try_host(parser, &hosts[i]))
+		if (hosts[i].listener != NULL
+			? !add_host(parser, &hosts[i])
+			: !apply_orphan(parser, &hosts[i]))
 			return false;
 	for (size_t i = 0; i < parser->config->listener_count; i++)
 		if (parser->config->listeners[i].host_count > 0 &&
-		    !find_twins(parser, &parser->config->listeners[i]))
+		    !check_patterns(parser, &parser->config->listeners[i]))
 			return false;
 	return true;
 }
@@ -910,7 +914,7 @@ apply_hosts(struct parser *parser, const struct source *source)
 }
 
 static void
-settle(const struct parser *parser)
+conclude_sites(const struct parser *parser)
 {
 	struct site site = { 0 };
 
@@ -944,6 +948,6 @@ parse_config(struct parser *parser, const struct source *source)
 		diag_note(parser->diag,
 		    "%s: these keys have no effect here: %s",
 		    parser->config->file, parser->ignored);
-	settle(parser);
+	conclude_sites(parser);
 	check_config(parser);
 }

@@ -44,7 +44,7 @@ struct provenance {
 	bool no_tickets;
 	bool server_order;
 	/* `verify` was set by a key of stunnel's */
-	bool verify_by_word;
+	bool verify_from_stunnel;
 	/* stunnel's requireCert; the nearest one counts */
 	const struct statement *require_cert;
 	bool requires_cert;

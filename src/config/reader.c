@@ -383,7 +383,7 @@ reader_print(FILE *out, const char *text)
 }
 
 /* What all files of one run share. */
-struct gathering {
+struct reader {
 	struct source *source;
 	struct arena *arena;
 	struct diagnostics *diag;
@@ -396,7 +396,7 @@ struct gathering {
 
 /* One file being read, and who included it. */
 struct open_file {
-	struct gathering *gathering;
+	struct reader *reader;
 	const struct open_file *parent;
 	const char *name;
 	unsigned depth;
@@ -411,14 +411,14 @@ static void include(struct open_file *file, const struct statement *statement);
 static void
 add_section(struct open_file *file, const char *name, unsigned line)
 {
-	struct gathering *gathering = file->gathering;
-	struct source *source = gathering->source;
-	struct section *sections = arena_grow(gathering->arena,
-	    source->sections, source->count, sizeof(*sections));
-	char *copy = arena_copy(gathering->arena, name, strlen(name));
+	struct reader *reader = file->reader;
+	struct source *source = reader->source;
+	struct section *sections = arena_grow(
+	    reader->arena, source->sections, source->count, sizeof(*sections));
+	char *copy = arena_copy(reader->arena, name, strlen(name));
 
 	if (sections == NULL || copy == NULL) {
-		diag_no_memory(gathering->diag);
+		diag_no_memory(reader->diag);
 		return;
 	}
 	source->sections = sections;
@@ -432,17 +432,17 @@ add_section(struct open_file *file, const char *name, unsigned line)
 static void
 add_statement(struct open_file *file, const struct statement *statement)
 {
-	struct gathering *gathering = file->gathering;
+	struct reader *reader = file->reader;
 	struct section *section;
 	struct statement *items;
 
-	if (gathering->source->count == 0)
+	if (reader->source->count == 0)
 		return;
-	section = &gathering->source->sections[file->section];
+	section = &reader->source->sections[file->section];
 	items = arena_grow(
-	    gathering->arena, section->items, section->count, sizeof(*items));
+	    reader->arena, section->items, section->count, sizeof(*items));
 	if (items == NULL) {
-		diag_no_memory(gathering->diag);
+		diag_no_memory(reader->diag);
 		return;
 	}
 	section->items = items;
@@ -452,22 +452,21 @@ add_statement(struct open_file *file, const struct statement *statement)
 static void
 take_pair(struct open_file *file, const struct ini_item *item)
 {
-	struct gathering *gathering = file->gathering;
+	struct reader *reader = file->reader;
 	struct statement statement = {
-		.key = arena_copy(
-		    gathering->arena, item->key, strlen(item->key)),
+		.key = arena_copy(reader->arena, item->key, strlen(item->key)),
 		.where = { .file = file->name, .line = item->line },
 	};
 	struct err err;
 
 	if (statement.key == NULL) {
-		diag_no_memory(gathering->diag);
+		diag_no_memory(reader->diag);
 		return;
 	}
 	statement.value = expand_value(
-	    gathering->arena, file->name, item->value, &err);
+	    reader->arena, file->name, item->value, &err);
 	if (statement.value == NULL)
-		diag_error(gathering->diag, &statement.where, "%s: %s",
+		diag_error(reader->diag, &statement.where, "%s: %s",
 		    statement.key, err.text);
 	if (!fuzzy_same(statement.key, "include"))
 		add_statement(file, &statement);
@@ -496,7 +495,7 @@ on_item(void *arg, const struct ini_item *item)
 	struct config_where where = { file->name, item->line };
 
 	if (item->wrong != NULL)
-		report_wrong(file->gathering->diag, &where, item);
+		report_wrong(file->reader->diag, &where, item);
 	else if (item->section != NULL)
 		add_section(file, item->section, item->line);
 	else
@@ -518,14 +517,14 @@ static bool
 check_bounds(const struct open_file *parent, const struct config_where *where,
     const char *path)
 {
-	struct gathering *gathering = parent->gathering;
+	struct reader *reader = parent->reader;
 
 	if (parent->depth + 1 >= READER_DEPTH_MAX)
-		diag_error(gathering->diag, where,
+		diag_error(reader->diag, where,
 		    "include %s: more than %d files inside each other", path,
 		    READER_DEPTH_MAX);
-	else if (gathering->files >= READER_FILES_MAX)
-		diag_error(gathering->diag, where,
+	else if (reader->files >= READER_FILES_MAX)
+		diag_error(reader->diag, where,
 		    "include %s: more than %d files in all", path,
 		    READER_FILES_MAX);
 	else
@@ -537,30 +536,30 @@ static void
 include_file(struct open_file *parent, const struct config_where *where,
     const char *path)
 {
-	struct gathering *gathering = parent->gathering;
+	struct reader *reader = parent->reader;
 	const struct open_file *twin;
 	struct file_bytes bytes;
 	struct err err;
 
 	if (!check_bounds(parent, where, path))
 		return;
-	if (!read_file(&bytes, gathering->arena, path, FILE_SIZE_MAX, &err)) {
+	if (!read_file(&bytes, reader->arena, path, FILE_SIZE_MAX, &err)) {
 		diag_error(
-		    gathering->diag, where, "include %s: %s", path, err.text);
+		    reader->diag, where, "include %s: %s", path, err.text);
 		return;
 	}
 	twin = find_open(parent, &bytes);
 	if (twin != NULL) {
-		diag_error(gathering->diag, where,
+		diag_error(reader->diag, where,
 		    "include %s: goes round in a circle, because %s is still "
 		    "being read",
 		    path, twin->name);
 		return;
 	}
-	diag_file(gathering->diag, path);
-	gathering->files++;
+	diag_file(reader->diag, path);
+	reader->files++;
 	ini_read(bytes.bytes, bytes.size, on_item,
-	    &(struct open_file){ .gathering = gathering,
+	    &(struct open_file){ .reader = reader,
 		.parent = parent,
 		.name = path,
 		.depth = parent->depth + 1,
@@ -645,26 +644,25 @@ static void
 include_folder(struct open_file *parent, const struct config_where *where,
     const char *folder)
 {
-	struct gathering *gathering = parent->gathering;
+	struct reader *reader = parent->reader;
 	struct dirent **entries = NULL;
-	bool all = stunnel_is_text(
-	    gathering->name, gathering->bytes, gathering->size);
+	bool all = stunnel_is_text(reader->name, reader->bytes, reader->size);
 	int count = scandir(
 	    folder, &entries, all ? is_any : is_ini, compare_names);
 	char *path;
 
 	if (count < 0) {
-		diag_error(gathering->diag, where, "include %s: %s", folder,
+		diag_error(reader->diag, where, "include %s: %s", folder,
 		    strerror(errno));
 		return;
 	}
 	if (!all)
-		note_passed_over(gathering->diag, where, folder, count);
+		note_passed_over(reader->diag, where, folder, count);
 	for (int i = 0; i < count; i++) {
 		path = arena_format(
-		    gathering->arena, "%s/%s", folder, entries[i]->d_name);
+		    reader->arena, "%s/%s", folder, entries[i]->d_name);
 		if (path == NULL)
-			diag_no_memory(gathering->diag);
+			diag_no_memory(reader->diag);
 		else if (!all || is_regular(path))
 			include_file(parent, where, path);
 	}
@@ -674,24 +672,24 @@ include_folder(struct open_file *parent, const struct config_where *where,
 static void
 include(struct open_file *file, const struct statement *statement)
 {
-	struct gathering *gathering = file->gathering;
+	struct reader *reader = file->reader;
 	struct stat status;
 	bool found;
 	char *path;
 
 	if (statement->value[0] == '\0') {
-		diag_error(gathering->diag, &statement->where,
+		diag_error(reader->diag, &statement->where,
 		    "include needs a file or a folder");
 		return;
 	}
-	path = reader_path(gathering->arena, file->name, statement->value);
+	path = reader_path(reader->arena, file->name, statement->value);
 	found = path != NULL && stat(path, &status) == 0;
 	if (path == NULL)
-		diag_no_memory(gathering->diag);
+		diag_no_memory(reader->diag);
 	else if (found && S_ISDIR(status.st_mode))
 		include_folder(file, &statement->where, path);
 	else if (!found && strpbrk(path, "*?[") != NULL)
-		diag_error(gathering->diag, &statement->where,
+		diag_error(reader->diag, &statement->where,
 		    "include %s: a pattern is not expanded: name the folder, "
 		    "whose files are read in the order of their names",
 		    path);
@@ -700,13 +698,13 @@ include(struct open_file *file, const struct statement *statement)
 }
 
 static void
-read_main(struct gathering *gathering, struct open_file *file,
-    const char *bytes, size_t size)
+read_main(struct reader *reader, struct open_file *file, const char *bytes,
+    size_t size)
 {
-	gathering->files = 1;
-	gathering->name = file->name;
-	gathering->bytes = bytes;
-	gathering->size = size;
+	reader->files = 1;
+	reader->name = file->name;
+	reader->bytes = bytes;
+	reader->size = size;
 	add_section(file, "", 0);
 	ini_read(bytes, size, on_item, file);
 }
@@ -714,7 +712,7 @@ read_main(struct gathering *gathering, struct open_file *file,
 void
 reader_load(struct source *source, struct diagnostics *diag, const char *path)
 {
-	struct gathering gathering = {
+	struct reader reader = {
 		.source = source,
 		.arena = diag->arena,
 		.diag = diag,
@@ -728,8 +726,8 @@ reader_load(struct source *source, struct diagnostics *diag, const char *path)
 		diag_error(diag, &where, "%s", err.text);
 		return;
 	}
-	read_main(&gathering,
-	    &(struct open_file){ .gathering = &gathering,
+	read_main(&reader,
+	    &(struct open_file){ .reader = &reader,
 		.name = path,
 		.has_identity = true,
 		.device = bytes.device,
@@ -741,14 +739,14 @@ void
 reader_parse(struct source *source, struct diagnostics *diag, const char *name,
     const char *bytes, size_t size)
 {
-	struct gathering gathering = {
+	struct reader reader = {
 		.source = source,
 		.arena = diag->arena,
 		.diag = diag,
 	};
 
 	diag_file(diag, name);
-	read_main(&gathering,
-	    &(struct open_file){ .gathering = &gathering, .name = name }, bytes,
+	read_main(&reader,
+	    &(struct open_file){ .reader = &reader, .name = name }, bytes,
 	    size);
 }

@@ -217,8 +217,8 @@ static const struct value_word choice_proxy_tlv[] = {
 	{ NULL, 0 },
 };
 
-#define KEY(key, other, where_it_stands) \
-	.name = (key), .aliases = (other), .sections = (where_it_stands)
+#define KEY(key, other, in_sections) \
+	.name = (key), .aliases = (other), .sections = (in_sections)
 #define OF_CONFIG(field, how) \
 	.offset = offsetof(struct config, field), .type = &(how)
 #define OF_LISTENER(field, how) \
@@ -553,14 +553,14 @@ schema_index(const struct schema_row *row)
 }
 
 static bool
-stands_in(const struct schema_row *row, enum schema_section section)
+is_in_section(const struct schema_row *row, enum schema_section section)
 {
 	return (row->sections & section) != 0 &&
 	       (section != SCHEMA_TOP || !row->not_at_top);
 }
 
 static bool
-answers_to(
+is_named(
     const struct schema_row *row, enum schema_section section, const char *key)
 {
 	return fuzzy_same(row->name, key) || fuzzy_in(row->aliases, key) ||
@@ -571,8 +571,8 @@ const struct schema_row *
 schema_find(enum schema_section section, const char *key)
 {
 	for (size_t i = 0; i < schema_count(); i++)
-		if (stands_in(schema_row(i), section) &&
-		    answers_to(schema_row(i), section, key))
+		if (is_in_section(schema_row(i), section) &&
+		    is_named(schema_row(i), section, key))
 			return schema_row(i);
 	return NULL;
 }
@@ -633,7 +633,7 @@ schema_nearest(enum schema_section section, const char *key)
 
 	fuzzy_start(&match, key);
 	for (size_t i = 0; i < schema_count(); i++) {
-		if (!stands_in(schema_row(i), section))
+		if (!is_in_section(schema_row(i), section))
 			continue;
 		fuzzy_offer(&match, schema_row(i)->name);
 		offer_aliases(&match, schema_row(i));

@@ -48,143 +48,143 @@
 	"a reload could not read files from inside: use the service " \
 	"manager or a container to confine the process"
 
-enum word_verdict {
-	WORD_QUIET,     /* says what is the case anyway */
-	WORD_NO_EFFECT, /* ignored, and named in one note */
-	WORD_REFUSED,   /* said why */
-	WORD_VERSION,   /* sslVersion */
-	WORD_OPTIONS,   /* options */
-	WORD_SOCKET,    /* socket */
-	WORD_SYSLOG,    /* syslog = yes */
-	WORD_VERIFY,    /* verify = what it says */
-	WORD_ALLOW,     /* allow_san = what it says, and the value behind it */
-	WORD_PROXY_OUT, /* proxy_out = what it says */
-	WORD_REQUIRE,   /* requireCert */
-	WORD_SNI        /* sni: read with the heading */
+enum stunnel_action {
+	ACTION_NONE,    /* says what is the case anyway */
+	ACTION_IGNORE,  /* ignored, and named in one note */
+	ACTION_REFUSE,  /* said why */
+	ACTION_VERSION, /* sslVersion */
+	ACTION_OPTIONS, /* options */
+	ACTION_SOCKET,  /* socket */
+	ACTION_SYSLOG,  /* syslog = yes */
+	ACTION_VERIFY,  /* verify = what it says */
+	ACTION_ALLOW,   /* allow_san = what it says, and the value behind it */
+	ACTION_PROXY_OUT, /* proxy_out = what it says */
+	ACTION_REQUIRE,   /* requireCert */
+	ACTION_SNI        /* sni: read with the heading */
 };
 
-struct word {
+struct stunnel_key {
 	const char *name;
 	const char *value; /* only with this value ("no", "yes": any spelling);
 			      NULL: with all others */
-	enum word_verdict verdict;
-	const char *says; /* refused: what to do instead */
+	enum stunnel_action action;
+	const char *text; /* refused: what to do instead */
 };
 
-static const struct word words[] = {
+static const struct stunnel_key stunnel_keys[] = {
 	/* stunnel: what is so anyway. */
-	{ "client", "no", WORD_QUIET, NULL },
-	{ "foreground", NULL, WORD_QUIET, NULL },
-	{ "delay", NULL, WORD_QUIET, NULL },
-	{ "libwrap", "no", WORD_QUIET, NULL },
-	{ "fips", "no", WORD_QUIET, NULL },
-	{ "renegotiation", "no", WORD_QUIET, NULL },
-	{ "pty", "no", WORD_QUIET, NULL },
-	{ "transparent", "none", WORD_QUIET, NULL },
-	{ "transparent", "no", WORD_QUIET, NULL },
-	{ "verifyPeer", "no", WORD_QUIET, NULL },
+	{ "client", "no", ACTION_NONE, NULL },
+	{ "foreground", NULL, ACTION_NONE, NULL },
+	{ "delay", NULL, ACTION_NONE, NULL },
+	{ "libwrap", "no", ACTION_NONE, NULL },
+	{ "fips", "no", ACTION_NONE, NULL },
+	{ "renegotiation", "no", ACTION_NONE, NULL },
+	{ "pty", "no", ACTION_NONE, NULL },
+	{ "transparent", "none", ACTION_NONE, NULL },
+	{ "transparent", "no", ACTION_NONE, NULL },
+	{ "verifyPeer", "no", ACTION_NONE, NULL },
 
 	/* stunnel: what we do in a way of our own. */
-	{ "sslVersion", NULL, WORD_VERSION, NULL },
-	{ "options", NULL, WORD_OPTIONS, NULL },
-	{ "socket", NULL, WORD_SOCKET, NULL },
-	{ "syslog", "no", WORD_QUIET, NULL },
-	{ "syslog", NULL, WORD_SYSLOG, NULL },
-	{ "requireCert", "no", WORD_REQUIRE, "no" },
-	{ "requireCert", "yes", WORD_REQUIRE, "yes" },
-	{ "sni", NULL, WORD_SNI, NULL },
-	{ "verifyChain", "no", WORD_VERIFY, "none" },
-	{ "verifyChain", "yes", WORD_VERIFY, "require" },
-	{ "verifyPeer", "yes", WORD_VERIFY, "pinned" },
-	{ "checkHost", NULL, WORD_ALLOW, "dns:" },
-	{ "checkEmail", NULL, WORD_ALLOW, "email:" },
-	{ "checkIP", NULL, WORD_ALLOW, "ip:" },
-	{ "protocol", "proxy", WORD_PROXY_OUT, "v1" },
+	{ "sslVersion", NULL, ACTION_VERSION, NULL },
+	{ "options", NULL, ACTION_OPTIONS, NULL },
+	{ "socket", NULL, ACTION_SOCKET, NULL },
+	{ "syslog", "no", ACTION_NONE, NULL },
+	{ "syslog", NULL, ACTION_SYSLOG, NULL },
+	{ "requireCert", "no", ACTION_REQUIRE, "no" },
+	{ "requireCert", "yes", ACTION_REQUIRE, "yes" },
+	{ "sni", NULL, ACTION_SNI, NULL },
+	{ "verifyChain", "no", ACTION_VERIFY, "none" },
+	{ "verifyChain", "yes", ACTION_VERIFY, "require" },
+	{ "verifyPeer", "yes", ACTION_VERIFY, "pinned" },
+	{ "checkHost", NULL, ACTION_ALLOW, "dns:" },
+	{ "checkEmail", NULL, ACTION_ALLOW, "email:" },
+	{ "checkIP", NULL, ACTION_ALLOW, "ip:" },
+	{ "protocol", "proxy", ACTION_PROXY_OUT, "v1" },
 
 	/* stunnel: no effect. */
-	{ "reset", NULL, WORD_NO_EFFECT, NULL },
-	{ "stack", NULL, WORD_NO_EFFECT, NULL },
-	{ "log", NULL, WORD_NO_EFFECT, NULL },
-	{ "logId", NULL, WORD_NO_EFFECT, NULL },
-	{ "RNDbytes", NULL, WORD_NO_EFFECT, NULL },
-	{ "RNDfile", NULL, WORD_NO_EFFECT, NULL },
-	{ "RNDoverwrite", NULL, WORD_NO_EFFECT, NULL },
-	{ "EGD", NULL, WORD_NO_EFFECT, NULL },
-	{ "compression", NULL, WORD_NO_EFFECT, NULL },
-	{ "sessionCacheSize", NULL, WORD_NO_EFFECT, NULL },
-	{ "service", NULL, WORD_NO_EFFECT, NULL },
-	{ "retry", NULL, WORD_NO_EFFECT, NULL }, /* of programs alone */
+	{ "reset", NULL, ACTION_IGNORE, NULL },
+	{ "stack", NULL, ACTION_IGNORE, NULL },
+	{ "log", NULL, ACTION_IGNORE, NULL },
+	{ "logId", NULL, ACTION_IGNORE, NULL },
+	{ "RNDbytes", NULL, ACTION_IGNORE, NULL },
+	{ "RNDfile", NULL, ACTION_IGNORE, NULL },
+	{ "RNDoverwrite", NULL, ACTION_IGNORE, NULL },
+	{ "EGD", NULL, ACTION_IGNORE, NULL },
+	{ "compression", NULL, ACTION_IGNORE, NULL },
+	{ "sessionCacheSize", NULL, ACTION_IGNORE, NULL },
+	{ "service", NULL, ACTION_IGNORE, NULL },
+	{ "retry", NULL, ACTION_IGNORE, NULL }, /* of programs alone */
 
 	/* stunnel: refused. */
-	{ "client", NULL, WORD_REFUSED, SERVER_ONLY },
-	{ "fips", NULL, WORD_REFUSED,
+	{ "client", NULL, ACTION_REFUSE, SERVER_ONLY },
+	{ "fips", NULL, ACTION_REFUSE,
 	    "choose the FIPS provider in OpenSSL's own configuration" },
-	{ "renegotiation", NULL, WORD_REFUSED,
+	{ "renegotiation", NULL, ACTION_REFUSE,
 	    "renegotiation is never offered: remove it" },
-	{ "libwrap", NULL, WORD_REFUSED, "use allow and deny instead" },
-	{ "ident", NULL, WORD_REFUSED, "use allow and deny instead" },
-	{ "chroot", NULL, WORD_REFUSED, CHROOT },
-	{ "CApath", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
-	{ "CAengine", NULL, WORD_REFUSED, ONE_FILE("ca_file") },
-	{ "CRLpath", NULL, WORD_REFUSED, ONE_FILE("crl_file") },
-	{ "requireCert", NULL, WORD_REFUSED, NEITHER },
-	{ "verifyChain", NULL, WORD_REFUSED, NEITHER },
-	{ "verifyPeer", NULL, WORD_REFUSED, NEITHER },
-	{ "OCSPaia", "no", WORD_QUIET, NULL },
-	{ "OCSPaia", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
-	{ "OCSPflag", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
-	{ "OCSPnonce", "no", WORD_QUIET, NULL },
-	{ "OCSPnonce", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
-	{ "OCSPrequire", "no", WORD_QUIET, NULL },
-	{ "OCSPrequire", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
-	{ "TIMEOUTocsp", NULL, WORD_REFUSED, CLIENTS_BY_CRL },
-	{ "ticketKeySecret", NULL, WORD_REFUSED, TICKET_SECRETS },
-	{ "ticketMacSecret", NULL, WORD_REFUSED, TICKET_SECRETS },
-	{ "exec", NULL, WORD_REFUSED, NO_PROGRAMS },
-	{ "execArgs", NULL, WORD_REFUSED, NO_PROGRAMS },
-	{ "pty", NULL, WORD_REFUSED, NO_PROGRAMS },
-	{ "engine", NULL, WORD_REFUSED, ENGINES },
-	{ "engineCtrl", NULL, WORD_REFUSED, ENGINES },
-	{ "engineDefault", NULL, WORD_REFUSED, ENGINES },
-	{ "engineId", NULL, WORD_REFUSED, ENGINES },
-	{ "engineNum", NULL, WORD_REFUSED, ENGINES },
-	{ "PSKidentity", NULL, WORD_REFUSED, PSK },
-	{ "PSKsecrets", NULL, WORD_REFUSED, PSK },
-	{ "sessiond", NULL, WORD_REFUSED,
+	{ "libwrap", NULL, ACTION_REFUSE, "use allow and deny instead" },
+	{ "ident", NULL, ACTION_REFUSE, "use allow and deny instead" },
+	{ "chroot", NULL, ACTION_REFUSE, CHROOT },
+	{ "CApath", NULL, ACTION_REFUSE, ONE_FILE("ca_file") },
+	{ "CAengine", NULL, ACTION_REFUSE, ONE_FILE("ca_file") },
+	{ "CRLpath", NULL, ACTION_REFUSE, ONE_FILE("crl_file") },
+	{ "requireCert", NULL, ACTION_REFUSE, NEITHER },
+	{ "verifyChain", NULL, ACTION_REFUSE, NEITHER },
+	{ "verifyPeer", NULL, ACTION_REFUSE, NEITHER },
+	{ "OCSPaia", "no", ACTION_NONE, NULL },
+	{ "OCSPaia", NULL, ACTION_REFUSE, CLIENTS_BY_CRL },
+	{ "OCSPflag", NULL, ACTION_REFUSE, CLIENTS_BY_CRL },
+	{ "OCSPnonce", "no", ACTION_NONE, NULL },
+	{ "OCSPnonce", NULL, ACTION_REFUSE, CLIENTS_BY_CRL },
+	{ "OCSPrequire", "no", ACTION_NONE, NULL },
+	{ "OCSPrequire", NULL, ACTION_REFUSE, CLIENTS_BY_CRL },
+	{ "TIMEOUTocsp", NULL, ACTION_REFUSE, CLIENTS_BY_CRL },
+	{ "ticketKeySecret", NULL, ACTION_REFUSE, TICKET_SECRETS },
+	{ "ticketMacSecret", NULL, ACTION_REFUSE, TICKET_SECRETS },
+	{ "exec", NULL, ACTION_REFUSE, NO_PROGRAMS },
+	{ "execArgs", NULL, ACTION_REFUSE, NO_PROGRAMS },
+	{ "pty", NULL, ACTION_REFUSE, NO_PROGRAMS },
+	{ "engine", NULL, ACTION_REFUSE, ENGINES },
+	{ "engineCtrl", NULL, ACTION_REFUSE, ENGINES },
+	{ "engineDefault", NULL, ACTION_REFUSE, ENGINES },
+	{ "engineId", NULL, ACTION_REFUSE, ENGINES },
+	{ "engineNum", NULL, ACTION_REFUSE, ENGINES },
+	{ "PSKidentity", NULL, ACTION_REFUSE, PSK },
+	{ "PSKsecrets", NULL, ACTION_REFUSE, PSK },
+	{ "sessiond", NULL, ACTION_REFUSE,
 	    "there is no shared session cache: remove it, as sessions are "
 	    "resumed by tickets" },
-	{ "transparent", NULL, WORD_REFUSED,
+	{ "transparent", NULL, ACTION_REFUSE,
 	    "backends see the proxy's own address: remove it, and tell them "
 	    "of the client by proxy_out" },
-	{ "local", NULL, WORD_REFUSED,
+	{ "local", NULL, ACTION_REFUSE,
 	    "the source address is chosen by the routing table: remove it" },
-	{ "redirect", NULL, WORD_REFUSED,
+	{ "redirect", NULL, ACTION_REFUSE,
 	    "clients without a good certificate are refused: give others a "
 	    "listener or host of their own" },
-	{ "config", NULL, WORD_REFUSED,
+	{ "config", NULL, ACTION_REFUSE,
 	    "use the keys ciphers, groups, min_version and the like" },
-	{ "securityLevel", NULL, WORD_REFUSED,
+	{ "securityLevel", NULL, ACTION_REFUSE,
 	    "write @SECLEVEL=... at the end of ciphers" },
-	{ "protocol", NULL, WORD_REFUSED,
+	{ "protocol", NULL, ACTION_REFUSE,
 	    "clinch does not speak the start of other protocols: let clients "
 	    "begin with TLS" },
 };
 
-static const struct word other_words[] = {
+static const struct stunnel_key other_keys[] = {
 	/* Good in [tls] and [ocsp], where there is one it can mean. */
-	{ "timeout", NULL, WORD_REFUSED,
+	{ "timeout", NULL, ACTION_REFUSE,
 	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
 	    "timeout_close" },
 
 	/* Keys of later versions. */
-	{ "sandbox", NULL, WORD_REFUSED, LATER },
+	{ "sandbox", NULL, ACTION_REFUSE, LATER },
 };
 
 /* Words of other programs, and what to write here instead. */
 static const struct {
 	const char *names; /* between blanks */
 	const char *hint;
-} foreign[] = {
+} foreign_keys[] = {
 	/* hitch */
 	{ "frontend", "hitch's word for accept" },
 	{ "pem-file", "hitch's word for cert" },
@@ -281,29 +281,29 @@ static const struct {
 const char *
 stunnel_foreign_hint(const char *key)
 {
-	for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
-		if (fuzzy_in(foreign[i].names, key))
-			return foreign[i].hint;
+	for (size_t i = 0; i < ARRAY_LEN(foreign_keys); i++)
+		if (fuzzy_in(foreign_keys[i].names, key))
+			return foreign_keys[i].hint;
 	return NULL;
 }
 
 static bool
-fits(const struct word *word, const char *value)
+fits(const struct stunnel_key *entry, const char *value)
 {
-	if (word->value == NULL)
+	if (entry->value == NULL)
 		return true;
 	if (value == NULL)
 		return false;
-	if (strcmp(word->value, "no") == 0)
+	if (strcmp(entry->value, "no") == 0)
 		return fuzzy_in("no off false 0", value);
-	if (strcmp(word->value, "yes") == 0)
+	if (strcmp(entry->value, "yes") == 0)
 		return fuzzy_in("yes on true 1", value);
-	return strcasecmp(word->value, value) == 0;
+	return strcasecmp(entry->value, value) == 0;
 }
 
-static const struct word *
-find_in(
-    const struct word *list, size_t count, const char *key, const char *value)
+static const struct stunnel_key *
+search(const struct stunnel_key *list, size_t count, const char *key,
+    const char *value)
 {
 	for (size_t i = 0; i < count; i++)
 		if (fuzzy_same(list[i].name, key) && fits(&list[i], value))
@@ -311,32 +311,33 @@ find_in(
 	return NULL;
 }
 
-static const struct word *
-find_word(const char *key, const char *value)
+static const struct stunnel_key *
+find_entry(const char *key, const char *value)
 {
-	const struct word *word = find_in(words, ARRAY_LEN(words), key, value);
+	const struct stunnel_key *entry = search(
+	    stunnel_keys, ARRAY_LEN(stunnel_keys), key, value);
 
-	return word != NULL
-		   ? word
-		   : find_in(other_words, ARRAY_LEN(other_words), key, value);
+	return entry != NULL
+		   ? entry
+		   : search(other_keys, ARRAY_LEN(other_keys), key, value);
 }
 
 static bool
 is_stunnel_key(const char *key)
 {
-	/* Aliases of ours, as stunnel spells them: TIMEOUTidle is its word,
+	/* Aliases of ours, as stunnel spells them: TIMEOUTidle is its entry,
 	 * timeout_idle is not. */
-	static const char *const spelled[] = { "setuid", "setgid", "debug",
+	static const char *const aliases[] = { "setuid", "setgid", "debug",
 		"CAfile", "CRLfile", "sslVersionMin", "sslVersionMax",
 		"TIMEOUTbusy", "TIMEOUTclose", "TIMEOUTconnect", "TIMEOUTidle",
 		"failover", "curve", "curves", "session", "sessionCacheTimeout",
 		"sessionResume" };
 
-	for (size_t i = 0; i < ARRAY_LEN(spelled); i++)
-		if (strcasecmp(spelled[i], key) == 0)
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+		if (strcasecmp(aliases[i], key) == 0)
 			return true;
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (fuzzy_same(words[i].name, key))
+	for (size_t i = 0; i < ARRAY_LEN(stunnel_keys); i++)
+		if (fuzzy_same(stunnel_keys[i].name, key))
 			return true;
 	return false;
 }
@@ -353,9 +354,9 @@ is_stunnel_path(const char *path)
 }
 
 /* The words of options = ..., the same way. */
-enum word_option {
+enum stunnel_option {
 	OPTION_UNKNOWN,
-	OPTION_QUIET,
+	OPTION_NO_EFFECT,
 	OPTION_NO_TLS12,
 	OPTION_NO_TLS13,
 	OPTION_NO_TICKET,
@@ -363,11 +364,11 @@ enum word_option {
 	OPTION_REFUSED /* would switch something weak on */
 };
 
-static enum word_option
+static enum stunnel_option
 read_option(const char *option)
 {
 	/* Switched off, or always on, in clinch. */
-	static const char quiet[] =
+	static const char no_effect[] =
 	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
 	    "NO_COMPRESSION NO_RENEGOTIATION "
 	    "SINGLE_DH_USE SINGLE_ECDH_USE "
@@ -378,8 +379,8 @@ read_option(const char *option)
 		     "ALLOW_CLIENT_RENEGOTIATION",
 		option))
 		return OPTION_REFUSED;
-	if (fuzzy_in(quiet, option))
-		return OPTION_QUIET;
+	if (fuzzy_in(no_effect, option))
+		return OPTION_NO_EFFECT;
 	if (fuzzy_in("NO_TLSv1_2 NO_TLSv1.2", option))
 		return OPTION_NO_TLS12;
 	if (fuzzy_in("NO_TLSv1_3 NO_TLSv1.3", option))
@@ -392,7 +393,7 @@ read_option(const char *option)
 }
 
 /* The words of socket = a|l|r:OPTION=VALUE, the same way. */
-enum word_socket {
+enum stunnel_socket {
 	SOCKET_NO_EFFECT,
 	SOCKET_KEEPALIVE,  /* likewise: keepalive is what to use */
 	SOCKET_BIND_EARLY, /* bind_early = VALUE */
@@ -409,11 +410,11 @@ names_option(const char *text, const char *option)
 	return strncasecmp(text, option, len) == 0 && text[len] == '=';
 }
 
-static enum word_socket
+static enum stunnel_socket
 read_socket(const char *option)
 {
 	/* Of what is set anyway, or tunes buffers. */
-	static const char *const quiet[] = { "TCP_NODELAY", "SO_REUSEADDR",
+	static const char *const no_effect[] = { "TCP_NODELAY", "SO_REUSEADDR",
 		"SO_SNDBUF", "SO_RCVBUF", "SO_SNDLOWAT", "SO_RCVLOWAT",
 		"SO_SNDTIMEO", "SO_RCVTIMEO", "SO_LINGER", "SO_OOBINLINE" };
 	static const char *const keepalive[] = { "SO_KEEPALIVE", "TCP_KEEPIDLE",
@@ -423,8 +424,8 @@ read_socket(const char *option)
 	if (name == NULL)
 		return SOCKET_REFUSED;
 	name++;
-	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
-		if (names_option(name, quiet[i]))
+	for (size_t i = 0; i < ARRAY_LEN(no_effect); i++)
+		if (names_option(name, no_effect[i]))
 			return SOCKET_NO_EFFECT;
 	for (size_t i = 0; i < ARRAY_LEN(keepalive); i++)
 		if (names_option(name, keepalive[i]))
@@ -476,7 +477,7 @@ apply_option(const struct parse_scope *scope, const struct statement *statement)
 	struct provenance *provenance = scope->provenance;
 
 	switch (read_option(statement->value)) {
-	case OPTION_QUIET:
+	case OPTION_NO_EFFECT:
 		break;
 	case OPTION_NO_TLS12:
 		provenance->no_tls12 = true;
@@ -572,15 +573,15 @@ apply_syslog(const struct parse_scope *scope, const struct statement *statement)
 
 /* The key of ours that a word stands for; NULL: none. */
 static const char *
-key_of(const struct word *word)
+key_of(const struct stunnel_key *entry)
 {
-	switch (word->verdict) {
-	case WORD_VERIFY:
-	case WORD_REQUIRE:
+	switch (entry->action) {
+	case ACTION_VERIFY:
+	case ACTION_REQUIRE:
 		return "verify";
-	case WORD_ALLOW:
+	case ACTION_ALLOW:
 		return "allow_san";
-	case WORD_PROXY_OUT:
+	case ACTION_PROXY_OUT:
 		return "proxy_out";
 	default:
 		return NULL;
@@ -589,24 +590,24 @@ key_of(const struct word *word)
 
 static void
 apply_as_key(const struct parse_scope *scope, const struct statement *statement,
-    const struct word *word, const char *value)
+    const struct stunnel_key *entry, const char *value)
 {
 	(void)parse_value(
-	    scope, parse_find_key(scope, key_of(word)), statement, value);
+	    scope, parse_find_key(scope, key_of(entry)), statement, value);
 }
 
 /* stunnel matches any of its checks, as allow_san does. */
 static void
 apply_allow(const struct parse_scope *scope, const struct statement *statement,
-    const struct word *word)
+    const struct stunnel_key *entry)
 {
 	const char *value = arena_format(
-	    scope->parser->arena, "%s%s", word->says, statement->value);
+	    scope->parser->arena, "%s%s", entry->text, statement->value);
 
 	if (value == NULL)
 		diag_no_memory(scope->parser->diag);
 	else
-		apply_as_key(scope, statement, word, value);
+		apply_as_key(scope, statement, entry, value);
 }
 
 /* Services are hosts by it; elsewhere it says nothing. */
@@ -624,11 +625,11 @@ apply_sni(const struct parse_scope *scope, const struct statement *statement)
 
 /* Does the word say something about listeners, and is this no place for it? */
 static bool
-is_misplaced(const struct parse_scope *scope, const struct word *word)
+is_misplaced(const struct parse_scope *scope, const struct stunnel_key *entry)
 {
-	const char *key = key_of(word);
+	const char *key = key_of(entry);
 
-	if (word->verdict == WORD_VERSION || word->verdict == WORD_OPTIONS)
+	if (entry->action == ACTION_VERSION || entry->action == ACTION_OPTIONS)
 		key = "min_version";
 	return key != NULL && parse_find_key(scope, key) == NULL;
 }
@@ -640,7 +641,7 @@ is_misplaced(const struct parse_scope *scope, const struct word *word)
  */
 static void
 apply_verify(const struct parse_scope *scope, const struct statement *statement,
-    const struct word *word)
+    const struct stunnel_key *entry)
 {
 	const struct schema_row *row = parse_find_key(scope, "verify");
 	const struct config_where **set =
@@ -648,51 +649,51 @@ apply_verify(const struct parse_scope *scope, const struct statement *statement,
 	const struct config_where *first = *set;
 	enum config_verify before = scope->listener->verify;
 
-	if (first != NULL && !scope->provenance->verify_by_word) {
-		apply_as_key(scope, statement, word, word->says);
+	if (first != NULL && !scope->provenance->verify_from_stunnel) {
+		apply_as_key(scope, statement, entry, entry->text);
 		return;
 	}
 	*set = NULL;
-	apply_as_key(scope, statement, word, word->says);
+	apply_as_key(scope, statement, entry, entry->text);
 	if (first != NULL && scope->listener->verify < before) {
 		scope->listener->verify = before;
 		scope->listener->verify_where = *first;
 		*set = first;
 	}
-	scope->provenance->verify_by_word = true;
+	scope->provenance->verify_from_stunnel = true;
 }
 
 static void
-obey_word(const struct parse_scope *scope, const struct statement *statement,
-    const struct word *word)
+apply_entry(const struct parse_scope *scope, const struct statement *statement,
+    const struct stunnel_key *entry)
 {
-	switch (word->verdict) {
-	case WORD_VERSION:
+	switch (entry->action) {
+	case ACTION_VERSION:
 		apply_version(scope, statement);
 		break;
-	case WORD_OPTIONS:
+	case ACTION_OPTIONS:
 		apply_option(scope, statement);
 		break;
-	case WORD_SOCKET:
+	case ACTION_SOCKET:
 		apply_socket(scope, statement);
 		break;
-	case WORD_SYSLOG:
+	case ACTION_SYSLOG:
 		apply_syslog(scope, statement);
 		break;
-	case WORD_VERIFY:
-		apply_verify(scope, statement, word);
+	case ACTION_VERIFY:
+		apply_verify(scope, statement, entry);
 		break;
-	case WORD_PROXY_OUT:
-		apply_as_key(scope, statement, word, word->says);
+	case ACTION_PROXY_OUT:
+		apply_as_key(scope, statement, entry, entry->text);
 		break;
-	case WORD_ALLOW:
-		apply_allow(scope, statement, word);
+	case ACTION_ALLOW:
+		apply_allow(scope, statement, entry);
 		break;
-	case WORD_REQUIRE:
+	case ACTION_REQUIRE:
 		scope->provenance->require_cert = statement;
-		scope->provenance->requires_cert = word->says[0] == 'y';
+		scope->provenance->requires_cert = entry->text[0] == 'y';
 		break;
-	case WORD_SNI:
+	case ACTION_SNI:
 		apply_sni(scope, statement);
 		break;
 	default:
@@ -704,21 +705,22 @@ void
 stunnel_apply(
     const struct parse_scope *scope, const struct statement *statement)
 {
-	const struct word *word = find_word(statement->key, statement->value);
+	const struct stunnel_key *entry = find_entry(
+	    statement->key, statement->value);
 
-	if (word == NULL || is_misplaced(scope, word)) {
+	if (entry == NULL || is_misplaced(scope, entry)) {
 		parse_refuse_key(scope, statement);
 		return;
 	}
-	if (word->verdict == WORD_REFUSED) {
+	if (entry->action == ACTION_REFUSE) {
 		diag_error(scope->parser->diag, &statement->where, "%s: %s",
-		    statement->key, word->says);
+		    statement->key, entry->text);
 		return;
 	}
-	if (word->verdict == WORD_NO_EFFECT)
-		ignore_key(scope->parser, word->name);
+	if (entry->action == ACTION_IGNORE)
+		ignore_key(scope->parser, entry->name);
 	if (statement->value != NULL)
-		obey_word(scope, statement, word);
+		apply_entry(scope, statement, entry);
 }
 
 /* Only services, and what may stand above them. */
@@ -740,7 +742,7 @@ has_only_services(const struct parser *parser, const struct source *source)
 
 /* The first key that only stunnel has; NULL: none. */
 static const struct statement *
-find_stunnel_word(const struct source *source)
+find_stunnel_key(const struct source *source)
 {
 	for (size_t i = 0; i < source->count; i++)
 		for (size_t k = 0; k < source->sections[i].count; k++)
@@ -757,14 +759,14 @@ find_stunnel_word(const struct source *source)
 bool
 stunnel_detect(struct parser *parser, const struct source *source)
 {
-	const struct statement *word;
+	const struct statement *entry;
 
 	if (!has_only_services(parser, source))
 		return false;
 	if (is_stunnel_path(parser->config->file))
 		parser->stunnel_reason = "its name";
-	else if ((word = find_stunnel_word(source)) != NULL)
-		parser->stunnel_reason = word->key;
+	else if ((entry = find_stunnel_key(source)) != NULL)
+		parser->stunnel_reason = entry->key;
 	return parser->stunnel_reason != NULL;
 }
 

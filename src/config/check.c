@@ -1,6 +1,6 @@
 /*
- * The checks that requirement more than one key: missing keys, contradictions, rules
- * without effect.  Main thread.
+ * The checks that requirement more than one key: missing keys, contradictions,
+ * rules without effect.  Main thread.
  *
  * Each error names the place where it can be corrected, so the search for a
  * key's place starts at the listener and goes up through the sections that its
@@ -34,7 +34,7 @@
 #define NOTES_MAX 8      /* of one configuration; the rest are counted */
 #define VERIFY "verify = optional, require or pinned"
 
-/* A host has its listener's values already, where it says nothing. */
+/* A host already has its listener's values where it sets none. */
 static void
 settle_site(struct config_listener *settings, const struct config_ocsp *ocsp)
 {
@@ -46,12 +46,12 @@ settle_site(struct config_listener *settings, const struct config_ocsp *ocsp)
 		settings->without_staple = ocsp->without_staple;
 	if (settings->on_revoked == OCSP_REVOKED_BY_MODE)
 		settings->on_revoked = ocsp->on_revoked;
-	/* One tenant's revoked certificate does not stop the others. */
+	/* A revoked certificate of one listener must not end the process. */
 	if (settings->ocsp_set && settings->on_revoked == OCSP_REVOKED_BY_MODE)
 		settings->on_revoked = OCSP_REVOKED_REFUSE;
 }
 
-/* Are its certificates its own? */
+/* true: a listener, or a host with certificates of its own. */
 static bool
 owns_certs(const struct config_listener *settings)
 {
@@ -70,8 +70,8 @@ count_certificates(const struct parser *parser)
 	return count;
 }
 
-/* The staple file of each certificate that has one; false: another than
- * before, which is reported. */
+/* Add the staple_file of the i-th certificate to the map.  false: another one
+ * was in the map, which is reported. */
 static bool
 map_staple_file(const struct parser *parser,
     const struct config_listener *settings, size_t i, struct string_map *files)
@@ -112,8 +112,8 @@ map_staple_files(const struct parser *parser, struct string_map *files)
 	}
 }
 
-/* Fill in what others said of the same certificates; certificates that
- * nobody said it of stay without. */
+/* Set the staple files that other sections set for the same certificates.
+ * Certificates in no other section keep none. */
 static bool
 fill_staple_files(const struct parser *parser, struct config_listener *settings,
     const struct string_map *files)
@@ -215,7 +215,7 @@ verifies(const struct config_listener *settings)
 	return settings->verify != VERIFY_NONE;
 }
 
-/* A default may always be said. */
+/* Setting a key to its default is always valid. */
 static bool
 revokes(const struct config_listener *settings)
 {
@@ -244,7 +244,7 @@ takes_headers(const struct config_listener *settings)
 	return settings->proxy_in;
 }
 
-/* Keys that mean nothing without another. */
+/* Keys that have no effect without another key. */
 static const struct requirement {
 	const char *key;
 	size_t offset, size; /* of its field */
@@ -260,7 +260,7 @@ static const struct requirement {
 	{ "proxy_trust", FIELD(proxy_trust), takes_headers, "proxy_in = yes" },
 };
 
-/* By the site itself, or by a host that takes it over? */
+/* Also true if a host that inherits the key meets the requirement. */
 static bool
 is_met_below(const struct requirement *requirement,
     const struct config_listener *settings)
@@ -320,8 +320,8 @@ check_default_requirements(const struct parser *parser)
 	}
 }
 
-/* Whose word is it that clients are verified?  A host that takes over both
- * the wish and the lack of trust has nothing of its own to mend. */
+/* true: clients are verified by this section's own settings.  A host that
+ * inherits verify is not reported: the error is in its listener. */
 static bool
 verifies_itself(const struct site *site)
 {
@@ -335,7 +335,7 @@ check_trust(const struct parser *parser, const struct site *site)
 	const struct config_listener *settings = site->settings;
 	char name[PARSE_NAME_MAX];
 
-	/* What was said wrongly has been reported and is not missing. */
+	/* A key with an invalid value counts as set: it has been reported. */
 	if (!verifies_itself(site) || settings->ca_file != NULL ||
 	    provenance_find(parser, site->provenance, "ca_file") != NULL)
 		return;
@@ -345,8 +345,7 @@ check_trust(const struct parser *parser, const struct site *site)
 	    parse_name(name, settings));
 }
 
-/* stunnel's requireCert goes with verifyChain and verifyPeer, which require
- * one anyway. */
+/* stunnel's requireCert must agree with verifyChain and verifyPeer. */
 static void
 check_require(const struct parser *parser, const struct site *site)
 {
@@ -370,7 +369,7 @@ check_require(const struct parser *parser, const struct site *site)
 		    provenance->require_cert->key);
 }
 
-/* The mode of a Unix socket decides who may connect to it. */
+/* true: all addresses are Unix sockets, whose file mode controls access. */
 static bool
 is_local_only(const struct config_listener *listener)
 {
@@ -437,7 +436,7 @@ settle_clients(const struct parser *parser)
 		reset_without_effect(parser, &config->listeners[i]);
 }
 
-/* What was said wrongly has been reported and is not missing. */
+/* A key with an invalid value counts as set: it has been reported. */
 static bool
 is_unset(const struct parser *parser, const struct site *site, const char *key)
 {
@@ -468,8 +467,7 @@ has_certificate(const struct parser *parser, const struct site *site)
 	       !is_unset(parser, site, "cert_dir");
 }
 
-/* The hosts of a listener without a certificate: one of them without one;
- * NULL: all have their own. */
+/* The first host without certificates of its own; NULL: none. */
 static const struct config_listener *
 find_bare_host(const struct config_listener *listener)
 {
@@ -506,7 +504,7 @@ check_certificate(const struct parser *parser, const struct site *site)
 		    listener->name);
 }
 
-/* One file of `key` for each cert, or none. */
+/* Require one file of `key` for each cert, or none. */
 static void
 check_pairs(const struct parser *parser, const struct site *site,
     const char *key, const struct config_paths *files)
@@ -535,7 +533,7 @@ check_pairs(const struct parser *parser, const struct site *site,
 					    : ", or none");
 }
 
-/* A host's own key or staple beside its listener's certificates. */
+/* Report key and staple_file in a host that inherits its certificates. */
 static void
 check_strays(const struct parser *parser, const struct site *site)
 {
@@ -564,7 +562,7 @@ check_files_of(const struct parser *parser, const struct site *site)
 	check_pairs(parser, site, "staple_file", &site->settings->staple_files);
 }
 
-/* The later of two places where one of the two keys was said. */
+/* Where `first` was set, else where `second` was, else the heading. */
 static const struct config_where *
 place_of(const struct parser *parser, const struct site *site,
     const char *first, const char *second)
@@ -593,7 +591,7 @@ check_versions(const struct parser *parser, const struct site *site)
 
 	if (settings->max_version != TLS_VERSION_1_2)
 		return;
-	/* Said of the listener already. */
+	/* The listener has been reported. */
 	if (settings->pattern != NULL &&
 	    has_same_versions(settings, site->listener))
 		return;
@@ -636,11 +634,11 @@ check_names(const struct parser *parser)
 	}
 }
 
-/* One accept of any listener. */
+/* One address of an accept key. */
 struct accept_use {
 	struct config_accept *accept;
 	struct config_listener *listener;
-	bool left_out; /* to a listener that names the address itself */
+	bool left_out; /* another listener has the numeric address */
 };
 
 static bool
@@ -663,8 +661,8 @@ report_twice(struct diagnostics *diag, const struct accept_use *first,
 	    first->accept->where.file, first->accept->where.line);
 }
 
-/* As in stunnel a name is served where one of its addresses can be had: the
- * other is left to the listener that names it.  NULL: neither gives way. */
+/* As in stunnel, `localhost` may lose one of its addresses to a listener with
+ * the numeric address.  NULL: a conflict. */
 static struct accept_use *
 find_loser(struct accept_use *first, struct accept_use *second)
 {
@@ -690,7 +688,7 @@ leave_out(const struct parser *parser, struct accept_use *loser)
 	    addr_print(&loser->accept->addr, text, sizeof(text)));
 }
 
-/* From the end, so that places before stay as they are. */
+/* From the end, so that lower indexes stay valid. */
 static void
 remove_left_out(struct accept_use *uses, size_t count)
 {
@@ -790,7 +788,7 @@ check_addresses(const struct parser *parser)
 		diag_no_memory(parser->diag);
 }
 
-/* A file of keys is not rotated by us. */
+/* ticket_rotate applies to generated keys only. */
 static void
 check_tickets(const struct parser *parser)
 {
@@ -804,7 +802,7 @@ check_tickets(const struct parser *parser)
 		    where->file, where->line);
 }
 
-/* One listener's backends so far, each with the first that leads to it. */
+/* The backends of one listener, each with the first section that uses it. */
 struct shared_backends {
 	const struct parser *parser;
 	struct string_map backends;
@@ -837,7 +835,7 @@ is_loopback(const struct addr *addr)
 	return IN6_ARE_ADDR_EQUAL(&addr->in6.sin6_addr, &any);
 }
 
-/* One text for a backend, however it was written.  NULL: no memory. */
+/* The canonical text of a backend.  NULL: no memory. */
 static char *
 backend_key(struct arena *arena, const struct config_connect *connect)
 {
@@ -905,7 +903,7 @@ count_backends(const struct config_listener *listener)
 	return count;
 }
 
-/* Most listeners have one rule for all. */
+/* true: the hosts of the listener have different client rules. */
 static bool
 has_different_rules(const struct config_listener *listener)
 {
@@ -915,7 +913,7 @@ has_different_rules(const struct config_listener *listener)
 	return false;
 }
 
-/* May a client be in the listener itself, and in none of its hosts? */
+/* true: a connection can be served by the listener itself, not a host. */
 static bool
 is_reachable(const struct config_listener *listener)
 {
@@ -1005,12 +1003,12 @@ check_list(struct diagnostics *diag, const char *key,
 		    diag, key, list->items[i].path, &list->items[i].where);
 }
 
-/* `from` is what it was before its own section. */
+/* `from` holds the inherited values, which are reported elsewhere. */
 static void
 check_site(struct diagnostics *diag, const struct config_listener *site,
     const struct config_listener *from)
 {
-	/* Another tool may yet have to write the staples. */
+	/* staple_file is left out: another program may write it later. */
 	check_list(diag, "cert", &site->certs, &from->certs);
 	check_list(diag, "key", &site->keys, &from->keys);
 	if (site->cert_dir != from->cert_dir)

@@ -1,8 +1,10 @@
 /*
- * The life of a configuration: read, built and checked in one go into an
- * arena of its own, or not at all; then shared by count.  The count sits
- * beside the public struct rather than in it, so that readers see only what
- * the file said.  Main thread reads; any thread may hold a reference.
+ * The life of a configuration: read, parsed and checked into an arena of its
+ * own, then shared by reference count.  The main thread reads; any thread may
+ * hold a reference.
+ *
+ * The count is beside the public struct and not in it, so the struct stays
+ * const.
  */
 #include "config/config.h"
 
@@ -24,7 +26,7 @@ struct counted_config {
 	struct config config;
 };
 
-/* Where the text comes from: a path alone, or bytes under a name. */
+/* The input: a file, or bytes with a name. */
 struct config_input {
 	const char *name;
 	const char *bytes; /* NULL: read the file */
@@ -70,7 +72,7 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 	else
 		reader_parse(&source, diag, counted->config.file, input->bytes,
 		    input->size);
-	/* A file that could not be read at all has nothing more to say. */
+	/* Without a source there is nothing to parse. */
 	if (source.count > 0)
 		parse_config(&parser, &source);
 	if (input->bytes == NULL)
@@ -78,7 +80,7 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 	counted->config.notes = diag->notes;
 }
 
-/* any: also one with errors. */
+/* any: also return a configuration with errors. */
 static const struct config *
 read_config(
     const struct config_input *input, bool any, struct config_errors *errors)
@@ -124,7 +126,7 @@ config_parse(const char *name, const char *bytes, size_t size,
 	    false, errors);
 }
 
-/* The count is not part of what is constant about a configuration. */
+/* The count is outside the const struct, so it may be changed. */
 static struct counted_config *
 counted_of(const struct config *config)
 {
@@ -238,7 +240,8 @@ config_fixed_changes(const struct config *old, const struct config *fresh)
 		    row->type->equal(schema_field_const(row, old, NULL),
 			schema_field_const(row, fresh, NULL)))
 			continue;
-		/* The list is for a warning: a shorter one will do. */
+		/* The list is for a warning: on an allocation failure it is cut
+		 * short. */
 		if (!append_copy(&changes, row->name))
 			break;
 	}

@@ -1,11 +1,13 @@
 /*
- * Bytes to headings and pairs, by way of inih.  The lines are ours: inih has
- * no line number for its handler, cuts long lines and section names, takes an
- * indented line for a continuation and never shows an empty section.  So
- * every `key = value` line is given to inih as a stream of its own; one that
- * does not fit inih's buffer goes as a first piece and continuation lines,
- * which is inih's form of a long value, and is put together again here.
- * Headings and comments never get that far.  Any thread.
+ * Splits a file into headings and key = value pairs, by way of inih.  Any
+ * thread.
+ *
+ * Lines are split here: inih gives its handler no line number, cuts long lines
+ * and section names, treats an indented line as a continuation and skips empty
+ * sections.  Each `key = value` line is passed to inih as a stream of its own.
+ * A line longer than inih's buffer is passed as one line and continuation
+ * lines, inih's form of a long value, and joined again here.  Headings and
+ * comments are not passed to inih.
  */
 #include "config/ini.h"
 
@@ -20,13 +22,13 @@ struct reading {
 	char text[INI_LINE_MAX + 1];
 };
 
-/* One line on its way through inih. */
+/* One key = value line while inih parses it. */
 struct pair {
-	const char *rest; /* not yet given to inih */
+	const char *rest; /* not yet passed to inih */
 	size_t left;
 	size_t given; /* pieces */
 	size_t taken;
-	bool stuck; /* no place to cut */
+	bool stuck; /* no position to cut at */
 	char key[INI_LINE_MAX + 1];
 	char value[INI_LINE_MAX + 1];
 	size_t length; /* of the value */
@@ -58,8 +60,8 @@ trim(char *text)
 	return text;
 }
 
-/* inih strips blanks and drops comments at the edges of a piece, so a long
- * line is cut only where neither stands. */
+/* inih strips blanks and comments at the ends of a line, so a long line is cut
+ * only between other bytes. */
 static size_t
 piece_length(const struct pair *pair, size_t room)
 {
@@ -74,7 +76,7 @@ piece_length(const struct pair *pair, size_t room)
 	return n;
 }
 
-/* inih's reader: like fgets, one piece at a time. */
+/* inih's reader callback: fgets() of one piece. */
 static char *
 give_piece(char *out, int max, void *arg)
 {
@@ -96,7 +98,8 @@ give_piece(char *out, int max, void *arg)
 	return out;
 }
 
-/* inih's handler: the first call brings the key, the rest only more value. */
+/* inih's handler callback: the first call has the key and the start of the
+ * value, further calls the rest. */
 static int
 take_piece(void *arg, const char *section, const char *name, const char *value)
 {
@@ -135,7 +138,8 @@ read_pair(const struct reading *reading, const char *text)
 	char *value;
 	int status;
 
-	/* Member by member: the texts are large, and lines are many. */
+	/* Member by member, since clearing both buffers for each line is
+	 * slow. */
 	pair.rest = text;
 	pair.left = strlen(text);
 	pair.given = pair.taken = pair.length = 0;
@@ -153,7 +157,7 @@ read_pair(const struct reading *reading, const char *text)
 		return;
 	}
 	value = trim(pair.value);
-	/* "key =; comment": with nothing before it, it needs no blank. */
+	/* "key =; comment": no blank is needed before a comment here. */
 	if (*value == ';')
 		*value = '\0';
 	reading->on_item(
@@ -186,7 +190,7 @@ read_heading(const struct reading *reading, char *text)
 	    &(struct ini_item){ .line = reading->line, .section = name });
 }
 
-/* A comment starts a line, or follows a blank as ';'. */
+/* Cut a comment behind a value: ";" after a blank. */
 static void
 cut_comment(char *text)
 {
@@ -198,7 +202,7 @@ cut_comment(char *text)
 	}
 }
 
-/* What no line may hold, or NULL. */
+/* The error for a control character in the line; NULL: none. */
 static const char *
 find_control(const char *text, size_t size)
 {

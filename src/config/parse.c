@@ -46,7 +46,7 @@ later_section(const char *name)
 	return NULL;
 }
 
-/* What follows the word in the kind; NULL: another heading. */
+/* The text after `word` in the heading; NULL: another heading. */
 static const char *
 after_word(const char *name, const char *word)
 {
@@ -95,7 +95,7 @@ parse_sni(const struct section *section)
 	return NULL;
 }
 
-/* Does the heading look like "WORD ..." with a slip in it? */
+/* true: the heading is a misspelt "WORD ...". */
 static bool
 is_misspelt(const char *name, const char *word)
 {
@@ -118,7 +118,8 @@ is_misspelt_listener(const struct section *section)
 	return is_misspelt(section->name, "listener");
 }
 
-/* Four letters are soon near others: the rest has to look like it as well. */
+/* Many words of four letters are near "host", so the heading must also have
+ * three words. */
 static bool
 is_misspelt_host(const struct section *section)
 {
@@ -134,8 +135,8 @@ service_of(const struct section *section, struct schema_memo *memo)
 		       has_key(section, "fd", memo);
 	bool connects = has_key(section, "connect", memo);
 
-	/* One of the two is enough to see what was meant, unless the name
-	 * means something else already. */
+	/* A section with one of the two keys is a service, unless its heading
+	 * is a misspelt one of ours. */
 	if (accepts && connects && !is_misspelt_listener(section))
 		return SECTION_SERVICE;
 	if (is_misspelt_listener(section) || is_misspelt_host(section) ||
@@ -300,8 +301,8 @@ static void
 conclude(const struct parser *parser, const struct provenance *provenance,
     struct config_listener *listener)
 {
-	/* A profile goes before the built-in floor; what is said goes first,
-	 * and TLS 1.2 ciphers say that TLS 1.2 is wanted. */
+	/* profile = modern raises the built-in min_version, unless min_version
+	 * is set or ciphers (which are TLS 1.2) are. */
 	if (listener->profile == PROFILE_MODERN &&
 	    listener->max_version != TLS_VERSION_1_2 &&
 	    provenance_find(parser, provenance, "min_version") == NULL &&
@@ -339,7 +340,7 @@ remember_place(const struct parse_scope *scope, const struct schema_row *row,
 		*(bool *)(base + row->mark) = true;
 }
 
-/* What the forms of other programs add to a value. */
+/* Reject quotes and "#" comments, which other programs accept. */
 static bool
 check_form(const struct parse_scope *scope, const struct schema_row *row,
     const struct statement *statement, const char *value)
@@ -355,7 +356,7 @@ check_form(const struct parse_scope *scope, const struct schema_row *row,
 		    length < 200 ? (int)length - 2 : 200, value + 1);
 		return false;
 	}
-	/* A common name may well be "client #1". */
+	/* A common name can contain " #". */
 	if (row->type != &value_cns &&
 	    (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL)) {
 		diag_error(diag, &statement->where,
@@ -399,8 +400,7 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 	return true;
 }
 
-/* A statement as this value (NULL: a broken one) of a key.  true: the field
- * has it now. */
+/* `value` may differ from that of the statement; NULL: it was invalid. */
 bool
 parse_value(const struct parse_scope *scope, const struct schema_row *row,
     const struct statement *statement, const char *value)
@@ -471,7 +471,7 @@ apply_section(struct parser *parser, const struct section *section,
 		if (row != NULL)
 			(void)apply_row(&scope, row, &section->items[i]);
 	}
-	/* Words after keys: some give way to a key of the section. */
+	/* Keys of stunnel come second: some yield to a key of the section. */
 	for (size_t i = 0; i < section->count; i++) {
 		row = parse_find_key(&scope, section->items[i].key);
 		if (row == NULL)
@@ -537,7 +537,7 @@ parse_name(char out[PARSE_NAME_MAX], const struct config_listener *settings)
 	return out;
 }
 
-/* What each section is; the number of listeners. */
+/* Set the kind of each section.  Returns the number of listeners. */
 static size_t
 name_sections(struct parser *parser, const struct source *source)
 {
@@ -591,7 +591,7 @@ fail:
 	return false;
 }
 
-/* Every section of one of the kinds that exist once. */
+/* Apply all sections of a kind that may be repeated and is one section. */
 static void
 apply_single(struct parser *parser, const struct source *source,
     enum section_kind wanted)
@@ -652,16 +652,16 @@ apply_listeners(struct parser *parser, const struct source *source)
 	}
 }
 
-/* One host section, with the listener it names. */
+/* One host section and its listener. */
 struct host {
 	const struct section *section;
-	struct config_listener *listener; /* NULL: it has been reported */
+	struct config_listener *listener; /* NULL: unknown, reported */
 	struct provenance *provenance;    /* the listener's */
 	char *pattern;
 };
 
-/* The names of a heading: "web www.example.org" or "web:www.example.org",
- * split at the last of these bytes.  The listener's name ends there. */
+/* Split "web www.example.org" or "web:www.example.org" at the last byte of
+ * `marks`; the name of the listener is terminated in place. */
 static bool
 split_host(char *listener, const char *marks, const char **pattern)
 {
@@ -703,7 +703,7 @@ static void
 find_listener(const struct parser *parser, struct host *host,
     const struct string_map *names, const char *name)
 {
-	/* The table holds constants; the listeners are ours to fill. */
+	/* The map holds const pointers: take the index. */
 	const struct config_listener *found = string_map_find(names, name);
 	size_t i;
 
@@ -717,8 +717,8 @@ find_listener(const struct parser *parser, struct host *host,
 	host->provenance->host_room++;
 }
 
-/* What a section says about its place: "LISTENER PATTERN" and how to split
- * it.  NULL: it has been reported. */
+/* The text "LISTENER PATTERN" of a section and the bytes to split it at. NULL:
+ * invalid, which has been reported. */
 static const char *
 host_words(
     const struct section *section, enum section_kind kind, const char **marks)
@@ -775,7 +775,7 @@ map_names(const struct parser *parser, struct string_map *names)
 	return true;
 }
 
-/* Every host section with its listener. */
+/* Fill in `hosts`, one for each host section. */
 static bool
 read_hosts(const struct parser *parser, const struct source *source,
     struct host *hosts)
@@ -837,7 +837,7 @@ add_host(struct parser *parser, const struct host *from)
 	return true;
 }
 
-/* A host of no listener: its keys are read for their errors. */
+/* Apply a host without a listener, for the errors in its keys. */
 static bool
 apply_orphan(struct parser *parser, const struct host *from)
 {
@@ -850,7 +850,7 @@ apply_orphan(struct parser *parser, const struct host *from)
 	return true;
 }
 
-/* One listener's patterns; the first of two alike counts. */
+/* Report duplicate patterns of one listener. */
 static bool
 check_patterns(
     const struct parser *parser, const struct config_listener *listener)
@@ -918,8 +918,8 @@ conclude_sites(const struct parser *parser)
 {
 	struct site site = { 0 };
 
-	/* A host was its listener's copy before any of this: its profile
-	 * brings its own versions. */
+	/* Hosts were copied from their listener before this step, so it applies
+	 * to each of them separately. */
 	while (parse_next_site(parser, &site))
 		conclude(parser, site.provenance, site.settings);
 	parser->config->ticket_key_permissions =

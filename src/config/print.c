@@ -1,8 +1,5 @@
-/*
- * The schema and a configuration as text for people and scripts, both
- * straight from the table, so that no key can be forgotten in either.
- * Main thread.
- */
+/* The schema and a configuration as text, both made from the table of keys.
+ * Main thread. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -106,7 +103,7 @@ config_list_keys(FILE *out)
 	}
 }
 
-/* A key whose default is not one value prints only when it was said. */
+/* A key whose default is not a single value is printed only if it is set. */
 static void
 print_key(FILE *out, const struct schema_row *row, const struct config *config,
     const struct config_listener *listener)
@@ -147,14 +144,15 @@ print_listener(FILE *out, const struct config_listener *listener)
 	fputc('\n', out);
 }
 
-/* Does a certificate of its own bring these along? */
+/* true: the key belongs to a certificate, so a host with its own certificates
+ * has its own value. */
 static bool
 goes_with_certificate(const struct schema_row *row)
 {
 	return row->type == &value_paths;
 }
 
-/* What differs for one name; the rest is in the listener. */
+/* Print the keys of a host that differ from its listener's. */
 static void
 print_host(FILE *out, const struct config_listener *host,
     const struct config_listener *listener)

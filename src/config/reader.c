@@ -58,7 +58,7 @@ check_kind(const struct stat *status, size_t max, struct err *err)
 	return false;
 }
 
-/* Up to size bytes; what was read, or -1 with errno. */
+/* Read up to `size` bytes.  Returns the number read, or -1 with errno. */
 static ssize_t
 read_all(int fd, char *out, size_t size)
 {
@@ -92,7 +92,7 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 	}
 	if (!check_kind(&status, max, err))
 		return false;
-	/* Files of /proc have size 0 and a content all the same. */
+	/* Files of /proc report size 0. */
 	room = status.st_size > 0 ? (size_t)status.st_size : 4096;
 	file->bytes = arena_alloc(arena, room + 1);
 	if (file->bytes == NULL) {
@@ -110,7 +110,7 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 	return true;
 }
 
-/* Looked at before it is opened, too: opening alone makes some devices act. */
+/* stat() first: open() alone has side effects on some devices. */
 static int
 open_regular(const char *path, size_t max, struct err *err)
 {
@@ -252,7 +252,7 @@ put_variable(struct expansion *expansion, char *name, struct err *err)
 	return put(expansion, value, strlen(value), err);
 }
 
-/* `inner` is what stands between the braces. */
+/* `inner` is the text between the braces. */
 static bool
 put_reference(struct expansion *expansion, const char *inner, size_t length,
     struct err *err)
@@ -268,7 +268,7 @@ put_reference(struct expansion *expansion, const char *inner, size_t length,
 	return put_variable(expansion, copy, err);
 }
 
-/* *value stands on "${" and is moved behind its "}". */
+/* *value points to "${" and is advanced behind the "}". */
 static bool
 expand_reference(
     struct expansion *expansion, const char **value, struct err *err)
@@ -321,8 +321,8 @@ trimmed(struct arena *arena, const char *text, size_t length)
 	return arena_copy(arena, text, length);
 }
 
-/* What would be a comment in a file cannot be said in a value at all, so
- * that every value can be printed as it would be read. */
+/* A value that would be read as a comment cannot be written in a file, so it is
+ * refused here: every value can be printed and read back. */
 static bool
 has_comment(const char *text)
 {
@@ -382,25 +382,25 @@ reader_print(FILE *out, const char *text)
 	}
 }
 
-/* What all files of one run share. */
+/* The state shared by all files of one run. */
 struct reader {
 	struct source *source;
 	struct arena *arena;
 	struct diagnostics *diag;
 	size_t files;
-	/* The first file, for is_stunnel. */
+	/* The main file, for stunnel_is_text(). */
 	const char *name;
 	const char *bytes;
 	size_t size;
 };
 
-/* One file being read, and who included it. */
+/* One file being read, and the file that includes it. */
 struct open_file {
 	struct reader *reader;
 	const struct open_file *parent;
 	const char *name;
 	unsigned depth;
-	size_t section; /* the one statements now belong to */
+	size_t section; /* where statements are added */
 	bool has_identity;
 	dev_t device;
 	ino_t inode;
@@ -512,7 +512,7 @@ find_open(const struct open_file *file, const struct file_bytes *bytes)
 	return NULL;
 }
 
-/* May `parent` include one more file?  The answer no is reported. */
+/* Check the limits of includes.  false: reported. */
 static bool
 check_bounds(const struct open_file *parent, const struct config_where *where,
     const char *path)
@@ -590,7 +590,7 @@ is_conf(const struct dirent *entry)
 	return entry->d_name[0] != '.' && ends_in(entry->d_name, ".conf");
 }
 
-/* Not what editors leave behind. */
+/* Skip hidden files and backups of editors. */
 static int
 is_any(const struct dirent *entry)
 {
@@ -611,7 +611,7 @@ free_entries(struct dirent **entries, int count)
 	free(entries);
 }
 
-/* Files in a folder that are not read are no mistake, but easily missed. */
+/* Files that are skipped are easily missed: add a note. */
 static void
 note_passed_over(struct diagnostics *diag, const struct config_where *where,
     const char *folder, int count)
@@ -639,7 +639,8 @@ is_regular(const char *path)
 	return stat(path, &status) != 0 || S_ISREG(status.st_mode);
 }
 
-/* stunnel reads every regular file of a folder. */
+/* A stunnel.conf includes every regular file of a folder, other files only
+ * *.ini. */
 static void
 include_folder(struct open_file *parent, const struct config_where *where,
     const char *folder)

@@ -12,8 +12,8 @@
 
 #include "config/strings.h"
 
-/* Of several words for one number the first is printed; the others are those
- * of other programs. */
+/* Of several words for a number the first is printed; the others are accepted
+ * because other programs use them. */
 static const struct value_word choice_levels[] = {
 	{ "error", LEVEL_ERROR },
 	{ "err", LEVEL_ERROR },
@@ -92,7 +92,7 @@ static const struct value_word choice_server_orders[] = {
 	{ NULL, 0 },
 };
 
-/* stunnel's "all" asks for as many as there are: as a floor, our lowest. */
+/* stunnel's "all" as a lower bound is the lowest version. */
 static const struct value_word choice_min_versions[] = {
 	{ "TLSv1.2", TLS_VERSION_1_2 },
 	{ "TLS1.2", TLS_VERSION_1_2 },
@@ -115,7 +115,7 @@ static const struct value_word choice_max_versions[] = {
 	{ NULL, 0 },
 };
 
-/* What `ocsp` says in [global], as a mode. */
+/* `ocsp` of [global], as a mode. */
 static const struct value_word choice_switches[] = {
 	{ "yes", OCSP_MODE_AUTO },
 	{ "on", OCSP_MODE_AUTO },
@@ -620,7 +620,7 @@ offer_aliases(struct fuzzy_match *match, const struct schema_row *row)
 		memcpy(one, at, length);
 		one[length] = '\0';
 		fuzzy_offer(match, one);
-		/* Whatever alias was near, its key is the one to name. */
+		/* Suggest the key and not its alias. */
 		if (match->best != best)
 			match->best = best = row->name;
 	}

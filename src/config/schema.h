@@ -11,7 +11,7 @@
 
 #include "config/value.h"
 
-/* Sections a key may stand in; a mask in rows. */
+/* Sections that a key belongs to; a mask in rows. */
 enum schema_section {
 	SCHEMA_GLOBAL = 1,
 	SCHEMA_LOG = 2,
@@ -25,21 +25,21 @@ enum schema_section {
 struct schema_row {
 	const char *name;
 	const char *aliases;     /* between blanks; NULL: none */
-	const char *tls_aliases; /* those good in [tls] alone */
+	const char *tls_aliases; /* those of [tls] only */
 	unsigned sections;
 	bool of_listener; /* offsets count from struct config_listener,
 			     else from struct config */
 	bool needs_start; /* a reload cannot change it */
-	bool not_at_top;  /* its name could mean another key there */
+	bool not_at_top;  /* ambiguous before any section */
 	const struct value_type *type;
 	struct value_rules rules;
-	/* In the same struct: the field, a struct config_where to fill and a
-	 * bool to set when it is said (0: none). */
+	/* Offsets in the same struct: the field, a struct config_where and a
+	 * bool that are set with it (0: none). */
 	size_t offset;
 	size_t where;
 	size_t mark;
-	const char *initial; /* the default as it would be written */
-	const char *shown;   /* the default in words, when that says more */
+	const char *initial; /* the default, as in a file */
+	const char *shown;   /* the default for --list-keys, if it differs */
 	const char *meaning;
 };
 
@@ -47,16 +47,13 @@ size_t schema_count(void);
 const struct schema_row *schema_row(size_t i); /* i < schema_count() */
 size_t schema_index(const struct schema_row *row);
 
-/* The row of a key by name or alias in one section (or SCHEMA_TOP, where the
- * first row of that name wins).  NULL: none. */
+/* Find a key by name or alias in one section (in SCHEMA_TOP the first row of
+ * that name).  NULL: none. */
 const struct schema_row *schema_find(
     enum schema_section section, const char *key);
 
-/*
- * The same, remembering what was looked for: a large file says the same few
- * keys again and again.  Zeroed it is empty; keys are borrowed.  A NULL memo
- * remembers nothing.
- */
+/* As schema_find, with a cache: a large file repeats few keys.  A zeroed cache
+ * is empty; keys are borrowed; NULL: no cache. */
 #define SCHEMA_MEMO 256
 struct schema_memo {
 	struct {
@@ -68,13 +65,13 @@ struct schema_memo {
 const struct schema_row *schema_recall(
     struct schema_memo *memo, enum schema_section section, const char *key);
 
-/* The nearest name known in that section; NULL: nothing is near. */
+/* The key of the section that is nearest to a misspelt one; NULL: none. */
 const char *schema_nearest(enum schema_section section, const char *key);
 
-/* "[global]" and so on, for sentences. */
+/* The sections of a mask as text, for errors. */
 const char *schema_section_name(unsigned sections);
 
-/* Where the row's field is in this config or listener. */
+/* The field of a row in this config or listener. */
 void *schema_field(const struct schema_row *row, struct config *config,
     struct config_listener *listener);
 const void *schema_field_const(const struct schema_row *row,

@@ -153,7 +153,7 @@ check_mail(const char *text, struct err *err)
 	return false;
 }
 
-/* "https://a.example*" would match https://a.example.net as well. */
+/* "https://a.example*" would match https://a.example.net. */
 static bool
 is_end_of_host(const char *text, const char *star)
 {
@@ -230,7 +230,7 @@ pattern_check_san(const char *text, struct err *err)
 	return check_host(text, err);
 }
 
-#define NAME_MAX_LENGTH 48 /* longer than any known name by far */
+#define NAME_MAX_LENGTH 48 /* longer than any key */
 
 static const char *
 skip_dashes(const char *text)

@@ -40,7 +40,7 @@
 	"folders of hashed files are not read: put them into one file, " \
 	"such as by cat, and name it in " key
 #define NEITHER "say yes or no"
-/* stunnel's OCSP keys are about the certificates of its peers. */
+/* stunnel's OCSP keys concern client certificates. */
 #define CLIENTS_BY_CRL                                                      \
 	"stunnel looks up client certificates by it, which clinch does by " \
 	"crl_file: remove it ([ocsp] is about the server's own certificates)"
@@ -49,30 +49,29 @@
 	"manager or a container to confine the process"
 
 enum stunnel_action {
-	ACTION_NONE,    /* says what is the case anyway */
-	ACTION_IGNORE,  /* ignored, and named in one note */
-	ACTION_REFUSE,  /* said why */
-	ACTION_VERSION, /* sslVersion */
-	ACTION_OPTIONS, /* options */
-	ACTION_SOCKET,  /* socket */
-	ACTION_SYSLOG,  /* syslog = yes */
-	ACTION_VERIFY,  /* verify = what it says */
-	ACTION_ALLOW,   /* allow_san = what it says, and the value behind it */
-	ACTION_PROXY_OUT, /* proxy_out = what it says */
+	ACTION_NONE,      /* the behaviour is the same here */
+	ACTION_IGNORE,    /* ignored, with a note */
+	ACTION_REFUSE,    /* an error; text: what to do instead */
+	ACTION_VERSION,   /* sslVersion */
+	ACTION_OPTIONS,   /* options */
+	ACTION_SOCKET,    /* socket */
+	ACTION_SYSLOG,    /* syslog = yes */
+	ACTION_VERIFY,    /* verify = text */
+	ACTION_ALLOW,     /* allow_san = text followed by the value */
+	ACTION_PROXY_OUT, /* proxy_out = text */
 	ACTION_REQUIRE,   /* requireCert */
-	ACTION_SNI        /* sni: read with the heading */
+	ACTION_SNI        /* sni: parse_sni() */
 };
 
 struct stunnel_key {
 	const char *name;
-	const char *value; /* only with this value ("no", "yes": any spelling);
-			      NULL: with all others */
+	const char *value; /* "no", "yes": any spelling; NULL: all others */
 	enum stunnel_action action;
-	const char *text; /* refused: what to do instead */
+	const char *text;
 };
 
 static const struct stunnel_key stunnel_keys[] = {
-	/* stunnel: what is so anyway. */
+	/* Keys whose behaviour is the same here. */
 	{ "client", "no", ACTION_NONE, NULL },
 	{ "foreground", NULL, ACTION_NONE, NULL },
 	{ "delay", NULL, ACTION_NONE, NULL },
@@ -84,7 +83,7 @@ static const struct stunnel_key stunnel_keys[] = {
 	{ "transparent", "no", ACTION_NONE, NULL },
 	{ "verifyPeer", "no", ACTION_NONE, NULL },
 
-	/* stunnel: what we do in a way of our own. */
+	/* Keys that are translated. */
 	{ "sslVersion", NULL, ACTION_VERSION, NULL },
 	{ "options", NULL, ACTION_OPTIONS, NULL },
 	{ "socket", NULL, ACTION_SOCKET, NULL },
@@ -101,7 +100,7 @@ static const struct stunnel_key stunnel_keys[] = {
 	{ "checkIP", NULL, ACTION_ALLOW, "ip:" },
 	{ "protocol", "proxy", ACTION_PROXY_OUT, "v1" },
 
-	/* stunnel: no effect. */
+	/* Keys without effect. */
 	{ "reset", NULL, ACTION_IGNORE, NULL },
 	{ "stack", NULL, ACTION_IGNORE, NULL },
 	{ "log", NULL, ACTION_IGNORE, NULL },
@@ -113,9 +112,9 @@ static const struct stunnel_key stunnel_keys[] = {
 	{ "compression", NULL, ACTION_IGNORE, NULL },
 	{ "sessionCacheSize", NULL, ACTION_IGNORE, NULL },
 	{ "service", NULL, ACTION_IGNORE, NULL },
-	{ "retry", NULL, ACTION_IGNORE, NULL }, /* of programs alone */
+	{ "retry", NULL, ACTION_IGNORE, NULL }, /* for exec only */
 
-	/* stunnel: refused. */
+	/* Keys that are refused. */
 	{ "client", NULL, ACTION_REFUSE, SERVER_ONLY },
 	{ "fips", NULL, ACTION_REFUSE,
 	    "choose the FIPS provider in OpenSSL's own configuration" },
@@ -171,16 +170,16 @@ static const struct stunnel_key stunnel_keys[] = {
 };
 
 static const struct stunnel_key other_keys[] = {
-	/* Good in [tls] and [ocsp], where there is one it can mean. */
+	/* A key of [tls] and [ocsp]; ambiguous in other sections. */
 	{ "timeout", NULL, ACTION_REFUSE,
 	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
 	    "timeout_close" },
 
-	/* Keys of later versions. */
+	/* Planned keys. */
 	{ "sandbox", NULL, ACTION_REFUSE, LATER },
 };
 
-/* Words of other programs, and what to write here instead. */
+/* Keys of other programs, and what to write instead. */
 static const struct {
 	const char *names; /* between blanks */
 	const char *hint;
@@ -272,7 +271,7 @@ static const struct {
 	{ "error_log", "nginx's word for output in [log]" },
 	{ "access_log", "nginx's word for access in [log]" },
 
-	/* several */
+	/* more than one program */
 	{ "dhparam dhparams dh-params ssl_dhparam ssl-dh-param-file "
 	  "tune.ssl.default-dh-param",
 	    "not needed: OpenSSL has the parameters of DHE, remove it" },
@@ -325,8 +324,8 @@ find_entry(const char *key, const char *value)
 static bool
 is_stunnel_key(const char *key)
 {
-	/* Aliases of ours, as stunnel spells them: TIMEOUTidle is its entry,
-	 * timeout_idle is not. */
+	/* Aliases in the schema, in stunnel's spelling: TIMEOUTidle is a key of
+	 * stunnel, timeout_idle is not. */
 	static const char *const aliases[] = { "setuid", "setgid", "debug",
 		"CAfile", "CRLfile", "sslVersionMin", "sslVersionMax",
 		"TIMEOUTbusy", "TIMEOUTclose", "TIMEOUTconnect", "TIMEOUTidle",
@@ -353,7 +352,7 @@ is_stunnel_path(const char *path)
 	return folder != NULL && folder + strlen("/stunnel") == base;
 }
 
-/* The words of options = ..., the same way. */
+/* Values of stunnel's options. */
 enum stunnel_option {
 	OPTION_UNKNOWN,
 	OPTION_NO_EFFECT,
@@ -361,13 +360,13 @@ enum stunnel_option {
 	OPTION_NO_TLS13,
 	OPTION_NO_TICKET,
 	OPTION_SERVER_ORDER,
-	OPTION_REFUSED /* would switch something weak on */
+	OPTION_REFUSED /* would enable a weak feature */
 };
 
 static enum stunnel_option
 read_option(const char *option)
 {
-	/* Switched off, or always on, in clinch. */
+	/* Always off, or always on, in clinch. */
 	static const char no_effect[] =
 	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
 	    "NO_COMPRESSION NO_RENEGOTIATION "
@@ -392,16 +391,16 @@ read_option(const char *option)
 	return OPTION_UNKNOWN;
 }
 
-/* The words of socket = a|l|r:OPTION=VALUE, the same way. */
+/* Values of stunnel's socket = a|l|r:OPTION=VALUE. */
 enum stunnel_socket {
 	SOCKET_NO_EFFECT,
-	SOCKET_KEEPALIVE,  /* likewise: keepalive is what to use */
+	SOCKET_KEEPALIVE,  /* no effect: use keepalive */
 	SOCKET_BIND_EARLY, /* bind_early = VALUE */
 	SOCKET_DEVICE,     /* device = VALUE */
-	SOCKET_REFUSED     /* its effect would be missed */
+	SOCKET_REFUSED     /* the missing effect would matter */
 };
 
-/* Does text begin with that option and a "="? */
+/* true: text begins with "OPTION=". */
 static bool
 names_option(const char *text, const char *option)
 {
@@ -413,7 +412,7 @@ names_option(const char *text, const char *option)
 static enum stunnel_socket
 read_socket(const char *option)
 {
-	/* Of what is set anyway, or tunes buffers. */
+	/* Always set, or sizes of buffers. */
 	static const char *const no_effect[] = { "TCP_NODELAY", "SO_REUSEADDR",
 		"SO_SNDBUF", "SO_RCVBUF", "SO_SNDLOWAT", "SO_RCVLOWAT",
 		"SO_SNDTIMEO", "SO_RCVTIMEO", "SO_LINGER", "SO_OOBINLINE" };
@@ -430,7 +429,7 @@ read_socket(const char *option)
 	for (size_t i = 0; i < ARRAY_LEN(keepalive); i++)
 		if (names_option(name, keepalive[i]))
 			return SOCKET_KEEPALIVE;
-	/* `a` is the listening socket. */
+	/* "a" is the listening socket. */
 	if (option[0] != 'a' || name != option + 2)
 		return SOCKET_REFUSED;
 	if (names_option(name, "IP_FREEBIND"))
@@ -445,7 +444,7 @@ ignore_key(struct parser *parser, const char *key)
 {
 	const char *names = parser->ignored;
 
-	/* Both are short words of ours or of a line, so this stays small. */
+	/* The limit bounds the note. */
 	if (strstr(names, key) != NULL || strlen(names) > 512)
 		return;
 	names = arena_format(
@@ -456,14 +455,14 @@ ignore_key(struct parser *parser, const char *key)
 		parser->ignored = names;
 }
 
-/* sslVersion = X: this version and no other. */
+/* sslVersion = X sets both bounds. */
 static void
 apply_version(
     const struct parse_scope *scope, const struct statement *statement)
 {
 	if (fuzzy_same(statement->value, "all"))
 		return;
-	/* What is wrong with the one is wrong with the other. */
+	/* An invalid value is reported once. */
 	if (parse_value(scope, parse_find_key(scope, "min_version"), statement,
 		statement->value))
 		(void)parse_value(scope, parse_find_key(scope, "max_version"),
@@ -566,12 +565,12 @@ apply_syslog(const struct parse_scope *scope, const struct statement *statement)
 		diag_error(scope->parser->diag, &statement->where,
 		    "%s: \"%.64s\" is neither yes nor no", statement->key,
 		    statement->value);
-	/* stunnel can do both; here a file that was named goes first. */
+	/* stunnel logs to both; here `output` overrides `syslog`. */
 	else if (scope->parser->top.where[schema_index(row)] == NULL)
 		scope->parser->config->log.output = "syslog";
 }
 
-/* The key of ours that a word stands for; NULL: none. */
+/* The key of clinch that the entry sets; NULL: none. */
 static const char *
 key_of(const struct stunnel_key *entry)
 {
@@ -596,7 +595,7 @@ apply_as_key(const struct parse_scope *scope, const struct statement *statement,
 	    scope, parse_find_key(scope, key_of(entry)), statement, value);
 }
 
-/* stunnel matches any of its checks, as allow_san does. */
+/* stunnel's checks are alternatives, as are the items of allow_san. */
 static void
 apply_allow(const struct parse_scope *scope, const struct statement *statement,
     const struct stunnel_key *entry)
@@ -610,7 +609,7 @@ apply_allow(const struct parse_scope *scope, const struct statement *statement,
 		apply_as_key(scope, statement, entry, value);
 }
 
-/* Services are hosts by it; elsewhere it says nothing. */
+/* sni makes a service a host; in other sections it is an error. */
 static void
 apply_sni(const struct parse_scope *scope, const struct statement *statement)
 {
@@ -623,7 +622,7 @@ apply_sni(const struct parse_scope *scope, const struct statement *statement)
 	    statement->key);
 }
 
-/* Does the word say something about listeners, and is this no place for it? */
+/* true: the key belongs to listeners and this is another section. */
 static bool
 is_misplaced(const struct parse_scope *scope, const struct stunnel_key *entry)
 {
@@ -634,11 +633,9 @@ is_misplaced(const struct parse_scope *scope, const struct stunnel_key *entry)
 	return key != NULL && parse_find_key(scope, key) == NULL;
 }
 
-/*
- * verifyChain and verifyPeer may stand together, or beside a level of the
- * older `verify`: the strictest counts.  What is written in words of ours
- * beside them is a second value, and an error.
- */
+/* verifyChain, verifyPeer and a level of the older `verify` may be combined:
+ * the strictest one counts.  A `verify` with a word of clinch beside them is a
+ * duplicate, and an error. */
 static void
 apply_verify(const struct parse_scope *scope, const struct statement *statement,
     const struct stunnel_key *entry)
@@ -723,7 +720,7 @@ stunnel_apply(
 		apply_entry(scope, statement, entry);
 }
 
-/* Only services, and what may stand above them. */
+/* true: the source has services, and only sections that stunnel has. */
 static bool
 has_only_services(const struct parser *parser, const struct source *source)
 {
@@ -751,11 +748,9 @@ find_stunnel_key(const struct source *source)
 	return NULL;
 }
 
-/*
- * A file is stunnel's if it has services, no section that only clinch has, and
- * a word or name of stunnel's.  Then stunnel's defaults hold for its timeouts.
- * Without such a word [web] is a listener like [listener web].
- */
+/* A source is stunnel's if it has services, no section that only clinch has,
+ * and a key or path of stunnel's.  Without such a key [web] is a listener, as
+ * [listener web]. */
 bool
 stunnel_detect(struct parser *parser, const struct source *source)
 {
@@ -797,7 +792,7 @@ stunnel_set_defaults(struct parser *parser)
 	    parser->config->file);
 }
 
-/* "a#2" for a second [a]; NULL: no memory. */
+/* A free name, "a#2" for a second [a].  NULL: no memory. */
 static char *
 number_name(
     const struct parser *parser, struct string_map *names, const char *name)
@@ -811,8 +806,6 @@ number_name(
 	return fresh;
 }
 
-/* stunnel takes several services of one name.  Here a name identifies a
- * listener in logs and over reloads, so later ones get a number. */
 bool
 stunnel_number_services(const struct parser *parser)
 {
@@ -843,10 +836,10 @@ stunnel_number_services(const struct parser *parser)
 	return true;
 }
 
-/* What a file shows of its program. */
+/* What the sections and keys of a file show. */
 struct stunnel_signs {
 	bool has_stunnel_key;
-	bool has_own_section; /* one that stunnel does not have */
+	bool has_own_section; /* a section that stunnel does not have */
 };
 
 static void

@@ -22,8 +22,8 @@
 #include "config/reader.h"
 #include "config/strings.h"
 
-/* Digits at the start of text; *end is set behind them.  false: none, or
- * more than any value here may have. */
+/* Read the digits at the start of text; *end is the byte after them. false: no
+ * digits, or a number too large for any key. */
 static bool
 read_digits(uint64_t *number, const char *text, const char **end)
 {
@@ -159,7 +159,7 @@ value_format_duration(char out[VALUE_DURATION_MAX], uint32_t ms)
 	    units[i].name);
 }
 
-/* A time that cannot be switched off, or that 0 switches off. */
+/* The error for "off" where 0 is not off. */
 static void
 refuse_off(const struct value_rules *rules, const char *text, struct err *err)
 {
@@ -347,7 +347,7 @@ equal_text(const void *a, const void *b)
 	    *(const char *const *)a, *(const char *const *)b);
 }
 
-/* "a, b:c" becomes "a:b:c", the way OpenSSL wants its lists. */
+/* "a, b:c" becomes "a:b:c", the list syntax of OpenSSL. */
 static bool
 read_colons(const struct value_place *place, const char *text, struct err *err)
 {
@@ -379,7 +379,7 @@ check_length(const char *path, struct err *err)
 	return false;
 }
 
-/* A switch where a path belongs would become a file of that name. */
+/* Refuse yes, no and the like, which would be used as file names. */
 static bool
 check_switch(const char *text, struct err *err)
 {
@@ -432,7 +432,7 @@ read_paths(const struct value_place *place, const char *text, struct err *err)
 	return value_each_item(place, text, take_path, err);
 }
 
-/* A list with gaps was filled from elsewhere, and will be again. */
+/* A list with gaps was filled in by the checks: it is not printed. */
 static void
 print_paths(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
@@ -460,7 +460,7 @@ equal_paths(const void *a, const void *b)
 	return true;
 }
 
-/* stunnel writes an empty pid to say: none. */
+/* An empty pid means none, as in stunnel. */
 static bool
 read_pid_path(
     const struct value_place *place, const char *text, struct err *err)
@@ -481,7 +481,7 @@ is_sink_word(const struct value_rules *rules, const char *text)
 	return false;
 }
 
-/* Words of other programs for where a log goes, and ours. */
+/* Words for log outputs in other programs. */
 static const struct {
 	const char *words; /* between blanks */
 	const char *advice;
@@ -505,8 +505,8 @@ find_sink_hint(const char *text)
 	return NULL;
 }
 
-/* A word that is neither known nor a path: as a path it would become a file
- * that is not looked for. */
+/* Refuse a word that is neither known nor a path: it would create a file of
+ * that name. */
 static bool
 refuse_sink(const char *text, const char *nearest, struct err *err)
 {
@@ -525,7 +525,7 @@ refuse_sink(const char *text, const char *nearest, struct err *err)
 	return false;
 }
 
-/* One of the words, or a path, which has a slash or a dot in it. */
+/* A known word, or a path: it contains a slash or a dot. */
 static bool
 read_sink(const struct value_place *place, const char *text, struct err *err)
 {
@@ -653,7 +653,7 @@ equal_boolean(const void *a, const void *b)
 	return *(const bool *)a == *(const bool *)b;
 }
 
-/* "a, b or c", each number once, by its first word. */
+/* List the words: "a, b, c", one for each number. */
 static void
 list_words(char *out, size_t size, const struct value_word *words)
 {
@@ -714,7 +714,7 @@ print_choice(FILE *out, const char *key, const void *field,
 	}
 }
 
-/* stunnel writes the facility of syslog in front: "daemon.info". */
+/* stunnel's syntax has the syslog facility in front: "daemon.info". */
 static bool
 read_level(const struct value_place *place, const char *text, struct err *err)
 {
@@ -739,7 +739,7 @@ read_version(const struct value_place *place, const char *text, struct err *err)
 	return read_choice(place, text, err);
 }
 
-/* stunnel's OCSP names a responder. */
+/* stunnel's OCSP is the URL of a responder. */
 static bool
 read_stapling(
     const struct value_place *place, const char *text, struct err *err)
@@ -771,7 +771,7 @@ read_switch(const struct value_place *place, const char *text, struct err *err)
 	return true;
 }
 
-/* One word is one bit, "none" is none. */
+/* Set the bit of one word; "none" is 0. */
 static bool
 take_bit(const struct value_place *place, const char *text, struct err *err)
 {
@@ -819,7 +819,7 @@ equal_bits(const void *a, const void *b)
 	return *(const unsigned *)a == *(const unsigned *)b;
 }
 
-/* The key whose field this is as well says more. */
+/* The field is printed by the other key that sets it. */
 static void
 print_nothing(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)

@@ -30,7 +30,7 @@
 #define STRINGS_MAX 64
 #define ALPN_MAX 255 /* RFC 7301 §3.1: one length byte */
 
-/* A list is emptied, and appended to, without knowing of what it is. */
+/* All lists have one layout, so value_append serves all of them. */
 _Static_assert(
     sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
 	sizeof(struct config_paths) == sizeof(struct config_strings) &&
@@ -215,8 +215,8 @@ const struct value_type value_cidrs = {
 
 #define ADDRESSES_MAX 64 /* in one accept or connect list */
 
-/* "unix:run/x" or "/run/x" as "unix:/etc/clinch/run/x"; NULL: no socket
- * path at all, or no memory. */
+/* Resolve "unix:run/x" and "/run/x" to "unix:/etc/clinch/run/x".  NULL: no
+ * memory. */
 static const char *
 place_socket(const struct value_place *place, const char *text)
 {
@@ -232,7 +232,7 @@ place_socket(const struct value_place *place, const char *text)
 	return arena_format(place->arena, "unix:%s", path);
 }
 
-/* Ports by name.  A minimal system has no /etc/services. */
+/* Ports by name: a minimal system has no /etc/services. */
 static const struct {
 	const char *name;
 	unsigned port;
@@ -267,7 +267,7 @@ static const struct {
 	{ "secure-mqtt", 8883 },
 };
 
-/* The port of a service's name; 0: unknown. */
+/* The port of a service; 0: unknown. */
 static unsigned
 find_service(const char *name)
 {
@@ -290,7 +290,7 @@ is_number(const char *text)
 	return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
-/* An IPv6 address without brackets. */
+/* true: an IPv6 address without brackets. */
 static bool
 is_bare_in6(const char *host)
 {
@@ -300,10 +300,8 @@ is_bare_in6(const char *host)
 	       inet_pton(AF_INET6, host, &in6) == 1;
 }
 
-/*
- * "::1:443" as "[::1]:443", "host:https" as "host:443", "https" as "443";
- * anything else as it is.  NULL: no memory.
- */
+/* Rewrite "::1:443" as "[::1]:443", "host:https" as "host:443" and "https" as
+ * "443".  NULL: no memory. */
 static const char *
 rewrite(struct arena *arena, const char *text)
 {
@@ -353,7 +351,7 @@ add_accept(const struct value_place *place, const char *text, bool by_name,
 	return value_append(place, &accept, sizeof(accept), err);
 }
 
-/* Does this machine have ::1? */
+/* true: this machine has ::1. */
 static bool
 has_loopback6(void)
 {
@@ -384,7 +382,7 @@ add_localhost(
 	       (!has_loopback6() || add_accept(place, v6, true, err));
 }
 
-/* A host name, for a better sentence than that of addr_parse. */
+/* true: a host name, which addr_parse would report less clearly. */
 static bool
 is_name(const char *text)
 {
@@ -494,7 +492,7 @@ read_backend(struct config_connect *connect, const struct value_place *place,
 		err_set(err, "\"%s\": a backend needs a port", text);
 		return false;
 	}
-	/* Not numeric is no error: then it is a name, to be looked up. */
+	/* Not numeric: a name, which is resolved later. */
 	if (!addr_parse(&connect->fixed, NULL, text, NULL))
 		connect->fixed = (struct addr){ 0 };
 	return true;
@@ -578,11 +576,11 @@ const struct value_type value_connects = {
 	.equal = equal_connects,
 };
 
-#define URLS_MAX 8 /* more are never asked about one certificate */
+#define URLS_MAX 8 /* the limit of libstaple */
 #define URL_LENGTH_MAX 2048
 #define AUTHORITY_MAX 280 /* the longest host, brackets and a port */
 
-/* What follows the scheme; NULL: another scheme, or none. */
+/* The text after the scheme; NULL: not http or https. */
 static const char *
 after_scheme(const char *url)
 {
@@ -593,7 +591,7 @@ after_scheme(const char *url)
 	return NULL;
 }
 
-/* RFC 3986 §2: neither blanks nor anything beyond ASCII. */
+/* RFC 3986 section 2: printable ASCII without blanks. */
 static bool
 is_plain(const char *text)
 {
@@ -603,8 +601,7 @@ is_plain(const char *text)
 	return true;
 }
 
-/* "host", "host:port" or the same with an address; ends where a path may
- * begin. */
+/* Check "host" or "host:port" up to the start of the path. */
 static bool
 check_authority(const char *text, struct err *err)
 {
@@ -737,7 +734,7 @@ const struct value_type value_proxy = {
 };
 
 #define RULES_MAX 1024
-#define RULE_LENGTH_MAX 1023 /* longer names in certificates match nothing */
+#define RULE_LENGTH_MAX 1023 /* longer names in certificates never match */
 
 static bool
 take_rule(const struct value_place *place, const char *text, struct err *err)
@@ -763,7 +760,7 @@ take_san(const struct value_place *place, const char *text, struct err *err)
 	return pattern_check_san(text, err) && take_rule(place, text, err);
 }
 
-/* Any text may be a common name, but a * has one place. */
+/* A common name is any text, with at most a leading "*.". */
 static bool
 take_cn(const struct value_place *place, const char *text, struct err *err)
 {

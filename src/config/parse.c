@@ -381,7 +381,7 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 	};
 	struct err err;
 
-	if (value[0] == '\0' && !row->type->may_be_empty) {
+	if (value[0] == '\0' && !row->may_be_empty) {
 		diag_error(scope->parser->diag, &statement->where,
 		    "%s needs a value", statement->key);
 		return false;

@@ -2,6 +2,9 @@
  * The text of a configuration: sections in order, each with its statements,
  * includes in their place and references expanded.  Interprets no key but
  * `include`.  Main thread (reads the environment and files).
+ *
+ * References are ${NAME}, ${NAME:-default}, ${NAME:?advice} and ${file:PATH};
+ * $${ is a literal ${.
  */
 #ifndef CONFIG_READER_H
 #define CONFIG_READER_H

@@ -27,10 +27,11 @@ struct schema_row {
 	const char *aliases;     /* between blanks; NULL: none */
 	const char *tls_aliases; /* those of [tls] only */
 	unsigned sections;
-	bool of_listener; /* offsets count from struct config_listener,
+	bool of_listener;  /* offsets count from struct config_listener,
 			     else from struct config */
-	bool needs_start; /* a reload cannot change it */
-	bool not_at_top;  /* ambiguous before any section */
+	bool needs_start;  /* a reload cannot change it */
+	bool may_be_empty; /* an empty value is the default */
+	bool not_at_top;   /* ambiguous before any section */
 	const struct value_type *type;
 	struct value_rules rules;
 	/* Offsets in the same struct: the field, a struct config_where and a

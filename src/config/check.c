@@ -91,8 +91,8 @@ map_staple_file(const struct parser *parser,
 	if (first == NULL || strcmp(first->path, file->path) == 0)
 		return true;
 	diag_error(parser->diag, &file->where,
-	    "staple_file of %s is another one than in %s:%u, but both are for "
-	    "the certificate %s",
+	    "staple_file of %s differs from the one in %s:%u for the same "
+	    "certificate %s",
 	    parse_name(name, settings), first->where.file, first->where.line,
 	    cert);
 	return false;
@@ -341,7 +341,7 @@ check_trust(const struct parser *parser, const struct site *site)
 		return;
 	diag_error(parser->diag, &settings->verify_where,
 	    "%s verifies clients but has no ca_file: name a PEM file with the "
-	    "certificates of those who vouch for clients",
+	    "CA certificates for clients",
 	    parse_name(name, settings));
 }
 
@@ -364,8 +364,8 @@ check_require(const struct parser *parser, const struct site *site)
 	else if (provenance->requires_cert != (verify >= VERIFY_REQUIRE) &&
 		 verify != VERIFY_NONE)
 		diag_error(parser->diag, &provenance->require_cert->where,
-		    "%s: verify and verifyChain say otherwise: write verify "
-		    "= optional or verify = require alone",
+		    "%s contradicts verify or verifyChain: write verify = "
+		    "optional or verify = require alone",
 		    provenance->require_cert->key);
 }
 
@@ -390,8 +390,8 @@ check_proxy(const struct parser *parser, const struct site *site)
 	    provenance_find(parser, site->provenance, "proxy_trust") != NULL)
 		return;
 	diag_error(parser->diag, where,
-	    "listener %.64s would believe anyone's PROXY header: name the "
-	    "proxies before it, such as proxy_trust = 10.0.0.0/8",
+	    "listener %.64s would accept PROXY headers from any address: list "
+	    "the proxies, such as proxy_trust = 10.0.0.0/8",
 	    listener->name);
 }
 
@@ -450,8 +450,8 @@ check_ends(const struct parser *parser, const struct site *site)
 
 	if (is_unset(parser, site, "accept") && is_unset(parser, site, "fd"))
 		diag_error(parser->diag, &listener->where,
-		    "listener %.64s has no accept: say where clients connect, "
-		    "such as accept = 443",
+		    "listener %.64s has no accept: set the address to listen "
+		    "on, such as accept = 443",
 		    listener->name);
 	if (is_unset(parser, site, "connect"))
 		diag_error(parser->diag, &listener->where,
@@ -497,10 +497,9 @@ check_certificate(const struct parser *parser, const struct site *site)
 		    bare->pattern, listener->name);
 	else if (listener->sni_unknown != SNI_REJECT)
 		diag_error(parser->diag, &listener->where,
-		    "listener %.64s has no cert: its hosts have theirs, but a "
-		    "client that asks for none of them is shown the "
-		    "listener's own: name one, or refuse such clients by "
-		    "sni_unknown = reject",
+		    "listener %.64s has no cert, which it needs for clients "
+		    "that request none of its hosts: name one, or refuse such "
+		    "clients with sni_unknown = reject",
 		    listener->name);
 }
 
@@ -604,7 +603,7 @@ check_versions(const struct parser *parser, const struct site *site)
 	else if (settings->profile == PROFILE_MODERN)
 		diag_error(parser->diag,
 		    place_of(parser, site, "max_version", "profile"),
-		    "%s: profile modern is TLS 1.3 alone, but max_version is "
+		    "%s: profile modern is TLS 1.3 only, but max_version is "
 		    "TLSv1.2",
 		    parse_name(name, settings));
 }
@@ -863,8 +862,8 @@ note_shared(struct shared_backends *shared, const char *backend,
 		return;
 	diag_note(shared->parser->diag,
 	    "%s:%u: %s and %s have different rules for clients but share the "
-	    "backend %s: whoever may come to one of them can ask for what is "
-	    "the other's, as SNI is not authorisation",
+	    "backend %s: a client admitted to one can send requests for the "
+	    "other, as SNI is not authorisation",
 	    second->where.file, second->where.line, parse_name(one, second),
 	    parse_name(other, first), backend);
 }

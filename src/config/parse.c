@@ -243,7 +243,7 @@ refuse_section(struct diagnostics *diag, const struct section *section)
 	else
 		diag_error(diag, where,
 		    "[%.64s] is neither a known section nor a service, which "
-		    "would hold accept and connect",
+		    "would have accept and connect",
 		    name);
 }
 
@@ -906,8 +906,8 @@ apply_hosts(struct parser *parser, const struct source *source)
 	if (count > PARSE_HOSTS_MAX)
 		diag_error(parser->diag,
 		    &(struct config_where){ parser->config->file, 0 },
-		    "there are more than %d hosts: certificates without keys "
-		    "of their own can lie in a folder, named by cert_dir",
+		    "there are more than %d hosts: put certificates without "
+		    "settings of their own into a folder named by cert_dir",
 		    PARSE_HOSTS_MAX);
 	else if (count > 0 && !add_hosts(parser, source, count))
 		diag_no_memory(parser->diag);

@@ -198,8 +198,7 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 	while (size > 0 && isspace((unsigned char)file.bytes[size - 1]))
 		size--;
 	if (has_control(file.bytes, size)) {
-		err_set(
-		    err, "${file:%s}: holds more than one line of text", name);
+		err_set(err, "${file:%s}: contains more than one line", name);
 		return false;
 	}
 	return put(expansion, file.bytes, size, err);
@@ -278,7 +277,7 @@ put_variable(struct expansion *expansion, char *inner, struct err *err)
 		return refuse_variable(&variable, value, err);
 	if (has_control(value, strlen(value))) {
 		err_set(err,
-		    "the environment variable %s holds control characters",
+		    "the environment variable %s contains control characters",
 		    name);
 		return false;
 	}
@@ -373,7 +372,8 @@ finish(struct arena *arena, const struct expansion *expansion, struct err *err)
 		return NULL;
 	}
 	if (has_comment(out)) {
-		err_set(err, "a value cannot hold a blank and then \";\"");
+		err_set(
+		    err, "a value cannot contain a blank followed by \";\"");
 		return NULL;
 	}
 	return out;
@@ -584,8 +584,7 @@ include_file(struct open_file *parent, const struct config_where *where,
 	twin = find_open(parent, &bytes);
 	if (twin != NULL) {
 		diag_error(reader->diag, where,
-		    "include %s: goes round in a circle, because %s is still "
-		    "being read",
+		    "include %s: forms a cycle, because %s is still being read",
 		    path, twin->name);
 		return;
 	}
@@ -659,7 +658,7 @@ note_passed_over(struct diagnostics *diag, const struct config_where *where,
 		    where->file, where->line, folder, entries[0]->d_name);
 	else if (count == 0)
 		diag_note(diag,
-		    "%s:%u: the folder %s holds no file named *.ini",
+		    "%s:%u: the folder %s contains no file named *.ini",
 		    where->file, where->line, folder);
 	free_entries(entries, others);
 }

@@ -72,7 +72,7 @@ check_label(const char *label, size_t length, struct err *err)
 			return false;
 		}
 		if (!is_name_byte(label[i])) {
-			err_set(err, "a name holds no '%c'", label[i]);
+			err_set(err, "a name cannot contain '%c'", label[i]);
 			return false;
 		}
 	}
@@ -104,12 +104,12 @@ check_kind(const char *text, struct err *err)
 		    "xn--");
 	else if (is_address(text))
 		err_set(err,
-		    "an address is no name: clients never send one as SNI "
+		    "an address is not a name: clients never send one as SNI "
 		    "(RFC 6066)");
 	else if (strcmp(text, "*") == 0 || strcmp(text, "*.") == 0)
 		err_set(err,
-		    "a * alone is every name: what holds for those belongs to "
-		    "the listener");
+		    "a * alone matches every name: put such settings into the "
+		    "listener");
 	else
 		return true;
 	return false;
@@ -182,7 +182,7 @@ check_uri(const char *text, struct err *err)
 
 	if (strchr(text, ':') == NULL) {
 		err_set(err,
-		    "\"%.64s\" is no URI: write its scheme, as in "
+		    "\"%.64s\" is not a URI: write its scheme, as in "
 		    "spiffe://example.org/ns/a",
 		    text);
 		return false;
@@ -216,7 +216,8 @@ check_host(const char *text, struct err *err)
 
 	if (is_address(text)) {
 		err_set(err,
-		    "\"%.64s\" is no name: write ip: before an address", text);
+		    "\"%.64s\" is not a name: write ip: before an address",
+		    text);
 		return false;
 	}
 	if (pattern_normalise(name, text, err))

@@ -25,7 +25,7 @@
 #include "config/strings.h"
 
 #define LATER "not supported by this version"
-#define ENGINES "OpenSSL engines are gone: put the key into a PEM file"
+#define ENGINES "OpenSSL engines are not supported: put the key into a PEM file"
 #define PSK "pre-shared keys are not supported: use a certificate"
 #define SERVER_ONLY                                                \
 	"clinch only serves TLS: to speak TLS to a backend, keep " \
@@ -39,11 +39,11 @@
 #define ONE_FILE(key)                                                    \
 	"folders of hashed files are not read: put them into one file, " \
 	"such as by cat, and name it in " key
-#define NEITHER "say yes or no"
+#define NEITHER "write yes or no"
 /* stunnel's OCSP keys concern client certificates. */
 #define CLIENTS_BY_CRL                                                      \
-	"stunnel looks up client certificates by it, which clinch does by " \
-	"crl_file: remove it ([ocsp] is about the server's own certificates)"
+	"stunnel checks client certificates with it: use crl_file instead " \
+	"([ocsp] concerns the server's own certificates)"
 #define CHROOT                                                        \
 	"a reload could not read files from inside: use the service " \
 	"manager or a container to confine the process"
@@ -153,27 +153,27 @@ static const struct stunnel_key stunnel_keys[] = {
 	    "there is no shared session cache: remove it, as sessions are "
 	    "resumed by tickets" },
 	{ "transparent", NULL, ACTION_REFUSE,
-	    "backends see the proxy's own address: remove it, and tell them "
-	    "of the client by proxy_out" },
+	    "backends see the proxy's own address: remove it, and send the "
+	    "client's address with proxy_out" },
 	{ "local", NULL, ACTION_REFUSE,
 	    "the source address is chosen by the routing table: remove it" },
 	{ "redirect", NULL, ACTION_REFUSE,
-	    "clients without a good certificate are refused: give others a "
+	    "clients without a valid certificate are refused: give others a "
 	    "listener or host of their own" },
 	{ "config", NULL, ACTION_REFUSE,
 	    "use the keys ciphers, groups, min_version and the like" },
 	{ "securityLevel", NULL, ACTION_REFUSE,
 	    "write @SECLEVEL=... at the end of ciphers" },
 	{ "protocol", NULL, ACTION_REFUSE,
-	    "clinch does not speak the start of other protocols: let clients "
-	    "begin with TLS" },
+	    "STARTTLS and the like are not supported: let clients begin with "
+	    "TLS" },
 };
 
 static const struct stunnel_key other_keys[] = {
 	/* A key of [tls] and [ocsp]; ambiguous in other sections. */
 	{ "timeout", NULL, ACTION_REFUSE,
-	    "say which: timeout_handshake, timeout_connect, timeout_idle or "
-	    "timeout_close" },
+	    "ambiguous: write timeout_handshake, timeout_connect, timeout_idle "
+	    "or timeout_close" },
 
 	/* Planned keys. */
 	{ "sandbox", NULL, ACTION_REFUSE, LATER },
@@ -264,8 +264,8 @@ static const struct {
 	    "nginx's word for proxy_in (of clients) or proxy_out (to "
 	    "backends)" },
 	{ "set_real_ip_from", "nginx's word for proxy_trust" },
-	{ "resolver", "nginx's: the system's name servers are asked, remove "
-		      "it" },
+	{ "resolver",
+	    "nginx's: the system's name servers are used, remove it" },
 	{ "worker_processes", "nginx's word for threads" },
 	{ "worker_connections", "nginx's word for max_connections" },
 	{ "error_log", "nginx's word for output in [log]" },
@@ -488,8 +488,8 @@ apply_option(const struct parse_scope *scope, const struct statement *statement)
 		provenance->no_tickets = true;
 		if (scope->section == SCHEMA_HOST)
 			diag_error(diag, &statement->where,
-			    "options = %s: tickets are all of a listener's or "
-			    "none: put it there",
+			    "options = %s: tickets are a setting of the whole "
+			    "listener: put it there",
 			    statement->value);
 		break;
 	case OPTION_SERVER_ORDER:
@@ -520,8 +520,7 @@ apply_socket_key(const struct parse_scope *scope,
 		    scope, row, statement, strchr(statement->value, '=') + 1);
 	else
 		diag_error(scope->parser->diag, &statement->where,
-		    "socket = %s: sockets are all of a listener's: put it "
-		    "there",
+		    "socket = %s: sockets belong to the listener: put it there",
 		    statement->value);
 }
 
@@ -548,8 +547,8 @@ apply_socket(const struct parse_scope *scope, const struct statement *statement)
 		break;
 	case SOCKET_REFUSED:
 		diag_error(diag, &statement->where,
-		    "socket = %.64s: clinch sets no such option, and its "
-		    "effect would be missed: remove it",
+		    "socket = %.64s: clinch does not set this option: remove "
+		    "it",
 		    statement->value);
 		break;
 	}

@@ -137,7 +137,7 @@ value_read_duration(uint32_t *ms, const char *text, struct err *err)
 		return false;
 	}
 	if (number > UINT32_MAX / scale) {
-		err_set(err, "\"%.64s\" is too long a time", text);
+		err_set(err, "\"%.64s\" is too long", text);
 		return false;
 	}
 	*ms = (uint32_t)(number * scale);
@@ -172,13 +172,13 @@ refuse_off(const struct value_rules *rules, const char *text, struct err *err)
 		    rules->zero);
 	else if (rules->min == 0)
 		err_set(err,
-		    "\"%.64s\" is not a duration: 0 does not wait, and %s is "
-		    "the longest",
+		    "\"%.64s\" is not a duration: 0 means no waiting; the "
+		    "longest is %s",
 		    text, max);
 	else
 		err_set(err,
-		    "\"%.64s\" is not a duration: this time has no off, and "
-		    "%s is the longest",
+		    "\"%.64s\" is not a duration: this time cannot be off; the "
+		    "longest is %s",
 		    text, max);
 }
 
@@ -487,14 +487,14 @@ static const struct {
 	const char *words; /* between blanks */
 	const char *advice;
 } sink_hints[] = {
-	{ "on yes true 1", "write the place, such as stderr" },
+	{ "on yes true 1", "write a destination, such as stderr" },
 	{ "no none false 0 disabled null", "write off, or leave the key out" },
 	{ "journal journald systemd",
 	    "write stderr, which the journal takes from a service" },
 	{ "console terminal", "write stderr" },
 	{ "combined common main json text",
-	    "lines have the format that the key format names: write the place, "
-	    "such as stderr" },
+	    "lines have the format that the key format names: write a "
+	    "destination, such as stderr" },
 };
 
 static const char *
@@ -746,9 +746,10 @@ read_stapling(
 {
 	if (strstr(text, "://") != NULL) {
 		err_set(err,
-		    "\"%.64s\" is no mode: stunnel asks that responder about "
-		    "client certificates, which crl_file is for here; those "
-		    "for stapling are named by url in [ocsp]",
+		    "\"%.64s\" is not a mode: stunnel checks client "
+		    "certificates at that responder, for which clinch has "
+		    "crl_file; responders for stapling are set by url in "
+		    "[ocsp]",
 		    text);
 		return false;
 	}

@@ -408,8 +408,8 @@ take_accept(const struct value_place *place, const char *text, struct err *err)
 		return add_localhost(place, text + 10, err);
 	if (!is_socket(text) && is_name(text)) {
 		err_set(err,
-		    "\"%s\": names are not looked up to accept on, except "
-		    "localhost: write the address, or the port alone for all",
+		    "\"%s\": names are not resolved in accept, except "
+		    "localhost: write the address, or only the port for all",
 		    given);
 		return false;
 	}
@@ -616,7 +616,7 @@ check_authority(const char *text, struct err *err)
 	memcpy(authority, text, length);
 	authority[length] = '\0';
 	if (strchr(authority, '@') != NULL) {
-		err_set(err, "leave out the user name and what is with it");
+		err_set(err, "leave out the user name and password");
 		return false;
 	}
 	if (length == 0 || authority[length - 1] == ']' ||
@@ -625,7 +625,7 @@ check_authority(const char *text, struct err *err)
 	if (!addr_split(authority, host, sizeof(host), &port, err))
 		return false;
 	if (port == 0)
-		err_set(err, "port 0 cannot be asked");
+		err_set(err, "port 0 is not valid");
 	return port != 0;
 }
 
@@ -645,8 +645,7 @@ check_url(const char *url, struct err *err)
 	}
 	if (!is_plain(url)) {
 		err_set(err,
-		    "a URL holds no blanks and nothing but ASCII: write other "
-		    "bytes as %%XX");
+		    "a URL is ASCII without blanks: write other bytes as %%XX");
 		return false;
 	}
 	return check_authority(authority, err);
@@ -687,7 +686,7 @@ read_proxy(const struct value_place *place, const char *text, struct err *err)
 		text = "";
 	else if (has_user(text)) {
 		err_set(err,
-		    "a user and a password do not belong into this file: leave "
+		    "a user and a password do not belong in this file: leave "
 		    "the key out and name the proxy in the environment of the "
 		    "process, http_proxy=http://USER:PASSWORD@HOST:PORT");
 		return false;

@@ -170,7 +170,7 @@ Test(clients, have_names_that_can_match)
 		    "ip:10.0.0.0/8\n",
 		    NULL },
 		{ "an address as a name", "allow_san = 10.0.0.1\n",
-		    "t.ini:7: allow_san: \"10.0.0.1\" is no name: write ip:" },
+		    "t.ini:7: allow_san: \"10.0.0.1\" is not a name: write ip:" },
 		{ "half a label", "allow_san = dns:a*.b\n",
 		    "t.ini:7: allow_san: \"a*.b\": a * stands for" },
 		{ "no range", "allow_san = ip:10.0.0.0/33\n",
@@ -193,7 +193,7 @@ Test(clients, send_proxy_headers_only_from_where_they_may)
 {
 	static const struct row rows[] = {
 		{ "anybody", "proxy_in = yes\n",
-		    "t.ini:5: listener a would believe anyone's PROXY header" },
+		    "t.ini:5: listener a would accept PROXY headers from any" },
 		{ "somebody", "proxy_in = yes\nproxy_trust = 10.0.0.0/8\n",
 		    NULL },
 		{ "in vain", "proxy_trust = 10.0.0.0/8\n",
@@ -205,7 +205,7 @@ Test(clients, send_proxy_headers_only_from_where_they_may)
 		{ "one that is none",
 		    "[listener b]\nproxy_in = yes\naccept = unix:s, 1\n"
 		    "connect = 1\ncert = c\n",
-		    "t.ini:6: listener b would believe" },
+		    "t.ini:6: listener b would accept PROXY" },
 		{ "not a range", "proxy_in = yes\nproxy_trust = lb\n",
 		    "t.ini:6: proxy_trust: " },
 		{ "a host's", HOST("b") "proxy_in = yes\n",
@@ -621,8 +621,8 @@ Test(stapling, finds_what_is_wrong)
 		    "[listener NAME]" },
 		{ "two files for one certificate",
 		    "staple_file = x\n" LISTENER("b") "staple_file = y\n",
-		    "t.ini:10: staple_file of listener b is another one than "
-		    "in t.ini:5, but both are for the certificate /dev/null" },
+		    "t.ini:10: staple_file of listener b differs from the "
+		    "one in t.ini:5 for the same certificate /dev/null" },
 	};
 	char text[512];
 
@@ -641,7 +641,7 @@ Test(stapling, takes_no_word_before_any_section_that_has_two_meanings)
 	cr_expect_null(config->ocsp.ca_file);
 	config_unref(config);
 	expect_error("timeout", "timeout = 5s\n" LISTENER("a"),
-	    "t.ini:1: timeout: say which: timeout_handshake, ");
+	    "t.ini:1: timeout: ambiguous: write timeout_handshake, ");
 }
 
 Test(stapling, finds_what_can_never_be_asked)

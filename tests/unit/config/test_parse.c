@@ -125,7 +125,7 @@ Test(parse, names_what_is_wrong_with_a_key)
 		{ "a later version's", "sandbox = yes\n",
 		    "t.ini:5: sandbox: not supported by this version" },
 		{ "which time", "timeout = 5s\n",
-		    "t.ini:5: timeout: say which: timeout_handshake" },
+		    "t.ini:5: timeout: ambiguous: write timeout_handshake" },
 		{ "an old TLS", "min_version = TLSv1.1\n",
 		    "t.ini:5: min_version: TLSv1.1 is not offered" },
 		{ "no equals sign", "foo\n", "t.ini:5: this is neither" },
@@ -312,14 +312,14 @@ Test(hosts, are_refused_with_a_sentence)
 		    "t.ini:5: [hots a b] is not a known section: did you mean "
 		    "[host LISTENER PATTERN]?" },
 		{ "a bad name", HOST("1.2.3.4"),
-		    "t.ini:5: host 1.2.3.4: an address is no name" },
+		    "t.ini:5: host 1.2.3.4: an address is not a name" },
 		{ "a listener's key", HOST("b") "accept = 1\n",
 		    "t.ini:6: accept does not belong here: put it into "
 		    "[listener NAME]" },
 		{ "a key of [tls]", HOST("b") "tickets = no\n",
 		    "t.ini:6: tickets does not belong here: put it into [tls]" },
 		{ "a part of the tickets", HOST("b") "options = NO_TICKET\n",
-		    "t.ini:6: options = NO_TICKET: tickets are all of a" },
+		    "t.ini:6: options = NO_TICKET: tickets are a setting" },
 		{ "a typo", HOST("b") "conect = 1\n",
 		    "t.ini:6: unknown key \"conect\": did you mean" },
 		{ "twice",
@@ -380,8 +380,8 @@ Test(hosts, hold_certificates_with_as_many_keys_and_staples)
 		{ "another staple for the same",
 		    "cert = c\nstaple_file = s\n" HOST(
 			"d") "cert = c\nstaple_file = t\n",
-		    "t.ini:10: staple_file of host d of listener a is another "
-		    "one than in t.ini:7, but both are for the certificate c" },
+		    "t.ini:10: staple_file of host d of listener a differs "
+		    "from the one in t.ini:7 for the same certificate c" },
 	};
 	char text[512];
 
@@ -404,7 +404,7 @@ Test(hosts, need_a_certificate_somewhere)
 		{ "its own, and no one else comes",
 		    "sni_unknown = reject\n" HOST("b") "cert = c\n", NULL },
 		{ "its own, but others come", HOST("b") "cert = c\n",
-		    "t.ini:1: listener a has no cert: its hosts have theirs" },
+		    "t.ini:1: listener a has no cert, which it needs" },
 		{ "none",
 		    "sni_unknown = reject\n" HOST("b") "cert = c\n" HOST("d"),
 		    "t.ini:7: host d has no cert, and listener a has none" },

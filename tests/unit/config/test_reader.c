@@ -237,7 +237,7 @@ Test(reader, refuses_references_that_lead_nowhere)
 		{ "more than a line", "${T_LINES}",
 		    "t.ini:5: ciphers: the environment variable T_LINES" },
 		{ "a comment", "${T_COMMENT}",
-		    "t.ini:5: ciphers: a value cannot hold" },
+		    "t.ini:5: ciphers: a value cannot contain" },
 	};
 	char text[256];
 

@@ -60,8 +60,8 @@ Test(pattern, is_refused_when_nobody_can_ask_for_it)
 		{ "IPv6 in brackets", "[::1]", "an address" },
 		{ "a port", "a.b:443", "an address" },
 		{ "not ASCII", "b\303\274cher.example", "A-label" },
-		{ "a blank", "a b", "holds no ' '" },
-		{ "a path", "a/b", "holds no '/'" },
+		{ "a blank", "a b", "cannot contain ' '" },
+		{ "a path", "a/b", "cannot contain '/'" },
 		{ "too long a label", "x" L63, "63 bytes" },
 		{ "too long a name", L63 "." L63 "." L63 "." L63, "253 bytes" },
 	};

@@ -162,9 +162,8 @@ check_mode(const struct parser *parser)
 {
 	const struct config_where *ocsp, *mode;
 
-	ocsp = provenance_find_in(
-	    parser, &parser->global, SCHEMA_GLOBAL, "ocsp");
-	mode = provenance_find_in(parser, &parser->ocsp, SCHEMA_OCSP, "mode");
+	ocsp = provenance_find(&parser->global, KEY_GLOBAL_OCSP);
+	mode = provenance_find(&parser->ocsp, KEY_OCSP_MODE);
 	if (ocsp != NULL && mode != NULL)
 		diag_error(parser->diag, mode,
 		    "mode contradicts ocsp in %s:%u: keep one of the two",
@@ -180,11 +179,9 @@ check_intervals(const struct parser *parser)
 
 	if (ocsp->min_interval_ms <= ocsp->max_interval_ms)
 		return;
-	where = provenance_find_in(
-	    parser, &parser->ocsp, SCHEMA_OCSP, "min_interval");
+	where = provenance_find(&parser->ocsp, KEY_OCSP_MIN_INTERVAL);
 	if (where == NULL)
-		where = provenance_find_in(
-		    parser, &parser->ocsp, SCHEMA_OCSP, "max_interval");
+		where = provenance_find(&parser->ocsp, KEY_OCSP_MAX_INTERVAL);
 	value_format_duration(least, ocsp->min_interval_ms);
 	value_format_duration(most, ocsp->max_interval_ms);
 	diag_error(parser->diag, where,
@@ -246,18 +243,19 @@ takes_headers(const struct config_listener *settings)
 
 /* Keys that have no effect without another key. */
 static const struct requirement {
-	const char *key;
+	enum schema_key key;
 	size_t offset, size; /* of its field */
 	bool (*is_met)(const struct config_listener *settings);
 	const char *without;
 } requirements[] = {
-	{ "crl_file", FIELD(crl_file), verifies, VERIFY },
-	{ "crl_check", FIELD(crl_check), revokes, "verify and crl_file" },
-	{ "client_purpose", FIELD(client_purpose), checks_purpose, VERIFY },
-	{ "allow_san", FIELD(allow_san), verifies, VERIFY },
-	{ "allow_cn", FIELD(allow_cn), verifies, VERIFY },
-	{ "proxy_tlv", FIELD(proxy_tlv), sends_v2, "proxy_out = v2" },
-	{ "proxy_trust", FIELD(proxy_trust), takes_headers, "proxy_in = yes" },
+	{ KEY_CRL_FILE, FIELD(crl_file), verifies, VERIFY },
+	{ KEY_CRL_CHECK, FIELD(crl_check), revokes, "verify and crl_file" },
+	{ KEY_CLIENT_PURPOSE, FIELD(client_purpose), checks_purpose, VERIFY },
+	{ KEY_ALLOW_SAN, FIELD(allow_san), verifies, VERIFY },
+	{ KEY_ALLOW_CN, FIELD(allow_cn), verifies, VERIFY },
+	{ KEY_PROXY_TLV, FIELD(proxy_tlv), sends_v2, "proxy_out = v2" },
+	{ KEY_PROXY_TRUST, FIELD(proxy_trust), takes_headers,
+	    "proxy_in = yes" },
 };
 
 /* Also true if a host that inherits the key meets the requirement. */
@@ -278,7 +276,7 @@ report_without_effect(const struct parser *parser,
     const struct requirement *requirement, const struct config_where *where)
 {
 	diag_error(parser->diag, where, "%s does nothing without %s",
-	    requirement->key, requirement->without);
+	    schema_row(requirement->key)->name, requirement->without);
 }
 
 static void
@@ -287,8 +285,7 @@ check_requirements(const struct parser *parser, const struct site *site)
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
-		where = provenance_here(
-		    parser, site->provenance, requirements[i].key);
+		where = site->provenance->where[requirements[i].key];
 		if (where != NULL &&
 		    !is_met_below(&requirements[i], site->settings))
 			report_without_effect(parser, &requirements[i], where);
@@ -313,8 +310,7 @@ check_default_requirements(const struct parser *parser)
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
-		where = provenance_find(
-		    parser, &parser->tls, requirements[i].key);
+		where = provenance_find(&parser->tls, requirements[i].key);
 		if (where != NULL && !is_met_anywhere(parser, &requirements[i]))
 			report_without_effect(parser, &requirements[i], where);
 	}
@@ -337,7 +333,7 @@ check_trust(const struct parser *parser, const struct site *site)
 
 	/* A key with an invalid value counts as set: it has been reported. */
 	if (!verifies_itself(site) || settings->ca_file != NULL ||
-	    provenance_find(parser, site->provenance, "ca_file") != NULL)
+	    provenance_find(site->provenance, KEY_CA_FILE) != NULL)
 		return;
 	diag_error(parser->diag, &settings->verify_where,
 	    "%s verifies clients but has no ca_file: name a PEM file with the "
@@ -384,10 +380,10 @@ check_proxy(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
 	const struct config_where *where = provenance_find(
-	    parser, site->provenance, "proxy_in");
+	    site->provenance, KEY_PROXY_IN);
 
 	if (!listener->proxy_in || where == NULL || is_local_only(listener) ||
-	    provenance_find(parser, site->provenance, "proxy_trust") != NULL)
+	    provenance_find(site->provenance, KEY_PROXY_TRUST) != NULL)
 		return;
 	diag_error(parser->diag, where,
 	    "listener %.64s would accept PROXY headers from any address: list "
@@ -438,9 +434,9 @@ settle_clients(const struct parser *parser)
 
 /* A key with an invalid value counts as set: it has been reported. */
 static bool
-is_unset(const struct parser *parser, const struct site *site, const char *key)
+is_unset(const struct site *site, enum schema_key key)
 {
-	return provenance_find(parser, site->provenance, key) == NULL;
+	return provenance_find(site->provenance, key) == NULL;
 }
 
 static void
@@ -448,12 +444,12 @@ check_ends(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
 
-	if (is_unset(parser, site, "accept") && is_unset(parser, site, "fd"))
+	if (is_unset(site, KEY_ACCEPT) && is_unset(site, KEY_FD))
 		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no accept: set the address to listen "
 		    "on, such as accept = 443",
 		    listener->name);
-	if (is_unset(parser, site, "connect"))
+	if (is_unset(site, KEY_CONNECT))
 		diag_error(parser->diag, &listener->where,
 		    "listener %.64s has no connect: name the backend, such as "
 		    "connect = 127.0.0.1:8080",
@@ -461,10 +457,9 @@ check_ends(const struct parser *parser, const struct site *site)
 }
 
 static bool
-has_certificate(const struct parser *parser, const struct site *site)
+has_certificate(const struct site *site)
 {
-	return !is_unset(parser, site, "cert") ||
-	       !is_unset(parser, site, "cert_dir");
+	return !is_unset(site, KEY_CERT) || !is_unset(site, KEY_CERT_DIR);
 }
 
 /* The first host without certificates of its own; NULL: none. */
@@ -483,7 +478,7 @@ check_certificate(const struct parser *parser, const struct site *site)
 	const struct config_listener *listener = site->settings;
 	const struct config_listener *bare = find_bare_host(listener);
 
-	if (has_certificate(parser, site))
+	if (has_certificate(site))
 		return;
 	if (listener->host_count == 0)
 		diag_error(parser->diag, &listener->where,
@@ -506,11 +501,11 @@ check_certificate(const struct parser *parser, const struct site *site)
 /* Require one file of `key` for each cert, or none. */
 static void
 check_pairs(const struct parser *parser, const struct site *site,
-    const char *key, const struct config_paths *files)
+    enum schema_key key, const struct config_paths *files)
 {
 	const struct config_paths *certs = &site->settings->certs;
-	const struct config_where *where = provenance_here(
-	    parser, site->provenance, key);
+	const struct config_where *where = site->provenance->where[key];
+	const char *key_name = schema_row(key)->name;
 	char name[PARSE_NAME_MAX];
 
 	if (files->count == 0 || files->count == certs->count)
@@ -521,32 +516,33 @@ check_pairs(const struct parser *parser, const struct site *site,
 	if (certs->count == 0)
 		diag_error(parser->diag, where,
 		    "%s of %s belongs to no cert: name the cert here as well",
-		    key, name);
+		    key_name, name);
 	else
 		diag_error(parser->diag, where,
 		    "%s has %zu of cert and %zu of %s: each cert needs one, in "
 		    "the same order%s",
-		    name, certs->count, files->count, key,
-		    strcmp(key, "key") == 0 ? " (a cert file with the key in "
-					      "it is named again)"
-					    : ", or none");
+		    name, certs->count, files->count, key_name,
+		    key == KEY_KEY ? " (a cert file with the key in "
+				     "it is named again)"
+				   : ", or none");
 }
 
 /* Report key and staple_file in a host that inherits its certificates. */
 static void
 check_strays(const struct parser *parser, const struct site *site)
 {
-	static const char *const keys[] = { "key", "staple_file" };
+	static const enum schema_key keys[] = { KEY_KEY, KEY_STAPLE_FILE };
 	const struct config_where *where;
 	char name[PARSE_NAME_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		where = provenance_here(parser, site->provenance, keys[i]);
+		where = site->provenance->where[keys[i]];
 		if (where != NULL)
 			diag_error(parser->diag, where,
 			    "%s of %s belongs to no cert: name the cert here "
 			    "as well",
-			    keys[i], parse_name(name, site->settings));
+			    schema_row(keys[i])->name,
+			    parse_name(name, site->settings));
 	}
 }
 
@@ -557,20 +553,20 @@ check_files_of(const struct parser *parser, const struct site *site)
 		check_strays(parser, site);
 		return;
 	}
-	check_pairs(parser, site, "key", &site->settings->keys);
-	check_pairs(parser, site, "staple_file", &site->settings->staple_files);
+	check_pairs(parser, site, KEY_KEY, &site->settings->keys);
+	check_pairs(
+	    parser, site, KEY_STAPLE_FILE, &site->settings->staple_files);
 }
 
 /* Where `first` was set, else where `second` was, else the heading. */
 static const struct config_where *
-place_of(const struct parser *parser, const struct site *site,
-    const char *first, const char *second)
+place_of(const struct site *site, enum schema_key first, enum schema_key second)
 {
 	const struct config_where *where = provenance_find(
-	    parser, site->provenance, first);
+	    site->provenance, first);
 
 	if (where == NULL)
-		where = provenance_find(parser, site->provenance, second);
+		where = provenance_find(site->provenance, second);
 	return where != NULL ? where : &site->settings->where;
 }
 
@@ -596,13 +592,13 @@ check_versions(const struct parser *parser, const struct site *site)
 		return;
 	if (settings->min_version == TLS_VERSION_1_3)
 		diag_error(parser->diag,
-		    place_of(parser, site, "max_version", "min_version"),
+		    place_of(site, KEY_MAX_VERSION, KEY_MIN_VERSION),
 		    "%s allows no TLS version at all: min_version is TLSv1.3 "
 		    "and max_version is TLSv1.2",
 		    parse_name(name, settings));
 	else if (settings->profile == PROFILE_MODERN)
 		diag_error(parser->diag,
-		    place_of(parser, site, "max_version", "profile"),
+		    place_of(site, KEY_MAX_VERSION, KEY_PROFILE),
 		    "%s: profile modern is TLS 1.3 only, but max_version is "
 		    "TLSv1.2",
 		    parse_name(name, settings));
@@ -791,8 +787,8 @@ check_addresses(const struct parser *parser)
 static void
 check_tickets(const struct parser *parser)
 {
-	const struct config_where *where = provenance_find_in(
-	    parser, &parser->tls, SCHEMA_TLS, "ticket_rotate");
+	const struct config_where *where = provenance_find(
+	    &parser->tls, KEY_TLS_TICKET_ROTATE);
 
 	if (where != NULL && parser->config->ticket_key_file != NULL)
 		diag_note(parser->diag,

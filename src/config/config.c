@@ -189,7 +189,7 @@ is_same_site(const struct config_listener *a, const struct config_listener *b)
 	    !value_same_text(a->pattern, b->pattern) ||
 	    a->certs_own != b->certs_own || a->host_count != b->host_count)
 		return false;
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener &&
@@ -233,7 +233,7 @@ config_fixed_changes(const struct config *old, const struct config *fresh)
 {
 	struct config_strings changes = { 0 };
 
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->needs_start ||

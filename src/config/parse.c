@@ -73,15 +73,14 @@ count_words(const char *text)
 }
 
 static bool
-has_key(
-    const struct section *section, const char *key, struct schema_memo *memo)
+has_key(const struct section *section, enum schema_key key,
+    struct schema_cache *cache)
 {
-	const struct schema_row *row = schema_recall(
-	    memo, SCHEMA_LISTENER, key);
+	const struct schema_row *row = schema_row(key);
 
 	for (size_t i = 0; i < section->count; i++)
-		if (schema_recall(
-			memo, SCHEMA_LISTENER, section->items[i].key) == row)
+		if (schema_find_cached(
+			cache, SCHEMA_LISTENER, section->items[i].key) == row)
 			return true;
 	return false;
 }
@@ -129,11 +128,11 @@ is_misspelt_host(const struct section *section)
 }
 
 static enum section_kind
-service_of(const struct section *section, struct schema_memo *memo)
+service_of(const struct section *section, struct schema_cache *cache)
 {
-	bool accepts = has_key(section, "accept", memo) ||
-		       has_key(section, "fd", memo);
-	bool connects = has_key(section, "connect", memo);
+	bool accepts = has_key(section, KEY_ACCEPT, cache) ||
+		       has_key(section, KEY_FD, cache);
+	bool connects = has_key(section, KEY_CONNECT, cache);
 
 	/* A section with one of the two keys is a service, unless its heading
 	 * is a misspelt one of ours. */
@@ -159,7 +158,7 @@ parse_is_own_section(const char *name)
 }
 
 static enum section_kind
-kind_of(const struct section *section, struct schema_memo *memo)
+kind_of(const struct section *section, struct schema_cache *cache)
 {
 	const char *listener = after_word(section->name, "listener");
 	const char *host = after_word(section->name, "host");
@@ -173,7 +172,7 @@ kind_of(const struct section *section, struct schema_memo *memo)
 		return *listener != '\0' ? SECTION_LISTENER : SECTION_UNKNOWN;
 	if (host != NULL && count_words(host) > 1)
 		return SECTION_HOST;
-	return service_of(section, memo);
+	return service_of(section, cache);
 }
 
 static bool
@@ -247,66 +246,36 @@ refuse_section(struct diagnostics *diag, const struct section *section)
 		    name);
 }
 
-static bool
-provenance_init(struct parser *parser, struct provenance *provenance,
-    const struct provenance *parent)
-{
-	provenance->parent = parent;
-	provenance->where = arena_alloc(
-	    parser->arena, schema_count() * sizeof(provenance->where[0]));
-	return provenance->where != NULL;
-}
-
 const struct config_where *
-provenance_find_in(const struct parser *parser,
-    const struct provenance *provenance, enum schema_section section,
-    const char *key)
+provenance_find(const struct provenance *provenance, enum schema_key key)
 {
-	size_t i = schema_index(schema_recall(parser->memo, section, key));
-
 	for (; provenance != NULL; provenance = provenance->parent)
-		if (provenance->where[i] != NULL)
-			return provenance->where[i];
+		if (provenance->where[key] != NULL)
+			return provenance->where[key];
 	return NULL;
 }
 
-const struct config_where *
-provenance_find(const struct parser *parser,
-    const struct provenance *provenance, const char *key)
-{
-	return provenance_find_in(parser, provenance, SCHEMA_LISTENER, key);
-}
-
-const struct config_where *
-provenance_here(const struct parser *parser,
-    const struct provenance *provenance, const char *key)
-{
-	return provenance->where[schema_index(
-	    schema_recall(parser->memo, SCHEMA_LISTENER, key))];
-}
-
 static void
-drop_pairs(const struct parser *parser, const struct provenance *provenance,
-    struct config_listener *listener)
+drop_pairs(
+    const struct provenance *provenance, struct config_listener *listener)
 {
-	if (provenance_here(parser, provenance, "cert") == NULL)
+	if (provenance->where[KEY_CERT] == NULL)
 		return;
-	if (provenance_here(parser, provenance, "key") == NULL)
+	if (provenance->where[KEY_KEY] == NULL)
 		listener->keys = (struct config_paths){ 0 };
-	if (provenance_here(parser, provenance, "staple_file") == NULL)
+	if (provenance->where[KEY_STAPLE_FILE] == NULL)
 		listener->staple_files = (struct config_paths){ 0 };
 }
 
 static void
-conclude(const struct parser *parser, const struct provenance *provenance,
-    struct config_listener *listener)
+conclude(const struct provenance *provenance, struct config_listener *listener)
 {
 	/* profile = modern raises the built-in min_version, unless min_version
 	 * is set or ciphers (which are TLS 1.2) are. */
 	if (listener->profile == PROFILE_MODERN &&
 	    listener->max_version != TLS_VERSION_1_2 &&
-	    provenance_find(parser, provenance, "min_version") == NULL &&
-	    provenance_find(parser, provenance, "ciphers") == NULL)
+	    provenance_find(provenance, KEY_MIN_VERSION) == NULL &&
+	    provenance_find(provenance, KEY_CIPHERS) == NULL)
 		listener->min_version = TLS_VERSION_1_3;
 	for (; provenance != NULL; provenance = provenance->parent) {
 		if (provenance->no_tls12 &&
@@ -321,10 +290,16 @@ conclude(const struct parser *parser, const struct provenance *provenance,
 	}
 }
 
-const struct schema_row *
-parse_find_key(const struct parse_scope *scope, const char *key)
+static const struct schema_row *
+find_key(const struct parse_scope *scope, const char *key)
 {
-	return schema_recall(scope->parser->memo, scope->section, key);
+	return schema_find_cached(scope->parser->cache, scope->section, key);
+}
+
+bool
+parse_has_key(const struct parse_scope *scope, enum schema_key key)
+{
+	return (schema_row(key)->sections & scope->section) != 0;
 }
 
 static void
@@ -395,18 +370,18 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 	}
 	remember_place(scope, row, &statement->where);
 	if (isdigit((unsigned char)value[0]) &&
-	    row == parse_find_key(scope, "verify"))
+	    schema_key_of(row) == KEY_VERIFY)
 		scope->provenance->verify_from_stunnel = true;
 	return true;
 }
 
 /* `value` may differ from that of the statement; NULL: it was invalid. */
 bool
-parse_value(const struct parse_scope *scope, const struct schema_row *row,
+parse_value(const struct parse_scope *scope, enum schema_key key,
     const struct statement *statement, const char *value)
 {
-	const struct config_where **set =
-	    &scope->provenance->where[schema_index(row)];
+	const struct schema_row *row = schema_row(key);
+	const struct config_where **set = &scope->provenance->where[key];
 
 	if (*set != NULL && row->type->list == 0) {
 		diag_error(scope->parser->diag, &statement->where,
@@ -420,13 +395,6 @@ parse_value(const struct parse_scope *scope, const struct schema_row *row,
 		    0, row->type->list);
 	*set = &statement->where;
 	return value != NULL && read_value(scope, row, statement, value);
-}
-
-static bool
-apply_row(const struct parse_scope *scope, const struct schema_row *row,
-    const struct statement *statement)
-{
-	return parse_value(scope, row, statement, statement->value);
 }
 
 void
@@ -467,13 +435,14 @@ apply_section(struct parser *parser, const struct section *section,
 	const struct schema_row *row;
 
 	for (size_t i = 0; i < section->count; i++) {
-		row = parse_find_key(&scope, section->items[i].key);
+		row = find_key(&scope, section->items[i].key);
 		if (row != NULL)
-			(void)apply_row(&scope, row, &section->items[i]);
+			(void)parse_value(&scope, schema_key_of(row),
+			    &section->items[i], section->items[i].value);
 	}
 	/* Keys of stunnel come second: some yield to a key of the section. */
 	for (size_t i = 0; i < section->count; i++) {
-		row = parse_find_key(&scope, section->items[i].key);
+		row = find_key(&scope, section->items[i].key);
 		if (row == NULL)
 			stunnel_apply(&scope, &section->items[i]);
 	}
@@ -485,7 +454,7 @@ apply_defaults(struct parser *parser)
 	struct config_where where = { parser->config->file, 0 };
 	struct err err;
 
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 		struct value_place place = {
 			.rules = &row->rules,
@@ -544,33 +513,32 @@ name_sections(struct parser *parser, const struct source *source)
 	size_t count = 0;
 
 	for (size_t i = 0; i < source->count; i++) {
-		parser->kinds[i] = kind_of(&source->sections[i], parser->memo);
+		parser->kinds[i] = kind_of(&source->sections[i], parser->cache);
 		count += is_listener(parser->kinds[i]);
 	}
 	return count;
 }
 
-static bool
-init_layers(struct parser *parser)
+static void
+init_provenance(struct parser *parser)
 {
-	return provenance_init(parser, &parser->top, NULL) &&
-	       provenance_init(parser, &parser->global, &parser->top) &&
-	       provenance_init(parser, &parser->log, &parser->top) &&
-	       provenance_init(parser, &parser->tls, &parser->top) &&
-	       provenance_init(parser, &parser->ocsp, &parser->top);
+	parser->global.parent = &parser->top;
+	parser->log.parent = &parser->top;
+	parser->tls.parent = &parser->top;
+	parser->ocsp.parent = &parser->top;
 }
 
 static bool
-init_build(struct parser *parser, const struct source *source)
+init_parser(struct parser *parser, const struct source *source)
 {
 	struct config *config = parser->config;
 	size_t count;
 
 	parser->ignored = "";
-	parser->memo = arena_alloc(parser->arena, sizeof(*parser->memo));
+	parser->cache = arena_alloc(parser->arena, sizeof(*parser->cache));
 	parser->kinds = arena_alloc(
 	    parser->arena, source->count * sizeof(parser->kinds[0]));
-	if (parser->memo == NULL || parser->kinds == NULL)
+	if (parser->cache == NULL || parser->kinds == NULL)
 		goto fail;
 	count = name_sections(parser, source);
 	if (count > PARSE_LISTENERS_MAX) {
@@ -583,9 +551,10 @@ init_build(struct parser *parser, const struct source *source)
 	    parser->arena, count * sizeof(config->listeners[0]));
 	parser->listeners = arena_alloc(
 	    parser->arena, count * sizeof(parser->listeners[0]));
-	if (config->listeners != NULL && parser->listeners != NULL &&
-	    init_layers(parser))
+	if (config->listeners != NULL && parser->listeners != NULL) {
+		init_provenance(parser);
 		return true;
+	}
 fail:
 	diag_no_memory(parser->diag);
 	return false;
@@ -627,16 +596,13 @@ add_listener(struct parser *parser, const struct section *section,
 	struct provenance *provenance =
 	    &parser->listeners[config->listener_count];
 
-	if (!provenance_init(parser, provenance, &parser->tls)) {
-		diag_no_memory(parser->diag);
-		return;
-	}
+	provenance->parent = &parser->tls;
 	*listener = parser->defaults;
 	listener->name = name_of(section, kind);
 	listener->where = section->where;
 	config->listener_count++;
 	apply_section(parser, section, SCHEMA_LISTENER, provenance, listener);
-	drop_pairs(parser, provenance, listener);
+	drop_pairs(provenance, listener);
 }
 
 static void
@@ -815,7 +781,7 @@ alloc_hosts(const struct parser *parser)
 	return true;
 }
 
-static bool
+static void
 add_host(struct parser *parser, const struct host *from)
 {
 	struct config_listener *listener = from->listener;
@@ -823,8 +789,7 @@ add_host(struct parser *parser, const struct host *from)
 	struct provenance *provenance =
 	    &from->provenance->hosts[listener->host_count];
 
-	if (!provenance_init(parser, provenance, from->provenance))
-		return false;
+	provenance->parent = from->provenance;
 	*host = *listener;
 	host->hosts = NULL;
 	host->host_count = 0;
@@ -832,22 +797,18 @@ add_host(struct parser *parser, const struct host *from)
 	host->where = from->section->where;
 	listener->host_count++;
 	apply_section(parser, from->section, SCHEMA_HOST, provenance, host);
-	drop_pairs(parser, provenance, host);
-	host->certs_own = provenance_here(parser, provenance, "cert") != NULL;
-	return true;
+	drop_pairs(provenance, host);
+	host->certs_own = provenance->where[KEY_CERT] != NULL;
 }
 
 /* Apply a host without a listener, for the errors in its keys. */
-static bool
+static void
 apply_orphan(struct parser *parser, const struct host *from)
 {
 	struct config_listener host = parser->defaults;
-	struct provenance provenance = { 0 };
+	struct provenance provenance = { .parent = &parser->tls };
 
-	if (!provenance_init(parser, &provenance, &parser->tls))
-		return false;
 	apply_section(parser, from->section, SCHEMA_HOST, &provenance, &host);
-	return true;
 }
 
 /* Report duplicate patterns of one listener. */
@@ -885,10 +846,10 @@ add_hosts(struct parser *parser, const struct source *source, size_t count)
 	    !alloc_hosts(parser))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (hosts[i].listener != NULL
-			? !add_host(parser, &hosts[i])
-			: !apply_orphan(parser, &hosts[i]))
-			return false;
+		if (hosts[i].listener != NULL)
+			add_host(parser, &hosts[i]);
+		else
+			apply_orphan(parser, &hosts[i]);
 	for (size_t i = 0; i < parser->config->listener_count; i++)
 		if (parser->config->listeners[i].host_count > 0 &&
 		    !check_patterns(parser, &parser->config->listeners[i]))
@@ -921,7 +882,7 @@ conclude_sites(const struct parser *parser)
 	/* Hosts were copied from their listener before this step, so it applies
 	 * to each of them separately. */
 	while (parse_next_site(parser, &site))
-		conclude(parser, site.provenance, site.settings);
+		conclude(site.provenance, site.settings);
 	parser->config->ticket_key_permissions =
 	    parser->defaults.key_permissions;
 }
@@ -929,7 +890,7 @@ conclude_sites(const struct parser *parser)
 void
 parse_config(struct parser *parser, const struct source *source)
 {
-	if (!init_build(parser, source))
+	if (!init_parser(parser, source))
 		return;
 	apply_defaults(parser);
 	parser->is_stunnel = stunnel_detect(parser, source);

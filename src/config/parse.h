@@ -36,8 +36,9 @@ enum section_kind {
 
 /* Which keys one section (or several of one name) sets, and where. */
 struct provenance {
-	const struct provenance *parent;   /* whose values are its defaults */
-	const struct config_where **where; /* by row; NULL: not set here */
+	const struct provenance *parent; /* whose values are its defaults */
+	/* NULL: not set here */
+	const struct config_where *where[KEY_COUNT];
 	/* stunnel's options, which accumulate from the parents */
 	bool no_tls12;
 	bool no_tls13;
@@ -66,7 +67,7 @@ struct parser {
 	struct provenance ocsp;
 	struct provenance *listeners; /* one for each of config->listeners */
 	enum section_kind *kinds;     /* one for each section of the source */
-	struct schema_memo *memo;
+	struct schema_cache *cache;
 	bool is_stunnel;
 	const char *stunnel_reason; /* a key, or "its name" */
 	const char *ignored; /* names of keys without effect, with commas */
@@ -90,30 +91,21 @@ struct parse_scope {
 	const struct section *source;
 };
 
-/* The row of a key in this section; NULL: not a key here. */
-const struct schema_row *parse_find_key(
-    const struct parse_scope *scope, const char *key);
+/* true: this section can have the key. */
+bool parse_has_key(const struct parse_scope *scope, enum schema_key key);
 
 /* Set a key to a value (NULL: one that was invalid) at the statement's place.
  * false: an error was added. */
-bool parse_value(const struct parse_scope *scope, const struct schema_row *row,
+bool parse_value(const struct parse_scope *scope, enum schema_key key,
     const struct statement *statement, const char *value);
 
 /* Add the error for a key that this section does not have. */
 void parse_refuse_key(
     const struct parse_scope *scope, const struct statement *statement);
 
-/* Where a key of a listener was set, in this section or a parent; NULL: the
- * value is built in. */
-const struct config_where *provenance_find(const struct parser *parser,
-    const struct provenance *provenance, const char *key);
-/* The same for a key of another section than a listener. */
-const struct config_where *provenance_find_in(const struct parser *parser,
-    const struct provenance *provenance, enum schema_section section,
-    const char *key);
-/* As provenance_find, without the parents. */
-const struct config_where *provenance_here(const struct parser *parser,
-    const struct provenance *provenance, const char *key);
+/* Where a key was set, in this section or a parent; NULL: it is built in. */
+const struct config_where *provenance_find(
+    const struct provenance *provenance, enum schema_key key);
 
 /*
  * An iterator over all listeners, each followed by its hosts.  Start with a

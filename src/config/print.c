@@ -90,7 +90,7 @@ shown_default(const struct schema_row *row)
 void
 config_list_keys(FILE *out)
 {
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		print_sections(out, row->sections);
@@ -122,7 +122,7 @@ static void
 print_section(FILE *out, const struct config *config, unsigned section)
 {
 	fprintf(out, "%s\n", schema_section_name(section));
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->of_listener && (row->sections & section) != 0)
@@ -135,7 +135,7 @@ static void
 print_listener(FILE *out, const struct config_listener *listener)
 {
 	fprintf(out, "[listener %s]\n", listener->name);
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener)
@@ -158,7 +158,7 @@ print_host(FILE *out, const struct config_listener *host,
     const struct config_listener *listener)
 {
 	fprintf(out, "[host %s %s]\n", host->name, host->pattern);
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->of_listener || (row->sections & SCHEMA_HOST) == 0)

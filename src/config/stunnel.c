@@ -463,10 +463,9 @@ apply_version(
 	if (fuzzy_same(statement->value, "all"))
 		return;
 	/* An invalid value is reported once. */
-	if (parse_value(scope, parse_find_key(scope, "min_version"), statement,
-		statement->value))
-		(void)parse_value(scope, parse_find_key(scope, "max_version"),
-		    statement, statement->value);
+	if (parse_value(scope, KEY_MIN_VERSION, statement, statement->value))
+		(void)parse_value(
+		    scope, KEY_MAX_VERSION, statement, statement->value);
 }
 
 static void
@@ -511,13 +510,11 @@ apply_option(const struct parse_scope *scope, const struct statement *statement)
 
 static void
 apply_socket_key(const struct parse_scope *scope,
-    const struct statement *statement, const char *key)
+    const struct statement *statement, enum schema_key key)
 {
-	const struct schema_row *row = parse_find_key(scope, key);
-
-	if (row != NULL)
+	if (parse_has_key(scope, key))
 		(void)parse_value(
-		    scope, row, statement, strchr(statement->value, '=') + 1);
+		    scope, key, statement, strchr(statement->value, '=') + 1);
 	else
 		diag_error(scope->parser->diag, &statement->where,
 		    "socket = %s: sockets belong to the listener: put it there",
@@ -540,10 +537,10 @@ apply_socket(const struct parse_scope *scope, const struct statement *statement)
 		    statement->value);
 		break;
 	case SOCKET_BIND_EARLY:
-		apply_socket_key(scope, statement, "bind_early");
+		apply_socket_key(scope, statement, KEY_BIND_EARLY);
 		break;
 	case SOCKET_DEVICE:
-		apply_socket_key(scope, statement, "device");
+		apply_socket_key(scope, statement, KEY_DEVICE);
 		break;
 	case SOCKET_REFUSED:
 		diag_error(diag, &statement->where,
@@ -557,7 +554,6 @@ apply_socket(const struct parse_scope *scope, const struct statement *statement)
 static void
 apply_syslog(const struct parse_scope *scope, const struct statement *statement)
 {
-	const struct schema_row *row = schema_find(SCHEMA_LOG, "output");
 	bool yes = fuzzy_in("yes on true 1", statement->value);
 
 	if (!yes)
@@ -565,33 +561,28 @@ apply_syslog(const struct parse_scope *scope, const struct statement *statement)
 		    "%s: \"%.64s\" is neither yes nor no", statement->key,
 		    statement->value);
 	/* stunnel logs to both; here `output` overrides `syslog`. */
-	else if (scope->parser->top.where[schema_index(row)] == NULL)
+	else if (scope->parser->top.where[KEY_LOG_OUTPUT] == NULL)
 		scope->parser->config->log.output = "syslog";
 }
 
-/* The key of clinch that the entry sets; NULL: none. */
-static const char *
+/* The key of clinch that the entry belongs to; KEY_COUNT: none. */
+static enum schema_key
 key_of(const struct stunnel_key *entry)
 {
 	switch (entry->action) {
 	case ACTION_VERIFY:
 	case ACTION_REQUIRE:
-		return "verify";
+		return KEY_VERIFY;
 	case ACTION_ALLOW:
-		return "allow_san";
+		return KEY_ALLOW_SAN;
 	case ACTION_PROXY_OUT:
-		return "proxy_out";
+		return KEY_PROXY_OUT;
+	case ACTION_VERSION:
+	case ACTION_OPTIONS:
+		return KEY_MIN_VERSION;
 	default:
-		return NULL;
+		return KEY_COUNT;
 	}
-}
-
-static void
-apply_as_key(const struct parse_scope *scope, const struct statement *statement,
-    const struct stunnel_key *entry, const char *value)
-{
-	(void)parse_value(
-	    scope, parse_find_key(scope, key_of(entry)), statement, value);
 }
 
 /* stunnel's checks are alternatives, as are the items of allow_san. */
@@ -605,7 +596,7 @@ apply_allow(const struct parse_scope *scope, const struct statement *statement,
 	if (value == NULL)
 		diag_no_memory(scope->parser->diag);
 	else
-		apply_as_key(scope, statement, entry, value);
+		(void)parse_value(scope, KEY_ALLOW_SAN, statement, value);
 }
 
 /* sni makes a service a host; in other sections it is an error. */
@@ -625,11 +616,9 @@ apply_sni(const struct parse_scope *scope, const struct statement *statement)
 static bool
 is_misplaced(const struct parse_scope *scope, const struct stunnel_key *entry)
 {
-	const char *key = key_of(entry);
+	enum schema_key key = key_of(entry);
 
-	if (entry->action == ACTION_VERSION || entry->action == ACTION_OPTIONS)
-		key = "min_version";
-	return key != NULL && parse_find_key(scope, key) == NULL;
+	return key != KEY_COUNT && !parse_has_key(scope, key);
 }
 
 /* verifyChain, verifyPeer and a level of the older `verify` may be combined:
@@ -639,18 +628,16 @@ static void
 apply_verify(const struct parse_scope *scope, const struct statement *statement,
     const struct stunnel_key *entry)
 {
-	const struct schema_row *row = parse_find_key(scope, "verify");
-	const struct config_where **set =
-	    &scope->provenance->where[schema_index(row)];
+	const struct config_where **set = &scope->provenance->where[KEY_VERIFY];
 	const struct config_where *first = *set;
 	enum config_verify before = scope->listener->verify;
 
 	if (first != NULL && !scope->provenance->verify_from_stunnel) {
-		apply_as_key(scope, statement, entry, entry->text);
+		(void)parse_value(scope, KEY_VERIFY, statement, entry->text);
 		return;
 	}
 	*set = NULL;
-	apply_as_key(scope, statement, entry, entry->text);
+	(void)parse_value(scope, KEY_VERIFY, statement, entry->text);
 	if (first != NULL && scope->listener->verify < before) {
 		scope->listener->verify = before;
 		scope->listener->verify_where = *first;
@@ -680,7 +667,7 @@ apply_entry(const struct parse_scope *scope, const struct statement *statement,
 		apply_verify(scope, statement, entry);
 		break;
 	case ACTION_PROXY_OUT:
-		apply_as_key(scope, statement, entry, entry->text);
+		(void)parse_value(scope, KEY_PROXY_OUT, statement, entry->text);
 		break;
 	case ACTION_ALLOW:
 		apply_allow(scope, statement, entry);

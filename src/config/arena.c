@@ -1,8 +1,9 @@
 /*
- * The memory of one configuration: a chain of blocks, freed together.  Blocks
- * are ordinary allocations rather than slices of large ones, because a
- * configuration is read seldom and the memory checkers then see every
- * overrun.  Main thread.
+ * The memory of one configuration: a list of blocks, freed together.  Main
+ * thread.
+ *
+ * Blocks are separate allocations and not slices of large ones: reading is
+ * rare, and memory checkers then detect every overrun.
  */
 #include "config/arena.h"
 

@@ -1,8 +1,7 @@
 /*
- * The memory of one configuration: everything that is read goes in, nothing
- * is taken out, and all of it is freed at once.  That is what lets defaults
- * be copied into listeners as plain structs without asking who owns a string.
- * One thread; a finished configuration no longer touches its arena.
+ * The memory of one configuration: allocated piece by piece, freed at once.  So
+ * defaults can be copied into listeners as plain structs without an owner for
+ * each string.  One thread; a finished configuration does not use its arena.
  */
 #ifndef CONFIG_ARENA_H
 #define CONFIG_ARENA_H
@@ -23,15 +22,13 @@ void *arena_alloc(struct arena *arena, size_t size) MUST_CHECK;
 char *arena_copy(
     struct arena *arena, const char *text, size_t length) MUST_CHECK;
 
-/* As printf.  NULL: no memory. */
+/* Format as printf.  NULL: no memory. */
 char *arena_format(struct arena *arena, const char *format, ...)
     PRINTF_LIKE(2, 3) MUST_CHECK;
 
-/*
- * Room for one more item in an array of `count` items of `size` bytes that
- * only ever grew through this function (so its capacity follows from count).
- * Returns the array, moved or not; NULL: no memory, the old one is intact.
- */
+/* Make room for one more item in an array of `count` items of `size` bytes that
+ * has grown only by this function (its capacity follows from count). Returns
+ * the array, perhaps moved; NULL: no memory, the array is unchanged. */
 void *arena_grow(
     struct arena *arena, void *items, size_t count, size_t size) MUST_CHECK;
 

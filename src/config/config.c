@@ -1,8 +1,10 @@
 /*
- * The life of a configuration: read, built and checked in one go into an
- * arena of its own, or not at all; then shared by count.  The count sits
- * beside the public struct rather than in it, so that readers see only what
- * the file said.  Main thread reads; any thread may hold a reference.
+ * The life of a configuration: read, parsed and checked into an arena of its
+ * own, then shared by reference count.  The main thread reads; any thread may
+ * hold a reference.
+ *
+ * The count is beside the public struct and not in it, so the struct stays
+ * const.
  */
 #include "config/config.h"
 
@@ -11,104 +13,108 @@
 #include <string.h>
 
 #include "config/arena.h"
-#include "config/build.h"
-#include "config/report.h"
+#include "config/check.h"
+#include "config/diagnostics.h"
+#include "config/parse.h"
+#include "config/reader.h"
 #include "config/schema.h"
-#include "config/source.h"
 #include "config/value.h"
 
-struct holder {
+struct counted_config {
 	atomic_uint references;
 	struct arena *arena;
 	struct config config;
 };
 
-/* Where the text comes from: a path alone, or bytes under a name. */
-struct input {
+/* The input: a file, or bytes with a name. */
+struct config_input {
 	const char *name;
 	const char *bytes; /* NULL: read the file */
 	size_t size;
 };
 
-static struct holder *
-holder_new(const char *file)
+static struct counted_config *
+counted_new(const char *file)
 {
 	struct arena *arena = arena_new();
-	struct holder *holder;
+	struct counted_config *counted;
 
 	if (arena == NULL)
 		return NULL;
-	holder = arena_alloc(arena, sizeof(*holder));
-	if (holder == NULL) {
+	counted = arena_alloc(arena, sizeof(*counted));
+	if (counted == NULL) {
 		arena_free(arena);
 		return NULL;
 	}
-	atomic_init(&holder->references, 1);
-	holder->arena = arena;
-	holder->config.file = arena_copy(arena, file, strlen(file));
-	return holder;
+	atomic_init(&counted->references, 1);
+	counted->arena = arena;
+	counted->config.file = arena_copy(arena, file, strlen(file));
+	return counted;
 }
 
 static void
-read_input(
-    struct holder *holder, struct report *report, const struct input *input)
+read_input(struct counted_config *counted, struct diagnostics *diag,
+    const struct config_input *input)
 {
 	struct source source = { 0 };
-	struct build build = {
-		.config = &holder->config,
-		.arena = holder->arena,
-		.report = report,
+	struct parser parser = {
+		.config = &counted->config,
+		.arena = counted->arena,
+		.diag = diag,
 	};
 
-	if (holder->config.file == NULL) {
-		report_no_memory(report);
+	if (counted->config.file == NULL) {
+		diag_no_memory(diag);
 		return;
 	}
 	if (input->bytes == NULL)
-		source_load(&source, report, holder->config.file);
+		reader_load(&source, diag, counted->config.file);
 	else
-		source_parse(&source, report, holder->config.file, input->bytes,
+		reader_parse(&source, diag, counted->config.file, input->bytes,
 		    input->size);
-	/* A file that could not be read at all has nothing more to say. */
+	/* Without a source there is nothing to parse. */
 	if (source.count > 0)
-		build_config(&build, &source);
+		parse_config(&parser, &source);
 	if (input->bytes == NULL)
-		check_files(&build);
-	holder->config.notes = report->notes;
+		check_files(&parser);
+	counted->config.notes = diag->notes;
 }
 
-/* any: also one with errors. */
+/* any: also return a configuration with errors. */
 static const struct config *
-read_config(const struct input *input, bool any, struct config_errors *errors)
+read_config(
+    const struct config_input *input, bool any, struct config_errors *errors)
 {
-	struct holder *holder = holder_new(input->name);
-	struct report report = { .no_memory = holder == NULL };
+	struct counted_config *counted = counted_new(input->name);
+	struct diagnostics diag = { .no_memory = counted == NULL };
 
 	*errors = (struct config_errors){ 0 };
-	if (holder != NULL) {
-		report.arena = holder->arena;
-		read_input(holder, &report, input);
+	if (counted != NULL) {
+		diag.arena = counted->arena;
+		read_input(counted, &diag, input);
 	}
-	if (report_is_clean(&report))
-		return &holder->config;
-	report_finish(&report, errors);
-	if (any && holder != NULL && !report.no_memory)
-		return &holder->config;
-	if (holder != NULL)
-		arena_free(holder->arena);
+	if (diag_is_clean(&diag))
+		return &counted->config;
+	diag_finish(&diag, errors);
+	if (any && counted != NULL && !diag.no_memory)
+		return &counted->config;
+	if (counted != NULL)
+		arena_free(counted->arena);
 	return NULL;
 }
 
 const struct config *
 config_load(const char *path, struct config_errors *errors)
 {
-	return read_config(&(struct input){ .name = path }, false, errors);
+	return read_config(
+	    &(struct config_input){ .name = path }, false, errors);
 }
 
 const struct config *
 config_load_any(const char *path, struct config_errors *errors)
 {
-	return read_config(&(struct input){ .name = path }, true, errors);
+	return read_config(
+	    &(struct config_input){ .name = path }, true, errors);
 }
 
 const struct config *
@@ -116,36 +122,36 @@ config_parse(const char *name, const char *bytes, size_t size,
     struct config_errors *errors)
 {
 	return read_config(
-	    &(struct input){ name, bytes != NULL ? bytes : "", size }, false,
-	    errors);
+	    &(struct config_input){ name, bytes != NULL ? bytes : "", size },
+	    false, errors);
 }
 
-/* The count is not part of what is constant about a configuration. */
-static struct holder *
-holder_of(const struct config *config)
+/* The count is outside the const struct, so it may be changed. */
+static struct counted_config *
+counted_of(const struct config *config)
 {
-	return container_of((uintptr_t)config, struct holder, config);
+	return container_of((uintptr_t)config, struct counted_config, config);
 }
 
 const struct config *
 config_ref(const struct config *config)
 {
 	atomic_fetch_add_explicit(
-	    &holder_of(config)->references, 1, memory_order_relaxed);
+	    &counted_of(config)->references, 1, memory_order_relaxed);
 	return config;
 }
 
 void
 config_unref(const struct config *config)
 {
-	struct holder *holder;
+	struct counted_config *counted;
 
 	if (config == NULL)
 		return;
-	holder = holder_of(config);
+	counted = counted_of(config);
 	if (atomic_fetch_sub_explicit(
-		&holder->references, 1, memory_order_acq_rel) == 1)
-		arena_free(holder->arena);
+		&counted->references, 1, memory_order_acq_rel) == 1)
+		arena_free(counted->arena);
 }
 
 bool
@@ -183,7 +189,7 @@ is_same_site(const struct config_listener *a, const struct config_listener *b)
 	    !value_same_text(a->pattern, b->pattern) ||
 	    a->certs_own != b->certs_own || a->host_count != b->host_count)
 		return false;
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener &&
@@ -227,14 +233,15 @@ config_fixed_changes(const struct config *old, const struct config *fresh)
 {
 	struct config_strings changes = { 0 };
 
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->needs_start ||
 		    row->type->equal(schema_field_const(row, old, NULL),
 			schema_field_const(row, fresh, NULL)))
 			continue;
-		/* The list is for a warning: a shorter one will do. */
+		/* The list is for a warning: on an allocation failure it is cut
+		 * short. */
 		if (!append_copy(&changes, row->name))
 			break;
 	}

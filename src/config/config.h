@@ -1,12 +1,11 @@
 /*
- * The configuration as plain structs: what clinch.ini said, read, defaulted,
- * cross-checked and from then on immutable.  Every upper layer may read it;
- * nobody writes to it after config_load returned.  Any thread may read.
+ * The configuration as plain structs: read from clinch.ini, with defaults
+ * filled in, checked and immutable.  Any thread may read it.
  *
- * Counted: config_load gives the first reference, config_ref adds one,
- * config_unref drops one and frees with the last.  Every pointer inside lives
- * as long as the config.  Durations are milliseconds, sizes bytes; 0 means
- * "off / no limit" where the key says it can be off.
+ * Reference-counted: config_load returns the first reference, config_ref adds
+ * one, config_unref drops one and frees with the last.  All pointers inside
+ * live as long as the config.  Durations are milliseconds, sizes bytes; 0 means
+ * "off" or "no limit" where the key has such a value.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -20,13 +19,13 @@
 #include "base/attr.h"
 #include "base/log.h"
 
-/* Where something was said; file is as the user would recognise it. */
+/* A place in a file, named as the user named it. */
 struct config_where {
 	const char *file;
 	unsigned line; /* 0: a built-in default */
 };
 
-/* Does an error begin with this very "file:line:"? */
+/* true: `sentence` begins with this "file:line:". */
 bool config_where_begins(
     const struct config_where *where, const char *sentence);
 
@@ -40,8 +39,7 @@ struct config_cidrs {
 	size_t count;
 };
 
-/* Files named by a key that may repeat: which one belongs to which is told by
- * their order. */
+/* A file named by a key that may repeat. */
 struct config_path {
 	const char *path;
 	struct config_where where;
@@ -52,11 +50,11 @@ struct config_paths {
 	size_t count;
 };
 
-/* One accept= value. */
+/* One address of accept. */
 struct config_accept {
 	struct addr addr;
 	bool any_family; /* a bare port: both families, v4 alone without IPv6 */
-	bool by_name;    /* one of the addresses of localhost */
+	bool by_name;    /* an address of localhost */
 	struct config_where where;
 };
 
@@ -65,12 +63,12 @@ struct config_accepts {
 	size_t count;
 };
 
-/* One connect= value: a name and port to look up, or a unix path. */
+/* One backend of connect: a host name and port, or a Unix path. */
 struct config_connect {
-	const char *text; /* as written: what logs call it */
+	const char *text; /* as written, for logs */
 	const char *host; /* NULL for unix */
 	uint16_t port;
-	struct addr fixed; /* len > 0: numeric or unix, never looked up */
+	struct addr fixed; /* len > 0: numeric or Unix, never resolved */
 	struct config_where where;
 };
 
@@ -83,13 +81,13 @@ enum config_balance { BALANCE_PRIO, BALANCE_RR };
 enum config_tls_version { TLS_VERSION_ANY, TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum config_profile { PROFILE_INTERMEDIATE, PROFILE_MODERN };
 enum config_server_order {
-	SERVER_ORDER_AUTO, /* where ciphers or ciphersuites are written */
+	SERVER_ORDER_AUTO, /* yes where ciphers or ciphersuites are set */
 	SERVER_ORDER_YES,
 	SERVER_ORDER_NO
 };
 enum config_key_permissions { KEYS_WARN, KEYS_REFUSE, KEYS_ANY };
 
-/* [ocsp] mode, or what `ocsp` says: which certificates are stapled. */
+/* `mode` of [ocsp] or `ocsp` of a listener: which certificates are stapled. */
 enum config_ocsp_mode {
 	OCSP_MODE_AUTO,
 	OCSP_MODE_MUST,
@@ -110,7 +108,7 @@ enum config_on_revoked {
 };
 enum config_ocsp_method { OCSP_METHOD_AUTO, OCSP_METHOD_POST, OCSP_METHOD_GET };
 
-/* PINNED: required, and one of the very certificates in ca_file. */
+/* PINNED: required, and identical to a certificate in ca_file. */
 enum config_verify {
 	VERIFY_NONE,
 	VERIFY_OPTIONAL,
@@ -118,7 +116,7 @@ enum config_verify {
 	VERIFY_PINNED
 };
 enum config_crl_check {
-	CRL_CHECK_AVAILABLE, /* the leaf; others where a list is present */
+	CRL_CHECK_AVAILABLE, /* the leaf; others if their issuer has a CRL */
 	CRL_CHECK_LEAF,
 	CRL_CHECK_CHAIN
 };
@@ -126,7 +124,7 @@ enum config_client_purpose { CLIENT_PURPOSE_CLIENT, CLIENT_PURPOSE_ANY };
 enum config_sni_unknown { SNI_DEFAULT, SNI_REJECT };
 enum config_proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 
-/* What a PROXY v2 header carries besides addresses; a mask. */
+/* TLVs of a PROXY v2 header; a mask. */
 enum config_proxy_tlv {
 	PROXY_TLV_AUTHORITY = 1,
 	PROXY_TLV_ALPN = 2,
@@ -137,11 +135,8 @@ enum config_proxy_tlv {
 	PROXY_TLV_UNIQUE_ID = 64
 };
 
-/*
- * A listener, or one of its hosts: the same struct, as a host is what its
- * listener is for one name.  In a host every field holds the effective value,
- * its own or the listener's, and `pattern` is set.
- */
+/* A listener, or one of its hosts.  In a host every field has the effective
+ * value, its own or the listener's, and `pattern` is set. */
 struct config_listener {
 	const char *name;              /* of the listener, in its hosts too */
 	const char *pattern;           /* lower case: "a.example", "*.example";
@@ -155,8 +150,8 @@ struct config_listener {
 	unsigned unix_mode;
 	unsigned backlog;
 	bool v6only;
-	bool bind_early;    /* the address may come later */
-	const char *device; /* NULL: clients come from any */
+	bool bind_early;    /* bind to an address the machine does not have */
+	const char *device; /* NULL: any network device */
 
 	struct config_connects connect;
 	enum config_balance balance;
@@ -174,11 +169,11 @@ struct config_listener {
 	struct config_where cert_dir_where;
 	enum config_key_permissions key_permissions;
 	enum config_sni_unknown sni_unknown;
-	bool watch; /* changed files are picked up by themselves */
+	bool watch; /* reload changed files */
 
 	/* Clients. */
 	enum config_verify verify;
-	const char *ca_file;  /* trust; set unless verify is none */
+	const char *ca_file;  /* the client CAs; set unless verify is none */
 	const char *crl_file; /* NULL: no revocation lists */
 	enum config_crl_check crl_check;
 	enum config_client_purpose client_purpose;
@@ -207,17 +202,17 @@ struct config_listener {
 	struct config_where ciphersuites_where;
 	struct config_where groups_where;
 	enum config_server_order server_order;
-	struct config_strings alpn; /* in our order of preference; 0: none */
+	struct config_strings alpn; /* in order of preference; 0: none */
 	bool tickets;
 	uint32_t session_timeout_ms;
 
 	/* Effective values: the listener's own, else those of [ocsp]. */
 	enum config_ocsp_mode ocsp;
-	bool ocsp_set; /* `ocsp` stands in the listener itself */
+	bool ocsp_set; /* `ocsp` is set in the listener */
 	enum config_without_staple without_staple;
-	enum config_on_revoked on_revoked; /* refuse where ocsp_set and [ocsp]
-					      says nothing */
-	struct config_where ocsp_where; /* of the mode, wherever it was said */
+	/* refuse where ocsp_set and [ocsp] has no on_revoked */
+	enum config_on_revoked on_revoked;
+	struct config_where ocsp_where; /* where the mode was set */
 	uint32_t timeout_handshake_ms;
 	uint32_t timeout_connect_ms;
 	uint32_t timeout_idle_ms;
@@ -225,9 +220,9 @@ struct config_listener {
 	uint32_t keepalive_ms;     /* 0: off */
 	uint32_t max_lifetime_ms;  /* 0: off */
 
-	uint32_t max_connections; /* 0: no cap of its own */
-	uint32_t per_ip_max;      /* 0: none */
-	uint32_t max_handshakes;  /* 0: none */
+	uint32_t max_connections; /* 0: no limit */
+	uint32_t per_ip_max;      /* 0: no limit */
+	uint32_t max_handshakes;  /* 0: no limit */
 	struct config_cidrs allow;
 	struct config_cidrs deny;
 };
@@ -245,12 +240,12 @@ struct config_ocsp {
 	enum config_without_staple without_staple;
 	enum config_on_revoked on_revoked;
 	struct config_where mode_where;
-	struct config_strings urls; /* instead of the certificates' own */
+	struct config_strings urls; /* override those in the certificates */
 	const char *ca_file;        /* NULL: the system's store */
 	struct config_where ca_file_where;
 	uint32_t start_wait_ms;
 	uint32_t timeout_ms;
-	enum config_ocsp_method method; /* which is tried first */
+	enum config_ocsp_method method; /* tried first */
 	uint32_t min_interval_ms;
 	uint32_t max_interval_ms;
 	uint32_t default_lifetime_ms;
@@ -272,10 +267,10 @@ struct config {
 	bool drain_timeout_set; /* else 8s, or 30s under systemd */
 	const char *pid_file;
 	uint32_t ticket_rotate_ms;   /* [tls] */
-	const char *ticket_key_file; /* [tls]; NULL: keys of our own */
+	const char *ticket_key_file; /* [tls]; NULL: generated keys */
 	struct config_where ticket_key_file_where;
 	enum config_key_permissions ticket_key_permissions; /* of [tls] */
-	const char *store_dir; /* NULL: nothing is kept */
+	const char *store_dir;                              /* NULL: no store */
 	struct config_where store_dir_where;
 	struct config_ocsp ocsp;
 
@@ -284,68 +279,62 @@ struct config {
 	struct config_listener *listeners;
 	size_t listener_count;
 
-	/* Sentences to log once: ignored keys, stunnel's differences. */
+	/* Notes to log once: ignored keys, differences from stunnel. */
 	struct config_strings notes;
 };
 
-/*
- * Every error of one run, each "file:line: sentence", in file order.  The
- * caller owns the struct; config_errors_free releases the texts.
- */
+/* All errors of one run, each "file:line: text", in the order of the files.
+ * Free with config_errors_free. */
 struct config_errors {
 	struct config_strings list;
 };
 
 void config_errors_free(struct config_errors *errors);
 
-/*
- * Read `path` and what it includes.  Returns a config with one reference, or
- * NULL with at least one error.  Files named by cert/key are not opened here;
- * those that are missing are among the errors if there are others.
- */
+/* Read `path` and its includes.  Returns a config with one reference, or NULL
+ * and at least one error.  Files of cert and key are not opened; if there are
+ * other errors, unreadable files are reported as well. */
 const struct config *config_load(
     const char *path, struct config_errors *errors) MUST_CHECK;
 
-/* The same, but with errors too there is a config if memory allows: what could
- * be read, to look at and never to run. */
+/* As config_load, but returns a config despite errors unless memory ran out:
+ * for display only, never to run. */
 const struct config *config_load_any(
     const char *path, struct config_errors *errors) MUST_CHECK;
 
-/* The same for bytes; `name` stands for the file in errors, relative paths
- * are relative to its folder. */
+/* As config_load, from bytes.  `name` is the file in errors; relative paths are
+ * relative to its folder. */
 const struct config *config_parse(const char *name, const char *bytes,
     size_t size, struct config_errors *errors) MUST_CHECK;
 
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config); /* NULL ok */
 
-/* The file of the i-th certificate's private key, never NULL; its place is
- * that of the key, or of the cert if it is in there. */
+/* The file of the i-th certificate's private key, never NULL: an item of keys,
+ * or the certificate's file. */
 const struct config_path *config_key_of(
     const struct config_listener *listener, size_t i);
 /* The i-th certificate's staple_file; NULL: none. */
 const struct config_path *config_staple_file_of(
     const struct config_listener *listener, size_t i);
 
-/* Would these two listeners behave alike (everything but `where`), hosts
- * included?  Or these two hosts? */
+/* true: two listeners (with their hosts), or two hosts, are equal in everything
+ * but the places of their keys. */
 bool config_listener_equal(
     const struct config_listener *a, const struct config_listener *b);
 
-/*
- * Keys that need a start and differ between two configurations: their names,
- * as a list to warn with; count 0 when none.  Free with config_strings_free.
- */
+/* The names of the keys that differ and cannot be changed by a reload. Free
+ * with config_strings_free. */
 struct config_strings config_fixed_changes(
     const struct config *old, const struct config *fresh);
 void config_strings_free(struct config_strings *strings);
 
-/* --list-keys: one line a key: section, name, aliases, type, default,
- * bounds, R or S, meaning; tab separated. */
+/* Print one line for each key (--list-keys), tab separated: section, name,
+ * aliases, type, default, bounds, R or S, meaning. */
 void config_list_keys(FILE *out);
 
-/* --print-config: the effective configuration as an INI file that would be
- * read back the same, secrets left out. */
+/* Print the effective configuration (--print-config) as an INI file that reads
+ * back the same.  It contains no secrets. */
 void config_print(const struct config *config, FILE *out);
 
 #endif

@@ -1,11 +1,13 @@
 /*
- * Bytes to headings and pairs, by way of inih.  The lines are ours: inih has
- * no line number for its handler, cuts long lines and section names, takes an
- * indented line for a continuation and never shows an empty section.  So
- * every `key = value` line is given to inih as a stream of its own; one that
- * does not fit inih's buffer goes as a first piece and continuation lines,
- * which is inih's form of a long value, and is put together again here.
- * Headings and comments never get that far.  Any thread.
+ * Splits a file into headings and key = value pairs, by way of inih.  Any
+ * thread.
+ *
+ * Lines are split here: inih gives its handler no line number, cuts long lines
+ * and section names, treats an indented line as a continuation and skips empty
+ * sections.  Each `key = value` line is passed to inih as a stream of its own.
+ * A line longer than inih's buffer is passed as one line and continuation
+ * lines, inih's form of a long value, and joined again here.  Headings and
+ * comments are not passed to inih.
  */
 #include "config/ini.h"
 
@@ -20,13 +22,13 @@ struct reading {
 	char text[INI_LINE_MAX + 1];
 };
 
-/* One line on its way through inih. */
+/* One key = value line while inih parses it. */
 struct pair {
-	const char *rest; /* not yet given to inih */
+	const char *rest; /* not yet passed to inih */
 	size_t left;
 	size_t given; /* pieces */
 	size_t taken;
-	bool stuck; /* no place to cut */
+	bool stuck; /* no position to cut at */
 	char key[INI_LINE_MAX + 1];
 	char value[INI_LINE_MAX + 1];
 	size_t length; /* of the value */
@@ -39,7 +41,7 @@ is_blank(char byte)
 }
 
 static void
-tell_wrong(const struct reading *reading, const char *wrong)
+report_wrong(const struct reading *reading, const char *wrong)
 {
 	reading->on_item(reading->arg,
 	    &(struct ini_item){ .line = reading->line, .wrong = wrong });
@@ -58,8 +60,8 @@ trim(char *text)
 	return text;
 }
 
-/* inih strips blanks and drops comments at the edges of a piece, so a long
- * line is cut only where neither stands. */
+/* inih strips blanks and comments at the ends of a line, so a long line is cut
+ * only between other bytes. */
 static size_t
 piece_length(const struct pair *pair, size_t room)
 {
@@ -74,7 +76,7 @@ piece_length(const struct pair *pair, size_t room)
 	return n;
 }
 
-/* inih's reader: like fgets, one piece at a time. */
+/* inih's reader callback: fgets() of one piece. */
 static char *
 give_piece(char *out, int max, void *arg)
 {
@@ -96,7 +98,8 @@ give_piece(char *out, int max, void *arg)
 	return out;
 }
 
-/* inih's handler: the first call brings the key, the rest only more value. */
+/* inih's handler callback: the first call has the key and the start of the
+ * value, further calls the rest. */
 static int
 take_piece(void *arg, const char *section, const char *name, const char *value)
 {
@@ -114,7 +117,7 @@ take_piece(void *arg, const char *section, const char *name, const char *value)
 }
 
 static const char *
-judge_pair(const struct pair *pair, int status)
+check_pair(const struct pair *pair, int status)
 {
 	if (pair->stuck)
 		return "too many blanks in a row: shorten them";
@@ -135,14 +138,15 @@ read_pair(const struct reading *reading, const char *text)
 	char *value;
 	int status;
 
-	/* Member by member: the texts are large, and lines are many. */
+	/* Member by member, since clearing both buffers for each line is
+	 * slow. */
 	pair.rest = text;
 	pair.left = strlen(text);
 	pair.given = pair.taken = pair.length = 0;
 	pair.stuck = false;
 	pair.key[0] = pair.value[0] = '\0';
 	status = ini_parse_stream(give_piece, &pair, take_piece, &pair);
-	wrong = judge_pair(&pair, status);
+	wrong = check_pair(&pair, status);
 	if (wrong != NULL) {
 		snprintf(pair.key, sizeof(pair.key), "%.*s",
 		    (int)strcspn(text, " \t=:;"), text);
@@ -153,7 +157,7 @@ read_pair(const struct reading *reading, const char *text)
 		return;
 	}
 	value = trim(pair.value);
-	/* "key =; comment": with nothing before it, it needs no blank. */
+	/* "key =; comment": no blank is needed before a comment here. */
 	if (*value == ';')
 		*value = '\0';
 	reading->on_item(
@@ -169,24 +173,24 @@ read_heading(const struct reading *reading, char *text)
 	const char *name;
 
 	if (end == NULL) {
-		tell_wrong(reading, "the heading has no closing \"]\"");
+		report_wrong(reading, "the heading has no closing \"]\"");
 		return;
 	}
 	*end = '\0';
 	if (end[1 + strspn(end + 1, " \t")] != '\0') {
-		tell_wrong(reading, "there is text after the \"]\"");
+		report_wrong(reading, "there is text after the \"]\"");
 		return;
 	}
 	name = trim(text + 1);
 	if (*name == '\0') {
-		tell_wrong(reading, "the heading has no name");
+		report_wrong(reading, "the heading has no name");
 		return;
 	}
 	reading->on_item(reading->arg,
 	    &(struct ini_item){ .line = reading->line, .section = name });
 }
 
-/* A comment starts a line, or follows a blank as ';'. */
+/* Cut a comment behind a value: ";" after a blank. */
 static void
 cut_comment(char *text)
 {
@@ -198,7 +202,7 @@ cut_comment(char *text)
 	}
 }
 
-/* What no line may hold, or NULL. */
+/* The error for a control character in the line; NULL: none. */
 static const char *
 find_control(const char *text, size_t size)
 {
@@ -220,12 +224,12 @@ read_line(struct reading *reading, const char *bytes, size_t size)
 	if (size > 0 && bytes[size - 1] == '\r')
 		size--;
 	if (size > INI_LINE_MAX) {
-		tell_wrong(reading, "the line is longer than 8192 bytes");
+		report_wrong(reading, "the line is longer than 8192 bytes");
 		return;
 	}
 	wrong = find_control(bytes, size);
 	if (wrong != NULL) {
-		tell_wrong(reading, wrong);
+		report_wrong(reading, wrong);
 		return;
 	}
 	memcpy(reading->text, bytes, size);
@@ -251,7 +255,7 @@ ini_read(const char *bytes, size_t size, ini_item_fn *on_item, void *arg)
 	if (size >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 ||
 			     memcmp(bytes, "\xfe\xff", 2) == 0)) {
 		reading.line = 1;
-		tell_wrong(&reading,
+		report_wrong(&reading,
 		    "this is UTF-16 text: save it as UTF-8, such as by iconv "
 		    "-f UTF-16 -t UTF-8");
 		return;

@@ -1,13 +1,10 @@
-/*
- * The schema and a configuration as text for people and scripts, both
- * straight from the table, so that no key can be forgotten in either.
- * Main thread.
- */
+/* The schema and a configuration as text, both made from the table of keys.
+ * Main thread. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "config/config.h"
-#include "config/expand.h"
+#include "config/reader.h"
 #include "config/schema.h"
 #include "config/value.h"
 
@@ -93,7 +90,7 @@ shown_default(const struct schema_row *row)
 void
 config_list_keys(FILE *out)
 {
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		print_sections(out, row->sections);
@@ -106,7 +103,7 @@ config_list_keys(FILE *out)
 	}
 }
 
-/* A key whose default is not one value prints only when it was said. */
+/* A key whose default is not a single value is printed only if it is set. */
 static void
 print_key(FILE *out, const struct schema_row *row, const struct config *config,
     const struct config_listener *listener)
@@ -125,7 +122,7 @@ static void
 print_section(FILE *out, const struct config *config, unsigned section)
 {
 	fprintf(out, "%s\n", schema_section_name(section));
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->of_listener && (row->sections & section) != 0)
@@ -138,7 +135,7 @@ static void
 print_listener(FILE *out, const struct config_listener *listener)
 {
 	fprintf(out, "[listener %s]\n", listener->name);
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener)
@@ -147,20 +144,21 @@ print_listener(FILE *out, const struct config_listener *listener)
 	fputc('\n', out);
 }
 
-/* Does a certificate of its own bring these along? */
+/* true: the key belongs to a certificate, so a host with its own certificates
+ * has its own value. */
 static bool
 goes_with_certificate(const struct schema_row *row)
 {
 	return row->type == &value_paths;
 }
 
-/* What differs for one name; the rest is in the listener. */
+/* Print the keys of a host that differ from its listener's. */
 static void
 print_host(FILE *out, const struct config_listener *host,
     const struct config_listener *listener)
 {
 	fprintf(out, "[host %s %s]\n", host->name, host->pattern);
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->of_listener || (row->sections & SCHEMA_HOST) == 0)

@@ -1,34 +1,602 @@
 /*
- * How a key is found in the table, and what to suggest when it is not.  Any
- * thread.
+ * The table of keys: their words, their rows, how a key is found by a name or
+ * alias, and the nearest key of a misspelt one.  Any thread.
+ *
+ * The order of the rows matters twice: --list-keys and --print-config follow
+ * it, and before any section the first row of a name counts, so [global]
+ * stands before [listener].
  */
 #include "config/schema.h"
 
 #include <string.h>
 
-#include "config/near.h"
+#include "config/strings.h"
+
+/* Of several words for a number the first is printed; the others are accepted
+ * because other programs use them. */
+static const struct value_word choice_levels[] = {
+	{ "error", LEVEL_ERROR },
+	{ "err", LEVEL_ERROR },
+	{ "crit", LEVEL_ERROR },
+	{ "alert", LEVEL_ERROR },
+	{ "emerg", LEVEL_ERROR },
+	{ "0", LEVEL_ERROR },
+	{ "1", LEVEL_ERROR },
+	{ "2", LEVEL_ERROR },
+	{ "3", LEVEL_ERROR },
+	{ "warning", LEVEL_WARNING },
+	{ "warn", LEVEL_WARNING },
+	{ "4", LEVEL_WARNING },
+	{ "notice", LEVEL_NOTICE },
+	{ "5", LEVEL_NOTICE },
+	{ "info", LEVEL_INFO },
+	{ "6", LEVEL_INFO },
+	{ "debug", LEVEL_DEBUG },
+	{ "7", LEVEL_DEBUG },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_formats[] = {
+	{ "text", LOG_TEXT },
+	{ "json", LOG_JSON },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_outputs[] = {
+	{ "stderr", 0 },
+	{ "stdout", 1 },
+	{ "syslog", 2 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_access_outputs[] = {
+	{ "off", 0 },
+	{ "same", 1 },
+	{ "stdout", 2 },
+	{ "stderr", 3 },
+	{ "syslog", 4 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_balances[] = {
+	{ "prio", BALANCE_PRIO },
+	{ "rr", BALANCE_RR },
+	{ "roundrobin", BALANCE_RR },
+	{ "round-robin", BALANCE_RR },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_permissions[] = {
+	{ "warn", KEYS_WARN },
+	{ "refuse", KEYS_REFUSE },
+	{ "any", KEYS_ANY },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_profiles[] = {
+	{ "intermediate", PROFILE_INTERMEDIATE },
+	{ "modern", PROFILE_MODERN },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_server_orders[] = {
+	{ "auto", SERVER_ORDER_AUTO },
+	{ "yes", SERVER_ORDER_YES },
+	{ "on", SERVER_ORDER_YES },
+	{ "true", SERVER_ORDER_YES },
+	{ "1", SERVER_ORDER_YES },
+	{ "no", SERVER_ORDER_NO },
+	{ "off", SERVER_ORDER_NO },
+	{ "false", SERVER_ORDER_NO },
+	{ "0", SERVER_ORDER_NO },
+	{ NULL, 0 },
+};
+
+/* stunnel's "all" as a lower bound is the lowest version. */
+static const struct value_word choice_min_versions[] = {
+	{ "TLSv1.2", TLS_VERSION_1_2 },
+	{ "TLS1.2", TLS_VERSION_1_2 },
+	{ "1.2", TLS_VERSION_1_2 },
+	{ "all", TLS_VERSION_1_2 },
+	{ "TLSv1.3", TLS_VERSION_1_3 },
+	{ "TLS1.3", TLS_VERSION_1_3 },
+	{ "1.3", TLS_VERSION_1_3 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_max_versions[] = {
+	{ "TLSv1.2", TLS_VERSION_1_2 },
+	{ "TLS1.2", TLS_VERSION_1_2 },
+	{ "1.2", TLS_VERSION_1_2 },
+	{ "TLSv1.3", TLS_VERSION_1_3 },
+	{ "TLS1.3", TLS_VERSION_1_3 },
+	{ "1.3", TLS_VERSION_1_3 },
+	{ "all", TLS_VERSION_ANY },
+	{ NULL, 0 },
+};
+
+/* `ocsp` of [global], as a mode. */
+static const struct value_word choice_switches[] = {
+	{ "yes", OCSP_MODE_AUTO },
+	{ "on", OCSP_MODE_AUTO },
+	{ "true", OCSP_MODE_AUTO },
+	{ "1", OCSP_MODE_AUTO },
+	{ "no", OCSP_MODE_NEVER },
+	{ "off", OCSP_MODE_NEVER },
+	{ "false", OCSP_MODE_NEVER },
+	{ "0", OCSP_MODE_NEVER },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_modes[] = {
+	{ "auto", OCSP_MODE_AUTO },
+	{ "yes", OCSP_MODE_AUTO },
+	{ "on", OCSP_MODE_AUTO },
+	{ "true", OCSP_MODE_AUTO },
+	{ "1", OCSP_MODE_AUTO },
+	{ "must", OCSP_MODE_MUST },
+	{ "always", OCSP_MODE_ALWAYS },
+	{ "never", OCSP_MODE_NEVER },
+	{ "no", OCSP_MODE_NEVER },
+	{ "off", OCSP_MODE_NEVER },
+	{ "false", OCSP_MODE_NEVER },
+	{ "0", OCSP_MODE_NEVER },
+	{ "prefer", OCSP_MODE_PREFER },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_without_staple[] = {
+	{ "serve", OCSP_WITHOUT_SERVE },
+	{ "refuse", OCSP_WITHOUT_REFUSE },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_on_revoked[] = {
+	{ "exit", OCSP_REVOKED_EXIT },
+	{ "refuse", OCSP_REVOKED_REFUSE },
+	{ "staple", OCSP_REVOKED_STAPLE },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_methods[] = {
+	{ "auto", OCSP_METHOD_AUTO },
+	{ "post", OCSP_METHOD_POST },
+	{ "get", OCSP_METHOD_GET },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_sni_unknown[] = {
+	{ "default", SNI_DEFAULT },
+	{ "reject", SNI_REJECT },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_verify[] = {
+	{ "none", VERIFY_NONE },
+	{ "0", VERIFY_NONE }, /* stunnel's levels */
+	{ "optional", VERIFY_OPTIONAL },
+	{ "1", VERIFY_OPTIONAL },
+	{ "require", VERIFY_REQUIRE },
+	{ "2", VERIFY_REQUIRE },
+	{ "pinned", VERIFY_PINNED },
+	{ "3", VERIFY_PINNED },
+	{ "4", VERIFY_PINNED },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_crl_check[] = {
+	{ "available", CRL_CHECK_AVAILABLE },
+	{ "leaf", CRL_CHECK_LEAF },
+	{ "chain", CRL_CHECK_CHAIN },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_client_purpose[] = {
+	{ "client", CLIENT_PURPOSE_CLIENT },
+	{ "any", CLIENT_PURPOSE_ANY },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_proxy_out[] = {
+	{ "off", PROXY_OUT_OFF },
+	{ "no", PROXY_OUT_OFF },
+	{ "v1", PROXY_OUT_V1 },
+	{ "v2", PROXY_OUT_V2 },
+	{ NULL, 0 },
+};
+
+static const struct value_word choice_proxy_tlv[] = {
+	{ "none", 0 },
+	{ "authority", PROXY_TLV_AUTHORITY },
+	{ "alpn", PROXY_TLV_ALPN },
+	{ "ssl", PROXY_TLV_SSL },
+	{ "cn", PROXY_TLV_CN },
+	{ "cert", PROXY_TLV_CERT },
+	{ "crc32c", PROXY_TLV_CRC32C },
+	{ "unique_id", PROXY_TLV_UNIQUE_ID },
+	{ NULL, 0 },
+};
+
+#define NAMED(key, other, in_sections) \
+	.name = (key), .aliases = (other), .sections = (in_sections)
+#define OF_CONFIG(field, how) \
+	.offset = offsetof(struct config, field), .type = &(how)
+#define OF_LISTENER(field, how) \
+	.of_listener = true,    \
+	.offset = offsetof(struct config_listener, field), .type = &(how)
+#define BETWEEN(low, high) .rules.min = (low), .rules.max = (high)
+#define ZERO(word) .rules.zero = (word)
+#define WORDS(table) .rules.words = choice_##table
+#define WHERE(field) .where = offsetof(struct config_listener, field)
+#define WHERE_IN_CONFIG(field) .where = offsetof(struct config, field)
+#define IN_BOTH (SCHEMA_TLS | SCHEMA_LISTENER)
+#define IN_SITES (SCHEMA_LISTENER | SCHEMA_HOST)
+#define IN_ALL (SCHEMA_TLS | SCHEMA_LISTENER | SCHEMA_HOST)
+
+#define SECOND 1000u
+#define MINUTE (60u * SECOND)
+#define HOUR (60u * MINUTE)
+#define DAY (24u * HOUR)
+#define CONNECTIONS_MAX (1u << 20)
+
+static const struct schema_row rows[KEY_COUNT] = {
+	[KEY_GLOBAL_THREADS] = { NAMED("threads", "workers", SCHEMA_GLOBAL),
+	    OF_CONFIG(threads, value_number), BETWEEN(1, 256), ZERO("auto"),
+	    .needs_start = true, .initial = "auto",
+	    .meaning = "listener threads; auto: one for each CPU it may use" },
+	[KEY_GLOBAL_USER] = { NAMED("user", "setuid", SCHEMA_GLOBAL),
+	    OF_CONFIG(user, value_text), .needs_start = true,
+	    .meaning = "user to become once sockets and keys are open" },
+	[KEY_GLOBAL_GROUP] = { NAMED("group", "setgid", SCHEMA_GLOBAL),
+	    OF_CONFIG(group, value_text), .needs_start = true,
+	    .meaning = "group to become once sockets and keys are open" },
+	[KEY_GLOBAL_MAX_CONNECTIONS] = { NAMED("max_connections", NULL,
+					     SCHEMA_GLOBAL),
+	    OF_CONFIG(max_connections, value_number),
+	    BETWEEN(1, CONNECTIONS_MAX), ZERO("auto"), .initial = "auto",
+	    .shown = "auto, from the descriptor limit",
+	    .meaning =
+		"connections of the process; beyond it accepting pauses" },
+	[KEY_GLOBAL_DRAIN_TIMEOUT] = { NAMED("drain_timeout", NULL,
+					   SCHEMA_GLOBAL),
+	    OF_CONFIG(drain_timeout_ms, value_duration), BETWEEN(0, DAY),
+	    .mark = offsetof(struct config, drain_timeout_set),
+	    .shown = "8s, 30s under systemd",
+	    .meaning = "after SIGTERM, how long open connections may go on" },
+	[KEY_GLOBAL_PID] = { NAMED("pid", "pidfile", SCHEMA_GLOBAL),
+	    OF_CONFIG(pid_file, value_pid_path), .may_be_empty = true,
+	    .needs_start = true,
+	    .meaning = "file that holds the process number" },
+	[KEY_GLOBAL_STORE_DIR] = { NAMED("store_dir", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(store_dir, value_path), WHERE_IN_CONFIG(store_dir_where),
+	    .needs_start = true, .shown = "no store",
+	    .meaning = "folder that keeps staples over restarts" },
+	[KEY_GLOBAL_OCSP] = { NAMED("ocsp", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(ocsp.mode, value_switch), WORDS(switches),
+	    WHERE_IN_CONFIG(ocsp.mode_where), .shown = "yes",
+	    .meaning = "no: mode = never in [ocsp], yes: mode = auto" },
+	[KEY_LOG_LEVEL] = { NAMED("level", "debug", SCHEMA_LOG),
+	    OF_CONFIG(log.level, value_level), WORDS(levels),
+	    .initial = "notice",
+	    .meaning = "how much to log; stunnel's 0 to 7 are accepted too" },
+	[KEY_LOG_FORMAT] = { NAMED("format", NULL, SCHEMA_LOG),
+	    OF_CONFIG(log.format, value_choice), WORDS(formats),
+	    .initial = "text",
+	    .meaning = "log lines as text or as JSON objects" },
+	[KEY_LOG_OUTPUT] = { NAMED("output", NULL, SCHEMA_LOG),
+	    OF_CONFIG(log.output, value_sink), WORDS(outputs),
+	    .initial = "stderr",
+	    .meaning =
+		"where the log goes; a file is opened again on SIGUSR1" },
+	[KEY_LOG_ACCESS] = { NAMED("access", NULL, SCHEMA_LOG),
+	    OF_CONFIG(log.access, value_sink), WORDS(access_outputs),
+	    .initial = "off",
+	    .meaning =
+		"where one line for each ended connection goes; same: into the "
+		"log" },
+	[KEY_TLS_TICKET_ROTATE] = { NAMED("ticket_rotate", NULL, SCHEMA_TLS),
+	    OF_CONFIG(ticket_rotate_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "12h",
+	    .meaning = "a new session-ticket key every so often" },
+	[KEY_TLS_TICKET_KEY_FILE] = { NAMED(
+					  "ticket_key_file", NULL, SCHEMA_TLS),
+	    OF_CONFIG(ticket_key_file, value_path),
+	    WHERE_IN_CONFIG(ticket_key_file_where), .shown = "generated keys",
+	    .meaning = "file of session-ticket keys shared by a fleet" },
+	[KEY_OCSP_MODE] = { NAMED("mode", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.mode, value_stapling), WORDS(modes),
+	    WHERE_IN_CONFIG(ocsp.mode_where), .initial = "auto",
+	    .meaning = "which certificates are stapled" },
+	[KEY_OCSP_URL] = { NAMED("url", "urls", SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.urls, value_urls),
+	    .shown = "those in each certificate",
+	    .meaning = "responder URLs to use instead, in this order" },
+	[KEY_OCSP_CA_FILE] = { NAMED("ca_file", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.ca_file, value_path),
+	    WHERE_IN_CONFIG(ocsp.ca_file_where), .not_at_top = true,
+	    .shown = "the system's store",
+	    .meaning = "PEM file: issuers, and trust for https responders" },
+	[KEY_OCSP_AIA_ISSUER] = { NAMED("aia_issuer", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.aia_issuer, value_boolean), .initial = "yes",
+	    .meaning =
+		"fetch a missing issuer from the certificate's AIA URL" },
+	[KEY_OCSP_START_WAIT] = { NAMED("start_wait", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.start_wait_ms, value_duration), BETWEEN(0, HOUR),
+	    .initial = "20s",
+	    .meaning =
+		"how long a start waits for staples; in must and always, "
+		"since the last answer" },
+	[KEY_OCSP_WITHOUT_STAPLE] = { NAMED(
+					  "without_staple", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.without_staple, value_choice), WORDS(without_staple),
+	    .shown = "by mode",
+	    .meaning = "what happens to a handshake that lacks its staple" },
+	[KEY_OCSP_ON_REVOKED] = { NAMED("on_revoked", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.on_revoked, value_choice), WORDS(on_revoked),
+	    .shown = "by mode", .meaning = "what a confirmed revocation does" },
+	[KEY_OCSP_TIMEOUT] = { NAMED("timeout", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.timeout_ms, value_duration),
+	    BETWEEN(100, 5 * MINUTE), .not_at_top = true, .initial = "10s",
+	    .meaning = "time for one attempt, all its responders together" },
+	[KEY_OCSP_METHOD] = { NAMED("method", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.method, value_choice), WORDS(methods),
+	    .initial = "auto", .meaning = "HTTP method to try first" },
+	[KEY_OCSP_MIN_INTERVAL] = { NAMED("min_interval", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.min_interval_ms, value_duration),
+	    BETWEEN(SECOND, DAY), .initial = "5m",
+	    .meaning = "least time between regular fetches" },
+	[KEY_OCSP_MAX_INTERVAL] = { NAMED("max_interval", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_interval_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "7d",
+	    .meaning = "most time between regular fetches" },
+	[KEY_OCSP_DEFAULT_LIFETIME] = { NAMED("default_lifetime", NULL,
+					    SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.default_lifetime_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "24h",
+	    .meaning = "how long a response without nextUpdate is good" },
+	[KEY_OCSP_MAX_RESPONSE] = { NAMED("max_response", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_response, value_number),
+	    BETWEEN(1u << 10, 1u << 20), .initial = "64k",
+	    .meaning = "most bytes of a response" },
+	[KEY_OCSP_MAX_FETCHES] = { NAMED("max_fetches", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.max_fetches, value_number), BETWEEN(1, 1024),
+	    .initial = "32", .meaning = "fetches in flight at a time" },
+	[KEY_OCSP_PROXY] = { NAMED("proxy", NULL, SCHEMA_OCSP),
+	    OF_CONFIG(ocsp.proxy, value_proxy), .shown = "from the environment",
+	    .meaning = "HTTP proxy for all fetches; none: connect directly" },
+	[KEY_ACCEPT] = { NAMED("accept", "listen", SCHEMA_LISTENER),
+	    OF_LISTENER(accept, value_accepts),
+	    .meaning = "addresses where clients connect" },
+	[KEY_FD] = { NAMED("fd", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(fd, value_text),
+	    .meaning = "name of a socket inherited from the service manager" },
+	[KEY_UNIX_MODE] = { NAMED("unix_mode", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(unix_mode, value_mode), .initial = "0660",
+	    .meaning = "file mode of Unix sockets" },
+	[KEY_BACKLOG] = { NAMED("backlog", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(backlog, value_number), BETWEEN(1, 65535),
+	    .initial = "4096",
+	    .meaning = "connections that wait in the kernel to be accepted" },
+	[KEY_V6ONLY] = { NAMED("v6only", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(v6only, value_boolean), .initial = "no",
+	    .meaning = "IPv6 sockets take no IPv4 clients" },
+	[KEY_BIND_EARLY] = { NAMED("bind_early", NULL, IN_BOTH),
+	    OF_LISTENER(bind_early, value_boolean), .initial = "no",
+	    .meaning = "listen on addresses that the machine gets later" },
+	[KEY_DEVICE] = { NAMED("device", NULL, IN_BOTH),
+	    OF_LISTENER(device, value_text), .shown = "any",
+	    .meaning = "network device that clients come in by" },
+	[KEY_CONNECT] = { NAMED("connect", "backend", IN_SITES),
+	    OF_LISTENER(connect, value_connects),
+	    .meaning = "backends that get the decrypted bytes" },
+	[KEY_BALANCE] = { NAMED("balance", "failover", IN_SITES),
+	    OF_LISTENER(balance, value_choice), WORDS(balances),
+	    .initial = "prio",
+	    .meaning = "backends in order (prio) or in turn (rr)" },
+	[KEY_RETRY_AFTER] = { NAMED("retry_after", NULL, IN_SITES),
+	    OF_LISTENER(retry_after_ms, value_duration), BETWEEN(0, DAY),
+	    .initial = "10s",
+	    .meaning = "time before a failed backend is tried again" },
+	[KEY_RESOLVE] = { NAMED("resolve", NULL, IN_ALL),
+	    OF_LISTENER(resolve_ms, value_duration), BETWEEN(SECOND, DAY),
+	    .initial = "30s",
+	    .meaning = "look backend names up again every so often" },
+	[KEY_CERT] = { NAMED("cert", "cert_file", IN_SITES),
+	    OF_LISTENER(certs, value_paths),
+	    .meaning = "PEM files with a certificate chain, leaf first" },
+	[KEY_KEY] = { NAMED("key", "key_file", IN_SITES),
+	    OF_LISTENER(keys, value_paths), .may_be_empty = true,
+	    .shown = "in the cert file",
+	    .meaning = "PEM files with the private key, in the order of cert" },
+	[KEY_CERT_DIR] = { NAMED("cert_dir", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(cert_dir, value_path), WHERE(cert_dir_where),
+	    .meaning =
+		"folder of PEM files or of certbot's folders, served by name" },
+	[KEY_KEY_PERMISSIONS] = { NAMED("key_permissions", NULL, IN_ALL),
+	    OF_LISTENER(key_permissions, value_choice), WORDS(permissions),
+	    .initial = "warn",
+	    .meaning = "what to do about a key that others can read" },
+	[KEY_SNI_UNKNOWN] = { NAMED("sni_unknown", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(sni_unknown, value_choice), WORDS(sni_unknown),
+	    .initial = "default",
+	    .meaning = "a client that requests no known name" },
+	[KEY_WATCH] = { NAMED("watch", NULL, IN_BOTH),
+	    OF_LISTENER(watch, value_boolean), .initial = "yes",
+	    .meaning = "reload files that change" },
+	[KEY_VERIFY] = { NAMED("verify", NULL, IN_SITES),
+	    OF_LISTENER(verify, value_choice), WORDS(verify),
+	    WHERE(verify_where), .initial = "none",
+	    .meaning = "client certificates" },
+	[KEY_CA_FILE] = { NAMED("ca_file", "CAfile", IN_ALL),
+	    OF_LISTENER(ca_file, value_path), WHERE(ca_file_where),
+	    .meaning = "PEM file: CA certificates for clients" },
+	[KEY_CRL_FILE] = { NAMED("crl_file", "CRLfile", IN_SITES),
+	    OF_LISTENER(crl_file, value_path), WHERE(crl_file_where),
+	    .shown = "no revocation lists",
+	    .meaning = "PEM file: revocation lists for client certificates" },
+	[KEY_CRL_CHECK] = { NAMED("crl_check", NULL, IN_SITES),
+	    OF_LISTENER(crl_check, value_choice), WORDS(crl_check),
+	    .initial = "available",
+	    .meaning = "which certificates of a client's chain are checked for "
+		       "revocation" },
+	[KEY_CLIENT_PURPOSE] = { NAMED("client_purpose", NULL, IN_SITES),
+	    OF_LISTENER(client_purpose, value_choice), WORDS(client_purpose),
+	    .initial = "client",
+	    .meaning = "the extended key usage a client's certificate needs" },
+	[KEY_ALLOW_SAN] = { NAMED("allow_san", NULL, IN_SITES),
+	    OF_LISTENER(allow_san, value_sans), WHERE(allow_san_where),
+	    .shown = "any verified client",
+	    .meaning = "only clients whose certificate has such a name" },
+	[KEY_ALLOW_CN] = { NAMED("allow_cn", NULL, IN_SITES),
+	    OF_LISTENER(allow_cn, value_cns), WHERE(allow_cn_where),
+	    .shown = "any verified client",
+	    .meaning = "only clients whose certificate has such a subject" },
+	[KEY_PROXY_IN] = { NAMED("proxy_in", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(proxy_in, value_boolean), .initial = "no",
+	    .meaning = "clients begin with a PROXY v1 or v2 header" },
+	[KEY_PROXY_TRUST] = { NAMED("proxy_trust", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(proxy_trust, value_cidrs), .shown = "none",
+	    .meaning =
+		"addresses that may send a PROXY header; others are closed" },
+	[KEY_PROXY_OUT] = { NAMED("proxy_out", "write_proxy", IN_SITES),
+	    OF_LISTENER(proxy_out, value_choice), WORDS(proxy_out),
+	    .initial = "off", .meaning = "send backends a PROXY header" },
+	[KEY_PROXY_TLV] = { NAMED("proxy_tlv", NULL, IN_SITES),
+	    OF_LISTENER(proxy_tlv, value_tlvs), WORDS(proxy_tlv),
+	    .initial = "authority, alpn, ssl",
+	    .meaning = "TLVs of a PROXY v2 header" },
+	[KEY_MIN_VERSION] = { NAMED("min_version", "sslVersionMin", IN_ALL),
+	    OF_LISTENER(min_version, value_version), WORDS(min_versions),
+	    .initial = "TLSv1.2", .meaning = "lowest TLS version" },
+	[KEY_MAX_VERSION] = { NAMED("max_version", "sslVersionMax", IN_ALL),
+	    OF_LISTENER(max_version, value_version), WORDS(max_versions),
+	    .initial = "all", .meaning = "highest TLS version" },
+	[KEY_PROFILE] = { NAMED("profile", NULL, IN_ALL),
+	    OF_LISTENER(profile, value_choice), WORDS(profiles),
+	    .initial = "intermediate",
+	    .meaning = "Mozilla's lists; modern is TLS 1.3 alone" },
+	[KEY_CIPHERS] = { NAMED("ciphers", NULL, IN_ALL),
+	    OF_LISTENER(ciphers, value_text), WHERE(ciphers_where),
+	    .shown = "by profile", .meaning = "TLS 1.2 ciphers" },
+	[KEY_CIPHERSUITES] = { NAMED("ciphersuites", NULL, IN_ALL),
+	    OF_LISTENER(ciphersuites, value_colons), WHERE(ciphersuites_where),
+	    .shown = "by profile", .meaning = "TLS 1.3 cipher suites" },
+	[KEY_GROUPS] = { NAMED("groups", "curves curve", IN_ALL),
+	    OF_LISTENER(groups, value_colons), WHERE(groups_where),
+	    .shown = "by profile",
+	    .meaning = "key exchange groups; unknown ones are left out" },
+	[KEY_PREFER_SERVER_CIPHERS] = { NAMED("prefer_server_ciphers", NULL,
+					    IN_ALL),
+	    OF_LISTENER(server_order, value_choice), WORDS(server_orders),
+	    .initial = "auto",
+	    .shown = "auto, yes beside ciphers or ciphersuites",
+	    .meaning = "use the server's order of ciphers, not the client's" },
+	[KEY_ALPN] = { NAMED("alpn", NULL, IN_ALL),
+	    OF_LISTENER(alpn, value_strings),
+	    .meaning = "application protocols, best first" },
+	[KEY_TICKETS] = { NAMED("tickets", "sessionResume", IN_BOTH),
+	    OF_LISTENER(tickets, value_boolean), .initial = "yes",
+	    .meaning = "clients may resume sessions by ticket" },
+	[KEY_SESSION_TIMEOUT] = { NAMED("session_timeout",
+				      "sessionCacheTimeout session", IN_BOTH),
+	    OF_LISTENER(session_timeout_ms, value_duration),
+	    BETWEEN(SECOND, 7 * DAY), .initial = "2h",
+	    .meaning = "how long after a full handshake it may be resumed" },
+	[KEY_OCSP] = { NAMED("ocsp", NULL, IN_SITES),
+	    OF_LISTENER(ocsp, value_stapling), WORDS(modes), WHERE(ocsp_where),
+	    .mark = offsetof(struct config_listener, ocsp_set),
+	    .shown = "mode of [ocsp]",
+	    .meaning = "which of the certificates are stapled" },
+	[KEY_WITHOUT_STAPLE] = { NAMED("without_staple", NULL, IN_SITES),
+	    OF_LISTENER(without_staple, value_choice), WORDS(without_staple),
+	    .shown = "that of [ocsp]",
+	    .meaning = "what happens to a handshake that lacks its staple" },
+	[KEY_ON_REVOKED] = { NAMED("on_revoked", NULL, IN_SITES),
+	    OF_LISTENER(on_revoked, value_choice), WORDS(on_revoked),
+	    .shown = "that of [ocsp]; refuse beside ocsp",
+	    .meaning = "what a confirmed revocation does" },
+	[KEY_STAPLE_FILE] = { NAMED("staple_file", NULL, IN_SITES),
+	    OF_LISTENER(staple_files, value_paths), .shown = "from responders",
+	    .meaning = "responses kept by another tool, one for each cert" },
+	[KEY_TIMEOUT_HANDSHAKE] = { NAMED("timeout_handshake", "TIMEOUTbusy",
+					IN_BOTH),
+	    OF_LISTENER(timeout_handshake_ms, value_duration),
+	    .tls_aliases = "timeout", BETWEEN(100, HOUR), .initial = "10s",
+	    .meaning = "time for the TLS handshake" },
+	[KEY_TIMEOUT_CONNECT] = { NAMED("timeout_connect", "TIMEOUTconnect",
+				      IN_ALL),
+	    OF_LISTENER(timeout_connect_ms, value_duration), BETWEEN(100, HOUR),
+	    .initial = "10s", .meaning = "time for each backend to answer" },
+	[KEY_TIMEOUT_IDLE] = { NAMED("timeout_idle", "TIMEOUTidle", IN_ALL),
+	    OF_LISTENER(timeout_idle_ms, value_duration),
+	    BETWEEN(100, 30 * DAY), .initial = "12h",
+	    .meaning = "time without a byte in either direction" },
+	[KEY_TIMEOUT_CLOSE] = { NAMED("timeout_close", "TIMEOUTclose", IN_BOTH),
+	    OF_LISTENER(timeout_close_ms, value_duration), BETWEEN(0, HOUR),
+	    .initial = "10s",
+	    .meaning = "time to end once half-closed or flushing; 0: at once" },
+	[KEY_KEEPALIVE] = { NAMED("keepalive", NULL, IN_BOTH),
+	    OF_LISTENER(keepalive_ms, value_duration),
+	    BETWEEN(SECOND, 8 * HOUR), ZERO("off"), .initial = "60s",
+	    .meaning = "TCP keepalive on both sides" },
+	[KEY_MAX_LIFETIME] = { NAMED("max_lifetime", NULL, IN_BOTH),
+	    OF_LISTENER(max_lifetime_ms, value_duration),
+	    BETWEEN(SECOND, 30 * DAY), ZERO("off"), .initial = "off",
+	    .meaning = "no connection lives longer" },
+	[KEY_MAX_CONNECTIONS] = { NAMED(
+				      "max_connections", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(max_connections, value_number),
+	    BETWEEN(1, CONNECTIONS_MAX), ZERO("off"), .initial = "off",
+	    .meaning = "connections of this listener" },
+	[KEY_PER_IP_MAX] = { NAMED("per_ip_max", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(per_ip_max, value_number), BETWEEN(1, CONNECTIONS_MAX),
+	    ZERO("off"), .initial = "off",
+	    .meaning = "connections from one IPv4 address or IPv6 /64" },
+	[KEY_MAX_HANDSHAKES] = { NAMED("max_handshakes", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(max_handshakes, value_number),
+	    BETWEEN(1, CONNECTIONS_MAX), ZERO("off"), .initial = "off",
+	    .meaning = "handshakes going on at once" },
+	[KEY_ALLOW] = { NAMED("allow", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(allow, value_cidrs), .shown = "any",
+	    .meaning = "only clients from these ranges" },
+	[KEY_DENY] = { NAMED("deny", NULL, SCHEMA_LISTENER),
+	    OF_LISTENER(deny, value_cidrs), .shown = "none",
+	    .meaning = "no client from these ranges; overrides allow" },
+};
+
+const struct schema_row *
+schema_row(enum schema_key key)
+{
+	return &rows[key];
+}
+
+enum schema_key
+schema_key_of(const struct schema_row *row)
+{
+	return (enum schema_key)(row - rows);
+}
 
 static bool
-stands_in(const struct schema_row *row, enum schema_section section)
+is_in_section(const struct schema_row *row, enum schema_section section)
 {
 	return (row->sections & section) != 0 &&
 	       (section != SCHEMA_TOP || !row->not_at_top);
 }
 
 static bool
-answers_to(
+is_named(
     const struct schema_row *row, enum schema_section section, const char *key)
 {
-	return near_same(row->name, key) || near_in(row->aliases, key) ||
-	       (section == SCHEMA_TLS && near_in(row->tls_aliases, key));
+	return fuzzy_same(row->name, key) || fuzzy_in(row->aliases, key) ||
+	       (section == SCHEMA_TLS && fuzzy_in(row->tls_aliases, key));
 }
 
 const struct schema_row *
 schema_find(enum schema_section section, const char *key)
 {
-	for (size_t i = 0; i < schema_count(); i++)
-		if (stands_in(schema_row(i), section) &&
-		    answers_to(schema_row(i), section, key))
+	for (enum schema_key i = 0; i < KEY_COUNT; i++)
+		if (is_in_section(schema_row(i), section) &&
+		    is_named(schema_row(i), section, key))
 			return schema_row(i);
 	return NULL;
 }
@@ -40,30 +608,30 @@ slot_of(enum schema_section section, const char *key)
 
 	for (; *key != '\0'; key++)
 		sum = sum * 31 + (unsigned char)*key;
-	return sum % SCHEMA_MEMO;
+	return sum % SCHEMA_CACHE_SIZE;
 }
 
 const struct schema_row *
-schema_recall(
-    struct schema_memo *memo, enum schema_section section, const char *key)
+schema_find_cached(
+    struct schema_cache *cache, enum schema_section section, const char *key)
 {
 	size_t i = slot_of(section, key);
 
-	if (memo == NULL)
+	if (cache == NULL)
 		return schema_find(section, key);
-	if (memo->slots[i].key == NULL || memo->slots[i].section != section ||
-	    strcmp(memo->slots[i].key, key) != 0) {
-		memo->slots[i].key = key;
-		memo->slots[i].section = section;
-		memo->slots[i].row = schema_find(section, key);
+	if (cache->slots[i].key == NULL || cache->slots[i].section != section ||
+	    strcmp(cache->slots[i].key, key) != 0) {
+		cache->slots[i].key = key;
+		cache->slots[i].section = section;
+		cache->slots[i].row = schema_find(section, key);
 	}
-	return memo->slots[i].row;
+	return cache->slots[i].row;
 }
 
 static void
-offer_aliases(struct near *near, const struct schema_row *row)
+offer_aliases(struct fuzzy_match *match, const struct schema_row *row)
 {
-	const char *best = near->best;
+	const char *best = match->best;
 	char one[64];
 	size_t length;
 
@@ -75,26 +643,26 @@ offer_aliases(struct near *near, const struct schema_row *row)
 			continue;
 		memcpy(one, at, length);
 		one[length] = '\0';
-		near_offer(near, one);
-		/* Whatever alias was near, its key is the one to name. */
-		if (near->best != best)
-			near->best = best = row->name;
+		fuzzy_offer(match, one);
+		/* Suggest the key and not its alias. */
+		if (match->best != best)
+			match->best = best = row->name;
 	}
 }
 
 const char *
 schema_nearest(enum schema_section section, const char *key)
 {
-	struct near near;
+	struct fuzzy_match match;
 
-	near_start(&near, key);
-	for (size_t i = 0; i < schema_count(); i++) {
-		if (!stands_in(schema_row(i), section))
+	fuzzy_start(&match, key);
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+		if (!is_in_section(schema_row(i), section))
 			continue;
-		near_offer(&near, schema_row(i)->name);
-		offer_aliases(&near, schema_row(i));
+		fuzzy_offer(&match, schema_row(i)->name);
+		offer_aliases(&match, schema_row(i));
 	}
-	return near.best;
+	return match.best;
 }
 
 const char *

@@ -1,20 +1,29 @@
 /*
- * Numbers, durations and modes.  Each reader checks its bounds itself, so
- * that no caller can forget to, and writes the field only when the text is
- * good.  Any thread.
+ * The types of single values: numbers, durations, modes, words, texts and
+ * paths, and lists of paths.  Any thread.
+ *
+ * Each reader checks its bounds and writes the field only when the text is
+ * valid.  A path is made relative to the file that names it when it is read,
+ * and absolute when it is printed, so that the output of --print-config is
+ * valid in any folder.  Every enum of config.h has the size of int (checked
+ * below), so one reader serves all of them.
  */
 #include "config/value.h"
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/err.h"
-#include "config/near.h"
+#include "config/arena.h"
+#include "config/reader.h"
+#include "config/strings.h"
 
-/* Digits at the start of text; *end is set behind them.  false: none, or
- * more than any value here may have. */
+/* Read the digits at the start of text; *end is the byte after them. false: no
+ * digits, or a number too large for any key. */
 static bool
 read_digits(uint64_t *number, const char *text, const char **end)
 {
@@ -128,7 +137,7 @@ value_read_duration(uint32_t *ms, const char *text, struct err *err)
 		return false;
 	}
 	if (number > UINT32_MAX / scale) {
-		err_set(err, "\"%.64s\" is too long a time", text);
+		err_set(err, "\"%.64s\" is too long", text);
 		return false;
 	}
 	*ms = (uint32_t)(number * scale);
@@ -150,7 +159,7 @@ value_format_duration(char out[VALUE_DURATION_MAX], uint32_t ms)
 	    units[i].name);
 }
 
-/* A time that cannot be switched off, or that 0 switches off. */
+/* The error for "off" where 0 is not off. */
 static void
 refuse_off(const struct value_rules *rules, const char *text, struct err *err)
 {
@@ -163,13 +172,13 @@ refuse_off(const struct value_rules *rules, const char *text, struct err *err)
 		    rules->zero);
 	else if (rules->min == 0)
 		err_set(err,
-		    "\"%.64s\" is not a duration: 0 does not wait, and %s is "
-		    "the longest",
+		    "\"%.64s\" is not a duration: 0 means no waiting; the "
+		    "longest is %s",
 		    text, max);
 	else
 		err_set(err,
-		    "\"%.64s\" is not a duration: this time has no off, and "
-		    "%s is the longest",
+		    "\"%.64s\" is not a duration: this time cannot be off; the "
+		    "longest is %s",
 		    text, max);
 }
 
@@ -185,7 +194,7 @@ read_duration(
 		*(uint32_t *)place->field = 0;
 		return true;
 	}
-	if (near_in("off no none never unlimited infinite", text)) {
+	if (fuzzy_in("off no none never unlimited infinite", text)) {
 		refuse_off(rules, text, err);
 		return false;
 	}
@@ -270,4 +279,604 @@ const struct value_type value_mode = {
 	.read = read_mode,
 	.print = print_mode,
 	.equal = equal_mode,
+};
+
+#define PATHS_MAX 4096
+
+void
+value_print_text(FILE *out, const char *key, const char *text)
+{
+	fprintf(out, "%s = ", key);
+	reader_print(out, text);
+	fputc('\n', out);
+}
+
+void
+value_print_path(
+    FILE *out, const char *key, const char *prefix, const char *path)
+{
+	char folder[PATH_MAX];
+
+	fprintf(out, "%s = %s", key, prefix);
+	if (path[0] != '/' && getcwd(folder, sizeof(folder)) != NULL) {
+		reader_print(out, folder);
+		fputc('/', out);
+	}
+	reader_print(out, path);
+	fputc('\n', out);
+}
+
+bool
+value_same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+static bool
+keep(const struct value_place *place, char *text, struct err *err)
+{
+	if (text == NULL)
+		return value_no_memory(err);
+	*(const char **)place->field = text;
+	return true;
+}
+
+static bool
+read_text(const struct value_place *place, const char *text, struct err *err)
+{
+	return keep(place, arena_copy(place->arena, text, strlen(text)), err);
+}
+
+static void
+print_text(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const char *text = *(const char *const *)field;
+
+	(void)rules;
+	if (text != NULL)
+		value_print_text(out, key, text);
+}
+
+static bool
+equal_text(const void *a, const void *b)
+{
+	return value_same_text(
+	    *(const char *const *)a, *(const char *const *)b);
+}
+
+/* "a, b:c" becomes "a:b:c", the list syntax of OpenSSL. */
+static bool
+read_colons(const struct value_place *place, const char *text, struct err *err)
+{
+	char *list = arena_alloc(place->arena, strlen(text) + 1);
+	char *out = list;
+
+	while (list != NULL && *text != '\0') {
+		size_t length = strcspn(text, ":, \t");
+
+		if (length > 0 && out > list)
+			*out++ = ':';
+		memcpy(out, text, length);
+		out += length;
+		text += length + (text[length] != '\0');
+	}
+	if (list != NULL && out == list) {
+		err_set(err, "the list is empty");
+		return false;
+	}
+	return keep(place, list, err);
+}
+
+static bool
+check_length(const char *path, struct err *err)
+{
+	if (strlen(path) < PATH_MAX)
+		return true;
+	err_set(err, "the path is longer than the system allows");
+	return false;
+}
+
+/* Refuse yes, no and the like, which would be used as file names. */
+static bool
+check_switch(const char *text, struct err *err)
+{
+	if (!fuzzy_in("yes no on off true false none", text))
+		return true;
+	err_set(err,
+	    "\"%s\" is not a path: leave the key out, or write ./%s for a file "
+	    "of that name",
+	    text, text);
+	return false;
+}
+
+static bool
+read_path(const struct value_place *place, const char *text, struct err *err)
+{
+	return check_length(text, err) && check_switch(text, err) &&
+	       keep(place, reader_path(place->arena, place->where->file, text),
+		   err);
+}
+
+static void
+print_path(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const char *path = *(const char *const *)field;
+
+	(void)rules;
+	if (path != NULL)
+		value_print_path(out, key, "", path);
+}
+
+static bool
+take_path(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct config_paths *list = place->field;
+	struct config_path path = { .where = *place->where };
+
+	if (!check_length(text, err) || !check_switch(text, err))
+		return false;
+	if (list->count >= PATHS_MAX)
+		return value_too_many(PATHS_MAX, err);
+	path.path = reader_path(place->arena, place->where->file, text);
+	return path.path != NULL ? value_append(place, &path, sizeof(path), err)
+				 : value_no_memory(err);
+}
+
+static bool
+read_paths(const struct value_place *place, const char *text, struct err *err)
+{
+	/* An empty value is refused before, except for keys that allow it. */
+	return text[0] == '\0' || value_each_item(place, text, take_path, err);
+}
+
+/* A list with gaps was filled in by the checks: it is not printed. */
+static void
+print_paths(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const struct config_paths *list = field;
+
+	(void)rules;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].path == NULL)
+			return;
+	for (size_t i = 0; i < list->count; i++)
+		value_print_path(out, key, "", list->items[i].path);
+}
+
+static bool
+equal_paths(const void *a, const void *b)
+{
+	const struct config_paths *left = a, *right = b;
+
+	if (left->count != right->count)
+		return false;
+	for (size_t i = 0; i < left->count; i++)
+		if (!value_same_text(left->items[i].path, right->items[i].path))
+			return false;
+	return true;
+}
+
+/* An empty pid means none, as in stunnel. */
+static bool
+read_pid_path(
+    const struct value_place *place, const char *text, struct err *err)
+{
+	if (text[0] != '\0')
+		return read_path(place, text, err);
+	*(const char **)place->field = NULL;
+	return true;
+}
+
+static bool
+is_sink_word(const struct value_rules *rules, const char *text)
+{
+	for (const struct value_word *word = rules->words; word->word != NULL;
+	     word++)
+		if (strcmp(word->word, text) == 0)
+			return true;
+	return false;
+}
+
+/* Words for log outputs in other programs. */
+static const struct {
+	const char *words; /* between blanks */
+	const char *advice;
+} sink_hints[] = {
+	{ "on yes true 1", "write a destination, such as stderr" },
+	{ "no none false 0 disabled null", "write off, or leave the key out" },
+	{ "journal journald systemd",
+	    "write stderr, which the journal takes from a service" },
+	{ "console terminal", "write stderr" },
+	{ "combined common main json text",
+	    "lines have the format that the key format names: write a "
+	    "destination, such as stderr" },
+};
+
+static const char *
+find_sink_hint(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sink_hints); i++)
+		if (fuzzy_in(sink_hints[i].words, text))
+			return sink_hints[i].advice;
+	return NULL;
+}
+
+/* Refuse a word that is neither known nor a path: it would create a file of
+ * that name. */
+static bool
+refuse_sink(const char *text, const char *nearest, struct err *err)
+{
+	const char *hint = find_sink_hint(text);
+
+	if (hint != NULL)
+		err_set(err, "\"%s\" is unknown: %s", text, hint);
+	else if (nearest != NULL)
+		err_set(err, "\"%s\" is unknown: did you mean \"%s\"?", text,
+		    nearest);
+	else
+		err_set(err,
+		    "\"%s\" is neither a known word nor a path: write ./%s "
+		    "for a file of that name",
+		    text, text);
+	return false;
+}
+
+/* A known word, or a path: it contains a slash or a dot. */
+static bool
+read_sink(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct value_word *word = place->rules->words;
+	struct fuzzy_match match;
+
+	fuzzy_start(&match, text);
+	for (; word->word != NULL; word++)
+		fuzzy_offer(&match, word->word);
+	if (match.best != NULL && fuzzy_same(match.best, text))
+		return keep(place,
+		    arena_copy(place->arena, match.best, strlen(match.best)),
+		    err);
+	if (strpbrk(text, "/.") == NULL)
+		return refuse_sink(text, match.best, err);
+	return read_path(place, text, err);
+}
+
+static void
+print_sink(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const char *text = *(const char *const *)field;
+
+	if (text != NULL && is_sink_word(rules, text))
+		value_print_text(out, key, text);
+	else if (text != NULL)
+		value_print_path(out, key, "", text);
+}
+
+const struct value_type value_text = {
+	.name = "text",
+	.read = read_text,
+	.print = print_text,
+	.equal = equal_text,
+};
+
+const struct value_type value_colons = {
+	.name = "list",
+	.read = read_colons,
+	.print = print_text,
+	.equal = equal_text,
+};
+
+const struct value_type value_path = {
+	.name = "path",
+	.read = read_path,
+	.print = print_path,
+	.equal = equal_text,
+};
+
+const struct value_type value_paths = {
+	.name = "list of paths",
+	.list = VALUE_LIST,
+	.read = read_paths,
+	.print = print_paths,
+	.equal = equal_paths,
+};
+
+const struct value_type value_pid_path = {
+	.name = "path",
+	.read = read_pid_path,
+	.print = print_path,
+	.equal = equal_text,
+};
+
+const struct value_type value_sink = {
+	.name = "word or path",
+	.read = read_sink,
+	.print = print_sink,
+	.equal = equal_text,
+};
+
+_Static_assert(sizeof(enum config_tls_version) == sizeof(int) &&
+		   sizeof(enum config_ocsp_mode) == sizeof(int) &&
+		   sizeof(enum log_level) == sizeof(int),
+    "enumerations are read and written as int");
+
+static const struct value_word boolean_words[] = {
+	{ "yes", 1 },
+	{ "no", 0 },
+	{ "on", 1 },
+	{ "off", 0 },
+	{ "true", 1 },
+	{ "false", 0 },
+	{ "1", 1 },
+	{ "0", 0 },
+	{ NULL, 0 },
+};
+
+static const struct value_word *
+find_word(const struct value_word *words, const char *text)
+{
+	for (; words->word != NULL; words++)
+		if (strcasecmp(words->word, text) == 0)
+			return words;
+	return NULL;
+}
+
+static bool
+read_boolean(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct value_word *word = find_word(boolean_words, text);
+
+	if (word == NULL) {
+		err_set(err, "\"%.64s\" is neither yes nor no", text);
+		return false;
+	}
+	*(bool *)place->field = word->number != 0;
+	return true;
+}
+
+static void
+print_boolean(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	(void)rules;
+	fprintf(out, "%s = %s\n", key, *(const bool *)field ? "yes" : "no");
+}
+
+static bool
+equal_boolean(const void *a, const void *b)
+{
+	return *(const bool *)a == *(const bool *)b;
+}
+
+/* List the words: "a, b, c", one for each number. */
+static void
+list_words(char *out, size_t size, const struct value_word *words)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (const struct value_word *word = words; word->word != NULL;
+	     word++) {
+		if (word > words && word->number == word[-1].number)
+			continue;
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    used > 0 ? ", " : "", word->word);
+		if (used >= size)
+			return;
+	}
+}
+
+static bool
+read_choice(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct value_word *words = place->rules->words;
+	const struct value_word *word = find_word(words, text);
+	char known[128];
+	struct fuzzy_match match;
+
+	if (word != NULL) {
+		*(int *)place->field = word->number;
+		return true;
+	}
+	fuzzy_start(&match, text);
+	for (word = words; word->word != NULL; word++)
+		fuzzy_offer(&match, word->word);
+	list_words(known, sizeof(known), words);
+	if (match.best != NULL)
+		err_set(err, "\"%.64s\" is unknown: did you mean \"%s\"?", text,
+		    match.best);
+	else
+		err_set(err, "\"%.64s\" is not one of: %s", text, known);
+	return false;
+}
+
+static bool
+equal_int(const void *a, const void *b)
+{
+	return *(const int *)a == *(const int *)b;
+}
+
+static void
+print_choice(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	for (const struct value_word *word = rules->words; word->word != NULL;
+	     word++) {
+		if (word->number == *(const int *)field) {
+			fprintf(out, "%s = %s\n", key, word->word);
+			return;
+		}
+	}
+}
+
+/* stunnel's syntax has the syslog facility in front: "daemon.info". */
+static bool
+read_level(const struct value_place *place, const char *text, struct err *err)
+{
+	const char *dot = strchr(text, '.');
+
+	return read_choice(place, dot != NULL ? dot + 1 : text, err);
+}
+
+static bool
+read_version(const struct value_place *place, const char *text, struct err *err)
+{
+	static const char old[] = "SSLv2 SSLv3 TLSv1 TLSv1.0 TLSv1.1 TLS1 "
+				  "TLS1.0 TLS1.1 1.0 1.1";
+
+	if (fuzzy_in(old, text)) {
+		err_set(err,
+		    "%s is not offered, as it is not secure: use TLSv1.2 or "
+		    "TLSv1.3",
+		    text);
+		return false;
+	}
+	return read_choice(place, text, err);
+}
+
+/* stunnel's OCSP is the URL of a responder. */
+static bool
+read_stapling(
+    const struct value_place *place, const char *text, struct err *err)
+{
+	if (strstr(text, "://") != NULL) {
+		err_set(err,
+		    "\"%.64s\" is not a mode: stunnel checks client "
+		    "certificates at that responder, for which clinch has "
+		    "crl_file; responders for stapling are set by url in "
+		    "[ocsp]",
+		    text);
+		return false;
+	}
+	return read_choice(place, text, err);
+}
+
+static bool
+read_switch(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct value_word *word = find_word(place->rules->words, text);
+
+	if (word == NULL) {
+		err_set(err,
+		    "\"%.64s\" is neither yes nor no: use mode, url and the "
+		    "like in [ocsp]",
+		    text);
+		return false;
+	}
+	*(int *)place->field = word->number;
+	return true;
+}
+
+/* Set the bit of one word; "none" is 0. */
+static bool
+take_bit(const struct value_place *place, const char *text, struct err *err)
+{
+	unsigned *mask = place->field;
+	int bit = 0;
+	struct value_place one = {
+		.rules = place->rules,
+		.field = &bit,
+	};
+
+	if (!read_choice(&one, text, err))
+		return false;
+	*mask |= (unsigned)bit;
+	return true;
+}
+
+static bool
+read_bits(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_bit, err);
+}
+
+static void
+print_bits(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	unsigned mask = *(const unsigned *)field;
+	const struct value_word *word;
+	const char *comma = "";
+
+	fprintf(out, "%s = ", key);
+	for (word = rules->words; word->word != NULL; word++) {
+		if (mask != 0 ? ((unsigned)word->number & mask) == 0
+			      : word->number != 0)
+			continue;
+		fprintf(out, "%s%s", comma, word->word);
+		comma = ", ";
+	}
+	fputc('\n', out);
+}
+
+static bool
+equal_bits(const void *a, const void *b)
+{
+	return *(const unsigned *)a == *(const unsigned *)b;
+}
+
+/* The field is printed by the other key that sets it. */
+static void
+print_nothing(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	(void)out;
+	(void)key;
+	(void)field;
+	(void)rules;
+}
+
+const struct value_type value_boolean = {
+	.name = "boolean",
+	.read = read_boolean,
+	.print = print_boolean,
+	.equal = equal_boolean,
+};
+
+const struct value_type value_choice = {
+	.name = "word",
+	.read = read_choice,
+	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_level = {
+	.name = "word",
+	.read = read_level,
+	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_version = {
+	.name = "word",
+	.read = read_version,
+	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_stapling = {
+	.name = "word",
+	.read = read_stapling,
+	.print = print_choice,
+	.equal = equal_int,
+};
+
+const struct value_type value_switch = {
+	.name = "boolean",
+	.read = read_switch,
+	.print = print_nothing,
+	.equal = equal_int,
+};
+
+const struct value_type value_tlvs = {
+	.name = "list of words",
+	.list = sizeof(unsigned),
+	.read = read_bits,
+	.print = print_bits,
+	.equal = equal_bits,
 };

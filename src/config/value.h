@@ -1,7 +1,7 @@
 /*
- * The types of values: how each is read from text, printed as text that is
- * read back the same, and compared.  A type is a constant object; a row of
- * the schema joins it with a field, bounds and words.  Any thread.
+ * The types of values: read from text, print so that the text reads back the
+ * same, compare.  A type is a constant; a row of the schema combines it with a
+ * field, bounds and words.  Any thread.
  */
 #ifndef CONFIG_VALUE_H
 #define CONFIG_VALUE_H
@@ -19,10 +19,10 @@ struct err;
 
 struct value_word {
 	const char *word;
-	int number; /* several words may mean one number; the first prints */
+	int number; /* of several words for a number the first is printed */
 };
 
-/* What a row says about its value. */
+/* The rules of one key. */
 struct value_rules {
 	uint32_t min; /* durations in milliseconds */
 	uint32_t max;
@@ -30,7 +30,7 @@ struct value_rules {
 	const struct value_word *words; /* ends with a NULL word */
 };
 
-/* One reading: the rules, where the value goes and where it was said. */
+/* The arguments of a reader: rules, field, and the place of the statement. */
 struct value_place {
 	const struct value_rules *rules;
 	void *field;
@@ -40,15 +40,14 @@ struct value_place {
 
 typedef bool value_read_fn(
     const struct value_place *place, const char *text, struct err *err);
-/* Whole lines "key = value"; nothing when the field is unset. */
+/* Print lines "key = value"; none if the field is unset. */
 typedef void value_print_fn(FILE *out, const char *key, const void *field,
     const struct value_rules *rules);
 typedef bool value_equal_fn(const void *a, const void *b);
 
 struct value_type {
 	const char *name; /* in --list-keys */
-	size_t list; /* may repeat: the bytes of an empty one; 0: may not */
-	bool may_be_empty;
+	size_t list;      /* > 0: may repeat; the size of the field */
 	value_read_fn *read;
 	value_print_fn *print;
 	value_equal_fn *equal;
@@ -62,12 +61,12 @@ extern const struct value_type value_choice;   /* an enum, by rules->words */
 extern const struct value_type value_level;    /* enum log_level */
 extern const struct value_type value_version;  /* enum config_tls_version */
 extern const struct value_type value_stapling; /* enum config_ocsp_mode */
-extern const struct value_type value_switch;   /* the same, by yes and no */
+extern const struct value_type value_switch;   /* the same, as yes or no */
 extern const struct value_type value_tlvs;     /* unsigned, a mask of words */
 extern const struct value_type value_text;     /* const char * */
 extern const struct value_type value_colons;   /* const char *, a:b:c */
 extern const struct value_type value_path;     /* const char * */
-extern const struct value_type value_pid_path; /* the same, or empty: none */
+extern const struct value_type value_pid_path; /* a path, or empty: none */
 extern const struct value_type value_sink;     /* a path or one of words */
 extern const struct value_type value_proxy;    /* a URL, or "" for none */
 extern const struct value_type value_strings;  /* struct config_strings */
@@ -79,26 +78,27 @@ extern const struct value_type value_cidrs;    /* struct config_cidrs */
 extern const struct value_type value_accepts;  /* struct config_accepts */
 extern const struct value_type value_connects; /* struct config_connects */
 
-/* "10s", "1500ms", "90" (seconds) in milliseconds; at most 32 bits. */
+/* Read "10s", "1500ms" or "90" (seconds) as milliseconds. */
 bool value_read_duration(
     uint32_t *ms, const char *text, struct err *err) MUST_CHECK;
-/* The shortest text that reads back the same. */
+/* Print a duration in its largest unit. */
 #define VALUE_DURATION_MAX 16
 void value_format_duration(char out[VALUE_DURATION_MAX], uint32_t ms);
 
-/* Print "key = text" so that it is read back as the same text. */
+/* Print "key = text" so that it reads back as the same text. */
 void value_print_text(FILE *out, const char *key, const char *text);
 
-/* "key = prefix + path", the path made absolute: it may be read anywhere. */
+/* Print "key = prefix path" with an absolute path. */
 void value_print_path(
     FILE *out, const char *key, const char *prefix, const char *path);
 
-/* The size of every list but masks: each is {items, count}. */
+/* The size of all lists except masks: {items, count}. */
 #define VALUE_LIST sizeof(struct config_strings)
 
-/* For readers of lists: append a copy of an item of `size` bytes to the list
- * at place->field; call `take` for each trimmed item between commas (copied
- * into the arena); and two sentences, which return false. */
+/* For readers of lists.  value_append copies an item of `size` bytes to the end
+ * of the list at place->field.  value_each_item calls `take` with each trimmed
+ * item between commas, copied into the arena.  The last two set an error and
+ * return false. */
 bool value_append(const struct value_place *place, const void *item,
     size_t size, struct err *err) MUST_CHECK;
 bool value_each_item(const struct value_place *place, const char *text,
@@ -106,12 +106,12 @@ bool value_each_item(const struct value_place *place, const char *text,
 bool value_too_many(unsigned max, struct err *err);
 bool value_no_memory(struct err *err);
 
-/* How a struct config_strings is printed and compared. */
+/* Print and compare a struct config_strings. */
 void value_print_strings(FILE *out, const char *key, const void *field,
     const struct value_rules *rules);
 bool value_equal_strings(const void *a, const void *b);
 
-/* Are two strings, each perhaps NULL, the same? */
+/* Compare two strings; NULL equals NULL only. */
 bool value_same_text(const char *a, const char *b);
 
 #endif

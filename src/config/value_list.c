@@ -1,20 +1,36 @@
 /*
- * Lists: what all of them share, address ranges and protocol names.  A value
- * may hold several items between commas and a key may stand several times;
- * either way items are appended, and whoever starts a new list over a
- * default empties the field first.  Any thread.
+ * The types of lists: address ranges, protocol names, addresses to accept on,
+ * backends, URLs and client names; and the proxy URL.  Any thread.
+ *
+ * A value holds items between commas and a key may be repeated: both append.
+ * The caller empties the field where a section's list replaces a default.
+ *
+ * Names of backends are not resolved here, since a configuration must not wait
+ * for a name server; for the same reason "localhost" is the only name accepted
+ * in accept.  stunnel's forms (::1:443, host:https) are rewritten first.  URLs
+ * with a user name are refused: a password would follow, which --print-config
+ * and logs would show.
  */
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "config/arena.h"
+#include "config/reader.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 #define RANGES_MAX 65536
 #define STRINGS_MAX 64
 #define ALPN_MAX 255 /* RFC 7301 §3.1: one length byte */
 
-/* A list is emptied, and appended to, without knowing of what it is. */
+/* All lists have one layout, so value_append serves all of them. */
 _Static_assert(
     sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
 	sizeof(struct config_paths) == sizeof(struct config_strings) &&
@@ -195,4 +211,594 @@ const struct value_type value_cidrs = {
 	.read = read_cidrs,
 	.print = print_cidrs,
 	.equal = equal_cidrs,
+};
+
+#define ADDRESSES_MAX 64 /* in one accept or connect list */
+
+/* Resolve "unix:run/x" and "/run/x" to "unix:/etc/clinch/run/x".  NULL: no
+ * memory. */
+static const char *
+place_socket(const struct value_place *place, const char *text)
+{
+	const char *path = text;
+
+	if (strncmp(text, "unix:", 5) == 0)
+		path = text + 5;
+	if (path[0] == '\0')
+		return text;
+	path = reader_path(place->arena, place->where->file, path);
+	if (path == NULL)
+		return NULL;
+	return arena_format(place->arena, "unix:%s", path);
+}
+
+/* Ports by name: a minimal system has no /etc/services. */
+static const struct {
+	const char *name;
+	unsigned port;
+} services[] = {
+	{ "smtp", 25 },
+	{ "http", 80 },
+	{ "pop3", 110 },
+	{ "nntp", 119 },
+	{ "imap2", 143 },
+	{ "imap", 143 },
+	{ "ldap", 389 },
+	{ "https", 443 },
+	{ "smtps", 465 },
+	{ "ssmtp", 465 },
+	{ "submissions", 465 },
+	{ "nntps", 563 },
+	{ "submission", 587 },
+	{ "ldaps", 636 },
+	{ "domain-s", 853 },
+	{ "ftps", 990 },
+	{ "telnets", 992 },
+	{ "imaps", 993 },
+	{ "pop3s", 995 },
+	{ "mysql", 3306 },
+	{ "postgresql", 5432 },
+	{ "amqps", 5671 },
+	{ "redis", 6379 },
+	{ "syslog-tls", 6514 },
+	{ "ircs-u", 6697 },
+	{ "http-alt", 8080 },
+	{ "https-alt", 8443 },
+	{ "secure-mqtt", 8883 },
+};
+
+/* The port of a service; 0: unknown. */
+static unsigned
+find_service(const char *name)
+{
+	struct servent entry, *found = NULL;
+	char room[1024];
+
+	for (size_t i = 0; i < ARRAY_LEN(services); i++)
+		if (strcasecmp(services[i].name, name) == 0)
+			return services[i].port;
+	if (getservbyname_r(name, "tcp", &entry, room, sizeof(room), &found) !=
+		0 ||
+	    found == NULL)
+		return 0;
+	return ntohs((uint16_t)found->s_port);
+}
+
+static bool
+is_number(const char *text)
+{
+	return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
+/* true: an IPv6 address without brackets. */
+static bool
+is_bare_in6(const char *host)
+{
+	struct in6_addr in6;
+
+	return strchr(host, ':') != NULL &&
+	       inet_pton(AF_INET6, host, &in6) == 1;
+}
+
+/* Rewrite "::1:443" as "[::1]:443", "host:https" as "host:443" and "https" as
+ * "443".  NULL: no memory. */
+static const char *
+rewrite(struct arena *arena, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	const char *port = colon != NULL ? colon + 1 : text;
+	unsigned number;
+	char *host;
+
+	number = is_number(port) || port[0] == '\0' ? 0 : find_service(port);
+	if (colon == NULL)
+		return number > 0 ? arena_format(arena, "%u", number) : text;
+	host = arena_copy(arena, text, (size_t)(colon - text));
+	if (host == NULL)
+		return NULL;
+	/* hitch's "[*]:443" and "[127.0.0.1]:80". */
+	if (host[0] == '[' && strchr(host, ':') == NULL &&
+	    host[strlen(host) - 1] == ']')
+		host = arena_copy(arena, host + 1, strlen(host) - 2);
+	else if (is_bare_in6(host))
+		host = arena_format(arena, "[%s]", host);
+	if (host == NULL || number == 0)
+		return host != NULL ? arena_format(arena, "%s:%s", host, port)
+				    : NULL;
+	return arena_format(arena, "%s:%u", host, number);
+}
+
+static bool
+is_socket(const char *text)
+{
+	return text[0] == '/' || strncmp(text, "unix:", 5) == 0;
+}
+
+static bool
+add_accept(const struct value_place *place, const char *text, bool by_name,
+    struct err *err)
+{
+	const struct config_accepts *list = place->field;
+	struct config_accept accept = {
+		.by_name = by_name,
+		.where = *place->where,
+	};
+
+	if (list->count >= ADDRESSES_MAX)
+		return value_too_many(ADDRESSES_MAX, err);
+	if (!addr_parse(&accept.addr, &accept.any_family, text, err))
+		return false;
+	return value_append(place, &accept, sizeof(accept), err);
+}
+
+/* true: this machine has ::1. */
+static bool
+has_loopback6(void)
+{
+	const struct sockaddr_in6 loopback = {
+		.sin6_family = AF_INET6,
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&loopback,
+				  sizeof(loopback)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* RFC 6761 section 6.3: localhost is the loopback address of each family. */
+static bool
+add_localhost(
+    const struct value_place *place, const char *port, struct err *err)
+{
+	const char *v4 = arena_format(place->arena, "127.0.0.1:%s", port);
+	const char *v6 = arena_format(place->arena, "[::1]:%s", port);
+
+	if (v4 == NULL || v6 == NULL)
+		return value_no_memory(err);
+	return add_accept(place, v4, true, err) &&
+	       (!has_loopback6() || add_accept(place, v6, true, err));
+}
+
+/* true: a host name, which addr_parse would report less clearly. */
+static bool
+is_name(const char *text)
+{
+	size_t length = strcspn(text, ":");
+
+	return text[length] == ':' && is_number(text + length + 1) &&
+	       strspn(text, "0123456789.") < length &&
+	       strspn(text,
+		   "abcdefghijklmnopqrstuvwxyz"
+		   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == length;
+}
+
+static bool
+take_accept(const struct value_place *place, const char *text, struct err *err)
+{
+	const char *given = text;
+
+	text = is_socket(text) ? place_socket(place, text)
+			       : rewrite(place->arena, text);
+	if (text == NULL)
+		return value_no_memory(err);
+	if (strncasecmp(text, "localhost:", 10) == 0)
+		return add_localhost(place, text + 10, err);
+	if (!is_socket(text) && is_name(text)) {
+		err_set(err,
+		    "\"%s\": names are not resolved in accept, except "
+		    "localhost: write the address, or only the port for all",
+		    given);
+		return false;
+	}
+	return add_accept(place, text, false, err);
+}
+
+static bool
+read_accepts(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_accept, err);
+}
+
+static void
+print_accepts(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const struct config_accepts *list = field;
+	char text[ADDR_TEXT_MAX];
+
+	(void)rules;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct addr *addr = &list->items[i].addr;
+
+		if (addr_is_unix(addr))
+			value_print_path(out, key, "unix:", addr->un.sun_path);
+		else if (list->items[i].any_family)
+			fprintf(out, "%s = %u\n", key, addr_port(addr));
+		else
+			fprintf(out, "%s = %s\n", key,
+			    addr_print(addr, text, sizeof(text)));
+	}
+}
+
+static bool
+equal_accepts(const void *a, const void *b)
+{
+	const struct config_accepts *left = a, *right = b;
+
+	if (left->count != right->count)
+		return false;
+	for (size_t i = 0; i < left->count; i++)
+		if (left->items[i].any_family != right->items[i].any_family ||
+		    !addr_equal(&left->items[i].addr, &right->items[i].addr))
+			return false;
+	return true;
+}
+
+static bool
+split_name(struct config_connect *connect, const struct value_place *place,
+    const char *text, struct err *err)
+{
+	char host[256];
+
+	if (strncmp(text, "*:", 2) == 0) {
+		err_set(err, "\"%s\": a backend needs a host", text);
+		return false;
+	}
+	if (!addr_split(text, host, sizeof(host), &connect->port, err))
+		return false;
+	connect->host = arena_copy(place->arena, host, strlen(host));
+	return connect->host != NULL || value_no_memory(err);
+}
+
+static bool
+read_backend(struct config_connect *connect, const struct value_place *place,
+    const char *text, struct err *err)
+{
+	if (is_socket(text)) {
+		text = place_socket(place, text);
+		return text != NULL
+			   ? addr_parse(&connect->fixed, NULL, text, err)
+			   : value_no_memory(err);
+	}
+	text = rewrite(place->arena, text);
+	if (text == NULL)
+		return value_no_memory(err);
+	if (!split_name(connect, place, text, err))
+		return false;
+	if (connect->port == 0) {
+		err_set(err, "\"%s\": a backend needs a port", text);
+		return false;
+	}
+	/* Not numeric: a name, which is resolved later. */
+	if (!addr_parse(&connect->fixed, NULL, text, NULL))
+		connect->fixed = (struct addr){ 0 };
+	return true;
+}
+
+static bool
+take_connect(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct config_connects *list = place->field;
+	struct config_connect connect = {
+		.text = text,
+		.where = *place->where,
+	};
+
+	if (list->count >= ADDRESSES_MAX)
+		return value_too_many(ADDRESSES_MAX, err);
+	if (!read_backend(&connect, place, text, err))
+		return false;
+	return value_append(place, &connect, sizeof(connect), err);
+}
+
+static bool
+read_connects(
+    const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_connect, err);
+}
+
+static void
+print_connects(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const struct config_connects *list = field;
+
+	(void)rules;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct config_connect *connect = &list->items[i];
+
+		if (addr_is_unix(&connect->fixed))
+			value_print_path(
+			    out, key, "unix:", connect->fixed.un.sun_path);
+		else
+			value_print_text(out, key, connect->text);
+	}
+}
+
+static bool
+same_backend(const struct config_connect *a, const struct config_connect *b)
+{
+	if (addr_is_unix(&a->fixed) || addr_is_unix(&b->fixed))
+		return addr_equal(&a->fixed, &b->fixed);
+	return strcmp(a->text, b->text) == 0;
+}
+
+static bool
+equal_connects(const void *a, const void *b)
+{
+	const struct config_connects *left = a, *right = b;
+
+	if (left->count != right->count)
+		return false;
+	for (size_t i = 0; i < left->count; i++)
+		if (!same_backend(&left->items[i], &right->items[i]))
+			return false;
+	return true;
+}
+
+const struct value_type value_accepts = {
+	.name = "list of addresses",
+	.list = VALUE_LIST,
+	.read = read_accepts,
+	.print = print_accepts,
+	.equal = equal_accepts,
+};
+
+const struct value_type value_connects = {
+	.name = "list of backends",
+	.list = VALUE_LIST,
+	.read = read_connects,
+	.print = print_connects,
+	.equal = equal_connects,
+};
+
+#define URLS_MAX 8 /* the limit of libstaple */
+#define URL_LENGTH_MAX 2048
+#define AUTHORITY_MAX 280 /* the longest host, brackets and a port */
+
+/* The text after the scheme; NULL: not http or https. */
+static const char *
+after_scheme(const char *url)
+{
+	if (strncasecmp(url, "http://", 7) == 0)
+		return url + 7;
+	if (strncasecmp(url, "https://", 8) == 0)
+		return url + 8;
+	return NULL;
+}
+
+/* RFC 3986 section 2: printable ASCII without blanks. */
+static bool
+is_plain(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text <= ' ' || *text > '~')
+			return false;
+	return true;
+}
+
+/* Check "host" or "host:port" up to the start of the path. */
+static bool
+check_authority(const char *text, struct err *err)
+{
+	char authority[AUTHORITY_MAX + sizeof(":80")], host[256];
+	size_t length = strcspn(text, "/?#");
+	uint16_t port;
+
+	if (length > AUTHORITY_MAX) {
+		err_set(err, "the host is longer than 253 characters");
+		return false;
+	}
+	memcpy(authority, text, length);
+	authority[length] = '\0';
+	if (strchr(authority, '@') != NULL) {
+		err_set(err, "leave out the user name and password");
+		return false;
+	}
+	if (length == 0 || authority[length - 1] == ']' ||
+	    strchr(authority, ':') == NULL)
+		memcpy(authority + length, ":80", sizeof(":80"));
+	if (!addr_split(authority, host, sizeof(host), &port, err))
+		return false;
+	if (port == 0)
+		err_set(err, "port 0 is not valid");
+	return port != 0;
+}
+
+static bool
+check_url(const char *url, struct err *err)
+{
+	const char *authority = after_scheme(url);
+
+	if (authority == NULL) {
+		err_set(err,
+		    "\"%.64s\" does not begin with http:// or https://", url);
+		return false;
+	}
+	if (strlen(url) > URL_LENGTH_MAX) {
+		err_set(err, "a URL has at most %d bytes", URL_LENGTH_MAX);
+		return false;
+	}
+	if (!is_plain(url)) {
+		err_set(err,
+		    "a URL is ASCII without blanks: write other bytes as %%XX");
+		return false;
+	}
+	return check_authority(authority, err);
+}
+
+static bool
+take_url(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct config_strings *list = place->field;
+
+	if (list->count >= URLS_MAX)
+		return value_too_many(URLS_MAX, err);
+	return check_url(text, err) &&
+	       value_append(place, &text, sizeof(text), err);
+}
+
+static bool
+read_urls(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_url, err);
+}
+
+static bool
+has_user(const char *url)
+{
+	const char *authority = after_scheme(url);
+
+	return authority != NULL &&
+	       memchr(authority, '@', strcspn(authority, "/?#")) != NULL;
+}
+
+static bool
+read_proxy(const struct value_place *place, const char *text, struct err *err)
+{
+	char *copy;
+
+	if (strcasecmp(text, "none") == 0)
+		text = "";
+	else if (has_user(text)) {
+		err_set(err,
+		    "a user and a password do not belong in this file: leave "
+		    "the key out and name the proxy in the environment of the "
+		    "process, http_proxy=http://USER:PASSWORD@HOST:PORT");
+		return false;
+	} else if (!check_url(text, err))
+		return false;
+	copy = arena_copy(place->arena, text, strlen(text));
+	if (copy == NULL)
+		return value_no_memory(err);
+	*(const char **)place->field = copy;
+	return true;
+}
+
+static void
+print_proxy(FILE *out, const char *key, const void *field,
+    const struct value_rules *rules)
+{
+	const char *proxy = *(const char *const *)field;
+
+	(void)rules;
+	if (proxy != NULL)
+		value_print_text(out, key, proxy[0] != '\0' ? proxy : "none");
+}
+
+static bool
+equal_proxy(const void *a, const void *b)
+{
+	return value_same_text(
+	    *(const char *const *)a, *(const char *const *)b);
+}
+
+const struct value_type value_urls = {
+	.name = "list of URLs",
+	.list = VALUE_LIST,
+	.read = read_urls,
+	.print = value_print_strings,
+	.equal = value_equal_strings,
+};
+
+const struct value_type value_proxy = {
+	.name = "URL or none",
+	.read = read_proxy,
+	.print = print_proxy,
+	.equal = equal_proxy,
+};
+
+#define RULES_MAX 1024
+#define RULE_LENGTH_MAX 1023 /* longer names in certificates never match */
+
+static bool
+take_rule(const struct value_place *place, const char *text, struct err *err)
+{
+	const struct config_strings *list = place->field;
+	char *copy;
+
+	if (list->count >= RULES_MAX)
+		return value_too_many(RULES_MAX, err);
+	if (strlen(text) > RULE_LENGTH_MAX) {
+		err_set(
+		    err, "a name here has at most %d bytes", RULE_LENGTH_MAX);
+		return false;
+	}
+	copy = arena_copy(place->arena, text, strlen(text));
+	return copy != NULL ? value_append(place, &copy, sizeof(copy), err)
+			    : value_no_memory(err);
+}
+
+static bool
+take_san(const struct value_place *place, const char *text, struct err *err)
+{
+	return pattern_check_san(text, err) && take_rule(place, text, err);
+}
+
+/* A common name is any text, with at most a leading "*.". */
+static bool
+take_cn(const struct value_place *place, const char *text, struct err *err)
+{
+	const char *name = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
+
+	if (name[0] == '\0' || strchr(name, '*') != NULL) {
+		err_set(err,
+		    "\"%.64s\": a * stands for the whole first label and "
+		    "nothing else: *.example.org",
+		    text);
+		return false;
+	}
+	return take_rule(place, text, err);
+}
+
+static bool
+read_sans(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_san, err);
+}
+
+static bool
+read_cns(const struct value_place *place, const char *text, struct err *err)
+{
+	return value_each_item(place, text, take_cn, err);
+}
+
+const struct value_type value_sans = {
+	.name = "list of names",
+	.list = VALUE_LIST,
+	.read = read_sans,
+	.print = value_print_strings,
+	.equal = value_equal_strings,
+};
+
+const struct value_type value_cns = {
+	.name = "list of names",
+	.list = VALUE_LIST,
+	.read = read_cns,
+	.print = value_print_strings,
+	.equal = value_equal_strings,
 };

@@ -757,8 +757,8 @@ FOREIGN = [
     ('cert = "/etc/x.pem"', "without quotes: cert = /etc/x.pem"),
     ("Cert_File = '/etc/x.pem'", "without quotes: cert = /etc/x.pem"),
     ("accept = 443 # here", 'begins with ";"'),
-    ("timeout_idle = off", "no off, and 30d"),
-    ("timeout_close = none", "0 does not wait"),
+    ("timeout_idle = off", "cannot be off; the longest is 30d"),
+    ("timeout_close = none", "0 means no waiting"),
     ("max_lifetime = never", 'did you mean "off"'),
 ]
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/file.h"
 #include "config/schema.h"
 #include "unit/config/reading.h"
 
@@ -34,7 +33,7 @@ expect_same(const struct config *a, const struct config *b, const char *what)
 	cr_expect_eq(changes.count, 0, "%s", what);
 	config_strings_free(&changes);
 	cr_expect_eq(a->drain_timeout_set, b->drain_timeout_set, "%s", what);
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		cr_expect(row->of_listener ||
@@ -205,7 +204,7 @@ Test(print, lists_every_key_in_eight_columns)
 		cr_expect_eq(tabs, 7, "%s", line);
 		lines++;
 	}
-	cr_expect_eq(lines, schema_count());
+	cr_expect_eq(lines, KEY_COUNT);
 	free(text);
 }
 
@@ -275,12 +274,12 @@ Test(sample, shows_every_key_at_its_default)
 	const struct config *plain = read_good(LISTENER("web"));
 	const struct config *full;
 
-	for (size_t i = 0; i < schema_count(); i++)
+	for (enum schema_key i = 0; i < KEY_COUNT; i++)
 		cr_expect(mentions(text, schema_row(i)->name), "%s",
 		    schema_row(i)->name);
 	uncomment(text);
 	full = read_good(text);
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		/* max_version is shown with a value that means something. */

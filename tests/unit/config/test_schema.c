@@ -6,8 +6,6 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "config/near.h"
-
 Test(schema, finds_a_key_by_any_spelling)
 {
 	static const struct {
@@ -89,7 +87,7 @@ Test(schema, gives_every_spelling_to_one_key_in_a_section)
 		SCHEMA_HOST };
 
 	for (size_t s = 0; s < ARRAY_LEN(sections); s++)
-		for (size_t i = 0; i < schema_count(); i++) {
+		for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 			const struct schema_row *row = schema_row(i);
 
 			if ((row->sections & sections[s]) == 0)
@@ -101,26 +99,15 @@ Test(schema, gives_every_spelling_to_one_key_in_a_section)
 
 Test(schema, says_everything_about_every_key)
 {
-	for (size_t i = 0; i < schema_count(); i++) {
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		cr_expect_not_null(row->meaning, "%s", row->name);
 		cr_expect_not_null(row->type, "%s", row->name);
 		cr_expect_neq(row->sections, 0, "%s", row->name);
-		cr_expect_eq(schema_index(row), i, "%s", row->name);
+		cr_expect_eq(schema_key_of(row), i, "%s", row->name);
 		/* A reload warning is about the process alone. */
 		cr_expect(
 		    !row->needs_start || !row->of_listener, "%s", row->name);
 	}
-}
-
-Test(near, is_blind_to_case_and_dashes)
-{
-	cr_expect(near_same("A-b_C", "abc"));
-	cr_expect(near_same("abc-", "abc"));
-	cr_expect_not(near_same("abc", "abd"));
-	cr_expect_not(near_same("abc", "ab"));
-	cr_expect(near_in("one two-x three", "TWOX"));
-	cr_expect_not(near_in("one two", "tw"));
-	cr_expect_not(near_in(NULL, "one"));
 }

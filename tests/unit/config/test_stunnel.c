@@ -214,7 +214,7 @@ Test(stunnel, sends_the_log_to_syslog_unless_a_file_is_named)
 	}
 }
 
-#define CLIENTS "stunnel looks up client certificates by it, which"
+#define CLIENTS "stunnel checks client certificates with it: use"
 
 Test(stunnel, refuses_what_would_be_missed)
 {
@@ -222,7 +222,7 @@ Test(stunnel, refuses_what_would_be_missed)
 		const char *given, *expect;
 	} rows[] = {
 		{ "client = yes\n", "t.ini:5: client: clinch only serves" },
-		{ "verifyPeer = x\n", "t.ini:5: verifyPeer: say" },
+		{ "verifyPeer = x\n", "t.ini:5: verifyPeer: write yes" },
 		{ "verifyPeer = yes\n", "t.ini:5: listener a verifies" },
 		{ "verifyChain = x\n", "t.ini:5: verifyChain: " },
 		{ "CApath = /ca\n", "t.ini:5: CApath: folders of" },
@@ -238,11 +238,11 @@ Test(stunnel, refuses_what_would_be_missed)
 		{ "exec = /bin/x\n", "t.ini:5: exec: clinch starts no" },
 		{ "chroot = /x\n", "t.ini:5: chroot: a reload" },
 		{ "libwrap = yes\n", "t.ini:5: libwrap: use allow and" },
-		{ "protocol = smtp\n", "t.ini:5: protocol: clinch does" },
+		{ "protocol = smtp\n", "t.ini:5: protocol: STARTTLS" },
 		{ "PSKsecrets = /x\n", "t.ini:5: PSKsecrets: pre-shared" },
 		{ "OCSP = http://o/\n",
-		    "t.ini:5: OCSP: \"http://o/\" is no mode: stunnel asks "
-		    "that responder about client certificates" },
+		    "t.ini:5: OCSP: \"http://o/\" is not a mode: stunnel checks "
+		    "client certificates" },
 		{ "OCSPaia = yes\n", "t.ini:5: OCSPaia: " CLIENTS },
 		{ "OCSPflag = x\n", "t.ini:5: OCSPflag: " CLIENTS },
 		{ "OCSPnonce = yes\n", "t.ini:5: OCSPnonce: " CLIENTS },
@@ -429,7 +429,7 @@ Test(stunnel, says_what_is_wrong_with_sni)
 		{ "sni = a:1.2.3.4\n", "t.ini:5: host 1.2.3.4: an address" },
 		{ "sni = a:b\nsni = a:c\n", "t.ini:8: sni: a name has a" },
 		{ "sni = a:b\noptions = NO_TICKET\n",
-		    "t.ini:8: options = NO_TICKET: tickets are all of a" },
+		    "t.ini:8: options = NO_TICKET: tickets are a setting" },
 	};
 	char text[256];
 

@@ -1,0 +1,914 @@
+/*
+ * From sections of statements to a configuration.  Main thread.
+ *
+ * Sections are applied in the order of precedence (built-in, before any
+ * section, [tls], listener, host) and not in that of the file, so that a
+ * default may follow the listeners it is for, and a host may precede its
+ * listener.  A host starts as a copy of its listener with all the listener's
+ * keys, so hosts are made after all listeners.
+ *
+ * A list is replaced by the first statement of a section and extended by the
+ * further ones; any other key may occur once.
+ *
+ * A misspelt heading is an error and not a stunnel service of that name: the
+ * service would run without what its section was written for.
+ */
+#include "config/parse.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/err.h"
+#include "config/arena.h"
+#include "config/check.h"
+#include "config/diagnostics.h"
+#include "config/reader.h"
+#include "config/strings.h"
+#include "config/stunnel.h"
+
+static const struct {
+	const char *name;
+	enum section_kind kind;
+} singles[] = {
+	{ "global", SECTION_GLOBAL },
+	{ "log", SECTION_LOG },
+	{ "tls", SECTION_TLS },
+	{ "ocsp", SECTION_OCSP },
+};
+
+static const char *
+later_section(const char *name)
+{
+	if (strcasecmp(name, "admin") == 0)
+		return "the admin endpoint is not supported by this version";
+	return NULL;
+}
+
+/* The text after `word` in the heading; NULL: another heading. */
+static const char *
+after_word(const char *name, const char *word)
+{
+	size_t length = strlen(word);
+
+	if (strncasecmp(name, word, length) != 0)
+		return NULL;
+	name += length;
+	if (*name != '\0' && strchr(" \t", *name) == NULL)
+		return NULL;
+	return name + strspn(name, " \t");
+}
+
+static size_t
+count_words(const char *text)
+{
+	size_t count = 0;
+
+	for (text += strspn(text, " \t"); *text != '\0'; count++) {
+		text += strcspn(text, " \t");
+		text += strspn(text, " \t");
+	}
+	return count;
+}
+
+static bool
+has_key(const struct section *section, enum schema_key key,
+    struct schema_cache *cache)
+{
+	const struct schema_row *row = schema_row(key);
+
+	for (size_t i = 0; i < section->count; i++)
+		if (schema_find_cached(
+			cache, SCHEMA_LISTENER, section->items[i].key) == row)
+			return true;
+	return false;
+}
+
+const struct statement *
+parse_sni(const struct section *section)
+{
+	for (size_t i = 0; i < section->count; i++)
+		if (fuzzy_same(section->items[i].key, "sni"))
+			return &section->items[i];
+	return NULL;
+}
+
+/* true: the heading is a misspelt "WORD ...". */
+static bool
+is_misspelt(const char *name, const char *word)
+{
+	char first[16];
+	size_t length = strcspn(name, " \t");
+	struct fuzzy_match match;
+
+	if (name[length] == '\0' || length >= sizeof(first))
+		return false;
+	memcpy(first, name, length);
+	first[length] = '\0';
+	fuzzy_start(&match, first);
+	fuzzy_offer(&match, word);
+	return match.best != NULL;
+}
+
+static bool
+is_misspelt_listener(const struct section *section)
+{
+	return is_misspelt(section->name, "listener");
+}
+
+/* Many words of four letters are near "host", so the heading must also have
+ * three words. */
+static bool
+is_misspelt_host(const struct section *section)
+{
+	return after_word(section->name, "host") == NULL &&
+	       is_misspelt(section->name, "host") &&
+	       count_words(section->name) > 2;
+}
+
+static enum section_kind
+service_of(const struct section *section, struct schema_cache *cache)
+{
+	bool accepts = has_key(section, KEY_ACCEPT, cache) ||
+		       has_key(section, KEY_FD, cache);
+	bool connects = has_key(section, KEY_CONNECT, cache);
+
+	/* A section with one of the two keys is a service, unless its heading
+	 * is a misspelt one of ours. */
+	if (accepts && connects && !is_misspelt_listener(section))
+		return SECTION_SERVICE;
+	if (is_misspelt_listener(section) || is_misspelt_host(section) ||
+	    after_word(section->name, "host") != NULL ||
+	    later_section(section->name) != NULL)
+		return SECTION_UNKNOWN;
+	if (!accepts && parse_sni(section) != NULL)
+		return SECTION_SNI;
+	return accepts || connects ? SECTION_SERVICE : SECTION_UNKNOWN;
+}
+
+bool
+parse_is_own_section(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		if (strcasecmp(name, singles[i].name) == 0)
+			return true;
+	return after_word(name, "listener") != NULL ||
+	       after_word(name, "host") != NULL;
+}
+
+static enum section_kind
+kind_of(const struct section *section, struct schema_cache *cache)
+{
+	const char *listener = after_word(section->name, "listener");
+	const char *host = after_word(section->name, "host");
+
+	if (section->name[0] == '\0')
+		return SECTION_TOP;
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		if (strcasecmp(section->name, singles[i].name) == 0)
+			return singles[i].kind;
+	if (listener != NULL)
+		return *listener != '\0' ? SECTION_LISTENER : SECTION_UNKNOWN;
+	if (host != NULL && count_words(host) > 1)
+		return SECTION_HOST;
+	return service_of(section, cache);
+}
+
+static bool
+is_listener(enum section_kind kind)
+{
+	return kind == SECTION_LISTENER || kind == SECTION_SERVICE;
+}
+
+static bool
+is_host(enum section_kind kind)
+{
+	return kind == SECTION_HOST || kind == SECTION_SNI;
+}
+
+static const char *
+name_of(const struct section *section, enum section_kind kind)
+{
+	if (kind == SECTION_LISTENER)
+		return after_word(section->name, "listener");
+	if (kind == SECTION_HOST)
+		return after_word(section->name, "host");
+	return section->name;
+}
+
+static const char *
+nearest_single(const char *name)
+{
+	struct fuzzy_match match;
+
+	fuzzy_start(&match, name);
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		fuzzy_offer(&match, singles[i].name);
+	return match.best;
+}
+
+static void
+refuse_section(struct diagnostics *diag, const struct section *section)
+{
+	const struct config_where *where = &section->where;
+	const char *name = section->name;
+	const char *later = later_section(name);
+	const char *nearest = nearest_single(name);
+
+	if (later != NULL)
+		diag_error(diag, where, "[%.64s]: %s", name, later);
+	else if (after_word(name, "listener") != NULL)
+		diag_error(diag, where,
+		    "a listener needs a name: write [listener NAME]");
+	else if (after_word(name, "host") != NULL)
+		diag_error(diag, where,
+		    "a host needs its listener and a name: write [host "
+		    "LISTENER PATTERN], such as [host web www.example.org]");
+	else if (is_misspelt_listener(section))
+		diag_error(diag, where,
+		    "[%.64s] is not a known section: did you mean [listener "
+		    "NAME]?",
+		    name);
+	else if (is_misspelt_host(section))
+		diag_error(diag, where,
+		    "[%.64s] is not a known section: did you mean [host "
+		    "LISTENER PATTERN]?",
+		    name);
+	else if (nearest != NULL)
+		diag_error(diag, where,
+		    "[%.64s] is not a known section: did you mean [%s]?", name,
+		    nearest);
+	else
+		diag_error(diag, where,
+		    "[%.64s] is neither a known section nor a service, which "
+		    "would have accept and connect",
+		    name);
+}
+
+const struct config_where *
+provenance_find(const struct provenance *provenance, enum schema_key key)
+{
+	for (; provenance != NULL; provenance = provenance->parent)
+		if (provenance->where[key] != NULL)
+			return provenance->where[key];
+	return NULL;
+}
+
+static void
+drop_pairs(
+    const struct provenance *provenance, struct config_listener *listener)
+{
+	if (provenance->where[KEY_CERT] == NULL)
+		return;
+	if (provenance->where[KEY_KEY] == NULL)
+		listener->keys = (struct config_paths){ 0 };
+	if (provenance->where[KEY_STAPLE_FILE] == NULL)
+		listener->staple_files = (struct config_paths){ 0 };
+}
+
+static void
+conclude(const struct provenance *provenance, struct config_listener *listener)
+{
+	/* profile = modern raises the built-in min_version, unless min_version
+	 * is set or ciphers (which are TLS 1.2) are. */
+	if (listener->profile == PROFILE_MODERN &&
+	    listener->max_version != TLS_VERSION_1_2 &&
+	    provenance_find(provenance, KEY_MIN_VERSION) == NULL &&
+	    provenance_find(provenance, KEY_CIPHERS) == NULL)
+		listener->min_version = TLS_VERSION_1_3;
+	for (; provenance != NULL; provenance = provenance->parent) {
+		if (provenance->no_tls12 &&
+		    listener->min_version == TLS_VERSION_1_2)
+			listener->min_version = TLS_VERSION_1_3;
+		if (provenance->no_tls13)
+			listener->max_version = TLS_VERSION_1_2;
+		if (provenance->no_tickets)
+			listener->tickets = false;
+		if (provenance->server_order)
+			listener->server_order = SERVER_ORDER_YES;
+	}
+}
+
+static const struct schema_row *
+find_key(const struct parse_scope *scope, const char *key)
+{
+	return schema_find_cached(scope->parser->cache, scope->section, key);
+}
+
+bool
+parse_has_key(const struct parse_scope *scope, enum schema_key key)
+{
+	return (schema_row(key)->sections & scope->section) != 0;
+}
+
+static void
+remember_place(const struct parse_scope *scope, const struct schema_row *row,
+    const struct config_where *where)
+{
+	char *base = row->of_listener ? (char *)scope->listener
+				      : (char *)scope->parser->config;
+
+	if (row->where != 0)
+		*(struct config_where *)(void *)(base + row->where) = *where;
+	if (row->mark != 0)
+		*(bool *)(base + row->mark) = true;
+}
+
+/* Reject quotes and "#" comments, which other programs accept. */
+static bool
+check_form(const struct parse_scope *scope, const struct schema_row *row,
+    const struct statement *statement, const char *value)
+{
+	struct diagnostics *diag = scope->parser->diag;
+	size_t length = strlen(value);
+
+	if (length > 1 && strchr("\"'", value[0]) != NULL &&
+	    value[length - 1] == value[0]) {
+		diag_error(diag, &statement->where,
+		    "%s: a value is written without quotes: %s = %.*s",
+		    statement->key, row->name,
+		    length < 200 ? (int)length - 2 : 200, value + 1);
+		return false;
+	}
+	/* A common name can contain " #". */
+	if (row->type != &value_cns &&
+	    (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL)) {
+		diag_error(diag, &statement->where,
+		    "%s: a comment behind a value begins with \";\": this "
+		    "one is read as part of the value",
+		    statement->key);
+		return false;
+	}
+	return true;
+}
+
+static bool
+read_value(const struct parse_scope *scope, const struct schema_row *row,
+    const struct statement *statement, const char *value)
+{
+	struct value_place place = {
+		.rules = &row->rules,
+		.field = schema_field(
+		    row, scope->parser->config, scope->listener),
+		.arena = scope->parser->arena,
+		.where = &statement->where,
+	};
+	struct err err;
+
+	if (value[0] == '\0' && !row->may_be_empty) {
+		diag_error(scope->parser->diag, &statement->where,
+		    "%s needs a value", statement->key);
+		return false;
+	}
+	if (!check_form(scope, row, statement, value))
+		return false;
+	if (!row->type->read(&place, value, &err)) {
+		diag_error(scope->parser->diag, &statement->where, "%s: %s",
+		    statement->key, err.text);
+		return false;
+	}
+	remember_place(scope, row, &statement->where);
+	if (isdigit((unsigned char)value[0]) &&
+	    schema_key_of(row) == KEY_VERIFY)
+		scope->provenance->verify_from_stunnel = true;
+	return true;
+}
+
+/* `value` may differ from that of the statement; NULL: it was invalid. */
+bool
+parse_value(const struct parse_scope *scope, enum schema_key key,
+    const struct statement *statement, const char *value)
+{
+	const struct schema_row *row = schema_row(key);
+	const struct config_where **set = &scope->provenance->where[key];
+
+	if (*set != NULL && row->type->list == 0) {
+		diag_error(scope->parser->diag, &statement->where,
+		    "%s is already set in %s:%u", statement->key, (*set)->file,
+		    (*set)->line);
+		return false;
+	}
+	if (*set == NULL)
+		memset(
+		    schema_field(row, scope->parser->config, scope->listener),
+		    0, row->type->list);
+	*set = &statement->where;
+	return value != NULL && read_value(scope, row, statement, value);
+}
+
+void
+parse_refuse_key(
+    const struct parse_scope *scope, const struct statement *statement)
+{
+	struct diagnostics *diag = scope->parser->diag;
+	const struct schema_row *elsewhere = schema_find(
+	    SCHEMA_TOP, statement->key);
+	const char *hint = stunnel_foreign_hint(statement->key);
+	const char *nearest = NULL;
+
+	if (!diag_is_full(diag) && hint == NULL)
+		nearest = schema_nearest(scope->section, statement->key);
+	if (elsewhere != NULL)
+		diag_error(diag, &statement->where,
+		    "%s does not belong here: put it into %s", statement->key,
+		    schema_section_name(elsewhere->sections));
+	else if (hint != NULL)
+		diag_error(diag, &statement->where,
+		    "unknown key \"%.64s\": it is %s", statement->key, hint);
+	else if (nearest != NULL)
+		diag_error(diag, &statement->where,
+		    "unknown key \"%.64s\": did you mean \"%s\"?",
+		    statement->key, nearest);
+	else
+		diag_error(diag, &statement->where, "unknown key \"%.64s\"",
+		    statement->key);
+}
+
+static void
+apply_section(struct parser *parser, const struct section *section,
+    enum schema_section kind, struct provenance *provenance,
+    struct config_listener *listener)
+{
+	struct parse_scope scope = { parser, kind, provenance, listener,
+		section };
+	const struct schema_row *row;
+
+	for (size_t i = 0; i < section->count; i++) {
+		row = find_key(&scope, section->items[i].key);
+		if (row != NULL)
+			(void)parse_value(&scope, schema_key_of(row),
+			    &section->items[i], section->items[i].value);
+	}
+	/* Keys of stunnel come second: some yield to a key of the section. */
+	for (size_t i = 0; i < section->count; i++) {
+		row = find_key(&scope, section->items[i].key);
+		if (row == NULL)
+			stunnel_apply(&scope, &section->items[i]);
+	}
+}
+
+static void
+apply_defaults(struct parser *parser)
+{
+	struct config_where where = { parser->config->file, 0 };
+	struct err err;
+
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+		const struct schema_row *row = schema_row(i);
+		struct value_place place = {
+			.rules = &row->rules,
+			.field = schema_field(
+			    row, parser->config, &parser->defaults),
+			.arena = parser->arena,
+			.where = &where,
+		};
+
+		if (row->initial != NULL &&
+		    !row->type->read(&place, row->initial, &err))
+			diag_error(parser->diag, &where,
+			    "the default of %s: %s", row->name, err.text);
+	}
+	parser->builtin = parser->defaults;
+}
+
+bool
+parse_next_site(const struct parser *parser, struct site *site)
+{
+	const struct config *config = parser->config;
+	struct config_listener *listener = site->listener;
+
+	if (listener != NULL && site->next_host < listener->host_count) {
+		site->settings = &listener->hosts[site->next_host];
+		site->provenance = &parser->listeners[site->next_listener - 1]
+					.hosts[site->next_host];
+		site->next_host++;
+		return true;
+	}
+	if (site->next_listener == config->listener_count)
+		return false;
+	site->listener = &config->listeners[site->next_listener];
+	site->settings = site->listener;
+	site->provenance = &parser->listeners[site->next_listener];
+	site->next_listener++;
+	site->next_host = 0;
+	return true;
+}
+
+const char *
+parse_name(char out[PARSE_NAME_MAX], const struct config_listener *settings)
+{
+	if (settings->pattern != NULL)
+		snprintf(out, PARSE_NAME_MAX, "host %s of listener %.64s",
+		    settings->pattern, settings->name);
+	else
+		snprintf(out, PARSE_NAME_MAX, "listener %.64s", settings->name);
+	return out;
+}
+
+/* Set the kind of each section.  Returns the number of listeners. */
+static size_t
+name_sections(struct parser *parser, const struct source *source)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < source->count; i++) {
+		parser->kinds[i] = kind_of(&source->sections[i], parser->cache);
+		count += is_listener(parser->kinds[i]);
+	}
+	return count;
+}
+
+static void
+init_provenance(struct parser *parser)
+{
+	parser->global.parent = &parser->top;
+	parser->log.parent = &parser->top;
+	parser->tls.parent = &parser->top;
+	parser->ocsp.parent = &parser->top;
+}
+
+static bool
+init_parser(struct parser *parser, const struct source *source)
+{
+	struct config *config = parser->config;
+	size_t count;
+
+	parser->ignored = "";
+	parser->cache = arena_alloc(parser->arena, sizeof(*parser->cache));
+	parser->kinds = arena_alloc(
+	    parser->arena, source->count * sizeof(parser->kinds[0]));
+	if (parser->cache == NULL || parser->kinds == NULL)
+		goto fail;
+	count = name_sections(parser, source);
+	if (count > PARSE_LISTENERS_MAX) {
+		diag_error(parser->diag,
+		    &(struct config_where){ config->file, 0 },
+		    "there are more than %d listeners", PARSE_LISTENERS_MAX);
+		return false;
+	}
+	config->listeners = arena_alloc(
+	    parser->arena, count * sizeof(config->listeners[0]));
+	parser->listeners = arena_alloc(
+	    parser->arena, count * sizeof(parser->listeners[0]));
+	if (config->listeners != NULL && parser->listeners != NULL) {
+		init_provenance(parser);
+		return true;
+	}
+fail:
+	diag_no_memory(parser->diag);
+	return false;
+}
+
+/* Apply all sections of a kind that may be repeated and is one section. */
+static void
+apply_single(struct parser *parser, const struct source *source,
+    enum section_kind wanted)
+{
+	static const enum schema_section places[] = {
+		[SECTION_TOP] = SCHEMA_TOP,
+		[SECTION_GLOBAL] = SCHEMA_GLOBAL,
+		[SECTION_LOG] = SCHEMA_LOG,
+		[SECTION_TLS] = SCHEMA_TLS,
+		[SECTION_OCSP] = SCHEMA_OCSP,
+	};
+	struct provenance *layers[] = {
+		[SECTION_TOP] = &parser->top,
+		[SECTION_GLOBAL] = &parser->global,
+		[SECTION_LOG] = &parser->log,
+		[SECTION_TLS] = &parser->tls,
+		[SECTION_OCSP] = &parser->ocsp,
+	};
+
+	for (size_t i = 0; i < source->count; i++)
+		if (parser->kinds[i] == wanted)
+			apply_section(parser, &source->sections[i],
+			    places[wanted], layers[wanted], &parser->defaults);
+}
+
+static void
+add_listener(struct parser *parser, const struct section *section,
+    enum section_kind kind)
+{
+	struct config *config = parser->config;
+	struct config_listener *listener =
+	    &config->listeners[config->listener_count];
+	struct provenance *provenance =
+	    &parser->listeners[config->listener_count];
+
+	provenance->parent = &parser->tls;
+	*listener = parser->defaults;
+	listener->name = name_of(section, kind);
+	listener->where = section->where;
+	config->listener_count++;
+	apply_section(parser, section, SCHEMA_LISTENER, provenance, listener);
+	drop_pairs(provenance, listener);
+}
+
+static void
+apply_listeners(struct parser *parser, const struct source *source)
+{
+	for (size_t i = 0; i < source->count; i++) {
+		const struct section *section = &source->sections[i];
+
+		if (is_listener(parser->kinds[i]))
+			add_listener(parser, section, parser->kinds[i]);
+		else if (parser->kinds[i] == SECTION_UNKNOWN)
+			refuse_section(parser->diag, section);
+	}
+}
+
+/* One host section and its listener. */
+struct host {
+	const struct section *section;
+	struct config_listener *listener; /* NULL: unknown, reported */
+	struct provenance *provenance;    /* the listener's */
+	char *pattern;
+};
+
+/* Split "web www.example.org" or "web:www.example.org" at the last byte of
+ * `marks`; the name of the listener is terminated in place. */
+static bool
+split_host(char *listener, const char *marks, const char **pattern)
+{
+	char *end = listener + strlen(listener);
+	char *at;
+
+	for (at = end; at > listener && strchr(marks, at[-1]) == NULL; at--)
+		;
+	if (at == listener)
+		return false;
+	*pattern = at + strspn(at, " \t");
+	for (at--; at > listener && strchr(" \t", at[-1]) != NULL; at--)
+		;
+	*at = '\0';
+	return at > listener && **pattern != '\0';
+}
+
+static void
+refuse_listener(const struct parser *parser, const struct section *section,
+    const char *name)
+{
+	const struct config *config = parser->config;
+	struct fuzzy_match match;
+
+	fuzzy_start(&match, name);
+	for (size_t i = 0;
+	     i < config->listener_count && !diag_is_full(parser->diag); i++)
+		fuzzy_offer(&match, config->listeners[i].name);
+	if (match.best != NULL)
+		diag_error(parser->diag, &section->where,
+		    "there is no listener %.64s: did you mean %.64s?", name,
+		    match.best);
+	else
+		diag_error(parser->diag, &section->where,
+		    "there is no listener %.64s for this host", name);
+}
+
+static void
+find_listener(const struct parser *parser, struct host *host,
+    const struct string_map *names, const char *name)
+{
+	/* The map holds const pointers: take the index. */
+	const struct config_listener *found = string_map_find(names, name);
+	size_t i;
+
+	if (found == NULL) {
+		refuse_listener(parser, host->section, name);
+		return;
+	}
+	i = (size_t)(found - parser->config->listeners);
+	host->listener = &parser->config->listeners[i];
+	host->provenance = &parser->listeners[i];
+	host->provenance->host_room++;
+}
+
+/* The text "LISTENER PATTERN" of a section and the bytes to split it at. NULL:
+ * invalid, which has been reported. */
+static const char *
+host_words(
+    const struct section *section, enum section_kind kind, const char **marks)
+{
+	*marks = " \t";
+	if (kind == SECTION_HOST)
+		return name_of(section, kind);
+	*marks = ":";
+	return parse_sni(section)->value;
+}
+
+static bool
+read_names(const struct parser *parser, struct host *host,
+    enum section_kind kind, const struct string_map *names)
+{
+	const char *marks, *pattern;
+	const char *place = host_words(host->section, kind, &marks);
+	char *name;
+	struct err err;
+
+	if (place == NULL)
+		return true;
+	name = arena_copy(parser->arena, place, strlen(place));
+	host->pattern = arena_alloc(parser->arena, PATTERN_NAME_MAX + 1);
+	if (name == NULL || host->pattern == NULL)
+		return false;
+	if (!split_host(name, marks, &pattern)) {
+		diag_error(parser->diag, &host->section->where,
+		    "sni = %.64s: write SERVICE:PATTERN, such as "
+		    "https:www.example.org",
+		    place);
+	} else if (!pattern_normalise(host->pattern, pattern, &err)) {
+		diag_error(parser->diag, &host->section->where,
+		    "host %.64s: %s", pattern, err.text);
+	} else {
+		find_listener(parser, host, names, name);
+	}
+	return true;
+}
+
+static bool
+map_names(const struct parser *parser, struct string_map *names)
+{
+	struct config *config = parser->config;
+	const void **first;
+
+	if (!string_map_init(names, parser->arena, config->listener_count))
+		return false;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		first = string_map_at(names, config->listeners[i].name);
+		if (*first == NULL)
+			*first = &config->listeners[i];
+	}
+	return true;
+}
+
+/* Fill in `hosts`, one for each host section. */
+static bool
+read_hosts(const struct parser *parser, const struct source *source,
+    struct host *hosts)
+{
+	struct string_map names;
+
+	if (!map_names(parser, &names))
+		return false;
+	for (size_t i = 0; i < source->count; i++) {
+		if (!is_host(parser->kinds[i]))
+			continue;
+		hosts->section = &source->sections[i];
+		if (!read_names(parser, hosts, parser->kinds[i], &names))
+			return false;
+		hosts++;
+	}
+	return true;
+}
+
+static bool
+alloc_hosts(const struct parser *parser)
+{
+	for (size_t i = 0; i < parser->config->listener_count; i++) {
+		struct config_listener *listener =
+		    &parser->config->listeners[i];
+		struct provenance *provenance = &parser->listeners[i];
+
+		if (provenance->host_room == 0)
+			continue;
+		listener->hosts = arena_alloc(parser->arena,
+		    provenance->host_room * sizeof(listener->hosts[0]));
+		provenance->hosts = arena_alloc(parser->arena,
+		    provenance->host_room * sizeof(provenance->hosts[0]));
+		if (listener->hosts == NULL || provenance->hosts == NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+add_host(struct parser *parser, const struct host *from)
+{
+	struct config_listener *listener = from->listener;
+	struct config_listener *host = &listener->hosts[listener->host_count];
+	struct provenance *provenance =
+	    &from->provenance->hosts[listener->host_count];
+
+	provenance->parent = from->provenance;
+	*host = *listener;
+	host->hosts = NULL;
+	host->host_count = 0;
+	host->pattern = from->pattern;
+	host->where = from->section->where;
+	listener->host_count++;
+	apply_section(parser, from->section, SCHEMA_HOST, provenance, host);
+	drop_pairs(provenance, host);
+	host->certs_own = provenance->where[KEY_CERT] != NULL;
+}
+
+/* Apply a host without a listener, for the errors in its keys. */
+static void
+apply_orphan(struct parser *parser, const struct host *from)
+{
+	struct config_listener host = parser->defaults;
+	struct provenance provenance = { .parent = &parser->tls };
+
+	apply_section(parser, from->section, SCHEMA_HOST, &provenance, &host);
+}
+
+/* Report duplicate patterns of one listener. */
+static bool
+check_patterns(
+    const struct parser *parser, const struct config_listener *listener)
+{
+	struct string_map patterns;
+
+	if (!string_map_init(&patterns, parser->arena, listener->host_count))
+		return false;
+	for (size_t i = 0; i < listener->host_count; i++) {
+		const struct config_listener *host = &listener->hosts[i];
+		const void **first = string_map_at(&patterns, host->pattern);
+		const struct config_listener *first_host = *first;
+
+		if (first_host != NULL)
+			diag_error(parser->diag, &host->where,
+			    "there is already a host %s of listener %.64s in "
+			    "%s:%u",
+			    host->pattern, host->name, first_host->where.file,
+			    first_host->where.line);
+		else
+			*first = host;
+	}
+	return true;
+}
+
+static bool
+add_hosts(struct parser *parser, const struct source *source, size_t count)
+{
+	struct host *hosts = arena_alloc(parser->arena, count * sizeof(*hosts));
+
+	if (hosts == NULL || !read_hosts(parser, source, hosts) ||
+	    !alloc_hosts(parser))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (hosts[i].listener != NULL)
+			add_host(parser, &hosts[i]);
+		else
+			apply_orphan(parser, &hosts[i]);
+	for (size_t i = 0; i < parser->config->listener_count; i++)
+		if (parser->config->listeners[i].host_count > 0 &&
+		    !check_patterns(parser, &parser->config->listeners[i]))
+			return false;
+	return true;
+}
+
+static void
+apply_hosts(struct parser *parser, const struct source *source)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < source->count; i++)
+		count += is_host(parser->kinds[i]);
+	if (count > PARSE_HOSTS_MAX)
+		diag_error(parser->diag,
+		    &(struct config_where){ parser->config->file, 0 },
+		    "there are more than %d hosts: put certificates without "
+		    "settings of their own into a folder named by cert_dir",
+		    PARSE_HOSTS_MAX);
+	else if (count > 0 && !add_hosts(parser, source, count))
+		diag_no_memory(parser->diag);
+}
+
+static void
+conclude_sites(const struct parser *parser)
+{
+	struct site site = { 0 };
+
+	/* Hosts were copied from their listener before this step, so it applies
+	 * to each of them separately. */
+	while (parse_next_site(parser, &site))
+		conclude(site.provenance, site.settings);
+	parser->config->ticket_key_permissions =
+	    parser->defaults.key_permissions;
+}
+
+void
+parse_config(struct parser *parser, const struct source *source)
+{
+	if (!init_parser(parser, source))
+		return;
+	apply_defaults(parser);
+	parser->is_stunnel = stunnel_detect(parser, source);
+	if (parser->is_stunnel)
+		stunnel_set_defaults(parser);
+	apply_single(parser, source, SECTION_TOP);
+	apply_single(parser, source, SECTION_GLOBAL);
+	apply_single(parser, source, SECTION_LOG);
+	apply_single(parser, source, SECTION_TLS);
+	apply_single(parser, source, SECTION_OCSP);
+	apply_listeners(parser, source);
+	if (parser->is_stunnel && !stunnel_number_services(parser))
+		diag_no_memory(parser->diag);
+	apply_hosts(parser, source);
+	if (parser->ignored[0] != '\0')
+		diag_note(parser->diag,
+		    "%s: these keys have no effect here: %s",
+		    parser->config->file, parser->ignored);
+	conclude_sites(parser);
+	check_config(parser);
+}

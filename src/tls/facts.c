@@ -5,7 +5,9 @@
  * copy of the response when the handshake is done.
  */
 #include <stdio.h>
+#include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/ssl.h>
@@ -82,6 +84,23 @@ secure_facts(const struct stream *stream, struct stream_facts *facts)
 	};
 	describe_shown(ssl, facts);
 	describe_client(ssl, facts);
+}
+
+bool
+stream_is_check(const struct stream *stream)
+{
+	const unsigned char *alpn = NULL;
+	unsigned len = 0;
+
+	if (stream->ssl == NULL)
+		return false;
+	if (stream->failure != STREAM_OK &&
+	    ERR_GET_REASON(stream->failure_code) !=
+		SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		return false;
+	SSL_get0_alpn_selected(stream->ssl, &alpn, &len);
+	return len == strlen(STREAM_CHECK_PROTOCOL) &&
+	       memcmp(alpn, STREAM_CHECK_PROTOCOL, len) == 0;
 }
 
 void

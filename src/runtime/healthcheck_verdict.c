@@ -70,6 +70,9 @@ explain_end(const struct healthcheck_target *target,
 		    "no staple for %s, mode %s: clients are refused; the log of "
 		    "the server says why it has none",
 		    label_of(target), stapling_mode_name(policy->mode));
+	else if (result->end == PROBE_CLOSED &&
+		 target->settings->per_ip_max > 0)
+		err_set(err, "%s; per_ip_max may be reached", result->why.text);
 	else
 		err_set(err, "%s", result->why.text);
 }

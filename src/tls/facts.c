@@ -86,6 +86,15 @@ secure_facts(const struct stream *stream, struct stream_facts *facts)
 	describe_client(ssl, facts);
 }
 
+static bool
+lacks_certificate(const struct stream *stream)
+{
+	unsigned long code = stream->failure_code;
+
+	return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	       ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+}
+
 bool
 stream_is_check(const struct stream *stream)
 {
@@ -94,9 +103,7 @@ stream_is_check(const struct stream *stream)
 
 	if (stream->ssl == NULL)
 		return false;
-	if (stream->failure != STREAM_OK &&
-	    ERR_GET_REASON(stream->failure_code) !=
-		SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+	if (stream->failure != STREAM_OK && !lacks_certificate(stream))
 		return false;
 	SSL_get0_alpn_selected(stream->ssl, &alpn, &len);
 	return len == strlen(STREAM_CHECK_PROTOCOL) &&

@@ -287,6 +287,14 @@ def test_an_rsa_and_an_ecdsa_certificate(launch, ca, responders, stapled):
         assert quiet(both)
 
 
+def test_a_kind_that_is_not_served(launch, ca, site):
+    """Proves that a certificate which the server has not taken yet is no failure
+    where the name has one of another kind."""
+    rsa = ca.issue(label="not-yet", kind="rsa")
+    clinch = launch(section("web", site))
+    healthy(clinch, change=lambda text: text.replace(f"cert = {site.pem}", f"cert = {site.pem}\ncert = {rsa.pem}"))
+
+
 def test_each_host(launch, ca, responders, stapled):
     """Proves that the certificate and the policy of each host are looked at, of
     a wildcard too."""

@@ -43,7 +43,8 @@ conn_early_reason(const struct conn *conn)
 	case STREAM_NO_MEMORY:
 		return CONN_NO_MEMORY;
 	default:
-		return CONN_HANDSHAKE_FAILED;
+		return stream_is_check(&conn->client) ? CONN_HEALTH_CHECK
+						      : CONN_HANDSHAKE_FAILED;
 	}
 }
 
@@ -90,6 +91,10 @@ do_handshake(struct conn *conn)
 	limit_handshake_done(conn->service->limit);
 	count_handshake(conn);
 	enter_site(conn);
+	if (stream_is_check(&conn->client)) {
+		(void)stream_end(&conn->client); /* it fits the empty socket */
+		return conn_end(conn, CONN_HEALTH_CHECK);
+	}
 	if (!conn_header_put(conn))
 		return conn_end(conn, CONN_NO_MEMORY);
 	return conn_enter(conn, &connecting, now_ms);

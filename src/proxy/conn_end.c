@@ -58,6 +58,8 @@ static const struct {
 	[CONN_CLIENT_GONE] = { "client_gone",
 	    "client left before its handshake", LEVEL_INFO, CLIENT, true,
 	    false },
+	[CONN_HEALTH_CHECK] = { "health_check", "health check answered",
+	    LEVEL_INFO, NOBODY, true, false },
 	[CONN_BAD_PROXY] = { "bad_proxy_header",
 	    "client refused: bad PROXY header", LEVEL_NOTICE, CARRIED, true,
 	    true },

@@ -64,6 +64,9 @@ void limit_release(struct limit *limit);
 enum limit_answer limit_admit(struct limit *limit,
     const struct config_listener *config, const struct addr *peer,
     struct limit_address **counted) MUST_CHECK;
+/* What allow and deny say of it.  A unix client passes. */
+bool limit_allows(
+    const struct config_listener *config, const struct addr *peer);
 /* May this peer speak for others, by proxy_trust?  A unix client may: who comes
  * there is said by unix_mode. */
 bool limit_trusts(

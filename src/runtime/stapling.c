@@ -145,6 +145,20 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 	return policy;
 }
 
+const char *
+stapling_mode_name(enum staple_mode mode)
+{
+	static const char *const names[] = {
+		[STAPLE_AUTO] = "auto",
+		[STAPLE_MUST] = "must",
+		[STAPLE_ALWAYS] = "always",
+		[STAPLE_NEVER] = "never",
+		[STAPLE_PREFER] = "prefer",
+	};
+
+	return names[mode];
+}
+
 /* Put the line of the key in front whose file the sentence names. */
 static void
 blame(const struct config *config, struct err *err)

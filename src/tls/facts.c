@@ -5,7 +5,9 @@
  * copy of the response when the handshake is done.
  */
 #include <stdio.h>
+#include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/ssl.h>
@@ -82,6 +84,30 @@ secure_facts(const struct stream *stream, struct stream_facts *facts)
 	};
 	describe_shown(ssl, facts);
 	describe_client(ssl, facts);
+}
+
+static bool
+lacks_certificate(const struct stream *stream)
+{
+	unsigned long code = stream->failure_code;
+
+	return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	       ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+}
+
+bool
+stream_is_check(const struct stream *stream)
+{
+	const unsigned char *alpn = NULL;
+	unsigned len = 0;
+
+	if (stream->ssl == NULL)
+		return false;
+	if (stream->failure != STREAM_OK && !lacks_certificate(stream))
+		return false;
+	SSL_get0_alpn_selected(stream->ssl, &alpn, &len);
+	return len == strlen(STREAM_CHECK_PROTOCOL) &&
+	       memcmp(alpn, STREAM_CHECK_PROTOCOL, len) == 0;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * What an identity reads from its certificate.  For identity.c alone.
+ * What is read from a certificate.  For identity.c and probe.c alone.
  */
 #ifndef TLS_IDENTITY_INNER_H
 #define TLS_IDENTITY_INNER_H

@@ -171,6 +171,7 @@ main(int argc, char **argv)
 
 	if (!process_fill_standard())
 		return EXIT_START_FAILED;
+	process_obey_signals();
 	if (argc > 1 && strcmp(argv[1], "staple") == 0)
 		return flush((int)staple_command_run(argc - 1, argv + 1));
 	if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)

@@ -85,7 +85,7 @@ read_value(const struct scope *scope, const struct schema_row *row,
 	};
 	struct err err;
 
-	if (value[0] == '\0' && !row->type->may_be_empty) {
+	if (value[0] == '\0' && !row->may_be_empty) {
 		report_error(scope->build->report, &statement->where,
 		    "%s needs a value", statement->key);
 		return false;

@@ -81,33 +81,65 @@ is_name(const char *text)
 	return true;
 }
 
-static bool
-put_variable(struct expansion *expansion, char *name, struct err *err)
-{
-	char *fallback = strstr(name, ":-");
-	const char *value;
+/* NAME, NAME:-fallback or NAME:?advice, as in the shell. */
+struct variable {
+	const char *name;
+	const char *fallback; /* for an unset or empty one; NULL: none */
+	const char *advice;   /* set: unset and empty are errors */
+};
 
-	if (fallback != NULL) {
-		*fallback = '\0';
-		fallback += 2;
-	}
+static struct variable
+split(char *inner)
+{
+	struct variable variable = { .name = inner };
+	char *colon = strchr(inner, ':');
+
+	if (colon == NULL || (colon[1] != '-' && colon[1] != '?'))
+		return variable;
+	*colon = '\0';
+	if (colon[1] == '-')
+		variable.fallback = colon + 2;
+	else
+		variable.advice = colon + 2;
+	return variable;
+}
+
+static bool
+complain(const struct variable *variable, const char *value, struct err *err)
+{
+	const char *state = value == NULL ? "not set" : "empty";
+
+	if (variable->advice == NULL)
+		err_set(err,
+		    "the environment variable %s is %s: set it or write "
+		    "${%s:-default}",
+		    variable->name, state, variable->name);
+	else
+		err_set(err, "the environment variable %s is %s%s%s",
+		    variable->name, state, *variable->advice ? ": " : "",
+		    variable->advice);
+	return false;
+}
+
+static bool
+put_variable(struct expansion *expansion, char *inner, struct err *err)
+{
+	const struct variable variable = split(inner);
+	const char *name = variable.name, *value;
+
 	if (!is_name(name)) {
 		err_set(err,
 		    "\"${%s}\" is not a reference: write ${NAME}, "
-		    "${NAME:-default} or ${file:PATH}, or $${ for a plain ${",
+		    "${NAME:-default}, ${NAME:?advice} or ${file:PATH}, or "
+		    "$${ for a plain ${",
 		    name);
 		return false;
 	}
 	value = getenv(name);
-	if (fallback != NULL && (value == NULL || *value == '\0'))
-		value = fallback;
-	if (value == NULL) {
-		err_set(err,
-		    "the environment variable %s is not set: set it or write "
-		    "${%s:-default}",
-		    name, name);
-		return false;
-	}
+	if (variable.fallback != NULL && (value == NULL || *value == '\0'))
+		value = variable.fallback;
+	if (value == NULL || (variable.advice != NULL && *value == '\0'))
+		return complain(&variable, value, err);
 	if (has_control(value, strlen(value))) {
 		err_set(err,
 		    "the environment variable %s holds control characters",

@@ -1,5 +1,6 @@
 /*
- * ${NAME}, ${NAME:-default} and ${file:PATH} in values; $${ is a literal ${.
+ * ${NAME}, ${NAME:-default}, ${NAME:?advice} and ${file:PATH} in values; $${ is
+ * a literal ${.
  * Main thread (reads the environment and files).
  */
 #ifndef CONFIG_EXPAND_H

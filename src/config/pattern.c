@@ -143,33 +143,58 @@ check_mail(const char *text, struct err *err)
 
 /* "https://a.example*" would match https://a.example.net as well. */
 static bool
-is_end_of_host(const char *text, const char *star)
+is_in_host(const char *text, const char *star)
 {
 	const char *host = strstr(text, "://");
 
 	return host != NULL &&
-	       memchr(host + 3, '/', (size_t)(star - host - 3)) == NULL;
+	       (star < host + 3 ||
+		   memchr(host + 3, '/', (size_t)(star - host - 3)) == NULL);
+}
+
+/* A * at the end, a whole segment, or two of them behind the last "/". */
+static bool
+has_a_place(const char *text, const char *star)
+{
+	bool begins = star > text && star[-1] == '/';
+
+	if (star[1] == '*')
+		return begins && star[2] == '\0';
+	return star[1] == '\0' || (begins && star[1] == '/');
 }
 
 static bool
 check_uri(const char *text, struct err *err)
 {
-	const char *star = strchr(text, '*');
+	const char *star = text;
 
-	if (star != NULL && star[1] == '\0' && is_end_of_host(text, star)) {
+	if (strchr(text, ':') == NULL) {
 		err_set(err,
-		    "\"%.64s\" would match other hosts as well: the * stands "
-		    "for one path segment, as in https://host/*",
+		    "\"%.64s\" is no URI: write its scheme, as in "
+		    "spiffe://example.org/ns/a",
 		    text);
 		return false;
 	}
-	if (strchr(text, ':') != NULL && (star == NULL || star[1] == '\0'))
-		return true;
-	err_set(err,
-	    "\"%.64s\" is neither a whole URI nor the beginning of one with "
-	    "a * at its end",
-	    text);
-	return false;
+	while ((star = strchr(star, '*')) != NULL) {
+		if (is_in_host(text, star)) {
+			err_set(err,
+			    "\"%.64s\" would match other hosts as well: the * "
+			    "stands for one path segment, as in https://host/*",
+			    text);
+			return false;
+		}
+		if (!has_a_place(text, star)) {
+			err_set(err,
+			    "\"%.64s\": a * stands for a whole path segment "
+			    "or the end of the last one, ** for all segments "
+			    "that follow: spiffe://host/ns/*/sa/a, "
+			    "spiffe://host/**",
+			    text);
+			return false;
+		}
+		star += strspn(star, "*");
+	}
+	return true;
 }
 
 static bool

@@ -27,10 +27,11 @@ struct schema_row {
 	const char *aliases;     /* between blanks; NULL: none */
 	const char *tls_aliases; /* those good in [tls] alone */
 	unsigned sections;
-	bool of_listener; /* offsets count from struct config_listener,
+	bool of_listener;  /* offsets count from struct config_listener,
 			     else from struct config */
-	bool needs_start; /* a reload cannot change it */
-	bool not_at_top;  /* its name could mean another key there */
+	bool needs_start;  /* a reload cannot change it */
+	bool may_be_empty; /* no value: the default */
+	bool not_at_top;   /* its name could mean another key there */
 	const struct value_type *type;
 	struct value_rules rules;
 	/* In the same struct: the field, a struct config_where to fill and a

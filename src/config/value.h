@@ -48,7 +48,6 @@ typedef bool value_equal_fn(const void *a, const void *b);
 struct value_type {
 	const char *name; /* in --list-keys */
 	size_t list; /* may repeat: the bytes of an empty one; 0: may not */
-	bool may_be_empty;
 	value_read_fn *read;
 	value_print_fn *print;
 	value_equal_fn *equal;

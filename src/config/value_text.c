@@ -162,7 +162,8 @@ take_path(const struct value_place *place, const char *text, struct err *err)
 static bool
 read_paths(const struct value_place *place, const char *text, struct err *err)
 {
-	return value_each_item(place, text, take_path, err);
+	/* Only rows that may be empty get this far without a path. */
+	return text[0] == '\0' || value_each_item(place, text, take_path, err);
 }
 
 /* A list with gaps was filled from elsewhere, and will be again. */
@@ -320,7 +321,6 @@ const struct value_type value_paths = {
 
 const struct value_type value_pid_path = {
 	.name = "path",
-	.may_be_empty = true,
 	.read = read_pid_path,
 	.print = print_path,
 	.equal = equal_text,

@@ -5,6 +5,7 @@
 #include "runtime/check_staples.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,11 +92,29 @@ is_folder(const char *path)
 	return S_ISDIR(status.st_mode);
 }
 
+/* Can a start make the folders in it, as far as they are not there yet? */
+static bool
+can_hold_folders(const char *store_dir)
+{
+	static const char *const names[] = { "ocsp", "issuer" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", store_dir, names[i]);
+		if (!is_folder(path) &&
+		    (errno != ENOENT || !process_can_write(path)))
+			return false;
+	}
+	return true;
+}
+
 bool
 check_store(const struct config *config)
 {
-	if (config->store_dir == NULL || is_folder(config->store_dir) ||
-	    (errno == ENOENT && process_can_write(config->store_dir)))
+	if (config->store_dir == NULL ||
+	    (is_folder(config->store_dir)
+		    ? can_hold_folders(config->store_dir)
+		    : errno == ENOENT && process_can_write(config->store_dir)))
 		return true;
 	fprintf(stderr, "%s:%u: store_dir: %s cannot be used or made: %s\n",
 	    config->store_dir_where.file, config->store_dir_where.line,

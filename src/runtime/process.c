@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +33,32 @@ process_fill_standard(void)
 {
 	int fd;
 
-	/* The lowest free number is given, so this fills from below. */
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return false;
-	close(fd);
+	/* open() returns the lowest free number: this one. */
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", O_RDWR | O_CLOEXEC) != fd)
+			return false;
 	return true;
+}
+
+/* The status that a shell gives to a process that a signal has ended. */
+static void
+on_early_signal(int number)
+{
+	_exit(128 + number);
+}
+
+void
+process_obey_signals(void)
+{
+	static const int numbers[] = { SIGTERM, SIGINT };
+	struct sigaction action = { .sa_handler = on_early_signal };
+
+	if (getpid() != 1)
+		return;
+	sigfillset(&action.sa_mask);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		(void)sigaction(numbers[i], &action, NULL);
 }
 
 uint32_t

@@ -18,9 +18,18 @@ struct log;
 /*
  * Open /dev/null wherever descriptor 0, 1 or 2 is closed: else a socket gets
  * that number and what is written to stderr goes to a client.  First of all,
- * before anything is opened.  false: not even that can be opened.
+ * before anything is opened.  /dev/null need not exist where all three are
+ * open.  false: it cannot be opened.
  */
 bool process_fill_standard(void) MUST_CHECK;
+
+/*
+ * As PID 1, end on SIGTERM and SIGINT with status 128 plus the number: the
+ * kernel drops a signal without a handler there, and a command that waits for
+ * a responder could not be ended.  server_run() blocks signals and reads them
+ * from then on.  Nothing changes in any other process.
+ */
+void process_obey_signals(void);
 
 /* Could that many descriptors be opened now?  libev aborts when it gets none,
  * so this is asked before. */

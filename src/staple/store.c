@@ -57,8 +57,8 @@ remedy(int errnum)
 	case EFBIG:
 		return "; make room there";
 	case EROFS:
-		return "; make that file system writable, or configure "
-		       "another store_dir";
+		return "; mount a writable volume there, make that file "
+		       "system writable, or configure another store_dir";
 	case EACCES:
 	case EPERM:
 		return "; give the user of this process access there";

@@ -106,23 +106,52 @@ mail_matches(struct text pattern, struct text name)
 	       (is_same(one, text_of("*")) || is_same(one, local));
 }
 
-/* A * at the end stands for the rest of one path segment (RFC 3986 section
- * 3.3), which is not empty. */
+/* How far the path segment goes that `text` begins with. */
+static size_t
+segment_length(struct text text)
+{
+	size_t len = 0;
+
+	while (len < text.len && memchr("/?#", text.bytes[len], 3) == NULL)
+		len++;
+	return len;
+}
+
+/* All segments to the end, of which there is one at least. */
+static bool
+is_path(struct text text)
+{
+	return segment_length(text) > 0 &&
+	       memchr(text.bytes, '?', text.len) == NULL &&
+	       memchr(text.bytes, '#', text.len) == NULL;
+}
+
+/*
+ * A * stands for the rest of one path segment (RFC 3986 section 3.3), which is
+ * not empty; ** at the end for that and all segments behind it.  What follows
+ * a * is a "/", or nothing (pattern_check_san), so there is one way to match.
+ */
 static bool
 uri_matches(struct text pattern, struct text name)
 {
-	struct text rest;
+	const char *star;
+	size_t len;
 
-	if (pattern.len == 0 || pattern.bytes[pattern.len - 1] != '*')
-		return is_same(pattern, name);
-	pattern.len--;
-	if (name.len <= pattern.len ||
-	    memcmp(pattern.bytes, name.bytes, pattern.len) != 0)
-		return false;
-	rest = without_front(name, pattern.len);
-	return memchr(rest.bytes, '/', rest.len) == NULL &&
-	       memchr(rest.bytes, '?', rest.len) == NULL &&
-	       memchr(rest.bytes, '#', rest.len) == NULL;
+	while ((star = memchr(pattern.bytes, '*', pattern.len)) != NULL) {
+		len = (size_t)(star - pattern.bytes);
+		if (name.len < len ||
+		    memcmp(pattern.bytes, name.bytes, len) != 0)
+			return false;
+		pattern = without_front(pattern, len + 1);
+		name = without_front(name, len);
+		if (begins_with(pattern, "*"))
+			return is_path(name);
+		len = segment_length(name);
+		if (len == 0)
+			return false;
+		name = without_front(name, len);
+	}
+	return is_same(pattern, name);
 }
 
 /* Whoever writes "a.example." means a.example (RFC 1034 section 3.1); in a

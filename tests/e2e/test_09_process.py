@@ -179,7 +179,7 @@ def test_readiness_is_notified(launch, listener, serve, tmp_path):
 
 @ROOT
 def test_pid_1(listener, serve, ca, site, tmp_path):
-    """Proves that it works as PID 1: SIGTERM ends it, orphans are reaped."""
+    """Proves that it works as PID 1: SIGTERM ends it (more in test_41_pid_1.py)."""
     if not shutil.which("unshare"):
         pytest.skip("needs unshare")
     clinch = proxy.Clinch(tmp_path, listener(serve().connect), wrapper=("unshare", "--pid", "--fork", "--kill-child"))

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from lib import client, peer, pki, service
+from lib.mounts import Projected
 from lib.peer import meet, visit
 from lib.wait import stays, until
 
@@ -75,20 +76,11 @@ def test_kubernetes_swaps_a_folder(launch, serve, tmp_path, ca):
     """Proves that a swap of ..data is seen: the links named in the
     configuration never change, the folder they lead through does."""
     made = [ca.issue("localhost", label=f"k8s{i}") for i in (1, 2)]
-    mount = tmp_path / "mount"
-    mount.mkdir()
-    for i, files in enumerate(made):
-        version = mount / f"..version{i}"
-        version.mkdir()
-        shutil.copy(files.crt, version / "tls.crt")
-        shutil.copy(files.key, version / "tls.key")
-    os.symlink("..version0", mount / "..data")
-    for name in ("tls.crt", "tls.key"):
-        os.symlink(f"..data/{name}", mount / name)
-    clinch = launch(config(serve().connect, mount / "tls.crt", mount / "tls.key"))
+    mount = Projected(tmp_path / "mount")
+    mount.write({"tls.crt": made[0].crt.read_bytes(), "tls.key": made[0].key.read_bytes()})
+    clinch = launch(config(serve().connect, mount.path / "tls.crt", mount.path / "tls.key"))
     assert shows(clinch, made[0])
-    os.symlink("..version1", mount / "..data_tmp")
-    (mount / "..data_tmp").rename(mount / "..data")
+    mount.write({"tls.crt": made[1].crt.read_bytes(), "tls.key": made[1].key.read_bytes()})
     until(lambda: shows(clinch, made[1]), "the new secret")
 
 

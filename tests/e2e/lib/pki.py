@@ -25,13 +25,18 @@ def key_pem(key, encryption=PLAIN):
 class Authority:
     """A throwaway CA that writes its files into one folder."""
 
-    def __init__(self, folder, name="test CA", label="ca"):
-        self.folder = folder
+    def __init__(self, folder, name="test CA", label="ca", with_ids=False):
+        """with_ids: certificates carry key identifiers (RFC 5280 section 4.2.1.1), which
+        tell apart two authorities of one name."""
+        self.folder, self.with_ids = folder, with_ids
         self.key = new_key()
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._builder(name, name, self.key.public_key(), 3650).add_extension(
+        builder = self._builder(name, name, self.key.public_key(), 3650).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
-        ).sign(self.key, hashes.SHA256())
+        )
+        if with_ids:
+            builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
+        self.certificate = builder.sign(self.key, hashes.SHA256())
         self.issued, self.keys = {}, {}  # by serial number
         self.file = folder / f"{label}.pem"
         self.file.write_bytes(self.certificate.public_bytes(PEM))
@@ -62,6 +67,9 @@ class Authority:
             names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         names = [x509.DNSName(one) if isinstance(one, str) else one for one in names]
         builder = self._builder(subject, self.certificate.subject, key.public_key(), days, begins)
+        if self.with_ids:
+            by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+            builder = builder.add_extension(by, critical=False)
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:

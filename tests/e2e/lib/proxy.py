@@ -16,12 +16,12 @@ BINARY = os.environ.get("CLINCH", "clinch")
 class Clinch:
     """One running clinch.  Its log lines are collected from stderr."""
 
-    def __init__(self, folder, config, env=None, wrapper=(), pass_fds=(), **popen):
+    def __init__(self, folder, config, env=None, wrapper=(), pass_fds=(), options=(), **popen):
         self.file = folder / "clinch.ini"
         self.write(config)
         self.lines = []
         self.process = subprocess.Popen(
-            [*wrapper, BINARY, "-c", str(self.file)],
+            [*wrapper, BINARY, "-c", str(self.file), *options],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},

@@ -74,6 +74,7 @@ Test(hosts, leave_key_and_staple_behind_with_the_certificate)
 	} rows[] = {
 		{ "nothing said", "", "/dev/null", "k", "s", false },
 		{ "a cert", "cert = c\n", "c", "c", NULL, true },
+		{ "an empty key", "cert = c\nkey =\n", "c", "c", NULL, true },
 		{ "a pair", "cert = c\nkey = l\n", "c", "l", NULL, true },
 		{ "all", "staple_file = t\ncert = c\nkey = l\n", "c", "l", "t",
 		    true },

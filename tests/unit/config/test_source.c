@@ -182,6 +182,8 @@ Test(source, expands_references_in_values)
 		{ "a default not needed", "${T_NAME:-d}", "value" },
 		{ "a default for an unset one", "${T_NONE:-d e}", "d e" },
 		{ "a default for an empty one", "${T_EMPTY:-d}", "d" },
+		{ "advice not needed", "${T_NAME:?why}", "value" },
+		{ "a default with signs", "${T_NONE:-a:?b:-c}", "a:?b:-c" },
 		{ "literal", "$${T_NAME}", "${T_NAME}" },
 		{ "dollars", "$5 $$ $", "$5 $$ $" },
 		{ "no second look", "${T_NESTED}", "${T_NAME}" },
@@ -210,7 +212,19 @@ Test(source, refuses_references_that_lead_nowhere)
 		const char *what, *given, *expect;
 	} rows[] = {
 		{ "unset", "${T_NONE}",
-		    "t.ini:5: ciphers: the environment variable T_NONE" },
+		    "t.ini:5: ciphers: the environment variable T_NONE is not "
+		    "set: set it or write ${T_NONE:-default}" },
+		{ "unset, with advice", "${T_NONE:?a port: 443}",
+		    "t.ini:5: ciphers: the environment variable T_NONE is not "
+		    "set: a port: 443" },
+		{ "empty, with advice", "${T_EMPTY:?name one}",
+		    "t.ini:5: ciphers: the environment variable T_EMPTY is "
+		    "empty: name one" },
+		{ "unset, with no advice", "${T_NONE:?}",
+		    "t.ini:5: ciphers: the environment variable T_NONE is not "
+		    "set" },
+		{ "an odd sign", "${T_NAME:+x}",
+		    "t.ini:5: ciphers: \"${T_NAME:+x}\" is not a" },
 		{ "not closed", "${T_NONE:-x",
 		    "t.ini:5: ciphers: a \"${\" is not closed" },
 		{ "no name", "${}", "t.ini:5: ciphers: \"${}\" is not a" },
@@ -228,6 +242,8 @@ Test(source, refuses_references_that_lead_nowhere)
 	char text[256];
 
 	unsetenv("T_NONE");
+	setenv("T_NAME", "value", 1);
+	setenv("T_EMPTY", "", 1);
 	setenv("T_LINES", "a\nb", 1);
 	setenv("T_COMMENT", "a ; b", 1);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -2,7 +2,8 @@
  * Arguments, then one call: into the runtime, or a command that prints and
  * ends.  Main thread.  The exit status is a contract: 0 asked to stop, 1 failed
  * to start, 2 bad configuration or usage, 3 a certificate is revoked and policy
- * ends the process (enum server_exit).  "staple" has its own (staple_exit).
+ * ends the process (enum server_exit).  "staple" (staple_exit) and "healthcheck"
+ * (healthcheck_exit) have their own.
  */
 #include <getopt.h>
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 
 #include "config/config.h"
 #include "runtime/check_command.h"
+#include "runtime/healthcheck.h"
 #include "runtime/process.h"
 #include "runtime/server.h"
 #include "runtime/staple_command.h"
@@ -29,6 +31,7 @@ static void
 print_help(FILE *out)
 {
 	fputs("usage: clinch [-c FILE] [COMMAND]\n"
+	      "       clinch healthcheck [-c FILE] [OPTION]...\n"
 	      "       clinch staple check CERT.pem [OPTION]...\n"
 	      "       clinch staple fetch CERT.pem -o FILE [OPTION]...\n"
 	      "Terminate TLS in front of plaintext services.\n"
@@ -41,6 +44,11 @@ print_help(FILE *out)
 	      "      --list-keys    print every key that FILE may hold\n"
 	      "  -V, --version      print the version\n"
 	      "  -h, --help         print this\n"
+	      "does a running clinch answer, with the staples it should have?\n"
+	      "  healthcheck        one line; exit status 0 (healthy) or 1\n"
+	      "      --listener NAME\n"
+	      "                     check this listener alone; may repeat\n"
+	      "      --timeout TIME for all of them, \"4s\" by default\n"
 	      "what do the responders say of a certificate?\n"
 	      "  staple check       ask them all in every way, and say what "
 	      "to do\n"
@@ -166,6 +174,8 @@ main(int argc, char **argv)
 	process_obey_signals();
 	if (argc > 1 && strcmp(argv[1], "staple") == 0)
 		return flush((int)staple_command_run(argc - 1, argv + 1));
+	if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)
+		return flush((int)healthcheck_run(argc - 1, argv + 1, file));
 	switch (parse(argc, argv, &file)) {
 	case COMMAND_RUN:
 		return (int)server_run(file);

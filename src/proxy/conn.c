@@ -83,7 +83,8 @@ early_reason(const struct conn *conn)
 	case STREAM_NO_MEMORY:
 		return CONN_NO_MEMORY;
 	default:
-		return CONN_HANDSHAKE_FAILED;
+		return stream_is_check(&conn->client) ? CONN_HEALTH_CHECK
+						      : CONN_HANDSHAKE_FAILED;
 	}
 }
 
@@ -352,6 +353,10 @@ step_handshake(struct conn *conn)
 	limit_handshake_done(conn->service->limit);
 	count_handshake(conn);
 	enter_site(conn);
+	if (stream_is_check(&conn->client)) {
+		(void)stream_end(&conn->client); /* it fits the empty socket */
+		return end(conn, CONN_HEALTH_CHECK);
+	}
 	if (!put_header(conn))
 		return end(conn, CONN_NO_MEMORY);
 	return enter(conn, &connecting, now_ms);

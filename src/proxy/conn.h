@@ -36,6 +36,7 @@ enum conn_reason {
 	CONN_HANDSHAKE_TIMEOUT,
 	CONN_NOT_TLS,
 	CONN_CLIENT_GONE,     /* left in the middle of the handshake */
+	CONN_HEALTH_CHECK,    /* `clinch healthcheck`, answered */
 	CONN_BAD_PROXY,       /* no PROXY header, or a bad one */
 	CONN_DENIED,          /* by allow/deny, after a PROXY header */
 	CONN_FULL_ADDRESS,    /* per_ip_max, after a PROXY header */

@@ -200,9 +200,11 @@ contains(const struct config_cidrs *list, const struct addr *peer)
 	return false;
 }
 
-static bool
-may_come(const struct config_listener *config, const struct addr *peer)
+bool
+limit_allows(const struct config_listener *config, const struct addr *peer)
 {
+	if (addr_is_unix(peer))
+		return true;
 	if (contains(&config->deny, peer))
 		return false;
 	return config->allow.count == 0 || contains(&config->allow, peer);
@@ -287,7 +289,7 @@ limit_admit(struct limit *limit, const struct config_listener *config,
 	*counted = NULL;
 	if (addr_is_unix(peer))
 		return LIMIT_OK;
-	if (!may_come(config, peer))
+	if (!limit_allows(config, peer))
 		return LIMIT_DENIED;
 	if (config->per_ip_max == 0)
 		return LIMIT_OK;

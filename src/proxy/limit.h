@@ -63,6 +63,9 @@ void limit_release(struct limit *limit);
 enum limit_answer limit_admit(struct limit *limit,
     const struct config_listener *config, const struct addr *peer,
     struct limit_address **counted) MUST_CHECK;
+/* By allow and deny: may this peer connect?  A unix client may. */
+bool limit_allows(
+    const struct config_listener *config, const struct addr *peer);
 /* May this peer send PROXY headers, by proxy_trust?  A unix client may: its
  * access is limited by unix_mode. */
 bool limit_trusts(

@@ -36,20 +36,6 @@
 
 /* ---- Stapling ---- */
 
-static const char *
-mode_name(enum staple_mode mode)
-{
-	static const char *const names[] = {
-		[STAPLE_AUTO] = "auto",
-		[STAPLE_MUST] = "must",
-		[STAPLE_ALWAYS] = "always",
-		[STAPLE_NEVER] = "never",
-		[STAPLE_PREFER] = "prefer",
-	};
-
-	return names[mode];
-}
-
 static void
 say_source(const struct config *config, const char *staple_file,
     const struct staple_info *info)
@@ -81,7 +67,7 @@ say_staple(const struct config *config, const struct cert_entry *entry,
 	    info->name,
 	    wanted && info->hindrance == STAPLE_UNASKED ? "stapled"
 							: "not stapled",
-	    mode_name(id->policy.mode), info->must_staple ? "with" : "without");
+	    stapling_mode_name(id->policy.mode), info->must_staple ? "with" : "without");
 	if (wanted && info->hindrance == STAPLE_UNASKED) {
 		say_source(config, id->staple_file, info);
 	} else if (wanted || id->policy.mode == STAPLE_PREFER) {

@@ -516,6 +516,20 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 	return policy;
 }
 
+const char *
+stapling_mode_name(enum staple_mode mode)
+{
+	static const char *const names[] = {
+		[STAPLE_AUTO] = "auto",
+		[STAPLE_MUST] = "must",
+		[STAPLE_ALWAYS] = "always",
+		[STAPLE_NEVER] = "never",
+		[STAPLE_PREFER] = "prefer",
+	};
+
+	return names[mode];
+}
+
 /* Prefix the error with the line of the key whose file it names. */
 static void
 blame(const struct config *config, struct err *err)

@@ -53,6 +53,9 @@ bool stapling_configure(struct stapling *stapling, const struct config *config,
 struct staple_policy stapling_policy(
     const struct config_listener *settings, bool in_folder);
 
+/* As the configuration has it: "auto", "must", ... */
+const char *stapling_mode_name(enum staple_mode mode);
+
 /* Fetch for this identity as its id requires.  Again with another
  * configuration: that one counts from now on, and a staple_file is read
  * again. */

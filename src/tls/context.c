@@ -36,6 +36,7 @@
 #include "tls/error.h"
 #include "tls/identity.h"
 #include "tls/server.h"
+#include "tls/stream.h"
 #include "tls/ticket.h"
 
 /* ---- Versions, ciphers and groups ---- */
@@ -302,9 +303,21 @@ set_options(SSL_CTX *native)
 	SSL_CTX_set_recv_max_early_data(native, SKIPPED_MAX_BYTES);
 }
 
+static bool
+is_check(const unsigned char *offered, unsigned offered_len)
+{
+	static const char alone[] = STREAM_CHECK_PROTOCOL;
+	unsigned len = sizeof(alone) - 1;
+
+	return offered_len == 1 + len && offered[0] == len &&
+	       memcmp(offered + 1, alone, len) == 0;
+}
+
 /*
  * RFC 7301 section 3.2: select the first of our protocols that the client
  * offers; none in common is fatal.  Not called without the extension.
+ * Without `alpn` the extension is ignored.  A health check is accepted either
+ * way, and gets no ticket.
  */
 static int
 on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -312,11 +325,18 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 {
 	const struct tls_context *context = arg;
 	unsigned char *chosen = NULL;
-	int result = SSL_select_next_proto(&chosen, out_len, context->alpn,
-	    context->alpn_len, offered, offered_len);
 
-	(void)ssl;
-	if (result != OPENSSL_NPN_NEGOTIATED)
+	if (is_check(offered, offered_len)) {
+		SSL_set_num_tickets(ssl, 0);
+		*out = offered + 1;
+		*out_len = offered[0];
+		return SSL_TLSEXT_ERR_OK;
+	}
+	if (context->alpn == NULL)
+		return SSL_TLSEXT_ERR_NOACK;
+	if (SSL_select_next_proto(&chosen, out_len, context->alpn,
+		context->alpn_len, offered,
+		offered_len) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
@@ -351,7 +371,6 @@ set_alpn(struct tls_context *context, const struct config_strings *alpn,
 		    context->alpn + context->alpn_len + 1, alpn->items[i], len);
 		context->alpn_len += 1 + (unsigned)len;
 	}
-	SSL_CTX_set_alpn_select_cb(context->native, on_alpn, context);
 	return true;
 }
 
@@ -432,6 +451,7 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	}
 	set_options(context->native);
 	set_resumption(context->native, settings);
+	SSL_CTX_set_alpn_select_cb(context->native, on_alpn, context);
 	tls_server_attach(context->native);
 	return set_versions(context->native, settings, err) &&
 	       set_ciphers(context->native, settings, err) &&

@@ -298,6 +298,30 @@ find_kind(enum identity_kind *kind, const X509 *leaf, const char *path,
 	return *kind != IDENTITY_ECDSA || check_curve(key, path, err);
 }
 
+bool
+identity_peek(const char *path, enum identity_kind *kind,
+    char pattern[IDENTITY_PATTERN_MAX], struct err *err)
+{
+	struct identity_names names = { 0 };
+	struct chain chain;
+	bool fine;
+
+	pattern[0] = '\0';
+	fine = chain_load(&chain, path, err) &&
+	       find_kind(kind, chain.leaf, path, err);
+	if (fine && !find_names(&names, chain.leaf)) {
+		err_set(err, "out of memory");
+		fine = false;
+	}
+	if (fine && names.count > 0)
+		snprintf(
+		    pattern, IDENTITY_PATTERN_MAX, "%s", names.patterns[0]);
+	drop_names(&names);
+	chain_drop(&chain);
+	tls_error_clear();
+	return fine;
+}
+
 const char *
 identity_kind_name(enum identity_kind kind)
 {

@@ -31,6 +31,16 @@ enum identity_kind {
 	IDENTITY_KINDS
 };
 
+#define IDENTITY_PATTERN_MAX 254 /* a host name and its terminator */
+
+/*
+ * The kind of the certificate in a PEM file and the first of the names that
+ * identity_load would serve it under ("": none).  Reads no key.  Blocks on the
+ * disk.  false: *err has the reason.
+ */
+bool identity_peek(const char *path, enum identity_kind *kind,
+    char pattern[IDENTITY_PATTERN_MAX], struct err *err) MUST_CHECK;
+
 /*
  * Load the chain (leaf first) from cert_path and the key from key_path, or
  * from cert_path too when key_path is NULL.  Blocks on the disk.

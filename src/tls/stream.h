@@ -201,6 +201,17 @@ bool stream_must_read_first(const struct stream *stream);
 
 void stream_facts(const struct stream *stream, struct stream_facts *facts);
 
+/*
+ * The ALPN identifier that `clinch healthcheck` offers, alone.  A connection
+ * with it ends after the handshake, as one with acme-tls/1 does (RFC 8737
+ * section 4): no backend is connected to.
+ */
+#define STREAM_CHECK_PROTOCOL "clinch-healthcheck"
+
+/* After the handshake: it is such a connection.  After a failed one: it is, and
+ * nothing is wrong but that a client certificate is required. */
+bool stream_is_check(const struct stream *stream);
+
 /* The error as text for the log, in `out`, which is returned. */
 const char *stream_error_text(
     const struct stream *stream, char *out, size_t max);

@@ -545,6 +545,30 @@ stream_tls_facts(const struct stream *stream, struct stream_facts *facts)
 	describe_client(ssl, facts);
 }
 
+static bool
+lacks_certificate(const struct stream *stream)
+{
+	unsigned long code = stream->openssl_error;
+
+	return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	       ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+}
+
+bool
+stream_is_check(const struct stream *stream)
+{
+	const unsigned char *alpn = NULL;
+	unsigned len = 0;
+
+	if (stream->ssl == NULL)
+		return false;
+	if (stream->error != STREAM_OK && !lacks_certificate(stream))
+		return false;
+	SSL_get0_alpn_selected(stream->ssl, &alpn, &len);
+	return len == strlen(STREAM_CHECK_PROTOCOL) &&
+	       memcmp(alpn, STREAM_CHECK_PROTOCOL, len) == 0;
+}
+
 void
 stream_client_name(const struct stream *stream, char *out, size_t max)
 {

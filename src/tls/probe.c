@@ -1,0 +1,326 @@
+/*
+ * The client of `clinch healthcheck`.  The caller's thread.  It offers whatever
+ * OpenSSL has, without regard to strength: a handshake must not fail because
+ * the listener's policy is unusual.  The one restriction is by kind of
+ * certificate, which a client can express only through the signature
+ * algorithms that it offers.
+ */
+#include "tls/probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "tls/error.h"
+#include "tls/identity.h"
+
+struct probe {
+	SSL *ssl;
+	bool handshake_done;
+	struct probe_result result;
+};
+
+/* By kind of certificate (RFC 8446 section 4.2.3). */
+static const char *const algorithms[IDENTITY_KINDS] = {
+	[IDENTITY_RSA] = "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:"
+			 "rsa_pss_rsae_sha512:rsa_pkcs1_sha256:"
+			 "rsa_pkcs1_sha384:rsa_pkcs1_sha512",
+	[IDENTITY_RSA_PSS] = "rsa_pss_pss_sha256:rsa_pss_pss_sha384:"
+			     "rsa_pss_pss_sha512",
+	[IDENTITY_ECDSA] = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:"
+			   "ecdsa_secp521r1_sha512",
+	[IDENTITY_ED25519] = "ed25519",
+	[IDENTITY_ED448] = "ed448",
+};
+
+/* ---- Callbacks ---- */
+
+static void
+on_info(const SSL *ssl, int where, int value)
+{
+	struct probe *probe = SSL_get_app_data(ssl);
+
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
+	    (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
+		probe->result.alert = value & 0xff;
+}
+
+/* The server sent a CertificateRequest; answer it with no certificate. */
+static int
+on_request(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+	struct probe *probe = SSL_get_app_data(ssl);
+
+	(void)certificate;
+	(void)key;
+	probe->result.certificate_requested = true;
+	return 0;
+}
+
+/* ---- Set-up ---- */
+
+/* A list that this OpenSSL does not take is the server's concern: its own set
+ * stays. */
+static void
+set_limits(SSL *ssl, const struct probe_wish *wish)
+{
+	if (wish->groups != NULL)
+		(void)SSL_set1_groups_list(ssl, wish->groups);
+	if (wish->ciphersuites != NULL)
+		(void)SSL_set_ciphersuites(ssl, wish->ciphersuites);
+	tls_error_clear();
+}
+
+static bool
+set_wish(SSL *ssl, const struct probe_wish *wish)
+{
+	static const unsigned char alpn[] =
+	    "\x12" STREAM_CHECK_PROTOCOL; /* RFC 7301 section 3.1 */
+
+	_Static_assert(sizeof(STREAM_CHECK_PROTOCOL) - 1 == 0x12,
+	    "the length in front of the protocol");
+	set_limits(ssl, wish);
+	return SSL_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+	       SSL_set_max_proto_version(ssl, 0) == 1 &&
+	       SSL_set_cipher_list(ssl, "ALL:!aNULL:!eNULL") == 1 &&
+	       SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) == 0 &&
+	       SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) == 1 &&
+	       (wish->name[0] == '\0' ||
+		   SSL_set_tlsext_host_name(ssl, wish->name) == 1) &&
+	       (wish->kind == IDENTITY_KINDS ||
+		   SSL_set1_sigalgs_list(ssl, algorithms[wish->kind]) == 1);
+}
+
+static SSL *
+make_ssl(void)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl;
+
+	if (context == NULL)
+		return NULL;
+	SSL_CTX_set_security_level(context, 0);
+	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_info_callback(context, on_info);
+	SSL_CTX_set_client_cert_cb(context, on_request);
+	ssl = SSL_new(context);
+	SSL_CTX_free(context); /* the SSL holds it */
+	return ssl;
+}
+
+struct probe *
+probe_new(int fd, const struct probe_wish *wish, struct err *err)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+
+	if (probe == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	tls_error_clear();
+	probe->ssl = make_ssl();
+	if (probe->ssl != NULL && SSL_set_app_data(probe->ssl, probe) == 1 &&
+	    set_wish(probe->ssl, wish) && SSL_set_fd(probe->ssl, fd) == 1)
+		return probe;
+	tls_error_set(err, "no TLS client");
+	probe_free(probe);
+	return NULL;
+}
+
+void
+probe_free(struct probe *probe)
+{
+	if (probe == NULL)
+		return;
+	chain_drop(&probe->result.shown);
+	SSL_free(probe->ssl);
+	free(probe);
+}
+
+/* ---- The result ---- */
+
+/* What the server has shown, also where the handshake failed later. */
+static bool
+take_shown(struct probe *probe)
+{
+	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(probe->ssl);
+	struct chain *shown = &probe->result.shown;
+	const unsigned char *staple = NULL;
+	long len = SSL_get_tlsext_status_ocsp_resp(probe->ssl, &staple);
+
+	if (staple != NULL && len > 0) {
+		probe->result.staple = staple;
+		probe->result.staple_len = (size_t)len;
+	}
+	shown->rest = sk_X509_new_null();
+	for (int i = 0; shown->rest != NULL && i < sk_X509_num(sent); i++) {
+		X509 *one = sk_X509_value(sent, i);
+
+		if (i > 0 && sk_X509_push(shown->rest, one) <= 0)
+			return false;
+		X509_up_ref(one);
+		if (i == 0)
+			shown->leaf = one;
+	}
+	return shown->rest != NULL;
+}
+
+static enum io
+end(struct probe *probe, enum probe_end how, const char *words)
+{
+	probe->result.end = how;
+	err_set(&probe->result.why, "%s", words);
+	if (!take_shown(probe)) {
+		probe->result.end = PROBE_FAILED;
+		err_set(&probe->result.why, "out of memory");
+	}
+	tls_error_clear();
+	return IO_DONE;
+}
+
+static enum io
+end_alert(struct probe *probe)
+{
+	char words[128];
+
+	snprintf(words, sizeof(words),
+	    "the handshake was refused: alert %s (%d)",
+	    SSL_alert_desc_string_long(probe->result.alert),
+	    probe->result.alert);
+	return end(probe, PROBE_ALERT, words);
+}
+
+/* No ServerHello was understood: what came was of another protocol. */
+static bool
+is_no_tls(const SSL *ssl, unsigned long code)
+{
+	return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	       SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO;
+}
+
+static enum io
+end_error(struct probe *probe, int why, int errnum)
+{
+	unsigned long code = tls_error_take();
+
+	if (probe->result.alert != 0)
+		return end_alert(probe);
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		return end(probe, PROBE_CLOSED,
+		    "the connection was closed without an alert");
+	if (why == SSL_ERROR_SYSCALL &&
+	    (errnum == 0 || errnum == ECONNRESET || errnum == EPIPE))
+		return end(probe, PROBE_CLOSED,
+		    "the connection was reset without an alert");
+	if (why == SSL_ERROR_SYSCALL)
+		return end(probe, PROBE_FAILED, strerror(errnum));
+	if (is_no_tls(probe->ssl, code))
+		return end(
+		    probe, PROBE_NOT_TLS, "what answers does not speak TLS");
+	return end(probe, PROBE_FAILED, tls_error_reason(code));
+}
+
+static bool
+is_clinch(const SSL *ssl)
+{
+	const unsigned char *alpn = NULL;
+	unsigned len = 0;
+
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	return len > 0;
+}
+
+static enum io
+interpret(struct probe *probe, int result, int errnum)
+{
+	int why = SSL_get_error(probe->ssl, result);
+
+	switch (why) {
+	case SSL_ERROR_WANT_READ:
+		return IO_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return IO_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return end(probe, PROBE_ACCEPTED, "accepted");
+	default:
+		return end_error(probe, why, errnum);
+	}
+}
+
+/* Wait for the server's end; payload before it is not of a clinch. */
+static enum io
+await_end(struct probe *probe)
+{
+	char byte;
+	int result;
+
+	if (is_clinch(probe->ssl)) {
+		errno = 0;
+		result = SSL_read(probe->ssl, &byte, 1);
+		if (result <= 0)
+			return interpret(probe, result, errno);
+	}
+	(void)SSL_shutdown(probe->ssl);
+	return end(probe, PROBE_OTHER,
+	    "another TLS server answers, or a clinch that does not know health "
+	    "checks");
+}
+
+enum io
+probe_step(struct probe *probe)
+{
+	int result;
+
+	tls_error_clear();
+	if (!probe->handshake_done) {
+		errno = 0;
+		result = SSL_connect(probe->ssl);
+		if (result != 1)
+			return interpret(probe, result, errno);
+		probe->handshake_done = true;
+	}
+	return await_end(probe);
+}
+
+const struct probe_result *
+probe_result(const struct probe *probe)
+{
+	return &probe->result;
+}
+
+/* ---- What to look for ---- */
+
+void
+probe_name_for(char name[PROBE_NAME_MAX], const char *pattern)
+{
+	static const char label[] = "healthcheck";
+	bool wild = pattern[0] == '*';
+
+	/* RFC 1035 section 2.3.4 leaves no room for it in a long pattern. */
+	if (wild && strlen(pattern) + strlen(label) >= PROBE_NAME_MAX - 2)
+		snprintf(name, PROBE_NAME_MAX, "x%s", pattern + 1);
+	else
+		snprintf(name, PROBE_NAME_MAX, "%s%s", wild ? label : "",
+		    pattern + wild);
+}
+
+bool
+probe_look(const char *path, enum identity_kind *kind,
+    char name[PROBE_NAME_MAX], struct err *err)
+{
+	char pattern[IDENTITY_PATTERN_MAX];
+
+	name[0] = '\0';
+	if (!identity_peek(path, kind, pattern, err))
+		return false;
+	if (pattern[0] != '\0')
+		probe_name_for(name, pattern);
+	return true;
+}

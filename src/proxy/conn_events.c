@@ -53,6 +53,14 @@
 #define TRIM_MIN 256
 #define TRIM_DELAY_S 1.0
 
+/* The timer is not active.  It never fires in the same turn of the loop. */
+static void
+start_timer(struct ev_loop *loop, struct ev_timer *timer, int64_t wait_ms)
+{
+	ev_timer_set(timer, (ev_tstamp)(wait_ms > 1 ? wait_ms : 1) / 1e3, 0.);
+	ev_timer_start(loop, timer);
+}
+
 /* ---- the queue ---- */
 
 static void
@@ -92,11 +100,8 @@ arm_flush(struct conn_set *set)
 {
 	struct conn *first = container_of(
 	    set->deferred.next, struct conn, deferred);
-	int64_t wait_ms = first->deferred_ms - set->now_ms;
 
-	ev_timer_set(
-	    &set->flush, (ev_tstamp)(wait_ms > 1 ? wait_ms : 1) / 1e3, 0.);
-	ev_timer_start(set->loop, &set->flush);
+	start_timer(set->loop, &set->flush, first->deferred_ms - set->now_ms);
 }
 
 static void
@@ -144,11 +149,8 @@ arm_guard(struct conn_set *set)
 {
 	struct conn *first = container_of(
 	    set->unread.next, struct conn, unread);
-	int64_t wait_ms = first->guard_ms - set->now_ms;
 
-	ev_timer_set(
-	    &set->guard, (ev_tstamp)(wait_ms > 1 ? wait_ms : 1) / 1e3, 0.);
-	ev_timer_start(set->loop, &set->guard);
+	start_timer(set->loop, &set->guard, first->guard_ms - set->now_ms);
 }
 
 /* If the kernel has no memory, only its deadline ends the client. */
@@ -288,16 +290,12 @@ watch_time(struct conn *conn)
 {
 	struct ev_loop *loop = conn->set->loop;
 	int64_t deadline_ms = deadline(conn);
-	int64_t wait_ms;
 
 	if (deadline_ms >= conn->armed_ms)
 		return;
-	wait_ms = deadline_ms - conn->set->now_ms;
 	conn->armed_ms = deadline_ms;
 	ev_timer_stop(loop, &conn->timer);
-	ev_timer_set(
-	    &conn->timer, (ev_tstamp)(wait_ms > 1 ? wait_ms : 1) / 1e3, 0.);
-	ev_timer_start(loop, &conn->timer);
+	start_timer(loop, &conn->timer, deadline_ms - conn->set->now_ms);
 }
 
 /*

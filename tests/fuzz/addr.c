@@ -1,6 +1,6 @@
 /*
- * Any text as an address, a host or a range: nothing may crash, and what was
- * understood must print as text that means the same.
+ * Any text as an address, a host or a range: nothing may crash, and an accepted
+ * one must print as text that parses to the same.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * Any bytes as a PROXY header.  More is never asked for than may come; the
- * answer depends neither on the pieces they come in nor on what follows; and
- * what was understood, said again by clinch, is understood the same.
+ * Any bytes as a PROXY header.  PROXYPROTO_MORE never needs more than the
+ * header; the result depends neither on the pieces received nor on the bytes
+ * behind; and an accepted header that is written again parses to the same.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ check(bool holds)
 		abort();
 }
 
-/* As many bytes as were asked for, and asked again, until there is an answer. */
+/* Give as many bytes as are needed each time, until there is a result. */
 static enum proxyproto_answer
 feed(const uint8_t *data, size_t size, struct proxyproto_header *header,
     size_t *len)
@@ -49,7 +49,7 @@ is_same(const struct proxyproto_header *a, const struct proxyproto_header *b)
 }
 
 static void
-say_again(const struct proxyproto_header *header)
+write_again(const struct proxyproto_header *header)
 {
 	uint8_t out[PROXYPROTO_OUT_MAX];
 	struct proxyproto_header again;
@@ -77,7 +77,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (answer == PROXYPROTO_DONE) {
 		check(is_same(&one, &all));
 		check(one.local == (one.client.len == 0));
-		say_again(&one);
+		write_again(&one);
 	}
 	return 0;
 }

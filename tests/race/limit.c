@@ -1,8 +1,8 @@
 /*
  * Threads that reserve, admit and release against the same caps, and threads
  * that walk over backends while the addresses behind a name are replaced.
- * ThreadSanitizer looks for races; the program itself checks that no cap was
- * overshot and that nothing is left counted.  Exit status 0 is a pass.
+ * ThreadSanitizer finds races; the program itself checks that no cap was
+ * exceeded and that every count is zero at the end.  Exit status 0 is a pass.
  */
 #include <netinet/in.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@
 #define WALKS 2000
 #define CAP 3
 #define PER_ADDRESS 2
-#define CLIENTS 2 /* addresses that meet */
+#define CLIENTS 2 /* addresses, shared by the threads */
 
 static const struct config_listener config = {
 	.max_connections = CAP,
@@ -106,7 +106,7 @@ walk(void *arg)
 	return NULL;
 }
 
-/* The resolver's part, on the main thread. */
+/* As the resolver does, on the main thread. */
 static void
 replace_answers(struct shared *shared)
 {

@@ -1,8 +1,7 @@
 /*
- * Several threads log as fast as they can while main changes where and how
- * it is written.  First into files, where at the end every line must be
- * there or counted; then into a pipe that nobody reads, where all that
- * matters is that everybody comes to an end.
+ * Several threads log without a pause while main changes sinks and formats.
+ * First to files: at the end every line is there or counted as dropped.  Then
+ * to a pipe without a reader: all threads must end.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +75,7 @@ change(struct log *log, const char *one, const char *two)
 	}
 }
 
-/* How many of the writers' lines a file holds. */
+/* Counts the lines of the writers in a file. */
 static uint64_t
 count(const char *path)
 {

@@ -138,7 +138,7 @@ rig_ask(int version)
 static bool
 rig_is_staple(const struct shaken *shaken, const struct pki *about)
 {
-	struct staple_response *held = staple_cache_held(
+	struct staple_response *held = staple_cache_response(
 	    staple_watch_entry(about->certificate));
 	const unsigned char *der = NULL;
 	size_t len = 0;
@@ -483,7 +483,8 @@ prepare(const struct pki *shown, enum held held)
 		rig_publish(shown, OCSP_SAYS_REVOKED, RIG_HOUR);
 	if (held == AHEAD || held == NOT_FIRST)
 		publish_odd(shown, held);
-	staple_cache_tell(staple_watch_entry(shown->certificate), &progress);
+	staple_cache_set_progress(
+	    staple_watch_entry(shown->certificate), &progress);
 }
 
 static void

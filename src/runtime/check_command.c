@@ -65,10 +65,10 @@ say_staple(const struct config *config, const struct cert_entry *entry,
 
 	printf("certificate %s: %s: ocsp = %s, certificate %s must-staple",
 	    info->name,
-	    wanted && info->hindrance == STAPLE_UNASKED ? "stapled"
+	    wanted && info->unavailable_reason == STAPLE_UNASKED ? "stapled"
 							: "not stapled",
 	    stapling_mode_name(id->policy.mode), info->must_staple ? "with" : "without");
-	if (wanted && info->hindrance == STAPLE_UNASKED) {
+	if (wanted && info->unavailable_reason == STAPLE_UNASKED) {
 		say_source(config, id->staple_file, info);
 	} else if (wanted || id->policy.mode == STAPLE_PREFER) {
 		policy_explain(info, why, sizeof(why));

@@ -156,7 +156,7 @@ is_demanded(const struct staple_policy *policy, const struct staple_cert *cert,
     bool in_folder)
 {
 	const struct staple_info info = { .must_staple = cert->must_staple,
-		.hindrance = cert->hindrance };
+		.unavailable_reason = cert->unavailable_reason };
 
 	if (in_folder || !policy_requires_staple(policy, &info))
 		return false;
@@ -169,9 +169,9 @@ explain_missing(const struct staple_policy *policy,
 {
 	const char *mode = stapling_mode_name(policy->mode);
 
-	if (cert->hindrance != STAPLE_UNASKED)
+	if (cert->unavailable_reason != STAPLE_UNASKED)
 		err_set(err, "no staple for %s, mode %s: %s%s%s", label, mode,
-		    staple_outcome_sentence(cert->hindrance),
+		    staple_outcome_sentence(cert->unavailable_reason),
 		    cert->hint[0] != '\0' ? ": " : "", cert->hint);
 	else
 		err_set(err,

@@ -341,7 +341,7 @@ report_new(
 		    LOG_S("listener", listener->name),
 		    LOG_S("cert", info->name));
 	if (listener->ocsp == OCSP_MODE_PREFER &&
-	    info->hindrance == STAPLE_NO_RESPONDER)
+	    info->unavailable_reason == STAPLE_NO_RESPONDER)
 		log_info(server->parts.log, "ocsp",
 		    "the certificate names no responder: it is not stapled",
 		    LOG_S("listener", listener->name),
@@ -355,7 +355,7 @@ report_waiting(
 	const struct staple_info *info = &cert->info;
 	char why[ERR_TEXT_MAX / 2] = "";
 
-	if (info->hindrance != STAPLE_UNASKED)
+	if (info->unavailable_reason != STAPLE_UNASKED)
 		policy_explain(info, why, sizeof(why));
 	log_notice(publication->server->parts.log, "ocsp",
 	    cert->slot->identity

@@ -235,7 +235,7 @@ print_responders(const struct staple_print *print)
 	if (cert->url_count == 0)
 		fputs("  responder    none\n", print->out);
 	/* What hinders is printed with the verdict. */
-	if (cert->hint[0] != '\0' && cert->hindrance == STAPLE_UNASKED)
+	if (cert->hint[0] != '\0' && cert->unavailable_reason == STAPLE_UNASKED)
 		fprintf(print->out, "  note         %s\n", cert->hint);
 }
 

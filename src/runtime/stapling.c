@@ -65,7 +65,7 @@ policy_requires_staple(
 	case STAPLE_ALWAYS:
 		return true;
 	case STAPLE_PREFER:
-		return info->hindrance != STAPLE_NO_RESPONDER;
+		return info->unavailable_reason != STAPLE_NO_RESPONDER;
 	case STAPLE_NEVER:
 		break;
 	}
@@ -97,7 +97,7 @@ evaluate_revoked(const struct staple_policy *policy,
 	if (info->confirmed || (may_wait && (info->unconfirmable || timed_out)))
 		return POLICY_REVOKED;
 	/* Without a responder there is nothing to wait for. */
-	return info->hindrance == STAPLE_UNASKED ? POLICY_WAIT
+	return info->unavailable_reason == STAPLE_UNASKED ? POLICY_WAIT
 						 : POLICY_REVOKED_CONTINUE;
 }
 
@@ -107,7 +107,7 @@ policy_evaluate(const struct staple_policy *policy,
     bool timed_out)
 {
 	bool may_wait = phase != PHASE_RUNNING;
-	bool hindered = info->hindrance != STAPLE_UNASKED;
+	bool hindered = info->unavailable_reason != STAPLE_UNASKED;
 
 	if (!policy_requires_staple(policy, info))
 		return POLICY_OK;
@@ -150,7 +150,7 @@ policy_defers_renewal(const struct staple_policy *policy,
 				 served->info->revoked;
 
 	return policy_requires_staple(policy, renewed) &&
-	       (renewed->hindrance == STAPLE_UNASKED ||
+	       (renewed->unavailable_reason == STAPLE_UNASKED ||
 		   policy_is_strict(policy)) &&
 	       !is_stapled(policy, renewed, now_s) && !served_is_revoked &&
 	       !policy_ends_soon(served->ends_s, now_s);
@@ -180,8 +180,8 @@ fails_already(const struct policy_eval *eval, const struct identity *identity,
 
 	/* A certificate expires while it is served; every other obstacle comes
 	 * with the new configuration. */
-	if (info->hindrance != STAPLE_UNASKED &&
-	    info->hindrance != STAPLE_CERTIFICATE_EXPIRED)
+	if (info->unavailable_reason != STAPLE_UNASKED &&
+	    info->unavailable_reason != STAPLE_CERTIFICATE_EXPIRED)
 		return false;
 	for (i = 0; before && i < generation_cert_count(before); i++) {
 		old = generation_cert(before, i)->slot;
@@ -302,7 +302,7 @@ policy_eval_may_start(const struct policy_eval *eval,
 	char why[ERR_TEXT_MAX / 2];
 
 	if (!stapling_state(eval->stapling, identity, &info) ||
-	    info.hindrance == STAPLE_UNASKED ||
+	    info.unavailable_reason == STAPLE_UNASKED ||
 	    evaluate_one(eval, policy, identity, &info) != POLICY_FAILED)
 		return true;
 	policy_explain(&info, why, sizeof(why));
@@ -371,8 +371,8 @@ policy_eval_is_due(const struct policy_eval *eval, const struct cert_slot *slot)
 void
 policy_explain(const struct staple_info *info, char *out, size_t max)
 {
-	bool hindered = info->hindrance != STAPLE_UNASKED;
-	enum staple_outcome outcome = hindered ? info->hindrance
+	bool hindered = info->unavailable_reason != STAPLE_UNASKED;
+	enum staple_outcome outcome = hindered ? info->unavailable_reason
 					       : info->outcome;
 	const char *advice = staple_outcome_advice(outcome);
 

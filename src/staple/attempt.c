@@ -1,7 +1,7 @@
 /*
- * How an attempt goes on.  Staple thread only.  Its deadline is kept as time
- * that is left, of which only asking takes away: an attempt that waits for a
- * slot, first or between two tries, has lost nothing.
+ * The steps of an attempt.  Staple thread only.  Its time limit is kept as the
+ * time that is left, which only exchanges reduce: waiting for a permit, before
+ * the first request or between two, costs nothing of it.
  */
 #include "staple/attempt.h"
 
@@ -24,8 +24,8 @@
 
 enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
 
-/* How a try ends that is not made because the host is down: another URL is
- * next, whatever the method. */
+/* The outcome of a variant that is not sent because its host is down: the next
+ * URL follows, whatever the method. */
 #define SKIPPED STAPLE_CONNECTION_REFUSED
 
 static const struct staple_options *
@@ -92,8 +92,8 @@ staple_attempt_sharers(const struct staple_job *job)
 	return most;
 }
 
-/* The issuer, without which nothing can be asked.  The same for a whole
- * attempt: another certificate cancels it. */
+/* Without the issuer no request can be made.  Constant during an attempt: other
+ * facts cancel it. */
 static bool
 is_seeking(const struct staple_job *job)
 {
@@ -133,7 +133,7 @@ staple_attempt_probe_time(const struct staple_job *job)
 	return worker->wall_s + (wait_s > 1 ? wait_s : 1);
 }
 
-/* One line an hour: each of its certificates has lines of its own. */
+/* At most one line an hour: each certificate has its own lines besides. */
 static void
 log_down(struct staple_job *job, struct staple_host *host)
 {
@@ -145,7 +145,7 @@ log_down(struct staple_job *job, struct staple_host *host)
 		return;
 	host->logged = host->log_up = true;
 	host->logged_ms = worker->mono_ms;
-	staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
+	staple_report_message(worker, STAPLE_LEVEL_WARNING,
 	    "responder host %s is down: %s; %u certificates share it; next "
 	    "probe in %lld s",
 	    host->name, staple_outcome_sentence(host->outcome),
@@ -158,7 +158,7 @@ log_up(struct staple_job *job, struct staple_host *host)
 	if (!host->log_up)
 		return;
 	host->log_up = false;
-	staple_report_trouble(job->worker, STAPLE_LEVEL_NOTICE,
+	staple_report_message(job->worker, STAPLE_LEVEL_NOTICE,
 	    "responder host %s answers again; %zu certificates wait to be "
 	    "asked about",
 	    host->name, host->waiting.count);
@@ -185,13 +185,13 @@ leave_host(struct staple_job *job, const struct staple_host *next)
 		return;
 	attempt->host = NULL;
 	if (attempt->blame == STAPLE_UNASKED)
-		staple_host_left(host, &attempt->waiter);
+		staple_host_skipped(host, &attempt->waiter);
 	else if (staple_host_failed(host, &attempt->waiter, &failure))
 		log_down(job, host);
 	attempt->blame = STAPLE_UNASKED;
 }
 
-/* A try has ended there. */
+/* An exchange with the host has ended. */
 static void
 note_for_host(struct staple_job *job, enum staple_outcome outcome,
     const struct staple_fetch_result *result)
@@ -207,12 +207,12 @@ note_for_host(struct staple_job *job, enum staple_outcome outcome,
 	}
 	if (outcome == STAPLE_NO_MEMORY || outcome == STAPLE_BAD_URL)
 		return;
-	staple_host_answered(attempt->host, result->took_ms);
+	staple_host_works(attempt->host, result->took_ms);
 	if (was_down)
 		log_up(job, attempt->host);
 }
 
-/* ---- From try to try ---- */
+/* ---- From variant to variant ---- */
 
 /* The attempt is over before its conclusion is drawn, which may begin the
  * next one. */
@@ -234,14 +234,14 @@ give_up(struct staple_job *job)
 	staple_job_failed(job, job->attempt.nearest);
 }
 
-/* A try that came to nothing without an exchange. */
+/* A variant that failed without an exchange. */
 static enum staple_outcome
 miss(struct staple_job *job, enum staple_outcome outcome)
 {
-	struct staple_verdict verdict = { outcome, { "" } };
+	struct staple_check_result checked = { outcome, { "" } };
 
-	err_set(&verdict.said, "%s", staple_outcome_sentence(outcome));
-	staple_report_try(job, &verdict, 0);
+	err_set(&checked.said, "%s", staple_outcome_sentence(outcome));
+	staple_report_variant(job, &checked, 0);
 	job->attempt.nearest = staple_outcome_nearer(
 	    job->attempt.nearest, outcome);
 	return outcome;
@@ -251,12 +251,12 @@ miss(struct staple_job *job, enum staple_outcome outcome)
 static enum staple_outcome
 skip(struct staple_job *job, const struct staple_host *host)
 {
-	struct staple_verdict verdict = { host->outcome, { "" } };
+	struct staple_check_result checked = { host->outcome, { "" } };
 
 	job->attempt.skipped = true;
-	err_set(&verdict.said, "host is down: %s",
+	err_set(&checked.said, "host is down: %s",
 	    staple_outcome_name(host->outcome));
-	staple_report_try(job, &verdict, 0);
+	staple_report_variant(job, &checked, 0);
 	job->attempt.nearest = staple_outcome_nearer(
 	    job->attempt.nearest, host->outcome);
 	return SKIPPED;
@@ -282,8 +282,8 @@ describe_waiter(struct staple_job *job)
 			  window.expires <= job->worker->wall_s;
 }
 
-/* Was the last answer one that a cache may have kept too long: expired, or the
- * same again near its end?  RFC 5019 6.1: only then is no-cache allowed. */
+/* May the last response come from a cache that kept it too long: expired, or
+ * unchanged near its end?  RFC 5019 6.1: only then is no-cache allowed. */
 static bool
 got_old(const struct staple_job *job)
 {
@@ -305,7 +305,7 @@ join(struct staple_job *job, struct staple_host *host)
 		return false;
 	attempt->host = host;
 	host->untried_waits |= host->down && !attempt->blocked;
-	staple_host_expect(host, &attempt->waiter, job->worker->wall_s);
+	staple_host_joined(host, &attempt->waiter, job->worker->wall_s);
 	return true;
 }
 
@@ -315,10 +315,10 @@ static void
 note_issuer(
     struct staple_job *job, enum staple_outcome outcome, const char *said)
 {
-	struct staple_verdict verdict = { outcome, { "" } };
+	struct staple_check_result checked = { outcome, { "" } };
 
-	err_set(&verdict.said, "%s", said);
-	staple_report_issuer(job, &verdict, 0);
+	err_set(&checked.said, "%s", said);
+	staple_report_issuer(job, &checked, 0);
 	job->attempt.issuer_url++;
 }
 
@@ -330,9 +330,9 @@ give_up_issuer(struct staple_job *job)
 }
 
 /*
- * NULL: not a URL, or no memory.  The errand keeps it while it waits there.
- * Another entry than that of a responder with the same name: a static file that
- * is served does not show that the responder answers.
+ * NULL: not a URL, or no memory.  The job holds it while it waits there.  Not
+ * the entry of a responder with the same name: a static file that is served
+ * does not prove that the responder works.
  */
 static struct staple_host *
 issuer_host(struct staple_job *job)
@@ -347,7 +347,8 @@ issuer_host(struct staple_job *job)
 	return staple_hosts_hold(&worker->hosts, name, worker->mono_ms);
 }
 
-/* Queue for a slot of the host of one issuer URL; false: *said is why not. */
+/* Queue for a permit of the host of one issuer URL; false: *said is the
+ * cause. */
 static bool
 join_issuer_host(struct staple_job *job, const char **said)
 {
@@ -376,7 +377,7 @@ join_issuer_host(struct staple_job *job, const char **said)
 	return false;
 }
 
-/* Queue for a slot to fetch the issuer from the next URL. */
+/* Queue for a permit to fetch the issuer from the next URL. */
 static void
 seek_on(struct staple_job *job)
 {
@@ -403,8 +404,8 @@ take_issuer(struct staple_job *job)
 		staple_job_failed(job, STAPLE_NO_MEMORY);
 }
 
-/* A slot is free.  Another certificate, or another process that shares the
- * store, may have fetched the same issuer since this one joined the queue. */
+/* A permit is free.  Another job, or another process that shares the store, may
+ * have fetched the same issuer since this one joined the queue. */
 static void
 start_seeking(struct staple_job *job, struct staple_permit *permit)
 {
@@ -467,16 +468,16 @@ static void
 sought(struct staple_job *job, const struct staple_fetch_result *result)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	struct staple_verdict verdict;
-	X509 *issuer = staple_issuer_judge(job->cert, result, &verdict);
+	struct staple_check_result checked;
+	X509 *issuer = staple_issuer_check(job->cert, result, &checked);
 
-	/* Any HTTP answer shows that the host is there. */
+	/* Any HTTP response proves that the host is up. */
 	note_for_host(job,
 	    result->http_status == 0 ? result->outcome : STAPLE_GOOD, result);
-	staple_report_issuer(job, &verdict, result->took_ms);
+	staple_report_issuer(job, &checked, result->took_ms);
 	if (issuer == NULL) {
 		staple_issuers_fail(&job->worker->issuers, job->cert,
-		    attempt->issuer_url, job, verdict.said.text,
+		    attempt->issuer_url, job, checked.said.text,
 		    job->worker->mono_ms);
 		attempt->issuer_url++;
 		seek_on(job);
@@ -535,7 +536,7 @@ block(struct staple_job *job)
 	staple_job_blocked(job, host->outcome);
 }
 
-/* Wait for a slot of the next try, given how the last one ended. */
+/* Queue for the next variant, given the outcome of the last one. */
 static void
 go_on(struct staple_job *job, enum staple_outcome last)
 {
@@ -615,24 +616,24 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 }
 
 static struct staple_response *
-judge(struct staple_job *job, const struct staple_fetch_result *result,
-    struct staple_verdict *verdict)
+check_response(struct staple_job *job, const struct staple_fetch_result *result,
+    struct staple_check_result *checked)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 	struct staple_response *fresh;
-	struct staple_matter matter = {
+	struct staple_response_check check = {
 		.cert = job->cert,
 		.held = held,
 		.clock = { job->worker->wall_s,
 		    settings_of(job)->default_lifetime_s },
 	};
 
-	fresh = staple_judge_exchange(result, &matter, verdict);
+	fresh = staple_response_check_fetched(result, &check, checked);
 	staple_response_unref(held);
 	return fresh;
 }
 
-/* What confirms a revocation is somebody's second choice, on purpose. */
+/* A confirming attempt avoids the variant that worked; do not remember its. */
 static void
 remember(struct staple_job *job)
 {
@@ -660,10 +661,10 @@ put_down(struct staple_job *job, const struct staple_fetch_result *result)
 }
 
 /*
- * What decides about the next try.  A probe repeats what has worked before,
- * because an outage is no reason to try the other method; where nothing has,
- * every fourth probe tries the other one as well, and so does the first
- * attempt of a certificate.
+ * The outcome that decides about the next variant.  A probe repeats the variant
+ * that worked before, because an outage is no reason for the other method.  If
+ * none has worked, every fourth probe uses the other method as well, and so
+ * does the first attempt of a certificate.
  */
 static enum staple_outcome
 guide(const struct staple_job *job, enum staple_outcome outcome)
@@ -684,7 +685,7 @@ void
 staple_attempt_fetched(
     struct staple_job *job, const struct staple_fetch_result *result)
 {
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 	struct staple_job_result answer;
 
 	put_down(job, result);
@@ -692,11 +693,11 @@ staple_attempt_fetched(
 		sought(job, result);
 		return;
 	}
-	answer.response = judge(job, result, &verdict);
-	answer.outcome = verdict.outcome;
+	answer.response = check_response(job, result, &checked);
+	answer.outcome = checked.outcome;
 	answer.freshness_s = result->freshness_s;
-	staple_report_try(job, &verdict, result->took_ms);
-	note_for_host(job, verdict.outcome, result);
+	staple_report_variant(job, &checked, result->took_ms);
+	note_for_host(job, checked.outcome, result);
 	if (answer.response == NULL) {
 		job->attempt.nearest = staple_outcome_nearer(
 		    job->attempt.nearest, answer.outcome);
@@ -739,7 +740,7 @@ staple_attempt_reconsider(struct staple_job *job)
 		staple_job_review(job);
 		return;
 	}
-	/* Only what waits, and not between two tries of a probe. */
+	/* Only a job that waits, and not between two requests of a probe. */
 	if (host == NULL || host->prober == &attempt->waiter)
 		return;
 	if (!host->down) {

@@ -59,10 +59,11 @@ struct staple_entry {
 	struct list in_bucket;  /* alone: not in the table */
 	struct list in_changed; /* linked: this is a reference */
 	unsigned references;
-	unsigned holders[STAPLE_WISHES]; /* how many have this wish */
-	enum staple_wish wish;           /* the strongest of them */
-	bool known;                      /* to the staple thread */
-	bool awaited;                    /* counted in cache->awaited */
+	unsigned
+	    holders[STAPLE_REQUIREMENTS]; /* how many have this requirement */
+	enum staple_requirement requirement; /* the strongest of them */
+	bool known;                          /* to the staple thread */
+	bool awaited;                        /* counted in cache->awaited */
 	struct staple_cert *cert;
 	struct staple_response *response; /* NULL: none */
 	struct staple_progress progress;
@@ -252,8 +253,7 @@ staple_entry_job(const struct staple_entry *entry)
 
 /* ---- Entries that staple_wait waits for ---- */
 
-/* What is dated in the future, as the clock was set back, is asked about
- * anew. */
+/* A response dated in the future (the clock was set back) is fetched again. */
 static bool
 is_good(const struct staple_response *response)
 {
@@ -261,12 +261,12 @@ is_good(const struct staple_response *response)
 	       !staple_response_is_ahead(response, clock_wall_ms() / 1000);
 }
 
-/* Count anew whether this entry is waited for: its wish, its progress or its
- * response has changed. */
+/* Update cache->awaited: the requirement, the progress or the response of this
+ * entry has changed. */
 static void
 count_locked(struct staple_cache *cache, struct staple_entry *entry)
 {
-	bool awaited = entry->wish != STAPLE_WISH_NONE &&
+	bool awaited = entry->requirement != STAPLE_REQUIRE_NONE &&
 		       !entry->progress.settled && !is_good(entry->response);
 
 	if (awaited && !entry->awaited)
@@ -290,7 +290,7 @@ unlock_counted(struct staple_cache *cache)
 
 /* ---- Handshakes ---- */
 
-/* Two answers said so, or the second could not be had. */
+/* Two answers agree, or a second one could not be had. */
 static bool
 is_confirmed(const struct staple_progress *progress)
 {
@@ -304,7 +304,7 @@ may_go_without(
     const struct staple_cert *cert, const struct staple_policy *policy)
 {
 	return !cert->must_staple &&
-	       staple_cert_wish(cert, policy) != STAPLE_WISH_FATAL;
+	       staple_cert_requirement(cert, policy) != STAPLE_REQUIRE_FATAL;
 }
 
 static struct staple_response *choose_locked(const struct staple_entry *entry,
@@ -318,17 +318,17 @@ choose_locked(const struct staple_entry *entry,
 {
 	struct staple_response *held = entry->response;
 
-	if (staple_cert_wish(entry->cert, policy) == STAPLE_WISH_NONE)
+	if (staple_cert_requirement(entry->cert, policy) == STAPLE_REQUIRE_NONE)
 		*reason = STAPLE_UNSENT_UNWANTED;
 	else if (held == NULL)
 		*reason = STAPLE_UNSENT_NONE;
-	/* A revocation outlives the response that told of it. */
+	/* A revocation outlives the response that contains it. */
 	else if (policy->on_revoked == STAPLE_REVOKED_REFUSE &&
 		 staple_response_is_revoked(held) &&
 		 is_confirmed(&entry->progress))
 		*reason = STAPLE_UNSENT_REVOKED;
-	/* RFC 6960 4.2.2.1: not to be relied on once nextUpdate has come.
-	 * Asked here, so that it holds even if the staple thread has died. */
+	/* RFC 6960 4.2.2.1: unreliable once nextUpdate has come.  Checked here,
+	 * so that it holds even if the staple thread hangs. */
 	else if (now_s >= staple_response_expires(held))
 		*reason = STAPLE_UNSENT_EXPIRED;
 	/* Likewise, a thisUpdate later than now is unreliable. */
@@ -375,7 +375,7 @@ staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason)
 /* ---- The staple thread ---- */
 
 struct staple_response *
-staple_cache_held(struct staple_entry *entry)
+staple_cache_response(struct staple_entry *entry)
 {
 	struct staple_cache *cache = entry->cache;
 	struct staple_response *held;
@@ -407,7 +407,7 @@ staple_cache_publish(struct staple_entry *entry, struct staple_response *fresh)
 }
 
 void
-staple_cache_tell(
+staple_cache_set_progress(
     struct staple_entry *entry, const struct staple_progress *progress)
 {
 	struct staple_cache *cache = entry->cache;
@@ -429,27 +429,27 @@ staple_cache_tell(
  * cache->changed, which the staple thread empties; membership is a reference.
  * An entry that no policy has wanted yet is not put there.  A holder is
  * released wherever its X509 is freed, even inside the free of a connection.
- * The staple thread is not woken by that: it looks at least once a minute.
+ * The staple thread is not woken by that: it has a turn at least once a minute.
  */
 
 static bool
 is_held(const struct staple_entry *entry)
 {
-	for (size_t i = 0; i < STAPLE_WISHES; i++) {
+	for (size_t i = 0; i < STAPLE_REQUIREMENTS; i++) {
 		if (entry->holders[i] > 0)
 			return true;
 	}
 	return false;
 }
 
-static enum staple_wish
+static enum staple_requirement
 strongest(const struct staple_entry *entry)
 {
-	if (entry->holders[STAPLE_WISH_FATAL] > 0)
-		return STAPLE_WISH_FATAL;
-	if (entry->holders[STAPLE_WISH_WANTED] > 0)
-		return STAPLE_WISH_WANTED;
-	return STAPLE_WISH_NONE;
+	if (entry->holders[STAPLE_REQUIRE_FATAL] > 0)
+		return STAPLE_REQUIRE_FATAL;
+	if (entry->holders[STAPLE_REQUIRE_WANTED] > 0)
+		return STAPLE_REQUIRE_WANTED;
+	return STAPLE_REQUIRE_NONE;
 }
 
 static void hand_over_locked(struct staple_cache *cache,
@@ -470,7 +470,7 @@ hand_over_locked(struct staple_cache *cache, struct staple_entry *entry)
 	entry->references++;
 }
 
-/* The caller has a reference of its own, so this one is never the last. */
+/* The caller has a reference too, so this one is never the last. */
 static void
 withdraw_locked(struct staple_cache *cache, struct staple_entry *entry)
 {
@@ -485,13 +485,13 @@ withdraw_locked(struct staple_cache *cache, struct staple_entry *entry)
 static void
 review_locked(struct staple_cache *cache, struct staple_entry *entry)
 {
-	enum staple_wish wish = strongest(entry);
+	enum staple_requirement requirement = strongest(entry);
 
-	if (wish != entry->wish) {
-		/* What was tried before anybody wanted it settles nothing. */
-		if (entry->wish == STAPLE_WISH_NONE)
+	if (requirement != entry->requirement) {
+		/* An attempt before it became wanted does not count. */
+		if (entry->requirement == STAPLE_REQUIRE_NONE)
 			entry->progress.settled = false;
-		entry->wish = wish;
+		entry->requirement = requirement;
 		hand_over_locked(cache, entry);
 	}
 	count_locked(cache, entry);
@@ -508,14 +508,14 @@ learn_locked(struct staple_cache *cache, struct staple_entry *entry,
 		return NULL;
 	entry->cert = staple_cert_ref(cert);
 	entry->progress.settled = false;
-	if (entry->known || entry->wish != STAPLE_WISH_NONE)
+	if (entry->known || entry->requirement != STAPLE_REQUIRE_NONE)
 		hand_over_locked(cache, entry);
 	return before;
 }
 
 struct staple_entry *
-staple_cache_hold(
-    struct staple_cache *cache, struct staple_cert *cert, enum staple_wish wish)
+staple_cache_hold(struct staple_cache *cache, struct staple_cert *cert,
+    enum staple_requirement requirement)
 {
 	struct staple_entry *fresh = new_entry(cache, cert), *entry;
 	struct staple_cert *before;
@@ -530,7 +530,7 @@ staple_cache_hold(
 	} else {
 		entry->references++;
 	}
-	entry->holders[wish]++;
+	entry->holders[requirement]++;
 	before = learn_locked(cache, entry, cert);
 	review_locked(cache, entry);
 	unlock_counted(cache);
@@ -542,7 +542,7 @@ staple_cache_hold(
 }
 
 void
-staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert)
+staple_cache_set_cert(struct staple_entry *entry, struct staple_cert *cert)
 {
 	struct staple_cache *cache = entry->cache;
 	struct staple_cert *before;
@@ -555,8 +555,8 @@ staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert)
 }
 
 void
-staple_cache_wish(
-    struct staple_entry *entry, enum staple_wish before, enum staple_wish now)
+staple_cache_set_requirement(struct staple_entry *entry,
+    enum staple_requirement before, enum staple_requirement now)
 {
 	struct staple_cache *cache = entry->cache;
 
@@ -568,25 +568,26 @@ staple_cache_wish(
 }
 
 void
-staple_cache_look(struct staple_entry *entry)
+staple_cache_check_file(struct staple_entry *entry)
 {
 	struct staple_cache *cache = entry->cache;
 
 	mutex_lock(&cache->lock);
-	if (entry->wish != STAPLE_WISH_NONE)
+	if (entry->requirement != STAPLE_REQUIRE_NONE)
 		hand_over_locked(cache, entry);
 	mutex_unlock(&cache->lock);
 }
 
 void
-staple_cache_release(struct staple_entry *entry, enum staple_wish wish)
+staple_cache_release(
+    struct staple_entry *entry, enum staple_requirement requirement)
 {
 	struct staple_cache *cache = entry->cache;
 
 	mutex_lock(&cache->lock);
-	entry->holders[wish]--;
+	entry->holders[requirement]--;
 	review_locked(cache, entry);
-	/* The staple thread is to let go of what it knows; what it was never
+	/* The staple thread must free the job.  An entry that it was never
 	 * given does not wait for a thread that may never be started. */
 	if (!is_held(entry) && entry->known)
 		hand_over_locked(cache, entry);
@@ -627,21 +628,22 @@ staple_cache_has_changed(struct staple_cache *cache)
 }
 
 struct staple_cert *
-staple_entry_facts(struct staple_entry *entry, enum staple_wish *wish)
+staple_entry_facts(
+    struct staple_entry *entry, enum staple_requirement *requirement)
 {
 	struct staple_cache *cache = entry->cache;
 	struct staple_cert *cert;
 
 	mutex_lock(&cache->lock);
 	cert = staple_cert_ref(entry->cert);
-	*wish = entry->wish;
+	*requirement = entry->requirement;
 	mutex_unlock(&cache->lock);
 	return cert;
 }
 
 void
-staple_cache_learn(struct staple_entry *entry, const struct staple_cert *before,
-    struct staple_cert *cert)
+staple_cache_replace_cert(struct staple_entry *entry,
+    const struct staple_cert *before, struct staple_cert *cert)
 {
 	struct staple_cache *cache = entry->cache;
 	struct staple_cert *old = NULL;
@@ -655,16 +657,16 @@ staple_cache_learn(struct staple_entry *entry, const struct staple_cert *before,
 	staple_cert_unref(old);
 }
 
-enum staple_wish
-staple_entry_wish(struct staple_entry *entry)
+enum staple_requirement
+staple_entry_requirement(struct staple_entry *entry)
 {
 	struct staple_cache *cache = entry->cache;
-	enum staple_wish wish;
+	enum staple_requirement requirement;
 
 	mutex_lock(&cache->lock);
-	wish = entry->wish;
+	requirement = entry->requirement;
 	mutex_unlock(&cache->lock);
-	return wish;
+	return requirement;
 }
 
 bool
@@ -692,9 +694,9 @@ describe_cert(struct staple_info *info, const struct staple_cert *cert)
 	memcpy(info->id, cert->id, sizeof(info->id));
 	info->must_staple = cert->must_staple;
 	info->responders = (unsigned)cert->url_count;
-	info->hindrance = cert->hindrance;
+	info->unavailable_reason = cert->unavailable_reason;
 	/* No attempt was made with these facts. */
-	if (cert->hindrance != STAPLE_UNASKED)
+	if (cert->unavailable_reason != STAPLE_UNASKED)
 		snprintf(info->said, sizeof(info->said), "%s", cert->hint);
 }
 
@@ -726,7 +728,7 @@ describe_response(struct staple_info *info,
 		info->settled = true;
 }
 
-/* Who asked was sent a staple or not: one more counter would only disagree. */
+/* `asked` is the sum of the others: a counter of its own could disagree. */
 static void
 describe_counts(struct staple_info *info, const struct staple_entry *entry)
 {
@@ -747,7 +749,7 @@ staple_cache_read(
 	struct staple_response *response;
 	struct staple_progress progress;
 	struct staple_cert *cert;
-	enum staple_wish wish;
+	enum staple_requirement requirement;
 
 	mutex_lock(&cache->lock);
 	cert = staple_cert_ref(entry->cert);
@@ -755,10 +757,11 @@ staple_cache_read(
 	if (response != NULL)
 		staple_response_ref(response);
 	progress = entry->progress;
-	wish = entry->wish;
+	requirement = entry->requirement;
 	mutex_unlock(&cache->lock);
 
-	*info = (struct staple_info){ .wanted = wish != STAPLE_WISH_NONE };
+	*info = (struct staple_info){ .wanted = requirement !=
+						STAPLE_REQUIRE_NONE };
 	describe_progress(info, &progress);
 	describe_cert(info, cert);
 	describe_response(info, response, now_s);
@@ -794,7 +797,7 @@ grow(struct roll *roll)
 	return true;
 }
 
-/* All of a bucket; or, false, none of it for want of room. */
+/* All of a bucket; false: none of it, the array is too small. */
 static bool gather_locked(struct staple_cache *cache, size_t bucket,
     struct roll *roll) REQUIRES(cache->lock);
 

@@ -1,9 +1,9 @@
 /*
- * The only state that the staple thread, the listeners and the caller share,
- * and the only lock in the library.  Entries are found by the certificate's
- * key; each lives as long as a holder (an X509) or the staple thread needs
- * it, and keeps the cache alive.  No function here does anything under the
- * lock but plain memory work.  Any thread unless it says otherwise.
+ * The state that the staple thread, the listeners and the caller share.
+ * Entries are found by the key of the certificate.  Each lives as long as a
+ * holder (an X509) or the staple thread has a reference, and keeps the cache
+ * alive.  Only plain memory work is done under the lock.  Any thread unless
+ * noted.
  */
 #ifndef STAPLE_CACHE_H
 #define STAPLE_CACHE_H
@@ -25,34 +25,35 @@ struct staple_cache *staple_cache_ref(struct staple_cache *cache);
 void staple_cache_unref(struct staple_cache *cache); /* NULL ok */
 
 /*
- * No more staples: drops every response, wakes waiters, ends hand-over.  The
- * staple thread has ended before.  Holders may still come and go.
+ * Drop every response, wake waiters, end the hand-over.  The staple thread has
+ * ended before.  Holders may still be added and released.
  */
 void staple_cache_close(struct staple_cache *cache);
 bool staple_cache_is_closed(struct staple_cache *cache);
-/* In the child of a fork, before it is closed there: a thread of the parent
- * may have had the lock, or may have waited.  No other thread uses it. */
+/* In the child of a fork, before staple_cache_close: the lock may have been
+ * held at the fork.  No other thread uses the cache. */
 void staple_cache_forked(struct staple_cache *cache);
 
 /* ---- Holders: one per X509 ---- */
 
 /*
- * Find or create the entry of cert's key and become a holder of it, with this
- * wish (what the holder's policy makes of the certificate).  The entry takes
- * these facts (a reference) if they are not the very ones it has.  NULL: no
- * memory.
+ * Find or create the entry of cert's key and add a holder with this requirement
+ * (that of the holder's policy for the certificate).  The entry takes these
+ * facts (a reference) unless it has the same pointer.  NULL: no memory.
  */
 struct staple_entry *staple_cache_hold(struct staple_cache *cache,
-    struct staple_cert *cert, enum staple_wish wish) MUST_CHECK;
+    struct staple_cert *cert, enum staple_requirement requirement) MUST_CHECK;
 /* New facts for an entry that is held; the same pointer changes nothing. */
-void staple_cache_correct(struct staple_entry *entry, struct staple_cert *cert);
-/* A holder changes its wish. */
-void staple_cache_wish(
-    struct staple_entry *entry, enum staple_wish before, enum staple_wish now);
-/* Its staple_file may be a new one: have the staple thread look at it. */
-void staple_cache_look(struct staple_entry *entry);
-/* Give up being a holder. */
-void staple_cache_release(struct staple_entry *entry, enum staple_wish wish);
+void staple_cache_set_cert(
+    struct staple_entry *entry, struct staple_cert *cert);
+/* A holder changes its requirement. */
+void staple_cache_set_requirement(struct staple_entry *entry,
+    enum staple_requirement before, enum staple_requirement now);
+/* Its staple_file may have changed: hand the entry over. */
+void staple_cache_check_file(struct staple_entry *entry);
+/* Remove a holder. */
+void staple_cache_release(
+    struct staple_entry *entry, enum staple_requirement requirement);
 
 /* A new reference, or NULL. */
 struct staple_entry *staple_cache_find(
@@ -69,10 +70,10 @@ struct staple_cache *staple_entry_cache(const struct staple_entry *entry);
 /* ---- Handshakes ---- */
 
 /*
- * What a client that asked is to be sent under a policy without BY_MODE in
- * it: a new reference.  Lock, compare the expiry, reference, unlock.  NULL:
- * *reason, which is counted already; what is sent is counted by
- * staple_cache_sent.
+ * The response for a client that sent status_request, under a policy without
+ * BY_MODE in it: a new reference.  Lock, compare the expiry, reference, unlock.
+ * NULL: *reason, which is counted already; a response that was sent is counted
+ * by staple_cache_sent.
  */
 struct staple_response *staple_cache_take(struct staple_entry *entry,
     const struct staple_policy *policy, int64_t now_s,
@@ -83,45 +84,45 @@ void staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason);
 /* ---- The staple thread ---- */
 
 /*
- * The next entry that is wanted for the first time, or whose wish or facts
- * changed since, or that is to be looked at, or that lost its last holder; a
- * new reference; NULL: none.  What was never wanted is never given out.
+ * The next entry that became wanted, or whose requirement, facts or staple_file
+ * changed since, or that lost its last holder; a new reference; NULL: none.  An
+ * entry that was never wanted is never returned.
  */
 struct staple_entry *staple_cache_next_changed(struct staple_cache *cache);
 bool staple_cache_has_changed(struct staple_cache *cache);
 
-/* The strongest wish of any holder. */
-enum staple_wish staple_entry_wish(struct staple_entry *entry);
+/* The strongest requirement of any holder. */
+enum staple_requirement staple_entry_requirement(struct staple_entry *entry);
 
-/* The facts, a new reference, and the wish that goes with them: what is wanted
- * is no sketch. */
+/* The facts, a new reference, and the requirement at the same moment: the facts
+ * of a wanted certificate are complete. */
 struct staple_cert *staple_entry_facts(
-    struct staple_entry *entry, enum staple_wish *wish);
+    struct staple_entry *entry, enum staple_requirement *requirement);
 
 /* Replace `before` by these facts (a reference is taken), without handing the
  * entry over.  If the entry has newer facts than `before`, they stay. */
-void staple_cache_learn(struct staple_entry *entry,
+void staple_cache_replace_cert(struct staple_entry *entry,
     const struct staple_cert *before, struct staple_cert *cert);
 
-/* Take it out of the table if nobody holds it: true. */
+/* Remove an entry without holders from the table: true. */
 bool staple_cache_forget(struct staple_entry *entry);
 
-/* The staple thread's own notes on an entry; no other thread asks. */
+/* The job of an entry.  Staple thread only. */
 void staple_entry_set_job(struct staple_entry *entry, void *job);
 void *staple_entry_job(const struct staple_entry *entry);
 
-/* A new reference to what is held, or NULL. */
-struct staple_response *staple_cache_held(struct staple_entry *entry);
+/* A new reference to the response that is held, or NULL. */
+struct staple_response *staple_cache_response(struct staple_entry *entry);
 
-/* Swap in (a reference is taken; NULL drops what is held).  Whether it may
- * replace the old one was asked before: only the staple thread publishes. */
+/* Replace the held response (a reference is taken; NULL: hold none).  The
+ * caller has checked that it may; only the staple thread publishes. */
 void staple_cache_publish(
     struct staple_entry *entry, struct staple_response *fresh);
 
 /*
- * What the staple thread knows about an entry besides the response.  `settled`
- * is taken back by the cache itself when the certificate becomes wanted, or
- * when its facts change.
+ * The state of an entry besides the response, set by the staple thread.  The
+ * cache itself resets `settled` when the certificate becomes wanted or its
+ * facts change.
  */
 struct staple_progress {
 	bool settled;
@@ -132,10 +133,10 @@ struct staple_progress {
 	int64_t next_try;
 	char said[512];
 };
-void staple_cache_tell(
+void staple_cache_set_progress(
     struct staple_entry *entry, const struct staple_progress *progress);
 
-/* ---- Looking ---- */
+/* ---- Status ---- */
 
 /* settled is computed with now_s: a valid good response settles by itself. */
 void staple_cache_read(
@@ -146,8 +147,8 @@ void staple_cache_read(
 struct staple_entry **staple_cache_list(
     struct staple_cache *cache, size_t *count) MUST_CHECK;
 
-/* Wait until all wanted entries are settled: true.  false: they are not, and
- * the monotonic clock has reached until_ms or the cache was closed. */
+/* Wait until all wanted entries are settled: true.  false: the monotonic clock
+ * has reached until_ms or the cache was closed before. */
 bool staple_cache_wait(struct staple_cache *cache, int64_t until_ms);
 
 #endif

@@ -4,7 +4,7 @@
  * the disk); immutable afterwards, any thread.  OpenSSL returns the same for
  * "there is none" and "no memory to look", and a certificate is read only once:
  * each step ends with staple_memory_failed(), because a certificate without its
- * issuer or must-staple would stay so for as long as it lives.
+ * issuer or must-staple would stay incomplete until it is freed.
  */
 #include "staple/cert.h"
 
@@ -112,7 +112,7 @@ staple_cert_print_name(const X509 *certificate, char *name, size_t max)
 
 /* A list of URLs that is being filled, and what was left out of it. */
 struct listing {
-	struct staple_cert *cert; /* whose hint takes the notes */
+	struct staple_cert *cert; /* its hint takes the notes */
 	char **urls;
 	size_t count, max;
 	bool of_issuers; /* caIssuers, else responders */
@@ -129,7 +129,7 @@ is_listed(const struct listing *listing, const char *url, size_t len)
 	return false;
 }
 
-/* Only the first is shown: hundreds would drown all other notes. */
+/* Only the first is noted: the hint is short. */
 static void
 leave_out(struct listing *listing, const char *url, size_t len, const char *why)
 {
@@ -151,8 +151,8 @@ leave_out_name(struct listing *listing)
 		    listing->of_issuers ? "an issuer" : "a responder");
 }
 
-/* NULL: it may be asked.  An issuer is never fetched by https: its server's
- * certificate might need that issuer in turn (RFC 5280 8). */
+/* NULL: the URL is used.  An issuer is never fetched by https: the certificate
+ * of its server might need that issuer in turn (RFC 5280 8). */
 static const char *
 find_fault(const struct listing *listing, const char *url, size_t len)
 {
@@ -310,7 +310,7 @@ copy_urls(struct staple_cert *cert, const struct staple_cert *from)
  * ---- The issuer ----
  *
  * A name proves nothing, and authorities have several certificates of one name:
- * every candidate is tried until one has really signed. Stores may read the
+ * every candidate is tried until one has really signed.  Stores may read the
  * disk.
  */
 
@@ -323,7 +323,7 @@ struct search {
 /*
  * A new reference, to the certificate or to a copy; NULL: no memory.  OpenSSL
  * decodes extensions once and keeps the result in the X509.  After an
- * allocation failure it keeps "invalid", for as long as the X509 lives.
+ * allocation failure it keeps "invalid" until the X509 is freed.
  */
 static X509 *
 readable(X509 *certificate)
@@ -585,17 +585,17 @@ staple_trust_fini(struct staple_trust *trust)
 /*
  * ---- Ids and requests ----
  *
- * One of each for each hash. SHA-1 identifies the certificate here, it protects
- * nothing. It stays the first hash, although RFC 9919 prefers SHA-256: the
- * response carries the id of the request, curl looks for a SHA-1 id alone and
- * ignores a staple with another one, and some responders understand nothing
- * else.
+ * One of each for each hash.  SHA-1 identifies the certificate here, it
+ * protects nothing.  It stays the first hash, although RFC 9919 prefers
+ * SHA-256: the response carries the id of the request, curl looks for a SHA-1
+ * id alone and ignores a staple with another one, and some responders
+ * understand nothing else.
  */
 
 /*
  * RFC 5019 2.1.1: one Request in the list, and RFC 6960 4.1.2: requests need
- * not be signed.  There is no nonce (RFC 5019 4): with one, nobody could
- * answer from a cache, and nothing could be stapled twice.
+ * not be signed.  There is no nonce (RFC 5019 4): with one, no
+ * cache could answer, and no response could be stapled twice.
  */
 static bool
 encode(const OCSP_CERTID *id, struct staple_request *request)
@@ -687,32 +687,33 @@ staple_cert_must_staple(X509 *leaf)
 	return found;
 }
 
-/* Somebody to ask, or a file in which another tool answers. */
+/* A responder, or the staple_file of another tool. */
 static bool
 has_responder(const struct staple_cert *cert)
 {
 	return cert->url_count > 0 || cert->staple_file != NULL;
 }
 
-enum staple_wish
-staple_cert_wish(
+enum staple_requirement
+staple_cert_requirement(
     const struct staple_cert *cert, const struct staple_policy *policy)
 {
 	switch (policy->mode) {
 	case STAPLE_AUTO:
-		return cert->must_staple ? STAPLE_WISH_WANTED
-					 : STAPLE_WISH_NONE;
+		return cert->must_staple ? STAPLE_REQUIRE_WANTED
+					 : STAPLE_REQUIRE_NONE;
 	case STAPLE_MUST:
-		return cert->must_staple ? STAPLE_WISH_FATAL : STAPLE_WISH_NONE;
+		return cert->must_staple ? STAPLE_REQUIRE_FATAL
+					 : STAPLE_REQUIRE_NONE;
 	case STAPLE_ALWAYS:
-		return STAPLE_WISH_FATAL;
+		return STAPLE_REQUIRE_FATAL;
 	case STAPLE_PREFER:
-		return has_responder(cert) ? STAPLE_WISH_WANTED
-					   : STAPLE_WISH_NONE;
+		return has_responder(cert) ? STAPLE_REQUIRE_WANTED
+					   : STAPLE_REQUIRE_NONE;
 	case STAPLE_NEVER:
 		break;
 	}
-	return STAPLE_WISH_NONE;
+	return STAPLE_REQUIRE_NONE;
 }
 
 static int64_t
@@ -748,13 +749,13 @@ read_source(
 		return false;
 	if (has_responder(cert))
 		return true;
-	cert->hindrance = STAPLE_NO_RESPONDER;
+	cert->unavailable_reason = STAPLE_NO_RESPONDER;
 	if (cert->hint[0] == '\0')
 		note(cert, "it names no responder, and none is configured");
 	return true;
 }
 
-/* Without a responder nobody needs the issuer: that is what is said first. */
+/* A missing responder is reported before a missing issuer. */
 static bool
 read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_trust *trust)
@@ -765,7 +766,7 @@ read_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
 	cert->complete = true;
 	if (cert->issuer == NULL && cert->issuer_url_count == 0 &&
 	    has_responder(cert))
-		cert->hindrance = STAPLE_NO_ISSUER;
+		cert->unavailable_reason = STAPLE_NO_ISSUER;
 	return cert->issuer == NULL || make_requests(cert, leaf);
 }
 
@@ -794,7 +795,7 @@ give_up(struct staple_cert *cert, struct err *err)
 }
 
 struct staple_cert *
-staple_cert_sketch(
+staple_cert_partial(
     X509 *leaf, const struct staple_source *source, struct err *err)
 {
 	struct staple_cert *cert = make(err);
@@ -812,35 +813,35 @@ staple_cert_sketch(
 	return cert;
 }
 
-/* What a sketch says, without what is its own. */
+/* The fields of partial facts; owned fields are copied. */
 static bool
-copy_sketch(struct staple_cert *cert, const struct staple_cert *sketch)
+copy_partial(struct staple_cert *cert, const struct staple_cert *partial)
 {
-	memcpy(cert->key, sketch->key, sizeof(cert->key));
-	memcpy(cert->id, sketch->id, sizeof(cert->id));
-	memcpy(cert->name, sketch->name, sizeof(cert->name));
-	memcpy(cert->hint, sketch->hint, sizeof(cert->hint));
-	cert->must_staple = sketch->must_staple;
-	cert->not_before = sketch->not_before;
-	cert->not_after = sketch->not_after;
-	cert->hindrance = sketch->hindrance;
-	if (sketch->staple_file != NULL) {
-		cert->staple_file = strdup(sketch->staple_file);
+	memcpy(cert->key, partial->key, sizeof(cert->key));
+	memcpy(cert->id, partial->id, sizeof(cert->id));
+	memcpy(cert->name, partial->name, sizeof(cert->name));
+	memcpy(cert->hint, partial->hint, sizeof(cert->hint));
+	cert->must_staple = partial->must_staple;
+	cert->not_before = partial->not_before;
+	cert->not_after = partial->not_after;
+	cert->unavailable_reason = partial->unavailable_reason;
+	if (partial->staple_file != NULL) {
+		cert->staple_file = strdup(partial->staple_file);
 		if (cert->staple_file == NULL)
 			return false;
 	}
-	return copy_urls(cert, sketch);
+	return copy_urls(cert, partial);
 }
 
 struct staple_cert *
-staple_cert_complete(const struct staple_cert *sketch, X509 *leaf,
+staple_cert_complete(const struct staple_cert *partial, X509 *leaf,
     STACK_OF(X509) * chain, const struct staple_trust *trust, struct err *err)
 {
 	struct staple_cert *cert = make(err);
 
 	if (cert == NULL)
 		return NULL;
-	if (!copy_sketch(cert, sketch) ||
+	if (!copy_partial(cert, partial) ||
 	    !read_issuer(cert, leaf, chain, trust))
 		return give_up(cert, err);
 	return cert;
@@ -854,7 +855,7 @@ staple_cert_with_issuer(const struct staple_cert *cert, X509 *leaf,
 
 	if (made == NULL)
 		return NULL;
-	if (!copy_sketch(made, cert) || X509_up_ref(issuer) != 1)
+	if (!copy_partial(made, cert) || X509_up_ref(issuer) != 1)
 		return give_up(made, err);
 	made->complete = true;
 	made->issuer = issuer;
@@ -869,7 +870,7 @@ staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_source *source, const struct staple_trust *trust,
     struct err *err)
 {
-	struct staple_cert *cert = staple_cert_sketch(leaf, source, err);
+	struct staple_cert *cert = staple_cert_partial(leaf, source, err);
 
 	if (cert != NULL && !read_issuer(cert, leaf, chain, trust))
 		return give_up(cert, err);
@@ -939,9 +940,10 @@ staple_cert_has_source(
 }
 
 bool
-staple_cert_says_same(const struct staple_cert *a, const struct staple_cert *b)
+staple_cert_equals(const struct staple_cert *a, const struct staple_cert *b)
 {
-	if (a->hindrance != b->hindrance || a->url_count != b->url_count ||
+	if (a->unavailable_reason != b->unavailable_reason ||
+	    a->url_count != b->url_count ||
 	    !is_same_text(a->staple_file, b->staple_file) ||
 	    !is_same_issuer(a->issuer, b->issuer))
 		return false;

@@ -1,14 +1,14 @@
 /*
- * What must be known to ask about one certificate: its key in the cache, its
- * issuer, its ids, the requests to send, the URLs to send them to, and
- * whether it must be stapled.  Worked out once, from bytes that may be
- * hostile; immutable and counted afterwards; any thread.
+ * The facts of one certificate: its key in the cache, its issuer, its ids, the
+ * requests and their URLs, and whether it must be stapled.  Computed once, from
+ * bytes that may be hostile; immutable and counted afterwards; any thread.
  *
- * The issuer costs more than all the rest, for it is proven to have signed; a
- * sketch does without, and is all that is needed until somebody is asked.
+ * The issuer costs more than all the rest, because its signature is verified.
+ * Partial facts have no issuer; they are enough for a certificate that no
+ * policy wants.
  *
- * It holds no reference on the X509 it was made from: the last holder of a
- * certificate must be able to let go.
+ * There is no reference to the X509 it was made from: that would keep the X509
+ * alive, whose free hook releases the entry.
  */
 #ifndef STAPLE_CERT_H
 #define STAPLE_CERT_H
@@ -57,7 +57,7 @@ struct staple_cert {
 	char name[128];                   /* printable, escaped */
 	bool must_staple;              /* RFC 7633: the feature list holds 5 */
 	int64_t not_before, not_after; /* epoch seconds; 0: not readable */
-	bool complete; /* false: a sketch, whose issuer nobody looked for */
+	bool complete; /* false: partial facts; the issuer was not searched */
 	X509 *issuer;  /* owned reference; NULL: not found */
 	enum staple_origin origin;
 	OCSP_CERTID *ids[STAPLE_HASHES]; /* NULL without an issuer */
@@ -74,14 +74,14 @@ struct staple_cert {
 	size_t issuer_url_count;
 	X509 *leaf;
 
-	/* STAPLE_UNASKED, NO_RESPONDER or (never of a sketch) NO_ISSUER; and
-	 * why, in words, such as which URLs were left out.  A staple_file needs
-	 * no responder. */
-	enum staple_outcome hindrance;
+	/* Why no request can be made: STAPLE_UNASKED (it can), NO_RESPONDER or,
+	 * of complete facts, NO_ISSUER; and text, such as the ignored URLs.  A
+	 * staple_file needs no responder. */
+	enum staple_outcome unavailable_reason;
 	char hint[256];
 };
 
-/* Where issuers are looked for after the chain.  Counted by OpenSSL. */
+/* Where issuers are searched after the chain.  Counted by OpenSSL. */
 struct staple_trust {
 	X509_STORE *ca_file; /* NULL: none configured */
 	X509_STORE *system;  /* the default paths, read when first needed */
@@ -96,21 +96,21 @@ void staple_trust_fini(struct staple_trust *trust); /* zeroed is fine */
 
 /*
  * From a leaf, its chain (NULL ok; may contain the leaf) and a source (NULL:
- * what the certificate says).  A certificate about which nobody can be asked
- * is no failure: see hindrance.  trust may be NULL.  NULL: *err (no memory,
- * or a certificate that cannot be encoded).
+ * the URLs of the certificate).  A certificate without responder or issuer is
+ * no failure: see unavailable_reason.  trust may be NULL.  NULL: *err (no
+ * memory, or a certificate that cannot be encoded).
  */
 struct staple_cert *staple_cert_new(X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_source *source, const struct staple_trust *trust,
     struct err *err) MUST_CHECK;
 
 /* The same without the issuer. */
-struct staple_cert *staple_cert_sketch(
+struct staple_cert *staple_cert_partial(
     X509 *leaf, const struct staple_source *source, struct err *err) MUST_CHECK;
 
-/* Another one, which says what the sketch of that leaf says and has the
- * issuer.  NULL: *err (no memory). */
-struct staple_cert *staple_cert_complete(const struct staple_cert *sketch,
+/* New facts: the partial ones of that leaf, with the issuer.  NULL: *err (no
+ * memory). */
+struct staple_cert *staple_cert_complete(const struct staple_cert *partial,
     X509 *leaf, STACK_OF(X509) * chain, const struct staple_trust *trust,
     struct err *err) MUST_CHECK;
 
@@ -120,24 +120,24 @@ struct staple_cert *staple_cert_with_issuer(const struct staple_cert *cert,
     X509 *leaf, X509 *issuer, enum staple_origin origin,
     struct err *err) MUST_CHECK;
 
-/* Is this the certificate whose key signed the leaf, and does it bear the
- * leaf's issuer name?  *namesake is set where the name alone fits. */
+/* Did the key of this candidate sign the leaf, and is its subject the leaf's
+ * issuer name?  *namesake is set if the name alone matches. */
 bool staple_issuer_has_signed(X509 *candidate, X509 *leaf, bool *namesake);
 
 struct staple_cert *staple_cert_ref(struct staple_cert *cert);
 void staple_cert_unref(struct staple_cert *cert); /* NULL ok */
 
-/* Of two about one certificate: would the same be asked, and believed?  A
- * reload works everything out anew, and must ask nobody for it. */
-bool staple_cert_says_same(
+/* Of two facts of one certificate: are the requests and the accepted signers
+ * the same?  A reload computes all facts anew, and must cause no request. */
+bool staple_cert_equals(
     const struct staple_cert *a, const struct staple_cert *b);
 
 /* Does it go by this source (NULL: none)? */
 bool staple_cert_has_source(
     const struct staple_cert *cert, const struct staple_source *source);
 
-/* Would its issuer be found in this chain again?  It is known to have signed,
- * so nothing has to be verified. */
+/* Would its issuer be found in this chain again?  Its signature was verified
+ * before, so the names are compared alone. */
 bool staple_cert_fits_chain(
     const struct staple_cert *cert, STACK_OF(X509) * chain);
 
@@ -152,13 +152,13 @@ void staple_cert_print_name(const X509 *certificate, char *name, size_t max);
 bool staple_cert_must_staple(X509 *leaf);
 
 /* What a policy makes of this certificate. */
-enum staple_wish {
-	STAPLE_WISH_NONE,   /* not stapled, nobody is asked */
-	STAPLE_WISH_WANTED, /* stapled; failing to is degraded service */
-	STAPLE_WISH_FATAL,  /* stapled; failing to is fatal (must, always) */
-	STAPLE_WISHES
+enum staple_requirement {
+	STAPLE_REQUIRE_NONE,   /* not stapled, not fetched */
+	STAPLE_REQUIRE_WANTED, /* stapled; failing to is degraded service */
+	STAPLE_REQUIRE_FATAL,  /* stapled; failing to is fatal (must, always) */
+	STAPLE_REQUIREMENTS
 };
-enum staple_wish staple_cert_wish(
+enum staple_requirement staple_cert_requirement(
     const struct staple_cert *cert, const struct staple_policy *policy);
 
 #endif

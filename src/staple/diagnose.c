@@ -1,8 +1,8 @@
 /*
- * Asking in the open.  One thread, the command's own, which waits for each
- * try.  What a try is worth is the daemon's judgement; only the order differs
- * where all of them are wanted.  Nothing counts as held, so that an answer is
- * told for what it is, and the newest of several wins in the end.
+ * The diagnosis of responders.  One thread, that of the command, which waits
+ * for each exchange.  Fetching and checking are those of the daemon; only the
+ * order differs if all variants are sent.  No response counts as held, so that
+ * each is reported as it is; the newest one is returned.
  */
 #include "staple/diagnose.h"
 
@@ -21,9 +21,9 @@ struct exam {
 	const struct staple_question *question;
 	struct staple_fetcher *fetcher;
 	struct staple_response *best;
-	enum staple_outcome nearest; /* of the tries that failed */
+	enum staple_outcome nearest; /* of the variants that failed */
 
-	/* the try in hand */
+	/* the current variant */
 	struct staple_request_variant variant;
 	bool waiting;
 	bool no_cache;
@@ -50,18 +50,18 @@ staple_diagnose_is_dead(enum staple_outcome outcome)
 	}
 }
 
-/* ---- One try ---- */
+/* ---- One variant ---- */
 
 static void
-tell(struct exam *exam, const struct staple_verdict *verdict)
+tell(struct exam *exam, const struct staple_check_result *checked)
 {
-	struct err said = verdict->said;
-	const struct staple_finding finding = { exam->variant, verdict->outcome,
+	struct err said = checked->said;
+	const struct staple_finding finding = { exam->variant, checked->outcome,
 		exam->took_ms, said.text };
 
 	if (exam->no_cache)
 		err_prefix(&said, "with Cache-Control: no-cache");
-	exam->outcome = verdict->outcome;
+	exam->outcome = checked->outcome;
 	exam->question->found(exam->question->arg, &finding);
 }
 
@@ -82,24 +82,24 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 {
 	struct exam *exam = arg;
 	int64_t now = clock_wall_ms() / 1000;
-	const struct staple_matter matter = {
+	const struct staple_response_check check = {
 		.cert = exam->question->cert,
 		.clock = { now,
 		    exam->question->settings->values.default_lifetime_s },
 	};
-	struct staple_verdict verdict;
-	struct staple_response *fresh = staple_judge_exchange(
-	    result, &matter, &verdict);
+	struct staple_check_result checked;
+	struct staple_response *fresh = staple_response_check_fetched(
+	    result, &check, &checked);
 
 	exam->waiting = false;
 	exam->took_ms = result->took_ms;
 	exam->told_to_wait = result->retry_after_s > 0;
-	tell(exam, &verdict);
+	tell(exam, &checked);
 	if (fresh != NULL)
 		keep_newest(exam, fresh, now);
 	else
 		exam->nearest = staple_outcome_nearer(
-		    exam->nearest, verdict.outcome);
+		    exam->nearest, checked.outcome);
 }
 
 static void
@@ -107,7 +107,7 @@ send_variant(struct exam *exam, uint32_t timeout_ms)
 {
 	const struct staple_request_options by = { exam->fetcher, timeout_ms,
 		exam->no_cache, on_fetched, exam };
-	struct staple_verdict verdict = { STAPLE_NO_MEMORY,
+	struct staple_check_result checked = { STAPLE_NO_MEMORY,
 		{ "out of memory" } };
 
 	exam->took_ms = 0;
@@ -116,8 +116,8 @@ send_variant(struct exam *exam, uint32_t timeout_ms)
 			    exam->question->cert, &exam->variant, &by) != NULL;
 	if (!exam->waiting) {
 		exam->nearest = staple_outcome_nearer(
-		    exam->nearest, verdict.outcome);
-		tell(exam, &verdict);
+		    exam->nearest, checked.outcome);
+		tell(exam, &checked);
 	}
 	while (exam->waiting)
 		staple_fetcher_turn(exam->fetcher, TURN_MS);
@@ -137,7 +137,7 @@ try_past_caches(struct exam *exam, uint32_t timeout_ms)
 	exam->no_cache = false;
 }
 
-/* By each hash, first by the method that the daemon tries first. */
+/* By each hash, first by the method that the daemon uses first. */
 static void
 try_url(struct exam *exam, size_t url)
 {
@@ -214,7 +214,7 @@ struct search {
 	struct staple_fetcher *fetcher;
 	bool waiting;
 	X509 *found;
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 };
 
 static void
@@ -223,8 +223,8 @@ on_issuer(void *arg, const struct staple_fetch_result *result)
 	struct search *search = arg;
 
 	search->waiting = false;
-	search->found = staple_issuer_judge(
-	    search->cert, result, &search->verdict);
+	search->found = staple_issuer_check(
+	    search->cert, result, &search->checked);
 }
 
 static void
@@ -237,7 +237,7 @@ fetch_issuer(struct search *search, size_t url, uint32_t timeout_ms)
 		.arg = search,
 	};
 
-	err_set(&search->verdict.said, "out of memory");
+	err_set(&search->checked.said, "out of memory");
 	search->waiting = staple_issuer_fetch(search->cert, url, &by) != NULL;
 	while (search->waiting)
 		staple_fetcher_turn(search->fetcher, TURN_MS);
@@ -262,7 +262,7 @@ staple_diagnose_issuer(const struct staple_cert *cert,
 		    &search, i, staple_request_time(timeout_ms, timeout_ms));
 		if (search.found == NULL)
 			err_set(err, "%s%sissuer %s: %s", err->text,
-			    i > 0 ? "; " : "", *url, search.verdict.said.text);
+			    i > 0 ? "; " : "", *url, search.checked.said.text);
 	}
 	if (search.found != NULL)
 		whole = staple_cert_with_issuer(
@@ -278,8 +278,8 @@ staple_diagnose(const struct staple_question *question,
 {
 	struct exam exam = { .question = question };
 
-	if (question->cert->hindrance != STAPLE_UNASKED) {
-		*outcome = question->cert->hindrance;
+	if (question->cert->unavailable_reason != STAPLE_UNASKED) {
+		*outcome = question->cert->unavailable_reason;
 		err_set(err, "%s", question->cert->hint);
 		return NULL;
 	}

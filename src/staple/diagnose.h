@@ -1,7 +1,7 @@
 /*
- * `clinch staple check` and `fetch`: responders asked with the daemon's own
- * fetcher and verifier, each try told as it ends.  Not part of the public
- * face.  One thread, blocking.
+ * `clinch staple check` and `fetch`: requests to responders with the fetcher
+ * and the checks of the daemon, each exchange reported as it ends.  Not in
+ * staple.h.  One thread, blocking.
  */
 #ifndef STAPLE_DIAGNOSE_H
 #define STAPLE_DIAGNOSE_H
@@ -18,12 +18,12 @@ struct err;
 struct staple_response;
 struct staple_settings;
 
-/* One try that has ended.  Borrowed for the call. */
+/* One exchange that has ended.  Borrowed for the call. */
 struct staple_finding {
 	struct staple_request_variant asked;
 	enum staple_outcome outcome;
 	uint32_t took_ms;
-	const char *said; /* in words: who signed, HTTP 503, ...; escaped */
+	const char *said; /* text: the signer, HTTP 503, ...; escaped */
 };
 typedef void staple_finding_fn(void *arg, const struct staple_finding *found);
 
@@ -31,18 +31,18 @@ typedef void staple_finding_fn(void *arg, const struct staple_finding *found);
 struct staple_question {
 	const struct staple_cert *cert;
 	const struct staple_settings *settings;
-	/* Ask every URL in every way, but for a URL where nobody listens; else
-	 * as the daemon does, to the first answer. */
+	/* Send every variant to every URL, but not to a URL without a server;
+	 * else as the daemon does, until the first answer. */
 	bool all;
 	staple_finding_fn *found;
 	void *arg;
 };
 
 /*
- * Ask.  Returns the newest verified response (the caller's reference) or
- * NULL.  *outcome: the verdict: GOOD, REVOKED, UNKNOWN, why nobody can be
- * asked, or the failure that tells most.  Nothing that was saved or is served
- * is looked at.
+ * Send the requests.  Returns the newest verified response (the caller's
+ * reference) or NULL.  *outcome: GOOD, REVOKED, UNKNOWN, the reason why no
+ * request can be made, or the failure of staple_outcome_nearer.  Saved and
+ * served responses are not used.
  */
 struct staple_response *staple_diagnose(const struct staple_question *question,
     enum staple_outcome *outcome, struct err *err) MUST_CHECK;
@@ -56,7 +56,7 @@ struct staple_cert *staple_diagnose_issuer(const struct staple_cert *cert,
     const struct staple_settings *settings, const char **url,
     struct err *err) MUST_CHECK;
 
-/* Did so little come of it that the other method or hash can say no more? */
+/* true: the other method or hash cannot succeed after this outcome. */
 bool staple_diagnose_is_dead(enum staple_outcome outcome);
 
 #endif

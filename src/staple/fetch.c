@@ -121,7 +121,8 @@ staple_fetch_start(struct staple_fetcher *fetcher,
 	return fetch;
 }
 
-/* Whose name is looked up: a proxy of our own, or the URL's host. */
+/* The host whose name is looked up: the configured proxy, or that of the
+ * URL. */
 static void
 find_host(const struct staple_fetch *fetch, char host[HOST_MAX])
 {
@@ -132,7 +133,7 @@ find_host(const struct staple_fetch *fetch, char host[HOST_MAX])
 		host[0] = '\0';
 }
 
-/* Where too many look-ups hang, only numbers are asked. */
+/* While too many look-ups hang, only numeric addresses are used. */
 static bool
 may_ask(const struct staple_fetch *fetch)
 {
@@ -145,7 +146,7 @@ may_ask(const struct staple_fetch *fetch)
 	       addr_parse(&addr, NULL, host, NULL);
 }
 
-/* It is given up.  Is libcurl's thread still asking for its name? */
+/* Count the look-up of an exchange that ends before its name is resolved. */
 static void
 count_lookup(const struct staple_fetch *fetch)
 {
@@ -236,8 +237,8 @@ is_redirect(const struct staple_fetch *fetch, int status)
 	       status == 307 || status == 308;
 }
 
-/* May we go there?  Never from https to http: who redirects us so may not be
- * who we were told to ask. */
+/* Is the redirect allowed?  Never from https to http: such a redirect may come
+ * from an attacker. */
 static enum staple_transfer_error
 check_redirect(const struct staple_fetch *fetch, const char *where)
 {
@@ -280,7 +281,7 @@ follow(struct staple_fetch *fetch)
 	return STAPLE_ERROR_NONE;
 }
 
-/* An response, even one that is an error or too large. */
+/* A response, even one that is an error or too large. */
 static bool
 is_answered(const struct staple_transfer_result *ended)
 {

@@ -1,9 +1,8 @@
 /*
- * One exchange with a responder: one URL, one method, one deadline, one size
- * limit.  fetch.c follows redirects (at most three) itself, since libcurl
- * cannot be told "never from https to http"; each hop is a transfer, made by
- * fetch.c, the only file with <curl/curl.h>.  Staple thread only, but for
- * staple_fetcher_wake.
+ * One exchange with a responder: one URL, one method, one time limit, one size
+ * limit.  Redirects (at most three) are followed here, since libcurl has no
+ * option for "never from https to http"; each hop is a transfer of
+ * http_client.h.  Staple thread only, except staple_fetcher_wake.
  */
 #ifndef STAPLE_FETCH_H
 #define STAPLE_FETCH_H
@@ -39,14 +38,14 @@ struct staple_fetch_order {
 };
 
 struct staple_fetch_result {
-	/* STAPLE_GOOD: there is a body to look at; or what went wrong. */
+	/* STAPLE_GOOD: there is a body; or the failure. */
 	enum staple_outcome outcome;
 	int http_status;           /* 0: none came */
 	const unsigned char *body; /* borrowed for the call */
 	size_t len;
 	bool right_type;       /* application/ocsp-response */
-	int64_t retry_after_s; /* on 429 and 503; 0: not said */
-	int64_t freshness_s;   /* from Cache-Control or Expires; -1: not said */
+	int64_t retry_after_s; /* on 429 and 503; 0: none */
+	int64_t freshness_s;   /* from Cache-Control or Expires; -1: none */
 	uint32_t took_ms;
 	const char *said; /* in words: "HTTP 503", "connection refused" */
 };

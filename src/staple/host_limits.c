@@ -296,7 +296,7 @@ enqueue_host(struct staple_host *host)
 }
 
 void
-staple_host_answered(struct staple_host *host, unsigned took_ms)
+staple_host_works(struct staple_host *host, unsigned took_ms)
 {
 	if (took_ms > STAPLE_HOST_QUICK_MS)
 		host->limit = STAPLE_HOST_PERMITS;
@@ -313,7 +313,7 @@ staple_host_answered(struct staple_host *host, unsigned took_ms)
 	enqueue_host(host);
 }
 
-/* Seconds that a certificate has; 0: it holds nothing valid. */
+/* Seconds until the expiry of a certificate; 0: it holds nothing valid. */
 static int64_t
 left_of(const struct staple_waiter *waiter, int64_t wall_s)
 {
@@ -383,7 +383,8 @@ staple_host_failed(struct staple_host *host, const struct staple_waiter *waiter,
 }
 
 void
-staple_host_left(struct staple_host *host, const struct staple_waiter *waiter)
+staple_host_skipped(
+    struct staple_host *host, const struct staple_waiter *waiter)
 {
 	if (host->prober != waiter)
 		return;
@@ -391,7 +392,7 @@ staple_host_left(struct staple_host *host, const struct staple_waiter *waiter)
 	enqueue_host(host);
 }
 
-/* When a certificate that was never tried may be asked about. */
+/* When a certificate without an attempt may be fetched. */
 static int64_t
 untried_from(const struct staple_host *host)
 {
@@ -412,7 +413,7 @@ staple_host_is_closed(const struct staple_host *host,
 }
 
 void
-staple_host_expect(struct staple_host *host, const struct staple_waiter *waiter,
+staple_host_joined(struct staple_host *host, const struct staple_waiter *waiter,
     int64_t wall_s)
 {
 	int64_t pause, latest_ms;
@@ -432,7 +433,7 @@ staple_host_expect(struct staple_host *host, const struct staple_waiter *waiter,
 }
 
 void
-staple_hosts_hurry(struct staple_hosts *hosts, int64_t mono_ms)
+staple_hosts_probe_now(struct staple_hosts *hosts, int64_t mono_ms)
 {
 	for (size_t i = 0; i < STAPLE_HOST_BUCKETS; i++) {
 		LIST_FOREACH(&hosts->buckets[i], node) {
@@ -498,7 +499,7 @@ next_probe(struct staple_hosts *hosts, struct staple_permits *permits,
 	if (*permit == NULL)
 		return NULL;
 	waiter = waiter_of(heap_first(&host->waiting));
-	/* The second try of a probe goes before all others. */
+	/* The second request of a probe goes before all others. */
 	if (host->prober != NULL)
 		waiter = host->prober;
 	host->prober = waiter;

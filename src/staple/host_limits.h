@@ -4,11 +4,11 @@
  *
  * A host is down after STAPLE_HOST_DOWN_AFTER attempts in a row, of any
  * certificates, that brought no sound OCSP response from it
- * (staple_host_is_blamed), or after one with a Retry-After.  Then one attempt at
- * a time, the probe, sends requests, after pauses of staple_schedule_probe; the
- * other certificates wait for its outcome.  Any other response, even "unknown"
- * or a wrong signature, ends that: waiting certificates are fetched at the
- * normal rate.
+ * (staple_host_is_blamed), or after one with a Retry-After.  Then one attempt
+ * at a time, the probe, sends requests, after pauses of staple_schedule_probe;
+ * the other certificates wait for its outcome.  Any other response, even
+ * "unknown" or a wrong signature, ends that: waiting certificates are fetched
+ * at the normal rate.
  *
  * A host is forgotten when no certificate names it: at once where nothing has
  * failed, else after an hour.
@@ -54,8 +54,8 @@ struct staple_waiter {
 	struct heap_node node;    /* of host->waiting */
 	struct staple_host *host; /* NULL: in no queue */
 	/* of the certificate, set by the owner */
-	int64_t expires; /* of what it holds, wall seconds; 0: nothing */
-	bool untried;    /* never tried, and it holds nothing valid */
+	int64_t expires; /* of the held response, wall seconds; 0: none */
+	bool untried;    /* without an attempt, and nothing valid is held */
 };
 
 struct staple_hosts {
@@ -110,13 +110,13 @@ struct staple_host *staple_hosts_hold(
 /* One less.  NULL ok. */
 void staple_host_drop(struct staple_host *host, int64_t mono_ms);
 
-/* Does this end of an attempt count against the host?  No connection, no
- * HTTP answer, an answer that is no OCSP response (of a proxy or a login page
- * as well), tryLater or internalError. */
+/* Does this outcome count against the host?  No connection, no HTTP response, a
+ * body that is no OCSP response (also of a proxy or a login page), tryLater or
+ * internalError. */
 bool staple_host_is_blamed(enum staple_outcome outcome);
 
 /* An OCSP response has come, after took_ms. */
-void staple_host_answered(struct staple_host *host, unsigned took_ms);
+void staple_host_works(struct staple_host *host, unsigned took_ms);
 
 struct staple_host_failure {
 	enum staple_outcome outcome;
@@ -125,14 +125,14 @@ struct staple_host_failure {
 	int64_t began_ms; /* of the attempt: pauses are counted from here */
 	double jitter;
 };
-/* The attempt of this waiter has failed on it.  true: it is down now and was
- * not before. */
+/* The attempt of this waiter has failed at the host.  true: it is down now and
+ * was not before. */
 bool staple_host_failed(struct staple_host *host,
     const struct staple_waiter *waiter,
     const struct staple_host_failure *failure);
 
-/* The attempt of this waiter has ended without saying anything about it. */
-void staple_host_left(
+/* The attempt of this waiter has ended without evidence about the host. */
+void staple_host_skipped(
     struct staple_host *host, const struct staple_waiter *waiter);
 
 /* true: no request may be sent to this host now.  The host is down, its probe
@@ -143,11 +143,11 @@ bool staple_host_is_closed(const struct staple_host *host,
 
 /* A waiter has joined a host that is down: its next probe may have to come
  * earlier. */
-void staple_host_expect(struct staple_host *host,
+void staple_host_joined(struct staple_host *host,
     const struct staple_waiter *waiter, int64_t wall_s);
 
 /* Probe all that are down as soon as Retry-After allows. */
-void staple_hosts_hurry(struct staple_hosts *hosts, int64_t mono_ms);
+void staple_hosts_probe_now(struct staple_hosts *hosts, int64_t mono_ms);
 
 /* ---- Permits ---- */
 
@@ -178,8 +178,8 @@ bool staple_queue_join(struct staple_host *host, struct staple_waiter *waiter,
 /* Leave the queue.  In no queue: fine. */
 void staple_queue_leave(struct staple_waiter *waiter);
 
-/* Remove and return the next waiter; *permit is its permit.  NULL: no waiter has
- * a free permit. */
+/* Remove and return the next waiter; *permit is its permit.  NULL: no waiter
+ * has a free permit. */
 struct staple_waiter *staple_queue_next(struct staple_hosts *hosts,
     struct staple_permits *permits, int64_t mono_ms,
     struct staple_permit **permit);

@@ -119,7 +119,7 @@ staple_lookups_abandon(
 
 enum {
 	TURN_MS = 100,   /* while a transfer connects */
-	TRIED_MAX = 16,  /* addresses of a transfer that are remembered */
+	TRIED_MAX = 16,  /* addresses that a transfer records */
 	TOO_LARGE = 100, /* CURLE_TOO_LARGE, since libcurl 8.6 */
 	RESOLVERS_MAX = 4 * STAPLE_LOOKUPS_MAX
 };
@@ -140,7 +140,7 @@ struct staple_transfer {
 
 	/* How far it came.  libcurl's own times and ports differ from version
 	 * to version; its callbacks come at the same places in all. */
-	bool named;     /* a socket was wanted for an address */
+	bool named;     /* a socket was requested for an address */
 	bool securing;  /* the TLS handshake has begun */
 	bool connected; /* TLS included; the request may be sent */
 
@@ -157,7 +157,7 @@ struct staple_transfer {
 static void
 init_libcurl(void)
 {
-	/* A failure shows again when a handle is wanted. */
+	/* A failure repeats when a handle is created. */
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
@@ -266,7 +266,7 @@ staple_http_client_turn(struct staple_http_client *client, uint32_t wait_ms)
 	 * poll the new socket: only the time ends the wait. */
 	if (client->connecting > 0 && wait > TURN_MS)
 		wait = TURN_MS;
-	/* What fails here fails the transfers, which say so. */
+	/* Failures here are reported by the transfers. */
 	(void)curl_multi_poll(client->multi, NULL, 0, wait, NULL);
 	(void)curl_multi_perform(client->multi, &running);
 	ERR_clear_error();
@@ -394,7 +394,7 @@ on_connected(
 	return CURL_PREREQFUNC_OK;
 }
 
-/* ---- Its life ---- */
+/* ---- Transfers ---- */
 
 static unsigned
 set_request(
@@ -427,7 +427,7 @@ set_manners(CURL *easy)
 	unsigned bad = 0;
 
 	bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	/* Or giving up would wait for a hanging name look-up. */
+	/* Or freeing it would wait for a hanging name look-up. */
 	bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	bad |= curl_easy_setopt(
@@ -449,7 +449,7 @@ set_options(CURL *easy, const struct staple_fetch_options *options)
 	    easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->max_response);
 	if (options->proxy != NULL) {
 		bad |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
-		/* All through it, whatever the environment says. */
+		/* All through it, regardless of the environment. */
 		bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 	}
 	if (options->ca_file != NULL) {
@@ -524,7 +524,7 @@ staple_transfer_free(struct staple_transfer *transfer)
 	free(transfer);
 }
 
-/* ---- What it tells ---- */
+/* ---- Results ---- */
 
 static bool
 has_passed(const struct staple_transfer *transfer, CURLINFO time)
@@ -553,7 +553,7 @@ staple_transfer_response(const struct staple_transfer *transfer)
 	return &transfer->response;
 }
 
-/* A transfer that we ended ourselves because its status says all is whole. */
+/* CURLE_WRITE_ERROR: ended by on_header, which needs no body. */
 static enum staple_transfer_error
 error_of(const struct staple_transfer *transfer)
 {

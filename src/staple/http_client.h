@@ -73,8 +73,9 @@ void staple_transfer_get_result(const struct staple_transfer *transfer,
 bool staple_transfer_has_skipped_all(
     const struct staple_transfer *transfer) MUST_CHECK;
 
-/* Of one that has ended: remember the addresses that failed, for the transfers
- * that follow.  answered: an HTTP response came from the one it connected to. */
+/* Of one that has ended: remember the addresses that failed, for the
+ * transfers that follow.  answered: an HTTP response came from the one it
+ * connected to. */
 void staple_transfer_note_addresses(
     struct staple_transfer *transfer, bool answered);
 

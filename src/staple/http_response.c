@@ -242,7 +242,7 @@ next_directive(struct span list, struct span *rest)
 	return trim(list.at, n);
 }
 
-/* max-age=5, and max-age="5" as RFC 9111 5.2 asks to bear with. */
+/* max-age=5, and max-age="5" as RFC 9111 5.2 requires to accept. */
 static int64_t
 read_max_age(struct span directive)
 {
@@ -342,8 +342,8 @@ staple_http_response_fini(struct staple_http_response *response)
 	response->body = NULL;
 }
 
-/* RFC 9110 15.2: any number of 1xx may come before the response; so may what a
- * proxy says to CONNECT. */
+/* RFC 9110 15.2: any number of 1xx may come before the response; so may the
+ * response of a proxy to CONNECT. */
 static void
 begin_anew(struct staple_http_response *response)
 {
@@ -408,7 +408,8 @@ staple_http_response_header(struct staple_http_response *response, int status,
 		response->error = STAPLE_ERROR_SIZE;
 		return false;
 	}
-	if (response->headed) /* a trailer: nothing we want is allowed there */
+	if (response
+		->headed) /* a trailer: none of our headers is allowed there */
 		return true;
 	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
 		len--;
@@ -418,7 +419,7 @@ staple_http_response_header(struct staple_http_response *response, int status,
 		read_value(response, line, len, now_s);
 	else
 		response->headed = status >= 200;
-	/* The page of an error may be endless, and says nothing to us. */
+	/* The body of an error may be endless and is not used. */
 	return !response->headed || status == 200;
 }
 

@@ -25,7 +25,7 @@ struct staple_http_response {
 	size_t header_bytes;
 	enum staple_transfer_error error; /* why no more is taken */
 
-	/* what the headers say, as http.h puts it */
+	/* header values, see the functions below */
 	bool right_type;
 	int64_t retry_after_s;
 	int64_t max_age_s;
@@ -44,30 +44,30 @@ void staple_http_response_fini(
     struct staple_http_response *response); /* zeroed: fine */
 
 /* One line as it came, the status line and the empty one included; status: of
- * the block it belongs to.  false: nothing more is wanted. */
+ * the block it belongs to.  false: end the transfer. */
 bool staple_http_response_header(struct staple_http_response *response,
     int status, const char *line, size_t len, int64_t now_s) MUST_CHECK;
 
-/* Bytes of the body.  false: nothing more is wanted. */
+/* Bytes of the body.  false: end the transfer. */
 bool staple_http_response_body(struct staple_http_response *response,
     const char *bytes, size_t len, int64_t mono_ms) MUST_CHECK;
 
-/* RFC 9111 4.2: seconds it is fresh for; -1: not said. */
+/* RFC 9111 4.2: seconds it is fresh for; -1: none. */
 int64_t staple_http_response_freshness(
     const struct staple_http_response *response);
 
-/* Retry-After: seconds, or a date seen from `now_s`.  0: not said, past or
- * nonsense; at most a day. */
+/* Retry-After: seconds, or a date relative to `now_s`.  0: none, past or
+ * invalid; at most a day. */
 int64_t staple_http_retry_after(const char *value, size_t len, int64_t now_s);
 
-/* Cache-Control: max-age in seconds (no-cache and no-store: 0); -1: not
- * said. */
+/* Cache-Control: max-age in seconds (no-cache and no-store: 0); -1:
+ * none. */
 int64_t staple_http_max_age(const char *value, size_t len);
 
-/* Age in seconds; 0: not said. */
+/* Age in seconds; 0: none. */
 int64_t staple_http_age(const char *value, size_t len);
 
-/* Expires as seconds from now, 0 when past; -1: nonsense. */
+/* Expires as seconds from now, 0 when past; -1: invalid. */
 int64_t staple_http_expires(const char *value, size_t len, int64_t now_s);
 
 /* Is it application/ocsp-response, parameters and case aside? */

@@ -1,6 +1,6 @@
 /*
  * Issuers from the network and from the store.  Staple thread, or the thread
- * that diagnoses.  The bytes come over plain HTTP: of the certificates in them
+ * of a diagnosis.  The bytes come over plain HTTP: of the certificates in them
  * the one whose key signed the leaf is returned.  Its own dates and issuer are
  * not checked, since a renewed CA keeps its key.
  */
@@ -25,7 +25,7 @@
 /* Of one response: bounds the signatures that are checked. */
 enum { CANDIDATES_MAX = 16 };
 
-/* ---- What is remembered ---- */
+/* ---- Known issuers and recent failures ---- */
 
 void
 staple_issuers_fini(struct staple_issuers *issuers)
@@ -210,7 +210,7 @@ static STACK_OF(X509) *
 
 static X509 *
 choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
-    struct staple_verdict *verdict)
+    struct staple_check_result *checked)
 {
 	bool namesake = false;
 
@@ -220,34 +220,34 @@ choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
 		if (staple_issuer_has_signed(
 			candidate, cert->leaf, &namesake) &&
 		    X509_up_ref(candidate) == 1) {
-			verdict->outcome = STAPLE_GOOD;
-			err_set(&verdict->said, "the issuer");
+			checked->outcome = STAPLE_GOOD;
+			err_set(&checked->said, "the issuer");
 			return candidate;
 		}
 	}
-	verdict->outcome = STAPLE_WRONG_CERTIFICATE;
+	checked->outcome = STAPLE_WRONG_CERTIFICATE;
 	if (namesake)
-		err_set(&verdict->said,
+		err_set(&checked->said,
 		    "a certificate of the issuer's name, whose key did not "
 		    "sign this one");
 	else
-		err_set(&verdict->said,
+		err_set(&checked->said,
 		    "the certificate of another name than the issuer's");
 	return NULL;
 }
 
 static X509 *
 read_issuer(const struct staple_cert *cert, const unsigned char *bytes,
-    size_t len, struct staple_verdict *verdict)
+    size_t len, struct staple_check_result *checked)
 {
 	STACK_OF(X509) *certificates = read_certificates(bytes, len);
 	X509 *found = NULL;
 
 	if (sk_X509_num(certificates) > 0) {
-		found = choose(certificates, cert, verdict);
+		found = choose(certificates, cert, checked);
 	} else {
-		verdict->outcome = STAPLE_MALFORMED;
-		err_set(&verdict->said, "no certificate");
+		checked->outcome = STAPLE_MALFORMED;
+		err_set(&checked->said, "no certificate");
 	}
 	sk_X509_pop_free(certificates, X509_free);
 	ERR_clear_error();
@@ -255,18 +255,19 @@ read_issuer(const struct staple_cert *cert, const unsigned char *bytes,
 }
 
 X509 *
-staple_issuer_judge(const struct staple_cert *cert,
-    const struct staple_fetch_result *result, struct staple_verdict *verdict)
+staple_issuer_check(const struct staple_cert *cert,
+    const struct staple_fetch_result *result,
+    struct staple_check_result *checked)
 {
 	if (result->outcome == STAPLE_GOOD)
-		return read_issuer(cert, result->body, result->len, verdict);
-	verdict->outcome = result->outcome;
+		return read_issuer(cert, result->body, result->len, checked);
+	checked->outcome = result->outcome;
 	if (result->outcome == STAPLE_REDIRECT_REFUSED)
-		err_set(&verdict->said,
+		err_set(&checked->said,
 		    "redirected to a URL that is not http (issuers are "
 		    "fetched by http alone)");
 	else
-		err_set(&verdict->said, "%s", result->said);
+		err_set(&checked->said, "%s", result->said);
 	return NULL;
 }
 
@@ -297,7 +298,7 @@ staple_issuer_load(
     struct staple_store *store, const struct staple_cert *cert, struct err *err)
 {
 	char id[2 * STAPLE_KEY_SIZE + 1];
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 	struct staple_bytes bytes;
 	X509 *found = NULL;
 
@@ -306,9 +307,9 @@ staple_issuer_load(
 	    !staple_store_read(store, id, STAPLE_ISSUER_BYTES_MAX, &bytes, err))
 		return NULL;
 	if (bytes.data != NULL) {
-		found = read_issuer(cert, bytes.data, bytes.len, &verdict);
+		found = read_issuer(cert, bytes.data, bytes.len, &checked);
 		if (found == NULL)
-			err_set(err, "%s holds %s", id, verdict.said.text);
+			err_set(err, "%s holds %s", id, checked.said.text);
 		else
 			staple_store_mark(store, id, clock_wall_ms() / 1000);
 	}

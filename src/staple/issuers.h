@@ -1,8 +1,8 @@
 /*
- * Issuers that are neither in a chain nor in ca_file or the system's store: they
- * are fetched from the caIssuers URLs of the certificate (RFC 5280 4.2.2.1).
- * The only condition is that the issuer's key signed the certificate.  Trust is
- * not checked: clients verify the chain and the staple.
+ * Issuers that are neither in a chain nor in ca_file or the system's store:
+ * they are fetched from the caIssuers URLs of the certificate (RFC 5280
+ * 4.2.2.1).  The only condition is that the issuer's key signed the
+ * certificate. Trust is not checked: clients verify the chain and the staple.
  *
  * struct staple_issuers caches them and recent failures, so that a thousand
  * certificates of one CA cost few fetches: a plain value, zero at birth, staple
@@ -48,7 +48,7 @@ struct staple_issuers {
 	} failed[STAPLE_ISSUERS_MAX];
 	unsigned next_failed;
 
-	bool told; /* a saved issuer that does not fit was logged */
+	bool reported; /* a saved issuer that does not fit was logged */
 };
 
 void staple_issuers_fini(struct staple_issuers *issuers);
@@ -79,19 +79,18 @@ struct staple_fetch *staple_issuer_fetch(const struct staple_cert *cert,
 
 /*
  * From what was fetched: the issuer (the caller's reference), in DER, PEM or
- * PKCS #7 (RFC 5280 4.2.2.1), with verdict->outcome GOOD; or NULL with the
- * outcome of the exchange, MALFORMED, WRONG_CERTIFICATE.  verdict->said is
+ * PKCS #7 (RFC 5280 4.2.2.1), with checked->outcome GOOD; or NULL with the
+ * outcome of the exchange, MALFORMED, WRONG_CERTIFICATE.  checked->said is
  * never empty.
  */
-X509 *staple_issuer_judge(const struct staple_cert *cert,
+X509 *staple_issuer_check(const struct staple_cert *cert,
     const struct staple_fetch_result *result,
-    struct staple_verdict *verdict) MUST_CHECK;
+    struct staple_check_result *checked) MUST_CHECK;
 
 /*
- * In the store an issuer has the name of all certificates that name it alike:
- * SHA-256 of their issuer name and authority key identifier.  A file that
- * holds something else is no failure: NULL with an empty err; with words in it
- * where the file could not be used.
+ * In the store an issuer has the same id for all its certificates: SHA-256 of
+ * their issuer name and authority key identifier.  NULL with an empty err: no
+ * file.  NULL with text in err: the file cannot be used.
  */
 X509 *staple_issuer_load(struct staple_store *store,
     const struct staple_cert *cert, struct err *err) MUST_CHECK;

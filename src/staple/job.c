@@ -3,7 +3,7 @@
  * and from staple_file, and what follows from the result of an attempt.  Staple
  * thread only; reading a file blocks for as long as a small file takes.
  *
- * A revocation is not believed at once.  The variant that first answered
+ * A revocation has to be confirmed.  The variant that first answered
  * "revoked" is remembered; until the revocation is confirmed all other variants
  * are sent before it, and only the answer of another one confirms it.
  *
@@ -33,7 +33,7 @@
 /* ---- The saved response ---- */
 
 enum {
-	JUDGE_AGAIN_S = 60,
+	CHECK_AGAIN_S = 60, /* a staple_file that could not be used */
 	/* How long another process may take for a response. */
 	YIELD_MS = 60 * 1000,
 	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
@@ -46,12 +46,12 @@ settings_of(const struct staple_job *job)
 }
 
 static struct staple_response *
-judge(const struct staple_job *job, const struct staple_bytes *bytes,
-    struct staple_verdict *verdict)
+check_bytes(const struct staple_job *job, const struct staple_bytes *bytes,
+    struct staple_check_result *checked)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 	struct staple_response *fresh;
-	struct staple_matter matter = {
+	struct staple_response_check check = {
 		.cert = job->cert,
 		.held = held,
 		.der = bytes->data,
@@ -60,7 +60,7 @@ judge(const struct staple_job *job, const struct staple_bytes *bytes,
 		    settings_of(job)->default_lifetime_s },
 	};
 
-	fresh = staple_judge(&matter, verdict);
+	fresh = staple_response_check(&check, checked);
 	staple_response_unref(held);
 	return fresh;
 }
@@ -82,7 +82,7 @@ use_saved(struct staple_job *job, struct staple_response *saved,
 	staple_report_flaws(job, saved);
 }
 
-/* Nobody is to blame for a response that expired while we were away. */
+/* A saved response that expired while no process ran is not a fault. */
 static enum staple_level
 level_of(enum staple_outcome outcome)
 {
@@ -91,17 +91,17 @@ level_of(enum staple_outcome outcome)
 }
 
 static void
-judge_saved(struct staple_job *job, const struct staple_bytes *bytes)
+use_saved_bytes(struct staple_job *job, const struct staple_bytes *bytes)
 {
-	struct staple_verdict verdict;
-	struct staple_response *saved = judge(job, bytes, &verdict);
+	struct staple_check_result checked;
+	struct staple_response *saved = check_bytes(job, bytes, &checked);
 
 	if (saved != NULL)
 		use_saved(job, saved, bytes);
 	else
-		staple_report_line(job, level_of(verdict.outcome),
-		    verdict.outcome, "the saved response is not used: %s",
-		    verdict.said.text);
+		staple_report_line(job, level_of(checked.outcome),
+		    checked.outcome, "the saved response is not used: %s",
+		    checked.said.text);
 	staple_response_unref(saved);
 }
 
@@ -124,7 +124,7 @@ load_saved(struct staple_job *job)
 		return;
 	}
 	if (bytes.data != NULL)
-		judge_saved(job, &bytes);
+		use_saved_bytes(job, &bytes);
 	free(bytes.data);
 }
 
@@ -133,7 +133,7 @@ load_saved(struct staple_job *job)
 static bool
 is_held(struct staple_job *job, const struct staple_bytes *bytes)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 	const unsigned char *der;
 	size_t len = 0;
 	bool same;
@@ -150,7 +150,7 @@ is_held(struct staple_job *job, const struct staple_bytes *bytes)
  * read, if that is newer than the held response.  Other contents are not
  * logged; the fetch replaces them. */
 static struct staple_response *
-read_changed(struct staple_job *job, struct staple_verdict *verdict)
+read_changed(struct staple_job *job, struct staple_check_result *checked)
 {
 	struct staple_store *store = job->worker->store;
 	const char *id = job->cert->id;
@@ -167,7 +167,7 @@ read_changed(struct staple_job *job, struct staple_verdict *verdict)
 		store, id, settings_of(job)->max_response, &bytes, &err))
 		return NULL;
 	if (bytes.data != NULL && !is_held(job, &bytes))
-		fresh = judge(job, &bytes, verdict);
+		fresh = check_bytes(job, &bytes, checked);
 	free(bytes.data);
 	return fresh;
 }
@@ -190,10 +190,10 @@ take_saved(struct staple_job *job)
 {
 	struct staple_job_result reply = { .outcome = STAPLE_GOOD,
 		.freshness_s = -1 };
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 	bool spared;
 
-	reply.response = read_changed(job, &verdict);
+	reply.response = read_changed(job, &checked);
 	if (reply.response == NULL)
 		return false;
 	staple_cache_publish(job->entry, reply.response);
@@ -205,7 +205,7 @@ take_saved(struct staple_job *job)
 	if (spared) {
 		staple_attempt_cancel(job);
 		err_set(&job->said, "saved by another process: %s",
-		    verdict.said.text);
+		    checked.said.text);
 		staple_job_answered(job, &reply);
 	}
 	staple_response_unref(reply.response);
@@ -289,7 +289,8 @@ der_length(const unsigned char *data, size_t len)
 	return 2 + octets + value;
 }
 
-/* White space around a DER value; a last byte of the value may look like it. */
+/* White space behind a DER value.  The last byte of the value may equal a
+ * blank. */
 static void
 trim_der(struct staple_bytes *bytes)
 {
@@ -357,8 +358,8 @@ decode_base64(struct staple_bytes *bytes)
 	return true;
 }
 
-/* DER, or base64 or PEM of it.  What is none of these stays as it is: the
- * judgement finds it malformed. */
+/* DER, or base64 or PEM of it.  Anything else stays as it is: the check
+ * finds it malformed. */
 static void
 decode_file(struct staple_bytes *bytes)
 {
@@ -378,9 +379,9 @@ decode_file(struct staple_bytes *bytes)
 	trim_der(bytes);
 }
 
-/* Has it changed, or is it time to judge the same bytes again? */
+/* Has the file changed, or is it time to check the same bytes again? */
 static bool
-is_news(struct staple_job *job)
+must_check_file(struct staple_job *job)
 {
 	int64_t since = job->worker->wall_s - job->looked_at;
 	struct staple_stamp stamp;
@@ -390,7 +391,7 @@ is_news(struct staple_job *job)
 	same = memcmp(&stamp, &job->stamp, sizeof(stamp)) == 0;
 	job->stamp = stamp;
 	return !job->looked || !same ||
-	       (job->failures != 0 && (since < 0 || since >= JUDGE_AGAIN_S));
+	       (job->failures != 0 && (since < 0 || since >= CHECK_AGAIN_S));
 }
 
 static bool
@@ -418,19 +419,19 @@ read_file(struct staple_job *job, struct staple_bytes *bytes, struct err *err)
 }
 
 static void
-judge_file(struct staple_job *job, const struct staple_bytes *bytes)
+use_file(struct staple_job *job, const struct staple_bytes *bytes)
 {
 	struct staple_job_result reply = { .freshness_s = -1 };
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 
-	reply.response = judge(job, bytes, &verdict);
-	reply.outcome = verdict.outcome;
+	reply.response = check_bytes(job, bytes, &checked);
+	reply.outcome = checked.outcome;
 	err_set(
-	    &job->said, "%s: %s", job->cert->staple_file, verdict.said.text);
+	    &job->said, "%s: %s", job->cert->staple_file, checked.said.text);
 	if (reply.response != NULL)
 		staple_job_answered(job, &reply);
 	else
-		staple_job_failed(job, verdict.outcome);
+		staple_job_failed(job, checked.outcome);
 	staple_response_unref(reply.response);
 }
 
@@ -440,7 +441,7 @@ check_file(struct staple_job *job)
 	struct staple_bytes bytes;
 	struct err err;
 
-	if (!is_news(job))
+	if (!must_check_file(job))
 		return;
 	job->looked = true;
 	job->looked_at = job->worker->wall_s;
@@ -449,11 +450,11 @@ check_file(struct staple_job *job)
 		staple_job_failed(job, STAPLE_FILE_UNREADABLE);
 		return;
 	}
-	judge_file(job, &bytes);
+	use_file(job, &bytes);
 	free(bytes.data);
 }
 
-/* ---- Life ---- */
+/* ---- Creation ---- */
 
 struct staple_job *
 staple_job_new(struct staple_worker *worker, struct staple_entry *entry)
@@ -495,21 +496,21 @@ staple_job_is_confirming(const struct staple_job *job)
 	return job->revoked_by == STAPLE_REVOKED_BY_VARIANT && !job->confirmed;
 }
 
-/* Is somebody waiting for how that ends? */
+/* Does staple_wait wait for the confirmation? */
 static bool
 is_in_doubt(const struct staple_job *job)
 {
 	return staple_job_is_confirming(job) && !job->unconfirmable;
 }
 
-/* ---- What has come ---- */
+/* ---- Results of an attempt ---- */
 
 /* Published first and saved after.  The same bytes may come with another
  * expiry, if default_lifetime was changed. */
 static void
 publish(struct staple_job *job, struct staple_response *fresh)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 
 	staple_cache_publish(job->entry, fresh);
 	if (job->worker->writer != NULL &&
@@ -521,7 +522,7 @@ publish(struct staple_job *job, struct staple_response *fresh)
 	staple_response_unref(held);
 }
 
-/* Who says "revoked" twice has confirmed nothing. */
+/* The same variant cannot confirm its own answer. */
 static bool
 is_first_revoker(
     const struct staple_job *job, const struct staple_request_variant *variant)
@@ -538,7 +539,7 @@ weigh_revoked(struct staple_job *job)
 {
 	if (job->cert->staple_file != NULL) {
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
-		job->unconfirmable = true; /* nobody can be asked */
+		job->unconfirmable = true; /* a file has no second source */
 	} else if (job->revoked_by == STAPLE_REVOKED_BY_NONE) {
 		job->revoked_by = STAPLE_REVOKED_BY_VARIANT;
 		job->revoked_variant = job->attempt.variant;
@@ -563,8 +564,8 @@ weigh(struct staple_job *job, const struct staple_response *fresh)
 	job->confirmed = job->unconfirmable = false;
 }
 
-/* An old answer that comes again is normal for a while.  In the last quarter
- * of its window it is as bad as none: the ladder of warnings begins. */
+/* An unchanged response is normal until the last quarter of its window.  From
+ * then on it counts as a failure for the expiry warnings. */
 static void
 note_stale(struct staple_job *job, enum staple_outcome outcome)
 {
@@ -616,8 +617,7 @@ staple_job_failed(struct staple_job *job, enum staple_outcome outcome)
 		job->tries_since = job->worker->wall_s;
 	job->outcome = outcome;
 	job->settled = true;
-	/* Confirmation was sought and not to be had: whoever waits for it has
-	 * waited enough. */
+	/* No second answer could be had: do not wait for it any longer. */
 	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
 		job->unconfirmable = true;
 	staple_job_schedule_retry(job);
@@ -645,30 +645,30 @@ staple_job_blocked(struct staple_job *job, enum staple_outcome outcome)
 	staple_job_schedule_review(job);
 }
 
-/* ---- What is to be done ---- */
+/* ---- Review ---- */
 
 static enum staple_outcome
 find_hindrance(const struct staple_job *job)
 {
 	if (job->worker->wall_s >= job->cert->not_after)
 		return STAPLE_CERTIFICATE_EXPIRED;
-	return job->cert->hindrance;
+	return job->cert->unavailable_reason;
 }
 
-/* Nobody is asked, which is said once. */
+/* No request can be made; report it once. */
 static void
-rest(struct staple_job *job, enum staple_outcome hindrance)
+rest(struct staple_job *job, enum staple_outcome unavailable_reason)
 {
-	if (job->settled && job->outcome == hindrance)
+	if (job->settled && job->outcome == unavailable_reason)
 		return;
 	staple_attempt_cancel(job);
 	job->due = 0;
 	job->failures = 0;
 	job->tries_since = 0;
-	job->outcome = hindrance;
+	job->outcome = unavailable_reason;
 	job->settled = true;
 	err_set(&job->said, "%s",
-	    hindrance == job->cert->hindrance ? job->cert->hint : "");
+	    unavailable_reason == job->cert->unavailable_reason ? job->cert->hint : "");
 	staple_report_attempt(job);
 }
 
@@ -686,8 +686,8 @@ ask_if_due(struct staple_job *job)
 		staple_attempt_begin(job);
 }
 
-/* Nobody is asked here either, so nobody can be seen to fail: the ladder of
- * warnings begins when the middle of the window has brought no new file. */
+/* Without requests there are no failures to count: the expiry warnings begin if
+ * there is no new file at the middle of the window. */
 static void
 review_file(struct staple_job *job)
 {
@@ -704,14 +704,14 @@ review_file(struct staple_job *job)
 void
 staple_job_review(struct staple_job *job)
 {
-	enum staple_outcome hindrance = find_hindrance(job);
+	enum staple_outcome unavailable_reason = find_hindrance(job);
 
-	if (job->wish == STAPLE_WISH_NONE) {
+	if (job->requirement == STAPLE_REQUIRE_NONE) {
 		staple_job_schedule_review(job);
 		return;
 	}
-	if (hindrance != STAPLE_UNASKED)
-		rest(job, hindrance);
+	if (unavailable_reason != STAPLE_UNASKED)
+		rest(job, unavailable_reason);
 	else if (job->cert->staple_file != NULL)
 		review_file(job);
 	else
@@ -723,7 +723,7 @@ staple_job_review(struct staple_job *job)
 void
 staple_job_refresh(struct staple_job *job)
 {
-	if (job->due == 0) /* nobody is to be asked */
+	if (job->due == 0) /* no fetch is scheduled */
 		return;
 	staple_job_set_due(job, job->worker->wall_s);
 	job->on_demand = true;
@@ -743,13 +743,13 @@ is_provided(const struct staple_job *job)
 	       job->worker->wall_s < window.expires;
 }
 
-/* Log the ignored URLs once: no attempt shows them.  Where no URL remains, the
+/* Log the ignored URLs once: no attempt lists them.  If no URL remains, the
  * hint is logged with the outcome. */
 static void
 mention_left_out(struct staple_job *job)
 {
 	if (job->mentioned || job->cert->hint[0] == '\0' ||
-	    job->cert->hindrance != STAPLE_UNASKED ||
+	    job->cert->unavailable_reason != STAPLE_UNASKED ||
 	    job->cert->staple_file != NULL)
 		return;
 	job->mentioned = true;
@@ -777,7 +777,7 @@ start_over(struct staple_job *job)
 	staple_job_schedule_first(job);
 }
 
-/* ---- An issuer that is not shown with its certificate ---- */
+/* ---- An issuer that is missing from the chain ---- */
 
 /* From the store into worker->issuers; borrowed from there.  NULL: none. */
 static X509 *
@@ -792,16 +792,16 @@ load_issuer(struct staple_job *job, const struct staple_cert *cert,
 		return NULL;
 	saved = staple_issuer_load(worker->issuer_store, cert, &err);
 	if (saved == NULL) {
-		if (err.text[0] != '\0' && !worker->issuers.told)
-			staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
+		if (err.text[0] != '\0' && !worker->issuers.reported)
+			staple_report_message(worker, STAPLE_LEVEL_WARNING,
 			    "saved issuer of %s not used: %s; it is fetched",
 			    cert->name, err.text);
-		worker->issuers.told |= err.text[0] != '\0';
+		worker->issuers.reported |= err.text[0] != '\0';
 		return NULL;
 	}
 	staple_issuers_add(&worker->issuers, saved, STAPLE_ORIGIN_STORE);
 	X509_free(saved);
-	staple_report_trouble(worker, STAPLE_LEVEL_INFO,
+	staple_report_message(worker, STAPLE_LEVEL_INFO,
 	    "issuer of %s loaded from the store", cert->name);
 	return staple_issuers_find(&worker->issuers, cert, origin);
 }
@@ -833,7 +833,7 @@ add_known_issuer(struct staple_job *job, struct staple_cert *cert)
 	whole = staple_cert_with_issuer(cert, cert->leaf, issuer, origin, &err);
 	if (whole == NULL) /* no memory: the next review tries again */
 		return cert;
-	staple_cache_learn(job->entry, cert, whole);
+	staple_cache_replace_cert(job->entry, cert, whole);
 	staple_cert_unref(cert);
 	return whole;
 }
@@ -841,17 +841,16 @@ add_known_issuer(struct staple_job *job, struct staple_cert *cert)
 void
 staple_job_update(struct staple_job *job)
 {
-	enum staple_wish wish;
+	enum staple_requirement requirement;
 	struct staple_cert *cert = add_known_issuer(
-	    job, staple_entry_facts(job->entry, &wish));
-	bool goes_on = job->wish != STAPLE_WISH_NONE &&
-		       wish != STAPLE_WISH_NONE &&
-		       staple_cert_says_same(job->cert, cert) &&
+	    job, staple_entry_facts(job->entry, &requirement));
+	bool goes_on = job->requirement != STAPLE_REQUIRE_NONE &&
+		       requirement != STAPLE_REQUIRE_NONE &&
+		       staple_cert_equals(job->cert, cert) &&
 		       (cert == job->cert || is_provided(job));
 
-	job->wish = wish;
-	/* An attempt in flight has borrowed from the facts that it began
-	 * with, which say the same. */
+	job->requirement = requirement;
+	/* An attempt in flight borrows from its own facts, which are equal. */
 	if (goes_on) {
 		staple_cert_unref(cert);
 		staple_report_state(job);
@@ -864,7 +863,7 @@ staple_job_update(struct staple_job *job)
 	staple_cert_unref(job->cert);
 	job->cert = cert;
 	job->due = 0;
-	if (wish != STAPLE_WISH_NONE)
+	if (requirement != STAPLE_REQUIRE_NONE)
 		start_over(job);
 	staple_report_state(job);
 	staple_job_review(job);

@@ -21,67 +21,72 @@
 #include "staple/store.h"
 #include "staple/worker.h"
 
+#define STAPLE_FILE_CHECK_S 5 /* between two checks of a staple_file */
+
 struct staple_entry;
 struct staple_fetch;
 struct staple_host;
 struct staple_permit;
 struct staple_response;
 
-/* One attempt: ask.c. */
+/* One attempt: attempt.c. */
 struct staple_attempt {
 	bool busy;
-	bool confirming;   /* this attempt confirms a revoked response */
-	size_t issuer_url; /* in hand, of cert->issuer_urls: no issuer yet */
+	bool confirming; /* this attempt confirms a revoked response */
+	size_t
+	    issuer_url; /* of cert->issuer_urls, while the issuer is missing */
 	struct staple_request_order order;
 	struct staple_request_variant variant;
-	bool asked_before;            /* something stands in said */
-	bool tried;                   /* an exchange was begun */
-	int64_t began_ms;             /* the first of them */
-	bool skipped;                 /* a host that is down */
-	bool blocked;                 /* all hosts are down: it waits for one */
-	uint32_t timeout_ms;          /* the deadline, as settings had it */
-	uint32_t left_ms;             /* of it; waiting costs nothing */
-	struct staple_waiter waiter;  /* while it waits for a slot */
-	struct staple_host *host;     /* waited for or asked; borrowed */
-	enum staple_outcome blame;    /* of the last request; UNASKED: none */
+	bool has_text;       /* job->said has text of this attempt */
+	bool tried;          /* an exchange was started */
+	int64_t began_ms;    /* its first exchange */
+	bool skipped;        /* at least one host that is down */
+	bool blocked;        /* waits for the probe: all hosts are down */
+	uint32_t timeout_ms; /* of the whole attempt, from the settings */
+	uint32_t left_ms;    /* of it; time in the queue does not count */
+	struct staple_waiter waiter; /* while it waits for a permit */
+	struct staple_host *host;    /* of the variant in hand; borrowed */
+	enum staple_outcome
+	    blame; /* for the host: of the last request; UNASKED: none */
 	int64_t blame_retry_s;        /* the Retry-After of that request */
-	struct staple_permit *permit; /* while it is asking */
+	struct staple_permit *permit; /* during an exchange */
 	struct staple_fetch *fetch;
-	enum staple_outcome nearest; /* of the tries that failed */
-	int64_t retry_after_s;       /* the longest that was asked for */
+	enum staple_outcome
+	    nearest;           /* of the failures, see staple_outcome_nearer */
+	int64_t retry_after_s; /* the longest that was received */
 };
 
-/* What is known about a revocation.  Who said so first must be remembered,
- * because only somebody else can confirm it. */
+/* The source of the first "revoked": only the answer of another variant
+ * confirms it. */
 enum staple_revoked_by {
-	STAPLE_REVOKED_BY_NONE,    /* what is held is good, or nothing is */
-	STAPLE_REVOKED_BY_UNKNOWN, /* in another life, or of another source */
+	STAPLE_REVOKED_BY_NONE,    /* nothing is held, or a good response */
+	STAPLE_REVOKED_BY_UNKNOWN, /* a response from disk, or of other URLs */
 	STAPLE_REVOKED_BY_VARIANT  /* job->revoked_variant */
 };
 
 struct staple_job {
-	struct list node;             /* of all errands */
+	struct list node;             /* of worker->jobs */
 	struct staple_worker *worker; /* borrowed */
 	struct staple_entry *entry;   /* owned reference */
 	struct staple_cert *cert;     /* owned reference */
-	enum staple_wish wish;
-	struct staple_host *hosts[STAPLE_URLS_MAX]; /* of its URLs; held */
+	enum staple_requirement requirement;
+	struct staple_host *hosts[STAPLE_URLS_MAX]; /* by URL; held */
 
 	/* the schedule, wall seconds */
 	struct heap_node wake; /* of worker->agenda */
 	int64_t due;           /* 0: no fetch is scheduled */
-	int64_t planned;       /* when that was worked out */
-	bool probe_due;        /* due is the time of a host's next probe */
+	int64_t planned;       /* when due was computed */
+	bool probe_due;        /* due is the time of a host's probe */
 	unsigned failures;
-	int64_t tries_since; /* first failure after the last answer; 0 */
+	int64_t tries_since; /* first failure after the last success; 0 */
 
-	/* what is asked, and what came of it URL by URL */
+	/* the attempt, and its text URL by URL */
 	struct staple_attempt attempt;
 	struct err said;
 	bool worked_once;
 	struct staple_request_variant worked;
 
-	/* what is known */
+	/* the last result */
 	bool settled;
 	enum staple_outcome outcome;
 	enum staple_revoked_by revoked_by;
@@ -90,46 +95,46 @@ struct staple_job {
 
 	/* processes that share the store */
 	struct staple_stamp saved;  /* of the file, when it was last read */
-	struct staple_claim *claim; /* during an attempt; NULL: none */
+	struct staple_claim *claim; /* held during an attempt; NULL: none */
 	int64_t yields_since_ms;    /* monotonic; 0: not waiting for another */
-	bool on_demand;             /* the next attempt is */
+	bool on_demand;             /* the next attempt was requested */
 
 	/* staple_file */
 	bool looked;
 	struct staple_stamp stamp;
 	int64_t looked_at;
 
-	/* what was told to others */
-	uint32_t told;
-	unsigned told_flaws;             /* of the responses held: report.c */
-	bool mentioned;                  /* URLs that were left out */
-	struct staple_host *issuer_host; /* held while it is asked: ask.c */
+	/* what was reported: log_state.c */
+	uint32_t reported;
+	unsigned reported_flaws;         /* of the responses held */
+	bool mentioned;                  /* URLs that are ignored */
+	struct staple_host *issuer_host; /* held while the issuer is fetched */
 	struct staple_log_state log_state;
 };
 
-/* A new errand for an entry (a reference is taken), which knows it from now
- * on; empty until its first update.  NULL: no memory. */
+/* A new job for an entry (a reference is taken); staple_entry_job returns it
+ * from now on.  Empty until its first update.  NULL: no memory. */
 struct staple_job *staple_job_new(
     struct staple_worker *worker, struct staple_entry *entry) MUST_CHECK;
-/* Drops what is in flight.  What is held is the cache's. */
+/* Cancels its attempt.  The held response stays in the cache. */
 void staple_job_free(struct staple_job *job);
 
-/* Take over the facts and the wish of its entry. */
+/* Take over the facts and the requirement of its entry. */
 void staple_job_update(struct staple_job *job);
 
-/* The issuer of a certificate that was shown without it, from memory or from
- * the store; borrowed from the worker.  NULL: it has to be fetched. */
+/* The issuer of a certificate whose chain lacks it, from memory or from the
+ * store; borrowed from the worker.  NULL: it has to be fetched. */
 X509 *staple_job_known_issuer(struct staple_job *job,
     const struct staple_cert *cert, enum staple_origin *origin);
 
-/* Look at the clock: ask what is due, warn of what is running out. */
+/* Start what is due, warn of an expiry that comes near. */
 void staple_job_review(struct staple_job *job);
 
-/* Ask now, whatever the schedule says. */
+/* Fetch now, regardless of the schedule. */
 void staple_job_refresh(struct staple_job *job);
 
-/* An attempt has ended, with a verified response (borrowed; how long a cache
- * called it fresh, -1: not said) or with the failure that tells most. */
+/* An attempt has ended: with a verified response (borrowed) and its HTTP
+ * freshness (-1: none), or with a failure. */
 struct staple_job_result {
 	enum staple_outcome outcome; /* GOOD, UNCHANGED or REVOKED */
 	struct staple_response *response;
@@ -139,34 +144,24 @@ void staple_job_answered(
     struct staple_job *job, const struct staple_job_result *reply);
 void staple_job_failed(struct staple_job *job, enum staple_outcome outcome);
 
-/* Every responder host is down: for whatever waits for this certificate, that
- * is a failed attempt.  It stays in the queue. */
+/* Every responder host is down.  For staple_wait and the policy that counts as
+ * a failed attempt; the attempt stays in the queue. */
 void staple_job_blocked(struct staple_job *job, enum staple_outcome outcome);
 
-/* Is the next attempt to confirm what job->revoked_variant said?  It goes on doing
- * so when it was in vain (errand->unconfirmable), but nobody waits for it. */
+/* Will the next attempt try to confirm the answer of job->revoked_variant?  It
+ * still does after a failure to confirm (job->unconfirmable), but staple_wait
+ * no longer waits for it. */
 bool staple_job_is_confirming(const struct staple_job *job);
 
-/* If nothing is held, take what was saved, if it is any good.  Never fatal:
- * a line in the log at most. */
-void staple_disk_load(struct staple_job *job);
-
 /*
- * Right before a request of an attempt: does another process that shares the
- * store make it unnecessary?  true: the attempt has ended, either in
- * staple_job_answered with a fresh response that the other one has saved,
- * or it is due again in a second, because the other one is asking (for a
- * minute at most, five seconds while nothing valid is held).  false: ask; errand->claim has been taken, if it could be.
- * Not on demand, nor about a revocation.
+ * Does another process that shares the store make the next request of an
+ * attempt unnecessary?  true: the attempt has ended.  Either
+ * staple_job_answered was called with a response that the other process has
+ * saved, or the job is due again in a second, because the other process is
+ * fetching (for a minute at most, five seconds while nothing valid is held).
+ * false: send the request; job->claim was taken if it was free.  Never true for
+ * a refresh on demand or while a revocation is unconfirmed.
  */
 bool staple_job_spares_request(struct staple_job *job);
-
-/* Look at staple_file, and judge it if it has changed, or if it was no good a
- * minute ago (a clock may have been set, a mode changed).  Ends in
- * staple_job_answered or staple_job_failed if it was judged. */
-void staple_disk_look(struct staple_job *job);
-
-/* When to look at it again: seconds after each look. */
-#define STAPLE_FILE_CHECK_S 5
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What is logged about a certificate, and what the cache and the application
- * learn of it.  Staple thread only, no lock held.
+ * Reports about a certificate to the log, the cache and the application.
+ * Staple thread only, no lock held.
  *
  * While a valid response is held no failed attempt is an error: an error means
  * that an operator must act now.  The exceptions are revoked, and unknown where
@@ -45,7 +45,7 @@ add(struct staple_log_state *state, const char *format, ...)
 	va_end(args);
 }
 
-/* To those who are told, the same good answer is as good as a new one. */
+/* In the log an unchanged good response is the same as a new one. */
 static enum staple_outcome
 kind_of(enum staple_outcome outcome)
 {
@@ -258,7 +258,7 @@ staple_report_line(struct staple_job *job, enum staple_level level,
 }
 
 void
-staple_report_trouble(struct staple_worker *worker, enum staple_level level,
+staple_report_message(struct staple_worker *worker, enum staple_level level,
     const char *format, ...)
 {
 	char text[STAPLE_LOG_TEXT_MAX];
@@ -272,23 +272,23 @@ staple_report_trouble(struct staple_worker *worker, enum staple_level level,
 }
 
 void
-staple_report_try(struct staple_job *job, const struct staple_verdict *verdict,
-    unsigned took_ms)
+staple_report_variant(struct staple_job *job,
+    const struct staple_check_result *checked, unsigned took_ms)
 {
 	const struct staple_request_variant *tried = &job->attempt.variant;
 	const char *url = job->cert->urls[tried->url];
 	const char *get = tried->get ? " by GET" : "";
 	const char *hash = tried->hash == STAPLE_SHA256 ? " with SHA-256" : "";
 
-	if (job->attempt.asked_before)
+	if (job->attempt.has_text)
 		err_set(&job->said, "%s; %s%s%s: %s", job->said.text, url, get,
-		    hash, verdict->said.text);
+		    hash, checked->said.text);
 	else
 		err_set(&job->said, "%s%s%s: %s", url, get, hash,
-		    verdict->said.text);
-	job->attempt.asked_before = true;
-	staple_report_line(job, STAPLE_LEVEL_DEBUG, verdict->outcome,
-	    "%s%s%s: %s (%u ms)", url, get, hash, verdict->said.text, took_ms);
+		    checked->said.text);
+	job->attempt.has_text = true;
+	staple_report_line(job, STAPLE_LEVEL_DEBUG, checked->outcome,
+	    "%s%s%s: %s (%u ms)", url, get, hash, checked->said.text, took_ms);
 }
 
 enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
@@ -297,9 +297,9 @@ enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
 static bool
 is_new(struct staple_job *job, unsigned flaw)
 {
-	bool was_reported = (job->told_flaws & flaw) != 0;
+	bool was_reported = (job->reported_flaws & flaw) != 0;
 
-	job->told_flaws |= flaw;
+	job->reported_flaws |= flaw;
 	return !was_reported;
 }
 
@@ -319,33 +319,33 @@ staple_report_flaws(
 	staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
 	    "the first entry of the response is about another certificate; "
 	    "clients with GnuTLS refuse it; it is %s; tell the CA",
-	    job->cert->must_staple || job->wish == STAPLE_WISH_FATAL
+	    job->cert->must_staple || job->requirement == STAPLE_REQUIRE_FATAL
 		? "stapled nevertheless, as a staple is demanded"
 		: "held and not stapled");
 }
 
 void
 staple_report_issuer(struct staple_job *job,
-    const struct staple_verdict *verdict, unsigned took_ms)
+    const struct staple_check_result *checked, unsigned took_ms)
 {
 	const char *url = job->cert->issuer_urls[job->attempt.issuer_url];
 
-	if (job->attempt.asked_before)
+	if (job->attempt.has_text)
 		err_set(&job->said, "%s; issuer %s: %s", job->said.text, url,
-		    verdict->said.text);
+		    checked->said.text);
 	else
-		err_set(&job->said, "issuer %s: %s", url, verdict->said.text);
-	job->attempt.asked_before = true;
-	if (verdict->outcome == STAPLE_GOOD)
+		err_set(&job->said, "issuer %s: %s", url, checked->said.text);
+	job->attempt.has_text = true;
+	if (checked->outcome == STAPLE_GOOD)
 		staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
 		    "issuer fetched from %s (%u ms)", url, took_ms);
 	else
-		staple_report_line(job, STAPLE_LEVEL_DEBUG, verdict->outcome,
+		staple_report_line(job, STAPLE_LEVEL_DEBUG, checked->outcome,
 		    "issuer not fetched from %s: %s (%u ms)", url,
-		    verdict->said.text, took_ms);
+		    checked->said.text, took_ms);
 }
 
-/* A file is looked at all the time, and that is no try. */
+/* The regular check of a file is not a fetch. */
 static int64_t
 next_try(const struct staple_job *job)
 {
@@ -368,7 +368,7 @@ update_cache(const struct staple_job *job)
 
 	snprintf(progress.said, sizeof(progress.said), "%.*s",
 	    (int)sizeof(progress.said) - 1, job->said.text);
-	staple_cache_tell(job->entry, &progress);
+	staple_cache_set_progress(job->entry, &progress);
 }
 
 static uint32_t
@@ -378,12 +378,12 @@ pack(const struct staple_info *info, int64_t now)
 		info->held && info->this_update <= now + STAPLE_SKEW_S &&
 		    now < info->expires,
 		info->revoked, info->confirmed, info->unconfirmable };
-	uint32_t packed = 1; /* unlike the 0 of one who was told nothing */
+	uint32_t packed = 1; /* differs from 0: nothing was reported yet */
 
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
 		packed = packed << 1 | facts[i];
 	packed = packed << 8 | ((uint32_t)info->outcome & 0xff);
-	return packed << 8 | ((uint32_t)info->hindrance & 0xff);
+	return packed << 8 | ((uint32_t)info->unavailable_reason & 0xff);
 }
 
 static void
@@ -395,9 +395,9 @@ call_application(struct staple_job *job)
 
 	staple_cache_read(job->entry, worker->wall_s, &info);
 	packed = pack(&info, worker->wall_s);
-	if (packed == job->told)
+	if (packed == job->reported)
 		return;
-	job->told = packed;
+	job->reported = packed;
 	if (worker->on_change != NULL)
 		worker->on_change(worker->arg, &info);
 }
@@ -405,13 +405,13 @@ call_application(struct staple_job *job)
 static struct staple_status
 status_of(const struct staple_job *job)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 	struct staple_status status = {
 		.name = job->cert->name,
 		.id = job->cert->id,
 		.outcome = job->outcome,
 		.said = job->said.text,
-		.fatal = job->wish == STAPLE_WISH_FATAL,
+		.fatal = job->requirement == STAPLE_REQUIRE_FATAL,
 		.must_staple = job->cert->must_staple,
 		.tries_since = job->tries_since,
 		.next_try = next_try(job),

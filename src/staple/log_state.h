@@ -30,17 +30,17 @@
 struct staple_job;
 struct staple_fetch_result;
 struct staple_response;
-struct staple_verdict;
+struct staple_check_result;
 struct staple_worker;
 
 #define STAPLE_LOG_TEXT_MAX 1024
 
 struct staple_log_state {
-	enum staple_outcome last; /* the outcome that was last said */
+	enum staple_outcome last; /* the outcome of the last line */
 	bool logged;
 	int64_t logged_at;                  /* wall seconds */
 	unsigned repeated;                  /* since then, in silence */
-	enum staple_expiry_warning warning; /* the highest that was said */
+	enum staple_expiry_warning warning; /* the highest that was logged */
 	int64_t warning_of;                 /* the expiry that it belongs to */
 	char text[STAPLE_LOG_TEXT_MAX];     /* behind the last event */
 };
@@ -54,9 +54,9 @@ struct staple_status {
 	bool fatal;          /* by policy failing is fatal: must or always */
 	bool must_staple;    /* the certificate carries the extension */
 	bool held;           /* something valid is held now */
-	bool revoked;        /* ...and says so */
+	bool revoked;        /* ...and its status is revoked */
 	int64_t expires;     /* of what is held, or was; 0: nothing ever was */
-	int64_t tries_since; /* first failure after the last answer; 0 */
+	int64_t tries_since; /* first failure after the last success; 0 */
 	int64_t next_try;
 	int64_t now;
 };
@@ -65,7 +65,7 @@ struct staple_status {
 bool staple_log_state_attempt(struct staple_log_state *state,
     const struct staple_status *status, struct staple_event *event);
 
-/* The same for the ladder, asked at every wake while failing. */
+/* The same for the expiry warnings; called at every review while failing. */
 bool staple_log_state_expiry(struct staple_log_state *state,
     const struct staple_status *status, struct staple_event *event);
 
@@ -75,23 +75,23 @@ void staple_report_attempt(struct staple_job *job);
 /* Something else about it is different now: snapshot and application. */
 void staple_report_state(struct staple_job *job);
 
-/* Time has passed: the ladder of warnings, and an expiry that was reached. */
+/* Time has passed: the expiry warnings, and an expiry that was reached. */
 void staple_report_time(struct staple_job *job);
 
-/* One try has ended: keep it for "said", and a line for debugging. */
-void staple_report_try(struct staple_job *job,
-    const struct staple_verdict *verdict, unsigned took_ms);
+/* One variant has ended: add it to job->said, and log a line for debugging. */
+void staple_report_variant(struct staple_job *job,
+    const struct staple_check_result *checked, unsigned took_ms);
 
 /* The same for a fetch of the issuer from one URL. */
 void staple_report_issuer(struct staple_job *job,
-    const struct staple_verdict *verdict, unsigned took_ms);
+    const struct staple_check_result *checked, unsigned took_ms);
 
 /* A line about one certificate. */
 void staple_report_line(struct staple_job *job, enum staple_level level,
     enum staple_outcome outcome, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* A line about the library itself. */
-void staple_report_trouble(struct staple_worker *worker,
+void staple_report_message(struct staple_worker *worker,
     enum staple_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Clients that may refuse a response, or soon will, though it is valid: a

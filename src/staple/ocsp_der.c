@@ -55,7 +55,7 @@ promised(const unsigned char *der, size_t len)
 	return 2 + octets + total;
 }
 
-/* Text, such as that of a web page, tells who really answered. */
+/* Text, such as that of a web page, identifies the server that answered. */
 static bool
 is_text(const unsigned char *der, size_t len)
 {
@@ -167,8 +167,8 @@ struct parts {
 
 enum { CORE_ELEMENTS = 3 };
 
-/* false: it is no basic response.  That the elements nest as they should is
- * seen when they are put together again. */
+/* false: it is no basic response.  The nesting of the elements is checked when
+ * they are encoded again. */
 static bool
 find_parts(struct parts *parts, const unsigned char *der, size_t len)
 {
@@ -379,7 +379,7 @@ enum { HEADERS_MAX = 64 };
 
 /*
  * OpenSSL reads BER, and past the end of what lies inside an octet string; a
- * client may be stricter, so whatever was slipped in there would cost the
+ * client may be stricter, so bytes that were inserted there would fail the
  * handshake.
  */
 static bool

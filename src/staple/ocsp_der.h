@@ -23,11 +23,11 @@ struct staple_ocsp_certs {
 
 /*
  * STAPLE_GOOD: *basic is the caller's to free and has no certificates; der is
- * its only encoding, but for those, which stand in *certs.  Else EMPTY,
+ * its only encoding, except the certificates, which are in *certs.  Else EMPTY,
  * TRUNCATED, MALFORMED, TRAILING_BYTES or one of the responder's own errors,
- * and *said is a description; *basic may be set even so.  What the signature
- * does not cover is in its only usual form, but for the certificates, of which
- * nothing is known.
+ * and *said is a description; *basic may be set even so.  Fields that the
+ * signature does not cover have their only usual form, except the certificates,
+ * which are not examined.
  */
 enum staple_outcome staple_ocsp_decode(OCSP_BASICRESP **basic,
     struct staple_ocsp_certs *certs, const unsigned char *der, size_t len,

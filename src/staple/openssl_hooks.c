@@ -34,11 +34,13 @@
 
 /* ---- Certificates: ex-data ---- */
 
-/* The ex-data of an X509.  Handshakes read the entry; the wish is the
- * setting-up thread's, and in the end whoever frees the certificate. */
+/* The ex-data of an X509.  Handshakes read the entry; the requirement
+ * belongs to the setting-up thread and, at the end, to the thread that frees
+ * the X509. */
 struct holder {
 	struct staple_entry *entry;
-	enum staple_wish wish; /* the strongest of any policy so far */
+	enum staple_requirement
+	    requirement; /* the strongest of any policy so far */
 };
 
 static int holder_index = -1; /* of the ex-data; fixed once made */
@@ -53,7 +55,7 @@ on_certificate_free(void *parent, void *data, CRYPTO_EX_DATA *ex_data,
 	(void)parent, (void)ex_data, (void)index, (void)argl, (void)argp;
 	if (holder == NULL)
 		return;
-	staple_cache_release(holder->entry, holder->wish);
+	staple_cache_release(holder->entry, holder->requirement);
 	free(holder);
 }
 
@@ -86,34 +88,34 @@ staple_watch_entry(const X509 *certificate)
 static bool
 wants_help(const struct staple_cert *held)
 {
-	return (held->hindrance != STAPLE_UNASKED ||
+	return (held->unavailable_reason != STAPLE_UNASKED ||
 		   held->issuer_url_count > 0) &&
 	       !held->urls_configured && held->staple_file == NULL;
 }
 
-/* A certificate as it is shown to us, and what is known of it. */
+/* One call of watch: its arguments, and the facts of the entry. */
 struct showing {
 	const struct staple_watcher *watcher;
 	X509 *certificate;
 	STACK_OF(X509) * chain;
 	const struct staple_source *source;
-	bool found; /* in a context, which knows of no source */
+	bool found; /* in a context, which has no source */
 
-	struct staple_entry *entry; /* a reference; NULL: none yet */
-	struct staple_cert *held;   /* the entry's; a reference */
-	struct staple_cert *sketch; /* a reference; NULL: not made yet */
+	struct staple_entry *entry;  /* a reference; NULL: none yet */
+	struct staple_cert *held;    /* the entry's; a reference */
+	struct staple_cert *partial; /* a reference; NULL: not made yet */
 };
 
 static bool
-make_sketch(struct showing *showing, struct err *err)
+make_partial(struct showing *showing, struct err *err)
 {
-	if (showing->sketch == NULL)
-		showing->sketch = staple_cert_sketch(
+	if (showing->partial == NULL)
+		showing->partial = staple_cert_partial(
 		    showing->certificate, showing->source, err);
-	return showing->sketch != NULL;
+	return showing->partial != NULL;
 }
 
-/* The object itself knows its entry; any other has to be looked at first. */
+/* Find the entry by the ex-data; without, by the key of the certificate. */
 static bool
 look_up(struct showing *showing, struct err *err)
 {
@@ -123,9 +125,9 @@ look_up(struct showing *showing, struct err *err)
 	if (entry != NULL && staple_entry_cache(entry) == cache) {
 		staple_entry_ref(entry);
 	} else {
-		if (!make_sketch(showing, err))
+		if (!make_partial(showing, err))
 			return false;
-		entry = staple_cache_find(cache, showing->sketch->key);
+		entry = staple_cache_find(cache, showing->partial->key);
 	}
 	showing->entry = entry;
 	if (entry != NULL)
@@ -136,7 +138,7 @@ look_up(struct showing *showing, struct err *err)
 static void
 drop(struct showing *showing)
 {
-	staple_cert_unref(showing->sketch);
+	staple_cert_unref(showing->partial);
 	staple_cert_unref(showing->held);
 	staple_entry_unref(showing->entry);
 }
@@ -146,12 +148,13 @@ is_wanted(const struct showing *showing, const struct staple_cert *facts)
 {
 	const struct staple_policy *policy = showing->watcher->policy;
 
-	return staple_cert_wish(facts, policy) != STAPLE_WISH_NONE ||
+	return staple_cert_requirement(facts, policy) != STAPLE_REQUIRE_NONE ||
 	       (showing->entry != NULL &&
-		   staple_entry_wish(showing->entry) != STAPLE_WISH_NONE);
+		   staple_entry_requirement(showing->entry) !=
+		       STAPLE_REQUIRE_NONE);
 }
 
-/* Does what is known go by the source that counts? */
+/* Do the facts of the entry come from the source that counts? */
 static bool
 agrees(const struct showing *showing)
 {
@@ -171,7 +174,7 @@ suffices(const struct showing *showing)
 		   staple_cert_fits_chain(showing->held, showing->chain));
 }
 
-/* What is to be known from now on; a reference. */
+/* The facts from now on; a reference. */
 static struct staple_cert *
 work_out(struct showing *showing, struct err *err)
 {
@@ -181,9 +184,9 @@ work_out(struct showing *showing, struct err *err)
 	if (agrees(showing) && (!is_wanted(showing, base) || suffices(showing)))
 		return staple_cert_ref(base);
 	if (!agrees(showing) || base->complete) {
-		if (!make_sketch(showing, err))
+		if (!make_partial(showing, err))
 			return NULL;
-		base = showing->sketch;
+		base = showing->partial;
 	}
 	if (!is_wanted(showing, base))
 		return staple_cert_ref(base);
@@ -191,7 +194,7 @@ work_out(struct showing *showing, struct err *err)
 	    base, showing->certificate, showing->chain, watcher->trust, err);
 }
 
-/* Keep a known issuer: a reload shows the same certificate without it, which
+/* Keep a known issuer: a reload watches the same certificate without it, which
  * must not cause a fetch.  Takes the reference and returns one. */
 static struct staple_cert *
 keep_fetched_issuer(
@@ -209,7 +212,7 @@ keep_fetched_issuer(
 	return kept;
 }
 
-/* The same, or what is known already if that says as much. */
+/* The same, or the facts of the entry if they are equal. */
 static struct staple_cert *
 choose_facts(struct showing *showing, struct err *err)
 {
@@ -218,7 +221,7 @@ choose_facts(struct showing *showing, struct err *err)
 	struct staple_cert *held = showing->held;
 
 	if (facts == NULL || held == NULL || facts == held ||
-	    !staple_cert_says_same(facts, held))
+	    !staple_cert_equals(facts, held))
 		return facts;
 	staple_cert_unref(facts);
 	return staple_cert_ref(held);
@@ -227,13 +230,14 @@ choose_facts(struct showing *showing, struct err *err)
 /* ---- Holders ---- */
 
 static bool
-add_holder(X509 *certificate, struct staple_entry *entry, enum staple_wish wish)
+add_holder(X509 *certificate, struct staple_entry *entry,
+    enum staple_requirement requirement)
 {
 	struct holder *holder = calloc(1, sizeof(*holder));
 
 	if (holder == NULL)
 		return false;
-	*holder = (struct holder){ entry, wish };
+	*holder = (struct holder){ entry, requirement };
 	if (X509_set_ex_data(certificate, holder_index, holder) == 1)
 		return true;
 	ERR_clear_error();
@@ -241,46 +245,49 @@ add_holder(X509 *certificate, struct staple_entry *entry, enum staple_wish wish)
 	return false;
 }
 
-/* In the place of a holder of a struct staple that was freed; or as the first
- * of this certificate. */
+/* Replace the holder of a struct staple that was freed, or add the first one of
+ * this certificate. */
 static bool
 hold_anew(struct staple_cache *cache, X509 *certificate,
-    struct staple_cert *facts, enum staple_wish wish)
+    struct staple_cert *facts, enum staple_requirement requirement)
 {
-	struct staple_entry *entry = staple_cache_hold(cache, facts, wish);
+	struct staple_entry *entry = staple_cache_hold(
+	    cache, facts, requirement);
 	struct holder *holder = holder_of(certificate);
 
 	if (entry == NULL)
 		return false;
 	if (holder != NULL) {
-		staple_cache_release(holder->entry, holder->wish);
-		*holder = (struct holder){ entry, wish };
+		staple_cache_release(holder->entry, holder->requirement);
+		*holder = (struct holder){ entry, requirement };
 		return true;
 	}
-	if (add_holder(certificate, entry, wish))
+	if (add_holder(certificate, entry, requirement))
 		return true;
-	staple_cache_release(entry, wish);
+	staple_cache_release(entry, requirement);
 	return false;
 }
 
 static void
-hold_on(struct holder *holder, struct staple_cert *facts, enum staple_wish wish)
+hold_on(struct holder *holder, struct staple_cert *facts,
+    enum staple_requirement requirement)
 {
-	staple_cache_correct(holder->entry, facts);
-	if (wish <= holder->wish)
+	staple_cache_set_cert(holder->entry, facts);
+	if (requirement <= holder->requirement)
 		return;
-	staple_cache_wish(holder->entry, holder->wish, wish);
-	holder->wish = wish;
+	staple_cache_set_requirement(
+	    holder->entry, holder->requirement, requirement);
+	holder->requirement = requirement;
 }
 
 static bool
 hold(struct staple_cache *cache, X509 *certificate, struct staple_cert *facts,
-    enum staple_wish wish, struct err *err)
+    enum staple_requirement requirement, struct err *err)
 {
 	struct holder *holder = holder_of(certificate);
 
 	if (holder != NULL && staple_entry_cache(holder->entry) == cache) {
-		hold_on(holder, facts, wish);
+		hold_on(holder, facts, requirement);
 		return true;
 	}
 	if (holder != NULL &&
@@ -291,18 +298,18 @@ hold(struct staple_cache *cache, X509 *certificate, struct staple_cert *facts,
 		    facts->name);
 		return false;
 	}
-	if (hold_anew(cache, certificate, facts, wish))
+	if (hold_anew(cache, certificate, facts, requirement))
 		return true;
 	err_set(err, "%s: out of memory", facts->name);
 	return false;
 }
 
-/* Whoever shows a certificate again may know of a new staple_file. */
+/* A repeated watch may mean that staple_file has changed. */
 static void
 look_at_file(X509 *certificate, const struct staple_cert *facts)
 {
 	if (facts->staple_file != NULL)
-		staple_cache_look(staple_watch_entry(certificate));
+		staple_cache_check_file(staple_watch_entry(certificate));
 }
 
 static bool
@@ -316,7 +323,7 @@ watch(struct showing *showing, struct err *err)
 		facts = choose_facts(showing, err);
 	if (facts != NULL)
 		held = hold(watcher->cache, showing->certificate, facts,
-		    staple_cert_wish(facts, watcher->policy), err);
+		    staple_cert_requirement(facts, watcher->policy), err);
 	if (held)
 		look_at_file(showing->certificate, facts);
 	staple_cert_unref(facts);
@@ -353,7 +360,7 @@ staple_watch_found(const struct staple_watcher *watcher, X509 *certificate,
 
 /* The ex-data of an SSL_CTX, and the argument of its status callback. */
 struct scope {
-	struct staple_cache *cache; /* a reference: whose context it is */
+	struct staple_cache *cache; /* owned reference */
 	atomic_uint policy;         /* packed, with no BY_MODE in it */
 };
 
@@ -442,8 +449,8 @@ may_go_on(const struct staple_policy *policy, enum staple_unsent reason)
 }
 
 /*
- * RFC 8446 section 4.1.4: a client whose key share cannot be used is to say
- * hello once more.  It is answered, and counted, then.
+ * RFC 8446 section 4.1.4: a client whose key share cannot be used sends a
+ * second ClientHello.  It gets its staple, and is counted, then.
  */
 static bool
 is_to_retry(SSL *ssl)
@@ -457,8 +464,8 @@ is_to_retry(SSL *ssl)
 
 /*
  * RFC 6066 section 8: OpenSSL calls this if the client sent status_request,
- * once it has chosen the certificate (which SSL_get_certificate shows), on the
- * context that the name has led to, and not when a session is resumed.
+ * once it has chosen the certificate (SSL_get_certificate returns it), on the
+ * context of the server name, and not when a session is resumed.
  */
 static int
 on_status(SSL *ssl, void *arg)
@@ -555,7 +562,7 @@ set_callback(SSL_CTX *context)
 	SSL_CTX_set_tlsext_status_cb(context, on_status);
 }
 
-/* The context is nobody's, ours, or of a struct staple that was freed. */
+/* The context has no callback, ours, or that of a freed struct staple. */
 static bool
 may_attach(
     SSL_CTX *context, const struct staple_watcher *watcher, struct err *err)

@@ -20,30 +20,30 @@ struct err;
 struct staple_cache;
 struct staple_entry;
 
-/* Who watches, and under which policy; borrowed for the call. */
+/* The arguments that watching and attaching share; borrowed for the call. */
 struct staple_watcher {
 	struct staple_cache *cache;
 	const struct staple_trust *trust;
 	const struct staple_policy *policy;
 };
 
-/* One certificate, see staple_watch.  What this source (NULL: none) says is
- * what counts from now on. */
+/* One certificate, see staple_watch.  The source (NULL: none) replaces the one
+ * of earlier calls. */
 bool staple_watch_certificate(const struct staple_watcher *watcher,
     X509 *certificate, STACK_OF(X509) * chain,
     const struct staple_source *source, struct err *err) MUST_CHECK;
 
-/* The same for one that was found in a context, which knows of no source:
- * what is known already is kept, unless nobody could be asked with it. */
+/* The same for a certificate of a context, which has no source: facts that the
+ * entry has are kept, unless no request can be made with them. */
 bool staple_watch_found(const struct staple_watcher *watcher, X509 *certificate,
     STACK_OF(X509) * chain, struct err *err) MUST_CHECK;
 
-/* The entry on this very object; borrowed while the caller holds the X509;
- * NULL: it is not watched.  Any thread. */
+/* The entry of this object; borrowed while the caller holds the X509; NULL: it
+ * is not watched.  Any thread. */
 struct staple_entry *staple_watch_entry(const X509 *certificate);
 
-/* See staple_attach.  false: *err; a certificate that was watched before the
- * failure stays so. */
+/* See staple_attach.  false: *err; certificates that were watched before the
+ * failure stay watched. */
 bool staple_attach_context(const struct staple_watcher *watcher,
     SSL_CTX *context, struct err *err) MUST_CHECK;
 

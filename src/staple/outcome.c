@@ -1,9 +1,8 @@
 /*
- * Every way an attempt can end, as one table.  Any thread.  What an attempt
- * does next is a column of it, so that whoever adds an outcome must decide:
- * the other method helps where HTTP was in the way, the other hash where the
- * responder did not recognise the certificate; whatever else went wrong
- * belongs to that responder and would go wrong again.
+ * Every outcome of an attempt, as one table.  Any thread.  The next step of an
+ * attempt is a column of it, so that no outcome lacks one: the other method
+ * after an HTTP error, the other hash if the responder does not recognise the
+ * certificate, another responder after any other failure.
  */
 #include "staple/outcome.h"
 
@@ -101,7 +100,7 @@ static const struct row rows[] = {
 	[STAPLE_TRUNCATED] = { "truncated", STAPLE_CLASS_METHOD,
 	    "the answer ends too early",
 	    "check whether a proxy on the way cuts answers" },
-	/* Nobody who sends without end is asked for more of it. */
+	/* Do not retry an oversized response with the other method. */
 	[STAPLE_TOO_LARGE] = { "too_large", STAPLE_CLASS_URL,
 	    "the answer is larger than allowed",
 	    "check the URL, or allow larger responses" },

@@ -24,17 +24,17 @@ enum staple_class staple_outcome_class(enum staple_outcome outcome);
 /* "the responder answered with an HTTP 5xx status"; no full stop. */
 const char *staple_outcome_sentence(enum staple_outcome outcome);
 
-/* What a person can do about it; "" where nothing helps but waiting. */
+/* The remedy; "" if only waiting helps. */
 const char *staple_outcome_advice(enum staple_outcome outcome);
 
 /* Does the attempt count as failed (retry with backoff)? */
 bool staple_outcome_is_failure(enum staple_outcome outcome);
 
 /*
- * Of two ways in which tries of one attempt failed, the one that tells more:
- * "unknown" before a response that must not be used, before a responder's
- * error, before an answer that is none, before no answer at all.  UNASKED
- * tells nothing.
+ * Of two failures of one attempt, the one that came nearer to a staple:
+ * "unknown" before a response that must not be used, before an error of the
+ * responder, before a body that is no response, before no response at all.
+ * UNASKED is the least.
  */
 enum staple_outcome staple_outcome_nearer(
     enum staple_outcome a, enum staple_outcome b);

@@ -36,7 +36,7 @@ is_done(const struct staple_request_order *order,
 	return (order->done[variant->url] & bit(variant)) != 0;
 }
 
-/* By whichever method. */
+/* By either method. */
 static bool
 is_hash_done(const struct staple_request_order *order,
     const struct staple_request_variant *variant)
@@ -94,7 +94,7 @@ wants_get(
 	    order->cert, url, hash, order->method);
 }
 
-/* How a URL is begun with. */
+/* The first variant of a URL. */
 static struct staple_request_variant
 opening(const struct staple_request_order *order, size_t url)
 {
@@ -119,8 +119,8 @@ turn_to_next_url(struct staple_request_order *order)
 	return has_last;
 }
 
-/* By the same method; but where POST was not in the way before, a request that
- * is too long for GET goes by POST. */
+/* By the same method; but a request that is too long for GET goes by POST, if
+ * POST was not sent before. */
 static struct staple_request_variant
 with_other_hash(const struct staple_request_order *order)
 {
@@ -154,7 +154,7 @@ turn_from(struct staple_request_order *order, enum staple_class class)
 	return true;
 }
 
-/* The same try again, past the caches: once. */
+/* The same variant again with no-cache: once. */
 static bool
 bypasses_caches(struct staple_request_order *order, enum staple_outcome last)
 {
@@ -219,7 +219,7 @@ staple_request_order_next(struct staple_request_order *order,
 	return true;
 }
 
-/* "host:port" each; a URL that is none has no host. */
+/* Compares "host:port"; an invalid URL has no host. */
 static bool
 is_same_host(const char *a, const char *b)
 {
@@ -248,8 +248,8 @@ staple_request_order_skip_host(struct staple_request_order *order)
 /* ---- Sending a variant ---- */
 
 enum {
-	PARTS = 3,      /* that the whole time suffices for */
-	WORTHWHILE = 20 /* a smaller part of it is no time at all */
+	PARTS = 3,      /* of the time of an attempt, one for each exchange */
+	WORTHWHILE = 20 /* a smaller part is not used */
 };
 
 uint32_t

@@ -41,23 +41,23 @@ struct staple_request_variant {
 	enum staple_hash hash;
 };
 
-/* What is known before an attempt begins.  A try of a URL that cert does not
- * have (any more) counts as NULL. */
+/* The input of an order.  A variant whose URL cert does not have (any more)
+ * counts as NULL. */
 struct staple_request_order_start {
 	enum staple_method method;
 	bool no_cache; /* the last attempt came upon an old response */
 	const struct staple_request_variant
 	    *worked; /* last time; NULL: nothing did */
 	const struct staple_request_variant
-	    *confirm; /* said revoked; NULL: not confirming */
-	bool in_vain; /* nobody has confirmed it so far */
+	    *confirm; /* answered revoked; NULL: not confirming */
+	bool in_vain; /* an earlier attempt failed to confirm it */
 };
 
 struct staple_request_order {
 	const struct staple_cert *cert; /* borrowed */
 	enum staple_method method;
-	bool no_cache;     /* of the current try: it carries no-cache */
-	bool never_cached; /* all tries carry it */
+	bool no_cache;     /* the current variant is sent with no-cache */
+	bool never_cached; /* all variants are */
 	bool begun;
 	bool has_first, has_last;
 	struct staple_request_variant first; /* out of order: what worked */
@@ -71,20 +71,20 @@ void staple_request_order_begin(struct staple_request_order *order,
     const struct staple_cert *cert,
     const struct staple_request_order_start *start);
 
-/* The next try, given how the last one ended (not looked at the first time).
- * false: the attempt is over; it was answered, or nothing is left to try. */
+/* The next variant, given the outcome of the last one (ignored the first time).
+ * false: the attempt is over; it has its answer, or no variant is left. */
 bool staple_request_order_next(struct staple_request_order *order,
     enum staple_outcome last, struct staple_request_variant *next) MUST_CHECK;
 
-/* The responder of the current try sent Retry-After: make no more tries at
- * any URL of its host. */
+/* The responder of the current variant sent Retry-After: skip all URLs of its
+ * host. */
 void staple_request_order_skip_host(struct staple_request_order *order);
 
-/* Is this URL to be asked by GET first? */
+/* Does this URL begin with GET? */
 bool staple_request_prefers_get(const struct staple_cert *cert, size_t url,
     enum staple_hash hash, enum staple_method method) MUST_CHECK;
 
-/* Who makes it, for how long at most, and who is called back. */
+/* The fetcher, the time limit and the callback of one exchange. */
 struct staple_request_options {
 	struct staple_fetcher *fetcher;
 	uint32_t timeout_ms;
@@ -94,9 +94,9 @@ struct staple_request_options {
 };
 
 /*
- * How long the next try of an attempt may take, of whose deadline so much is
- * left: at most a third of it all, so that one that hangs leaves time for
- * another URL.  0: what is left is not worth a try.
+ * The time limit of the next exchange of an attempt with left_ms of timeout_ms
+ * left: at most a third of timeout_ms, so that a URL that hangs leaves time for
+ * another one.  0: too little is left for an exchange.
  */
 uint32_t staple_request_time(uint32_t timeout_ms, uint32_t left_ms);
 

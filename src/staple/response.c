@@ -51,10 +51,10 @@ struct signer {
  * ---- The single response ----
  *
  * A response may use another hash than the request, and hold entries about
- * several certificates and several about ours. Clients take the first that
+ * several certificates and several about ours.  Clients take the first that
  * matches, so that one counts; by which hash a client looks depends on the
  * client (GnuTLS and curl differ), so entries that disagree make the response
- * useless. A SHA-1 and a SHA-256 entry that agree are normal (RFC 9919).
+ * useless.  A SHA-1 and a SHA-256 entry that agree are normal (RFC 9919).
  */
 
 static bool
@@ -280,30 +280,30 @@ check_certificate_status(const struct single *single, struct err *said)
  * ---- The signer ----
  *
  * RFC 6960 4.2.2.2: the issuer of the certificate, or a delegate: a certificate
- * directly issued by it with the usage id-kp-OCSPSigning. OpenSSL decides,
+ * directly issued by it with the usage id-kp-OCSPSigning.  OpenSSL decides,
  * given a store that holds the issuer alone, and one candidate at a time: no
  * root is needed, no certificate from inside the response helps another one to
  * be trusted, and of several of one name the right one is found at any
  * position.
  *
- * X509_V_FLAG_NO_CHECK_TIME is set; is_in_time() checks a delegate's dates. An
+ * X509_V_FLAG_NO_CHECK_TIME is set; is_in_time() checks a delegate's dates.  An
  * authority that was renewed with its key has two certificates of one name, and
  * the order in which they are found must not decide.
  *
  * MD2, MD4 and MD5 are refused at every security level of OpenSSL, and so is an
- * RSA key of at most 1024 bits, because clients refuse them. SHA-1 signatures,
+ * RSA key of at most 1024 bits, because clients refuse them.  SHA-1 signatures,
  * which some responders still make, are accepted unless the system's policy
  * forbids them.
  */
 
-/* Each costs a signature check; nobody honest has more of one name. */
+/* Each costs a signature check; no real responder has more of one name. */
 #define CANDIDATES_MAX 16
 
 enum { RSA_REFUSED_BITS = 1024, RSA_DUE_BITS = 2048 };
 
 struct search {
 	OCSP_BASICRESP *basic;
-	struct staple_ocsp_certs certs; /* those that were not looked at yet */
+	struct staple_ocsp_certs certs; /* not yet examined */
 	const struct staple_cert *cert;
 	int64_t now_s;
 	X509_STORE *store;      /* the issuer alone; no dates are checked */
@@ -363,7 +363,7 @@ is_signer(struct search *search, X509 *candidate)
 	    verify(search, candidate,
 		OCSP_PARTIAL_CHAIN | OCSP_NOCHAIN | OCSP_NOEXPLICIT))
 		return true;
-	/* The signature alone: it tells an impostor from changed bytes. */
+	/* The signature alone: distinguishes an impostor from changed bytes. */
 	if (search->impostor == NULL &&
 	    verify(search, candidate, OCSP_NOVERIFY) &&
 	    X509_up_ref(candidate) == 1)
@@ -403,7 +403,7 @@ print_name(const X509_NAME *name, char *text, size_t max)
 	BIO_free(bio);
 }
 
-/* By whatever the response calls it. */
+/* The responder ID of the response: a name or a key hash. */
 static void
 print_responder(const OCSP_BASICRESP *basic, char *text, size_t max)
 {
@@ -600,7 +600,7 @@ struct staple_response {
 	unsigned char der[];
 };
 
-/* What it says, who says so, for how long, and what that means. */
+/* The checks of a decoded response, in their order. */
 static enum staple_outcome
 check_basic(struct facts *facts, OCSP_BASICRESP *basic,
     const struct staple_ocsp_certs *certs, const struct staple_cert *cert,
@@ -644,7 +644,7 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 /* NULL: no memory; or, with another outcome, it cannot be stapled. */
 static struct staple_response *
 make(const struct facts *facts, const unsigned char *der, size_t len,
-    struct staple_verdict *verdict)
+    struct staple_check_result *checked)
 {
 	struct staple_response *response = NULL;
 	size_t trimmed_len;
@@ -652,8 +652,8 @@ make(const struct facts *facts, const unsigned char *der, size_t len,
 	    der, len, facts->signer.delegate, &trimmed_len);
 
 	if (trimmed != NULL && trimmed_len > STAPLE_RESPONSE_MAX) {
-		verdict->outcome = STAPLE_TOO_LARGE_TO_STAPLE;
-		err_set(&verdict->said,
+		checked->outcome = STAPLE_TOO_LARGE_TO_STAPLE;
+		err_set(&checked->said,
 		    "%zu bytes with the signer's certificate alone; more than "
 		    "%d are never stapled",
 		    trimmed_len, STAPLE_RESPONSE_MAX);
@@ -665,16 +665,16 @@ make(const struct facts *facts, const unsigned char *der, size_t len,
 }
 
 static bool
-is_answer(const struct staple_verdict *verdict)
+is_answer(const struct staple_check_result *checked)
 {
-	return verdict->outcome == STAPLE_GOOD ||
-	       verdict->outcome == STAPLE_REVOKED;
+	return checked->outcome == STAPLE_GOOD ||
+	       checked->outcome == STAPLE_REVOKED;
 }
 
 struct staple_response *
 staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
     size_t len, const struct staple_clock *clock,
-    struct staple_verdict *verdict)
+    struct staple_check_result *checked)
 {
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
@@ -683,20 +683,20 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 	bool failed;
 
 	staple_memory_watch();
-	verdict->outcome = staple_ocsp_decode(
-	    &basic, &certs, der, len, &verdict->said);
-	if (verdict->outcome == STAPLE_GOOD)
-		verdict->outcome = check_basic(
-		    &facts, basic, &certs, cert, clock, &verdict->said);
-	if (is_answer(verdict))
-		response = make(&facts, der, len, verdict);
+	checked->outcome = staple_ocsp_decode(
+	    &basic, &certs, der, len, &checked->said);
+	if (checked->outcome == STAPLE_GOOD)
+		checked->outcome = check_basic(
+		    &facts, basic, &certs, cert, clock, &checked->said);
+	if (is_answer(checked))
+		response = make(&facts, der, len, checked);
 	X509_free(facts.signer.delegate);
 	OCSP_BASICRESP_free(basic);
 	failed = staple_memory_failed(response == NULL);
 	/* An allocation failure overrides any other outcome. */
-	if ((failed || is_answer(verdict)) && response == NULL) {
-		verdict->outcome = STAPLE_NO_MEMORY;
-		err_set(&verdict->said, "memory ran out");
+	if ((failed || is_answer(checked)) && response == NULL) {
+		checked->outcome = STAPLE_NO_MEMORY;
+		err_set(&checked->said, "memory ran out");
 	}
 	return response;
 }
@@ -813,8 +813,8 @@ staple_response_may_replace(const struct staple_response *held,
  * ---- The check against the response that is held ----
  *
  * A response that may not replace the one held is refused here, with the bytes
- * still in hand, and not when it is published: an older answer is then a
- * failure like any other, and the next responder is tried.
+ * still in hand, and not when it is published: an older response is then a
+ * failure like any other, and the next responder is used.
  */
 
 static enum staple_outcome
@@ -831,47 +831,49 @@ compare(const struct staple_response *held, const struct staple_response *fresh,
 }
 
 static void
-pass(struct staple_verdict *verdict, enum staple_outcome outcome)
+pass(struct staple_check_result *checked, enum staple_outcome outcome)
 {
-	verdict->outcome = outcome;
-	err_set(&verdict->said, "%s", staple_outcome_sentence(outcome));
+	checked->outcome = outcome;
+	err_set(&checked->said, "%s", staple_outcome_sentence(outcome));
 }
 
 struct staple_response *
-staple_judge(const struct staple_matter *matter, struct staple_verdict *verdict)
+staple_response_check(const struct staple_response_check *check,
+    struct staple_check_result *checked)
 {
 	struct staple_response *fresh;
 
 	fresh = staple_response_verify(
-	    matter->cert, matter->der, matter->len, &matter->clock, verdict);
+	    check->cert, check->der, check->len, &check->clock, checked);
 	if (fresh == NULL)
 		return NULL;
-	verdict->outcome = compare(matter->held, fresh, matter->clock.now_s);
-	if (verdict->outcome != STAPLE_OLDER)
+	checked->outcome = compare(check->held, fresh, check->clock.now_s);
+	if (checked->outcome != STAPLE_OLDER)
 		return fresh;
-	pass(verdict, STAPLE_OLDER);
+	pass(checked, STAPLE_OLDER);
 	staple_response_unref(fresh);
 	return NULL;
 }
 
 struct staple_response *
-staple_judge_exchange(const struct staple_fetch_result *result,
-    const struct staple_matter *matter, struct staple_verdict *verdict)
+staple_response_check_fetched(const struct staple_fetch_result *result,
+    const struct staple_response_check *check,
+    struct staple_check_result *checked)
 {
-	struct staple_matter brought = *matter;
+	struct staple_response_check brought = *check;
 	struct staple_response *fresh;
 
 	if (result->outcome != STAPLE_GOOD) {
-		verdict->outcome = result->outcome;
-		err_set(&verdict->said, "%s", result->said);
+		checked->outcome = result->outcome;
+		err_set(&checked->said, "%s", result->said);
 		return NULL;
 	}
 	brought.der = result->body;
 	brought.len = result->len;
-	fresh = staple_judge(&brought, verdict);
-	/* A login page is not a malformed response: its label says what it
-	 * is.  A response under a wrong label is one all the same. */
-	if (verdict->outcome == STAPLE_MALFORMED && !result->right_type)
-		pass(verdict, STAPLE_NOT_OCSP);
+	fresh = staple_response_check(&brought, checked);
+	/* A login page is not a malformed response: see its Content-Type.  A
+	 * valid response with a wrong Content-Type is accepted. */
+	if (checked->outcome == STAPLE_MALFORMED && !result->right_type)
+		pass(checked, STAPLE_NOT_OCSP);
 	return fresh;
 }

@@ -4,9 +4,9 @@
  * from the network, from disk or from another tool.  Immutable, counted; any
  * thread.  Only good and revoked are ever held: unknown is an outcome.
  *
- * staple_judge also compares with the response that is held.  The staple
- * thread, the store, staple_file and the diagnosis all call it, so that all
- * decide alike.
+ * staple_response_check also compares with the response that is held.  The
+ * staple thread, the store, staple_file and the diagnosis all call it, so that
+ * all decide alike.
  */
 #ifndef STAPLE_RESPONSE_H
 #define STAPLE_RESPONSE_H
@@ -26,8 +26,8 @@ struct staple_response;
 
 #define STAPLE_SKEW_S 300 /* a responder's clock may be ahead by this */
 
-/* What is stapled is never longer.  OpenSSL's clients refuse more than 16,380
- * bytes in TLS 1.2, whatever the server. */
+/* The largest response that is stapled.  OpenSSL's clients refuse more than
+ * 16,380 bytes in TLS 1.2. */
 #define STAPLE_RESPONSE_MAX 16000
 
 struct staple_clock {
@@ -35,9 +35,9 @@ struct staple_clock {
 	int64_t default_lifetime_s; /* for a response without nextUpdate */
 };
 
-/* What came of verifying, and what was found, in words: who signed, by how
- * much a clock is off, when and why it was revoked.  Safe to print. */
-struct staple_verdict {
+/* The outcome of a check, and its text: the signer, the offset of a clock, time
+ * and reason of a revocation.  Safe to print. */
+struct staple_check_result {
 	enum staple_outcome outcome;
 	struct err said;
 };
@@ -47,7 +47,7 @@ struct staple_verdict {
  * responder status (RFC 6960 4.2.1), the certificate id (either hash), the
  * signature and the signer's right to sign (4.2.2.2), the time window (4.2.2.1,
  * 3.2), the certificate status, the length without needless certificates.
- * *verdict is filled in always: the outcome is GOOD or REVOKED for a response,
+ * *checked is always filled in: the outcome is GOOD or REVOKED for a response,
  * anything else for NULL.  Blocks on nothing but the CPU; linear in len.
  *
  * The response is encoded anew with the signer's certificate alone, or with
@@ -56,7 +56,7 @@ struct staple_verdict {
  */
 struct staple_response *staple_response_verify(const struct staple_cert *cert,
     const unsigned char *der, size_t len, const struct staple_clock *clock,
-    struct staple_verdict *verdict) MUST_CHECK;
+    struct staple_check_result *checked) MUST_CHECK;
 
 struct staple_response *staple_response_ref(struct staple_response *response);
 void staple_response_unref(struct staple_response *response); /* NULL ok */
@@ -76,8 +76,8 @@ int64_t staple_response_revoked_at(
 const char *staple_response_signer(
     const struct staple_response *response); /* printable name; borrowed */
 
-/* Its first entry is about the certificate.  GnuTLS's clients look at no
- * other one. */
+/* Its first entry is about the certificate.  Clients with GnuTLS use no other
+ * one. */
 bool staple_response_leads(const struct staple_response *response);
 /* Bits of the signer's RSA key below 2048; 0: not below. */
 int staple_response_weak_bits(const struct staple_response *response);
@@ -102,8 +102,8 @@ bool staple_response_same(
 bool staple_response_may_replace(const struct staple_response *held,
     const struct staple_response *fresh, int64_t now_s);
 
-/* What is judged, and against what; all borrowed. */
-struct staple_matter {
+/* The input of a check; all borrowed. */
+struct staple_response_check {
 	const struct staple_cert *cert;
 	const struct staple_response *held; /* NULL: nothing */
 	const unsigned char *der;
@@ -114,16 +114,17 @@ struct staple_matter {
 /*
  * GOOD, UNCHANGED (the very bytes that are held) or REVOKED with a response,
  * the caller's reference; or NULL with UNKNOWN or a failure, OLDER among
- * them.  verdict->said is never empty.
+ * them.  checked->said is never empty.
  */
-struct staple_response *staple_judge(const struct staple_matter *matter,
-    struct staple_verdict *verdict) MUST_CHECK;
+struct staple_response *staple_response_check(
+    const struct staple_response_check *check,
+    struct staple_check_result *checked) MUST_CHECK;
 
 /* The same for what an exchange has brought: matter->der and len are taken
  * from it. */
-struct staple_response *staple_judge_exchange(
+struct staple_response *staple_response_check_fetched(
     const struct staple_fetch_result *result,
-    const struct staple_matter *matter,
-    struct staple_verdict *verdict) MUST_CHECK;
+    const struct staple_response_check *check,
+    struct staple_check_result *checked) MUST_CHECK;
 
 #endif

@@ -61,7 +61,7 @@ staple_schedule_refresh(const struct staple_window *window, int64_t now,
 	int64_t next;
 
 	next = middle + (int64_t)((double)half * (2 * jitter - 1) / 10);
-	/* An answer from the neighbourhood of T is an old one as well. */
+	/* A response received near T is an old one as well. */
 	if (now >= middle || now >= next)
 		next = now + left / 4;
 	if (freshness_ends != 0)
@@ -197,7 +197,7 @@ settings_of(const struct staple_job *job)
 bool
 staple_job_window(const struct staple_job *job, struct staple_window *window)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 	bool is_window = held != NULL &&
 			 !staple_response_is_ahead(held, job->worker->wall_s);
 
@@ -214,7 +214,7 @@ staple_job_window(const struct staple_job *job, struct staple_window *window)
 static bool
 is_ahead(const struct staple_job *job)
 {
-	struct staple_response *held = staple_cache_held(job->entry);
+	struct staple_response *held = staple_cache_response(job->entry);
 	bool ahead = held != NULL &&
 		     staple_response_is_ahead(held, job->worker->wall_s);
 
@@ -317,7 +317,7 @@ staple_job_schedule_review(struct staple_job *job)
 	int64_t now = worker->wall_s, soonest = INT64_MAX;
 	struct staple_window window;
 
-	if (job->wish == STAPLE_WISH_NONE) {
+	if (job->requirement == STAPLE_REQUIRE_NONE) {
 		heap_remove(&worker->agenda, &job->wake);
 		return;
 	}

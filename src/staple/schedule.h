@@ -30,14 +30,14 @@ struct staple_intervals {
 };
 
 /*
- * The next regular fetch after an answer that left this window, exactly:
+ * The next regular fetch after a response with this window, exactly:
  *
  *   length  expires - thisUpdate
  *   half    length / 2
  *   T       thisUpdate + half
  *   left    expires - now, at least 0
  *   plan    now < T: T plus (2 jitter - 1) tenths of half; but if that or T
- *           has passed, an old answer came again: now + left / 4
+ *           has passed, an old response came again: now + left / 4
  *   fresh   freshness_ends (Cache-Control, Expires; 0: not given), but not
  *           before now + length / 10; where that is earlier than the plan,
  *           else the plan
@@ -50,7 +50,7 @@ struct staple_intervals {
  * fetched once, near its middle: the default max_interval is seven days.  The
  * jitter is in `most` too, because where that limit is the earlier one, it must
  * spread certificates.  The result is always later than now, and before
- * expires where that is at least 2 s away.  (An expired answer is a failure:
+ * expires where that is at least 2 s away.  (An expired response is a failure:
  * staple_schedule_retry.)
  */
 int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
@@ -58,7 +58,7 @@ int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
     double jitter);
 
 /*
- * The next try after `failures` (>= 1) in a row, exactly:
+ * The next attempt after `failures` (>= 1) in a row, exactly:
  *
  *   left     expires - now; without end where nothing valid is held (expires
  *            is 0 or past)
@@ -97,22 +97,22 @@ int64_t staple_schedule_retry(unsigned failures, int64_t now, int64_t expires,
 int64_t staple_schedule_probe(unsigned failures, int64_t left,
     int64_t retry_after_s, unsigned certificates, double jitter);
 
-/* The ladder of warnings while a held response runs out, of the retry time,
- * which goes from `tries_since` to `expires`. */
+/* Levels of the warning that a held response comes near its expiry, by the part
+ * that is left of the time from `tries_since` to `expires`. */
 enum staple_expiry_warning {
 	STAPLE_EXPIRY_WARNING_NONE,
-	STAPLE_EXPIRY_WARNING_HALF, /* half of it is left */
-	STAPLE_EXPIRY_WARNING_QUARTER, /* a quarter, if that is more than an hour */
-	STAPLE_EXPIRY_WARNING_LAST_HOUR, /* a quarter, and no more than an hour */
+	STAPLE_EXPIRY_WARNING_HALF,      /* half of it is left */
+	STAPLE_EXPIRY_WARNING_QUARTER,   /* a quarter, over an hour */
+	STAPLE_EXPIRY_WARNING_LAST_HOUR, /* a quarter, at most an hour */
 	STAPLE_EXPIRY_WARNING_EXPIRED
 };
 
-/* tries_since: when asking anew first failed after the last answer; 0: it did
- * not, hence no rung.  expires 0: nothing is held, hence none either. */
+/* tries_since: the first failure after the last success; 0: none, and no
+ * warning. expires 0: nothing is held, and no warning. */
 enum staple_expiry_warning staple_schedule_expiry_warning(
     int64_t tries_since, int64_t expires, int64_t now);
 
-/* When the next rung will be reached, later than now; 0: there is none left. */
+/* When the next level will be reached, later than now; 0: none is left. */
 int64_t staple_schedule_next_expiry_warning(
     int64_t tries_since, int64_t expires, int64_t now);
 
@@ -132,14 +132,14 @@ int64_t staple_schedule_quarters(const struct staple_window *window, int count);
 /* Due at that time. */
 void staple_job_set_due(struct staple_job *job, int64_t due);
 
-/* After an answer that a cache called fresh for so long (-1: not said). */
+/* After a success; the HTTP freshness of the response (-1: none). */
 void staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s);
 
-/* After a failure; errand->failures counts it. */
+/* After a failure, which job->failures counts already. */
 void staple_job_schedule_retry(struct staple_job *job);
 
-/* With what an earlier life has left: good and before the middle of its
- * window may wait for its time, anything else asks now. */
+/* At the start: a good response before the middle of its window is refreshed on
+ * schedule, anything else is fetched now. */
 void staple_job_schedule_first(struct staple_job *job);
 
 /* Work it out again if the clock was set back since, or if intervals were

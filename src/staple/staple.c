@@ -215,7 +215,8 @@ bool
 staple_configure(struct staple *staple, const struct staple_options *options,
     char *why, size_t why_len)
 {
-	/* store_dir and the callbacks stay: the worker looks at its first. */
+	/* store_dir and the callbacks stay: the worker has them from its
+	 * first. */
 	struct staple_settings *settings = staple_settings_new(options);
 	struct err err = { .text = "out of memory" };
 	struct staple_trust trust;

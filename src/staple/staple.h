@@ -179,8 +179,8 @@ struct staple_info {
 	unsigned responders; /* URLs there are to ask */
 	/* Why nobody can be asked, or UNASKED.  The issuer is looked for when
 	 * the certificate becomes wanted: not before is it missing.  One that
-	 * can be fetched is no hindrance; a failed fetch is an outcome. */
-	enum staple_outcome hindrance;
+	 * can be fetched is no unavailable_reason; a failed fetch is an outcome. */
+	enum staple_outcome unavailable_reason;
 
 	/* A good response is held and valid, or an attempt of this process has
 	 * ended since the certificate was wanted. */

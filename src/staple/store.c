@@ -1,7 +1,7 @@
 /*
  * Responses on disk.  Any thread.  The folder is opened anew for each
- * operation, so that one that was made again, mounted or put in its place
- * while we run is the one that is used.  Several processes may share it: each
+ * operation, so that a folder that is created, mounted or replaced later is
+ * used.  Several processes may share it: each
  * writes under a temporary name of its own and renames whole files, and a claim
  * (a lock of one byte of the file .lock) shows the others which response is
  * being fetched.  The locks belong to open file descriptions: they end with the
@@ -45,7 +45,8 @@ struct staple_store {
 	/* fixed at creation */
 	char *path;        /* of the folder that holds the files */
 	bool is_made_late; /* by the first write, where it is not there */
-	int64_t unknown_s; /* how old a file becomes that is not known */
+	int64_t
+	    unknown_s; /* age at which a file without certificate is removed */
 };
 
 static const char *
@@ -85,7 +86,7 @@ complain(struct err *err, const char *what, const char *path, int errnum)
 	return false;
 }
 
-/* ---- life ---- */
+/* ---- Open and close ---- */
 
 /*
  * What root makes belongs to the owner of the folder that it is in (`folder`
@@ -298,7 +299,7 @@ read_regular(int fd, const char *path, size_t max, struct staple_bytes *bytes,
 	return false;
 }
 
-/* A FIFO in its place must not hold us up: hence O_NONBLOCK. */
+/* O_NONBLOCK: opening a FIFO in its place must not block. */
 static bool
 read_file(const char *path, int flags, size_t max, struct staple_bytes *bytes,
     struct err *err)
@@ -378,7 +379,7 @@ staple_store_stamp(
 
 /* ---- writing ---- */
 
-/* Where the kernel has no randomness yet, the time tells processes apart. */
+/* Without randomness from the kernel, the time distinguishes processes. */
 static uint64_t
 random_bits(void)
 {
@@ -440,7 +441,7 @@ replace(int folder, const char *id, const unsigned char *data, size_t len)
 	if (!ok)
 		unlinkat(folder, aside, 0);
 	errno = errnum;
-	/* A file system whose folders cannot be synced says so by EINVAL. */
+	/* EINVAL: the file system cannot sync folders. */
 	return ok && (fsync(folder) == 0 || errno == EINVAL);
 }
 

@@ -84,9 +84,10 @@ void staple_store_mark(
 
 /*
  * A sweep of the folder in steps.  The file of a known id gets a new mtime once
- * it is older than a day, which shows other processes that it is in use; that
- * of another id is removed 30 days after its mtime, an issuer a year after it
- * was read last (known NULL: no id is known), a temporary file after an hour.  Any other name is left alone.
+ * it is older than a day, which marks it as in use for other processes; that of
+ * another id is removed 30 days after its mtime, an issuer a year after it
+ * was read last (known NULL: no id is known), a temporary file
+ * after an hour.  Any other name is left alone.
  */
 typedef bool staple_known_fn(void *arg, const char *id);
 struct staple_sweep;

@@ -19,7 +19,7 @@ staple_time_read(const ASN1_TIME *time, int64_t *seconds)
 {
 	struct tm tm;
 
-	/* For NULL OpenSSL would say what time it is now. */
+	/* For NULL OpenSSL would return the current time. */
 	if (time == NULL || ASN1_TIME_to_tm(time, &tm) != 1)
 		return false;
 	*seconds = timegm(&tm);

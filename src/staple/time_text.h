@@ -26,7 +26,7 @@ struct staple_time_text {
 	char text[32];
 };
 
-/* "2026-11-22 18:17:22 UTC"; "?" beyond what a calendar can say. */
+/* "2026-11-22 18:17:22 UTC"; "?" outside the range of a calendar. */
 struct staple_time_text staple_time_date(int64_t seconds);
 
 /* The two largest units: "2 days 3 h", "1 h 0 min", "5 min 1 s", "7 s".

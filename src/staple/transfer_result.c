@@ -199,7 +199,7 @@ describe_error(
 	}
 }
 
-/* RFC 9110 15.2: 1xx is not the answer yet.  A 200 has more to get right. */
+/* RFC 9110 15.2: 1xx is not the response.  A 200 still needs its body. */
 static bool
 status_decides(const struct staple_transfer_result *result)
 {

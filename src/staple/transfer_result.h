@@ -32,7 +32,7 @@ enum staple_transfer_error {
 	STAPLE_ERROR_CONNECT,
 	STAPLE_ERROR_TLS,
 	STAPLE_ERROR_TIMEOUT,
-	STAPLE_ERROR_CLOSED,   /* before a byte of an answer */
+	STAPLE_ERROR_CLOSED,   /* before a byte of a response */
 	STAPLE_ERROR_BROKEN,   /* while bytes were transferred */
 	STAPLE_ERROR_CUT,      /* the headers or the body are not whole */
 	STAPLE_ERROR_SIZE,     /* above a size limit */

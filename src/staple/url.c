@@ -122,7 +122,7 @@ staple_url_check(const char *url, size_t len, const char **why)
 	return *why == NULL;
 }
 
-/* An IPv6 address has colons of its own, in its brackets. */
+/* An IPv6 address has colons inside its brackets. */
 static size_t
 name_len(const char *authority)
 {

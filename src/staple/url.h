@@ -13,13 +13,13 @@
 #define STAPLE_URL_LENGTH_MAX 2048
 
 /*
- * A URL that may be asked: http or https, a host, no userinfo, no control
+ * A URL that is accepted: http or https, a host, no userinfo, no control
  * character or blank, at most STAPLE_URL_LENGTH_MAX bytes.  false: *why is a
  * constant clause ("it holds a user name").
  */
 bool staple_url_check(const char *url, size_t len, const char **why) MUST_CHECK;
 
-/* "host:port" of a URL in lower case, for the slots; false: not a URL. */
+/* "host:port" of a URL in lower case; false: not a URL. */
 bool staple_url_host(const char *url, char *host, size_t max) MUST_CHECK;
 
 /* RFC 6960 A.1: url + "/" + escaped base64, no doubled slash; free() it. */

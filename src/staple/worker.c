@@ -168,10 +168,10 @@ static void
 report_disk(struct staple_worker *worker, const char *failure)
 {
 	if (failure[0] == '\0')
-		staple_report_trouble(worker, STAPLE_LEVEL_NOTICE,
+		staple_report_message(worker, STAPLE_LEVEL_NOTICE,
 		    "responses can be saved again");
 	else
-		staple_report_trouble(worker, STAPLE_LEVEL_WARNING,
+		staple_report_message(worker, STAPLE_LEVEL_WARNING,
 		    "responses cannot be saved, a restart would have to fetch "
 		    "them: %s",
 		    failure);
@@ -306,7 +306,7 @@ refresh_if_wanted(struct staple_worker *worker)
 	}
 	worker->refresh_wanted = false;
 	worker->refreshed_ms = worker->mono_ms;
-	staple_hosts_hurry(&worker->hosts, worker->mono_ms);
+	staple_hosts_probe_now(&worker->hosts, worker->mono_ms);
 	LIST_FOREACH(&worker->jobs, node) {
 		staple_job_refresh(container_of(node, struct staple_job, node));
 	}
@@ -322,7 +322,7 @@ was_set_back(struct staple_worker *worker)
 	return worker->offset_s < before_s - SET_BACK_S;
 }
 
-/* Those whose time has come; all of them when times may be wrong. */
+/* The jobs that are due; all of them if their times may be wrong. */
 static void
 review_if_due(struct staple_worker *worker)
 {
@@ -371,7 +371,8 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Until the next review, or until a slot turns slow or a host may be probed. */
+/* Until the next review, or until a permit turns slow or a host may be
+ * probed. */
 static uint32_t
 find_wait(const struct staple_worker *worker)
 {
@@ -432,7 +433,7 @@ staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,
 	atomic_init(&worker->is_prepared, false);
 	list_init(&worker->jobs);
 	worker->cache = staple_cache_ref(cache);
-	/* Whatever the monotonic clock says: the first times are at once. */
+	/* The first refresh is not delayed, whatever the monotonic clock. */
 	worker->refreshed_ms = -NAP_MS;
 	worker->fetched = on_fetched;
 	if (!open_tools(worker, settings, err)) {

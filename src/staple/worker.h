@@ -1,7 +1,7 @@
 /*
  * The staple thread: takes over what changed, reviews what is due, starts
- * exchanges within the permits and moves them on.  What it keeps about one
- * certificate is an errand (errand.h).
+ * exchanges within the permits and moves them on.  Its state of one
+ * certificate is a job (job.h).
  */
 #ifndef STAPLE_WORKER_H
 #define STAPLE_WORKER_H
@@ -64,7 +64,7 @@ struct staple_worker {
 
 	struct staple_settings *settings; /* owned reference; may change */
 	struct staple_hosts hosts;
-	struct heap agenda; /* errands, by the wall second of their review */
+	struct heap agenda; /* jobs, by the wall second of their review */
 	size_t job_count;
 	struct staple_issuers issuers;
 
@@ -90,7 +90,7 @@ struct staple_worker *staple_worker_new(struct staple_cache *cache,
 bool staple_worker_start(
     struct staple_worker *worker, struct err *err) MUST_CHECK;
 
-/* Any thread: take new settings over; look at the cache; ask again. */
+/* Any thread: apply new settings; take over changed entries; fetch all now. */
 void staple_worker_configure(
     struct staple_worker *worker, struct staple_settings *settings);
 void staple_worker_wake(struct staple_worker *worker);
@@ -99,8 +99,8 @@ void staple_worker_refresh(struct staple_worker *worker);
 /* Stop, join, free.  NULL ok. */
 void staple_worker_free(struct staple_worker *worker);
 
-/* One turn of the thread, which it repeats until it is told to stop (false).
- * Public for tests alone, which take the thread's place. */
+/* One turn of the thread, repeated until it returns false (stop).  Public for
+ * tests, which run the turns themselves. */
 bool staple_worker_turn(struct staple_worker *worker);
 /* What a turn needs besides.  staple_worker_start calls it. */
 bool staple_worker_prepare(

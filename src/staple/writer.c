@@ -1,10 +1,10 @@
 /*
  * The queue between the staple thread and the disk, and the thread that empties
  * it.  Nothing is written under the lock.  A disk that hangs cannot be
- * interrupted: a thread that is stuck in it when the writer is stopped is left
- * the whole object, with its reference to the store, and frees it should it
- * ever come back.  What failed waits in a list of its own, so that it neither
- * holds up the rest nor is tried in a hurry.
+ * interrupted: a thread that hangs in it when the writer is stopped keeps the
+ * whole object, with its reference to the store, and frees it if it returns.
+ * Failed writes wait in a second list, so that they do not delay the others and
+ * are not repeated at once.
  *
  * Another process may have saved a newer response since ours was fetched.  The
  * file is verified and compared before each write; what remains is the moment
@@ -58,7 +58,7 @@ struct staple_writer {
 	pthread_cond_t ended; /* for staple_writer_stop */
 	struct staple_store *store;
 	struct staple_store *issuers; /* swept as well; NULL: none */
-	struct staple_cache *cache;   /* whose files are known */
+	struct staple_cache *cache;   /* its certificates have known files */
 	staple_writer_fn *told;
 	void *arg;
 
@@ -74,10 +74,10 @@ struct staple_writer {
 
 	/* the thread alone */
 	struct staple_sweep *sweep; /* NULL: none is going on */
-	bool sweeps_issuers;        /* of the one that is going on, or next */
+	bool sweeps_issuers;        /* of the current sweep, or of the next */
 	int64_t sweep_ms;           /* monotonic; when the next one begins */
 
-	/* whoever starts and stops */
+	/* the thread that starts and stops */
 	struct thread thread;
 };
 
@@ -200,7 +200,7 @@ next_work(struct staple_writer *writer, struct job **job)
 	return goes_on;
 }
 
-/* Returns the job if nobody needs it any more. */
+/* Returns the job if it is not needed any more. */
 static struct job *
 settle_locked(
     struct staple_writer *writer, struct job *job, bool ok, int64_t now_ms)
@@ -216,7 +216,7 @@ settle_locked(
 		newer->failed = true;
 		return job;
 	}
-	/* The first to wait says how long: others must not prolong it. */
+	/* The first failure sets the time; later ones must not prolong it. */
 	if (list_is_empty(&writer->failed))
 		writer->retry_ms = now_ms + RETRY_MS;
 	job->failed = true;
@@ -224,7 +224,7 @@ settle_locked(
 	return NULL;
 }
 
-/* What came of a job; whether that is to be told. */
+/* The result of a job, and whether it is reported. */
 static bool
 settle(struct staple_writer *writer, struct job *job, bool ok)
 {
@@ -252,20 +252,20 @@ tell(struct staple_writer *writer, const char *id, const char *failure)
 	mutex_unlock(&writer->lock);
 }
 
-/* Is there a response about this certificate, valid now, that ours must not
+/* Does the file hold a valid response of this certificate that ours must not
  * replace? */
 static bool
 is_newer(const struct job *job, const struct staple_bytes *bytes)
 {
-	/* What has no nextUpdate and is too old was saved before ours. */
+	/* A response without nextUpdate that is too old is older than ours. */
 	const struct staple_clock clock = { .now_s = clock_wall_ms() / 1000,
 		.default_lifetime_s = INT32_MAX };
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 	struct staple_response *saved;
 	bool newer;
 
 	saved = staple_response_verify(
-	    job->cert, bytes->data, bytes->len, &clock, &verdict);
+	    job->cert, bytes->data, bytes->len, &clock, &checked);
 	newer = saved != NULL &&
 		!staple_response_may_replace(saved, job->response, clock.now_s);
 	staple_response_unref(saved);
@@ -328,7 +328,7 @@ read_digit(char digit, unsigned char *value)
 	return true;
 }
 
-/* Of a certificate that is watched, wanted or not. */
+/* The certificate is watched, wanted or not. */
 static bool
 is_known(void *arg, const char *id)
 {
@@ -436,7 +436,7 @@ staple_writer_start(struct staple_store *store, struct staple_store *issuers,
 	return NULL;
 }
 
-/* The queued job keeps its place and takes what is new. */
+/* The queued job keeps its position and takes the new contents. */
 static void
 swap_contents(struct job *queued, struct job *fresh)
 {

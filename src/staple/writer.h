@@ -2,10 +2,10 @@
  * The thread that writes responses to the store, so that a slow disk delays
  * neither the staple thread nor a handshake.  It also sweeps the store
  * (staple_sweep_open) when it starts and then daily.  Its queue holds at most
- * one response per certificate, the newest.  What could not be written stays
- * queued and is tried again every minute, so that a disk that was full for a
- * while costs no staple at the next restart.
- * All but the thread itself: staple thread, or whoever started it.
+ * one response per certificate, the newest.  A failed write stays queued and is
+ * repeated every minute, so that a disk that was full for a while costs no
+ * staple at the next restart.  The functions are called by the staple thread,
+ * or by the thread that started the writer.
  */
 #ifndef STAPLE_WRITER_H
 #define STAPLE_WRITER_H
@@ -25,9 +25,9 @@ struct staple_writer;
 
 /*
  * Called on the writer thread, with no lock held, when writing begins to fail
- * (id: of the certificate; failure names the file and what to do) and when all
- * that failed has been written after all (failure NULL).  Each is said once,
- * not per file.  It must not wait for anybody.
+ * (id: of the certificate; failure names the file and the remedy) and when all
+ * failed writes have succeeded (failure NULL).  Each is reported once, not per
+ * file.  It must not block.
  */
 typedef void staple_writer_fn(void *arg, const char *id, const char *failure);
 
@@ -38,17 +38,17 @@ struct staple_writer *staple_writer_start(struct staple_store *store,
     staple_writer_fn *told, void *arg, struct err *err) MUST_CHECK;
 
 /*
- * Writes what is queued, ends the thread; nothing is told afterwards.  If the
+ * Writes what is queued, ends the thread; no callback follows.  If the
  * disk hangs for two seconds, the thread is left behind with what it uses, and
  * what was not written is lost.  NULL ok.
  */
 void staple_writer_stop(struct staple_writer *writer);
 
 /*
- * Queue; takes references, and the claim (NULL ok), which is released when
- * writing has been tried.  Replaces what is queued for that certificate.  What
- * the file holds already, or a newer response there, is left alone.  Without
- * memory the save is skipped: the staple in memory is what counts.
+ * Queue; takes references, and the claim (NULL ok), which is released after the
+ * write, successful or not.  Replaces what is queued for that certificate.  A
+ * file with the same or a newer response is left alone.  Without memory the
+ * save is skipped: the staple in memory is what counts.
  */
 void staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
     struct staple_response *response, struct staple_claim *claim);

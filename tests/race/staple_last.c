@@ -57,7 +57,7 @@ take_over(struct keeper *keeper, struct staple_entry *entry)
 	static const struct staple_progress progress = { .settled = true };
 
 	staple_cache_publish(entry, keeper->response);
-	staple_cache_tell(entry, &progress);
+	staple_cache_set_progress(entry, &progress);
 	keeper->published++;
 	if (staple_cache_forget(entry)) {
 		keeper->forgotten++;

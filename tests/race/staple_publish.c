@@ -91,7 +91,7 @@ swap(struct staple_entry *entry, const struct staple_cert *cert,
 {
 	const struct staple_clock clock = { now, HOUR };
 	struct staple_progress progress = { .settled = true };
-	struct staple_verdict verdict;
+	struct staple_check_result verdict;
 	struct staple_response *fresh;
 
 	for (int i = 0; i < FRESH; i++) {
@@ -101,11 +101,11 @@ swap(struct staple_entry *entry, const struct staple_cert *cert,
 		staple_cache_publish(entry, fresh);
 		staple_response_unref(fresh);
 		for (int k = 0; k < SWAPS; k++) {
-			fresh = staple_cache_held(entry);
+			fresh = staple_cache_response(entry);
 			staple_cache_publish(entry, fresh);
 			staple_response_unref(fresh);
 			progress.failures++;
-			staple_cache_tell(entry, &progress);
+			staple_cache_set_progress(entry, &progress);
 		}
 		if (i % 2 == 0)
 			staple_cache_publish(entry, NULL);
@@ -117,7 +117,7 @@ race(struct staple_cache *cache, struct staple_cert *cert,
     const struct ocsp_made *made, int64_t now)
 {
 	struct staple_entry *entry = staple_cache_hold(
-	    cache, cert, STAPLE_WISH_FATAL);
+	    cache, cert, STAPLE_REQUIRE_FATAL);
 	struct taker takers[TAKERS];
 	atomic_bool stop = false;
 	struct looker looker = { .cache = cache, .stop = &stop };
@@ -142,7 +142,7 @@ race(struct staple_cache *cache, struct staple_cert *cert,
 		need(takers[i].failed == 0, "a response was not whole");
 		taken += takers[i].taken;
 	}
-	staple_cache_release(entry, STAPLE_WISH_FATAL);
+	staple_cache_release(entry, STAPLE_REQUIRE_FATAL);
 	return taken;
 }
 

@@ -217,7 +217,7 @@ know(const struct stage_actor *actor, const struct staple_source *source)
 
 static struct stage_actor *
 enter(const struct pki_wish *pki, const struct staple_source *source,
-    enum staple_wish wish, bool bare)
+    enum staple_requirement wish, bool bare)
 {
 	struct stage_actor *actor = calloc(1, sizeof(*actor));
 
@@ -235,13 +235,13 @@ enter(const struct pki_wish *pki, const struct staple_source *source,
 
 struct stage_actor *
 stage_enter_with(const struct pki_wish *pki, const struct staple_source *source,
-    enum staple_wish wish)
+    enum staple_requirement wish)
 {
 	return enter(pki, source, wish, false);
 }
 
 struct stage_actor *
-stage_enter_bare(const char *aia, enum staple_wish wish)
+stage_enter_bare(const char *aia, enum staple_requirement wish)
 {
 	const struct pki_wish pki = { .name = "bare.example", .aia = aia };
 
@@ -249,7 +249,7 @@ stage_enter_bare(const char *aia, enum staple_wish wish)
 }
 
 struct stage_actor *
-stage_enter(const char *aia, enum staple_wish wish)
+stage_enter(const char *aia, enum staple_requirement wish)
 {
 	const struct pki_wish pki = { .name = "site.example", .aia = aia };
 
@@ -276,13 +276,13 @@ stage_correct(struct stage_actor *actor, const struct staple_source *source)
 	staple_cert_unref(actor->cert);
 	actor->cert = know(actor, source);
 	index_requests(actor);
-	staple_cache_correct(actor->entry, actor->cert);
+	staple_cache_set_cert(actor->entry, actor->cert);
 }
 
 void
-stage_wish(struct stage_actor *actor, enum staple_wish wish)
+stage_wish(struct stage_actor *actor, enum staple_requirement wish)
 {
-	staple_cache_wish(actor->entry, actor->wish, wish);
+	staple_cache_set_requirement(actor->entry, actor->wish, wish);
 	actor->wish = wish;
 }
 

@@ -82,7 +82,7 @@ struct stage_actor {
 	struct pki leaf;
 	struct staple_cert *cert; /* what is known of it now */
 	struct staple_entry *entry;
-	enum staple_wish wish;
+	enum staple_requirement wish;
 	bool bare; /* without its chain: the issuer is to be fetched */
 };
 
@@ -136,16 +136,17 @@ extern struct stage stage;
 void stage_open(const struct staple_options *options);
 void stage_close(void);
 
-struct stage_actor *stage_enter(const char *aia, enum staple_wish wish);
+struct stage_actor *stage_enter(const char *aia, enum staple_requirement wish);
 struct stage_actor *stage_enter_with(const struct pki_wish *pki,
-    const struct staple_source *source, enum staple_wish wish);
-struct stage_actor *stage_enter_bare(const char *aia, enum staple_wish wish);
+    const struct staple_source *source, enum staple_requirement wish);
+struct stage_actor *stage_enter_bare(
+    const char *aia, enum staple_requirement wish);
 void stage_leave(struct stage_actor *actor);
 
 /* New facts for it; another wish. */
 void stage_correct(
     struct stage_actor *actor, const struct staple_source *source);
-void stage_wish(struct stage_actor *actor, enum staple_wish wish);
+void stage_wish(struct stage_actor *actor, enum staple_requirement wish);
 
 /* Its snapshot; borrowed until the next call. */
 const struct staple_info *stage_look(const struct stage_actor *actor);

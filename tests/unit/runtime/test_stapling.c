@@ -317,12 +317,12 @@ struct row {
 static const struct row matrix_rows[] = {
 	{ "good", { VALID, .outcome = STAPLE_GOOD },
 	    { "..........", "..........", ".........." } },
-	{ "nobody to ask", { .hindrance = STAPLE_NO_RESPONDER },
+	{ "nobody to ask", { .unavailable_reason = STAPLE_NO_RESPONDER },
 	    { "...d.FFF..", "...d.ddd..", "...d.FFF.." } },
 	{ "nobody to ask, with an answer from disk",
-	    { VALID, .hindrance = STAPLE_NO_RESPONDER },
+	    { VALID, .unavailable_reason = STAPLE_NO_RESPONDER },
 	    { ".....FFF..", "..........", ".....FFF.." } },
-	{ "no issuer", { .hindrance = STAPLE_NO_ISSUER },
+	{ "no issuer", { .unavailable_reason = STAPLE_NO_ISSUER },
 	    { "...d.FFFdd", "...d.ddddd", "...d.FFFdd" } },
 	{ "revoked, confirmed", { REVOKED, .confirmed = true },
 	    { "...r.RRRrr", "...r.RRRrr", "...r.RRRrr" } },
@@ -445,7 +445,7 @@ Test(policy, waits_for_no_confirmation_where_nobody_is_asked)
 	const struct staple_policy policy = { .mode = STAPLE_AUTO,
 		.on_revoked = STAPLE_REVOKED_EXIT };
 	const struct staple_info info = { VALID, .must_staple = true,
-		.revoked = true, .hindrance = STAPLE_NO_RESPONDER };
+		.revoked = true, .unavailable_reason = STAPLE_NO_RESPONDER };
 
 	for (int phase = PHASE_START; phase <= PHASE_RELOAD; phase++)
 		cr_expect_eq(LETTERS[policy_evaluate(&policy, &info,
@@ -466,7 +466,7 @@ Test(policy, wants_what_the_mode_wants)
 			};
 			const struct staple_info info = {
 				.must_staple = columns[k].must_staple,
-				.hindrance = hindrances[i],
+				.unavailable_reason = hindrances[i],
 			};
 
 			cr_expect_eq(policy_requires_staple(&policy, &info),
@@ -505,16 +505,16 @@ Test(policy, keeps_a_renewal_out_until_it_has_a_staple)
 		{ "the old one has no staple", STAPLE_ALWAYS, { NOTHING },
 		    { NOTHING }, NOW + 9999, true },
 		{ "nobody to ask", STAPLE_ALWAYS,
-		    { .hindrance = STAPLE_NO_RESPONDER }, { VALID }, NOW + 9999,
+		    { .unavailable_reason = STAPLE_NO_RESPONDER }, { VALID }, NOW + 9999,
 		    true },
 		{ "nobody to ask, and the old one ends", STAPLE_ALWAYS,
-		    { .hindrance = STAPLE_NO_RESPONDER }, { VALID }, NOW + 3600,
+		    { .unavailable_reason = STAPLE_NO_RESPONDER }, { VALID }, NOW + 3600,
 		    false },
 		{ "nobody to ask, prefer", STAPLE_PREFER,
-		    { .hindrance = STAPLE_NO_RESPONDER }, { VALID }, NOW + 9999,
+		    { .unavailable_reason = STAPLE_NO_RESPONDER }, { VALID }, NOW + 9999,
 		    false },
 		{ "nobody to ask, auto", STAPLE_AUTO,
-		    { .hindrance = STAPLE_NO_RESPONDER, .must_staple = true },
+		    { .unavailable_reason = STAPLE_NO_RESPONDER, .must_staple = true },
 		    { VALID }, NOW + 9999, false },
 		{ "not wanted", STAPLE_AUTO, { NOTHING }, { VALID }, NOW + 9999,
 		    false },
@@ -730,8 +730,8 @@ Test(policy_eval, explains_with_what_was_said_or_what_to_do)
 		const char *expect;
 	} rows[] = {
 		{ { .said = "http://a/: HTTP 500" }, "http://a/: HTTP 500" },
-		{ { .hindrance = STAPLE_NO_ISSUER }, "issuer" },
-		{ { .hindrance = STAPLE_NO_RESPONDER,
+		{ { .unavailable_reason = STAPLE_NO_ISSUER }, "issuer" },
+		{ { .unavailable_reason = STAPLE_NO_RESPONDER,
 		      .said = "the URL x was left out" },
 		    "no responder to ask (the URL x was left out); conf" },
 		{ { .outcome = STAPLE_CERTIFICATE_EXPIRED }, "renew" },

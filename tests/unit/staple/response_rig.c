@@ -55,15 +55,15 @@ rig_verify(struct rig *rig, const struct ocsp_made *made)
 	struct staple_response *response;
 	enum staple_outcome outcome;
 
-	memset(&rig->verdict, 0, sizeof(rig->verdict));
+	memset(&rig->checked, 0, sizeof(rig->checked));
 	response = staple_response_verify(
-	    rig->cert, made->der, made->len, &rig->clock, &rig->verdict);
-	outcome = rig->verdict.outcome;
+	    rig->cert, made->der, made->len, &rig->clock, &rig->checked);
+	outcome = rig->checked.outcome;
 	cr_assert_eq(response != NULL,
 	    outcome == STAPLE_GOOD || outcome == STAPLE_REVOKED, "%s",
 	    staple_outcome_name(outcome));
 	cr_assert_neq(outcome, STAPLE_UNASKED);
-	cr_assert_neq(rig->verdict.said.text[0], '\0', "nothing was said");
+	cr_assert_neq(rig->checked.said.text[0], '\0', "nothing was said");
 	cr_assert_eq(ERR_peek_error(), 0, "OpenSSL's queue is not empty");
 	return response;
 }
@@ -82,18 +82,18 @@ enum staple_outcome
 rig_judge(struct rig *rig, const struct ocsp_made *made)
 {
 	staple_response_unref(rig_verify(rig, made));
-	return rig->verdict.outcome;
+	return rig->checked.outcome;
 }
 
 enum staple_outcome
 rig_outcome(struct rig *rig, const struct ocsp_wish *wish)
 {
 	staple_response_unref(rig_response(rig, wish));
-	return rig->verdict.outcome;
+	return rig->checked.outcome;
 }
 
 bool
 rig_said(const struct rig *rig, const char *text)
 {
-	return strstr(rig->verdict.said.text, text) != NULL;
+	return strstr(rig->checked.said.text, text) != NULL;
 }

@@ -1,8 +1,9 @@
 /*
  * A certificate, its issuer, of whose own issuer nothing is known, and a clock
- * that stands still, to verify responses with.  Every verification checks what holds for all: a response comes with
- * good or revoked and with nothing else, something was said, and nothing
- * was left in OpenSSL's error queue.  One thread.
+ * that stands still, to verify responses with.  Every verification checks what
+ * holds for all: a response comes with good or revoked and with nothing else,
+ * something was said, and nothing was left in OpenSSL's error queue.  One
+ * thread.
  */
 #ifndef UNIT_STAPLE_RESPONSE_RIG_H
 #define UNIT_STAPLE_RESPONSE_RIG_H
@@ -21,8 +22,8 @@ struct rig {
 	struct pki issuer;
 	struct pki leaf;
 	struct staple_cert *cert;
-	struct staple_clock clock;     /* now, and a day */
-	struct staple_verdict verdict; /* of the last verification */
+	struct staple_clock clock;          /* now, and a day */
+	struct staple_check_result checked; /* of the last verification */
 };
 
 void rig_init(struct rig *rig, enum pki_key key);

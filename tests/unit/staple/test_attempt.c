@@ -82,7 +82,7 @@ Test(attempt, tries_methods_hashes_and_urls_in_order)
 		stage_play(STAGE_A, STAGE_ANY, &row->a);
 		STAGE_PLAY(STAGE_B, .way = STAGE_FAILS,
 		    .outcome = STAPLE_CONNECTION_REFUSED);
-		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 		stage_run();
 		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
 		cr_assert_eq(stage_look(actor)->outcome, row->outcome, "%s: %s",
@@ -95,7 +95,7 @@ Test(attempt, ends_with_the_first_answer)
 	struct stage_actor *actor;
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_str_eq(asked(), "a/get a b/get");
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
@@ -109,7 +109,7 @@ Test(attempt, begins_with_what_worked)
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	stage_play(STAGE_B, STAGE_POST, &(const struct stage_part){ 0 });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_str_eq(asked(), "a/get a b/get b");
 	stage_pass(2400);
@@ -124,7 +124,7 @@ Test(attempt, tells_url_by_url_what_came_of_it)
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX);
 	STAGE_PLAY(STAGE_B, .way = STAGE_FAILS, .outcome = STAPLE_EMPTY);
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	said = stage_look(actor)->said;
 	cr_assert_str_eq(said,
@@ -136,7 +136,7 @@ Test(attempt, tells_url_by_url_what_came_of_it)
 Test(attempt, gives_a_try_a_third_of_the_time)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
-	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_pass_ms(6700);
 	cr_assert_str_eq(asked(), "a/get b/get");
 	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
@@ -149,8 +149,8 @@ Test(attempt, ends_with_its_deadline)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 	    .took_ms = 3000);
-	stage_enter(
-	    STAGE_AIA_BOTH ",OCSP;URI:http://c.example/", STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA_BOTH ",OCSP;URI:http://c.example/",
+	    STAPLE_REQUIRE_WANTED);
 	stage_pass_ms(9999);
 	cr_assert_str_eq(asked(), "a/get a b/get b");
 	cr_assert_eq(stage.asked[3].timeout_ms, 1000);
@@ -165,7 +165,7 @@ Test(attempt, loses_no_time_by_waiting_for_a_slot)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 40; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(40);
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 3000);
 	stage_pass(90);
@@ -185,7 +185,7 @@ ask_about(unsigned certificates, uint32_t took_ms)
 	stage_open(NULL);
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = took_ms);
 	for (unsigned i = 0; i < certificates; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 }
 
 Test(attempt, takes_more_slots_of_a_host_while_it_is_quick)
@@ -206,7 +206,7 @@ Test(attempt, counts_a_slow_slot_no_more)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 8; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass_ms(1999);
 	cr_assert_eq(stage.asked_count, STAPLE_HOST_PERMITS);
 	stage_pass_ms(1);
@@ -223,7 +223,7 @@ Test(attempt, keeps_to_max_fetches)
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 100);
 	for (int i = 0; i < 20; i++) {
 		snprintf(aia, sizeof(aia), "OCSP;URI:http://h%d.example/", i);
-		stage_enter(aia, STAPLE_WISH_WANTED);
+		stage_enter(aia, STAPLE_REQUIRE_WANTED);
 	}
 	stage_pass(2);
 	cr_assert_eq(stage.asked_count, 20);
@@ -237,9 +237,9 @@ Test(attempt, delays_only_certificates_of_the_responder_that_hangs)
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
 	for (int i = 0; i < 30; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
-	other = stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
+	other = stage_enter("OCSP;URI:" STAGE_B, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(other)->held);
 }
@@ -265,10 +265,10 @@ Test(attempt, counts_as_failed_where_the_host_is_down)
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 50; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_FATAL);
 	stage_pass(8);
 	cr_assert_eq(count_settled(), 50);
-	late = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	late = stage_enter(STAGE_AIA, STAPLE_REQUIRE_FATAL);
 	stage_run();
 	cr_assert(stage_look(late)->settled && !stage_look(late)->held);
 	cr_assert_eq(stage_look(late)->outcome, STAPLE_TIMEOUT_HEADERS);
@@ -285,10 +285,10 @@ Test(attempt, probes_first_with_what_was_never_tried)
 
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	for (int i = 0; i < 20; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(15);
 	before = stage.asked_count;
-	late = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	late = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.asked_count, before + 2, "by POST and by GET");
 	cr_assert_eq(stage.asked[before].who, late);
@@ -302,14 +302,14 @@ Test(attempt, turns_to_another_host_where_one_is_down)
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
 	for (int i = 0; i < 20; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
-	both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	both = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(!stage_look(both)->held, "it waits for the first");
 	stage_pass(6);
 	cr_assert(stage_look(both)->held);
-	both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	both = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(both)->held, "at once");
 }
@@ -320,8 +320,8 @@ Test(attempt, waits_for_whichever_host_answers_first)
 
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_UNREACHABLE);
 	for (int i = 0; i < 20; i++)
-		both = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
-	stage_enter("OCSP;URI:" STAGE_B, STAPLE_WISH_WANTED);
+		both = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
+	stage_enter("OCSP;URI:" STAGE_B, STAPLE_REQUIRE_WANTED);
 	stage_pass(300);
 	cr_assert(!stage_look(both)->held);
 	STAGE_PLAY(STAGE_B, .way = STAGE_ANSWERS);
@@ -336,7 +336,7 @@ Test(attempt, reports_once_that_a_host_is_down)
 
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_UNREACHABLE);
 	for (int i = 0; i < 20; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(1000);
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
 	stage_pass(100);
@@ -367,7 +367,7 @@ Test(attempt, begins_with_the_method_it_was_told)
 		stage_open(&options);
 		STAGE_PLAY(
 		    NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 		stage_run();
 		cr_assert_str_eq(asked(), row->expect, "%s", row->what);
 	}
@@ -379,7 +379,7 @@ Test(attempt, asks_a_host_no_more_that_asks_to_wait)
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 	    .retry_after_s = 600);
 	stage_enter(STAGE_AIA_BOTH ",OCSP;URI:http://a.example/other/",
-	    STAPLE_WISH_WANTED);
+	    STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_str_eq(asked(), "a/get b/get");
 }
@@ -390,7 +390,7 @@ Test(attempt, bypasses_caches_after_an_expired_response)
 {
 	STAGE_PLAY(STAGE_A, .way = STAGE_ANSWERS,
 	    .answer = { .this_update = -7200, .next_update = -60 });
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_str_eq(asked(), "a/get a/get!");
 	STAGE_PLAY(STAGE_A, .way = STAGE_ANSWERS);
@@ -404,13 +404,13 @@ Test(attempt, bypasses_caches_after_an_expired_response)
  * response is a minute old and valid for an hour in all. */
 Test(attempt, bypasses_caches_when_the_same_response_comes_near_its_end)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 	struct ocsp_made same = stage_answer(
 	    actor, &(const struct ocsp_wish){ 0 });
 	int64_t late_ms = stage.mono_ms + 44 * 60 * 1000;
 
 	STAGE_PLAY(NULL, .way = STAGE_SENDS, .same = &same);
-	stage_wish(actor, STAPLE_WISH_WANTED);
+	stage_wish(actor, STAPLE_REQUIRE_WANTED);
 	stage_pass(3500);
 	cr_assert_gt(stage.asked_count, 4);
 	for (unsigned i = 1; i < stage.asked_count; i++) {
@@ -449,7 +449,7 @@ Test(attempt, leaves_a_host_that_goes_down_meanwhile)
 		answer_5xx_slowly(retry_after_s[i]);
 		for (int n = 0; n < MANY; n++) {
 			actors[n] = stage_enter(
-			    STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+			    STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 			stage_run();
 			stage_pass_ms(130);
 		}

@@ -50,7 +50,7 @@ tear_down(void)
 TestSuite(cache, .init = set_up, .fini = tear_down);
 
 static struct staple_entry *
-hold(enum staple_wish wish)
+hold(enum staple_requirement wish)
 {
 	struct staple_entry *entry = staple_cache_hold(cache, facts, wish);
 
@@ -134,7 +134,7 @@ static const struct take_row {
 static struct staple_entry *
 hold_as(enum held held)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 	struct staple_progress progress = { .settled = true };
 
 	progress.confirmed = held == CONFIRMED || held == LIFTED;
@@ -143,7 +143,7 @@ hold_as(enum held held)
 		publish(entry, OCSP_SAYS_GOOD);
 	else if (held != NOTHING)
 		publish(entry, OCSP_SAYS_REVOKED);
-	staple_cache_tell(entry, &progress);
+	staple_cache_set_progress(entry, &progress);
 	return entry;
 }
 
@@ -163,7 +163,7 @@ Test(cache, gives_a_handshake_what_policy_and_time_allow)
 		    row->sent ? STAPLE_UNSENT_REASONS : row->reason, "%s",
 		    row->what);
 		staple_response_unref(taken);
-		staple_cache_release(entry, STAPLE_WISH_WANTED);
+		staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	}
 }
 
@@ -206,7 +206,7 @@ Test(cache, sends_what_begins_with_another_only_where_it_must)
 		struct staple_response *response = authority_response(
 		    &authority, shown, &wish);
 		struct staple_entry *entry = staple_cache_hold(
-		    cache, cert, STAPLE_WISH_WANTED);
+		    cache, cert, STAPLE_REQUIRE_WANTED);
 		enum staple_unsent reason;
 		struct staple_response *taken;
 
@@ -217,7 +217,7 @@ Test(cache, sends_what_begins_with_another_only_where_it_must)
 			cr_expect_eq(reason, first_rows[i].reason, "%zu", i);
 		staple_response_unref(taken);
 		staple_response_unref(response);
-		staple_cache_release(entry, STAPLE_WISH_WANTED);
+		staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 		staple_cert_unref(cert);
 	}
 	pki_drop(&other);
@@ -236,14 +236,14 @@ Test(cache, lets_a_handshake_keep_what_it_took)
 	cr_expect_eq(staple_response_expires(taken), NOW + HOUR);
 	staple_response_unref(taken);
 	cr_expect_null(staple_cache_take(entry, &policy, NOW, &reason));
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 }
 
 Test(cache, counts_who_asked_and_what_came_of_it)
 {
 	const struct staple_policy automatic = { .mode = STAPLE_AUTO };
 	const struct staple_policy never = { .mode = STAPLE_NEVER };
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 	enum staple_unsent reason;
 	struct staple_info info;
 
@@ -260,12 +260,12 @@ Test(cache, counts_who_asked_and_what_came_of_it)
 	cr_expect_eq(info.unsent[STAPLE_UNSENT_UNWANTED], 2);
 	cr_expect_eq(info.unsent[STAPLE_UNSENT_NO_MEMORY], 1);
 	cr_expect_eq(info.unsent[STAPLE_UNSENT_EXPIRED], 0);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 }
 
 Test(cache, lives_as_long_as_its_last_entry)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 	struct staple_cert *known;
 
 	publish(entry, OCSP_SAYS_GOOD);
@@ -274,7 +274,7 @@ Test(cache, lives_as_long_as_its_last_entry)
 	known = staple_entry_cert(entry);
 	cr_expect_eq(known, facts);
 	staple_cert_unref(known);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cache = NULL;
 }
 
@@ -321,24 +321,24 @@ Test(cache_holders, learn_from_the_staple_thread_without_a_hand_over)
 {
 	struct staple_cert *known = invent(0, 0), *newer = invent(0, 0), *now;
 	struct staple_entry *entry = staple_cache_hold(
-	    cache, facts, STAPLE_WISH_WANTED);
+	    cache, facts, STAPLE_REQUIRE_WANTED);
 
 	cr_assert_not_null(entry);
 	staple_entry_unref(staple_cache_next_changed(cache));
-	staple_cache_learn(entry, facts, known);
+	staple_cache_replace_cert(entry, facts, known);
 	now = staple_entry_cert(entry);
 	cr_expect_eq(now, known);
 	cr_expect_not(staple_cache_has_changed(cache));
 	staple_cert_unref(now);
-	staple_cache_correct(entry, newer);
-	staple_cache_learn(entry, known, facts);
+	staple_cache_set_cert(entry, newer);
+	staple_cache_replace_cert(entry, known, facts);
 	now = staple_entry_cert(entry);
 	cr_expect_eq(now, newer, "what is newer stays");
 	cr_expect(staple_cache_has_changed(cache));
 	staple_cert_unref(now);
 	staple_cert_unref(newer);
 	staple_cert_unref(known);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	staple_entry_unref(staple_cache_next_changed(cache));
 }
 
@@ -357,14 +357,14 @@ is_handed_over(void)
 Test(cache_holders, shares_one_entry_between_equal_certificates)
 {
 	struct staple_cert *again = invent(0, 0);
-	struct staple_entry *one = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *one = hold(STAPLE_REQUIRE_WANTED);
 	struct staple_entry *other = staple_cache_hold(
-	    cache, again, STAPLE_WISH_NONE);
+	    cache, again, STAPLE_REQUIRE_NONE);
 
 	cr_expect_eq(one, other);
-	staple_cache_release(one, STAPLE_WISH_WANTED);
+	staple_cache_release(one, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_there());
-	staple_cache_release(other, STAPLE_WISH_NONE);
+	staple_cache_release(other, STAPLE_REQUIRE_NONE);
 	cr_expect_not(is_there());
 	staple_cert_unref(again);
 }
@@ -388,9 +388,9 @@ Test(cache_holders, keeps_different_certificates_apart_in_one_bucket)
 Test(
     cache_holders, frees_with_its_last_holder_what_the_staple_thread_never_knew)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect_not(is_there());
 	cr_expect_not(is_handed_over());
 }
@@ -398,11 +398,11 @@ Test(
 Test(
     cache_holders, hands_over_what_lost_its_last_holder_so_that_it_is_forgotten)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 
 	cr_expect(is_handed_over());
 	staple_entry_ref(entry); /* the staple thread's errand */
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_handed_over());
 	cr_expect(is_there());
 	cr_expect(staple_cache_forget(entry));
@@ -412,50 +412,50 @@ Test(
 
 Test(cache_holders, does_not_forget_what_somebody_holds_again)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 
 	cr_expect(is_handed_over());
 	staple_entry_ref(entry);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
-	cr_expect_eq(hold(STAPLE_WISH_WANTED), entry);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
+	cr_expect_eq(hold(STAPLE_REQUIRE_WANTED), entry);
 	cr_expect_not(staple_cache_forget(entry));
 	cr_expect(is_there());
 	staple_entry_unref(entry);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_handed_over());
 }
 
 Test(cache_holders, makes_another_entry_after_one_was_forgotten)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED), *another;
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED), *another;
 
 	cr_expect(is_handed_over());
 	staple_entry_ref(entry);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect(staple_cache_forget(entry));
 	cr_expect_not(is_handed_over(), "what is forgotten comes back");
-	another = hold(STAPLE_WISH_WANTED);
+	another = hold(STAPLE_REQUIRE_WANTED);
 	cr_expect_neq(another, entry);
 	staple_entry_unref(entry);
 	cr_expect(is_there());
-	staple_cache_release(another, STAPLE_WISH_WANTED);
+	staple_cache_release(another, STAPLE_REQUIRE_WANTED);
 }
 
 /* ---- What the staple thread is told of ---- */
 
 static const struct wish_row {
 	const char *what;
-	enum staple_wish first, second, strongest;
+	enum staple_requirement first, second, strongest;
 	bool news; /* by the second holder */
 } wish_rows[] = {
-	{ "the second wants it", STAPLE_WISH_NONE, STAPLE_WISH_WANTED,
-	    STAPLE_WISH_WANTED, true },
-	{ "the first wants it", STAPLE_WISH_WANTED, STAPLE_WISH_NONE,
-	    STAPLE_WISH_WANTED, false },
-	{ "the second needs it", STAPLE_WISH_WANTED, STAPLE_WISH_FATAL,
-	    STAPLE_WISH_FATAL, true },
-	{ "the first needs it", STAPLE_WISH_FATAL, STAPLE_WISH_WANTED,
-	    STAPLE_WISH_FATAL, false },
+	{ "the second wants it", STAPLE_REQUIRE_NONE, STAPLE_REQUIRE_WANTED,
+	    STAPLE_REQUIRE_WANTED, true },
+	{ "the first wants it", STAPLE_REQUIRE_WANTED, STAPLE_REQUIRE_NONE,
+	    STAPLE_REQUIRE_WANTED, false },
+	{ "the second needs it", STAPLE_REQUIRE_WANTED, STAPLE_REQUIRE_FATAL,
+	    STAPLE_REQUIRE_FATAL, true },
+	{ "the first needs it", STAPLE_REQUIRE_FATAL, STAPLE_REQUIRE_WANTED,
+	    STAPLE_REQUIRE_FATAL, false },
 };
 
 Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
@@ -464,16 +464,16 @@ Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
 		const struct wish_row *row = &wish_rows[i];
 		struct staple_entry *entry = hold(row->first);
 
-		cr_expect_eq(is_handed_over(), row->first != STAPLE_WISH_NONE,
-		    "%s: new", row->what);
+		cr_expect_eq(is_handed_over(),
+		    row->first != STAPLE_REQUIRE_NONE, "%s: new", row->what);
 		cr_expect_eq(hold(row->second), entry, "%s", row->what);
 		cr_expect_eq(is_handed_over(), row->news, "%s", row->what);
-		cr_expect_eq(
-		    staple_entry_wish(entry), row->strongest, "%s", row->what);
+		cr_expect_eq(staple_entry_requirement(entry), row->strongest,
+		    "%s", row->what);
 		staple_cache_release(entry, row->second);
 		cr_expect_eq(is_handed_over(), row->news, "%s", row->what);
-		cr_expect_eq(
-		    staple_entry_wish(entry), row->first, "%s", row->what);
+		cr_expect_eq(staple_entry_requirement(entry), row->first, "%s",
+		    row->what);
 		staple_cache_release(entry, row->first);
 		cr_expect(is_handed_over(), "%s: gone", row->what);
 	}
@@ -483,15 +483,15 @@ Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
 Test(cache_holders, never_hands_over_what_nobody_has_wanted)
 {
 	struct staple_cert *again = invent(0, 0);
-	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_NONE);
 
 	cr_expect_not(staple_cache_has_changed(cache));
-	cr_expect_eq(hold(STAPLE_WISH_NONE), entry);
-	staple_cache_correct(entry, again);
-	staple_cache_look(entry);
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	cr_expect_eq(hold(STAPLE_REQUIRE_NONE), entry);
+	staple_cache_set_cert(entry, again);
+	staple_cache_check_file(entry);
+	staple_cache_release(entry, STAPLE_REQUIRE_NONE);
 	cr_expect_not(is_handed_over());
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cache_release(entry, STAPLE_REQUIRE_NONE);
 	cr_expect_not(is_handed_over());
 	cr_expect_not(is_there());
 	staple_cert_unref(again);
@@ -499,59 +499,61 @@ Test(cache_holders, never_hands_over_what_nobody_has_wanted)
 
 Test(cache_holders, hands_over_what_is_to_be_looked_at)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 
 	cr_expect(is_handed_over());
 	cr_expect_not(staple_cache_has_changed(cache));
-	staple_cache_look(entry);
-	staple_cache_look(entry);
+	staple_cache_check_file(entry);
+	staple_cache_check_file(entry);
 	cr_expect(staple_cache_has_changed(cache));
 	cr_expect(is_handed_over());
 	cr_expect_not(is_handed_over(), "once is enough");
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_handed_over());
 }
 
 Test(cache_holders, hands_over_a_holder_that_changes_its_wish)
 {
-	struct staple_entry *entry = hold(STAPLE_WISH_NONE);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_NONE);
 
 	cr_expect_not(is_handed_over());
-	staple_cache_wish(entry, STAPLE_WISH_NONE, STAPLE_WISH_FATAL);
+	staple_cache_set_requirement(
+	    entry, STAPLE_REQUIRE_NONE, STAPLE_REQUIRE_FATAL);
 	cr_expect(is_handed_over());
-	cr_expect_eq(staple_entry_wish(entry), STAPLE_WISH_FATAL);
-	staple_cache_release(entry, STAPLE_WISH_FATAL);
+	cr_expect_eq(staple_entry_requirement(entry), STAPLE_REQUIRE_FATAL);
+	staple_cache_release(entry, STAPLE_REQUIRE_FATAL);
 	cr_expect(is_handed_over());
 }
 
 Test(cache_holders, hands_over_new_facts_but_not_the_same_ones)
 {
 	struct staple_cert *again = invent(0, 0);
-	struct staple_entry *entry = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 	struct staple_cert *known;
 
 	cr_expect(is_handed_over());
-	staple_cache_correct(entry, facts);
+	staple_cache_set_cert(entry, facts);
 	cr_expect_not(is_handed_over());
-	staple_cache_correct(entry, again);
+	staple_cache_set_cert(entry, again);
 	cr_expect(is_handed_over());
 	known = staple_entry_cert(entry);
 	cr_expect_eq(known, again);
 	staple_cert_unref(known);
 	staple_cert_unref(again);
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_handed_over());
 }
 
 Test(cache_holders, hands_over_each_entry_once_in_order)
 {
 	struct staple_cert *other = invent(1, 1);
-	struct staple_entry *one = hold(STAPLE_WISH_WANTED);
+	struct staple_entry *one = hold(STAPLE_REQUIRE_WANTED);
 	struct staple_entry *two = staple_cache_hold(
-	    cache, other, STAPLE_WISH_WANTED);
+	    cache, other, STAPLE_REQUIRE_WANTED);
 	struct staple_entry *changed;
 
-	staple_cache_wish(one, STAPLE_WISH_WANTED, STAPLE_WISH_FATAL);
+	staple_cache_set_requirement(
+	    one, STAPLE_REQUIRE_WANTED, STAPLE_REQUIRE_FATAL);
 	changed = staple_cache_next_changed(cache);
 	cr_expect_eq(changed, one);
 	staple_entry_unref(changed);
@@ -559,8 +561,8 @@ Test(cache_holders, hands_over_each_entry_once_in_order)
 	cr_expect_eq(changed, two);
 	staple_entry_unref(changed);
 	cr_expect_not(is_handed_over());
-	staple_cache_release(one, STAPLE_WISH_FATAL);
-	staple_cache_release(two, STAPLE_WISH_WANTED);
+	staple_cache_release(one, STAPLE_REQUIRE_FATAL);
+	staple_cache_release(two, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_handed_over());
 	cr_expect(is_handed_over());
 	staple_cert_unref(other);
@@ -582,14 +584,14 @@ look_set_up(void)
 	facts = authority_facts(&authority, &leaf, NULL);
 	cache = staple_cache_new();
 	cr_assert_not_null(cache);
-	entry = staple_cache_hold(cache, facts, STAPLE_WISH_WANTED);
+	entry = staple_cache_hold(cache, facts, STAPLE_REQUIRE_WANTED);
 	cr_assert_not_null(entry);
 }
 
 static void
 look_tear_down(void)
 {
-	staple_cache_release(entry, STAPLE_WISH_WANTED);
+	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	staple_cache_close(cache);
 	staple_cache_unref(cache);
 	staple_cert_unref(facts);
@@ -618,7 +620,7 @@ tell(bool settled)
 {
 	const struct staple_progress progress = { .settled = settled };
 
-	staple_cache_tell(entry, &progress);
+	staple_cache_set_progress(entry, &progress);
 }
 
 static struct staple_info
@@ -641,7 +643,7 @@ Test(cache_look, shows_what_is_known_of_a_certificate)
 	cr_expect(info.must_staple);
 	cr_expect(info.wanted);
 	cr_expect_eq(info.responders, 1);
-	cr_expect_eq(info.hindrance, STAPLE_UNASKED);
+	cr_expect_eq(info.unavailable_reason, STAPLE_UNASKED);
 	cr_expect_not(info.held);
 	cr_expect_not(info.settled);
 	cr_expect_eq(info.asked, 0);
@@ -654,14 +656,14 @@ Test(cache_look, shows_why_there_is_no_responder)
 			    .aia = "OCSP;URI:ldap://a/" });
 	struct staple_cert *cert = authority_facts(&authority, &bare, NULL);
 	struct staple_entry *one = staple_cache_hold(
-	    cache, cert, STAPLE_WISH_NONE);
+	    cache, cert, STAPLE_REQUIRE_NONE);
 	struct staple_info info;
 
 	cr_assert_not_null(one);
 	staple_cache_read(one, NOW, &info);
-	cr_expect_eq(info.hindrance, STAPLE_NO_RESPONDER);
+	cr_expect_eq(info.unavailable_reason, STAPLE_NO_RESPONDER);
 	cr_expect_not_null(strstr(info.said, "ldap://a/ was left out"));
-	staple_cache_release(one, STAPLE_WISH_NONE);
+	staple_cache_release(one, STAPLE_REQUIRE_NONE);
 	staple_cert_unref(cert);
 	pki_drop(&bare);
 }
@@ -676,7 +678,7 @@ Test(cache_look, shows_what_the_staple_thread_told)
 		.said = "http://ocsp.example/: tryLater" };
 	struct staple_info info;
 
-	staple_cache_tell(entry, &progress);
+	staple_cache_set_progress(entry, &progress);
 	info = look(NOW);
 	cr_expect(info.settled);
 	cr_expect(info.confirmed);
@@ -734,11 +736,13 @@ Test(cache_look, calls_settled_what_was_tried_or_is_good_now)
 
 Test(cache_look, calls_nothing_settled_that_was_tried_before_it_was_wanted)
 {
-	staple_cache_wish(entry, STAPLE_WISH_WANTED, STAPLE_WISH_NONE);
+	staple_cache_set_requirement(
+	    entry, STAPLE_REQUIRE_WANTED, STAPLE_REQUIRE_NONE);
 	tell(true);
 	cr_expect(look(NOW).settled);
 	cr_expect_not(look(NOW).wanted);
-	staple_cache_wish(entry, STAPLE_WISH_NONE, STAPLE_WISH_WANTED);
+	staple_cache_set_requirement(
+	    entry, STAPLE_REQUIRE_NONE, STAPLE_REQUIRE_WANTED);
 	cr_expect_not(look(NOW).settled);
 	cr_expect(look(NOW).wanted);
 }
@@ -757,14 +761,14 @@ Test(cache_look, lists_every_entry_with_a_reference)
 		cr_assert_not_null(cert);
 		atomic_init(&cert->references, 1);
 		memcpy(cert->key, &i, sizeof(i));
-		held[i] = staple_cache_hold(cache, cert, STAPLE_WISH_NONE);
+		held[i] = staple_cache_hold(cache, cert, STAPLE_REQUIRE_NONE);
 		staple_cert_unref(cert);
 	}
 	list = staple_cache_list(cache, &count);
 	cr_assert_not_null(list);
 	cr_expect_eq(count, MANY + 1);
 	for (unsigned i = 0; i < MANY; i++)
-		staple_cache_release(held[i], STAPLE_WISH_NONE);
+		staple_cache_release(held[i], STAPLE_REQUIRE_NONE);
 	for (size_t i = 0; i < count; i++)
 		staple_entry_unref(list[i]);
 	free(list);
@@ -831,9 +835,11 @@ Test(cache_look, need_not_wait_for_what_is_settled)
 
 Test(cache_look, does_not_wait_for_what_nobody_wants)
 {
-	staple_cache_wish(entry, STAPLE_WISH_WANTED, STAPLE_WISH_NONE);
+	staple_cache_set_requirement(
+	    entry, STAPLE_REQUIRE_WANTED, STAPLE_REQUIRE_NONE);
 	cr_expect(wait_for(0));
-	staple_cache_wish(entry, STAPLE_WISH_NONE, STAPLE_WISH_WANTED);
+	staple_cache_set_requirement(
+	    entry, STAPLE_REQUIRE_NONE, STAPLE_REQUIRE_WANTED);
 	cr_expect_not(wait_for(0));
 }
 
@@ -842,7 +848,7 @@ Test(cache_look, waits_again_when_facts_were_corrected)
 	struct staple_cert *again = authority_facts(&authority, &leaf, NULL);
 
 	tell(true);
-	staple_cache_correct(entry, again);
+	staple_cache_set_cert(entry, again);
 	cr_expect_not(wait_for(0));
 	staple_cert_unref(again);
 }
@@ -853,7 +859,7 @@ Test(cache_look, is_not_settled_by_what_was_tried_with_old_facts)
 	struct staple_cert *again = authority_facts(&authority, &leaf, NULL);
 
 	staple_entry_unref(staple_cache_next_changed(cache));
-	staple_cache_correct(entry, again);
+	staple_cache_set_cert(entry, again);
 	tell(true);
 	cr_expect_not(wait_for(0));
 	staple_entry_unref(staple_cache_next_changed(cache));
@@ -945,7 +951,7 @@ Test(cache_look, drops_every_response_when_it_is_closed)
 	cr_expect(staple_cache_is_closed(cache));
 	cr_expect_null(staple_cache_take(entry, &policy, NOW, &reason));
 	cr_expect_eq(reason, STAPLE_UNSENT_NONE);
-	cr_expect_null(staple_cache_held(entry));
+	cr_expect_null(staple_cache_response(entry));
 }
 
 Test(cache_look, goes_on_counting_holders_when_it_is_closed)
@@ -953,10 +959,10 @@ Test(cache_look, goes_on_counting_holders_when_it_is_closed)
 	struct staple_entry *again;
 
 	staple_cache_close(cache);
-	again = staple_cache_hold(cache, facts, STAPLE_WISH_FATAL);
+	again = staple_cache_hold(cache, facts, STAPLE_REQUIRE_FATAL);
 	cr_expect_eq(again, entry);
 	cr_expect_null(staple_cache_next_changed(cache));
-	staple_cache_release(again, STAPLE_WISH_FATAL);
+	staple_cache_release(again, STAPLE_REQUIRE_FATAL);
 	again = staple_cache_find(cache, facts->key);
 	cr_expect_eq(again, entry);
 	staple_entry_unref(again);

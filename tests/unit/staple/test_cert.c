@@ -230,7 +230,7 @@ Test(cert, whose_dates_cannot_be_read_is_long_over)
 
 static const struct {
 	const char *what, *aia, *file;
-	enum staple_outcome hindrance;
+	enum staple_outcome unavailable_reason;
 } hindrances[] = {
 	{ "neither responder nor issuer", NULL, NULL, STAPLE_NO_RESPONDER },
 	{ "a responder", RESPONDER, NULL, STAPLE_NO_ISSUER },
@@ -247,8 +247,8 @@ Test(cert, says_why_nobody_can_be_asked)
 		struct staple_cert *cert = know_wish(
 		    &(struct pki_wish){ .aia = hindrances[i].aia }, &source);
 
-		cr_expect_eq(cert->hindrance, hindrances[i].hindrance, "%s",
-		    hindrances[i].what);
+		cr_expect_eq(cert->unavailable_reason, hindrances[i].unavailable_reason,
+		    "%s", hindrances[i].what);
 		cr_expect_str_neq(cert->hint, "", "%s", hindrances[i].what);
 		staple_cert_unref(cert);
 	}
@@ -266,7 +266,7 @@ Test(cert, says_nothing_where_all_is_well)
 	sk_X509_push(chain, ca.certificate);
 	cert = staple_cert_new(leaf.certificate, chain, NULL, NULL, &err);
 	cr_assert_not_null(cert, "%s", err.text);
-	cr_expect_eq(cert->hindrance, STAPLE_UNASKED);
+	cr_expect_eq(cert->unavailable_reason, STAPLE_UNASKED);
 	cr_expect_str_eq(cert->hint, "");
 	cr_expect_null(cert->staple_file);
 	staple_cert_unref(cert);
@@ -286,14 +286,15 @@ Test(cert, owns_the_path_of_its_staple_file)
 	staple_cert_unref(cert);
 }
 
-#define NOT STAPLE_WISH_NONE
-#define WANT STAPLE_WISH_WANTED
-#define FATAL STAPLE_WISH_FATAL
+#define NOT STAPLE_REQUIRE_NONE
+#define WANT STAPLE_REQUIRE_WANTED
+#define FATAL STAPLE_REQUIRE_FATAL
 
 /* Section 1 of the specification: by mode, what becomes of whom. */
 static const struct {
 	const char *what, *feature, *aia, *file;
-	enum staple_wish by_mode[5]; /* auto, must, always, never, prefer */
+	enum staple_requirement
+	    by_mode[5]; /* auto, must, always, never, prefer */
 } wishes[] = {
 	{ "plain", NULL, NULL, NULL, { NOT, NOT, FATAL, NOT, NOT } },
 	{ "plain with a responder", NULL, RESPONDER, NULL,
@@ -318,7 +319,7 @@ Test(cert, is_wanted_as_the_mode_says)
 
 		for (int mode = STAPLE_AUTO; mode <= STAPLE_PREFER; mode++)
 			cr_expect_eq(
-			    staple_cert_wish(
+			    staple_cert_requirement(
 				cert, &(struct staple_policy){ .mode = mode }),
 			    wishes[i].by_mode[mode], "%s, mode %d",
 			    wishes[i].what, mode);
@@ -388,7 +389,7 @@ Test(cert, says_the_same_when_the_same_would_be_asked)
 		struct staple_cert *b = know(&leaf, &row->b);
 
 		cr_expect_eq(
-		    staple_cert_says_same(a, b), row->expect, "%s", row->what);
+		    staple_cert_equals(a, b), row->expect, "%s", row->what);
 		staple_cert_unref(a);
 		staple_cert_unref(b);
 	}
@@ -499,7 +500,7 @@ expect(const struct pki *issuer, enum staple_origin origin)
 	struct staple_cert *cert = issuer_know(&fixture.leaf);
 
 	cr_expect_eq(cert->origin, origin);
-	cr_expect_eq(cert->hindrance,
+	cr_expect_eq(cert->unavailable_reason,
 	    issuer != NULL ? STAPLE_UNASKED : STAPLE_NO_ISSUER);
 	cr_expect_eq(cert->issuer != NULL, issuer != NULL);
 	if (cert->issuer != NULL && issuer != NULL)
@@ -552,7 +553,7 @@ Test(issuer, is_nobody_when_nobody_is_at_hand)
 {
 	struct staple_cert *cert = issuer_know(&fixture.leaf);
 
-	cr_expect_eq(cert->hindrance, STAPLE_NO_ISSUER);
+	cr_expect_eq(cert->unavailable_reason, STAPLE_NO_ISSUER);
 	cr_expect_str_eq(
 	    cert->hint, "its issuer (/CN=Authority) is nowhere to be found");
 	staple_cert_unref(cert);
@@ -625,7 +626,7 @@ Test(issuer, of_a_self_signed_certificate_is_nobody)
 	trust_file(&self, NULL);
 	cert = issuer_know(&self);
 	cr_expect_null(cert->issuer);
-	cr_expect_eq(cert->hindrance, STAPLE_NO_ISSUER);
+	cr_expect_eq(cert->unavailable_reason, STAPLE_NO_ISSUER);
 	cr_expect_not_null(strstr(cert->hint, "self-signed"));
 	staple_cert_unref(cert);
 	pki_drop(&self);
@@ -891,7 +892,8 @@ static void
 expect_issuer(const struct staple_cert *cert, long n)
 {
 	cr_expect_eq(cert->origin, STAPLE_ORIGIN_CA_FILE, "allocation %ld", n);
-	cr_expect_eq(cert->hindrance, STAPLE_UNASKED, "allocation %ld", n);
+	cr_expect_eq(
+	    cert->unavailable_reason, STAPLE_UNASKED, "allocation %ld", n);
 	for (int i = 0; i < STAPLE_HASHES; i++)
 		cr_expect(cert->requests[i].len > 0, "allocation %ld", n);
 }
@@ -1022,7 +1024,7 @@ Test(cert_memory, running_out_leaves_a_sketch_completed_or_as_it_was)
 {
 	const struct staple_source source = { .staple_file = "/x" };
 	struct err err;
-	struct staple_cert *sketch = staple_cert_sketch(
+	struct staple_cert *sketch = staple_cert_partial(
 	    memory_fixture.leaf.certificate, &source, &err);
 	long n = 0;
 
@@ -1073,7 +1075,7 @@ fetch_with_failure(long n)
 	failed = scarce_end();
 	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
 	if (cert != NULL) {
-		cr_expect_eq(cert->hindrance, STAPLE_UNASKED);
+		cr_expect_eq(cert->unavailable_reason, STAPLE_UNASKED);
 		cr_expect_eq(cert->issuer_url_count, 2, "allocation %ld", n);
 		cr_expect_not_null(cert->leaf, "allocation %ld", n);
 	}

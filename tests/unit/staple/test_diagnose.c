@@ -19,7 +19,7 @@ struct findings {
 static struct staple_settings *settings;
 static struct findings findings;
 static struct err err;
-static enum staple_outcome verdict;
+static enum staple_outcome checked;
 
 static void
 set_up(void)
@@ -67,7 +67,7 @@ diagnose(const struct stage_actor *actor, bool all)
 		.found = on_found,
 		.arg = actor->cert };
 	struct staple_response *response = staple_diagnose(
-	    &question, &verdict, &err);
+	    &question, &checked, &err);
 	bool found = response != NULL;
 
 	staple_response_unref(response);
@@ -78,12 +78,12 @@ Test(diagnose, fetches_an_issuer_that_is_not_at_hand)
 {
 	struct stage_actor *actor = stage_enter_bare(STAGE_AIA_CA
 	    ",caIssuers;URI:http://b.example/ca",
-	    STAPLE_WISH_NONE);
+	    STAPLE_REQUIRE_NONE);
 	struct staple_cert *whole;
 	const char *url = NULL;
 
 	cr_expect_not(diagnose(actor, true));
-	cr_expect_eq(verdict, STAPLE_NO_ISSUER);
+	cr_expect_eq(checked, STAPLE_NO_ISSUER);
 	STAGE_PLAY(STAGE_CA, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX);
 	whole = staple_diagnose_issuer(actor->cert, settings, &url, &err);
 	cr_assert_not_null(whole);
@@ -101,13 +101,13 @@ Test(diagnose, fetches_an_issuer_that_is_not_at_hand)
 Test(diagnose, asks_every_url_in_every_way)
 {
 	struct stage_actor *actor = stage_enter(
-	    STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+	    STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
 
 	stage_play(STAGE_A, STAGE_GET,
 	    &(const struct stage_part){
 		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
 	cr_assert(diagnose(actor, true));
-	cr_assert_eq(verdict, STAPLE_GOOD);
+	cr_assert_eq(checked, STAPLE_GOOD);
 	cr_assert_str_eq(findings.text,
 	    "a/get http_4xx; a good; a/get/256 http_4xx; a/256 good; "
 	    "b/get good; b good; b/get/256 good; b/256 good; ");
@@ -116,7 +116,7 @@ Test(diagnose, asks_every_url_in_every_way)
 Test(diagnose, asks_first_by_the_method_that_is_forced)
 {
 	const struct staple_options options = { .method = STAPLE_METHOD_POST };
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 
 	staple_settings_unref(settings);
 	settings = staple_settings_new(&options);
@@ -133,7 +133,7 @@ Test(diagnose, asks_a_host_no_more_that_asks_to_wait)
 
 		tear_down();
 		set_up();
-		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
 		STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 		    .retry_after_s = 5);
 		cr_assert(!diagnose(actor, all));
@@ -157,7 +157,7 @@ Test(diagnose, asks_past_caches_for_what_has_expired)
 
 		tear_down();
 		set_up();
-		actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+		actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 		STAGE_PLAY(NULL, .way = STAGE_ANSWERS,
 		    .answer = { .this_update = -7200, .next_update = -60 });
 		cr_assert(!diagnose(actor, all));
@@ -170,7 +170,7 @@ Test(diagnose, asks_past_caches_for_what_has_expired)
 Test(diagnose, asks_as_the_daemon_does_until_somebody_answers)
 {
 	struct stage_actor *actor = stage_enter(
-	    STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+	    STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
 	cr_assert(diagnose(actor, false));
@@ -189,10 +189,10 @@ Test(diagnose, asks_once_where_nobody_listens)
 
 		tear_down();
 		set_up();
-		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
 		STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = dead[i]);
 		cr_assert(!diagnose(actor, true));
-		cr_assert_eq(verdict, dead[i]);
+		cr_assert_eq(checked, dead[i]);
 		cr_assert_eq(
 		    stage.asked_count, 2, "%s", staple_outcome_name(dead[i]));
 	}
@@ -200,11 +200,11 @@ Test(diagnose, asks_once_where_nobody_listens)
 
 Test(diagnose, gives_each_try_a_third_of_the_time)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	cr_assert(!diagnose(actor, true));
-	cr_assert_eq(verdict, STAPLE_TIMEOUT_HEADERS);
+	cr_assert_eq(checked, STAPLE_TIMEOUT_HEADERS);
 	cr_assert_eq(findings.slow, 4);
 	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
 }
@@ -213,7 +213,7 @@ Test(diagnose, ends_with_the_deadline_when_it_asks_as_the_daemon_does)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA_BOTH
 	    ",OCSP;URI:http://c.example/,OCSP;URI:http://d.example/",
-	    STAPLE_WISH_NONE);
+	    STAPLE_REQUIRE_NONE);
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	cr_assert(!diagnose(actor, false));
@@ -249,22 +249,22 @@ Test(diagnose, gives_the_newest_answer_or_the_failure_that_tells_most)
 
 		tear_down();
 		set_up();
-		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_NONE);
+		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
 		stage_play(STAGE_A, STAGE_ANY, &rows[i].a);
 		stage_play(STAGE_B, STAGE_ANY, &rows[i].b);
 		cr_assert_eq(diagnose(actor, true), rows[i].response, "%s",
 		    rows[i].what);
-		cr_assert_eq(verdict, rows[i].expect, "%s: %s", rows[i].what,
-		    staple_outcome_name(verdict));
+		cr_assert_eq(checked, rows[i].expect, "%s: %s", rows[i].what,
+		    staple_outcome_name(checked));
 	}
 }
 
 Test(diagnose, says_why_nobody_can_be_asked)
 {
-	struct stage_actor *actor = stage_enter(NULL, STAPLE_WISH_NONE);
+	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_NONE);
 
 	cr_assert(!diagnose(actor, true));
-	cr_assert_eq(verdict, STAPLE_NO_RESPONDER);
+	cr_assert_eq(checked, STAPLE_NO_RESPONDER);
 	cr_assert_str_not_empty(err.text);
 	cr_assert_eq(stage.asked_count, 0);
 }

@@ -188,12 +188,12 @@ Test(permits, follow_how_quickly_a_host_answers)
 		snprintf(name, sizeof(name), "h%zu:80", i);
 		host = host_of(name);
 		for (unsigned n = 0; n < row->quick; n++)
-			staple_host_answered(host, row->took_ms);
+			staple_host_works(host, row->took_ms);
 		cr_expect_eq(host->limit, row->expect, "%s", row->what);
 	}
 	host = host_of("h1:80");
 	cr_expect_eq(take("h1:80", 99, 0), 32);
-	staple_host_answered(host, 600);
+	staple_host_works(host, 600);
 	cr_expect_eq(host->limit, STAPLE_HOST_PERMITS);
 	cr_expect_eq(staple_permits_until(permits, host, 1), INT64_MAX);
 }
@@ -370,7 +370,7 @@ Test(queue, releases_all_when_the_host_answers)
 	join(1, "a:80", 20);
 	fail("a:80", 7, STAPLE_HOST_DOWN_AFTER, 0);
 	cr_assert_eq(next(0), -1);
-	staple_host_answered(host_of("a:80"), 10);
+	staple_host_works(host_of("a:80"), 10);
 	cr_assert_eq(next(0), 0);
 	cr_assert_eq(next(0), 1);
 }
@@ -425,7 +425,7 @@ Test(hosts, are_down_after_failures_in_a_row)
 	for (int i = 1; i < STAPLE_HOST_DOWN_AFTER; i++)
 		hosts_fail(&waiter, 0, 0);
 	cr_assert(!host->down);
-	staple_host_answered(host, 10);
+	staple_host_works(host, 10);
 	for (int i = 1; i < STAPLE_HOST_DOWN_AFTER; i++)
 		hosts_fail(&waiter, 0, 0);
 	cr_assert(!host->down && !hosts.changed, "an answer came between");
@@ -433,7 +433,7 @@ Test(hosts, are_down_after_failures_in_a_row)
 	cr_assert(host->down && hosts.changed);
 	cr_assert_eq(host->outcome, STAPLE_TIMEOUT_CONNECT);
 	hosts.changed = false;
-	staple_host_answered(host, 10);
+	staple_host_works(host, 10);
 	cr_assert(!host->down && hosts.changed);
 }
 
@@ -476,7 +476,7 @@ Test(hosts, are_down_at_once_with_retry_after)
 	cr_assert_eq(host->probe_ms, 600 * 1000);
 	other.expires = 0;
 	other.untried = true;
-	staple_host_expect(host, &other, NOW);
+	staple_host_joined(host, &other, NOW);
 	cr_assert_eq(host->probe_ms, 600 * 1000, "no need makes it earlier");
 	cr_assert(staple_host_is_closed(host, &other, 599 * 1000));
 	cr_assert(!staple_host_is_closed(host, &other, 600 * 1000));
@@ -487,13 +487,13 @@ Test(hosts, are_probed_sooner_for_what_is_in_need)
 	go_down();
 	cr_assert_eq(host->probe_ms, 320 * 1000, "10 s doubled five times");
 	other.expires = NOW + 800;
-	staple_host_expect(host, &other, NOW);
+	staple_host_joined(host, &other, NOW);
 	cr_assert_eq(host->probe_ms, 100 * 1000, "an eighth of its time");
 	other.expires = 0;
-	staple_host_expect(host, &other, NOW);
+	staple_host_joined(host, &other, NOW);
 	cr_assert_eq(host->probe_ms, 60 * 1000, "nothing is held");
 	other.untried = true;
-	staple_host_expect(host, &other, NOW);
+	staple_host_joined(host, &other, NOW);
 	cr_assert_eq(host->probe_ms, STAPLE_HOST_UNTRIED_MS, "never tried");
 }
 
@@ -544,11 +544,11 @@ Test(hosts, are_probed_so_often_however_long_a_probe_takes)
 Test(hosts, are_probed_on_demand)
 {
 	go_down();
-	staple_hosts_hurry(&hosts, 1000);
+	staple_hosts_probe_now(&hosts, 1000);
 	cr_assert_eq(host->probe_ms, 1000);
 	host->prober = &waiter;
 	hosts_fail(&waiter, 2000, 600);
-	staple_hosts_hurry(&hosts, 3000);
+	staple_hosts_probe_now(&hosts, 3000);
 	cr_assert_eq(host->probe_ms, 602 * 1000, "but for Retry-After");
 }
 

@@ -114,7 +114,7 @@ Test(issuers, are_fetched_from_where_the_certificate_says)
 		cr_expect_str_eq(text,
 		    places[i].expect != NULL ? places[i].expect : "", "%s: %s",
 		    places[i].what, text);
-		cr_expect_eq(cert->hindrance == STAPLE_UNASKED,
+		cr_expect_eq(cert->unavailable_reason == STAPLE_UNASKED,
 		    places[i].expect != NULL, "%s", places[i].what);
 		cr_expect_eq(cert->leaf != NULL, places[i].expect != NULL);
 		cr_expect_not_null(strstr(cert->hint, places[i].hint), "%s: %s",
@@ -134,7 +134,7 @@ Test(issuers, are_not_fetched_for_a_staple_file)
 	cert = staple_cert_new(
 	    fixture.leaf.certificate, NULL, &source, &trust, &err);
 	cr_assert_not_null(cert);
-	cr_expect_eq(cert->hindrance, STAPLE_NO_ISSUER);
+	cr_expect_eq(cert->unavailable_reason, STAPLE_NO_ISSUER);
 	cr_expect_eq(cert->issuer_url_count, 0);
 	staple_cert_unref(cert);
 }
@@ -231,18 +231,18 @@ expect(const char *what, struct bytes bytes, const char *said)
 	const struct staple_fetch_result result = {
 		.outcome = STAPLE_GOOD, .body = bytes.data, .len = bytes.len
 	};
-	struct staple_verdict verdict;
-	X509 *found = staple_issuer_judge(fixture.cert, &result, &verdict);
+	struct staple_check_result checked;
+	X509 *found = staple_issuer_check(fixture.cert, &result, &checked);
 
 	cr_expect_eq(
-	    found != NULL, said == NULL, "%s: %s", what, verdict.said.text);
+	    found != NULL, said == NULL, "%s: %s", what, checked.said.text);
 	if (found != NULL)
 		cr_expect_eq(
 		    X509_cmp(found, fixture.ca.certificate), 0, "%s", what);
 	else if (said != NULL)
-		cr_expect_not_null(strstr(verdict.said.text, said), "%s: %s",
-		    what, verdict.said.text);
-	cr_expect_eq(verdict.outcome == STAPLE_GOOD, said == NULL);
+		cr_expect_not_null(strstr(checked.said.text, said), "%s: %s",
+		    what, checked.said.text);
+	cr_expect_eq(checked.outcome == STAPLE_GOOD, said == NULL);
 	cr_expect_eq(ERR_peek_error(), 0, "%s", what);
 	X509_free(found);
 	OPENSSL_free(bytes.data);
@@ -295,11 +295,11 @@ Test(issuers, that_could_not_be_fetched_keep_the_words_of_the_exchange)
 {
 	const struct staple_fetch_result result = { .outcome = STAPLE_TOO_LARGE,
 		.said = "too large by far" };
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 
-	cr_expect_null(staple_issuer_judge(fixture.cert, &result, &verdict));
-	cr_expect_eq(verdict.outcome, STAPLE_TOO_LARGE);
-	cr_expect_str_eq(verdict.said.text, "too large by far");
+	cr_expect_null(staple_issuer_check(fixture.cert, &result, &checked));
+	cr_expect_eq(checked.outcome, STAPLE_TOO_LARGE);
+	cr_expect_str_eq(checked.said.text, "too large by far");
 }
 
 /* An expired issuer has signed all the same (its clients judge its dates). */

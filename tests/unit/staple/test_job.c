@@ -43,7 +43,7 @@ Test(job, mentions_once_what_was_left_out)
 {
 	const struct staple_source source = { .urls = NULL };
 	struct stage_actor *actor = stage_enter(
-	    "OCSP;URI:ldap://a/," STAGE_AIA, STAPLE_WISH_WANTED);
+	    "OCSP;URI:ldap://a/," STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
@@ -55,14 +55,15 @@ Test(job, mentions_once_what_was_left_out)
 
 Test(job, mentions_nothing_where_every_url_is_used)
 {
-	stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(count_heard("left out"), 0);
 }
 
 Test(job, is_settled_by_a_good_answer)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	const struct staple_info *info = stage_look(actor);
 
 	cr_assert(!info->settled && !info->held);
@@ -79,7 +80,7 @@ Test(job, is_settled_by_a_failed_attempt)
 	struct stage_actor *actor;
 
 	fail_all(STAPLE_CONNECTION_REFUSED);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_FATAL);
 	stage_run();
 	cr_assert(stage_look(actor)->settled && !stage_look(actor)->held);
 	cr_assert_eq(stage_look(actor)->failures, 1);
@@ -89,7 +90,8 @@ Test(job, is_settled_by_a_failed_attempt)
  * then unchanged answers bring it closer. */
 Test(job, asks_again_in_the_middle_of_the_window)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	cr_assert_geq(stage_look(actor)->next_try, stage_now() + 26 * MINUTE);
@@ -108,7 +110,7 @@ Test(job, asks_when_the_cache_says_it_is_stale)
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .fresh_s = 10 * MINUTE,
 	    .took_ms = 3000);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(3);
 	cr_assert_eq(stage_look(actor)->next_try, stage_now() + 10 * MINUTE);
 }
@@ -120,7 +122,7 @@ Test(job, backs_off_after_failures)
 	unsigned before;
 
 	fail_all(STAPLE_CONNECTION_REFUSED);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(9);
 	cr_assert_eq(stage.asked_count, 1, "not under ten seconds");
 	stage_pass(12);
@@ -143,7 +145,7 @@ Test(job, backs_off_up_to_an_hour_while_it_holds_something)
 	unsigned before;
 
 	STAGE_PLAY(NULL, .answer = { .next_update = 7 * DAY });
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	fail_all(STAPLE_CONNECTION_REFUSED);
 	stage_pass(4 * DAY);
@@ -164,7 +166,7 @@ Test(job, waits_as_long_as_the_responder_asks)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 	    .retry_after_s = 10 * MINUTE);
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(10 * MINUTE - 1);
 	cr_assert_eq(stage.asked_count, 1, "by one method");
 	stage_pass(2);
@@ -184,7 +186,8 @@ static const struct stage_part bad_days[] = {
 
 Test(job, keeps_what_it_holds_through_bad_days)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	for (size_t i = 0; i < ARRAY_LEN(bad_days); i++) {
 		STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
@@ -199,7 +202,8 @@ Test(job, keeps_what_it_holds_through_bad_days)
 
 Test(job, climbs_the_ladder_before_the_loss)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	unsigned before;
 
 	stage_run();
@@ -216,7 +220,7 @@ Test(job, climbs_the_ladder_before_the_loss)
 
 Test(job, tells_the_application_of_an_expiry)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	fail_all(STAPLE_CONNECTION_REFUSED);
 	stage_pass(58 * MINUTE);
@@ -229,7 +233,8 @@ Test(job, tells_the_application_of_an_expiry)
  * when it has come. */
 Test(job, warns_when_the_old_answer_comes_until_the_end)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	struct ocsp_made made = stage_answer(
 	    actor, &(const struct ocsp_wish){ 0 });
 
@@ -249,12 +254,12 @@ Test(job, warns_when_the_old_answer_comes_until_the_end)
 /* A renewed certificate has the name of the old one. */
 Test(job, says_of_which_certificate_each_line_is)
 {
-	struct stage_actor *old = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *old = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	struct stage_actor *renewed;
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
 	stage_run();
-	renewed = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	renewed = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.heard_count, 2u);
 	cr_expect_str_eq(
@@ -267,7 +272,8 @@ Test(job, says_of_which_certificate_each_line_is)
  * often the same bytes come. */
 Test(job, counts_the_default_lifetime_from_this_update)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	const int64_t made_at = stage_now() - HOUR;
 	const struct ocsp_wish wish = { .this_update = made_at };
 	struct ocsp_made made = authority_answer(
@@ -287,7 +293,8 @@ Test(job, counts_the_default_lifetime_from_this_update)
 /* What is appended to a response on the way is no news. */
 Test(job, sees_no_change_in_what_is_not_signed)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	const struct ocsp_wish wish = { .this_update = stage_now(),
 		.next_update = stage_now() + DAY };
 	struct ocsp_made made = authority_answer(
@@ -306,11 +313,11 @@ Test(job, sees_no_change_in_what_is_not_signed)
 /* Some clients refuse it: logged once. */
 Test(job, warns_once_of_a_response_that_begins_with_another)
 {
-	struct stage_actor *other = stage_enter(NULL, STAPLE_WISH_NONE);
+	struct stage_actor *other = stage_enter(NULL, STAPLE_REQUIRE_NONE);
 	struct stage_actor *actor;
 
 	STAGE_PLAY(NULL, .answer = { .second = &other->leaf });
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
@@ -331,7 +338,7 @@ Test(job, warns_once_of_a_weak_key)
 	struct stage_actor *actor;
 
 	STAGE_PLAY(NULL, .answer = { .signer = &weak, .with_signer = true });
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->held);
 	cr_assert(stage_heard("RSA key of 1536 bits"));
@@ -344,7 +351,7 @@ Test(job, warns_once_of_a_weak_key)
 
 Test(job, asks_nobody_without_a_responder)
 {
-	struct stage_actor *actor = stage_enter(NULL, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_WANTED);
 
 	stage_pass(HOUR);
 	cr_assert_eq(stage.asked_count, 0);
@@ -359,7 +366,7 @@ Test(job, asks_nobody_about_an_expired_certificate)
 		.name = "old.example", .aia = STAGE_AIA, .to = "20260101000000Z"
 	};
 	struct stage_actor *actor = stage_enter_with(
-	    &wish, NULL, STAPLE_WISH_WANTED);
+	    &wish, NULL, STAPLE_REQUIRE_WANTED);
 
 	stage_pass(HOUR);
 	cr_assert_eq(stage.asked_count, 0);
@@ -376,7 +383,7 @@ Test(job, stops_asking_when_the_certificate_expires)
 	struct stage_actor *actor;
 
 	fail_all(STAPLE_CONNECTION_REFUSED);
-	actor = stage_enter_with(&wish, NULL, STAPLE_WISH_WANTED);
+	actor = stage_enter_with(&wish, NULL, STAPLE_REQUIRE_WANTED);
 	stage_pass(9 * MINUTE);
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_CONNECTION_REFUSED);
 	stage_pass(2 * MINUTE);
@@ -391,11 +398,11 @@ Test(job, stops_asking_when_the_certificate_expires)
 
 Test(job, asks_nobody_for_what_is_not_wanted)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 
 	stage_pass(HOUR);
 	cr_assert_eq(stage.asked_count, 0);
-	stage_wish(actor, STAPLE_WISH_WANTED);
+	stage_wish(actor, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.asked_count, 1);
 	cr_assert(stage_look(actor)->held);
@@ -403,10 +410,11 @@ Test(job, asks_nobody_for_what_is_not_wanted)
 
 Test(job, keeps_but_does_not_refresh_what_is_wanted_no_more)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
-	stage_wish(actor, STAPLE_WISH_NONE);
+	stage_wish(actor, STAPLE_REQUIRE_NONE);
 	stage_pass(2 * HOUR);
 	cr_assert_eq(stage.asked_count, 1);
 	cr_assert(stage_look(actor)->held);
@@ -417,17 +425,18 @@ Test(job, drops_an_attempt_that_is_wanted_no_more)
 	struct stage_actor *actor;
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.at_once, 1);
-	stage_wish(actor, STAPLE_WISH_NONE);
+	stage_wish(actor, STAPLE_REQUIRE_NONE);
 	stage_run();
 	cr_assert_eq(stage.at_once, 0);
 }
 
 Test(job, asks_nobody_because_of_a_reload)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	stage_correct(actor, NULL);
@@ -441,7 +450,7 @@ Test(job, asks_again_on_a_reload_where_nothing_is_held)
 	struct stage_actor *actor;
 
 	fail_all(STAPLE_CONNECTION_REFUSED);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_correct(actor, NULL);
 	stage_run();
@@ -455,7 +464,7 @@ Test(job, asks_the_responder_that_is_configured_now)
 	struct stage_actor *actor;
 
 	STAGE_PLAY(STAGE_A, .way = STAGE_HANGS);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_correct(actor, &source);
 	stage_run();
@@ -470,7 +479,7 @@ Test(job, asks_the_responder_that_is_configured_now)
 /* Rule 22: what is due in the future is due in the past after a leap. */
 Test(job, notices_within_a_minute_that_the_clock_leapt)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_set_clock(2 * HOUR);
 	stage_pass(MINUTE);
@@ -482,7 +491,7 @@ Test(job, notices_within_a_minute_that_the_clock_was_set_back)
 	struct stage_actor *actor;
 
 	fail_all(STAPLE_CONNECTION_REFUSED);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_set_clock(-30 * DAY);
 	stage_pass(MINUTE + 20);
@@ -492,7 +501,8 @@ Test(job, notices_within_a_minute_that_the_clock_was_set_back)
 
 Test(job, asks_within_max_interval_when_the_clock_was_set_back)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	stage_set_clock(-30 * DAY);
@@ -503,7 +513,8 @@ Test(job, asks_within_max_interval_when_the_clock_was_set_back)
 /* The responder's clock was as wrong as ours, and both were corrected. */
 Test(job, asks_anew_when_what_it_holds_is_dated_in_the_future)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	cr_assert(stage_look(actor)->settled && stage_look(actor)->held);
@@ -518,7 +529,8 @@ Test(job, asks_anew_when_what_it_holds_is_dated_in_the_future)
 /* Ours alone: what is held is right and of no use meanwhile. */
 Test(job, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	STAGE_PLAY(NULL,
@@ -533,7 +545,7 @@ Test(job, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
 
 Test(job, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_set_clock(-5 * MINUTE);
 	stage_pass(2 * MINUTE);
@@ -545,10 +557,10 @@ Test(job, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
 Test(job, fetches_the_issuer_and_then_asks)
 {
 	struct stage_actor *actor = stage_enter_bare(
-	    STAGE_AIA_CA, STAPLE_WISH_FATAL);
+	    STAGE_AIA_CA, STAPLE_REQUIRE_FATAL);
 	struct staple_cert *cert;
 
-	cr_assert_eq(stage_look(actor)->hindrance, STAPLE_UNASKED);
+	cr_assert_eq(stage_look(actor)->unavailable_reason, STAPLE_UNASKED);
 	cr_assert_not(stage_look(actor)->settled);
 	stage_run();
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
@@ -566,7 +578,7 @@ Test(job, retries_an_issuer_like_a_response)
 	struct stage_actor *actor;
 
 	STAGE_PLAY(STAGE_CA, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX);
-	actor = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_FATAL);
+	actor = stage_enter_bare(STAGE_AIA_CA, STAPLE_REQUIRE_FATAL);
 	stage_run();
 	cr_assert(stage_look(actor)->settled && !stage_look(actor)->held);
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_NO_ISSUER);
@@ -607,7 +619,7 @@ Test(job, names_each_way_not_to_get_the_issuer)
 		struct stage_actor *actor;
 
 		stage_play(STAGE_CA, STAGE_ANY, &row->part);
-		actor = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+		actor = stage_enter_bare(STAGE_AIA_CA, STAPLE_REQUIRE_WANTED);
 		stage_pass(4);
 		cr_expect_eq(stage_look(actor)->outcome, STAPLE_NO_ISSUER, "%s",
 		    row->what);
@@ -624,7 +636,8 @@ static void
 enter_many(struct stage_actor *actors[MANY])
 {
 	for (size_t i = 0; i < MANY; i++)
-		actors[i] = stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+		actors[i] = stage_enter_bare(
+		    STAGE_AIA_CA, STAPLE_REQUIRE_WANTED);
 }
 
 Test(job, fetches_an_issuer_few_times_for_many_certificates)
@@ -637,7 +650,7 @@ Test(job, fetches_an_issuer_few_times_for_many_certificates)
 	for (size_t i = 0; i < MANY; i++)
 		cr_assert_eq(stage_look(actors[i])->outcome, STAPLE_GOOD);
 	cr_assert_leq(stage_issuers(), 4);
-	stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+	stage_enter_bare(STAGE_AIA_CA, STAPLE_REQUIRE_WANTED);
 	stage_pass(10);
 	cr_assert_leq(stage_issuers(), 4, "one that comes later");
 }
@@ -669,7 +682,7 @@ Test(job, does_not_let_many_certificates_hammer_a_dead_server)
 Test(job, goes_on_when_it_is_shown_without_its_issuer_again)
 {
 	struct stage_actor *actor = stage_enter_bare(
-	    STAGE_AIA_CA, STAPLE_WISH_FATAL);
+	    STAGE_AIA_CA, STAPLE_REQUIRE_FATAL);
 
 	stage_run();
 	cr_assert_eq(stage.asked_count, 2);
@@ -690,7 +703,7 @@ Test(job, probes_a_dead_host_of_issuers_no_more_often_than_another)
 
 	STAGE_PLAY(
 	    NULL, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
-	stage_enter_bare(ONE_HOST, STAPLE_WISH_WANTED);
+	stage_enter_bare(ONE_HOST, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_pass(10 * MINUTE);
 	before = stage.asked_count;
@@ -711,10 +724,10 @@ Test(job, retries_an_issuer_at_its_own_pace_while_the_responder_is_down)
 	    STAGE_A, .way = STAGE_FAILS, .outcome = STAPLE_CONNECTION_REFUSED);
 	STAGE_PLAY(STAGE_CA, .way = STAGE_SENDS, .bytes = "nonsense");
 	for (int i = 0; i < 6; i++)
-		stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_pass(30);
-	stage_enter_bare(STAGE_AIA_CA, STAPLE_WISH_WANTED);
+	stage_enter_bare(STAGE_AIA_CA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_pass(5 * MINUTE);
 	before = stage_issuers();
@@ -730,10 +743,10 @@ Test(job, takes_no_issuer_for_an_answer_of_the_responder)
 	STAGE_PLAY("http://a.example/ca.crt", .way = STAGE_ANSWERS);
 	for (int i = 0; i < 20; i++)
 		stage_enter(
-		    "OCSP;URI:http://a.example/ocsp", STAPLE_WISH_WANTED);
+		    "OCSP;URI:http://a.example/ocsp", STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_pass(20 * MINUTE);
-	stage_enter_bare(ONE_HOST, STAPLE_WISH_WANTED);
+	stage_enter_bare(ONE_HOST, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	stage_pass(5 * MINUTE);
 	cr_expect_geq(stage_issuers(), 1);
@@ -753,7 +766,7 @@ Test(revocation, is_confirmed_by_another_url)
 	struct stage_actor *actor;
 
 	revoke_all();
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.asked_count, 2);
 	cr_assert_str_eq(stage.asked[1].url, STAGE_B);
@@ -773,7 +786,7 @@ Test(revocation, is_confirmed_by_the_other_method)
 		stage_close();
 		stage_open(&options);
 		revoke_all();
-		actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 		stage_run();
 		cr_assert_eq(stage.asked_count, 2);
 		cr_assert_eq(stage.asked[0].get, i < 2);
@@ -788,7 +801,7 @@ Test(revocation, is_stapled_before_it_is_confirmed)
 
 	revoke_all();
 	STAGE_PLAY(STAGE_B, .way = STAGE_HANGS);
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->held && stage_look(actor)->revoked);
 	cr_assert(!stage_look(actor)->confirmed);
@@ -806,7 +819,7 @@ Test(revocation, is_unconfirmable_when_nobody_else_answers)
 	stage_play(STAGE_A, STAGE_GET,
 	    &(const struct stage_part){
 		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->revoked && stage_look(actor)->settled);
 	cr_assert(!stage_look(actor)->confirmed);
@@ -823,7 +836,7 @@ Test(revocation, is_lifted_by_a_newer_good_answer)
 	struct stage_actor *actor;
 
 	revoke_all();
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
 	stage_pass(35 * MINUTE);
@@ -838,7 +851,7 @@ Test(revocation, is_not_lifted_by_an_older_good_answer)
 
 	revoke_all();
 	STAGE_PLAY(STAGE_B, .answer = { .this_update = -2 * MINUTE });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->revoked);
 	cr_assert(stage_look(actor)->confirmed, "by the other method");
@@ -850,7 +863,7 @@ Test(revocation, is_lifted_by_a_newer_second_answer)
 
 	revoke_all();
 	STAGE_PLAY(STAGE_B, .answer = { .this_update = -30 });
-	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->held && !stage_look(actor)->revoked);
 	cr_assert(!stage_look(actor)->confirmed && stage_look(actor)->settled);
@@ -865,7 +878,7 @@ Test(revocation, is_lifted_by_the_only_try_that_is_answered)
 	stage_play(STAGE_A, STAGE_GET,
 	    &(const struct stage_part){
 		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->unconfirmable);
 	stage_pass(35 * MINUTE);
@@ -889,7 +902,7 @@ Test(revocation, is_confirmed_by_the_first_answer_of_another_responder)
 	stage_play(NULL, STAGE_GET,
 	    &(const struct stage_part){
 		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(stage_look(actor)->unconfirmable);
 	stage_correct(actor, &source);

@@ -110,7 +110,8 @@ save_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
 
 Test(job_store, staples_what_was_saved_while_nobody_answers)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 
 	save_answer(actor, &(const struct ocsp_wish){ 0 });
 	stage_run();
@@ -123,7 +124,8 @@ Test(job_store, staples_what_was_saved_while_nobody_answers)
 
 Test(job_store, asks_at_once_when_the_middle_of_the_window_is_past)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 
 	save_answer(
 	    actor, &(const struct ocsp_wish){ .this_update = -40 * MINUTE });
@@ -152,7 +154,7 @@ Test(job_store, says_in_a_line_what_it_does_not_use)
 	for (size_t i = 0; i < ARRAY_LEN(bad_rows); i++) {
 		const struct bad_row *row = &bad_rows[i];
 		struct stage_actor *actor = stage_enter(
-		    STAGE_AIA, STAPLE_WISH_WANTED);
+		    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 		struct ocsp_made made = stage_answer(actor, &row->wish);
 		size_t len = row->cut != 0 ? row->cut : made.len;
 		unsigned before;
@@ -173,8 +175,9 @@ Test(job_store, says_in_a_line_what_it_does_not_use)
 
 Test(job_store, does_not_use_the_response_of_another_certificate)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	struct stage_actor *other = stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
+	struct stage_actor *other = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 	struct ocsp_made made = stage_answer(
 	    other, &(const struct ocsp_wish){ 0 });
 
@@ -188,14 +191,15 @@ Test(job_store, does_not_use_the_response_of_another_certificate)
 /* Without an issuer nothing can be verified, and that is said anyway. */
 Test(job_store, does_not_look_at_what_it_cannot_verify)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	struct err err;
 	struct staple_cert *bare = staple_cert_new(
 	    actor->leaf.certificate, NULL, NULL, NULL, &err);
 
 	cr_assert_not_null(bare);
 	save_answer(actor, &(const struct ocsp_wish){ 0 });
-	staple_cache_correct(actor->entry, bare);
+	staple_cache_set_cert(actor->entry, bare);
 	staple_cert_unref(bare);
 	stage_run();
 	cr_assert(!stage_heard("saved response"));
@@ -220,7 +224,7 @@ Test(job_store, takes_no_time_from_the_file)
 		const struct ocsp_wish wish = { .this_update = stage_now() -
 							       HOUR };
 		struct stage_actor *actor = stage_enter(
-		    STAGE_AIA, STAPLE_WISH_WANTED);
+		    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 		struct ocsp_made made = authority_answer(
 		    &stage.authority, &actor->leaf, &wish);
 
@@ -238,7 +242,8 @@ Test(job_store, uses_what_was_saved_without_needless_certificates)
 {
 	const struct ocsp_wish wish = { .this_update = stage_now(),
 		.next_update = stage_now() + HOUR };
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	struct ocsp_made made = authority_answer(
 	    &stage.authority, &actor->leaf, &wish);
 	struct ocsp_made padded = ocsp_append(&made, &actor->leaf, 100);
@@ -247,7 +252,7 @@ Test(job_store, uses_what_was_saved_without_needless_certificates)
 
 	save(actor, padded.der, padded.len);
 	stage_run();
-	held = staple_cache_held(actor->entry);
+	held = staple_cache_response(actor->entry);
 	cr_assert_not_null(held);
 	cr_assert_eq(
 	    memcmp(staple_response_der(held, &len), made.der, made.len), 0);
@@ -259,7 +264,7 @@ Test(job_store, uses_what_was_saved_without_needless_certificates)
 
 Test(job_store, says_nothing_where_nothing_was_saved)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert(!stage_heard("saved response"));
 }
@@ -270,7 +275,8 @@ Test(job_store, says_nothing_where_nothing_was_saved)
 static struct stage_actor *
 enter_with_response(void)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	save_answer(actor, &(const struct ocsp_wish){ 0 });
 	stage_run();
@@ -296,7 +302,8 @@ Test(job_store, asks_nobody_for_what_another_process_has_fetched)
 
 Test(job_store, is_settled_by_what_another_process_has_fetched)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 
 	stage_run();
 	cr_assert(!stage_look(actor)->held);
@@ -361,7 +368,7 @@ Test(job_store, asks_on_demand_whatever_another_process_has_fetched)
 Test(job_store, confirms_a_revocation_by_asking)
 {
 	struct stage_actor *actor = stage_enter(
-	    STAGE_AIA_BOTH, STAPLE_WISH_WANTED);
+	    STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	STAGE_PLAY(STAGE_A, .answer = { .status = OCSP_SAYS_REVOKED });
@@ -394,7 +401,8 @@ claim_as_another(const struct stage_actor *actor)
 
 Test(job_store, waits_for_a_process_that_asks_already)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 	struct staple_claim *claim = claim_as_another(actor);
 
 	stage_pass(3);
@@ -409,7 +417,8 @@ Test(job_store, waits_for_a_process_that_asks_already)
 
 Test(job_store, asks_when_the_other_process_has_failed)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 	struct staple_claim *claim = claim_as_another(actor);
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
@@ -422,7 +431,8 @@ Test(job_store, asks_when_the_other_process_has_failed)
 
 Test(job_store, asks_when_the_other_process_takes_too_long)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 	struct staple_claim *claim = claim_as_another(actor);
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
@@ -467,7 +477,8 @@ is_claimed(const struct stage_actor *actor)
 
 Test(job_store, has_a_claim_as_long_as_it_asks)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	stage_run();
@@ -480,7 +491,7 @@ Test(job_store, has_a_claim_as_long_as_it_asks)
 	while (stage.at_once == 0)
 		stage_pass(1);
 	cr_assert(is_claimed(actor));
-	stage_wish(actor, STAPLE_WISH_NONE);
+	stage_wish(actor, STAPLE_REQUIRE_NONE);
 	stage_run();
 	cr_assert(!is_claimed(actor), "the attempt was dropped");
 }
@@ -489,7 +500,8 @@ Test(job_store, has_a_claim_as_long_as_it_asks)
 
 Test(job_store, asks_about_a_saved_revocation)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	save_answer(
@@ -505,7 +517,8 @@ Test(job_store, asks_about_a_saved_revocation)
 
 Test(job_store, believes_a_saved_revocation_that_a_responder_repeats)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 
 	STAGE_PLAY(NULL, .answer = { .status = OCSP_SAYS_REVOKED });
 	save_answer(
@@ -516,7 +529,8 @@ Test(job_store, believes_a_saved_revocation_that_a_responder_repeats)
 
 Test(job_store, forgets_a_saved_revocation_that_was_lifted)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
 	save_answer(
@@ -570,7 +584,7 @@ enter_with_file(void)
 	const struct staple_source source = { .staple_file = path };
 
 	snprintf(path, sizeof(path), "%s/staple.der", folder.path);
-	return stage_enter_with(&wish, &source, STAPLE_WISH_WANTED);
+	return stage_enter_with(&wish, &source, STAPLE_REQUIRE_WANTED);
 }
 
 Test(staple_file, staples_a_file_and_asks_nobody)
@@ -678,7 +692,7 @@ Test(staple_file, is_taken_at_once_when_it_is_watched_again)
 			.this_update = -1, .next_update = 2 * HOUR });
 	stage_run();
 	cr_assert_eq(stage_look(actor)->this_update, before, "nobody said so");
-	staple_cache_look(actor->entry);
+	staple_cache_check_file(actor->entry);
 	stage_run();
 	cr_assert_gt(stage_look(actor)->this_update, before);
 	cr_assert_eq(stage.asked_count, 0);
@@ -692,7 +706,7 @@ Test(staple_file, that_is_watched_again_unchanged_is_no_news)
 	stage_run();
 	stage.changes = 0;
 	stage.heard_count = 0;
-	staple_cache_look(actor->entry);
+	staple_cache_check_file(actor->entry);
 	stage_run();
 	cr_assert_eq(stage.changes, 0);
 	cr_assert_eq(stage.heard_count, 0);
@@ -707,11 +721,11 @@ Test(staple_file, that_is_bad_and_watched_again_is_looked_at_once)
 
 	stage_run();
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_FILE_UNREADABLE);
-	staple_cache_look(actor->entry);
+	staple_cache_check_file(actor->entry);
 	stage_run();
 	cr_assert_eq(stage_look(actor)->failures, 1u);
 	push(actor, &(const struct ocsp_wish){ 0 });
-	staple_cache_look(actor->entry);
+	staple_cache_check_file(actor->entry);
 	stage_run();
 	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
 }
@@ -719,12 +733,13 @@ Test(staple_file, that_is_bad_and_watched_again_is_looked_at_once)
 /* A responder is not asked because somebody looks again. */
 Test(staple_file, is_all_that_is_looked_at_when_it_is_watched_again)
 {
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS);
 	stage_run();
 	cr_assert_eq(stage.asked_count, 1u);
-	staple_cache_look(actor->entry);
+	staple_cache_check_file(actor->entry);
 	stage_run();
 	cr_assert_eq(stage.asked_count, 1u);
 	cr_assert(stage_look(actor)->held);

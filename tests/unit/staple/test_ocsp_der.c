@@ -160,7 +160,7 @@ Test(envelope, accepts_one_form_of_each_algorithm)
 		wish.algorithm = algorithms[i].algorithm;
 		wish.parameters = algorithms[i].parameters;
 		cr_expect_eq(rig_outcome(&rig, &wish), algorithms[i].expect,
-		    "%s: %s", algorithms[i].what, rig.verdict.said.text);
+		    "%s: %s", algorithms[i].what, rig.checked.said.text);
 	}
 }
 
@@ -193,7 +193,7 @@ Test(envelope, accepts_rsa_pss_as_clients_do)
 						   : EVP_sha1();
 		wish.pss_salt = pss[i].salt;
 		cr_expect_eq(rig_outcome(&rig, &wish), pss[i].expect, "%s: %s",
-		    pss[i].what, rig.verdict.said.text);
+		    pss[i].what, rig.checked.said.text);
 	}
 }
 
@@ -220,7 +220,7 @@ Test(envelope, knows_each_error_of_a_responder)
 		cr_expect_eq(rig_outcome(&rig, &wish), errors[i].expect, "%d",
 		    errors[i].error);
 		cr_expect(rig_said(&rig, errors[i].said), "%d: %s",
-		    errors[i].error, rig.verdict.said.text);
+		    errors[i].error, rig.checked.said.text);
 	}
 }
 
@@ -265,9 +265,9 @@ Test(envelope, refuses_bytes_that_are_no_response)
 	for (size_t i = 0; i < ARRAY_LEN(strays); i++) {
 		cr_expect_eq(judge(strays[i].bytes, strays[i].len),
 		    strays[i].expect, "%s: %s", strays[i].what,
-		    staple_outcome_name(rig.verdict.outcome));
+		    staple_outcome_name(rig.checked.outcome));
 		cr_expect(rig_said(&rig, strays[i].said), "%s: %s",
-		    strays[i].what, rig.verdict.said.text);
+		    strays[i].what, rig.checked.said.text);
 	}
 }
 

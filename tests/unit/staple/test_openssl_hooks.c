@@ -138,7 +138,7 @@ rig_ask(int version)
 static bool
 rig_is_staple(const struct shaken *shaken, const struct pki *about)
 {
-	struct staple_response *held = staple_cache_held(
+	struct staple_response *held = staple_cache_response(
 	    staple_watch_entry(about->certificate));
 	const unsigned char *der = NULL;
 	size_t len = 0;
@@ -483,7 +483,8 @@ prepare(const struct pki *shown, enum held held)
 		rig_publish(shown, OCSP_SAYS_REVOKED, RIG_HOUR);
 	if (held == AHEAD || held == NOT_FIRST)
 		publish_odd(shown, held);
-	staple_cache_tell(staple_watch_entry(shown->certificate), &progress);
+	staple_cache_set_progress(
+	    staple_watch_entry(shown->certificate), &progress);
 }
 
 static void
@@ -655,7 +656,7 @@ Test(attach_policy, staples_again_where_the_callback_was_taken_away)
 static enum staple_outcome
 hindrance_of(const struct pki *one)
 {
-	return rig_look(one).hindrance;
+	return rig_look(one).unavailable_reason;
 }
 
 Test(attach_policy, watches_every_slot_and_moves_none)

@@ -88,13 +88,13 @@ is_known(const struct pki *one)
 }
 
 /* The wish of the entry, which is news no more. */
-static enum staple_wish
+static enum staple_requirement
 wish_of(X509 *certificate)
 {
 	struct staple_entry *changed = staple_cache_next_changed(cache);
 
 	staple_entry_unref(changed);
-	return staple_entry_wish(staple_watch_entry(certificate));
+	return staple_entry_requirement(staple_watch_entry(certificate));
 }
 
 static void
@@ -209,21 +209,22 @@ static const struct wish_row {
 	bool plain;
 	const struct staple_source *source;
 	const struct staple_policy *first, *second;
-	enum staple_wish expect;
+	enum staple_requirement expect;
 } wish_rows[] = {
 	{ "auto, must-staple", false, NULL, &automatic, &automatic,
-	    STAPLE_WISH_WANTED },
-	{ "auto, plain", true, NULL, &automatic, &automatic, STAPLE_WISH_NONE },
-	{ "never", false, NULL, &never, &never, STAPLE_WISH_NONE },
-	{ "always", true, NULL, &always, &always, STAPLE_WISH_FATAL },
+	    STAPLE_REQUIRE_WANTED },
+	{ "auto, plain", true, NULL, &automatic, &automatic,
+	    STAPLE_REQUIRE_NONE },
+	{ "never", false, NULL, &never, &never, STAPLE_REQUIRE_NONE },
+	{ "always", true, NULL, &always, &always, STAPLE_REQUIRE_FATAL },
 	{ "never, then always", false, NULL, &never, &always,
-	    STAPLE_WISH_FATAL },
+	    STAPLE_REQUIRE_FATAL },
 	{ "always, then never", false, NULL, &always, &never,
-	    STAPLE_WISH_FATAL },
+	    STAPLE_REQUIRE_FATAL },
 	{ "prefer, nobody to ask", true, NULL, &prefer, &prefer,
-	    STAPLE_WISH_NONE },
+	    STAPLE_REQUIRE_NONE },
 	{ "prefer, a URL is configured", true, &configured_source, &prefer,
-	    &prefer, STAPLE_WISH_WANTED },
+	    &prefer, STAPLE_REQUIRE_WANTED },
 };
 
 Test(watch, wants_what_the_strongest_policy_wants)
@@ -247,9 +248,9 @@ Test(watch, wants_it_while_one_of_two_objects_does)
 
 	watch(leaf.certificate, NULL, &automatic);
 	watch(copy, NULL, &always);
-	cr_expect_eq(wish_of(copy), STAPLE_WISH_FATAL);
+	cr_expect_eq(wish_of(copy), STAPLE_REQUIRE_FATAL);
 	X509_free(copy);
-	cr_expect_eq(wish_of(leaf.certificate), STAPLE_WISH_WANTED);
+	cr_expect_eq(wish_of(leaf.certificate), STAPLE_REQUIRE_WANTED);
 }
 
 /* ---- Facts ---- */
@@ -259,7 +260,7 @@ Test(watch, tells_nobody_anything_new_when_it_is_watched_again)
 	X509 *copy = X509_dup(leaf.certificate);
 
 	watch(leaf.certificate, &configured_source, &automatic);
-	cr_expect_eq(wish_of(leaf.certificate), STAPLE_WISH_WANTED);
+	cr_expect_eq(wish_of(leaf.certificate), STAPLE_REQUIRE_WANTED);
 	watch(leaf.certificate, &configured_source, &automatic);
 	watch(copy, &configured_source, &automatic);
 	find(copy, authority.chain);
@@ -292,12 +293,12 @@ Test(watch, is_helped_by_a_chain_that_is_found_later)
 
 	find(leaf.certificate, NULL);
 	cert = staple_entry_cert(staple_watch_entry(leaf.certificate));
-	cr_expect_eq(cert->hindrance, STAPLE_NO_ISSUER);
+	cr_expect_eq(cert->unavailable_reason, STAPLE_NO_ISSUER);
 	staple_cert_unref(cert);
 	find(leaf.certificate, authority.chain);
 	find(leaf.certificate, NULL);
 	cert = staple_entry_cert(staple_watch_entry(leaf.certificate));
-	cr_expect_eq(cert->hindrance, STAPLE_UNASKED);
+	cr_expect_eq(cert->unavailable_reason, STAPLE_UNASKED);
 	staple_cert_unref(cert);
 }
 
@@ -319,12 +320,12 @@ Test(watch, keeps_an_issuer_that_was_fetched)
 	    &watcher, bare.certificate, NULL, NULL, &err));
 	entry = staple_watch_entry(bare.certificate);
 	before = staple_entry_cert(entry);
-	cr_assert_eq(before->hindrance, STAPLE_UNASKED);
+	cr_assert_eq(before->unavailable_reason, STAPLE_UNASKED);
 	cr_assert_null(before->issuer);
 	whole = staple_cert_with_issuer(before, before->leaf,
 	    authority.pki.certificate, STAPLE_ORIGIN_AIA, &err);
 	cr_assert_not_null(whole);
-	staple_cache_learn(entry, before, whole);
+	staple_cache_replace_cert(entry, before, whole);
 	staple_entry_unref(staple_cache_next_changed(cache));
 
 	cr_assert(staple_watch_certificate(
@@ -343,7 +344,8 @@ Test(watch, keeps_an_issuer_that_was_fetched)
 	cr_assert(staple_watch_certificate(
 	    &watcher, bare.certificate, NULL, NULL, &err));
 	after = staple_entry_cert(entry);
-	cr_expect_eq(after->hindrance, STAPLE_NO_ISSUER, "switched off");
+	cr_expect_eq(
+	    after->unavailable_reason, STAPLE_NO_ISSUER, "switched off");
 	staple_cert_unref(after);
 	staple_cert_unref(before);
 	staple_cert_unref(whole);
@@ -467,7 +469,7 @@ Test(sketch, is_all_there_is_of_what_nobody_wants)
 		cr_expect_eq(strlen(cert->id), 64u);
 		cr_expect_not(cert->must_staple);
 		cr_expect_eq(cert->url_count, 1u);
-		cr_expect_eq(cert->hindrance, STAPLE_UNASKED);
+		cr_expect_eq(cert->unavailable_reason, STAPLE_UNASKED);
 	}
 }
 
@@ -476,8 +478,8 @@ Test(sketch, says_that_there_is_no_responder)
 	struct pki bare = authority_issue(
 	    &authority, &(struct pki_wish){ .name = "bare" });
 
-	cr_expect_eq(
-	    sketch_watch(bare.certificate, NULL, &automatic)->hindrance,
+	cr_expect_eq(sketch_watch(bare.certificate, NULL, &automatic)
+			 ->unavailable_reason,
 	    STAPLE_NO_RESPONDER);
 	pki_drop(&bare);
 }
@@ -578,7 +580,7 @@ Test(sketch, knows_its_source)
 
 	for (size_t i = 0; i < ARRAY_LEN(source_rows); i++) {
 		const struct source_row *row = &source_rows[i];
-		struct staple_cert *cert = staple_cert_sketch(
+		struct staple_cert *cert = staple_cert_partial(
 		    plain.certificate, &row->of, &err);
 
 		cr_assert_not_null(cert);
@@ -592,7 +594,7 @@ Test(sketch, says_the_same_completed_as_worked_out_at_once)
 {
 	const struct staple_source source = { urls, 2, "/x" };
 	struct err err;
-	struct staple_cert *sketch = staple_cert_sketch(
+	struct staple_cert *sketch = staple_cert_partial(
 	    plain.certificate, &source, &err);
 	struct staple_cert *completed = staple_cert_complete(
 	    sketch, plain.certificate, authority.chain, NULL, &err);
@@ -601,8 +603,8 @@ Test(sketch, says_the_same_completed_as_worked_out_at_once)
 
 	cr_assert(completed != NULL && whole != NULL);
 	cr_expect(is_complete(completed) && is_complete(whole));
-	cr_expect(staple_cert_says_same(completed, whole));
-	cr_expect_not(staple_cert_says_same(completed, sketch));
+	cr_expect(staple_cert_equals(completed, whole));
+	cr_expect_not(staple_cert_equals(completed, sketch));
 	cr_expect_str_eq(completed->id, whole->id);
 	cr_expect_str_eq(completed->name, whole->name);
 	cr_expect_eq(completed->not_after, whole->not_after);

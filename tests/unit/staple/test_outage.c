@@ -45,7 +45,7 @@ static void
 start(unsigned certificates)
 {
 	for (unsigned i = 0; i < certificates; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 }
 
 /* Certificates that hold nothing valid; or whose last attempt failed. */

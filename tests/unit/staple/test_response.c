@@ -224,7 +224,7 @@ Test(response, is_never_longer_than_clients_accept)
 		    made.len <= STAPLE_RESPONSE_MAX
 			? STAPLE_GOOD
 			: STAPLE_TOO_LARGE_TO_STAPLE,
-		    "%zu: %s", made.len, rig.verdict.said.text);
+		    "%zu: %s", made.len, rig.checked.said.text);
 		ocsp_drop(&made);
 	}
 	cr_expect(rig_said(&rig, "more than 16000 are never stapled"));
@@ -273,7 +273,7 @@ Test(response, tells_the_facts_of_a_revoked_one)
 	wish.reason = 1;
 	response = rig_response(&rig, &wish);
 	cr_assert_not_null(response);
-	cr_expect_eq(rig.verdict.outcome, STAPLE_REVOKED);
+	cr_expect_eq(rig.checked.outcome, STAPLE_REVOKED);
 	cr_expect(staple_response_is_revoked(response));
 	cr_expect_eq(staple_response_revoked_at(response), wish.revoked_at);
 	cr_expect(rig_said(
@@ -297,7 +297,7 @@ Test(response, is_never_made_of_unknown)
 
 	wish.status = OCSP_SAYS_UNKNOWN;
 	cr_expect_null(rig_response(&rig, &wish));
-	cr_expect_eq(rig.verdict.outcome, STAPLE_UNKNOWN);
+	cr_expect_eq(rig.checked.outcome, STAPLE_UNKNOWN);
 }
 
 Test(response, lives_as_long_as_its_last_reference)
@@ -590,7 +590,7 @@ Test(single, is_the_first_of_ours_unless_another_contradicts_it)
 		second.this_update = RIG_NOW - twice[row].second_age_s;
 		second.before = &first;
 		response = rig_response(&rig, &second);
-		cr_expect_eq(rig.verdict.outcome, twice[row].expect, "%s",
+		cr_expect_eq(rig.checked.outcome, twice[row].expect, "%s",
 		    twice[row].what);
 		if (response != NULL)
 			cr_expect_eq(staple_response_this_update(response),
@@ -652,7 +652,7 @@ Test(single, is_unknown_where_it_was_never_issued)
 		wish.revoked_text = holds[i].revoked_text;
 		wish.reason = holds[i].reason;
 		cr_expect_eq(rig_outcome(&rig, &wish), holds[i].expect,
-		    "%s: %s", holds[i].what, rig.verdict.said.text);
+		    "%s: %s", holds[i].what, rig.checked.said.text);
 		cr_expect_eq(rig_said(&rig, "never issued"),
 		    holds[i].expect == STAPLE_UNKNOWN, "%s", holds[i].what);
 	}
@@ -704,7 +704,7 @@ Test(single, refuses_a_time_that_is_not_in_der)
 		    "%s in %zu", nonsense[i / WHICH].what, i % WHICH);
 		/* Some versions of OpenSSL refuse to parse some of them. */
 		cr_expect_str_neq(
-		    rig.verdict.said.text, "", "%s", nonsense[i / WHICH].what);
+		    rig.checked.said.text, "", "%s", nonsense[i / WHICH].what);
 	}
 }
 
@@ -783,7 +783,7 @@ Test(single, holds_from_this_update_until_next_update)
 		cr_expect_eq(rig_outcome(&rig, &wish), windows[i].expect, "%s",
 		    windows[i].what);
 		cr_expect(rig_said(&rig, windows[i].said), "%s: %s",
-		    windows[i].what, rig.verdict.said.text);
+		    windows[i].what, rig.checked.said.text);
 	}
 }
 
@@ -826,10 +826,10 @@ expect_lifetime(size_t i)
 		wish.with_signer = true;
 	}
 	response = rig_response(&rig, &wish);
-	cr_expect_eq(rig.verdict.outcome, lifetimes[i].expect, "%s: %s",
-	    lifetimes[i].what, rig.verdict.said.text);
+	cr_expect_eq(rig.checked.outcome, lifetimes[i].expect, "%s: %s",
+	    lifetimes[i].what, rig.checked.said.text);
 	cr_expect(rig_said(&rig, lifetimes[i].said), "%s: %s",
-	    lifetimes[i].what, rig.verdict.said.text);
+	    lifetimes[i].what, rig.checked.said.text);
 	if (response != NULL)
 		cr_expect_eq(staple_response_expires(response) - RIG_NOW,
 		    lifetimes[i].ends, "%s", lifetimes[i].what);
@@ -916,9 +916,9 @@ judge_make(enum ocsp_status status, int64_t this_update)
 
 static struct staple_response *
 judge(const struct ocsp_made *made, const struct staple_response *held,
-    struct staple_verdict *verdict)
+    struct staple_check_result *checked)
 {
-	const struct staple_matter matter = {
+	const struct staple_response_check matter = {
 		.cert = cert,
 		.held = held,
 		.der = made->der,
@@ -926,7 +926,7 @@ judge(const struct ocsp_made *made, const struct staple_response *held,
 		.clock = { NOW, HOUR },
 	};
 
-	return staple_judge(&matter, verdict);
+	return staple_response_check(&matter, checked);
 }
 
 static const struct held_row {
@@ -962,16 +962,16 @@ Test(judge, weighs_what_comes_against_what_is_held)
 		struct ocsp_made new = judge_make(
 		    row->fresh, NOW - row->fresh_age);
 		struct staple_response *held = NULL, *fresh;
-		struct staple_verdict verdict;
+		struct staple_check_result checked;
 		bool answer = row->expect <= STAPLE_REVOKED;
 
 		if (row->holds)
-			held = judge(&old, NULL, &verdict);
+			held = judge(&old, NULL, &checked);
 		cr_assert_eq(held != NULL, row->holds, "%s", row->what);
-		fresh = judge(&new, held, &verdict);
-		cr_assert_eq(verdict.outcome, row->expect, "%s", row->what);
+		fresh = judge(&new, held, &checked);
+		cr_assert_eq(checked.outcome, row->expect, "%s", row->what);
 		cr_assert_eq(fresh != NULL, answer, "%s", row->what);
-		cr_assert_str_not_empty(verdict.said.text, "%s", row->what);
+		cr_assert_str_not_empty(checked.said.text, "%s", row->what);
 		staple_response_unref(held);
 		staple_response_unref(fresh);
 		ocsp_drop(&old);
@@ -983,17 +983,17 @@ Test(judge, knows_the_very_bytes_that_are_held)
 {
 	struct ocsp_made made = judge_make(OCSP_SAYS_GOOD, NOW - 60);
 	struct ocsp_made bad = judge_make(OCSP_SAYS_REVOKED, NOW - 60);
-	struct staple_verdict verdict;
-	struct staple_response *held = judge(&made, NULL, &verdict);
-	struct staple_response *again = judge(&made, held, &verdict);
+	struct staple_check_result checked;
+	struct staple_response *held = judge(&made, NULL, &checked);
+	struct staple_response *again = judge(&made, held, &checked);
 	struct staple_response *revoked;
 
-	cr_assert_eq(verdict.outcome, STAPLE_UNCHANGED);
-	revoked = judge(&bad, held, &verdict);
-	cr_assert_eq(verdict.outcome, STAPLE_REVOKED);
+	cr_assert_eq(checked.outcome, STAPLE_UNCHANGED);
+	revoked = judge(&bad, held, &checked);
+	cr_assert_eq(checked.outcome, STAPLE_REVOKED);
 	staple_response_unref(again);
-	again = judge(&bad, revoked, &verdict);
-	cr_assert_eq(verdict.outcome, STAPLE_REVOKED, "no news, and bad news");
+	again = judge(&bad, revoked, &checked);
+	cr_assert_eq(checked.outcome, STAPLE_REVOKED, "no news, and bad news");
 	staple_response_unref(held);
 	staple_response_unref(again);
 	staple_response_unref(revoked);
@@ -1032,15 +1032,15 @@ Test(judge, says_what_an_exchange_has_brought)
 			.len = row->body != NULL ? strlen(row->body) : made.len,
 			.said = "words",
 		};
-		const struct staple_matter matter = { .cert = cert,
+		const struct staple_response_check matter = { .cert = cert,
 			.clock = { NOW, HOUR } };
-		struct staple_verdict verdict;
-		struct staple_response *fresh = staple_judge_exchange(
-		    &result, &matter, &verdict);
+		struct staple_check_result checked;
+		struct staple_response *fresh = staple_response_check_fetched(
+		    &result, &matter, &checked);
 
-		cr_assert_eq(verdict.outcome, row->expect, "%s", row->what);
+		cr_assert_eq(checked.outcome, row->expect, "%s", row->what);
 		cr_assert_eq(fresh != NULL, row->body == NULL, "%s", row->what);
-		cr_assert_str_not_empty(verdict.said.text, "%s", row->what);
+		cr_assert_str_not_empty(checked.said.text, "%s", row->what);
 		staple_response_unref(fresh);
 		ocsp_drop(&made);
 	}
@@ -1098,9 +1098,9 @@ fail_at(const struct ocsp_made *made, enum staple_outcome right, long n)
 
 	scarce_begin(n);
 	response = staple_response_verify(
-	    rig.cert, made->der, made->len, &rig.clock, &rig.verdict);
+	    rig.cert, made->der, made->len, &rig.clock, &rig.checked);
 	failed = scarce_end();
-	outcome = rig.verdict.outcome;
+	outcome = rig.checked.outcome;
 	cr_expect_eq(ERR_peek_error(), 0, "allocation %ld", n);
 	if (response != NULL) {
 		cr_expect_eq(outcome, right, "allocation %ld", n);
@@ -1130,7 +1130,7 @@ fail_everywhere(struct ocsp_wish wish, const struct pki *signer)
 		n++;
 	/* Every allocation had its turn, and there were some. */
 	cr_expect(n > 20 && n < 100000, "%ld", n);
-	cr_expect_eq(rig.verdict.outcome, right);
+	cr_expect_eq(rig.checked.outcome, right);
 	ocsp_drop(&made);
 }
 

@@ -180,9 +180,9 @@ Test(signer, is_the_issuer_or_its_delegate)
 		    row->signer, row->manner, row->also);
 
 		cr_expect_eq(rig_outcome(&rig, &wish), row->expect, "%s: %s",
-		    row->what, staple_outcome_name(rig.verdict.outcome));
+		    row->what, staple_outcome_name(rig.checked.outcome));
 		cr_expect(rig_said(&rig, row->said), "%s: %s", row->what,
-		    rig.verdict.said.text);
+		    rig.checked.said.text);
 	}
 }
 
@@ -209,9 +209,9 @@ Test(signer, may_go_by_the_hash_of_its_key)
 
 		wish.by_key = true;
 		cr_expect_eq(rig_outcome(&rig, &wish), row->expect, "%s: %s",
-		    row->what, staple_outcome_name(rig.verdict.outcome));
+		    row->what, staple_outcome_name(rig.checked.outcome));
 		cr_expect(rig_said(&rig, row->said), "%s: %s", row->what,
-		    rig.verdict.said.text);
+		    rig.checked.said.text);
 	}
 }
 
@@ -305,7 +305,7 @@ Test(signer, is_valid_by_the_clock_that_is_given)
 		rig.clock.now_s = moments[i].now;
 		wish.next_text = "99991231235959Z";
 		cr_expect_eq(rig_outcome(&rig, &wish), moments[i].expect,
-		    "%s: %s", moments[i].what, rig.verdict.said.text);
+		    "%s: %s", moments[i].what, rig.checked.said.text);
 	}
 }
 
@@ -399,10 +399,10 @@ Test(signer, does_not_depend_on_the_dates_of_the_issuers_certificate)
 
 		rig.cert->issuer = twin.certificate;
 		response = rig_response(&rig, &wish);
-		cr_expect_eq(rig.verdict.outcome,
+		cr_expect_eq(rig.checked.outcome,
 		    who == EXPIRED ? STAPLE_WRONG_SIGNER : STAPLE_GOOD,
 		    "%s: %s", dates[i / ARRAY_LEN(whom)].what,
-		    rig.verdict.said.text);
+		    rig.checked.said.text);
 		if (response != NULL)
 			cr_expect_eq(staple_response_expires(response),
 			    RIG_NOW + RIG_HOUR);
@@ -424,7 +424,7 @@ Test(signer, may_not_use_md5)
 		wish = signed_by(whom[i], ENCLOSED, NOBODY);
 		wish.digest = EVP_md5();
 		cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_WEAK_SIGNATURE,
-		    "%s", rig.verdict.said.text);
+		    "%s", rig.checked.said.text);
 		cr_expect(rig_said(&rig, "RSA-MD5"));
 		wish.digest = EVP_sha512();
 		cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_GOOD);
@@ -442,7 +442,7 @@ Test(signer, may_not_be_certified_with_md5)
 	    0);
 	wish = signed_by(DELEGATE, ENCLOSED, NOBODY);
 	cr_expect_eq(rig_outcome(&rig, &wish), STAPLE_WEAK_SIGNATURE, "%s",
-	    rig.verdict.said.text);
+	    rig.checked.said.text);
 	cr_expect(rig_said(&rig, "certificate of \"CN=delegate\" is signed"));
 }
 
@@ -473,8 +473,8 @@ Test(signer, has_a_key_that_clients_accept, .timeout = 60)
 		wish.signer = &delegate;
 		wish.with_signer = true;
 		response = rig_response(&rig, &wish);
-		cr_expect_eq(rig.verdict.outcome, keys[i].expect, "%u: %s",
-		    keys[i].bits, rig.verdict.said.text);
+		cr_expect_eq(rig.checked.outcome, keys[i].expect, "%u: %s",
+		    keys[i].bits, rig.checked.said.text);
 		cr_expect_eq(rig_said(&rig, "RSA"), keys[i].bits != 2048);
 		if (response != NULL)
 			cr_expect_eq(staple_response_weak_bits(response),

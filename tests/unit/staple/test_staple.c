@@ -209,7 +209,7 @@ Test(staple, finds_by_its_bytes_what_another_watches)
 	cr_expect_not(staple_state(staple, leaf.certificate, &info));
 	watch(equal, NULL);
 	cr_expect(staple_state(staple, leaf.certificate, &info));
-	cr_expect_eq(info.hindrance, STAPLE_NO_RESPONDER);
+	cr_expect_eq(info.unavailable_reason, STAPLE_NO_RESPONDER);
 	X509_free(equal);
 	staple_free(other);
 }
@@ -248,7 +248,7 @@ Test(staple, does_not_wait_for_what_nobody_can_answer)
 	cr_expect(staple_state(staple, leaf.certificate, &info));
 	cr_expect(info.settled);
 	cr_expect_not(info.held);
-	cr_expect_eq(info.hindrance, STAPLE_NO_RESPONDER);
+	cr_expect_eq(info.unavailable_reason, STAPLE_NO_RESPONDER);
 }
 
 /* ---- Configuring ---- */
@@ -291,12 +291,12 @@ Test(staple, refuses_options_that_cannot_be_and_keeps_the_old)
 }
 
 static enum staple_outcome
-hindrance(void)
+unavailable_reason(void)
 {
 	struct staple_info info;
 
 	cr_assert(staple_state(staple, leaf.certificate, &info));
-	return info.hindrance;
+	return info.unavailable_reason;
 }
 
 /* Without a chain: only the stores can tell who issued it. */
@@ -314,11 +314,11 @@ Test(staple, looks_for_issuers_in_the_file_that_is_configured)
 	const struct staple_options options = { .ca_file = path };
 
 	watch_alone();
-	cr_expect_eq(hindrance(), STAPLE_NO_ISSUER);
+	cr_expect_eq(unavailable_reason(), STAPLE_NO_ISSUER);
 	cr_assert(staple_configure(staple, &options, NULL, 0));
-	cr_expect_eq(hindrance(), STAPLE_NO_ISSUER, "what is known stays");
+	cr_expect_eq(unavailable_reason(), STAPLE_NO_ISSUER, "what is known stays");
 	watch_alone();
-	cr_expect_eq(hindrance(), STAPLE_UNASKED);
+	cr_expect_eq(unavailable_reason(), STAPLE_UNASKED);
 	free(path);
 	free(pem);
 }

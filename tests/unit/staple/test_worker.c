@@ -34,7 +34,7 @@ Test(worker, takes_over_more_entries_than_one_turn_does)
 	struct stage_actor *last = NULL;
 
 	for (int i = 0; i < 100; i++)
-		last = stage_enter(NULL, STAPLE_WISH_WANTED);
+		last = stage_enter(NULL, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage_look(last)->outcome, STAPLE_NO_RESPONDER);
 }
@@ -43,7 +43,7 @@ Test(worker, sleeps_up_to_a_minute_while_nothing_is_due)
 {
 	unsigned before;
 
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	before = stage.turns;
 	stage_pass(20 * MINUTE);
@@ -58,7 +58,7 @@ Test(worker, forgets_who_is_held_no_more)
 	size_t count;
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
-	actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.at_once, 1);
 	stage_leave(actor);
@@ -71,10 +71,10 @@ Test(worker, forgets_who_is_held_no_more)
 
 Test(worker, asks_all_that_is_wanted_on_a_refresh)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
-	stage_enter(STAGE_AIA, STAPLE_WISH_FATAL);
-	stage_enter(STAGE_AIA, STAPLE_WISH_NONE);
-	stage_enter(NULL, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_FATAL);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
+	stage_enter(NULL, STAPLE_REQUIRE_WANTED);
 	stage_pass(MINUTE);
 	cr_assert_eq(stage.asked_count, 2);
 	staple_worker_refresh(stage.worker);
@@ -85,19 +85,19 @@ Test(worker, asks_all_that_is_wanted_on_a_refresh)
 /* As a reload after it shows. */
 Test(worker, asks_for_no_try_where_nobody_is_asked)
 {
-	struct stage_actor *actor = stage_enter(NULL, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_WANTED);
 
 	stage_pass(MINUTE);
 	staple_worker_refresh(stage.worker);
 	stage_run();
-	stage_wish(actor, STAPLE_WISH_FATAL);
+	stage_wish(actor, STAPLE_REQUIRE_FATAL);
 	stage_run();
 	cr_assert_eq(stage_look(actor)->next_try, 0);
 }
 
 Test(worker, refreshes_at_most_every_ten_seconds)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	for (int i = 0; i < 9; i++) {
 		staple_worker_refresh(stage.worker);
@@ -116,12 +116,12 @@ Test(worker, takes_new_settings_from_the_next_try_on)
 		.max_fetches = 1 };
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
 	configure(&options);
 	for (int i = 0; i < 3; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_pass(8);
 	cr_assert_eq(stage.most_at_once, 1);
 	cr_assert_eq(stage.asked[1].timeout_ms, 1000);
@@ -131,7 +131,8 @@ Test(worker, takes_new_settings_from_the_next_try_on)
 Test(worker, shortens_what_is_planned_beyond_a_new_max_interval)
 {
 	const struct staple_options options = { .max_interval_s = 600 };
-	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	struct stage_actor *actor = stage_enter(
+	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
 
 	stage_run();
 	configure(&options);
@@ -143,7 +144,7 @@ Test(worker, shortens_what_is_planned_beyond_a_new_max_interval)
 
 Test(worker, tells_the_application_of_what_decides_and_of_nothing_else)
 {
-	stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_geq(stage.changes, 1);
 	stage.changes = 0;
@@ -162,7 +163,7 @@ Test(worker, asks_first_what_was_due_first)
 
 	STAGE_PLAY(NULL, .way = STAGE_ANSWERS, .took_ms = 400);
 	for (int i = 0; i < 10; i++) {
-		actors[i] = stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		actors[i] = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 		stage_pass_ms(100);
 	}
 	stage_pass(5);
@@ -174,7 +175,7 @@ Test(worker, ends_its_turns_when_it_is_stopped)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 10; i++)
-		stage_enter(STAGE_AIA, STAPLE_WISH_WANTED);
+		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
 	cr_assert_gt(stage.at_once, 0);
 	stage_close();

@@ -128,7 +128,7 @@ tear_down(void)
 {
 	staple_worker_free(fixture.worker);
 	if (fixture.entry != NULL)
-		staple_cache_release(fixture.entry, STAPLE_WISH_WANTED);
+		staple_cache_release(fixture.entry, STAPLE_REQUIRE_WANTED);
 	staple_cache_close(fixture.cache);
 	staple_cache_unref(fixture.cache);
 	responder_stop(fixture.responder);
@@ -157,7 +157,7 @@ enter(void)
 {
 	responder_play(fixture.responder, &fixture.act, 1);
 	fixture.entry = staple_cache_hold(
-	    fixture.cache, fixture.cert, STAPLE_WISH_WANTED);
+	    fixture.cache, fixture.cert, STAPLE_REQUIRE_WANTED);
 	cr_assert_not_null(fixture.entry);
 	staple_worker_wake(fixture.worker);
 }

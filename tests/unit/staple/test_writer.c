@@ -397,7 +397,7 @@ Test(writer, sweeps_at_its_start_and_spares_what_is_watched)
 {
 	struct staple_cert *watched = authority_facts(&authority, &leaf, NULL);
 	struct staple_entry *entry = staple_cache_hold(
-	    cache, watched, STAPLE_WISH_NONE);
+	    cache, watched, STAPLE_REQUIRE_NONE);
 	char *known = put_old(watched->id), *unknown = put_old(C);
 
 	stop();
@@ -406,7 +406,7 @@ Test(writer, sweeps_at_its_start_and_spares_what_is_watched)
 	for (int i = 0; i < 2000 && time_of(known) < time(NULL) - DAY; i++)
 		poll(NULL, 0, 5);
 	cr_expect_geq(time_of(known), time(NULL) - DAY);
-	staple_cache_release(entry, STAPLE_WISH_NONE);
+	staple_cache_release(entry, STAPLE_REQUIRE_NONE);
 	staple_cert_unref(watched);
 	free(known);
 	free(unknown);

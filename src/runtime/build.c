@@ -53,13 +53,13 @@ generation_errors_free(struct generation_errors *errors)
 }
 
 void
-build_error(struct build *build, enum blame blame, const char *text)
+build_error(struct build *build, enum error_source source, const char *text)
 {
 	struct config_strings *list = &build->errors->all.list;
 	char **items;
 
 	build->failed = true; /* also if there is no memory for the text */
-	if (blame == BLAME_CONFIG)
+	if (source == ERROR_CONFIG)
 		build->errors->bad_config = true;
 	items = realloc(list->items, (list->count + 1) * sizeof(items[0]));
 	if (items == NULL)
@@ -71,7 +71,7 @@ build_error(struct build *build, enum blame blame, const char *text)
 }
 
 void
-build_fail(struct build *build, enum blame blame,
+build_fail(struct build *build, enum error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err)
 {
@@ -80,7 +80,7 @@ build_fail(struct build *build, enum blame blame,
 	err_prefix(err, "listener %s", settings->name);
 	if (where->line > 0)
 		err_prefix(err, "%s:%u", where->file, where->line);
-	build_error(build, blame, err->text);
+	build_error(build, source, err->text);
 }
 
 void
@@ -195,7 +195,7 @@ fail_trust(struct build *build, const struct config_listener *settings,
 		       !err_names(err, settings->ca_file);
 
 	err_prefix(err, is_list ? "crl_file" : "ca_file");
-	build_fail(build, BLAME_CONFIG,
+	build_fail(build, ERROR_CONFIG,
 	    is_list ? &settings->crl_file_where : &settings->ca_file_where,
 	    settings, err);
 }
@@ -259,7 +259,7 @@ find_or_read_trust(struct build *build, const struct config_listener *settings,
 
 /* The value of the TLS key that the error text begins with; or NULL. */
 static const char **
-find_blamed(struct config_listener *settings, const struct err *err)
+find_failing_key(struct config_listener *settings, const struct err *err)
 {
 	if (config_where_begins(&settings->ciphers_where, err->text))
 		return &settings->ciphers;
@@ -277,17 +277,17 @@ fail_context(struct build *build, const struct config_listener *settings,
 {
 	struct config_listener rest = *settings;
 	struct tls_context *context = NULL;
-	const char **blamed;
+	const char **failing;
 
-	while (
-	    context == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
-		build_error(build, BLAME_CONFIG, err->text);
-		*blamed = NULL;
+	while (context == NULL && (failing = find_failing_key(&rest, err)) &&
+	       *failing) {
+		build_error(build, ERROR_CONFIG, err->text);
+		*failing = NULL;
 		context = tls_context_new(&rest, trust, err);
 	}
 	if (context == NULL)
 		build_fail(
-		    build, BLAME_CONFIG, &settings->where, settings, err);
+		    build, ERROR_CONFIG, &settings->where, settings, err);
 	tls_context_unref(context);
 }
 
@@ -304,7 +304,7 @@ make(struct build *build, const struct config_listener *settings,
 	}
 	if (stapling_attach(build->parts->stapling, context, policy, &err))
 		return context;
-	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	tls_context_unref(context);
 	return NULL;
 }
@@ -341,7 +341,7 @@ build_context(struct build *build, const struct config_listener *settings,
 		return NULL;
 	if (!tls_context_digest(settings, trust, wanted.digest, &err)) {
 		build_fail(
-		    build, BLAME_SYSTEM, &settings->where, settings, &err);
+		    build, ERROR_SYSTEM, &settings->where, settings, &err);
 		return NULL;
 	}
 	known = find(build->fresh, &wanted);
@@ -355,7 +355,7 @@ build_context(struct build *build, const struct config_listener *settings,
 	if (generation_add_context(build->fresh, &wanted))
 		return wanted.context;
 	err_set(&err, "out of memory");
-	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
@@ -379,7 +379,7 @@ settings_of(const struct sites *sites, size_t host)
 }
 
 static void
-report_twins(struct sites *sites, const struct config_listener *host,
+report_duplicate(struct sites *sites, const struct config_listener *host,
     const struct cert_slot *slot)
 {
 	struct err err;
@@ -388,7 +388,7 @@ report_twins(struct sites *sites, const struct config_listener *host,
 	    "cert: %s is another %s certificate for the same name; name one "
 	    "of each kind",
 	    slot->id.cert, identity_kind_name(identity_kind(slot->identity)));
-	build_fail(sites->build, BLAME_CONFIG, &host->certs.items[0].where,
+	build_fail(sites->build, ERROR_CONFIG, &host->certs.items[0].where,
 	    host, &err);
 }
 
@@ -403,7 +403,7 @@ fill_host(struct sites *sites, size_t i, size_t *next)
 	for (k = 0; k < host->certs.count && *next < sites->list->count; k++) {
 		slot = sites->list->items[(*next)++];
 		if (!cert_set_add(set, slot))
-			report_twins(sites, host, slot);
+			report_duplicate(sites, host, slot);
 	}
 }
 
@@ -454,7 +454,7 @@ is_last(const struct sites *sites, const struct config_listener *settings,
 
 /* Prefix the error with the file of a certificate of this set. */
 static void
-name_file(
+prefix_file(
     const struct sites *sites, const struct cert_set *set, struct err *err)
 {
 	const struct cert_slot *slot;
@@ -482,17 +482,17 @@ leave_out(struct sites *sites, const struct config_listener *settings,
 	static struct identity *const nothing[IDENTITY_KINDS];
 	struct build *build = sites->build;
 
-	name_file(sites, set, err);
+	prefix_file(sites, set, err);
 	if (!set->in_folder && build->cause != GENERATION_FILES) {
 		build_fail(
-		    build, BLAME_CONFIG, &settings->where, settings, err);
+		    build, ERROR_CONFIG, &settings->where, settings, err);
 		return false;
 	}
 	log_error(build->parts->log, "tls", "certificate left out",
 	    LOG_S("listener", settings->name), LOG_S("error", err->text));
 	if (tls_server_add(sites->server, settings, context, nothing, err))
 		return true;
-	build_fail(build, BLAME_SYSTEM, &settings->where, settings, err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, err);
 	return false;
 }
 
@@ -530,7 +530,7 @@ add_name(struct sites *sites, const char *pattern,
 	if (tls_server_name(sites->server, pattern, number))
 		return true;
 	build_fail(
-	    sites->build, BLAME_SYSTEM, &settings->where, settings, &err);
+	    sites->build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return false;
 }
 
@@ -554,7 +554,7 @@ add_hosts(struct sites *sites)
 }
 
 static bool
-add_claimed(struct sites *sites)
+add_mapped_names(struct sites *sites)
 {
 	const struct name_map *map = &sites->map;
 	size_t i, host;
@@ -591,7 +591,7 @@ prepare(struct sites *sites)
 	if (sites->server)
 		return true;
 	build_fail(
-	    sites->build, BLAME_SYSTEM, &listener->where, listener, &err);
+	    sites->build, ERROR_SYSTEM, &listener->where, listener, &err);
 	return false;
 }
 
@@ -608,7 +608,7 @@ build_sites(struct build *build, size_t i)
 	size_t own;
 	bool fine = prepare(&sites) &&
 		    add_site(&sites, listener, &sites.map.first, &own) &&
-		    add_hosts(&sites) && add_claimed(&sites);
+		    add_hosts(&sites) && add_mapped_names(&sites);
 
 	if (fine) {
 		tls_server_seal(
@@ -754,7 +754,7 @@ make_service(struct build *build, const struct config_listener *listener,
 /* Certificates of cert_dir may wait for a staple; if all its files are bad, the
  * listener would never have one. */
 static bool
-check_shown(struct build *build, size_t i)
+check_list(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
 	const struct cert_list *list = &build->fresh->cert_lists[i];
@@ -770,7 +770,7 @@ check_shown(struct build *build, size_t i)
 	err_set(
 	    &err, "cert_dir: no file in %s can be used", listener->cert_dir);
 	build_fail(
-	    build, BLAME_CONFIG, &listener->cert_dir_where, listener, &err);
+	    build, ERROR_CONFIG, &listener->cert_dir_where, listener, &err);
 	return false;
 }
 
@@ -784,7 +784,7 @@ build_service(struct build *build, size_t i)
 	struct tls_server *tls;
 	struct err err = { "out of memory" };
 
-	if (!check_shown(build, i))
+	if (!check_list(build, i))
 		return;
 	tls = build_sites(build, i);
 	if (tls == NULL)
@@ -795,7 +795,7 @@ build_service(struct build *build, size_t i)
 		fresh->services[fresh->service_count++] = service;
 	else
 		build_fail(
-		    build, BLAME_SYSTEM, &listener->where, listener, &err);
+		    build, ERROR_SYSTEM, &listener->where, listener, &err);
 }
 
 /* ---- Services: lists of ciphers and groups ---- */
@@ -830,7 +830,7 @@ report_list(
 		named |= is_named(build, i, site->identities[kind]);
 	}
 	if (named || !any)
-		build_error(build, BLAME_CONFIG, err->text);
+		build_error(build, ERROR_CONFIG, err->text);
 	else
 		build_warn(build, site->settings, err->text);
 }
@@ -872,7 +872,7 @@ build_survey(struct build *build)
 	size_t i;
 
 	if (survey == NULL) {
-		build_error(build, BLAME_SYSTEM, "out of memory");
+		build_error(build, ERROR_SYSTEM, "out of memory");
 		return;
 	}
 	for (i = 0; i < build->fresh->service_count; i++)
@@ -895,11 +895,11 @@ build_sockets(struct build *build, struct sockets_source *source,
 
 	if (listener->fd && !sockets_add_named(sockets, source, service, &err))
 		build_fail(
-		    build, BLAME_SYSTEM, &listener->where, listener, &err);
+		    build, ERROR_SYSTEM, &listener->where, listener, &err);
 	for (i = 0; i < listener->accept.count; i++) {
 		accept = &listener->accept.items[i];
 		if (!sockets_add(sockets, source, service, accept, &err))
-			build_fail(build, BLAME_SYSTEM, &accept->where,
+			build_fail(build, ERROR_SYSTEM, &accept->where,
 			    listener, &err);
 	}
 }
@@ -915,7 +915,7 @@ build_all_sockets(struct build *build)
 		source.old = &build->old->sockets;
 		source.taken = calloc(source.old->count + 1, sizeof(bool));
 		if (source.taken == NULL) {
-			build_error(build, BLAME_SYSTEM, "out of memory");
+			build_error(build, ERROR_SYSTEM, "out of memory");
 			return;
 		}
 	}
@@ -933,7 +933,7 @@ share_all_sockets(struct build *build)
 
 	if (!sockets_share(&build->fresh->sockets, &build->old->sockets,
 		build->old->services, build->fresh->services, &err))
-		build_error(build, BLAME_SYSTEM, err.text);
+		build_error(build, ERROR_SYSTEM, err.text);
 }
 
 /* Shared ticket keys are loaded when the generation is published; check now
@@ -951,7 +951,7 @@ check_tickets(struct build *build)
 		config->ticket_key_permissions, NULL, &err))
 		return;
 	err_prefix(&err, "%s:%u: ticket_key_file", where->file, where->line);
-	build_error(build, BLAME_CONFIG, err.text);
+	build_error(build, ERROR_CONFIG, err.text);
 }
 
 /*
@@ -1015,7 +1015,7 @@ report_contradiction(struct build *build, const struct cert_entry *one,
 	    "without this file; say the same in both",
 	    other->user->name, other->user->where.file,
 	    other->user->where.line);
-	build_fail(build, BLAME_CONFIG, &one->user->staple_files.items[0].where,
+	build_fail(build, ERROR_CONFIG, &one->user->staple_files.items[0].where,
 	    one->user, &err);
 }
 
@@ -1029,7 +1029,7 @@ check_sources(struct build *build)
 
 	sorted = calloc(fresh->cert_count + 1, sizeof(sorted[0]));
 	if (sorted == NULL) {
-		build_error(build, BLAME_SYSTEM, "out of memory");
+		build_error(build, ERROR_SYSTEM, "out of memory");
 		return;
 	}
 	for (i = 0; i < fresh->cert_count; i++)
@@ -1090,7 +1090,7 @@ generation_build(struct generation *old, const struct config *config,
 	if (build.fresh && certs_index(&build))
 		run(&build);
 	else
-		build_error(&build, BLAME_SYSTEM, "out of memory");
+		build_error(&build, ERROR_SYSTEM, "out of memory");
 	certs_forget(&build);
 	if (!build.failed)
 		return build.fresh;
@@ -1212,7 +1212,7 @@ fill(struct build *build, const struct policy_eval *eval, struct err *err)
 }
 
 static void
-say_swapped(const struct generation *fresh, const struct generation *from,
+log_renewals(const struct generation *fresh, const struct generation *from,
     struct log *log)
 {
 	const struct cert_slot *before, *after;
@@ -1256,7 +1256,7 @@ renew_generation(struct generation *from, const struct generation_parts *parts,
 	certs_forget(&build);
 	generation_errors_free(&errors);
 	if (fine) {
-		say_swapped(build.fresh, from, parts->log);
+		log_renewals(build.fresh, from, parts->log);
 		return build.fresh;
 	}
 	err_prefix(err, "renewed certificates stay out");

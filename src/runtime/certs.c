@@ -77,7 +77,7 @@ compare_ends(const struct name_entry *one, const struct name_entry *other)
 }
 
 static int
-compare_claims(const void *a, const void *b)
+compare_entries(const void *a, const void *b)
 {
 	const struct name_entry *one = a, *other = b;
 	int order = strcmp(one->pattern, other->pattern);
@@ -91,7 +91,7 @@ compare_claims(const void *a, const void *b)
 }
 
 static struct name_entry *
-collect_claims(const struct name_map *map, size_t *count)
+collect_entries(const struct name_map *map, size_t *count)
 {
 	const struct cert_slot *slot;
 	struct name_entry *list;
@@ -117,7 +117,7 @@ collect_claims(const struct name_map *map, size_t *count)
 
 /* Entries of one pattern are adjacent: they become one set. */
 static bool
-group_claims(struct name_map *map, const struct name_entry *list, size_t count)
+group_entries(struct name_map *map, const struct name_entry *list, size_t count)
 {
 	const char *pattern = "";
 	size_t i;
@@ -191,7 +191,7 @@ choose_named(struct name_map *map)
 /* The set of the first name of the first certificate of cert_dir. valid: only
  * one that is valid now.  NULL: none. */
 static const struct cert_set *
-find_found(const struct name_map *map, bool valid)
+first_of_cert_dir(const struct name_map *map, bool valid)
 {
 	const struct cert_slot *item;
 	size_t i;
@@ -207,12 +207,12 @@ find_found(const struct name_map *map, bool valid)
 }
 
 static void
-choose_found(struct name_map *map)
+choose_from_cert_dir(struct name_map *map)
 {
-	const struct cert_set *set = find_found(map, true);
+	const struct cert_set *set = first_of_cert_dir(map, true);
 
 	if (set == NULL)
-		set = find_found(map, false);
+		set = first_of_cert_dir(map, false);
 	if (set)
 		map->first = *set;
 }
@@ -231,14 +231,14 @@ name_map_init(struct name_map *map, struct cert_slot *const *items,
 		.count = count,
 		.now_s = now_s,
 	};
-	list = collect_claims(map, &list_count);
+	list = collect_entries(map, &list_count);
 	if (list == NULL)
 		return false;
-	qsort(list, list_count, sizeof(list[0]), compare_claims);
-	fine = group_claims(map, list, list_count);
+	qsort(list, list_count, sizeof(list[0]), compare_entries);
+	fine = group_entries(map, list, list_count);
 	free(list);
 	if (fine && !choose_named(map))
-		choose_found(map);
+		choose_from_cert_dir(map);
 	return fine;
 }
 
@@ -342,13 +342,13 @@ fail_strictly(
 	bool is_key = apart && err_names(err, id->key) &&
 		      !err_names(err, id->cert);
 
-	build_fail(build, BLAME_CONFIG,
+	build_fail(build, ERROR_CONFIG,
 	    is_key ? &load->request->key->where : &load->request->cert->where,
 	    load->request->user, err);
 	if (is_key || !apart || access(id->key, R_OK) == 0)
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
-	build_fail(build, BLAME_CONFIG, &load->request->key->where,
+	build_fail(build, ERROR_CONFIG, &load->request->key->where,
 	    load->request->user, err);
 }
 
@@ -439,7 +439,7 @@ watch_identity(struct build *build, const struct cert_load *load,
 	if (is_lenient(build, load))
 		fail_leniently(build, load, &err);
 	else
-		build_fail(build, BLAME_SYSTEM,
+		build_fail(build, ERROR_SYSTEM,
 		    user->ocsp_where.line > 0 ? &user->ocsp_where
 					      : &load->request->cert->where,
 		    user, &err);
@@ -493,7 +493,8 @@ is_unstapled(const struct build *build, const struct cert_load *load,
 }
 
 static void
-settle(struct build *build, struct cert_load *load, struct identity *identity)
+choose_identity(
+    struct build *build, struct cert_load *load, struct identity *identity)
 {
 	const struct cert_slot *before = load->before;
 	struct cert_slot *fresh = load->fresh;
@@ -513,7 +514,7 @@ settle(struct build *build, struct cert_load *load, struct identity *identity)
 
 /* The old identity and the old renewal stay. */
 static void
-go_on(struct cert_load *load)
+keep_previous(struct cert_load *load)
 {
 	const struct cert_slot *before = load->before;
 	struct cert_slot *fresh = load->fresh;
@@ -530,7 +531,7 @@ go_on(struct cert_load *load)
 
 /* New certificates share the intermediates of old ones. */
 static bool
-has_loader(struct build *build)
+ensure_loader(struct build *build)
 {
 	const struct cert_slot *old;
 	size_t i;
@@ -556,9 +557,9 @@ load_identity(struct build *build, const struct cert_load *load,
 
 	err_set(err, "out of memory");
 	if (read == NULL)
-		return has_loader(build) ? cert_slot_load(load->fresh,
-					       build->loader, warning, err)
-					 : NULL;
+		return ensure_loader(build) ? cert_slot_load(load->fresh,
+						  build->loader, warning, err)
+					    : NULL;
 	if (read->warning)
 		err_set(warning, "%s", read->warning);
 	if (read->error)
@@ -592,18 +593,18 @@ read_files(struct build *build, struct cert_load *load)
 
 	if (identity == NULL) {
 		report_bad(build, load, &err);
-		go_on(load);
+		keep_previous(load);
 		return;
 	}
 	build_warn(build, load->request->user, warning.text);
 	identity = prefer_known(load->old, identity);
 	if (is_expired_successor(build, load, identity, &err)) {
 		report_bad(build, load, &err);
-		go_on(load);
+		keep_previous(load);
 	} else if (watch_identity(build, load, identity))
-		settle(build, load, identity);
+		choose_identity(build, load, identity);
 	else
-		go_on(load);
+		keep_previous(load);
 	identity_unref(identity);
 }
 
@@ -623,7 +624,7 @@ may_share(const struct build *build, const struct cert_slot *old)
 /* Watch shared objects again where [ocsp] has changed, or to have a staple_file
  * read again. */
 static void
-show_library(struct build *build, struct cert_load *load)
+rewatch_slot(struct build *build, struct cert_load *load)
 {
 	const struct cert_slot *old = load->fresh;
 
@@ -637,11 +638,11 @@ show_library(struct build *build, struct cert_load *load)
 }
 
 static void
-arrive(struct build *build, struct cert_load *load)
+share_or_load(struct build *build, struct cert_load *load)
 {
 	if (may_share(build, load->old)) {
 		load->fresh = cert_slot_ref(load->old);
-		show_library(build, load);
+		rewatch_slot(build, load);
 		return;
 	}
 	load->fresh = load->request->read
@@ -665,10 +666,10 @@ build_slot(struct build *build, const struct cert_request *request)
 		return known;
 	load.old = find_slot(build->old_slots, request->id);
 	load.before = load.old ? load.old : request->before;
-	arrive(build, &load);
+	share_or_load(build, &load);
 	if (load.fresh && certs_hold(build, user, load.fresh))
 		return load.fresh;
-	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &user->where, user, &err);
 	return NULL;
 }
 
@@ -683,14 +684,14 @@ certs_share(struct build *build, const struct config_listener *user,
 		return known;
 	if (certs_hold(build, user, cert_slot_ref(slot)))
 		return slot;
-	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &user->where, user, &err);
 	return NULL;
 }
 
 /* ---- Lists of certificates ---- */
 
 static bool
-show(struct build *build, struct cert_list *list,
+append_slot(struct build *build, struct cert_list *list,
     const struct config_listener *user, struct cert_slot *slot)
 {
 	struct err err = { "out of memory" };
@@ -699,7 +700,7 @@ show(struct build *build, struct cert_list *list,
 		return false; /* reported */
 	if (cert_list_add(list, slot))
 		return true;
-	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &user->where, user, &err);
 	return false;
 }
 
@@ -793,7 +794,7 @@ previous_of_host(struct previous_walk *walk, const char *pattern)
 /* ---- What is set ---- */
 
 static void
-show_own(struct build *build, struct cert_list *list,
+add_own(struct build *build, struct cert_list *list,
     const struct config_listener *user, const struct previous_certs *previous)
 {
 	const struct config_path *staple_file;
@@ -813,7 +814,8 @@ show_own(struct build *build, struct cert_list *list,
 		id.cert = request.cert->path;
 		id.key = request.key->path;
 		id.staple_file = staple_file ? staple_file->path : NULL;
-		if (!show(build, list, user, build_slot(build, &request)))
+		if (!append_slot(
+			build, list, user, build_slot(build, &request)))
 			return;
 	}
 }
@@ -851,7 +853,7 @@ read_ahead(const struct build *build, const struct config_listener *user,
 }
 
 static void
-show_folder(struct build *build, struct cert_list *list,
+add_cert_dir(struct build *build, struct cert_list *list,
     const struct config_listener *user, const struct cert_dir *folder)
 {
 	struct preload preload = { 0 };
@@ -863,7 +865,8 @@ show_folder(struct build *build, struct cert_list *list,
 	for (i = 0; i < folder->count; i++) {
 		id = id_in_folder(user, &folder->items[i]);
 		request.read = i < preload.count ? &preload.items[i] : NULL;
-		if (!show(build, list, user, build_slot(build, &request)))
+		if (!append_slot(
+			build, list, user, build_slot(build, &request)))
 			break;
 		list->folder_count++;
 	}
@@ -872,7 +875,7 @@ show_folder(struct build *build, struct cert_list *list,
 
 /* The old certificates stay in service if cert_dir is unreadable or empty. */
 static void
-show_old_folder(
+keep_cert_dir(
     struct build *build, struct cert_list *list, size_t i, struct err *err)
 {
 	const struct config_listener *user = &build->config->listeners[i];
@@ -887,14 +890,15 @@ show_old_folder(
 		    LOG_S("listener", user->name), LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
 		slot = old->items[user->certs.count + k];
-		if (!show(build, list, user, certs_share(build, user, slot)))
+		if (!append_slot(
+			build, list, user, certs_share(build, user, slot)))
 			return;
 		list->folder_count++;
 	}
 }
 
 static void
-show_all_of_folder(struct build *build, struct cert_list *list, size_t i)
+add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 {
 	const struct config_listener *user = &build->config->listeners[i];
 	struct cert_dir folder;
@@ -909,13 +913,13 @@ show_all_of_folder(struct build *build, struct cert_list *list, size_t i)
 		fine = false;
 	}
 	if (fine) {
-		show_folder(build, list, user, &folder);
+		add_cert_dir(build, list, user, &folder);
 	} else if (build->cause == GENERATION_FILES) {
-		show_old_folder(build, list, i, &err);
+		keep_cert_dir(build, list, i, &err);
 	} else {
 		err_prefix(&err, "cert_dir");
 		build_fail(
-		    build, BLAME_CONFIG, &user->cert_dir_where, user, &err);
+		    build, ERROR_CONFIG, &user->cert_dir_where, user, &err);
 	}
 	cert_dir_free(&folder);
 }
@@ -932,13 +936,13 @@ certs_build_list(struct build *build, size_t i)
 
 	begin_walk(build, &walk, i);
 	previous = previous_of_listener(&walk);
-	show_own(build, list, listener, &previous);
+	add_own(build, list, listener, &previous);
 	if (listener->cert_dir)
-		show_all_of_folder(build, list, i);
+		add_or_keep_cert_dir(build, list, i);
 	for (k = 0; k < listener->host_count; k++) {
 		host = &listener->hosts[k];
 		previous = previous_of_host(&walk, host->pattern);
 		if (host->certs_own)
-			show_own(build, list, host, &previous);
+			add_own(build, list, host, &previous);
 	}
 }

@@ -163,7 +163,7 @@ say_backends(const struct config_listener *listener)
 	printf(" (%s)", listener->balance == BALANCE_RR ? "rr" : "prio");
 }
 
-/* Many names are a number. */
+/* Only so many hosts are listed. */
 #define SITES_SHOWN 20
 
 static void
@@ -247,7 +247,7 @@ say_site(const struct service *service, size_t number)
 	printf("\n");
 }
 
-/* Sites of the listener's own settings are names of its certificates. */
+/* Sites with the listener's own settings are names of its certificates. */
 static void
 say_hosts(const struct service *service)
 {
@@ -314,7 +314,7 @@ check_output(const struct config *config, const char *key, const char *path)
 	return false;
 }
 
-/* Without a daemon every line would be lost. */
+/* Without a syslog daemon every line would be lost. */
 static bool
 check_syslog(const struct config *config)
 {
@@ -332,8 +332,7 @@ check_syslog(const struct config *config)
 	return false;
 }
 
-/* What a start writes to, before it gives up the rights to.  All of it is
- * looked at, whatever the first one says. */
+/* Check all files that a start writes to before it drops privileges. */
 static bool
 check_outputs(const struct config *config)
 {
@@ -424,7 +423,7 @@ check_config(const struct config *config)
 	bool bad_config = false;
 
 	memset(&parts, 0, sizeof(parts));
-	/* To stderr whatever [log] says: the operator is looking here. */
+	/* To stderr whatever [log] sets: the operator is looking there. */
 	parts.log = log_new();
 	load_log_notes(parts.log, config, NULL);
 	if (parts.log && load_parts(&parts, config, &err) &&
@@ -441,7 +440,7 @@ check_config(const struct config *config)
 
 /* ---- Beside errors of the configuration ---- */
 
-/* Does an earlier listener or host show the very same list? */
+/* Does an earlier listener or host have the same list? */
 static bool
 is_looked_at(const struct config *config, const struct config_listener *last,
     const struct config_paths *certs)
@@ -454,7 +453,7 @@ is_looked_at(const struct config *config, const struct config_listener *last,
 	return false;
 }
 
-/* Unreadable files are among the errors already. */
+/* Unreadable files are reported already. */
 static void
 check_certificates_of(const struct config_listener *settings)
 {

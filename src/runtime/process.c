@@ -45,7 +45,7 @@ process_fill_standard(void)
 {
 	int fd;
 
-	/* The lowest free number is given, so this fills from below. */
+	/* open() returns the lowest free number, so this fills from below. */
 	do
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -105,7 +105,7 @@ process_has_room(unsigned descriptors)
 	return count == descriptors;
 }
 
-/* The number in a pid file, for the sentence; 0 when there is none. */
+/* The number in a pid file, for an error message; 0: none. */
 static long
 read_pid(int fd)
 {
@@ -122,7 +122,7 @@ read_pid(int fd)
 	return pid;
 }
 
-/* Is the file we locked still the one the path names? */
+/* Is the locked file still the one of this path? */
 static bool
 is_same_file(int fd, const char *path)
 {
@@ -137,8 +137,8 @@ lock_pid_file(const char *path, struct err *err)
 {
 	int fd, i;
 
-	/* An owner that ends removes the path between our open and our lock;
-	 * then what we hold is a file without a name: open again. */
+	/* An ending owner removes the path between this open and this lock; the
+	 * locked file has no name then: open again. */
 	for (i = 0; i < PID_ATTEMPTS; i++) {
 		fd = open(
 		    path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -177,7 +177,7 @@ process_write_pid(const char *path, struct err *err)
 	    pwrite(fd, text, (size_t)length, 0) != length) {
 		err_set_errno(
 		    err, errno, "pid file %s cannot be written", path);
-		(void)unlink(path); /* an empty one would say less than none */
+		(void)unlink(path); /* an empty file is worse than none */
 		close(fd);
 		return -1;
 	}
@@ -189,13 +189,13 @@ process_remove_pid(const char *path, int fd)
 {
 	if (fd < 0)
 		return;
-	/* Without the right to remove it, at least name nobody. */
+	/* Without the right to remove it, empty it. */
 	if (unlink(path) != 0 && ftruncate(fd, 0) != 0)
 		errno = 0;
 	close(fd);
 }
 
-/* A file that is not there yet is made by whoever may write to its folder. */
+/* A missing file can be made where the folder is writable. */
 static bool
 check_folder(const char *path)
 {
@@ -235,7 +235,7 @@ user_name(const struct config *config)
 	return config->user ? config->user : "our user";
 }
 
-/* Files that only the starting user may read: the first, and how many. */
+/* Files that only the starting user can read: the first, and how many. */
 struct unreadable {
 	const struct config *config;
 	struct log *log;
@@ -298,7 +298,7 @@ check_log(const struct config *config, const char *path, struct log *log)
 
 	if (!log_is_path(path))
 		return;
-	/* None yet, under --test: a start makes it. */
+	/* --test finds none yet: a start makes it. */
 	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
 		return;
 	snprintf(text, sizeof(text),
@@ -315,7 +315,7 @@ check_store_folder(const struct config *config, const char *name,
 	char folder[PATH_MAX], text[ERR_TEXT_MAX];
 
 	snprintf(folder, sizeof(folder), "%s/%s", config->store_dir, name);
-	/* None yet, under --test: a start makes it, and gives it to us. */
+	/* --test finds none yet: a start makes it and gives it to the user. */
 	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ||
 	    errno == ENOENT)
 		return;
@@ -327,7 +327,8 @@ check_store_folder(const struct config *config, const char *name,
 	log_warning(log, "process", text);
 }
 
-/* The staple thread writes as us; what it cannot keep, a restart fetches. */
+/* The staple thread writes as the configured user; responses that cannot be
+ * stored are fetched again after a restart. */
 static void
 check_store(const struct config *config, struct log *log)
 {
@@ -413,7 +414,7 @@ process_check_readable(const struct config *config, struct log *log)
 #define LOW_PORT_BIT (1u << CAP_NET_BIND_SERVICE)
 
 struct target {
-	char name[256]; /* for initgroups; "": a number nobody is named by */
+	char name[256]; /* for initgroups; "": a number without an entry */
 	uid_t uid;
 	gid_t gid;
 	bool change_user;
@@ -430,7 +431,7 @@ parse_number(const char *text, unsigned *number)
 		return false;
 	errno = 0;
 	value = strtoul(text, &end, 10);
-	/* All ones means "leave it" to setresuid. */
+	/* All ones means "no change" to setresuid. */
 	if (*end != '\0' || errno != 0 || value >= 0xffffffffUL)
 		return false;
 	*number = (unsigned)value;
@@ -448,7 +449,7 @@ find_user(const char *user, struct target *target, struct err *err)
 	if (parse_number(user, &number)) {
 		target->uid = number;
 		target->gid = number;
-		/* A number needs no entry: without one nothing is found. */
+		/* A number needs no passwd entry. */
 		(void)getpwuid_r(number, &entry, bytes, sizeof(bytes), &found);
 	} else {
 		error = getpwnam_r(user, &entry, bytes, sizeof(bytes), &found);
@@ -520,7 +521,7 @@ set_user(const struct target *target, struct err *err)
 	return false;
 }
 
-/* Leave exactly CAP_NET_BIND_SERVICE, if we ever had it. */
+/* Keep exactly CAP_NET_BIND_SERVICE, if it is there at all. */
 static bool
 keep_low_port_capability(struct err *err)
 {
@@ -542,7 +543,7 @@ keep_low_port_capability(struct err *err)
 	return false;
 }
 
-/* Nothing to do when we are that user already (a container's USER). */
+/* Is the process that user already (a container's USER)? */
 static bool
 is_there_already(const struct target *target)
 {
@@ -608,7 +609,7 @@ privilege_give(
 		return true;
 	if (!find(user, group, &target, err))
 		return false;
-	/* The folder itself, and never one that a link in its place leads to. */
+	/* The folder itself, never the target of a link in its place. */
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	given = fd >= 0 &&
 		fchown(fd, target.change_user ? target.uid : same_uid,
@@ -730,7 +731,7 @@ lower_to_quota(unsigned *cpus, const char *text)
 		*cpus = quota;
 }
 
-/* Version 2: our own group and each above it. */
+/* Version 2: the group of this process and each above it. */
 static void
 apply_version_2(unsigned *cpus)
 {
@@ -750,7 +751,7 @@ apply_version_2(unsigned *cpus)
 			lower_to_quota(cpus, line);
 		if (cut[1] == '\0')
 			return;
-		/* The last turn asks for the root, "/". */
+		/* The last turn is the root, "/". */
 		cut[cut == group ? 1 : 0] = '\0';
 	}
 }

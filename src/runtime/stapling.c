@@ -518,7 +518,7 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 
 /* Prefix the error with the line of the key whose file it names. */
 static void
-blame(const struct config *config, struct err *err)
+prefix_key(const struct config *config, struct err *err)
 {
 	if (err_names(err, config->ocsp.ca_file))
 		err_prefix(err, "%s:%u: ca_file",
@@ -589,7 +589,7 @@ stapling_new(const struct config *config, struct log *log, bool check_only,
 	stapling->staple = open_library(&options, config, err);
 	if (stapling->staple)
 		return stapling;
-	blame(config, err);
+	prefix_key(config, err);
 	free(stapling);
 	return NULL;
 }
@@ -617,7 +617,7 @@ stapling_configure(
 	if (staple_configure(
 		stapling->staple, &options, err->text, sizeof(err->text)))
 		return true;
-	blame(config, err);
+	prefix_key(config, err);
 	return false;
 }
 

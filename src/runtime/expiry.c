@@ -19,7 +19,7 @@
 #define DAY_S 86400
 
 static void
-say(const struct cert_entry *entry, struct log *log, int64_t left_s)
+log_expiry(const struct cert_entry *entry, struct log *log, int64_t left_s)
 {
 	const struct identity *identity = entry->slot->identity;
 	time_t end = (time_t)identity_not_after(identity);
@@ -56,7 +56,7 @@ look_at(const struct cert_entry *entry, struct log *log, int64_t now_s)
 	int64_t end = identity_not_after(slot->identity);
 
 	if (is_new(validity_warning(from, end, now_s), &slot->warned))
-		say(entry, log, end - now_s);
+		log_expiry(entry, log, end - now_s);
 }
 
 static void

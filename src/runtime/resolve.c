@@ -415,7 +415,7 @@ dns_names_inherit(struct dns_names *fresh, struct dns_names *old)
 			continue;
 		name->lookup = known->lookup;
 		name->due_ms = known->due_ms;
-		name->asked_ms = known->asked_ms;
+		name->started_ms = known->started_ms;
 		name->failing = known->failing;
 		name->last = known->last;
 		name->last_count = known->last_count;
@@ -508,8 +508,8 @@ expedite_name(struct dns_names *names, const struct backends *backends,
 	const char *host = backends_host(backends, i, &port);
 	struct dns_name *name = host ? find_host(names, host) : NULL;
 
-	if (name != NULL && name->asked_ms + least_ms < name->due_ms)
-		name->due_ms = name->asked_ms + least_ms;
+	if (name != NULL && name->started_ms + least_ms < name->due_ms)
+		name->due_ms = name->started_ms + least_ms;
 }
 
 void
@@ -674,7 +674,7 @@ start_lookup(
 	struct err err;
 
 	name->lookup = ++resolver->last_id;
-	name->asked_ms = clock_mono_ms();
+	name->started_ms = clock_mono_ms();
 	dns_name_clear_failed(name, resolver->generation);
 	if (!dns_threads_start(
 		resolver->threads, name->host, name->lookup, &err)) {

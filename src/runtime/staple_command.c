@@ -58,8 +58,8 @@ struct run {
 	const char *issuer_at; /* source of the fetched issuer; borrowed */
 	struct staple_response *response;
 	FILE *out;
-	char *told; /* memory of `out`, for fetch */
-	size_t told_len;
+	char *report; /* memory of `out`, for fetch */
+	size_t report_len;
 };
 
 /* ---- Arguments ---- */
@@ -380,8 +380,9 @@ load(struct run *run, struct err *err)
 
 	err_set(err, "out of memory");
 	run->settings = staple_settings_new(&options);
-	run->out = arguments->fetch ? open_memstream(&run->told, &run->told_len)
-				    : stdout;
+	run->out = arguments->fetch
+		       ? open_memstream(&run->report, &run->report_len)
+		       : stdout;
 	if (run->settings == NULL || run->out == NULL ||
 	    !chain_load(&run->chain, arguments->cert_file, err) ||
 	    !staple_trust_init(&run->trust, arguments->ca_file, err))
@@ -393,7 +394,7 @@ load(struct run *run, struct err *err)
 }
 
 static enum staple_outcome
-ask_responders(struct run *run, struct err *hint)
+query_responders(struct run *run, struct err *hint)
 {
 	struct staple_print print = { .out = run->out,
 		.cert = run->cert,
@@ -456,12 +457,12 @@ find_issuer(struct run *run, struct err *hint)
 }
 
 static enum staple_outcome
-ask(struct run *run)
+query(struct run *run)
 {
 	struct err hint = { "" };
 
 	find_issuer(run, &hint);
-	return ask_responders(run, &hint);
+	return query_responders(run, &hint);
 }
 
 static enum staple_exit
@@ -484,7 +485,7 @@ tear_down(struct run *run)
 {
 	if (run->out != NULL && run->out != stdout)
 		fclose(run->out);
-	free(run->told);
+	free(run->report);
 	staple_response_unref(run->response);
 	staple_cert_unref(run->cert);
 	staple_cert_unref(run->bare);
@@ -592,7 +593,7 @@ conclude(struct run *run, enum staple_outcome verdict)
 	if (run->arguments->fetch && verdict == STAPLE_GOOD)
 		return deliver(run);
 	if (run->arguments->fetch && fflush(run->out) == 0)
-		fputs(run->told, stderr);
+		fputs(run->report, stderr);
 	return exit_of(verdict);
 }
 
@@ -609,7 +610,7 @@ staple_command_run(int argc, char **argv)
 	/* Responders may close while they are written to. */
 	signal(SIGPIPE, SIG_IGN);
 	if (load(&run, &err))
-		status = conclude(&run, ask(&run));
+		status = conclude(&run, query(&run));
 	else
 		fprintf(stderr, "clinch staple: %s\n", err.text);
 	tear_down(&run);

@@ -708,7 +708,7 @@ stapling_keep(struct stapling *stapling, const struct generation *generation)
 }
 
 static void
-say_counters(void *arg, const struct staple_info *info)
+log_counters_of(void *arg, const struct staple_info *info)
 {
 	static const char *const unsent[STAPLE_UNSENT_REASONS] = {
 		[STAPLE_UNSENT_UNWANTED] = "unsent_unwanted",
@@ -739,7 +739,7 @@ void
 stapling_log_counters(struct stapling *stapling)
 {
 	if (stapling)
-		staple_inspect(stapling->staple, say_counters, stapling);
+		staple_inspect(stapling->staple, log_counters_of, stapling);
 }
 
 void

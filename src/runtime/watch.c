@@ -811,8 +811,8 @@ struct watch {
 	bool touched;            /* there was an event */
 	bool differs;            /* changed() is to be called */
 	bool partial;            /* not every folder is watched */
-	bool said_space;
-	bool said_hidden;
+	bool warned_space;
+	bool warned_hidden;
 };
 
 static void
@@ -834,14 +834,14 @@ wait_for_quiet(struct watch *watch)
 }
 
 static void
-say_hidden(struct watch *watch, const char *path)
+warn_hidden(struct watch *watch, const char *path)
 {
-	if (path && !watch->said_hidden)
+	if (path && !watch->warned_hidden)
 		log_warning(watch->log, "watch",
 		    "a watched file may no longer be looked at, changes are "
 		    "not seen; let this user search its folder",
 		    LOG_S("file", path));
-	watch->said_hidden = path != NULL;
+	watch->warned_hidden = path != NULL;
 }
 
 /* Is there a new change? */
@@ -852,7 +852,7 @@ look(struct watch *watch, bool touched)
 	    &watch->set, touched, clock_wall_ms() * INT64_C(1000000));
 
 	watch->differs |= result.differs;
-	say_hidden(watch, result.hidden);
+	warn_hidden(watch, result.hidden);
 	return result.differs;
 }
 
@@ -860,9 +860,9 @@ static void
 note_result(struct watch *watch, const struct watch_result *result)
 {
 	watch->partial = result->errnum != 0;
-	if (result->errnum != ENOSPC || watch->said_space)
+	if (result->errnum != ENOSPC || watch->warned_space)
 		return;
-	watch->said_space = true;
+	watch->warned_space = true;
 	log_warning(watch->log, "watch",
 	    "no more folders can be watched, their files are looked at every "
 	    "minute; raise the sysctl fs.inotify.max_user_watches");

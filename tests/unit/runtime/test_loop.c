@@ -42,7 +42,7 @@ static atomic_uint adopted_at; /* waits, when the news came */
 static int event_fd;
 
 static void
-tell(void *arg, enum loop_event event)
+on_event(void *arg, enum loop_event event)
 {
 	const uint64_t one = 1;
 
@@ -103,7 +103,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 	old = site_build(&site, NULL, first, false);
 	fresh = site_build(&site, old, second, false);
 	cr_assert(old != NULL && fresh != NULL);
-	loop = loop_start(0, NULL, tell, NULL, NULL);
+	loop = loop_start(0, NULL, on_event, NULL, NULL);
 	cr_assert_not_null(loop);
 	(void)adopt(loop, old);
 	cr_expect_geq(adopt(loop, fresh), 1 + 2 * LISTENERS / EVENTS_PER_WAIT);

@@ -272,7 +272,7 @@ Test(dns_names, are_due_at_once_after_a_failed_connect)
 {
 	static const struct {
 		const char *what;
-		int64_t asked_ms, due_ms, expect;
+		int64_t started_ms, due_ms, expect;
 	} rows[] = {
 		{ "long ago", 1000, 60000, 2000 },
 		{ "due before", 1000, 1500, 1500 },
@@ -281,7 +281,7 @@ Test(dns_names, are_due_at_once_after_a_failed_connect)
 
 	fail_connect();
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		names.items[0].asked_ms = rows[i].asked_ms;
+		names.items[0].started_ms = rows[i].started_ms;
 		names.items[0].due_ms = rows[i].due_ms;
 		names.items[1].due_ms = 70000;
 		dns_names_expedite(&names, generation, 1000);

@@ -227,7 +227,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	}
 	if (!ca_entry_has_equal_stamps(old, now))
 		log_error(build->parts->log, "tls",
-		    "client certificates are checked as before",
+		    "client CA files not replaced; the previous ones stay in use",
 		    LOG_S("listener", settings->name),
 		    LOG_S("error", err.text));
 	return trust_ref(old->trust);
@@ -1012,7 +1012,7 @@ report_contradiction(struct build *build, const struct cert_entry *one,
 		return; /* the error belongs to the other listener */
 	err_set(&err,
 	    "staple_file: listener %s (%s:%u) shows the same certificate "
-	    "without this file; say the same in both",
+	    "without this file; set the same in both",
 	    other->user->name, other->user->where.file,
 	    other->user->where.line);
 	build_fail(build, ERROR_CONFIG, &one->user->staple_files.items[0].where,

@@ -374,8 +374,9 @@ fail_leniently(
 	if (is_reported(build, load))
 		return;
 	log_error(build->parts->log, "tls",
-	    serves ? "certificate not replaced, the old one serves on"
-		   : "certificate left out",
+	    serves
+		? "certificate not replaced; the previous one stays in service"
+		: "certificate left out",
 	    LOG_S("listener", load->request->user->name),
 	    LOG_S("file", load->fresh->id.cert), LOG_S("error", err->text));
 }
@@ -886,7 +887,7 @@ keep_cert_dir(
 	list->folder_kept = true;
 	if (!old->folder_kept)
 		log_error(build->parts->log, "tls",
-		    "the certificates of cert_dir serve on as they were",
+		    "cert_dir not read again; its certificates stay in service",
 		    LOG_S("listener", user->name), LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
 		slot = old->items[user->certs.count + k];

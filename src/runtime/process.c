@@ -159,7 +159,9 @@ lock_pid_file(const char *path, struct err *err)
 			return fd;
 		close(fd);
 	}
-	err_set(err, "pid file %s keeps being replaced by someone", path);
+	err_set(err,
+	    "pid file %s was replaced again and again by other processes",
+	    path);
 	return -1;
 }
 

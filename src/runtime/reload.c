@@ -336,14 +336,14 @@ report_new(
 		report_degraded(publication, cert);
 	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
 		log_warning(server->parts.log, "ocsp",
-		    "the certificate demands a staple (must-staple) and, by "
-		    "ocsp = never, has none: strict clients will refuse it",
+		    "must-staple certificate is not stapled (ocsp = never); "
+		    "strict clients will refuse it",
 		    LOG_S("listener", listener->name),
 		    LOG_S("cert", info->name));
 	if (listener->ocsp == OCSP_MODE_PREFER &&
 	    info->hindrance == STAPLE_NO_RESPONDER)
 		log_info(server->parts.log, "ocsp",
-		    "the certificate names no responder: it is not stapled",
+		    "certificate names no responder; not stapled",
 		    LOG_S("listener", listener->name),
 		    LOG_S("cert", info->name), LOG_S("reason", info->said));
 }
@@ -431,9 +431,9 @@ find_revoked(void *arg, const struct evaluated_cert *cert)
 		return;
 	server->status = EXIT_REVOKED;
 	log_error(server->parts.log, "ocsp",
-	    "the certificate is revoked: the process ends",
+	    "certificate is revoked; the process ends",
 	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
-	    LOG_S("said", cert->info.said));
+	    LOG_S("reason", cert->info.said));
 }
 
 /* Certificates have changed, or time has passed: drain, publish `pending`, or
@@ -699,7 +699,7 @@ files_load_tickets(struct server *server, const struct config *config)
 	if (!ticket_keys_load(server->parts.keys, path,
 		config->ticket_key_permissions, &warning, &err)) {
 		log_error(server->parts.log, "tls",
-		    "ticket keys not replaced, the old ones go on",
+		    "ticket keys not replaced; the previous ones stay in use",
 		    LOG_S("error", err.text));
 		return;
 	}

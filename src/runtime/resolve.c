@@ -614,8 +614,9 @@ fail(struct resolver *resolver, struct dns_name *name, const char *why)
 		return;
 	name->failing = true;
 	log_warning(resolver->log, "resolve",
-	    name->last_count ? "name no longer resolves, last answer is kept"
-			     : "name does not resolve",
+	    name->last_count
+		? "name no longer resolves; its last addresses stay in use"
+		: "name does not resolve",
 	    LOG_S("host", name->host), LOG_S("reason", why));
 }
 
@@ -915,7 +916,7 @@ resolve_check(struct generation *generation, struct log *log)
 	size_t i;
 
 	if (!dns_names_init(&names, generation)) {
-		log_warning(log, "resolve", "out of memory, names unchecked");
+		log_warning(log, "resolve", "out of memory; names not checked");
 		return;
 	}
 	for (i = 0; i < names.count; i++) {

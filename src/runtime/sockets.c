@@ -63,7 +63,7 @@ count_given(struct err *err)
 	if (!parse_number(pid, &number) || number != (long)getpid())
 		return 0;
 	if (!parse_number(fds, &number) || number < 0 || number > FDS_MAX) {
-		err_set(err, "LISTEN_FDS=%s is no number of sockets", fds);
+		err_set(err, "LISTEN_FDS=%s is not a number of sockets", fds);
 		return -1;
 	}
 	return number;
@@ -98,7 +98,7 @@ describe_socket(struct inherited_socket *given, int fd, struct err *err)
 	given->fd = fd;
 	if (getsockname(fd, (struct sockaddr *)&storage, &length) != 0) {
 		err_set_errno(err, errno,
-		    "LISTEN_FDS announces descriptor %d, which is no socket",
+		    "LISTEN_FDS announces descriptor %d, which is not a socket",
 		    fd);
 		return false;
 	}
@@ -213,7 +213,7 @@ inherited_free(struct inherited *inherited, struct log *log)
 		given = &inherited->items[i];
 		if (given->fd >= 0) {
 			log_warning(log, "process",
-			    "inherited socket fits no listener and is closed",
+			    "inherited socket matches no listener; closed",
 			    LOG_S("name", given->name),
 			    LOG_S("address",
 				addr_print(&given->addr, text, sizeof(text))));
@@ -328,7 +328,7 @@ sockets_add_named(struct sockets *sockets, struct sockets_source *source,
 		return true;
 	err_set(err,
 	    "no inherited socket has this name in LISTEN_FDNAMES; start clinch "
-	    "from its socket unit, or say accept =");
+	    "from its socket unit, or set accept =");
 fail:
 	err_prefix(err, "fd %s", name);
 	return false;
@@ -443,7 +443,7 @@ open_new(struct sockets *sockets, struct sockets_source *source,
 		return false;
 	if (v4_only)
 		log_info(source->parts->log, "listener",
-		    "no IPv6 in this kernel, IPv4 alone",
+		    "kernel without IPv6; listening on IPv4 only",
 		    LOG_S("listener", service->listener->name));
 	return append_fresh(sockets, service, listener, false, err);
 }

@@ -676,7 +676,7 @@ stapling_restore(struct stapling *stapling, const struct generation *generation)
 
 	if (stapling && !restore(stapling, generation, &err))
 		log_error(stapling->log, "ocsp",
-		    "the old settings could not be put back",
+		    "settings of the running configuration not restored",
 		    LOG_S("reason", err.text));
 }
 

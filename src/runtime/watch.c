@@ -838,8 +838,8 @@ warn_hidden(struct watch *watch, const char *path)
 {
 	if (path && !watch->warned_hidden)
 		log_warning(watch->log, "watch",
-		    "a watched file may no longer be looked at, changes are "
-		    "not seen; let this user search its folder",
+		    "no access to a watched file; its changes are not seen "
+		    "(give this user search permission on its folder)",
 		    LOG_S("file", path));
 	watch->warned_hidden = path != NULL;
 }
@@ -864,8 +864,9 @@ note_result(struct watch *watch, const struct watch_result *result)
 		return;
 	watch->warned_space = true;
 	log_warning(watch->log, "watch",
-	    "no more folders can be watched, their files are looked at every "
-	    "minute; raise the sysctl fs.inotify.max_user_watches");
+	    "limit of inotify watches reached; the files of other folders are "
+	    "checked every minute (raise the sysctl "
+	    "fs.inotify.max_user_watches)");
 }
 
 static bool
@@ -1000,8 +1001,8 @@ open_folders(struct watch *watch)
 		return;
 	}
 	log_warning(watch->log, "watch",
-	    "the kernel gives no inotify, files are looked at every minute; "
-	    "raise the sysctl fs.inotify.max_user_instances or LimitNOFILE",
+	    "inotify not available; files are checked every minute (raise "
+	    "the sysctl fs.inotify.max_user_instances or LimitNOFILE)",
 	    LOG_S("reason", strerror(errno)));
 }
 

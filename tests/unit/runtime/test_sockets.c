@@ -138,7 +138,7 @@ refuses_what_is_no_socket(void)
 		return false;
 	setenv("LISTEN_FDS", "2", 1);
 	return inherited_collect(&err) == NULL &&
-	       strstr(err.text, "no socket") != NULL;
+	       strstr(err.text, "not a socket") != NULL;
 }
 
 static bool
@@ -176,7 +176,7 @@ Test(inherited, tells_its_stories)
 		{ "close-on-exec", keeps_sockets_from_children },
 		{ "another's LISTEN_PID", leaves_sockets_of_others_alone },
 		{ "not open", refuses_what_is_not_open },
-		{ "no socket", refuses_what_is_no_socket },
+		{ "not a socket", refuses_what_is_no_socket },
 		{ "nonsense", refuses_nonsense },
 		{ "not taken", closes_what_nobody_took },
 	};

@@ -473,16 +473,6 @@ options_of(struct stapling *stapling, const struct config *config)
 	};
 }
 
-/* Strict modes end the process on revocation by default. */
-static bool
-ends_process(const struct staple_policy *policy)
-{
-	if (policy->on_revoked == STAPLE_REVOKED_BY_MODE)
-		return policy->mode == STAPLE_MUST ||
-		       policy->mode == STAPLE_ALWAYS;
-	return policy->on_revoked == STAPLE_REVOKED_EXIT;
-}
-
 struct staple_policy
 stapling_policy(const struct config_listener *settings, bool in_folder)
 {
@@ -511,7 +501,7 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 		.on_revoked = revokeds[settings->on_revoked],
 	};
 
-	if (in_folder && ends_process(&policy))
+	if (in_folder && on_revoked(&policy) == STAPLE_REVOKED_EXIT)
 		policy.on_revoked = STAPLE_REVOKED_REFUSE;
 	return policy;
 }

@@ -38,7 +38,7 @@ epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout)
 	    SYS_epoll_pwait, fd, events, maxevents, timeout, NULL, (size_t)8);
 }
 
-static atomic_uint adopted_at; /* waits, when the news came */
+static atomic_uint adopted_at; /* `waits` at the event */
 static int event_fd;
 
 static void
@@ -122,7 +122,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 static const char text[] = "[listener a]\naccept = unix:a.sock\nconnect = 1\n"
 			   "cert = cert.pem\nkey = key.pem\n";
 
-Test(mailbox, gives_each_message_once)
+Test(mailbox, returns_each_message_once)
 {
 	struct mailbox mailbox;
 	struct mail mail;
@@ -166,7 +166,7 @@ Test(mailbox, keeps_the_newest_generation_and_drops_the_rest)
 	site_close(&site);
 }
 
-Test(mailbox, drops_what_nobody_fetched)
+Test(mailbox, frees_unfetched_mail)
 {
 	struct site site;
 	struct generation *generation;

@@ -887,7 +887,7 @@ keep_cert_dir(
 	list->folder_kept = true;
 	if (!old->folder_kept)
 		log_error(build->parts->log, "tls",
-		    "cert_dir not read again; its certificates stay in service",
+		    "cert_dir not usable; its certificates stay in service",
 		    LOG_S("listener", user->name), LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
 		slot = old->items[user->certs.count + k];

@@ -189,7 +189,7 @@ def test_files_come_and_go_in_a_folder(launch, serve, ca, tmp_path):
     until(lambda: meet(clinch.port(), name="second.example").alert, "the second name to be unknown")
     (folder / "c-bad.pem").unlink()
     (folder / "a-first.pem").unlink()
-    clinch.wait_log(r"certificates of cert_dir serve on")
+    clinch.wait_log(r"cert_dir not usable; its certificates stay in service")
     assert shows(clinch, first, "first.example")
 
 

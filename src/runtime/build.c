@@ -124,7 +124,7 @@ find_trust(
 	size_t i;
 
 	for (i = 0; generation && i < generation->trust_count; i++)
-		if (is_same_trust(generation->trusts[i].user, settings))
+		if (is_same_trust(generation->trusts[i].settings, settings))
 			return &generation->trusts[i];
 	return NULL;
 }
@@ -134,7 +134,7 @@ stamp_trust(const struct config_listener *settings)
 {
 	int64_t now_ns = clock_wall_ms() * NS_PER_MS;
 	struct ca_entry entry = {
-		.user = settings,
+		.settings = settings,
 		.ca_stamp = stamp_of(settings->ca_file),
 	};
 
@@ -147,7 +147,7 @@ stamp_trust(const struct config_listener *settings)
 }
 
 static bool
-is_current(const struct ca_entry *old, const struct ca_entry *now)
+is_current_ca(const struct ca_entry *old, const struct ca_entry *now)
 {
 	return old->settled && ca_entry_has_equal_stamps(old, now);
 }
@@ -209,7 +209,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	struct err err = { "" };
 	struct trust *trust;
 
-	if (old && is_current(old, now)) {
+	if (old && is_current_ca(old, now)) {
 		now->warned = old->warned;
 		return trust_ref(old->trust);
 	}
@@ -292,7 +292,7 @@ fail_context(struct build *build, const struct config_listener *settings,
 }
 
 static struct tls_context *
-make(struct build *build, const struct config_listener *settings,
+make_context(struct build *build, const struct config_listener *settings,
     struct trust *trust, const struct staple_policy *policy)
 {
 	struct err err = { "" };
@@ -310,7 +310,8 @@ make(struct build *build, const struct config_listener *settings,
 }
 
 static const struct context_entry *
-find(const struct generation *generation, const struct context_entry *wanted)
+find_context(
+    const struct generation *generation, const struct context_entry *wanted)
 {
 	const struct context_entry *one;
 	size_t i;
@@ -344,12 +345,12 @@ build_context(struct build *build, const struct config_listener *settings,
 		    build, ERROR_SYSTEM, &settings->where, settings, &err);
 		return NULL;
 	}
-	known = find(build->fresh, &wanted);
+	known = find_context(build->fresh, &wanted);
 	if (known)
 		return known->context;
-	known = find(build->old, &wanted);
+	known = find_context(build->old, &wanted);
 	wanted.context = known ? tls_context_ref(known->context)
-			       : make(build, settings, trust, policy);
+			       : make_context(build, settings, trust, policy);
 	if (wanted.context == NULL)
 		return NULL;
 	if (generation_add_context(build->fresh, &wanted))
@@ -438,8 +439,8 @@ find_host(const struct sites *sites, const char *pattern)
 
 /* Consecutive names of one certificate share a site. */
 static bool
-is_last(const struct sites *sites, const struct config_listener *settings,
-    const struct cert_set *set)
+shares_last_site(const struct sites *sites,
+    const struct config_listener *settings, const struct cert_set *set)
 {
 	size_t count = tls_server_count(sites->server);
 	const struct tls_site *last;
@@ -505,7 +506,7 @@ add_site(struct sites *sites, const struct config_listener *settings,
 	struct tls_context *context;
 	struct err err = { "" };
 
-	if (is_last(sites, settings, set)) {
+	if (shares_last_site(sites, settings, set)) {
 		*number = tls_server_count(sites->server) - 1;
 		return true;
 	}
@@ -573,7 +574,7 @@ add_mapped_names(struct sites *sites)
 }
 
 static bool
-prepare(struct sites *sites)
+prepare_sites(struct sites *sites)
 {
 	const struct config_listener *listener = sites->listener;
 	const struct cert_list *list = sites->list;
@@ -606,7 +607,7 @@ build_sites(struct build *build, size_t i)
 		.list = &build->fresh->cert_lists[i],
 	};
 	size_t own;
-	bool fine = prepare(&sites) &&
+	bool fine = prepare_sites(&sites) &&
 		    add_site(&sites, listener, &sites.map.first, &own) &&
 		    add_hosts(&sites) && add_mapped_names(&sites);
 
@@ -627,7 +628,7 @@ build_sites(struct build *build, size_t i)
 
 /* Reloads rarely reorder: try the same index first. */
 static struct service *
-find_old(const struct build *build, size_t i)
+find_old_service(const struct build *build, size_t i)
 {
 	const char *name = build->config->listeners[i].name;
 	const struct generation *old = build->old;
@@ -789,7 +790,8 @@ build_service(struct build *build, size_t i)
 	tls = build_sites(build, i);
 	if (tls == NULL)
 		return;
-	service = make_service(build, listener, tls, find_old(build, i));
+	service = make_service(
+	    build, listener, tls, find_old_service(build, i));
 	tls_server_unref(tls);
 	if (service)
 		fresh->services[fresh->service_count++] = service;
@@ -1013,10 +1015,10 @@ report_contradiction(struct build *build, const struct cert_entry *one,
 	err_set(&err,
 	    "staple_file: listener %s (%s:%u) shows the same certificate "
 	    "without this file; set the same in both",
-	    other->user->name, other->user->where.file,
-	    other->user->where.line);
-	build_fail(build, ERROR_CONFIG, &one->user->staple_files.items[0].where,
-	    one->user, &err);
+	    other->settings->name, other->settings->where.file,
+	    other->settings->where.line);
+	build_fail(build, ERROR_CONFIG,
+	    &one->settings->staple_files.items[0].where, one->settings, &err);
 }
 
 /* Responses belong to the certificate: two sources contradict each other. */
@@ -1047,7 +1049,7 @@ check_sources(struct build *build)
 }
 
 static void
-run(struct build *build)
+build_all(struct build *build)
 {
 	size_t i;
 
@@ -1088,7 +1090,7 @@ generation_build(struct generation *old, const struct config *config,
 	memset(errors, 0, sizeof(*errors));
 	build.fresh = generation_new(config);
 	if (build.fresh && certs_index(&build))
-		run(&build);
+		build_all(&build);
 	else
 		build_error(&build, ERROR_SYSTEM, "out of memory");
 	certs_forget(&build);
@@ -1124,7 +1126,7 @@ is_any_due(const struct policy_eval *eval, const struct generation *generation)
 
 /* The slot with its renewal in service. */
 static struct cert_slot *
-swap(const struct policy_eval *eval, const struct cert_slot *slot)
+with_renewal(const struct policy_eval *eval, const struct cert_slot *slot)
 {
 	struct cert_slot *fresh = cert_slot_copy(slot, slot->renewal, NULL);
 	struct err err;
@@ -1146,9 +1148,9 @@ copy_certs(struct build *build, const struct policy_eval *eval)
 	for (i = 0; i < build->old->cert_count; i++) {
 		entry = &build->old->certs[i];
 		slot = entry->slot;
-		slot = policy_eval_is_due(eval, slot) ? swap(eval, slot)
+		slot = policy_eval_is_due(eval, slot) ? with_renewal(eval, slot)
 						      : cert_slot_ref(slot);
-		if (!slot || !certs_hold(build, entry->user, slot))
+		if (!slot || !certs_hold(build, entry->settings, slot))
 			return false;
 	}
 	return true;
@@ -1189,7 +1191,8 @@ copy_cert_list(struct build *build, size_t i)
 }
 
 static bool
-fill(struct build *build, const struct policy_eval *eval, struct err *err)
+build_renewed(
+    struct build *build, const struct policy_eval *eval, struct err *err)
 {
 	struct generation *fresh = build->fresh, *old = build->old;
 	size_t i;
@@ -1226,7 +1229,7 @@ log_renewals(const struct generation *fresh, const struct generation *from,
 		log_notice(log, "ocsp",
 		    before->identity ? "renewed certificate in service"
 				     : "certificate in service",
-		    LOG_S("listener", fresh->certs[i].user->name),
+		    LOG_S("listener", fresh->certs[i].settings->name),
 		    LOG_S("cert", identity_name(after->identity)),
 		    LOG_S("file", after->id.cert));
 	}
@@ -1252,7 +1255,7 @@ renew_generation(struct generation *from, const struct generation_parts *parts,
 	if (!is_any_due(eval, from))
 		return NULL;
 	build.fresh = generation_new(from->config);
-	fine = build.fresh && fill(&build, eval, err);
+	fine = build.fresh && build_renewed(&build, eval, err);
 	certs_forget(&build);
 	generation_errors_free(&errors);
 	if (fine) {

@@ -269,10 +269,10 @@ find_slot(void *tree, const struct cert_slot_key *id)
 }
 
 bool
-certs_hold(struct build *build, const struct config_listener *user,
+certs_hold(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot)
 {
-	return generation_add_cert(build->fresh, user, slot) &&
+	return generation_add_cert(build->fresh, settings, slot) &&
 	       tsearch(&slot->id, &build->slots, compare_ids) != NULL;
 }
 
@@ -306,7 +306,7 @@ certs_forget(struct build *build)
 
 /* A slot to be built, and where it is configured. */
 struct cert_request {
-	const struct config_listener *user;
+	const struct config_listener *settings;
 	const struct config_path *cert; /* NULL: found in the folder */
 	const struct config_path *key;
 	const struct cert_slot_key *id;
@@ -344,12 +344,12 @@ fail_strictly(
 
 	build_fail(build, ERROR_CONFIG,
 	    is_key ? &load->request->key->where : &load->request->cert->where,
-	    load->request->user, err);
+	    load->request->settings, err);
 	if (is_key || !apart || access(id->key, R_OK) == 0)
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
 	build_fail(build, ERROR_CONFIG, &load->request->key->where,
-	    load->request->user, err);
+	    load->request->settings, err);
 }
 
 /* Was this state of the files reported before? */
@@ -377,7 +377,7 @@ fail_leniently(
 	    serves
 		? "certificate not replaced; the previous one stays in service"
 		: "certificate left out",
-	    LOG_S("listener", load->request->user->name),
+	    LOG_S("listener", load->request->settings->name),
 	    LOG_S("file", load->fresh->id.cert), LOG_S("error", err->text));
 }
 
@@ -427,7 +427,7 @@ watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
 	const struct cert_slot_key *id = &load->fresh->id;
-	const struct config_listener *user = load->request->user;
+	const struct config_listener *settings = load->request->settings;
 	struct policy_eval eval = eval_of(build);
 	struct err err = { "" };
 
@@ -441,9 +441,9 @@ watch_identity(struct build *build, const struct cert_load *load,
 		fail_leniently(build, load, &err);
 	else
 		build_fail(build, ERROR_SYSTEM,
-		    user->ocsp_where.line > 0 ? &user->ocsp_where
-					      : &load->request->cert->where,
-		    user, &err);
+		    settings->ocsp_where.line > 0 ? &settings->ocsp_where
+						  : &load->request->cert->where,
+		    settings, &err);
 	return false;
 }
 
@@ -597,7 +597,7 @@ read_files(struct build *build, struct cert_load *load)
 		keep_previous(load);
 		return;
 	}
-	build_warn(build, load->request->user, warning.text);
+	build_warn(build, load->request->settings, warning.text);
 	identity = prefer_known(load->old, identity);
 	if (is_expired_successor(build, load, identity, &err)) {
 		report_bad(build, load, &err);
@@ -658,7 +658,7 @@ share_or_load(struct build *build, struct cert_load *load)
 static struct cert_slot *
 build_slot(struct build *build, const struct cert_request *request)
 {
-	const struct config_listener *user = request->user;
+	const struct config_listener *settings = request->settings;
 	struct cert_slot *known = find_slot(build->slots, request->id);
 	struct cert_load load = { .request = request };
 	struct err err = { "out of memory" };
@@ -668,14 +668,14 @@ build_slot(struct build *build, const struct cert_request *request)
 	load.old = find_slot(build->old_slots, request->id);
 	load.before = load.old ? load.old : request->before;
 	share_or_load(build, &load);
-	if (load.fresh && certs_hold(build, user, load.fresh))
+	if (load.fresh && certs_hold(build, settings, load.fresh))
 		return load.fresh;
-	build_fail(build, ERROR_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
 struct cert_slot *
-certs_share(struct build *build, const struct config_listener *user,
+certs_share(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot)
 {
 	struct cert_slot *known = find_slot(build->slots, &slot->id);
@@ -683,9 +683,9 @@ certs_share(struct build *build, const struct config_listener *user,
 
 	if (known)
 		return known;
-	if (certs_hold(build, user, cert_slot_ref(slot)))
+	if (certs_hold(build, settings, cert_slot_ref(slot)))
 		return slot;
-	build_fail(build, ERROR_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
@@ -693,7 +693,7 @@ certs_share(struct build *build, const struct config_listener *user,
 
 static bool
 append_slot(struct build *build, struct cert_list *list,
-    const struct config_listener *user, struct cert_slot *slot)
+    const struct config_listener *settings, struct cert_slot *slot)
 {
 	struct err err = { "out of memory" };
 
@@ -701,7 +701,7 @@ append_slot(struct build *build, struct cert_list *list,
 		return false; /* reported */
 	if (cert_list_add(list, slot))
 		return true;
-	build_fail(build, ERROR_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return false;
 }
 
@@ -796,40 +796,41 @@ previous_of_host(struct previous_walk *walk, const char *pattern)
 
 static void
 add_own(struct build *build, struct cert_list *list,
-    const struct config_listener *user, const struct previous_certs *previous)
+    const struct config_listener *settings,
+    const struct previous_certs *previous)
 {
 	const struct config_path *staple_file;
 	struct cert_slot_key id = {
-		.permissions = user->key_permissions,
-		.policy = stapling_policy(user, false),
+		.permissions = settings->key_permissions,
+		.policy = stapling_policy(settings, false),
 	};
-	struct cert_request request = { .user = user, .id = &id };
+	struct cert_request request = { .settings = settings, .id = &id };
 	size_t i;
 
-	for (i = 0; i < user->certs.count; i++) {
-		request.cert = &user->certs.items[i];
-		request.key = config_key_of(user, i);
+	for (i = 0; i < settings->certs.count; i++) {
+		request.cert = &settings->certs.items[i];
+		request.key = config_key_of(settings, i);
 		request.before = i < previous->count ? previous->items[i]
 						     : NULL;
-		staple_file = config_staple_file_of(user, i);
+		staple_file = config_staple_file_of(settings, i);
 		id.cert = request.cert->path;
 		id.key = request.key->path;
 		id.staple_file = staple_file ? staple_file->path : NULL;
 		if (!append_slot(
-			build, list, user, build_slot(build, &request)))
+			build, list, settings, build_slot(build, &request)))
 			return;
 	}
 }
 
 static struct cert_slot_key
 id_in_folder(
-    const struct config_listener *user, const struct cert_dir_item *item)
+    const struct config_listener *settings, const struct cert_dir_item *item)
 {
 	return (struct cert_slot_key){
 		.cert = item->cert,
 		.key = item->key,
-		.permissions = user->key_permissions,
-		.policy = stapling_policy(user, true),
+		.permissions = settings->key_permissions,
+		.policy = stapling_policy(settings, true),
 		.in_folder = true,
 	};
 }
@@ -837,7 +838,7 @@ id_in_folder(
 /* At a start all files must be read.  Without memory for this they are read one
  * by one. */
 static void
-read_ahead(const struct build *build, const struct config_listener *user,
+read_ahead(const struct build *build, const struct config_listener *settings,
     const struct cert_dir *folder, struct preload *preload)
 {
 	struct cert_slot_key *ids;
@@ -847,7 +848,7 @@ read_ahead(const struct build *build, const struct config_listener *user,
 		return;
 	ids = calloc(folder->count, sizeof(ids[0]));
 	for (i = 0; ids && i < folder->count; i++)
-		ids[i] = id_in_folder(user, &folder->items[i]);
+		ids[i] = id_in_folder(settings, &folder->items[i]);
 	if (ids && !preload_run(preload, ids, folder->count))
 		preload_free(preload);
 	free(ids);
@@ -855,19 +856,19 @@ read_ahead(const struct build *build, const struct config_listener *user,
 
 static void
 add_cert_dir(struct build *build, struct cert_list *list,
-    const struct config_listener *user, const struct cert_dir *folder)
+    const struct config_listener *settings, const struct cert_dir *folder)
 {
 	struct preload preload = { 0 };
 	struct cert_slot_key id;
-	struct cert_request request = { .user = user, .id = &id };
+	struct cert_request request = { .settings = settings, .id = &id };
 	size_t i;
 
-	read_ahead(build, user, folder, &preload);
+	read_ahead(build, settings, folder, &preload);
 	for (i = 0; i < folder->count; i++) {
-		id = id_in_folder(user, &folder->items[i]);
+		id = id_in_folder(settings, &folder->items[i]);
 		request.read = i < preload.count ? &preload.items[i] : NULL;
 		if (!append_slot(
-			build, list, user, build_slot(build, &request)))
+			build, list, settings, build_slot(build, &request)))
 			break;
 		list->folder_count++;
 	}
@@ -879,7 +880,7 @@ static void
 keep_cert_dir(
     struct build *build, struct cert_list *list, size_t i, struct err *err)
 {
-	const struct config_listener *user = &build->config->listeners[i];
+	const struct config_listener *settings = &build->config->listeners[i];
 	const struct cert_list *old = &build->old->cert_lists[i];
 	struct cert_slot *slot;
 	size_t k;
@@ -888,11 +889,12 @@ keep_cert_dir(
 	if (!old->folder_kept)
 		log_error(build->parts->log, "tls",
 		    "cert_dir not usable; its certificates stay in service",
-		    LOG_S("listener", user->name), LOG_S("error", err->text));
+		    LOG_S("listener", settings->name),
+		    LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
-		slot = old->items[user->certs.count + k];
-		if (!append_slot(
-			build, list, user, certs_share(build, user, slot)))
+		slot = old->items[settings->certs.count + k];
+		if (!append_slot(build, list, settings,
+			certs_share(build, settings, slot)))
 			return;
 		list->folder_count++;
 	}
@@ -901,26 +903,26 @@ keep_cert_dir(
 static void
 add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 {
-	const struct config_listener *user = &build->config->listeners[i];
+	const struct config_listener *settings = &build->config->listeners[i];
 	struct cert_dir folder;
 	struct err err = { "" };
-	bool fine = cert_dir_list(&folder, user->cert_dir, &err);
+	bool fine = cert_dir_list(&folder, settings->cert_dir, &err);
 
-	if (fine && folder.count == 0 && user->certs.count == 0) {
+	if (fine && folder.count == 0 && settings->certs.count == 0) {
 		err_set(&err,
 		    "%s holds no certificate (*.pem, *.crt, or folders "
 		    "with fullchain.pem and privkey.pem)",
-		    user->cert_dir);
+		    settings->cert_dir);
 		fine = false;
 	}
 	if (fine) {
-		add_cert_dir(build, list, user, &folder);
+		add_cert_dir(build, list, settings, &folder);
 	} else if (build->cause == GENERATION_FILES) {
 		keep_cert_dir(build, list, i, &err);
 	} else {
 		err_prefix(&err, "cert_dir");
-		build_fail(
-		    build, ERROR_CONFIG, &user->cert_dir_where, user, &err);
+		build_fail(build, ERROR_CONFIG, &settings->cert_dir_where,
+		    settings, &err);
 	}
 	cert_dir_free(&folder);
 }

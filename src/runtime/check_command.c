@@ -367,7 +367,7 @@ check_chains(const struct generation *generation, struct log *log)
 		chain_check_run(check, entry->slot->identity, &sentence);
 		if (sentence.text[0])
 			log_warning(log, "tls", sentence.text,
-			    LOG_S("listener", entry->user->name),
+			    LOG_S("listener", entry->settings->name),
 			    LOG_S("file", entry->slot->id.cert));
 	}
 	chain_check_free(check);

@@ -191,8 +191,8 @@ struct refusal {
 static const struct config_where *
 where_of(const struct evaluated_cert *cert)
 {
-	return cert->slot->id.in_folder ? &cert->user->cert_dir_where
-					: &cert->user->certs.items[0].where;
+	return cert->slot->id.in_folder ? &cert->settings->cert_dir_where
+					: &cert->settings->certs.items[0].where;
 }
 
 /* At a start also on stderr, where the operator is looking. */
@@ -201,7 +201,7 @@ report_refusal(struct server *server, const struct evaluated_cert *cert,
     const struct err *err)
 {
 	const struct config *config = generation_config(server->pending);
-	const struct config_listener *listener = cert->user;
+	const struct config_listener *listener = cert->settings;
 
 	log_error(server->parts.log, "ocsp", err->text,
 	    LOG_S("listener", listener->name), LOG_S("cert", cert->info.name),
@@ -320,8 +320,8 @@ report_degraded(
 		return;
 	policy_explain(&cert->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
-	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
-	    LOG_S("reason", why));
+	    LOG_S("listener", cert->settings->name),
+	    LOG_S("cert", cert->info.name), LOG_S("reason", why));
 }
 
 static void
@@ -329,7 +329,7 @@ report_new(
     const struct publication *publication, const struct evaluated_cert *cert)
 {
 	struct server *server = publication->server;
-	const struct config_listener *listener = cert->user;
+	const struct config_listener *listener = cert->settings;
 	const struct staple_info *info = &cert->info;
 
 	if (cert->result == POLICY_DEGRADED)
@@ -362,7 +362,7 @@ report_waiting(
 		? "renewed certificate waits for its staple; the old one "
 		  "serves until an hour before its end"
 		: "certificate waits for its staple and is not in service",
-	    LOG_S("listener", cert->user->name), LOG_S("cert", info->name),
+	    LOG_S("listener", cert->settings->name), LOG_S("cert", info->name),
 	    LOG_S("file", cert->slot->id.cert),
 	    LOG_S("reason", why[0] ? why : "no staple yet"));
 }
@@ -432,8 +432,8 @@ find_revoked(void *arg, const struct evaluated_cert *cert)
 	server->status = EXIT_REVOKED;
 	log_error(server->parts.log, "ocsp",
 	    "certificate is revoked; the process ends",
-	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
-	    LOG_S("reason", cert->info.said));
+	    LOG_S("listener", cert->settings->name),
+	    LOG_S("cert", cert->info.name), LOG_S("reason", cert->info.said));
 }
 
 /* Certificates have changed, or time has passed: drain, publish `pending`, or
@@ -561,9 +561,9 @@ add_slot(struct watch_list *list, const struct cert_slot *slot)
 static void
 add_trust(struct watch_list *list, const struct ca_entry *entry)
 {
-	add_read(list, entry->user->ca_file, &entry->ca_stamp);
-	if (entry->user->crl_file)
-		add_read(list, entry->user->crl_file, &entry->crl_stamp);
+	add_read(list, entry->settings->ca_file, &entry->ca_stamp);
+	if (entry->settings->crl_file)
+		add_read(list, entry->settings->crl_file, &entry->crl_stamp);
 }
 
 /* The folders in each cert_dir, where certificates may appear.  An unreadable
@@ -606,10 +606,10 @@ fill_list(struct watch_list *list, const struct generation *generation,
 	size_t i, k;
 
 	for (i = 0; i < generation->cert_count; i++)
-		if (generation->certs[i].user->watch)
+		if (generation->certs[i].settings->watch)
 			add_slot(list, generation->certs[i].slot);
 	for (i = 0; i < generation->trust_count; i++)
-		if (generation->trusts[i].user->watch)
+		if (generation->trusts[i].settings->watch)
 			add_trust(list, &generation->trusts[i]);
 	for (i = 0; i < config->listener_count; i++) {
 		listener = &config->listeners[i];
@@ -723,7 +723,7 @@ report_replaced(const struct server *server, const struct generation *fresh)
 			continue;
 		log_notice(server->parts.log, "tls",
 		    "changed certificate in service",
-		    LOG_S("listener", fresh->certs[i].user->name),
+		    LOG_S("listener", fresh->certs[i].settings->name),
 		    LOG_S("cert", identity_name(slot->identity)),
 		    LOG_S("file", slot->id.cert));
 	}

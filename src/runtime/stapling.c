@@ -251,7 +251,7 @@ policy_eval_each(const struct policy_eval *eval,
 	for (i = 0; i < generation_cert_count(generation); i++) {
 		memset(&cert, 0, sizeof(cert));
 		entry = generation_cert(generation, i);
-		cert.user = entry->user;
+		cert.settings = entry->settings;
 		cert.slot = entry->slot;
 		cert.identity = entry->slot->identity;
 		cert.renewed = entry->slot->renewal != NULL;

@@ -1093,7 +1093,7 @@ generation_build(struct generation *old, const struct config *config,
 		build_all(&build);
 	else
 		build_error(&build, ERROR_SYSTEM, "out of memory");
-	certs_forget(&build);
+	certs_fini(&build);
 	if (!build.failed)
 		return build.fresh;
 	generation_unref(build.fresh);
@@ -1150,7 +1150,7 @@ copy_certs(struct build *build, const struct policy_eval *eval)
 		slot = entry->slot;
 		slot = policy_eval_is_due(eval, slot) ? with_renewal(eval, slot)
 						      : cert_slot_ref(slot);
-		if (!slot || !certs_hold(build, entry->settings, slot))
+		if (!slot || !certs_add(build, entry->settings, slot))
 			return false;
 	}
 	return true;
@@ -1256,7 +1256,7 @@ renew_generation(struct generation *from, const struct generation_parts *parts,
 		return NULL;
 	build.fresh = generation_new(from->config);
 	fine = build.fresh && build_renewed(&build, eval, err);
-	certs_forget(&build);
+	certs_fini(&build);
 	generation_errors_free(&errors);
 	if (fine) {
 		log_renewals(build.fresh, from, parts->log);

@@ -269,7 +269,7 @@ find_slot(void *tree, const struct cert_slot_key *id)
 }
 
 bool
-certs_hold(struct build *build, const struct config_listener *settings,
+certs_add(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot)
 {
 	return generation_add_cert(build->fresh, settings, slot) &&
@@ -295,14 +295,14 @@ keep_node(void *node)
 }
 
 void
-certs_forget(struct build *build)
+certs_fini(struct build *build)
 {
 	identity_loader_free(build->loader);
 	tdestroy(build->slots, keep_node);
 	tdestroy(build->old_slots, keep_node);
 }
 
-/* ---- What is wrong ---- */
+/* ---- Slots: errors ---- */
 
 /* A slot to be built, and where it is configured. */
 struct cert_request {
@@ -312,15 +312,15 @@ struct cert_request {
 	const struct cert_slot_key *id;
 	/* The old slot at the same position, whatever its files; NULL: none, or
 	 * the one of the same files. */
-	const struct cert_slot *before;
+	const struct cert_slot *previous;
 	struct preload_item *read; /* its files; NULL: not read yet */
 };
 
 /* The load state of one slot. */
 struct cert_load {
 	const struct cert_request *request;
-	struct cert_slot *old;          /* of the same files; or NULL */
-	const struct cert_slot *before; /* the one it replaces; or NULL */
+	struct cert_slot *old;            /* of the same files; or NULL */
+	const struct cert_slot *previous; /* the one it replaces; or NULL */
 	struct cert_slot *fresh;
 };
 
@@ -367,8 +367,8 @@ static void
 fail_leniently(
     const struct build *build, const struct cert_load *load, struct err *err)
 {
-	const struct cert_slot *before = load->before;
-	bool serves = before && before->identity;
+	const struct cert_slot *previous = load->previous;
+	bool serves = previous && previous->identity;
 
 	load->fresh->bad = true;
 	if (is_reported(build, load))
@@ -390,7 +390,7 @@ report_bad(struct build *build, const struct cert_load *load, struct err *err)
 		fail_strictly(build, load, err);
 }
 
-/* ---- What is right ---- */
+/* ---- Slots: loading ---- */
 
 /*
  * A renewal without a usable responder, where policy requires a staple.  When
@@ -401,14 +401,14 @@ static bool
 may_replace_unstapled(const struct build *build, const struct cert_load *load,
     const struct policy_eval *eval, const struct identity *identity)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 
-	if (before == NULL || before->identity == NULL)
+	if (previous == NULL || previous->identity == NULL)
 		return false;
-	if (identity_equal(before->identity, identity))
-		return before->unstapled;
+	if (identity_equal(previous->identity, identity))
+		return previous->unstapled;
 	return is_lenient(build, load) ||
-	       policy_eval_ends_soon(eval, before->identity);
+	       policy_eval_ends_soon(eval, previous->identity);
 }
 
 static struct policy_eval
@@ -452,15 +452,15 @@ static bool
 must_wait(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 	const struct policy_eval eval = eval_of(build);
 
-	if (before && before->identity)
-		return !identity_equal(before->identity, identity) &&
-		       watch_identity(build, load, before->identity) &&
+	if (previous && previous->identity)
+		return !identity_equal(previous->identity, identity) &&
+		       watch_identity(build, load, previous->identity) &&
 		       policy_eval_defers(&eval, &load->fresh->id.policy,
-			   identity, before->identity);
-	/* A new certificate of cert_dir holds no start, so it waits by itself. */
+			   identity, previous->identity);
+	/* A new certificate of cert_dir delays no start: it waits by itself. */
 	return load->fresh->id.in_folder &&
 	       !policy_eval_admits(&eval, &load->fresh->id.policy, identity);
 }
@@ -488,7 +488,7 @@ is_unstapled(const struct build *build, const struct cert_load *load,
 	const struct policy_eval eval = eval_of(build);
 	struct err err;
 
-	return load->before && load->before->identity &&
+	return load->previous && load->previous->identity &&
 	       !policy_eval_may_start(
 		   &eval, &load->fresh->id.policy, identity, &err);
 }
@@ -497,17 +497,17 @@ static void
 choose_identity(
     struct build *build, struct cert_load *load, struct identity *identity)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 	struct cert_slot *fresh = load->fresh;
 
 	if (must_wait(build, load, identity)) {
 		fresh->renewal = identity_ref(identity);
-		identity = before ? before->identity : NULL;
+		identity = previous ? previous->identity : NULL;
 	}
 	fresh->identity = identity ? identity_ref(identity) : NULL;
-	if (before && before->identity == identity) {
-		fresh->warned = before->warned;
-		fresh->unstapled = before->unstapled;
+	if (previous && previous->identity == identity) {
+		fresh->warned = previous->warned;
+		fresh->unstapled = previous->unstapled;
 	} else if (identity) {
 		fresh->unstapled = is_unstapled(build, load, identity);
 	}
@@ -517,17 +517,17 @@ choose_identity(
 static void
 keep_previous(struct cert_load *load)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 	struct cert_slot *fresh = load->fresh;
 
-	if (before == NULL || !fresh->bad)
+	if (previous == NULL || !fresh->bad)
 		return;
-	if (before->identity)
-		fresh->identity = identity_ref(before->identity);
-	fresh->unstapled = before->unstapled;
-	if (before->renewal)
-		fresh->renewal = identity_ref(before->renewal);
-	fresh->warned = before->warned;
+	if (previous->identity)
+		fresh->identity = identity_ref(previous->identity);
+	fresh->unstapled = previous->unstapled;
+	if (previous->renewal)
+		fresh->renewal = identity_ref(previous->renewal);
+	fresh->warned = previous->warned;
 }
 
 /* New certificates share the intermediates of old ones. */
@@ -573,11 +573,11 @@ static bool
 is_expired_successor(const struct build *build, const struct cert_load *load,
     const struct identity *identity, struct err *err)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 
-	if (before == NULL || before->identity == NULL ||
+	if (previous == NULL || previous->identity == NULL ||
 	    identity_not_after(identity) > build->now_s ||
-	    identity_not_after(before->identity) <= build->now_s)
+	    identity_not_after(previous->identity) <= build->now_s)
 		return false;
 	err_set(err,
 	    "the certificate in %s has expired, and the one in service has "
@@ -609,7 +609,7 @@ read_files(struct build *build, struct cert_load *load)
 	identity_unref(identity);
 }
 
-/* ---- One certificate ---- */
+/* ---- Slots: one request ---- */
 
 /* Can the slot of an earlier generation be shared?  SIGHUP reports bad files
  * again. */
@@ -666,9 +666,9 @@ build_slot(struct build *build, const struct cert_request *request)
 	if (known)
 		return known;
 	load.old = find_slot(build->old_slots, request->id);
-	load.before = load.old ? load.old : request->before;
+	load.previous = load.old ? load.old : request->previous;
 	share_or_load(build, &load);
-	if (load.fresh && certs_hold(build, settings, load.fresh))
+	if (load.fresh && certs_add(build, settings, load.fresh))
 		return load.fresh;
 	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
@@ -683,7 +683,7 @@ certs_share(struct build *build, const struct config_listener *settings,
 
 	if (known)
 		return known;
-	if (certs_hold(build, settings, cert_slot_ref(slot)))
+	if (certs_add(build, settings, cert_slot_ref(slot)))
 		return slot;
 	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
@@ -705,7 +705,7 @@ append_slot(struct build *build, struct cert_list *list,
 	return false;
 }
 
-/* ---- What stood in the same place ---- */
+/* ---- Lists: previous slots ---- */
 
 /* The old slots of one listener or host, in order. */
 struct previous_certs {
@@ -792,7 +792,7 @@ previous_of_host(struct previous_walk *walk, const char *pattern)
 	return found;
 }
 
-/* ---- What is set ---- */
+/* ---- Lists: keys and cert_dir ---- */
 
 static void
 add_own(struct build *build, struct cert_list *list,
@@ -810,8 +810,8 @@ add_own(struct build *build, struct cert_list *list,
 	for (i = 0; i < settings->certs.count; i++) {
 		request.cert = &settings->certs.items[i];
 		request.key = config_key_of(settings, i);
-		request.before = i < previous->count ? previous->items[i]
-						     : NULL;
+		request.previous = i < previous->count ? previous->items[i]
+						       : NULL;
 		staple_file = config_staple_file_of(settings, i);
 		id.cert = request.cert->path;
 		id.key = request.key->path;

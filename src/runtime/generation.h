@@ -48,9 +48,8 @@ struct cert_entry {
 
 /* ca_file and crl_file as they were read. */
 struct ca_entry {
-	const struct config_listener
-	    *settings;       /* the settings with these paths */
-	struct trust *trust; /* a reference */
+	const struct config_listener *settings; /* with these paths */
+	struct trust *trust;                    /* a reference */
 	struct stamp ca_stamp;
 	struct stamp crl_stamp;
 	bool settled;

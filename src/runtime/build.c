@@ -52,13 +52,13 @@ generation_errors_free(struct generation_errors *errors)
 }
 
 void
-build_error(struct build *build, enum blame blame, const char *text)
+build_error(struct build *build, enum error_source source, const char *text)
 {
 	struct config_strings *list = &build->errors->all.list;
 	char **items;
 
 	build->failed = true; /* also if there is no memory for the text */
-	if (blame == BLAME_CONFIG)
+	if (source == ERROR_CONFIG)
 		build->errors->bad_config = true;
 	items = realloc(list->items, (list->count + 1) * sizeof(items[0]));
 	if (items == NULL)
@@ -70,7 +70,7 @@ build_error(struct build *build, enum blame blame, const char *text)
 }
 
 void
-build_fail(struct build *build, enum blame blame,
+build_fail(struct build *build, enum error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err)
 {
@@ -79,7 +79,7 @@ build_fail(struct build *build, enum blame blame,
 	err_prefix(err, "listener %s", settings->name);
 	if (where->line > 0)
 		err_prefix(err, "%s:%u", where->file, where->line);
-	build_error(build, blame, err->text);
+	build_error(build, source, err->text);
 }
 
 void
@@ -123,7 +123,7 @@ find_trust(
 	size_t i;
 
 	for (i = 0; generation && i < generation->trust_count; i++)
-		if (is_same_trust(generation->trusts[i].user, settings))
+		if (is_same_trust(generation->trusts[i].settings, settings))
 			return &generation->trusts[i];
 	return NULL;
 }
@@ -133,7 +133,7 @@ stamp_trust(const struct config_listener *settings)
 {
 	int64_t now_ns = clock_wall_ms() * NS_PER_MS;
 	struct ca_entry entry = {
-		.user = settings,
+		.settings = settings,
 		.ca_stamp = stamp_of(settings->ca_file),
 	};
 
@@ -146,7 +146,7 @@ stamp_trust(const struct config_listener *settings)
 }
 
 static bool
-is_current(const struct ca_entry *old, const struct ca_entry *now)
+is_current_ca(const struct ca_entry *old, const struct ca_entry *now)
 {
 	return old->settled && ca_entry_has_equal_stamps(old, now);
 }
@@ -194,7 +194,7 @@ fail_trust(struct build *build, const struct config_listener *settings,
 		       !err_names(err, settings->ca_file);
 
 	err_prefix(err, is_list ? "crl_file" : "ca_file");
-	build_fail(build, BLAME_CONFIG,
+	build_fail(build, ERROR_CONFIG,
 	    is_list ? &settings->crl_file_where : &settings->ca_file_where,
 	    settings, err);
 }
@@ -208,7 +208,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	struct err err = { "" };
 	struct ca_store *trust;
 
-	if (old && is_current(old, now)) {
+	if (old && is_current_ca(old, now)) {
 		now->warned = old->warned;
 		return ca_store_ref(old->trust);
 	}
@@ -226,7 +226,7 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	}
 	if (!ca_entry_has_equal_stamps(old, now))
 		log_error(build->parts->log, "tls",
-		    "client certificates are checked as before",
+		    "client CA files not replaced; the previous ones stay in use",
 		    LOG_S("listener", settings->name),
 		    LOG_S("error", err.text));
 	return ca_store_ref(old->trust);
@@ -258,7 +258,7 @@ find_or_read_trust(struct build *build, const struct config_listener *settings,
 
 /* The value of the TLS key that the error text begins with; or NULL. */
 static const char **
-find_blamed(struct config_listener *settings, const struct err *err)
+find_failing_key(struct config_listener *settings, const struct err *err)
 {
 	if (config_where_begins(&settings->ciphers_where, err->text))
 		return &settings->ciphers;
@@ -276,22 +276,22 @@ fail_context(struct build *build, const struct config_listener *settings,
 {
 	struct config_listener rest = *settings;
 	struct tls_context *context = NULL;
-	const char **blamed;
+	const char **failing;
 
-	while (
-	    context == NULL && (blamed = find_blamed(&rest, err)) && *blamed) {
-		build_error(build, BLAME_CONFIG, err->text);
-		*blamed = NULL;
+	while (context == NULL && (failing = find_failing_key(&rest, err)) &&
+	       *failing) {
+		build_error(build, ERROR_CONFIG, err->text);
+		*failing = NULL;
 		context = tls_context_new(&rest, trust, err);
 	}
 	if (context == NULL)
 		build_fail(
-		    build, BLAME_CONFIG, &settings->where, settings, err);
+		    build, ERROR_CONFIG, &settings->where, settings, err);
 	tls_context_unref(context);
 }
 
 static struct tls_context *
-make(struct build *build, const struct config_listener *settings,
+make_context(struct build *build, const struct config_listener *settings,
     struct ca_store *trust, const struct staple_policy *policy)
 {
 	struct err err = { "" };
@@ -303,13 +303,14 @@ make(struct build *build, const struct config_listener *settings,
 	}
 	if (stapling_attach(build->parts->stapling, context, policy, &err))
 		return context;
-	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	tls_context_unref(context);
 	return NULL;
 }
 
 static const struct context_entry *
-find(const struct generation *generation, const struct context_entry *wanted)
+find_context(
+    const struct generation *generation, const struct context_entry *wanted)
 {
 	const struct context_entry *one;
 	size_t i;
@@ -340,21 +341,21 @@ build_context(struct build *build, const struct config_listener *settings,
 		return NULL;
 	if (!tls_context_digest(settings, trust, wanted.digest, &err)) {
 		build_fail(
-		    build, BLAME_SYSTEM, &settings->where, settings, &err);
+		    build, ERROR_SYSTEM, &settings->where, settings, &err);
 		return NULL;
 	}
-	known = find(build->fresh, &wanted);
+	known = find_context(build->fresh, &wanted);
 	if (known)
 		return known->context;
-	known = find(build->old, &wanted);
+	known = find_context(build->old, &wanted);
 	wanted.context = known ? tls_context_ref(known->context)
-			       : make(build, settings, trust, policy);
+			       : make_context(build, settings, trust, policy);
 	if (wanted.context == NULL)
 		return NULL;
 	if (generation_add_context(build->fresh, &wanted))
 		return wanted.context;
 	err_set(&err, "out of memory");
-	build_fail(build, BLAME_SYSTEM, &settings->where, settings, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
@@ -378,7 +379,7 @@ settings_of(const struct sites *sites, size_t host)
 }
 
 static void
-report_twins(struct sites *sites, const struct config_listener *host,
+report_duplicate(struct sites *sites, const struct config_listener *host,
     const struct cert_slot *slot)
 {
 	struct err err;
@@ -387,7 +388,7 @@ report_twins(struct sites *sites, const struct config_listener *host,
 	    "cert: %s is another %s certificate for the same name; name one "
 	    "of each kind",
 	    slot->id.cert, identity_kind_name(identity_kind(slot->identity)));
-	build_fail(sites->build, BLAME_CONFIG, &host->certs.items[0].where,
+	build_fail(sites->build, ERROR_CONFIG, &host->certs.items[0].where,
 	    host, &err);
 }
 
@@ -402,7 +403,7 @@ fill_host(struct sites *sites, size_t i, size_t *next)
 	for (k = 0; k < host->certs.count && *next < sites->list->count; k++) {
 		slot = sites->list->items[(*next)++];
 		if (!cert_set_add(set, slot))
-			report_twins(sites, host, slot);
+			report_duplicate(sites, host, slot);
 	}
 }
 
@@ -437,8 +438,8 @@ find_host(const struct sites *sites, const char *pattern)
 
 /* Consecutive names of one certificate share a site. */
 static bool
-is_last(const struct sites *sites, const struct config_listener *settings,
-    const struct cert_set *set)
+shares_last_site(const struct sites *sites,
+    const struct config_listener *settings, const struct cert_set *set)
 {
 	size_t count = tls_server_count(sites->server);
 	const struct tls_site *last;
@@ -453,7 +454,7 @@ is_last(const struct sites *sites, const struct config_listener *settings,
 
 /* Prefix the error with the file of a certificate of this set. */
 static void
-name_file(
+prefix_file(
     const struct sites *sites, const struct cert_set *set, struct err *err)
 {
 	const struct cert_slot *slot;
@@ -481,17 +482,17 @@ leave_out(struct sites *sites, const struct config_listener *settings,
 	static struct identity *const nothing[IDENTITY_KINDS];
 	struct build *build = sites->build;
 
-	name_file(sites, set, err);
+	prefix_file(sites, set, err);
 	if (!set->in_folder && build->cause != GENERATION_FILES) {
 		build_fail(
-		    build, BLAME_CONFIG, &settings->where, settings, err);
+		    build, ERROR_CONFIG, &settings->where, settings, err);
 		return false;
 	}
 	log_error(build->parts->log, "tls", "certificate left out",
 	    LOG_S("listener", settings->name), LOG_S("error", err->text));
 	if (tls_server_add(sites->server, settings, context, nothing, err))
 		return true;
-	build_fail(build, BLAME_SYSTEM, &settings->where, settings, err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, err);
 	return false;
 }
 
@@ -504,7 +505,7 @@ add_site(struct sites *sites, const struct config_listener *settings,
 	struct tls_context *context;
 	struct err err = { "" };
 
-	if (is_last(sites, settings, set)) {
+	if (shares_last_site(sites, settings, set)) {
 		*number = tls_server_count(sites->server) - 1;
 		return true;
 	}
@@ -529,7 +530,7 @@ add_name(struct sites *sites, const char *pattern,
 	if (tls_server_add_name(sites->server, pattern, number))
 		return true;
 	build_fail(
-	    sites->build, BLAME_SYSTEM, &settings->where, settings, &err);
+	    sites->build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return false;
 }
 
@@ -553,7 +554,7 @@ add_hosts(struct sites *sites)
 }
 
 static bool
-add_claimed(struct sites *sites)
+add_mapped_names(struct sites *sites)
 {
 	const struct name_map *map = &sites->map;
 	size_t i, host;
@@ -572,7 +573,7 @@ add_claimed(struct sites *sites)
 }
 
 static bool
-prepare(struct sites *sites)
+prepare_sites(struct sites *sites)
 {
 	const struct config_listener *listener = sites->listener;
 	const struct cert_list *list = sites->list;
@@ -590,7 +591,7 @@ prepare(struct sites *sites)
 	if (sites->server)
 		return true;
 	build_fail(
-	    sites->build, BLAME_SYSTEM, &listener->where, listener, &err);
+	    sites->build, ERROR_SYSTEM, &listener->where, listener, &err);
 	return false;
 }
 
@@ -605,9 +606,9 @@ build_sites(struct build *build, size_t i)
 		.list = &build->fresh->cert_lists[i],
 	};
 	size_t own;
-	bool fine = prepare(&sites) &&
+	bool fine = prepare_sites(&sites) &&
 		    add_site(&sites, listener, &sites.map.first, &own) &&
-		    add_hosts(&sites) && add_claimed(&sites);
+		    add_hosts(&sites) && add_mapped_names(&sites);
 
 	if (fine) {
 		tls_server_seal(
@@ -626,7 +627,7 @@ build_sites(struct build *build, size_t i)
 
 /* Reloads rarely reorder: try the same index first. */
 static struct service *
-find_old(const struct build *build, size_t i)
+find_old_service(const struct build *build, size_t i)
 {
 	const char *name = build->config->listeners[i].name;
 	const struct generation *old = build->old;
@@ -753,7 +754,7 @@ make_service(struct build *build, const struct config_listener *listener,
 /* Certificates of cert_dir may wait for a staple; if all its files are bad, the
  * listener would never have one. */
 static bool
-check_shown(struct build *build, size_t i)
+check_list(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
 	const struct cert_list *list = &build->fresh->cert_lists[i];
@@ -769,7 +770,7 @@ check_shown(struct build *build, size_t i)
 	err_set(
 	    &err, "cert_dir: no file in %s can be used", listener->cert_dir);
 	build_fail(
-	    build, BLAME_CONFIG, &listener->cert_dir_where, listener, &err);
+	    build, ERROR_CONFIG, &listener->cert_dir_where, listener, &err);
 	return false;
 }
 
@@ -783,18 +784,19 @@ build_service(struct build *build, size_t i)
 	struct tls_server *tls;
 	struct err err = { "out of memory" };
 
-	if (!check_shown(build, i))
+	if (!check_list(build, i))
 		return;
 	tls = build_sites(build, i);
 	if (tls == NULL)
 		return;
-	service = make_service(build, listener, tls, find_old(build, i));
+	service = make_service(
+	    build, listener, tls, find_old_service(build, i));
 	tls_server_unref(tls);
 	if (service)
 		fresh->services[fresh->service_count++] = service;
 	else
 		build_fail(
-		    build, BLAME_SYSTEM, &listener->where, listener, &err);
+		    build, ERROR_SYSTEM, &listener->where, listener, &err);
 }
 
 /* ---- Services: lists of ciphers and groups ---- */
@@ -829,7 +831,7 @@ report_list(
 		named |= is_named(build, i, site->identities[kind]);
 	}
 	if (named || !any)
-		build_error(build, BLAME_CONFIG, err->text);
+		build_error(build, ERROR_CONFIG, err->text);
 	else
 		build_warn(build, site->settings, err->text);
 }
@@ -871,7 +873,7 @@ build_survey(struct build *build)
 	size_t i;
 
 	if (survey == NULL) {
-		build_error(build, BLAME_SYSTEM, "out of memory");
+		build_error(build, ERROR_SYSTEM, "out of memory");
 		return;
 	}
 	for (i = 0; i < build->fresh->service_count; i++)
@@ -894,11 +896,11 @@ build_sockets(struct build *build, struct sockets_source *source,
 
 	if (listener->fd && !sockets_add_named(sockets, source, service, &err))
 		build_fail(
-		    build, BLAME_SYSTEM, &listener->where, listener, &err);
+		    build, ERROR_SYSTEM, &listener->where, listener, &err);
 	for (i = 0; i < listener->accept.count; i++) {
 		accept = &listener->accept.items[i];
 		if (!sockets_add(sockets, source, service, accept, &err))
-			build_fail(build, BLAME_SYSTEM, &accept->where,
+			build_fail(build, ERROR_SYSTEM, &accept->where,
 			    listener, &err);
 	}
 }
@@ -914,7 +916,7 @@ build_all_sockets(struct build *build)
 		source.old = &build->old->sockets;
 		source.taken = calloc(source.old->count + 1, sizeof(bool));
 		if (source.taken == NULL) {
-			build_error(build, BLAME_SYSTEM, "out of memory");
+			build_error(build, ERROR_SYSTEM, "out of memory");
 			return;
 		}
 	}
@@ -932,7 +934,7 @@ share_all_sockets(struct build *build)
 
 	if (!sockets_share(&build->fresh->sockets, &build->old->sockets,
 		build->old->services, build->fresh->services, &err))
-		build_error(build, BLAME_SYSTEM, err.text);
+		build_error(build, ERROR_SYSTEM, err.text);
 }
 
 /* Shared ticket keys are loaded when the generation is published; check now
@@ -950,7 +952,7 @@ check_tickets(struct build *build)
 		config->ticket_key_permissions, NULL, &err))
 		return;
 	err_prefix(&err, "%s:%u: ticket_key_file", where->file, where->line);
-	build_error(build, BLAME_CONFIG, err.text);
+	build_error(build, ERROR_CONFIG, err.text);
 }
 
 /*
@@ -1011,11 +1013,11 @@ report_contradiction(struct build *build, const struct cert_entry *one,
 		return; /* the error belongs to the other listener */
 	err_set(&err,
 	    "staple_file: listener %s (%s:%u) shows the same certificate "
-	    "without this file; say the same in both",
-	    other->user->name, other->user->where.file,
-	    other->user->where.line);
-	build_fail(build, BLAME_CONFIG, &one->user->staple_files.items[0].where,
-	    one->user, &err);
+	    "without this file; set the same in both",
+	    other->settings->name, other->settings->where.file,
+	    other->settings->where.line);
+	build_fail(build, ERROR_CONFIG,
+	    &one->settings->staple_files.items[0].where, one->settings, &err);
 }
 
 /* Responses belong to the certificate: two sources contradict each other. */
@@ -1028,7 +1030,7 @@ check_sources(struct build *build)
 
 	sorted = calloc(fresh->cert_count + 1, sizeof(sorted[0]));
 	if (sorted == NULL) {
-		build_error(build, BLAME_SYSTEM, "out of memory");
+		build_error(build, ERROR_SYSTEM, "out of memory");
 		return;
 	}
 	for (i = 0; i < fresh->cert_count; i++)
@@ -1046,7 +1048,7 @@ check_sources(struct build *build)
 }
 
 static void
-run(struct build *build)
+build_all(struct build *build)
 {
 	size_t i;
 
@@ -1087,10 +1089,10 @@ generation_build(struct generation *old, const struct config *config,
 	memset(errors, 0, sizeof(*errors));
 	build.fresh = generation_new(config);
 	if (build.fresh && certs_index(&build))
-		run(&build);
+		build_all(&build);
 	else
-		build_error(&build, BLAME_SYSTEM, "out of memory");
-	certs_forget(&build);
+		build_error(&build, ERROR_SYSTEM, "out of memory");
+	certs_fini(&build);
 	if (!build.failed)
 		return build.fresh;
 	generation_unref(build.fresh);
@@ -1123,7 +1125,7 @@ is_any_due(const struct policy_eval *eval, const struct generation *generation)
 
 /* The slot with its renewal in service. */
 static struct cert_slot *
-swap(const struct policy_eval *eval, const struct cert_slot *slot)
+with_renewal(const struct policy_eval *eval, const struct cert_slot *slot)
 {
 	struct cert_slot *fresh = cert_slot_copy(slot, slot->renewal, NULL);
 	struct err err;
@@ -1145,9 +1147,9 @@ copy_certs(struct build *build, const struct policy_eval *eval)
 	for (i = 0; i < build->old->cert_count; i++) {
 		entry = &build->old->certs[i];
 		slot = entry->slot;
-		slot = policy_eval_is_due(eval, slot) ? swap(eval, slot)
+		slot = policy_eval_is_due(eval, slot) ? with_renewal(eval, slot)
 						      : cert_slot_ref(slot);
-		if (!slot || !certs_hold(build, entry->user, slot))
+		if (!slot || !certs_add(build, entry->settings, slot))
 			return false;
 	}
 	return true;
@@ -1188,7 +1190,8 @@ copy_cert_list(struct build *build, size_t i)
 }
 
 static bool
-fill(struct build *build, const struct policy_eval *eval, struct err *err)
+build_renewed(
+    struct build *build, const struct policy_eval *eval, struct err *err)
 {
 	struct generation *fresh = build->fresh, *old = build->old;
 	size_t i;
@@ -1211,7 +1214,7 @@ fill(struct build *build, const struct policy_eval *eval, struct err *err)
 }
 
 static void
-say_swapped(const struct generation *fresh, const struct generation *from,
+log_renewals(const struct generation *fresh, const struct generation *from,
     struct log *log)
 {
 	const struct cert_slot *before, *after;
@@ -1225,7 +1228,7 @@ say_swapped(const struct generation *fresh, const struct generation *from,
 		log_notice(log, "ocsp",
 		    before->identity ? "renewed certificate in service"
 				     : "certificate in service",
-		    LOG_S("listener", fresh->certs[i].user->name),
+		    LOG_S("listener", fresh->certs[i].settings->name),
 		    LOG_S("cert", identity_name(after->identity)),
 		    LOG_S("file", after->id.cert));
 	}
@@ -1251,11 +1254,11 @@ renew_generation(struct generation *from, const struct generation_parts *parts,
 	if (!is_any_due(eval, from))
 		return NULL;
 	build.fresh = generation_new(from->config);
-	fine = build.fresh && fill(&build, eval, err);
-	certs_forget(&build);
+	fine = build.fresh && build_renewed(&build, eval, err);
+	certs_fini(&build);
 	generation_errors_free(&errors);
 	if (fine) {
-		say_swapped(build.fresh, from, parts->log);
+		log_renewals(build.fresh, from, parts->log);
 		return build.fresh;
 	}
 	err_prefix(err, "renewed certificates stay out");

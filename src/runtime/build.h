@@ -77,13 +77,14 @@ struct build {
 	void *old_slots;
 };
 
-enum blame { BLAME_CONFIG, BLAME_SYSTEM };
+enum error_source { ERROR_CONFIG, ERROR_SYSTEM };
 
 /* Add an error; the build has failed. */
-void build_error(struct build *build, enum blame blame, const char *text);
+void build_error(
+    struct build *build, enum error_source source, const char *text);
 
 /* The same, prefixed with the line and the listener or host. */
-void build_fail(struct build *build, enum blame blame,
+void build_fail(struct build *build, enum error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err);
 

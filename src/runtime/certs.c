@@ -77,7 +77,7 @@ compare_ends(const struct name_entry *one, const struct name_entry *other)
 }
 
 static int
-compare_claims(const void *a, const void *b)
+compare_entries(const void *a, const void *b)
 {
 	const struct name_entry *one = a, *other = b;
 	int order = strcmp(one->pattern, other->pattern);
@@ -91,7 +91,7 @@ compare_claims(const void *a, const void *b)
 }
 
 static struct name_entry *
-collect_claims(const struct name_map *map, size_t *count)
+collect_entries(const struct name_map *map, size_t *count)
 {
 	const struct cert_slot *slot;
 	struct name_entry *list;
@@ -117,7 +117,7 @@ collect_claims(const struct name_map *map, size_t *count)
 
 /* Entries of one pattern are adjacent: they become one set. */
 static bool
-group_claims(struct name_map *map, const struct name_entry *list, size_t count)
+group_entries(struct name_map *map, const struct name_entry *list, size_t count)
 {
 	const char *pattern = "";
 	size_t i;
@@ -191,7 +191,7 @@ choose_named(struct name_map *map)
 /* The set of the first name of the first certificate of cert_dir. valid: only
  * one that is valid now.  NULL: none. */
 static const struct cert_set *
-find_found(const struct name_map *map, bool valid)
+first_of_cert_dir(const struct name_map *map, bool valid)
 {
 	const struct cert_slot *item;
 	size_t i;
@@ -207,12 +207,12 @@ find_found(const struct name_map *map, bool valid)
 }
 
 static void
-choose_found(struct name_map *map)
+choose_from_cert_dir(struct name_map *map)
 {
-	const struct cert_set *set = find_found(map, true);
+	const struct cert_set *set = first_of_cert_dir(map, true);
 
 	if (set == NULL)
-		set = find_found(map, false);
+		set = first_of_cert_dir(map, false);
 	if (set)
 		map->first = *set;
 }
@@ -231,14 +231,14 @@ name_map_init(struct name_map *map, struct cert_slot *const *items,
 		.count = count,
 		.now_s = now_s,
 	};
-	list = collect_claims(map, &list_count);
+	list = collect_entries(map, &list_count);
 	if (list == NULL)
 		return false;
-	qsort(list, list_count, sizeof(list[0]), compare_claims);
-	fine = group_claims(map, list, list_count);
+	qsort(list, list_count, sizeof(list[0]), compare_entries);
+	fine = group_entries(map, list, list_count);
 	free(list);
 	if (fine && !choose_named(map))
-		choose_found(map);
+		choose_from_cert_dir(map);
 	return fine;
 }
 
@@ -269,10 +269,10 @@ find_slot(void *tree, const struct cert_slot_key *id)
 }
 
 bool
-certs_hold(struct build *build, const struct config_listener *user,
+certs_add(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot)
 {
-	return generation_add_cert(build->fresh, user, slot) &&
+	return generation_add_cert(build->fresh, settings, slot) &&
 	       tsearch(&slot->id, &build->slots, compare_ids) != NULL;
 }
 
@@ -295,32 +295,32 @@ keep_node(void *node)
 }
 
 void
-certs_forget(struct build *build)
+certs_fini(struct build *build)
 {
 	identity_loader_free(build->loader);
 	tdestroy(build->slots, keep_node);
 	tdestroy(build->old_slots, keep_node);
 }
 
-/* ---- What is wrong ---- */
+/* ---- Slots: errors ---- */
 
 /* A slot to be built, and where it is configured. */
 struct cert_request {
-	const struct config_listener *user;
+	const struct config_listener *settings;
 	const struct config_path *cert; /* NULL: found in the folder */
 	const struct config_path *key;
 	const struct cert_slot_key *id;
 	/* The old slot at the same position, whatever its files; NULL: none, or
 	 * the one of the same files. */
-	const struct cert_slot *before;
+	const struct cert_slot *previous;
 	struct preload_item *read; /* its files; NULL: not read yet */
 };
 
 /* The load state of one slot. */
 struct cert_load {
 	const struct cert_request *request;
-	struct cert_slot *old;          /* of the same files; or NULL */
-	const struct cert_slot *before; /* the one it replaces; or NULL */
+	struct cert_slot *old;            /* of the same files; or NULL */
+	const struct cert_slot *previous; /* the one it replaces; or NULL */
 	struct cert_slot *fresh;
 };
 
@@ -342,14 +342,14 @@ fail_strictly(
 	bool is_key = apart && err_names(err, id->key) &&
 		      !err_names(err, id->cert);
 
-	build_fail(build, BLAME_CONFIG,
+	build_fail(build, ERROR_CONFIG,
 	    is_key ? &load->request->key->where : &load->request->cert->where,
-	    load->request->user, err);
+	    load->request->settings, err);
 	if (is_key || !apart || access(id->key, R_OK) == 0)
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
-	build_fail(build, BLAME_CONFIG, &load->request->key->where,
-	    load->request->user, err);
+	build_fail(build, ERROR_CONFIG, &load->request->key->where,
+	    load->request->settings, err);
 }
 
 /* Was this state of the files reported before? */
@@ -367,16 +367,17 @@ static void
 fail_leniently(
     const struct build *build, const struct cert_load *load, struct err *err)
 {
-	const struct cert_slot *before = load->before;
-	bool serves = before && before->identity;
+	const struct cert_slot *previous = load->previous;
+	bool serves = previous && previous->identity;
 
 	load->fresh->bad = true;
 	if (is_reported(build, load))
 		return;
 	log_error(build->parts->log, "tls",
-	    serves ? "certificate not replaced, the old one serves on"
-		   : "certificate left out",
-	    LOG_S("listener", load->request->user->name),
+	    serves
+		? "certificate not replaced; the previous one stays in service"
+		: "certificate left out",
+	    LOG_S("listener", load->request->settings->name),
 	    LOG_S("file", load->fresh->id.cert), LOG_S("error", err->text));
 }
 
@@ -389,7 +390,7 @@ report_bad(struct build *build, const struct cert_load *load, struct err *err)
 		fail_strictly(build, load, err);
 }
 
-/* ---- What is right ---- */
+/* ---- Slots: loading ---- */
 
 /*
  * A renewal without a usable responder, where policy requires a staple.  When
@@ -400,14 +401,14 @@ static bool
 may_replace_unstapled(const struct build *build, const struct cert_load *load,
     const struct policy_eval *eval, const struct identity *identity)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 
-	if (before == NULL || before->identity == NULL)
+	if (previous == NULL || previous->identity == NULL)
 		return false;
-	if (identity_equal(before->identity, identity))
-		return before->unstapled;
+	if (identity_equal(previous->identity, identity))
+		return previous->unstapled;
 	return is_lenient(build, load) ||
-	       policy_eval_ends_soon(eval, before->identity);
+	       policy_eval_ends_soon(eval, previous->identity);
 }
 
 static struct policy_eval
@@ -426,7 +427,7 @@ watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
 	const struct cert_slot_key *id = &load->fresh->id;
-	const struct config_listener *user = load->request->user;
+	const struct config_listener *settings = load->request->settings;
 	struct policy_eval eval = eval_of(build);
 	struct err err = { "" };
 
@@ -439,10 +440,10 @@ watch_identity(struct build *build, const struct cert_load *load,
 	if (is_lenient(build, load))
 		fail_leniently(build, load, &err);
 	else
-		build_fail(build, BLAME_SYSTEM,
-		    user->ocsp_where.line > 0 ? &user->ocsp_where
-					      : &load->request->cert->where,
-		    user, &err);
+		build_fail(build, ERROR_SYSTEM,
+		    settings->ocsp_where.line > 0 ? &settings->ocsp_where
+						  : &load->request->cert->where,
+		    settings, &err);
 	return false;
 }
 
@@ -451,15 +452,15 @@ static bool
 must_wait(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 	const struct policy_eval eval = eval_of(build);
 
-	if (before && before->identity)
-		return !identity_equal(before->identity, identity) &&
-		       watch_identity(build, load, before->identity) &&
+	if (previous && previous->identity)
+		return !identity_equal(previous->identity, identity) &&
+		       watch_identity(build, load, previous->identity) &&
 		       policy_eval_defers(&eval, &load->fresh->id.policy,
-			   identity, before->identity);
-	/* A new certificate of cert_dir holds no start, so it waits by itself. */
+			   identity, previous->identity);
+	/* A new certificate of cert_dir delays no start: it waits by itself. */
 	return load->fresh->id.in_folder &&
 	       !policy_eval_admits(&eval, &load->fresh->id.policy, identity);
 }
@@ -487,25 +488,26 @@ is_unstapled(const struct build *build, const struct cert_load *load,
 	const struct policy_eval eval = eval_of(build);
 	struct err err;
 
-	return load->before && load->before->identity &&
+	return load->previous && load->previous->identity &&
 	       !policy_eval_may_start(
 		   &eval, &load->fresh->id.policy, identity, &err);
 }
 
 static void
-settle(struct build *build, struct cert_load *load, struct identity *identity)
+choose_identity(
+    struct build *build, struct cert_load *load, struct identity *identity)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 	struct cert_slot *fresh = load->fresh;
 
 	if (must_wait(build, load, identity)) {
 		fresh->renewal = identity_ref(identity);
-		identity = before ? before->identity : NULL;
+		identity = previous ? previous->identity : NULL;
 	}
 	fresh->identity = identity ? identity_ref(identity) : NULL;
-	if (before && before->identity == identity) {
-		fresh->warned = before->warned;
-		fresh->unstapled = before->unstapled;
+	if (previous && previous->identity == identity) {
+		fresh->warned = previous->warned;
+		fresh->unstapled = previous->unstapled;
 	} else if (identity) {
 		fresh->unstapled = is_unstapled(build, load, identity);
 	}
@@ -513,24 +515,24 @@ settle(struct build *build, struct cert_load *load, struct identity *identity)
 
 /* The old identity and the old renewal stay. */
 static void
-go_on(struct cert_load *load)
+keep_previous(struct cert_load *load)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 	struct cert_slot *fresh = load->fresh;
 
-	if (before == NULL || !fresh->bad)
+	if (previous == NULL || !fresh->bad)
 		return;
-	if (before->identity)
-		fresh->identity = identity_ref(before->identity);
-	fresh->unstapled = before->unstapled;
-	if (before->renewal)
-		fresh->renewal = identity_ref(before->renewal);
-	fresh->warned = before->warned;
+	if (previous->identity)
+		fresh->identity = identity_ref(previous->identity);
+	fresh->unstapled = previous->unstapled;
+	if (previous->renewal)
+		fresh->renewal = identity_ref(previous->renewal);
+	fresh->warned = previous->warned;
 }
 
 /* New certificates share the intermediates of old ones. */
 static bool
-has_loader(struct build *build)
+ensure_loader(struct build *build)
 {
 	const struct cert_slot *old;
 	size_t i;
@@ -556,9 +558,9 @@ load_identity(struct build *build, const struct cert_load *load,
 
 	err_set(err, "out of memory");
 	if (read == NULL)
-		return has_loader(build) ? cert_slot_load(load->fresh,
-					       build->loader, warning, err)
-					 : NULL;
+		return ensure_loader(build) ? cert_slot_load(load->fresh,
+						  build->loader, warning, err)
+					    : NULL;
 	if (read->warning)
 		err_set(warning, "%s", read->warning);
 	if (read->error)
@@ -571,11 +573,11 @@ static bool
 is_expired_successor(const struct build *build, const struct cert_load *load,
     const struct identity *identity, struct err *err)
 {
-	const struct cert_slot *before = load->before;
+	const struct cert_slot *previous = load->previous;
 
-	if (before == NULL || before->identity == NULL ||
+	if (previous == NULL || previous->identity == NULL ||
 	    identity_not_after(identity) > build->now_s ||
-	    identity_not_after(before->identity) <= build->now_s)
+	    identity_not_after(previous->identity) <= build->now_s)
 		return false;
 	err_set(err,
 	    "the certificate in %s has expired, and the one in service has "
@@ -592,22 +594,22 @@ read_files(struct build *build, struct cert_load *load)
 
 	if (identity == NULL) {
 		report_bad(build, load, &err);
-		go_on(load);
+		keep_previous(load);
 		return;
 	}
-	build_warn(build, load->request->user, warning.text);
+	build_warn(build, load->request->settings, warning.text);
 	identity = prefer_known(load->old, identity);
 	if (is_expired_successor(build, load, identity, &err)) {
 		report_bad(build, load, &err);
-		go_on(load);
+		keep_previous(load);
 	} else if (watch_identity(build, load, identity))
-		settle(build, load, identity);
+		choose_identity(build, load, identity);
 	else
-		go_on(load);
+		keep_previous(load);
 	identity_unref(identity);
 }
 
-/* ---- One certificate ---- */
+/* ---- Slots: one request ---- */
 
 /* Can the slot of an earlier generation be shared?  SIGHUP reports bad files
  * again. */
@@ -623,7 +625,7 @@ may_share(const struct build *build, const struct cert_slot *old)
 /* Watch shared objects again where [ocsp] has changed, or to have a staple_file
  * read again. */
 static void
-show_library(struct build *build, struct cert_load *load)
+rewatch_slot(struct build *build, struct cert_load *load)
 {
 	const struct cert_slot *old = load->fresh;
 
@@ -637,11 +639,11 @@ show_library(struct build *build, struct cert_load *load)
 }
 
 static void
-arrive(struct build *build, struct cert_load *load)
+share_or_load(struct build *build, struct cert_load *load)
 {
 	if (may_share(build, load->old)) {
 		load->fresh = cert_slot_ref(load->old);
-		show_library(build, load);
+		rewatch_slot(build, load);
 		return;
 	}
 	load->fresh = load->request->read
@@ -656,7 +658,7 @@ arrive(struct build *build, struct cert_load *load)
 static struct cert_slot *
 build_slot(struct build *build, const struct cert_request *request)
 {
-	const struct config_listener *user = request->user;
+	const struct config_listener *settings = request->settings;
 	struct cert_slot *known = find_slot(build->slots, request->id);
 	struct cert_load load = { .request = request };
 	struct err err = { "out of memory" };
@@ -664,16 +666,16 @@ build_slot(struct build *build, const struct cert_request *request)
 	if (known)
 		return known;
 	load.old = find_slot(build->old_slots, request->id);
-	load.before = load.old ? load.old : request->before;
-	arrive(build, &load);
-	if (load.fresh && certs_hold(build, user, load.fresh))
+	load.previous = load.old ? load.old : request->previous;
+	share_or_load(build, &load);
+	if (load.fresh && certs_add(build, settings, load.fresh))
 		return load.fresh;
-	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
 struct cert_slot *
-certs_share(struct build *build, const struct config_listener *user,
+certs_share(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot)
 {
 	struct cert_slot *known = find_slot(build->slots, &slot->id);
@@ -681,17 +683,17 @@ certs_share(struct build *build, const struct config_listener *user,
 
 	if (known)
 		return known;
-	if (certs_hold(build, user, cert_slot_ref(slot)))
+	if (certs_add(build, settings, cert_slot_ref(slot)))
 		return slot;
-	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
 /* ---- Lists of certificates ---- */
 
 static bool
-show(struct build *build, struct cert_list *list,
-    const struct config_listener *user, struct cert_slot *slot)
+append_slot(struct build *build, struct cert_list *list,
+    const struct config_listener *settings, struct cert_slot *slot)
 {
 	struct err err = { "out of memory" };
 
@@ -699,11 +701,11 @@ show(struct build *build, struct cert_list *list,
 		return false; /* reported */
 	if (cert_list_add(list, slot))
 		return true;
-	build_fail(build, BLAME_SYSTEM, &user->where, user, &err);
+	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return false;
 }
 
-/* ---- What stood in the same place ---- */
+/* ---- Lists: previous slots ---- */
 
 /* The old slots of one listener or host, in order. */
 struct previous_certs {
@@ -790,43 +792,45 @@ previous_of_host(struct previous_walk *walk, const char *pattern)
 	return found;
 }
 
-/* ---- What is set ---- */
+/* ---- Lists: keys and cert_dir ---- */
 
 static void
-show_own(struct build *build, struct cert_list *list,
-    const struct config_listener *user, const struct previous_certs *previous)
+add_own(struct build *build, struct cert_list *list,
+    const struct config_listener *settings,
+    const struct previous_certs *previous)
 {
 	const struct config_path *staple_file;
 	struct cert_slot_key id = {
-		.permissions = user->key_permissions,
-		.policy = stapling_policy(user, false),
+		.permissions = settings->key_permissions,
+		.policy = stapling_policy(settings, false),
 	};
-	struct cert_request request = { .user = user, .id = &id };
+	struct cert_request request = { .settings = settings, .id = &id };
 	size_t i;
 
-	for (i = 0; i < user->certs.count; i++) {
-		request.cert = &user->certs.items[i];
-		request.key = config_key_of(user, i);
-		request.before = i < previous->count ? previous->items[i]
-						     : NULL;
-		staple_file = config_staple_file_of(user, i);
+	for (i = 0; i < settings->certs.count; i++) {
+		request.cert = &settings->certs.items[i];
+		request.key = config_key_of(settings, i);
+		request.previous = i < previous->count ? previous->items[i]
+						       : NULL;
+		staple_file = config_staple_file_of(settings, i);
 		id.cert = request.cert->path;
 		id.key = request.key->path;
 		id.staple_file = staple_file ? staple_file->path : NULL;
-		if (!show(build, list, user, build_slot(build, &request)))
+		if (!append_slot(
+			build, list, settings, build_slot(build, &request)))
 			return;
 	}
 }
 
 static struct cert_slot_key
 id_in_folder(
-    const struct config_listener *user, const struct cert_dir_item *item)
+    const struct config_listener *settings, const struct cert_dir_item *item)
 {
 	return (struct cert_slot_key){
 		.cert = item->cert,
 		.key = item->key,
-		.permissions = user->key_permissions,
-		.policy = stapling_policy(user, true),
+		.permissions = settings->key_permissions,
+		.policy = stapling_policy(settings, true),
 		.in_folder = true,
 	};
 }
@@ -834,7 +838,7 @@ id_in_folder(
 /* At a start all files must be read.  Without memory for this they are read one
  * by one. */
 static void
-read_ahead(const struct build *build, const struct config_listener *user,
+read_ahead(const struct build *build, const struct config_listener *settings,
     const struct cert_dir *folder, struct preload *preload)
 {
 	struct cert_slot_key *ids;
@@ -844,26 +848,27 @@ read_ahead(const struct build *build, const struct config_listener *user,
 		return;
 	ids = calloc(folder->count, sizeof(ids[0]));
 	for (i = 0; ids && i < folder->count; i++)
-		ids[i] = id_in_folder(user, &folder->items[i]);
+		ids[i] = id_in_folder(settings, &folder->items[i]);
 	if (ids && !preload_run(preload, ids, folder->count))
 		preload_free(preload);
 	free(ids);
 }
 
 static void
-show_folder(struct build *build, struct cert_list *list,
-    const struct config_listener *user, const struct cert_dir *folder)
+add_cert_dir(struct build *build, struct cert_list *list,
+    const struct config_listener *settings, const struct cert_dir *folder)
 {
 	struct preload preload = { 0 };
 	struct cert_slot_key id;
-	struct cert_request request = { .user = user, .id = &id };
+	struct cert_request request = { .settings = settings, .id = &id };
 	size_t i;
 
-	read_ahead(build, user, folder, &preload);
+	read_ahead(build, settings, folder, &preload);
 	for (i = 0; i < folder->count; i++) {
-		id = id_in_folder(user, &folder->items[i]);
+		id = id_in_folder(settings, &folder->items[i]);
 		request.read = i < preload.count ? &preload.items[i] : NULL;
-		if (!show(build, list, user, build_slot(build, &request)))
+		if (!append_slot(
+			build, list, settings, build_slot(build, &request)))
 			break;
 		list->folder_count++;
 	}
@@ -872,10 +877,10 @@ show_folder(struct build *build, struct cert_list *list,
 
 /* The old certificates stay in service if cert_dir is unreadable or empty. */
 static void
-show_old_folder(
+keep_cert_dir(
     struct build *build, struct cert_list *list, size_t i, struct err *err)
 {
-	const struct config_listener *user = &build->config->listeners[i];
+	const struct config_listener *settings = &build->config->listeners[i];
 	const struct cert_list *old = &build->old->cert_lists[i];
 	struct cert_slot *slot;
 	size_t k;
@@ -883,39 +888,41 @@ show_old_folder(
 	list->folder_kept = true;
 	if (!old->folder_kept)
 		log_error(build->parts->log, "tls",
-		    "the certificates of cert_dir serve on as they were",
-		    LOG_S("listener", user->name), LOG_S("error", err->text));
+		    "cert_dir not usable; its certificates stay in service",
+		    LOG_S("listener", settings->name),
+		    LOG_S("error", err->text));
 	for (k = 0; k < old->folder_count; k++) {
-		slot = old->items[user->certs.count + k];
-		if (!show(build, list, user, certs_share(build, user, slot)))
+		slot = old->items[settings->certs.count + k];
+		if (!append_slot(build, list, settings,
+			certs_share(build, settings, slot)))
 			return;
 		list->folder_count++;
 	}
 }
 
 static void
-show_all_of_folder(struct build *build, struct cert_list *list, size_t i)
+add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 {
-	const struct config_listener *user = &build->config->listeners[i];
+	const struct config_listener *settings = &build->config->listeners[i];
 	struct cert_dir folder;
 	struct err err = { "" };
-	bool fine = cert_dir_list(&folder, user->cert_dir, &err);
+	bool fine = cert_dir_list(&folder, settings->cert_dir, &err);
 
-	if (fine && folder.count == 0 && user->certs.count == 0) {
+	if (fine && folder.count == 0 && settings->certs.count == 0) {
 		err_set(&err,
 		    "%s holds no certificate (*.pem, *.crt, or folders "
 		    "with fullchain.pem and privkey.pem)",
-		    user->cert_dir);
+		    settings->cert_dir);
 		fine = false;
 	}
 	if (fine) {
-		show_folder(build, list, user, &folder);
+		add_cert_dir(build, list, settings, &folder);
 	} else if (build->cause == GENERATION_FILES) {
-		show_old_folder(build, list, i, &err);
+		keep_cert_dir(build, list, i, &err);
 	} else {
 		err_prefix(&err, "cert_dir");
-		build_fail(
-		    build, BLAME_CONFIG, &user->cert_dir_where, user, &err);
+		build_fail(build, ERROR_CONFIG, &settings->cert_dir_where,
+		    settings, &err);
 	}
 	cert_dir_free(&folder);
 }
@@ -932,13 +939,13 @@ certs_build_list(struct build *build, size_t i)
 
 	begin_walk(build, &walk, i);
 	previous = previous_of_listener(&walk);
-	show_own(build, list, listener, &previous);
+	add_own(build, list, listener, &previous);
 	if (listener->cert_dir)
-		show_all_of_folder(build, list, i);
+		add_or_keep_cert_dir(build, list, i);
 	for (k = 0; k < listener->host_count; k++) {
 		host = &listener->hosts[k];
 		previous = previous_of_host(&walk, host->pattern);
 		if (host->certs_own)
-			show_own(build, list, host, &previous);
+			add_own(build, list, host, &previous);
 	}
 }

@@ -70,14 +70,14 @@ void certs_build_list(struct build *build, size_t i);
 /* Share a slot of an earlier generation.  Borrowed from `fresh`.  NULL:
  * reported. */
 struct cert_slot *certs_share(struct build *build,
-    const struct config_listener *user, struct cert_slot *slot) MUST_CHECK;
+    const struct config_listener *settings, struct cert_slot *slot) MUST_CHECK;
 
 /* Add a slot (takes the reference) to `fresh`. false: no memory. */
-bool certs_hold(struct build *build, const struct config_listener *user,
+bool certs_add(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot) MUST_CHECK;
 
 /* Make and free the trees of slots. */
 bool certs_index(struct build *build) MUST_CHECK;
-void certs_forget(struct build *build);
+void certs_fini(struct build *build);
 
 #endif

@@ -37,7 +37,7 @@
 /* ---- Stapling ---- */
 
 static void
-say_source(const struct config *config, const char *staple_file,
+print_source(const struct config *config, const char *staple_file,
     const struct staple_info *info)
 {
 	size_t i;
@@ -56,7 +56,7 @@ say_source(const struct config *config, const char *staple_file,
 }
 
 static void
-say_staple(const struct config *config, const struct cert_entry *entry,
+print_staple(const struct config *config, const struct cert_entry *entry,
     const struct staple_info *info)
 {
 	const struct cert_slot_key *id = &entry->slot->id;
@@ -69,7 +69,7 @@ say_staple(const struct config *config, const struct cert_entry *entry,
 							: "not stapled",
 	    stapling_mode_name(id->policy.mode), info->must_staple ? "with" : "without");
 	if (wanted && info->unavailable_reason == STAPLE_UNASKED) {
-		say_source(config, id->staple_file, info);
+		print_source(config, id->staple_file, info);
 	} else if (wanted || id->policy.mode == STAPLE_PREFER) {
 		policy_explain(info, why, sizeof(why));
 		printf(", %s", why);
@@ -92,7 +92,8 @@ print_staples(
 		slot = entry->slot;
 		identity = slot->identity ? slot->identity : slot->renewal;
 		if (identity && stapling_state(stapling, identity, &info))
-			say_staple(generation_config(generation), entry, &info);
+			print_staple(
+			    generation_config(generation), entry, &info);
 	}
 }
 
@@ -140,7 +141,7 @@ check_store(const struct config *config)
 /* ---- Services ---- */
 
 static void
-say_addresses(const struct config_listener *listener)
+print_addresses(const struct config_listener *listener)
 {
 	char text[ADDR_TEXT_MAX];
 	const char *comma = "";
@@ -159,7 +160,7 @@ say_addresses(const struct config_listener *listener)
 }
 
 static void
-say_backends(const struct config_listener *listener)
+print_backends(const struct config_listener *listener)
 {
 	size_t i;
 
@@ -168,11 +169,11 @@ say_backends(const struct config_listener *listener)
 	printf(" (%s)", listener->balance == BALANCE_RR ? "rr" : "prio");
 }
 
-/* Many names are a number. */
+/* Only so many hosts are listed. */
 #define SITES_SHOWN 20
 
 static void
-say_certificate(const struct identity *identity)
+print_certificate(const struct identity *identity)
 {
 	time_t end = (time_t)identity_not_after(identity);
 	char text[32] = "?";
@@ -185,7 +186,7 @@ say_certificate(const struct identity *identity)
 }
 
 static void
-say_certificates(const struct tls_site *site)
+print_certificates(const struct tls_site *site)
 {
 	const char *before = "certificate ";
 	size_t kind;
@@ -194,7 +195,7 @@ say_certificates(const struct tls_site *site)
 		if (site->identities[kind] == NULL)
 			continue;
 		printf("%s", before);
-		say_certificate(site->identities[kind]);
+		print_certificate(site->identities[kind]);
 		before = " and ";
 	}
 	if (strcmp(before, " and ") != 0)
@@ -202,7 +203,7 @@ say_certificates(const struct tls_site *site)
 }
 
 static void
-say_clients(const struct config_listener *settings)
+print_clients(const struct config_listener *settings)
 {
 	if (settings->verify == VERIFY_NONE)
 		return;
@@ -222,7 +223,7 @@ version_name(enum config_tls_version version)
 }
 
 static void
-say_versions(const struct config_listener *listener)
+print_versions(const struct config_listener *listener)
 {
 	enum config_tls_version least = listener->min_version;
 	const char *min, *max = version_name(listener->max_version);
@@ -237,54 +238,54 @@ say_versions(const struct config_listener *listener)
 }
 
 static void
-say_site(const struct service *service, size_t number)
+print_site(const struct service *service, size_t number)
 {
 	const struct config_listener *settings =
 	    service->sites[number].settings;
 
 	printf(" -> ");
-	say_backends(settings);
+	print_backends(settings);
 	printf(", ");
-	say_certificates(tls_server_site(service->tls, number));
+	print_certificates(tls_server_site(service->tls, number));
 	printf(", ");
-	say_versions(settings);
-	say_clients(settings);
+	print_versions(settings);
+	print_clients(settings);
 	printf("\n");
 }
 
-/* Sites of the listener's own settings are names of its certificates. */
+/* Sites with the listener's own settings are names of its certificates. */
 static void
-say_hosts(const struct service *service)
+print_hosts(const struct service *service)
 {
 	const struct config_listener *settings;
-	size_t i, said = 0;
+	size_t i, printed = 0;
 
 	for (i = 1; i < service->site_count; i++) {
 		settings = service->sites[i].settings;
-		if (settings->pattern == NULL || said++ >= SITES_SHOWN)
+		if (settings->pattern == NULL || printed++ >= SITES_SHOWN)
 			continue;
 		printf("  host %s", settings->pattern);
-		say_site(service, i);
+		print_site(service, i);
 	}
-	if (said > SITES_SHOWN)
-		printf("  and %zu hosts more\n", said - SITES_SHOWN);
+	if (printed > SITES_SHOWN)
+		printf("  and %zu hosts more\n", printed - SITES_SHOWN);
 }
 
 static void
-say_service(const struct service *service)
+print_service(const struct service *service)
 {
 	const struct config_listener *listener = service->listener;
 
 	printf("listener %s: ", listener->name);
-	say_addresses(listener);
-	say_site(service, 0);
-	say_hosts(service);
+	print_addresses(listener);
+	print_site(service, 0);
+	print_hosts(service);
 	if (listener->sni_unknown == SNI_REJECT)
 		printf("  any other name is refused\n");
 }
 
 static void
-say_process(const struct config *config, const struct generation_parts *parts)
+print_process(const struct config *config, const struct generation_parts *parts)
 {
 	uint32_t cap = config->max_connections;
 
@@ -319,7 +320,7 @@ check_output(const struct config *config, const char *key, const char *path)
 	return false;
 }
 
-/* Without a daemon every line would be lost. */
+/* Without a syslog daemon every line would be lost. */
 static bool
 check_syslog(const struct config *config)
 {
@@ -337,8 +338,7 @@ check_syslog(const struct config *config)
 	return false;
 }
 
-/* What a start writes to, before it gives up the rights to.  All of it is
- * looked at, whatever the first one says. */
+/* Check all files that a start writes to before it drops privileges. */
 static bool
 check_outputs(const struct config *config)
 {
@@ -372,7 +372,7 @@ check_chains(const struct generation *generation, struct log *log)
 		chain_check_run(check, entry->slot->identity, &sentence);
 		if (sentence.text[0])
 			log_warning(log, "tls", sentence.text,
-			    LOG_S("listener", entry->user->name),
+			    LOG_S("listener", entry->settings->name),
 			    LOG_S("file", entry->slot->id.cert));
 	}
 	chain_check_free(check);
@@ -399,11 +399,11 @@ check_generation(
 	}
 	resolve_check(generation, parts->log);
 	for (i = 0; i < generation_service_count(generation); i++)
-		say_service(generation_service(generation, i));
+		print_service(generation_service(generation, i));
 	print_staples(parts->stapling, generation);
 	check_chains(generation, parts->log);
 	expiry_look(generation, parts->log, clock_wall_ms() / 1000);
-	say_process(config, parts);
+	print_process(config, parts);
 	if (!check_outputs(config)) {
 		status = EXIT_START_FAILED;
 		goto out;
@@ -429,7 +429,7 @@ check_config(const struct config *config)
 	bool bad_config = false;
 
 	memset(&parts, 0, sizeof(parts));
-	/* To stderr whatever [log] says: the operator is looking here. */
+	/* To stderr whatever [log] sets: the operator is looking there. */
 	parts.log = log_new();
 	load_log_notes(parts.log, config, NULL);
 	if (parts.log && load_parts(&parts, config, &err) &&
@@ -446,7 +446,7 @@ check_config(const struct config *config)
 
 /* ---- Beside errors of the configuration ---- */
 
-/* Does an earlier listener or host show the very same list? */
+/* Does an earlier listener or host have the same list? */
 static bool
 is_looked_at(const struct config *config, const struct config_listener *last,
     const struct config_paths *certs)
@@ -459,7 +459,7 @@ is_looked_at(const struct config *config, const struct config_listener *last,
 	return false;
 }
 
-/* Unreadable files are among the errors already. */
+/* Unreadable files are reported already. */
 static void
 check_certificates_of(const struct config_listener *settings)
 {

@@ -1,5 +1,5 @@
 /*
- * clinch --test.  Main thread, which is then the only one.
+ * clinch --test.  Main thread, the only one.
  */
 #ifndef RUNTIME_CHECK_COMMAND_H
 #define RUNTIME_CHECK_COMMAND_H
@@ -8,8 +8,8 @@
 #include "runtime/server.h"
 
 /*
- * Check everything a start would, without opening a socket; says on stdout
- * what would run, on stderr what is wrong.
+ * Check everything that a start checks, without opening a socket.  Prints the
+ * configuration on stdout and errors on stderr.
  */
 enum server_exit check_command_run(const char *config_path) MUST_CHECK;
 

@@ -19,7 +19,7 @@
 #define DAY_S 86400
 
 static void
-say(const struct cert_entry *entry, struct log *log, int64_t left_s)
+log_expiry(const struct cert_entry *entry, struct log *log, int64_t left_s)
 {
 	const struct identity *identity = entry->slot->identity;
 	time_t end = (time_t)identity_not_after(identity);
@@ -31,7 +31,7 @@ say(const struct cert_entry *entry, struct log *log, int64_t left_s)
 	log_warning(log, "tls",
 	    left_s <= 0 ? "certificate has expired"
 			: "certificate expires soon: renew it",
-	    LOG_S("listener", entry->user->name),
+	    LOG_S("listener", entry->settings->name),
 	    LOG_S("cert", identity_name(identity)),
 	    LOG_S("file", entry->slot->id.cert),
 	    LOG_N("days", left_s <= 0 ? 0 : (left_s + DAY_S - 1) / DAY_S),
@@ -56,7 +56,7 @@ look_at(const struct cert_entry *entry, struct log *log, int64_t now_s)
 	int64_t end = identity_not_after(slot->identity);
 
 	if (is_new(validity_warning(from, end, now_s), &slot->warned))
-		say(entry, log, end - now_s);
+		log_expiry(entry, log, end - now_s);
 }
 
 static void
@@ -73,8 +73,8 @@ look_at_lists(struct ca_entry *entry, struct log *log, int64_t now_s)
 		? "revocation list has expired: clients of its issuer "
 		  "are refused until there is a new one"
 		: "revocation list expires soon: put a new one in place",
-	    LOG_S("listener", entry->user->name),
-	    LOG_S("file", entry->user->crl_file));
+	    LOG_S("listener", entry->settings->name),
+	    LOG_S("file", entry->settings->crl_file));
 }
 
 void

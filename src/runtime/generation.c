@@ -51,7 +51,7 @@ grow(void **items, size_t *room, size_t count, size_t size)
 
 bool
 generation_add_cert(struct generation *generation,
-    const struct config_listener *user, struct cert_slot *slot)
+    const struct config_listener *settings, struct cert_slot *slot)
 {
 	void *items = generation->certs;
 	bool fine = grow(&items, &generation->cert_room, generation->cert_count,
@@ -60,7 +60,7 @@ generation_add_cert(struct generation *generation,
 	generation->certs = items;
 	if (fine)
 		generation->certs[generation->cert_count++] =
-		    (struct cert_entry){ user, slot };
+		    (struct cert_entry){ settings, slot };
 	else
 		cert_slot_unref(slot);
 	return fine;

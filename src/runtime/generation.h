@@ -42,14 +42,14 @@ struct generation_parts {
 /* One certificate slot, however many names show it. */
 struct cert_entry {
 	/* settings of the first listener or host that shows it */
-	const struct config_listener *user;
+	const struct config_listener *settings;
 	struct cert_slot *slot;
 };
 
 /* ca_file and crl_file as they were read. */
 struct ca_entry {
-	const struct config_listener *user; /* the settings with these paths */
-	struct ca_store *trust;                /* a reference */
+	const struct config_listener *settings; /* with these paths */
+	struct ca_store *trust;                 /* a reference */
 	struct stamp ca_stamp;
 	struct stamp crl_stamp;
 	bool settled;
@@ -130,7 +130,7 @@ struct generation *generation_new(const struct config *config) MUST_CHECK;
 
 /* Append; takes the reference, also on failure (out of memory). */
 bool generation_add_cert(struct generation *generation,
-    const struct config_listener *user, struct cert_slot *slot) MUST_CHECK;
+    const struct config_listener *settings, struct cert_slot *slot) MUST_CHECK;
 bool generation_add_ca(
     struct generation *generation, const struct ca_entry *entry) MUST_CHECK;
 bool generation_add_context(struct generation *generation,

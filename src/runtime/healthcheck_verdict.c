@@ -192,22 +192,22 @@ check_staple(const struct healthcheck_judge *judge,
 		.default_lifetime_s = judge->config->ocsp.default_lifetime_ms /
 				      1000,
 	};
-	struct staple_verdict verdict;
+	struct staple_check_result checked;
 	struct staple_response *response;
 
 	if (cert->issuer == NULL)
 		return true;
 	response = staple_response_verify(
-	    cert, result->staple, result->staple_len, &clock, &verdict);
+	    cert, result->staple, result->staple_len, &clock, &checked);
 	staple_response_unref(response);
-	if (verdict.outcome == STAPLE_GOOD)
+	if (checked.outcome == STAPLE_GOOD)
 		return true;
-	if (verdict.outcome == STAPLE_REVOKED)
+	if (checked.outcome == STAPLE_REVOKED)
 		err_set(err, "the certificate %s is revoked: %s", label,
-		    verdict.said.text);
+		    checked.said.text);
 	else
 		err_set(err, "the staple of %s cannot be used: %s: %s", label,
-		    staple_outcome_name(verdict.outcome), verdict.said.text);
+		    staple_outcome_name(checked.outcome), checked.said.text);
 	return false;
 }
 

@@ -93,7 +93,7 @@ struct loop {
 	/* fixed at creation */
 	unsigned index;
 	struct log *log;
-	loop_event_fn *tell;
+	loop_event_fn *on_event;
 	void *arg;
 	struct ev_loop *ev;
 
@@ -115,7 +115,7 @@ struct loop {
 	struct conn_set set;
 	struct ev_prepare prepare;
 	bool draining;
-	bool told_empty;
+	bool empty_reported;
 };
 
 static void
@@ -229,7 +229,7 @@ let_go(struct loop *loop)
 	loop->retired = NULL;
 	if (loop->adopting) {
 		loop->adopting = false;
-		loop->tell(loop->arg, LOOP_ADOPTED);
+		loop->on_event(loop->arg, LOOP_ADOPTED);
 	}
 }
 
@@ -293,11 +293,11 @@ on_prepare(struct ev_loop *ev, struct ev_prepare *watcher, int events)
 	}
 	if (loop->set.look_up) {
 		loop->set.look_up = false;
-		loop->tell(loop->arg, LOOP_LOOK_UP);
+		loop->on_event(loop->arg, LOOP_LOOK_UP);
 	}
-	if (loop->draining && !loop->told_empty && loop->set.count == 0) {
-		loop->told_empty = true;
-		loop->tell(loop->arg, LOOP_EMPTY);
+	if (loop->draining && !loop->empty_reported && loop->set.count == 0) {
+		loop->empty_reported = true;
+		loop->on_event(loop->arg, LOOP_EMPTY);
 	}
 }
 
@@ -334,7 +334,7 @@ watch(struct loop *loop)
 }
 
 struct loop *
-loop_start(unsigned index, struct log *log, loop_event_fn *tell, void *arg,
+loop_start(unsigned index, struct log *log, loop_event_fn *on_event, void *arg,
     struct err *err)
 {
 	const uint64_t first_id = ((uint64_t)index << IDS_PER_THREAD_SHIFT) + 1;
@@ -345,7 +345,7 @@ loop_start(unsigned index, struct log *log, loop_event_fn *tell, void *arg,
 		goto no_memory;
 	loop->index = index;
 	loop->log = log;
-	loop->tell = tell;
+	loop->on_event = on_event;
 	loop->arg = arg;
 	mailbox_init(&loop->mailbox);
 	/* Signals belong to the main thread: this loop must not touch masks. */

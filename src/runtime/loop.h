@@ -28,8 +28,8 @@ enum loop_event {
 typedef void loop_event_fn(void *arg, enum loop_event event);
 
 /* Start thread number `index`. */
-struct loop *loop_start(unsigned index, struct log *log, loop_event_fn *tell,
-    void *arg, struct err *err) MUST_CHECK;
+struct loop *loop_start(unsigned index, struct log *log,
+    loop_event_fn *on_event, void *arg, struct err *err) MUST_CHECK;
 
 /*
  * Messages; main thread.  The loop takes a reference to the generation; one

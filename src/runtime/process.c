@@ -124,7 +124,7 @@ process_has_room(unsigned descriptors)
 	return count == descriptors;
 }
 
-/* The number in a pid file, for the sentence; 0 when there is none. */
+/* The number in a pid file, for an error message; 0: none. */
 static long
 read_pid(int fd)
 {
@@ -141,7 +141,7 @@ read_pid(int fd)
 	return pid;
 }
 
-/* Is the file we locked still the one the path names? */
+/* Is the locked file still the one of this path? */
 static bool
 is_same_file(int fd, const char *path)
 {
@@ -156,8 +156,8 @@ lock_pid_file(const char *path, struct err *err)
 {
 	int fd, i;
 
-	/* An owner that ends removes the path between our open and our lock;
-	 * then what we hold is a file without a name: open again. */
+	/* An ending owner removes the path between this open and this lock; the
+	 * locked file has no name then: open again. */
 	for (i = 0; i < PID_ATTEMPTS; i++) {
 		fd = open(
 		    path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -178,7 +178,9 @@ lock_pid_file(const char *path, struct err *err)
 			return fd;
 		close(fd);
 	}
-	err_set(err, "pid file %s keeps being replaced by someone", path);
+	err_set(err,
+	    "pid file %s was replaced again and again by other processes",
+	    path);
 	return -1;
 }
 
@@ -196,7 +198,7 @@ process_write_pid(const char *path, struct err *err)
 	    pwrite(fd, text, (size_t)length, 0) != length) {
 		err_set_errno(
 		    err, errno, "pid file %s cannot be written", path);
-		(void)unlink(path); /* an empty one would say less than none */
+		(void)unlink(path); /* an empty file is worse than none */
 		close(fd);
 		return -1;
 	}
@@ -208,13 +210,13 @@ process_remove_pid(const char *path, int fd)
 {
 	if (fd < 0)
 		return;
-	/* Without the right to remove it, at least name nobody. */
+	/* Without the right to remove it, empty it. */
 	if (unlink(path) != 0 && ftruncate(fd, 0) != 0)
 		errno = 0;
 	close(fd);
 }
 
-/* A file that is not there yet is made by whoever may write to its folder. */
+/* A missing file can be made where the folder is writable. */
 static bool
 check_folder(const char *path)
 {
@@ -254,7 +256,7 @@ user_name(const struct config *config)
 	return config->user ? config->user : "our user";
 }
 
-/* Files that only the starting user may read: the first, and how many. */
+/* Files that only the starting user can read: the first, and how many. */
 struct unreadable {
 	const struct config *config;
 	struct log *log;
@@ -317,7 +319,7 @@ check_log(const struct config *config, const char *path, struct log *log)
 
 	if (!log_is_path(path))
 		return;
-	/* None yet, under --test: a start makes it. */
+	/* --test finds none yet: a start makes it. */
 	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
 		return;
 	snprintf(text, sizeof(text),
@@ -334,7 +336,7 @@ check_store_folder(const struct config *config, const char *name,
 	char folder[PATH_MAX], text[ERR_TEXT_MAX];
 
 	snprintf(folder, sizeof(folder), "%s/%s", config->store_dir, name);
-	/* None yet, under --test: a start makes it, and gives it to us. */
+	/* --test finds none yet: a start makes it and gives it to the user. */
 	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ||
 	    errno == ENOENT)
 		return;
@@ -346,7 +348,8 @@ check_store_folder(const struct config *config, const char *name,
 	log_warning(log, "process", text);
 }
 
-/* The staple thread writes as us; what it cannot keep, a restart fetches. */
+/* The staple thread writes as the configured user; responses that cannot be
+ * stored are fetched again after a restart. */
 static void
 check_store(const struct config *config, struct log *log)
 {
@@ -432,7 +435,7 @@ process_check_readable(const struct config *config, struct log *log)
 #define LOW_PORT_BIT (1u << CAP_NET_BIND_SERVICE)
 
 struct target {
-	char name[256]; /* for initgroups; "": a number nobody is named by */
+	char name[256]; /* for initgroups; "": a number without an entry */
 	uid_t uid;
 	gid_t gid;
 	bool change_user;
@@ -449,7 +452,7 @@ parse_number(const char *text, unsigned *number)
 		return false;
 	errno = 0;
 	value = strtoul(text, &end, 10);
-	/* All ones means "leave it" to setresuid. */
+	/* All ones means "no change" to setresuid. */
 	if (*end != '\0' || errno != 0 || value >= 0xffffffffUL)
 		return false;
 	*number = (unsigned)value;
@@ -467,7 +470,7 @@ find_user(const char *user, struct target *target, struct err *err)
 	if (parse_number(user, &number)) {
 		target->uid = number;
 		target->gid = number;
-		/* A number needs no entry: without one nothing is found. */
+		/* A number needs no passwd entry. */
 		(void)getpwuid_r(number, &entry, bytes, sizeof(bytes), &found);
 	} else {
 		error = getpwnam_r(user, &entry, bytes, sizeof(bytes), &found);
@@ -539,7 +542,7 @@ set_user(const struct target *target, struct err *err)
 	return false;
 }
 
-/* Leave exactly CAP_NET_BIND_SERVICE, if we ever had it. */
+/* Keep exactly CAP_NET_BIND_SERVICE, if it is there at all. */
 static bool
 keep_low_port_capability(struct err *err)
 {
@@ -561,7 +564,7 @@ keep_low_port_capability(struct err *err)
 	return false;
 }
 
-/* Nothing to do when we are that user already (a container's USER). */
+/* Is the process that user already (a container's USER)? */
 static bool
 is_there_already(const struct target *target)
 {
@@ -627,7 +630,7 @@ privilege_give(
 		return true;
 	if (!find(user, group, &target, err))
 		return false;
-	/* The folder itself, and never one that a link in its place leads to. */
+	/* The folder itself, never the target of a link in its place. */
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	given = fd >= 0 &&
 		fchown(fd, target.change_user ? target.uid : same_uid,
@@ -749,7 +752,7 @@ lower_to_quota(unsigned *cpus, const char *text)
 		*cpus = quota;
 }
 
-/* Version 2: our own group and each above it. */
+/* Version 2: the group of this process and each above it. */
 static void
 apply_version_2(unsigned *cpus)
 {
@@ -769,7 +772,7 @@ apply_version_2(unsigned *cpus)
 			lower_to_quota(cpus, line);
 		if (cut[1] == '\0')
 			return;
-		/* The last turn asks for the root, "/". */
+		/* The last turn is the root, "/". */
 		cut[cut == group ? 1 : 0] = '\0';
 	}
 }

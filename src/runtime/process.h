@@ -33,37 +33,37 @@ bool process_fill_standard(void) MUST_CHECK;
  */
 void process_obey_signals(void);
 
-/* Could that many descriptors be opened now?  libev aborts when it gets none,
- * so this is asked before. */
+/* Can that many descriptors be opened now? libev aborts if it gets none. */
 bool process_has_room(unsigned descriptors);
 
-/* Could this file be opened for writing, or made?  Nothing is opened, and
- * errno says why not. */
+/* Can this file be opened for writing, or made?  Nothing is opened; false:
+ * errno is set. */
 bool process_can_write(const char *path);
 
-/* Raise the descriptor limit to the hard one (at most 1 Mi); what it is now. */
+/* Raise the descriptor limit to the hard one (at most 1 Mi) and return it. */
 uint32_t process_raise_descriptors(void);
 
 /*
- * max_connections when none is configured, from that limit: two descriptors a
- * connection, less a reserve for sockets, files and loops.  At least 1.
+ * The default of max_connections for this limit: two descriptors a connection,
+ * less a reserve for sockets, files and loops.  At least 1.
  */
 uint32_t process_default_connections(uint32_t descriptors);
 
 /*
- * Write our pid and keep the file locked; the lock, not the number in the
- * file, tells a live owner from a stale file (in a container every process is
- * pid 1).  Returns the descriptor that holds the lock, for
- * process_remove_pid; -1 and *err: another process has it, or no such folder.
+ * Write the pid and keep the file locked; the lock, not the number in the file,
+ * tells a running owner from a stale file (in a container every process is pid
+ * 1).  Returns the descriptor of the lock, for process_remove_pid; -1 and *err:
+ * another process has it, or there is no such folder.
  */
 int process_write_pid(const char *path, struct err *err) MUST_CHECK;
 
-/* Remove, best effort (the folder may be closed to us by now); fd -1: none. */
+/* Remove, best effort (the folder may not be writable any more); fd -1:
+ * none. */
 void process_remove_pid(const char *path, int fd);
 
 /*
- * After privileges were dropped: open once every file that a reload will need
- * again; each that cannot be read gives one warning that says what to do.
+ * After privileges were dropped: open every file that a reload needs; each
+ * unreadable one gives a warning with a remedy.
  */
 void process_check_readable(const struct config *config, struct log *log);
 
@@ -79,9 +79,9 @@ bool privilege_drop(const char *user, const char *group, bool keep_low_ports,
     struct err *err) MUST_CHECK;
 
 /*
- * Give a folder that we made to that user and group, who will write there
- * (names or numbers; NULL: leave it).  Never through a symlink.  Nothing to do
- * unless we are root.
+ * Give a folder made by this process to that user and group, who will write
+ * there (names or numbers; NULL: no change).  Never through a symlink.  Does
+ * nothing unless root.
  */
 bool privilege_give(const char *path, const char *user, const char *group,
     struct err *err) MUST_CHECK;
@@ -89,19 +89,19 @@ bool privilege_give(const char *path, const char *user, const char *group,
 /* ---- Service manager (sd_notify) ---- */
 
 /*
- * Send "READY=1" and so on; nothing without NOTIFY_SOCKET.  Failure is
- * ignored: the service manager's loss must not be the clients'.
+ * Send a state such as "READY=1"; nothing without NOTIFY_SOCKET.  Failures are
+ * ignored: they must not affect clients.
  */
 void notify_send(const char *state);
 
-/* RELOADING=1 with the monotonic time systemd wants beside it. */
+/* RELOADING=1 with the monotonic time, as systemd requires. */
 void notify_reloading(void);
 
-/* EXTEND_TIMEOUT_USEC: a start or reload goes on; allow it so many seconds
- * more from now on.  status: what it waits for. */
+/* EXTEND_TIMEOUT_USEC: a start or reload takes up to so many seconds more.
+ * status: what it waits for. */
 void notify_extend(unsigned seconds, const char *status);
 
-/* Was NOTIFY_SOCKET set? */
+/* Is NOTIFY_SOCKET set? */
 bool notify_is_wanted(void);
 
 /* ---- CPUs ---- */
@@ -112,8 +112,8 @@ bool notify_is_wanted(void);
 unsigned cpus_count(void);
 
 /*
- * "QUOTA PERIOD" as in cgroup v2's cpu.max, in CPUs rounded up.  false: no
- * quota ("max", or -1 as version 1 says), or not such a text.
+ * "QUOTA PERIOD" as in cgroup v2's cpu.max, in CPUs rounded up. false: no quota
+ * ("max", or -1 in version 1), or another text.
  */
 bool cpus_parse_quota(const char *text, unsigned *cpus) MUST_CHECK;
 

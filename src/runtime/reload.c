@@ -44,7 +44,7 @@
 #include "tls/ticket.h"
 
 static void publish_pending(struct server *server, enum publish_reason reason);
-static void reload_go_on(struct server *server);
+static void try_to_publish(struct server *server);
 
 /* ---- Staples ---- */
 
@@ -119,7 +119,7 @@ on_extend(struct ev_loop *ev, struct ev_timer *watcher, int events)
 }
 
 static void
-staples_wait_no_more(struct server *server)
+stop_waiting(struct server *server)
 {
 	ev_timer_stop(server->ev, &server->start_timeout);
 	ev_timer_stop(server->ev, &server->start_wait_end);
@@ -128,9 +128,9 @@ staples_wait_no_more(struct server *server)
 
 /* Begin to wait for the certificates of a new `pending`. */
 static void
-staples_await(struct server *server)
+begin_waiting(struct server *server)
 {
-	staples_wait_no_more(server);
+	stop_waiting(server);
 	server->timed_out = server->start_wait_over = false;
 	server->answered = server->awaited = 0;
 	restart_start_timeout(server);
@@ -144,7 +144,7 @@ staples_await(struct server *server)
 
 /* Does any certificate of `pending` wait for an answer? */
 static bool
-staples_are_awaited(struct server *server)
+is_waiting(struct server *server)
 {
 	const struct policy_eval eval = eval_pending(server);
 	struct policy_counts sum = policy_eval_all(&eval, server->pending);
@@ -166,7 +166,7 @@ on_start_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	(void)ev;
 	(void)events;
 	server->timed_out = true;
-	reload_go_on(server);
+	try_to_publish(server);
 }
 
 static void
@@ -177,7 +177,7 @@ on_start_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	(void)ev;
 	(void)events;
 	server->start_wait_over = true;
-	reload_go_on(server);
+	try_to_publish(server);
 }
 
 /* ---- Staples: refusing ---- */
@@ -191,8 +191,8 @@ struct refusal {
 static const struct config_where *
 where_of(const struct evaluated_cert *cert)
 {
-	return cert->slot->id.in_folder ? &cert->user->cert_dir_where
-					: &cert->user->certs.items[0].where;
+	return cert->slot->id.in_folder ? &cert->settings->cert_dir_where
+					: &cert->settings->certs.items[0].where;
 }
 
 /* At a start also on stderr, where the operator is looking. */
@@ -201,7 +201,7 @@ report_refusal(struct server *server, const struct evaluated_cert *cert,
     const struct err *err)
 {
 	const struct config *config = generation_config(server->pending);
-	const struct config_listener *listener = cert->user;
+	const struct config_listener *listener = cert->settings;
 
 	log_error(server->parts.log, "ocsp", err->text,
 	    LOG_S("listener", listener->name), LOG_S("cert", cert->info.name),
@@ -214,7 +214,7 @@ report_refusal(struct server *server, const struct evaluated_cert *cert,
 }
 
 static void
-refuse_one(void *arg, const struct evaluated_cert *cert)
+refuse_cert(void *arg, const struct evaluated_cert *cert)
 {
 	struct refusal *refusal = arg;
 	char why[ERR_TEXT_MAX / 2];
@@ -241,7 +241,7 @@ refuse_one(void *arg, const struct evaluated_cert *cert)
 /* Does policy refuse `pending`?  Logs the reasons and returns the exit status
  * of a start; EXIT_ASKED: not refused. */
 static enum server_exit
-staples_refuse(struct server *server)
+refuse_by_policy(struct server *server)
 {
 	const struct policy_eval eval = eval_pending(server);
 	struct refusal refusal = {
@@ -249,7 +249,7 @@ staples_refuse(struct server *server)
 		.status = EXIT_ASKED,
 	};
 
-	policy_eval_each(&eval, server->pending, refuse_one, &refusal);
+	policy_eval_each(&eval, server->pending, refuse_cert, &refusal);
 	return refusal.status;
 }
 
@@ -281,7 +281,7 @@ renew(struct server *server, struct generation **slot)
 
 /* Put renewed certificates of `pending` that have their staple in service. */
 static void
-staples_renew_pending(struct server *server)
+renew_pending(struct server *server)
 {
 	(void)renew(server, &server->pending);
 }
@@ -320,8 +320,8 @@ report_degraded(
 		return;
 	policy_explain(&cert->info, why, sizeof(why));
 	log_warning(server->parts.log, "ocsp", "serving without a staple",
-	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
-	    LOG_S("reason", why));
+	    LOG_S("listener", cert->settings->name),
+	    LOG_S("cert", cert->info.name), LOG_S("reason", why));
 }
 
 static void
@@ -329,21 +329,21 @@ report_new(
     const struct publication *publication, const struct evaluated_cert *cert)
 {
 	struct server *server = publication->server;
-	const struct config_listener *listener = cert->user;
+	const struct config_listener *listener = cert->settings;
 	const struct staple_info *info = &cert->info;
 
 	if (cert->result == POLICY_DEGRADED)
 		report_degraded(publication, cert);
 	if (listener->ocsp == OCSP_MODE_NEVER && info->must_staple)
 		log_warning(server->parts.log, "ocsp",
-		    "the certificate demands a staple (must-staple) and, by "
-		    "ocsp = never, has none: strict clients will refuse it",
+		    "must-staple certificate is not stapled (ocsp = never); "
+		    "strict clients will refuse it",
 		    LOG_S("listener", listener->name),
 		    LOG_S("cert", info->name));
 	if (listener->ocsp == OCSP_MODE_PREFER &&
 	    info->unavailable_reason == STAPLE_NO_RESPONDER)
 		log_info(server->parts.log, "ocsp",
-		    "the certificate names no responder: it is not stapled",
+		    "certificate names no responder; not stapled",
 		    LOG_S("listener", listener->name),
 		    LOG_S("cert", info->name), LOG_S("reason", info->said));
 }
@@ -362,7 +362,7 @@ report_waiting(
 		? "renewed certificate waits for its staple; the old one "
 		  "serves until an hour before its end"
 		: "certificate waits for its staple and is not in service",
-	    LOG_S("listener", cert->user->name), LOG_S("cert", info->name),
+	    LOG_S("listener", cert->settings->name), LOG_S("cert", info->name),
 	    LOG_S("file", cert->slot->id.cert),
 	    LOG_S("reason", why[0] ? why : "no staple yet"));
 }
@@ -407,12 +407,12 @@ report_all(struct publication *publication, const struct policy_eval *eval)
 
 /* `current` was published in place of `old` (NULL: at a start). */
 static void
-staples_published(struct server *server, const struct generation *old)
+after_publication(struct server *server, const struct generation *old)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 	struct publication publication = { .server = server, .old = old };
 
-	staples_wait_no_more(server);
+	stop_waiting(server);
 	ev_timer_stop(server->ev, &server->renewals);
 	if (renew_is_waited_for(server->current)) {
 		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
@@ -431,15 +431,15 @@ find_revoked(void *arg, const struct evaluated_cert *cert)
 		return;
 	server->status = EXIT_REVOKED;
 	log_error(server->parts.log, "ocsp",
-	    "the certificate is revoked: the process ends",
-	    LOG_S("listener", cert->user->name), LOG_S("cert", cert->info.name),
-	    LOG_S("said", cert->info.said));
+	    "certificate is revoked; the process ends",
+	    LOG_S("listener", cert->settings->name),
+	    LOG_S("cert", cert->info.name), LOG_S("reason", cert->info.said));
 }
 
 /* Certificates have changed, or time has passed: drain, publish `pending`, or
  * renew. */
 static void
-staples_look(struct server *server)
+evaluate_staples(struct server *server)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 
@@ -451,7 +451,7 @@ staples_look(struct server *server)
 		}
 	}
 	if (server->pending)
-		reload_go_on(server);
+		try_to_publish(server);
 	else if (server->state == SERVER_RUNNING && !server->publishing)
 		renew_current(server);
 }
@@ -461,7 +461,7 @@ on_renewals(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	(void)ev;
 	(void)events;
-	staples_look(watcher->data);
+	evaluate_staples(watcher->data);
 }
 
 /*
@@ -491,11 +491,11 @@ on_debounce(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
 	(void)ev;
 	(void)events;
-	staples_look(watcher->data);
+	evaluate_staples(watcher->data);
 }
 
 static void
-staples_init(struct server *server)
+init_staple_timers(struct server *server)
 {
 	ev_timer_init(&server->start_timeout, on_start_timeout, 0.0, 0.0);
 	server->start_timeout.data = server;
@@ -513,9 +513,9 @@ staples_init(struct server *server)
 }
 
 static void
-staples_stop(struct server *server)
+stop_staple_timers(struct server *server)
 {
-	staples_wait_no_more(server);
+	stop_waiting(server);
 	ev_timer_stop(server->ev, &server->renewals);
 	ev_timer_stop(server->ev, &server->debounce);
 }
@@ -561,9 +561,9 @@ add_slot(struct watch_list *list, const struct cert_slot *slot)
 static void
 add_trust(struct watch_list *list, const struct ca_entry *entry)
 {
-	add_read(list, entry->user->ca_file, &entry->ca_stamp);
-	if (entry->user->crl_file)
-		add_read(list, entry->user->crl_file, &entry->crl_stamp);
+	add_read(list, entry->settings->ca_file, &entry->ca_stamp);
+	if (entry->settings->crl_file)
+		add_read(list, entry->settings->crl_file, &entry->crl_stamp);
 }
 
 /* The folders in each cert_dir, where certificates may appear.  An unreadable
@@ -606,10 +606,10 @@ fill_list(struct watch_list *list, const struct generation *generation,
 	size_t i, k;
 
 	for (i = 0; i < generation->cert_count; i++)
-		if (generation->certs[i].user->watch)
+		if (generation->certs[i].settings->watch)
 			add_slot(list, generation->certs[i].slot);
 	for (i = 0; i < generation->trust_count; i++)
-		if (generation->trusts[i].user->watch)
+		if (generation->trusts[i].settings->watch)
 			add_trust(list, &generation->trusts[i]);
 	for (i = 0; i < config->listener_count; i++) {
 		listener = &config->listeners[i];
@@ -622,7 +622,7 @@ fill_list(struct watch_list *list, const struct generation *generation,
 }
 
 static bool
-follow_files(struct server *server)
+watch_paths(struct server *server)
 {
 	const struct generation *generation = server->current;
 	size_t listeners = generation->config->listener_count, inner;
@@ -648,9 +648,9 @@ follow_files(struct server *server)
 
 /* `current` has changed: watch its files and check its expiries. */
 static void
-files_follow(struct server *server)
+watch_files(struct server *server)
 {
-	if (!follow_files(server))
+	if (!watch_paths(server))
 		log_error(server->parts.log, "watch",
 		    "out of memory: changed files are not picked up");
 	expiry_look(server->current, server->parts.log, clock_wall_ms() / 1000);
@@ -686,7 +686,7 @@ leave_shared_keys(struct server *server)
 
 /* Load the shared keys of ticket_key_file, if it is set. */
 static void
-files_load_tickets(struct server *server, const struct config *config)
+load_ticket_keys(struct server *server, const struct config *config)
 {
 	const char *path = config->ticket_key_file;
 	struct err err = { "" }, warning = { "" };
@@ -699,7 +699,7 @@ files_load_tickets(struct server *server, const struct config *config)
 	if (!ticket_keys_load(server->parts.keys, path,
 		config->ticket_key_permissions, &warning, &err)) {
 		log_error(server->parts.log, "tls",
-		    "ticket keys not replaced, the old ones go on",
+		    "ticket keys not replaced; the previous ones stay in use",
 		    LOG_S("error", err.text));
 		return;
 	}
@@ -723,7 +723,7 @@ report_replaced(const struct server *server, const struct generation *fresh)
 			continue;
 		log_notice(server->parts.log, "tls",
 		    "changed certificate in service",
-		    LOG_S("listener", fresh->certs[i].user->name),
+		    LOG_S("listener", fresh->certs[i].settings->name),
 		    LOG_S("cert", identity_name(slot->identity)),
 		    LOG_S("file", slot->id.cert));
 	}
@@ -747,22 +747,23 @@ build_from_files(struct server *server)
 /* A generation that has only read more is published as well: it holds the
  * stamps of bad files, so that these are read and reported once. */
 static bool
-is_to_publish(const struct generation *fresh, const struct generation *current)
+is_worth_publishing(
+    const struct generation *fresh, const struct generation *current)
 {
 	return generation_differs(fresh, current) ||
 	       generation_read_more(fresh, current);
 }
 
 static void
-look_at_files(struct server *server)
+rebuild_from_files(struct server *server)
 {
 	struct generation *fresh = build_from_files(server);
 
-	files_load_tickets(server, generation_config(server->current));
+	load_ticket_keys(server, generation_config(server->current));
 	/* Keep the watch as it is: it knows the new stamps and follows links
 	 * itself, and the stamps of `current` would look like another
 	 * change. */
-	if (fresh == NULL || !is_to_publish(fresh, server->current)) {
+	if (fresh == NULL || !is_worth_publishing(fresh, server->current)) {
 		generation_unref(fresh);
 		return;
 	}
@@ -779,13 +780,13 @@ look_at_files(struct server *server)
 
 /* Handle changed files once no reload or publication is under way. */
 static void
-files_settle(struct server *server)
+handle_changed_files(struct server *server)
 {
 	if (!server->files_wanted || server->state != SERVER_RUNNING ||
 	    server->pending || server->publishing)
 		return;
 	server->files_wanted = false;
-	look_at_files(server);
+	rebuild_from_files(server);
 }
 
 static void
@@ -794,7 +795,7 @@ on_change(void *arg)
 	struct server *server = arg;
 
 	server->files_wanted = true;
-	files_settle(server);
+	handle_changed_files(server);
 }
 
 static void
@@ -810,7 +811,7 @@ on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
 }
 
 static bool
-files_init(struct server *server, struct err *err)
+init_files(struct server *server, struct err *err)
 {
 	ev_timer_init(&server->expiry, on_expiry, EXPIRY_S, EXPIRY_S);
 	server->expiry.data = server;
@@ -851,7 +852,7 @@ adopt_settings(struct server *server, const struct config *config)
 	double every_s = rotation_s(config);
 
 	apply_cap(server, config);
-	files_load_tickets(server, config);
+	load_ticket_keys(server, config);
 	if (ev_is_active(&server->rotate) && server->rotate.repeat == every_s)
 		return; /* a reload must not delay the rotation */
 	ev_timer_stop(server->ev, &server->rotate);
@@ -893,7 +894,7 @@ log_addresses(struct server *server)
 
 /* Send READY=1 to the service manager. */
 static void
-publish_ready(struct server *server)
+send_ready(struct server *server)
 {
 	char text[160];
 
@@ -923,14 +924,14 @@ publish_pending(struct server *server, enum publish_reason reason)
 	server->reason = reason;
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
-	staples_published(server, old);
+	after_publication(server, old);
 	/* Release it here first: removed sockets must close with the loops'
 	 * last reference. */
 	generation_unref(old);
 	atomic_store(&server->adopted, 0);
 	for (i = 0; i < server->loop_count; i++)
 		loop_adopt(server->loops[i], server->current);
-	files_follow(server);
+	watch_files(server);
 	if (is_new_configuration(reason))
 		log_addresses(server);
 }
@@ -945,7 +946,7 @@ report_published(struct server *server)
 	    server->reason == PUBLISH_START ? "started" : "reloaded",
 	    LOG_N("listeners", generation_service_count(server->current)),
 	    LOG_N("threads", server->loop_count), LOG_N("pid", getpid()));
-	publish_ready(server);
+	send_ready(server);
 }
 
 void
@@ -960,11 +961,11 @@ reload_settle(struct server *server)
 	report_published(server);
 	server->state = SERVER_RUNNING;
 	/* Evaluate first: a revoked certificate may end the process. */
-	staples_look(server);
+	evaluate_staples(server);
 	if (server->reload_wanted)
 		reload_run(server);
 	else
-		files_settle(server);
+		handle_changed_files(server);
 }
 
 /* ---- Reload and first start ---- */
@@ -991,7 +992,7 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 	ev_timer_set(&server->names_timeout, NAMES_TIMEOUT_S, 0.0);
 	ev_now_update(server->ev); /* building may have taken long */
 	ev_timer_start(server->ev, &server->names_timeout);
-	staples_await(server);
+	begin_waiting(server);
 	return true;
 }
 
@@ -1002,7 +1003,7 @@ reload_names(struct server *server)
 	 * of the running one shares its names. */
 	server->names_pending = false;
 	ev_timer_stop(server->ev, &server->names_timeout);
-	reload_go_on(server);
+	try_to_publish(server);
 }
 
 static void
@@ -1016,7 +1017,7 @@ log_errors(struct server *server, const struct config_errors *errors)
 
 /* Keys that need a restart are compared with their values at the start. */
 static void
-warn_of_fixed(struct server *server, const struct config *config)
+warn_about_fixed_keys(struct server *server, const struct config *config)
 {
 	struct config_strings keys = config_fixed_changes(
 	    server->first, config);
@@ -1073,7 +1074,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 		log_error(server->parts.log, "config", err.text);
 		return false;
 	}
-	warn_of_fixed(server, config);
+	warn_about_fixed_keys(server, config);
 	load_log_notes(
 	    server->parts.log, config, generation_config(server->current));
 	if (reload_prepare(server, fresh, &err))
@@ -1090,7 +1091,7 @@ refuse(struct server *server, struct generation *fresh)
 	stapling_restore(server->parts.stapling, server->current);
 	log_error(server->parts.log, "server",
 	    "reload refused, the old configuration stays");
-	publish_ready(server);
+	send_ready(server);
 }
 
 /* Restore the log and the resolved names as well. */
@@ -1101,7 +1102,7 @@ refuse_pending(struct server *server)
 	struct err err;
 
 	server->pending = NULL;
-	staples_wait_no_more(server);
+	stop_waiting(server);
 	if (!resolver_follow(server->resolver, server->current))
 		log_error(server->parts.log, "resolve",
 		    "out of memory for backend names");
@@ -1110,27 +1111,27 @@ refuse_pending(struct server *server)
 		log_error(server->parts.log, "config", err.text);
 	refuse(server, fresh);
 	/* Staples of the running generation may have arrived in the meantime. */
-	staples_look(server);
+	evaluate_staples(server);
 	if (server->reload_wanted)
 		reload_run(server);
 	else
-		files_settle(server);
+		handle_changed_files(server);
 }
 
 /* Something that `pending` waits for may have come: publish it, refuse it or
  * wait on. */
 static void
-reload_go_on(struct server *server)
+try_to_publish(struct server *server)
 {
 	bool starting = server->state == SERVER_STARTING;
 	enum server_exit refusal;
 
 	if (server->pending == NULL || server->state == SERVER_ENDING ||
-	    staples_are_awaited(server) || server->names_pending)
+	    is_waiting(server) || server->names_pending)
 		return;
-	refusal = staples_refuse(server);
+	refusal = refuse_by_policy(server);
 	if (refusal == EXIT_ASKED) {
-		staples_renew_pending(server);
+		renew_pending(server);
 		publish_pending(
 		    server, starting ? PUBLISH_START : PUBLISH_RELOAD);
 	} else if (starting) {
@@ -1161,13 +1162,13 @@ reload_init(struct server *server, struct err *err)
 {
 	ev_timer_init(&server->names_timeout, on_names_timeout, 0.0, 0.0);
 	server->names_timeout.data = server;
-	staples_init(server);
-	return files_init(server, err);
+	init_staple_timers(server);
+	return init_files(server, err);
 }
 
 void
 reload_stop(struct server *server)
 {
 	ev_timer_stop(server->ev, &server->names_timeout);
-	staples_stop(server);
+	stop_staple_timers(server);
 }

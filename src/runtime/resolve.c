@@ -137,7 +137,7 @@ post_answer(struct dns_lookup *lookup)
 	if (closed)
 		free_lookup(lookup);
 	else if (write(threads->event, &one, sizeof(one)) < 0)
-		errno = 0; /* only when it is readable already */
+		errno = 0; /* EAGAIN: readable already */
 	unref_threads(threads);
 }
 
@@ -179,8 +179,8 @@ copy_addresses(struct dns_answer *answer, const struct addrinfo *info)
 void
 dns_resolve(const char *host, struct dns_answer *answer)
 {
-	/* No AI_ADDRCONFIG: it ignores loopback, and a container without a
-	 * network still has that. */
+	/* No AI_ADDRCONFIG: it ignores loopback, which a container without a
+	 * network still has. */
 	const struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
@@ -250,7 +250,7 @@ dns_threads_take(struct dns_threads *threads, struct dns_answer *answer)
 	struct dns_lookup *lookup = NULL;
 	uint64_t count;
 
-	/* Cleared first: an answer posted after this wakes us again. */
+	/* Clear first: an answer posted after this wakes the loop again. */
 	if (read(threads->event, &count, sizeof(count)) < 0)
 		errno = 0; /* EAGAIN: cleared already */
 	mutex_lock(&threads->lock);
@@ -279,8 +279,8 @@ dns_answer_fini(struct dns_answer *answer)
 
 /* ---- Names ---- */
 
-/* Walks over all backends of a generation; sites that share theirs stand
- * together, and are met once. */
+/* A walk over all backends of a generation.  Sites that share theirs are
+ * adjacent and are visited once. */
 struct backend_cursor {
 	struct generation *generation;
 	size_t service;
@@ -311,7 +311,7 @@ next_site(struct backend_cursor *walk)
 	return NULL;
 }
 
-/* The next backend is walk->met's, its number *i. */
+/* The next backend is number *i of walk->met. */
 static bool
 next_backend(struct backend_cursor *walk, size_t *i)
 {
@@ -415,7 +415,7 @@ dns_names_inherit(struct dns_names *fresh, struct dns_names *old)
 			continue;
 		name->lookup = known->lookup;
 		name->due_ms = known->due_ms;
-		name->asked_ms = known->asked_ms;
+		name->started_ms = known->started_ms;
 		name->failing = known->failing;
 		name->last = known->last;
 		name->last_count = known->last_count;
@@ -453,8 +453,8 @@ dns_name_remember(struct dns_name *name, const struct addr *addresses,
 	struct addr *copy;
 	size_t i;
 
-	/* No address comes twice in an answer, so equal counts and all known
-	 * means the same set. */
+	/* An answer has no address twice, so equal counts and only known
+	 * addresses mean an equal set. */
 	*changed = count != name->last_count;
 	for (i = 0; i < count && !*changed; i++)
 		*changed = !is_known(name, &addresses[i]);
@@ -470,7 +470,7 @@ dns_name_remember(struct dns_name *name, const struct addr *addresses,
 	return true;
 }
 
-/* The next backend of that name; NULL: there is none. */
+/* The next backend of that name; NULL: none. */
 static struct backends *
 next_of(struct backend_cursor *walk, const struct dns_name *name, size_t *i)
 {
@@ -508,8 +508,8 @@ expedite_name(struct dns_names *names, const struct backends *backends,
 	const char *host = backends_host(backends, i, &port);
 	struct dns_name *name = host ? find_host(names, host) : NULL;
 
-	if (name != NULL && name->asked_ms + least_ms < name->due_ms)
-		name->due_ms = name->asked_ms + least_ms;
+	if (name != NULL && name->started_ms + least_ms < name->due_ms)
+		name->due_ms = name->started_ms + least_ms;
 }
 
 void
@@ -554,11 +554,11 @@ dns_name_is_resolved(const struct dns_name *name, struct generation *generation)
 #define SLOTS 4
 #define DEADLINE_MS 5000
 #define RETRY_MS 5000    /* after a failure, if resolve is longer than that */
-#define EXPEDITE_MS 1000 /* least time between look-ups after failed connects */
+#define EXPEDITE_MS 1000 /* minimum between look-ups after failed connects */
 #define ABANDONED_MAX 32
 #define NEVER INT64_MAX
 
-/* One look-up that is still waited for. */
+/* A look-up that is waited for. */
 struct dns_slot {
 	uint64_t id; /* 0: free */
 	int64_t deadline_ms;
@@ -578,7 +578,7 @@ struct resolver {
 	struct dns_slot slots[SLOTS];
 	unsigned abandoned;
 	uint64_t last_id;
-	bool first_due; /* on_first is still owed */
+	bool first_due; /* on_first is to be called */
 	struct ev_io answers;
 	struct ev_timer timer;
 };
@@ -614,8 +614,9 @@ fail(struct resolver *resolver, struct dns_name *name, const char *why)
 		return;
 	name->failing = true;
 	log_warning(resolver->log, "resolve",
-	    name->last_count ? "name no longer resolves, last answer is kept"
-			     : "name does not resolve",
+	    name->last_count
+		? "name no longer resolves; its last addresses stay in use"
+		: "name does not resolve",
 	    LOG_S("host", name->host), LOG_S("reason", why));
 }
 
@@ -674,7 +675,7 @@ start_lookup(
 	struct err err;
 
 	name->lookup = ++resolver->last_id;
-	name->asked_ms = clock_mono_ms();
+	name->started_ms = clock_mono_ms();
 	dns_name_clear_failed(name, resolver->generation);
 	if (!dns_threads_start(
 		resolver->threads, name->host, name->lookup, &err)) {
@@ -709,7 +710,7 @@ start_due(struct resolver *resolver, int64_t now_ms)
 	}
 }
 
-/* The next moment at which something must be done without an answer. */
+/* The next time at which the timer must fire. */
 static int64_t
 next_moment(struct resolver *resolver)
 {
@@ -721,8 +722,8 @@ next_moment(struct resolver *resolver)
 		if (resolver->slots[i].id != 0 &&
 		    resolver->slots[i].deadline_ms < moment)
 			moment = resolver->slots[i].deadline_ms;
-	/* With no slot free, or too many lost threads, an answer or a deadline
-	 * comes first in any case. */
+	/* Without a free slot, or with too many abandoned threads, an answer or
+	 * a deadline comes first. */
 	if (find_slot(resolver, 0) == NULL || !may_start(resolver))
 		return moment;
 	for (i = 0; i < resolver->names.count; i++) {
@@ -743,7 +744,7 @@ set_timer(struct resolver *resolver, int64_t now_ms)
 	if (moment == NEVER)
 		return;
 	after_s = moment > now_ms ? (double)(moment - now_ms) / 1000.0 : 0.0;
-	/* Up by a little: woken early, we would find nothing due and spin. */
+	/* Round up: too early, nothing would be due and the loop would spin. */
 	ev_timer_set(&resolver->timer, after_s + 0.001, 0.0);
 	ev_now_update(resolver->loop);
 	ev_timer_start(resolver->loop, &resolver->timer);
@@ -760,7 +761,7 @@ all_settled(const struct resolver *resolver)
 	return true;
 }
 
-/* What follows every event. */
+/* After every event. */
 static void
 go_on(struct resolver *resolver)
 {
@@ -775,7 +776,7 @@ go_on(struct resolver *resolver)
 	if (!resolver->first_due || !all_settled(resolver))
 		return;
 	resolver->first_due = false;
-	resolver->on_first(resolver->arg); /* last: it may free us */
+	resolver->on_first(resolver->arg); /* last: it may free the resolver */
 }
 
 static void
@@ -854,7 +855,7 @@ resolver_new(struct ev_loop *loop, struct log *log, resolve_first_fn *on_first,
 	return resolver;
 }
 
-/* What is known already need not be asked before the generation goes live. */
+/* Names with a known answer need no look-up before publication. */
 static void
 settle_known(struct resolver *resolver)
 {
@@ -887,7 +888,7 @@ resolver_follow(struct resolver *resolver, struct generation *generation)
 	settle_known(resolver);
 	resolver->first_due = true;
 
-	/* Everything else from the loop: on_first never from in here. */
+	/* Continue from the loop: on_first is never called in here. */
 	ev_timer_stop(resolver->loop, &resolver->timer);
 	ev_timer_set(&resolver->timer, 0.0, 0.0);
 	ev_timer_start(resolver->loop, &resolver->timer);
@@ -915,7 +916,7 @@ resolve_check(struct generation *generation, struct log *log)
 	size_t i;
 
 	if (!dns_names_init(&names, generation)) {
-		log_warning(log, "resolve", "out of memory, names unchecked");
+		log_warning(log, "resolve", "out of memory; names not checked");
 		return;
 	}
 	for (i = 0; i < names.count; i++) {

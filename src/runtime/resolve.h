@@ -23,42 +23,42 @@ struct resolver;
 
 /* ---- The resolver ---- */
 
-/* on_first(arg): every name of the followed generation has been answered or
- * has failed once.  Called on the main thread, from its loop. */
+/* Every name of the generation has been resolved or has failed once.  Called on
+ * the main thread, from its loop. */
 typedef void resolve_first_fn(void *arg);
 
 struct resolver *resolver_new(struct ev_loop *loop, struct log *log,
     resolve_first_fn *on_first, void *arg, struct err *err) MUST_CHECK;
 
 /*
- * Look after the names of this generation (a reference is kept) from now on;
- * on_first will be called once, from a later turn of the loop, even when there
- * is no name at all.  false: no memory, the old one is still followed.
+ * Resolve the names of this generation (a reference is kept) from now on.
+ * on_first is called once, from a later turn of the loop, even if there is no
+ * name. false: no memory, and the old generation stays.
  */
 bool resolver_follow(
     struct resolver *resolver, struct generation *generation) MUST_CHECK;
 
-/* Connects to backends may have failed (backends_failed): their names are
- * looked up at once, but each of them once a second at most.  NULL ok. */
+/* Connects to backends may have failed (backends_failed): look up their names
+ * at once, each at most once a second.  NULL ok. */
 void resolver_look(struct resolver *resolver);
 
 /* Abandons look-ups under way.  NULL ok. */
 void resolver_free(struct resolver *resolver);
 
-/* --test: look every name up now, blocking; warnings to the log. */
+/* --test: look up every name now, blocking; warnings go to the log. */
 void resolve_check(struct generation *generation, struct log *log);
 
 /* ---- Parts, for unit tests (the names of a generation) ---- */
 
 struct dns_name {
 	char *host;
-	uint32_t every_ms; /* the most impatient service's resolve */
-	int64_t due_ms;    /* monotonic; INT64_MAX: never again */
-	int64_t asked_ms;  /* the last look-up began; 0: none yet */
-	uint64_t lookup;   /* under way with this id; 0: none */
-	bool settled;      /* answered, or failed once, since it is followed */
-	bool failing;      /* the last look-up failed, and that was said */
-	struct addr *last; /* the last answer */
+	uint32_t every_ms;  /* the shortest `resolve` of its services */
+	int64_t due_ms;     /* monotonic; INT64_MAX: never again */
+	int64_t started_ms; /* start of the last look-up; 0: none yet */
+	uint64_t lookup;    /* id of the running look-up; 0: none */
+	bool settled;       /* resolved or failed once in this generation */
+	bool failing;       /* the last look-up failed, and this was logged */
+	struct addr *last;  /* the last answer */
 	size_t last_count;
 };
 
@@ -73,32 +73,32 @@ bool dns_names_init(
 void dns_names_fini(struct dns_names *names);
 
 /*
- * Take over what an older table knows of the same names: look-ups under way,
- * answers, complaints already made.
+ * Take over the state of equal names: running look-ups, answers, failures
+ * already logged.
  */
 void dns_names_inherit(struct dns_names *fresh, struct dns_names *old);
 
-/* The name whose look-up has this id; NULL: nobody waits for it. */
+/* The name whose look-up has this id; NULL: none. */
 struct dns_name *dns_names_find(struct dns_names *names, uint64_t lookup);
 
-/* Remember an answer.  *changed: it is another set than the last one (name
- * servers shuffle; order alone is no news).  false: no memory. */
+/* Store an answer.  *changed: it is another set than the last one (name servers
+ * shuffle; the order does not count). false: no memory. */
 bool dns_name_remember(struct dns_name *name, const struct addr *addresses,
     size_t count, bool *changed) MUST_CHECK;
 
-/* Put the last answer into every backend of that name, each with its own
- * port.  false: no memory, some have kept the old one. */
+/* Put the last answer into every backend of that name, each with its own port.
+ * false: no memory, and some keep the old one. */
 bool dns_name_put(
     const struct dns_name *name, struct generation *generation) MUST_CHECK;
 
 /*
- * Names with a backend to which a connect has failed are due at once, but not
- * before least_ms after their last look-up began.
+ * Names with a backend whose connect failed become due at once, but not before
+ * least_ms after the start of their last look-up.
  */
 void dns_names_expedite(
     struct dns_names *names, struct generation *generation, int64_t least_ms);
 
-/* A look-up begins: connects that failed before it count no more. */
+/* A look-up begins: reset the failures of earlier connects. */
 void dns_name_clear_failed(
     const struct dns_name *name, struct generation *generation);
 
@@ -112,20 +112,20 @@ bool dns_name_is_resolved(
 
 struct dns_threads *dns_threads_new(struct err *err) MUST_CHECK;
 
-/* Answers that come later are thrown away by their threads.  NULL ok. */
+/* Threads discard later answers.  NULL ok. */
 void dns_threads_free(struct dns_threads *threads);
 
-/* Readable when there may be answers.  Owned by lookups. */
+/* Readable when there may be answers.  Owned by *threads. */
 int dns_threads_fd(const struct dns_threads *threads);
 
-/* Start a thread that asks for host; its answer will carry `id`. */
+/* Start a thread that resolves host; its answer carries `id`. */
 bool dns_threads_start(struct dns_threads *threads, const char *host,
     uint64_t id, struct err *err) MUST_CHECK;
 
 struct dns_answer {
 	uint64_t id;
 	struct addr *addresses; /* ports are 0 */
-	size_t count;           /* 0: failed, and `why` says why */
+	size_t count;           /* 0: failed, see why */
 	char why[128];
 };
 
@@ -134,7 +134,7 @@ bool dns_threads_take(
     struct dns_threads *threads, struct dns_answer *answer) MUST_CHECK;
 void dns_answer_fini(struct dns_answer *answer);
 
-/* Ask here and now, on the calling thread.  Ends with dns_answer_fini. */
+/* Resolve on the calling thread.  Ends with dns_answer_fini. */
 void dns_resolve(const char *host, struct dns_answer *answer);
 
 #endif

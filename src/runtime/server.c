@@ -125,12 +125,12 @@ has_note(const struct config *config, const char *note)
 
 void
 load_log_notes(
-    struct log *log, const struct config *config, const struct config *said)
+    struct log *log, const struct config *config, const struct config *logged)
 {
 	size_t i;
 
 	for (i = 0; i < config->notes.count; i++)
-		if (!has_note(said, config->notes.items[i]))
+		if (!has_note(logged, config->notes.items[i]))
 			log_warning(log, "config", config->notes.items[i]);
 }
 
@@ -335,7 +335,7 @@ watch_signals(struct server *server)
 
 /* Runs on a listener thread. */
 static void
-tell(void *arg, enum loop_event event)
+on_loop_event(void *arg, enum loop_event event)
 {
 	struct server *server = arg;
 
@@ -381,7 +381,8 @@ start_loops(struct server *server, struct err *err)
 	}
 	for (; server->loop_count < count; server->loop_count++) {
 		server->loops[server->loop_count] = loop_start(
-		    server->loop_count, server->parts.log, tell, server, err);
+		    server->loop_count, server->parts.log, on_loop_event,
+		    server, err);
 		if (server->loops[server->loop_count] == NULL)
 			return false;
 	}

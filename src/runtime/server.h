@@ -61,9 +61,9 @@ bool load_stapling(struct generation_parts *parts, const struct config *config,
 /* Is there a TCP port below 1024? */
 bool load_needs_low_ports(const struct config *config);
 
-/* Log the notes of a configuration that are not in `said` (NULL ok). */
+/* Log the notes of a configuration that are not in `logged` (NULL ok). */
 void load_log_notes(
-    struct log *log, const struct config *config, const struct config *said);
+    struct log *log, const struct config *config, const struct config *logged);
 
 /* Print errors on stderr, one a line, while there is no log yet. */
 void load_print_errors(const struct config_errors *errors);

@@ -50,7 +50,7 @@ parse_number(const char *text, long *number)
 	return end != text && *end == '\0' && errno == 0;
 }
 
-/* How many were given to this process; 0: none, -1 and *err: nonsense. */
+/* The number of sockets for this process; 0: none, -1 and *err: invalid. */
 static long
 count_given(struct err *err)
 {
@@ -63,13 +63,13 @@ count_given(struct err *err)
 	if (!parse_number(pid, &number) || number != (long)getpid())
 		return 0;
 	if (!parse_number(fds, &number) || number < 0 || number > FDS_MAX) {
-		err_set(err, "LISTEN_FDS=%s is no number of sockets", fds);
+		err_set(err, "LISTEN_FDS=%s is not a number of sockets", fds);
 		return -1;
 	}
 	return number;
 }
 
-/* The next name of a list separated by colons; "" when there is none left. */
+/* The next name of a list separated by colons; "" after the last. */
 static char *
 next_name(const char **names)
 {
@@ -98,7 +98,7 @@ describe_socket(struct inherited_socket *given, int fd, struct err *err)
 	given->fd = fd;
 	if (getsockname(fd, (struct sockaddr *)&storage, &length) != 0) {
 		err_set_errno(err, errno,
-		    "LISTEN_FDS announces descriptor %d, which is no socket",
+		    "LISTEN_FDS announces descriptor %d, which is not a socket",
 		    fd);
 		return false;
 	}
@@ -213,7 +213,7 @@ inherited_free(struct inherited *inherited, struct log *log)
 		given = &inherited->items[i];
 		if (given->fd >= 0) {
 			log_warning(log, "process",
-			    "inherited socket fits no listener and is closed",
+			    "inherited socket matches no listener; closed",
 			    LOG_S("name", given->name),
 			    LOG_S("address",
 				addr_print(&given->addr, text, sizeof(text))));
@@ -227,7 +227,7 @@ inherited_free(struct inherited *inherited, struct log *log)
 
 /* ---- Sockets of a generation ---- */
 
-/* Takes the reference, also when there is no memory. */
+/* Takes the reference, also without memory. */
 static bool
 append(struct sockets *sockets, const struct listen_socket *socket,
     struct err *err)
@@ -263,7 +263,7 @@ append_fresh(struct sockets *sockets, struct service *service,
 	return append(sockets, &socket, err);
 }
 
-/* Take over old port i for this service. */
+/* Take over old socket i for this service. */
 static bool
 append_old(struct sockets *sockets, struct sockets_source *source, size_t i,
     struct service *service, struct err *err)
@@ -328,7 +328,7 @@ sockets_add_named(struct sockets *sockets, struct sockets_source *source,
 		return true;
 	err_set(err,
 	    "no inherited socket has this name in LISTEN_FDNAMES; start clinch "
-	    "from its socket unit, or say accept =");
+	    "from its socket unit, or set accept =");
 fail:
 	err_prefix(err, "fd %s", name);
 	return false;
@@ -348,7 +348,7 @@ options_of(
 	};
 }
 
-/* A named socket of this service on the very address. */
+/* Is there a named socket of this service on that address? */
 static bool
 is_covered(const struct sockets *sockets, const struct service *service,
     const struct config_accept *accept)
@@ -373,7 +373,7 @@ is_same_name(const struct listen_socket *socket, const struct service *service)
 		   service->listener->name) == 0;
 }
 
-/* The old port that can serve this line; old->count: none. */
+/* The old socket that can serve this line; old->count: none. */
 static size_t
 find_old(const struct sockets_source *source, const struct service *service,
     const struct config_accept *accept)
@@ -389,7 +389,7 @@ find_old(const struct sockets_source *source, const struct service *service,
 			continue;
 		if (is_same_name(&old->items[i], service))
 			return i;
-		/* "Some port" of another listener is not ours to take. */
+		/* Port 0 of another listener is not taken. */
 		if (addr_port(&accept->addr) != 0 ||
 		    addr_is_unix(&accept->addr))
 			other = i;
@@ -397,7 +397,7 @@ find_old(const struct sockets_source *source, const struct service *service,
 	return other;
 }
 
-/* An inherited socket on that address; a bare port fits both families. */
+/* An inherited socket with that address; a bare port matches both families. */
 static int
 take_inherited(struct inherited *inherited, const struct config_accept *accept)
 {
@@ -413,7 +413,8 @@ take_inherited(struct inherited *inherited, const struct config_accept *accept)
 	return inherited_take(inherited, NULL, &any4);
 }
 
-/* Do we hold that port already, under another address or other options? */
+/* Does an old socket have that port already, under another address or other
+ * options? */
 static bool
 is_port_ours(
     const struct sockets_source *source, const struct config_accept *accept)
@@ -442,7 +443,7 @@ open_new(struct sockets *sockets, struct sockets_source *source,
 		return false;
 	if (v4_only)
 		log_info(source->parts->log, "listener",
-		    "no IPv6 in this kernel, IPv4 alone",
+		    "kernel without IPv6; listening on IPv4 only",
 		    LOG_S("listener", service->listener->name));
 	return append_fresh(sockets, service, listener, false, err);
 }
@@ -479,7 +480,7 @@ sockets_share(struct sockets *sockets, const struct sockets *from,
 	for (i = 0; i < from->count; i++) {
 		socket = from->items[i];
 		for (k = 0; before[k] != socket.service; k++)
-			; /* every port belongs to one of them */
+			; /* every socket belongs to one of them */
 		socket.service = services[k];
 		listener_ref(socket.listener);
 		if (!append(sockets, &socket, err))

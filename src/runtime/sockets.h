@@ -22,23 +22,24 @@ struct service;
 /* ---- Inherited sockets ---- */
 
 /*
- * Collect LISTEN_FDS if LISTEN_PID is ours, mark each close-on-exec, and
- * remove the three variables from the environment.  An object without sockets
- * when there are none; NULL and *err when what was announced is not there.
+ * Collect LISTEN_FDS if LISTEN_PID is this process, mark each close-on-exec,
+ * and remove the three variables from the environment.  An object without
+ * sockets if there are none; NULL and *err if an announced socket does not
+ * exist.
  */
 struct inherited *inherited_collect(struct err *err) MUST_CHECK;
 
-/* How many nobody has taken yet.  NULL ok: 0. */
+/* The number of sockets not taken yet.  NULL ok: 0. */
 size_t inherited_count(const struct inherited *inherited);
 
 /*
- * Give away the first descriptor that fits: by name, or by address when name
- * is NULL.  -1: none.  NULL ok.
+ * Take the first descriptor that matches: by name, or by address if name is
+ * NULL. -1: none.  NULL ok.
  */
 int inherited_take(
     struct inherited *inherited, const char *name, const struct addr *addr);
 
-/* Closes what nobody took, naming each in a warning.  NULL ok. */
+/* Close the sockets not taken, with a warning for each.  NULL ok. */
 void inherited_free(struct inherited *inherited, struct log *log);
 
 /* ---- Sockets of a generation ---- */
@@ -56,8 +57,8 @@ struct sockets {
 	size_t room;
 };
 
-/* Where sockets come from.  `taken` marks the old ports that are in use again;
- * the old generation itself is left as it is. */
+/* The sources of sockets.  `taken` marks the old sockets that are in use again;
+ * the old generation itself does not change. */
 struct sockets_source {
 	const struct generation_parts *parts;
 	const struct sockets *old; /* may be NULL */
@@ -65,8 +66,8 @@ struct sockets_source {
 };
 
 /*
- * fd=: every socket of that name becomes a port of this service.  That there
- * is none is an error only when there is no accept= line to stand in.
+ * fd=: every socket of that name becomes a socket of this service.  None is an
+ * error only without an accept= line.
  */
 bool sockets_add_named(struct sockets *sockets, struct sockets_source *source,
     struct service *service, struct err *err) MUST_CHECK;
@@ -80,8 +81,8 @@ bool sockets_add(struct sockets *sockets, struct sockets_source *source,
     struct err *err) MUST_CHECK;
 
 /*
- * The same sockets for other services: services[i] takes the place of
- * before[i].  What was fresh is fresh here.
+ * Share the sockets for other services: services[i] replaces before[i].
+ * `fresh` is copied.
  */
 bool sockets_share(struct sockets *sockets, const struct sockets *from,
     struct service *const *before, struct service *const *services,

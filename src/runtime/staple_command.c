@@ -46,19 +46,20 @@ struct arguments {
 	size_t url_count;
 };
 
-/* What a run holds; torn down as one. */
+/* What a run allocates; freed by tear_down. */
 struct run {
 	const struct arguments *arguments;
 	struct chain chain;
 	struct staple_trust trust;
 	struct staple_settings *settings;
 	struct staple_cert *cert;
-	struct staple_cert *bare; /* the same before its issuer was fetched */
-	const char *issuer_at;    /* where that was; borrowed */
+	/* the certificate without its fetched issuer */
+	struct staple_cert *bare;
+	const char *issuer_at; /* source of the fetched issuer; borrowed */
 	struct staple_response *response;
 	FILE *out;
-	char *told; /* behind out, of a fetch */
-	size_t told_len;
+	char *report; /* memory of `out`, for fetch */
+	size_t report_len;
 };
 
 /* ---- Arguments ---- */
@@ -118,7 +119,7 @@ take_option(struct arguments *arguments, int option)
 	case 'o':
 		arguments->out_file = optarg;
 		return true;
-	default: /* getopt has said it */
+	default: /* getopt has printed it */
 		return refuse("see clinch(8)", "");
 	}
 }
@@ -167,7 +168,7 @@ parse(struct arguments *arguments, int argc, char **argv)
 
 enum { TEXT_MAX = 256 };
 
-/* A diagnosis while it is told; zeroed but for the first fields. */
+/* The state of a report. */
 struct staple_print {
 	FILE *out;
 	const struct staple_cert *cert;
@@ -176,7 +177,7 @@ struct staple_print {
 	const char *issuer_at; /* URL or folder of a fetched issuer; or NULL */
 	int64_t now_s;
 
-	/* by URL: was there an answer, and if not, what told most? */
+	/* by URL: was there an answer, and if not, the best failure */
 	bool asked[STAPLE_URLS_MAX];
 	bool answered[STAPLE_URLS_MAX];
 	enum staple_outcome failure[STAPLE_URLS_MAX];
@@ -234,7 +235,7 @@ print_responders(const struct staple_print *print)
 		    print->out, "  responder    %s, %s\n", cert->urls[i], by);
 	if (cert->url_count == 0)
 		fputs("  responder    none\n", print->out);
-	/* What hinders is printed with the verdict. */
+	/* An obstacle is printed with the result. */
 	if (cert->hint[0] != '\0' && cert->unavailable_reason == STAPLE_UNASKED)
 		fprintf(print->out, "  note         %s\n", cert->hint);
 }
@@ -287,7 +288,7 @@ print_finding(void *arg, const struct staple_finding *found)
 
 /* ---- The report: result and advice ---- */
 
-/* Of this command, beside what would help the daemon. */
+/* The option of this command that corresponds to the advice. */
 static const char *
 find_option(enum staple_outcome outcome)
 {
@@ -333,7 +334,7 @@ print_response(
 		    "a staple\n");
 }
 
-/* Where others answered, such a responder costs time at every fetch. */
+/* A failing responder costs time at every fetch, although others answer. */
 static void
 print_useless(const struct staple_print *print)
 {
@@ -379,8 +380,9 @@ load(struct run *run, struct err *err)
 
 	err_set(err, "out of memory");
 	run->settings = staple_settings_new(&options);
-	run->out = arguments->fetch ? open_memstream(&run->told, &run->told_len)
-				    : stdout;
+	run->out = arguments->fetch
+		       ? open_memstream(&run->report, &run->report_len)
+		       : stdout;
 	if (run->settings == NULL || run->out == NULL ||
 	    !chain_load(&run->chain, arguments->cert_file, err) ||
 	    !staple_trust_init(&run->trust, arguments->ca_file, err))
@@ -392,7 +394,7 @@ load(struct run *run, struct err *err)
 }
 
 static enum staple_outcome
-ask_responders(struct run *run, struct err *hint)
+query_responders(struct run *run, struct err *hint)
 {
 	struct staple_print print = { .out = run->out,
 		.cert = run->cert,
@@ -413,7 +415,7 @@ ask_responders(struct run *run, struct err *hint)
 	return verdict;
 }
 
-/* As a daemon with that store_dir would find it. */
+/* As a daemon with that store_dir finds it. */
 static struct staple_cert *
 load_issuer(struct run *run, struct err *err)
 {
@@ -436,7 +438,7 @@ load_issuer(struct run *run, struct err *err)
 	return whole;
 }
 
-/* hint: why it could not be had. */
+/* hint: why it was not found. */
 static void
 find_issuer(struct run *run, struct err *hint)
 {
@@ -450,17 +452,17 @@ find_issuer(struct run *run, struct err *hint)
 		    run->cert, run->settings, &run->issuer_at, hint);
 	if (whole == NULL)
 		return;
-	run->bare = run->cert; /* the URL is a part of it */
+	run->bare = run->cert; /* it owns the URL */
 	run->cert = whole;
 }
 
 static enum staple_outcome
-ask(struct run *run)
+query(struct run *run)
 {
 	struct err hint = { "" };
 
 	find_issuer(run, &hint);
-	return ask_responders(run, &hint);
+	return query_responders(run, &hint);
 }
 
 static enum staple_exit
@@ -483,7 +485,7 @@ tear_down(struct run *run)
 {
 	if (run->out != NULL && run->out != stdout)
 		fclose(run->out);
-	free(run->told);
+	free(run->report);
 	staple_response_unref(run->response);
 	staple_cert_unref(run->cert);
 	staple_cert_unref(run->bare);
@@ -510,7 +512,7 @@ write_all(int fd, const unsigned char *data, size_t len)
 	return true;
 }
 
-/* What mkstemp makes is for its owner alone; a response is public. */
+/* mkstemp's mode is for the owner alone; a response is public. */
 static bool
 open_to_readers(int fd)
 {
@@ -520,7 +522,7 @@ open_to_readers(int fd)
 	return fchmod(fd, 0644 & ~mask) == 0;
 }
 
-/* A device, a pipe or a link to one: to be written to, never replaced. */
+/* A device, a pipe or a link to one is written to, never replaced. */
 static bool
 is_special(const char *path)
 {
@@ -591,7 +593,7 @@ conclude(struct run *run, enum staple_outcome verdict)
 	if (run->arguments->fetch && verdict == STAPLE_GOOD)
 		return deliver(run);
 	if (run->arguments->fetch && fflush(run->out) == 0)
-		fputs(run->told, stderr);
+		fputs(run->report, stderr);
 	return exit_of(verdict);
 }
 
@@ -605,10 +607,10 @@ staple_command_run(int argc, char **argv)
 
 	if (!parse(&arguments, argc, argv))
 		return STAPLE_EXIT_USAGE;
-	/* Responders may go away while they are written to. */
+	/* Responders may close while they are written to. */
 	signal(SIGPIPE, SIG_IGN);
 	if (load(&run, &err))
-		status = conclude(&run, ask(&run));
+		status = conclude(&run, query(&run));
 	else
 		fprintf(stderr, "clinch staple: %s\n", err.text);
 	tear_down(&run);

@@ -1,16 +1,16 @@
 /*
- * `clinch staple check` and `clinch staple fetch`: the daemon's own asking and
- * verifying, for people and for scripts.  Main thread, the only one.
+ * `clinch staple check` and `clinch staple fetch`: fetch and verify as the
+ * daemon does, for operators and scripts.  Main thread, the only one.
  */
 #ifndef RUNTIME_STAPLE_COMMAND_H
 #define RUNTIME_STAPLE_COMMAND_H
 
 #include "base/attr.h"
 
-/* What the responders say, as an exit status. */
+/* The result as an exit status. */
 enum staple_exit {
 	STAPLE_EXIT_GOOD = 0,
-	STAPLE_EXIT_USAGE = 2, /* as of every command; told on stderr */
+	STAPLE_EXIT_USAGE = 2, /* as of every command; printed on stderr */
 	STAPLE_EXIT_REVOKED = 2,
 	STAPLE_EXIT_UNKNOWN = 3,
 	STAPLE_EXIT_FAILED = 4 /* no response that could be stapled */

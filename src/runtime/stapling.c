@@ -251,7 +251,7 @@ policy_eval_each(const struct policy_eval *eval,
 	for (i = 0; i < generation_cert_count(generation); i++) {
 		memset(&cert, 0, sizeof(cert));
 		entry = generation_cert(generation, i);
-		cert.user = entry->user;
+		cert.settings = entry->settings;
 		cert.slot = entry->slot;
 		cert.identity = entry->slot->identity;
 		cert.renewed = entry->slot->renewal != NULL;
@@ -473,16 +473,6 @@ options_of(struct stapling *stapling, const struct config *config)
 	};
 }
 
-/* Strict modes end the process on revocation by default. */
-static bool
-ends_process(const struct staple_policy *policy)
-{
-	if (policy->on_revoked == STAPLE_REVOKED_BY_MODE)
-		return policy->mode == STAPLE_MUST ||
-		       policy->mode == STAPLE_ALWAYS;
-	return policy->on_revoked == STAPLE_REVOKED_EXIT;
-}
-
 struct staple_policy
 stapling_policy(const struct config_listener *settings, bool in_folder)
 {
@@ -511,7 +501,7 @@ stapling_policy(const struct config_listener *settings, bool in_folder)
 		.on_revoked = revokeds[settings->on_revoked],
 	};
 
-	if (in_folder && ends_process(&policy))
+	if (in_folder && on_revoked(&policy) == STAPLE_REVOKED_EXIT)
 		policy.on_revoked = STAPLE_REVOKED_REFUSE;
 	return policy;
 }
@@ -532,7 +522,7 @@ stapling_mode_name(enum staple_mode mode)
 
 /* Prefix the error with the line of the key whose file it names. */
 static void
-blame(const struct config *config, struct err *err)
+prefix_key(const struct config *config, struct err *err)
 {
 	if (err_names(err, config->ocsp.ca_file))
 		err_prefix(err, "%s:%u: ca_file",
@@ -603,7 +593,7 @@ stapling_new(const struct config *config, struct log *log, bool check_only,
 	stapling->staple = open_library(&options, config, err);
 	if (stapling->staple)
 		return stapling;
-	blame(config, err);
+	prefix_key(config, err);
 	free(stapling);
 	return NULL;
 }
@@ -631,7 +621,7 @@ stapling_configure(
 	if (staple_configure(
 		stapling->staple, &options, err->text, sizeof(err->text)))
 		return true;
-	blame(config, err);
+	prefix_key(config, err);
 	return false;
 }
 
@@ -690,7 +680,7 @@ stapling_restore(struct stapling *stapling, const struct generation *generation)
 
 	if (stapling && !restore(stapling, generation, &err))
 		log_error(stapling->log, "ocsp",
-		    "the old settings could not be put back",
+		    "settings of the running configuration not restored",
 		    LOG_S("reason", err.text));
 }
 
@@ -722,7 +712,7 @@ stapling_keep(struct stapling *stapling, const struct generation *generation)
 }
 
 static void
-say_counters(void *arg, const struct staple_info *info)
+log_counters_of(void *arg, const struct staple_info *info)
 {
 	static const char *const unsent[STAPLE_UNSENT_REASONS] = {
 		[STAPLE_UNSENT_UNWANTED] = "unsent_unwanted",
@@ -753,7 +743,7 @@ void
 stapling_log_counters(struct stapling *stapling)
 {
 	if (stapling)
-		staple_inspect(stapling->staple, say_counters, stapling);
+		staple_inspect(stapling->staple, log_counters_of, stapling);
 }
 
 void

@@ -156,7 +156,7 @@ struct policy_eval {
 /* The evaluation of one certificate.  Borrowed for the call. */
 struct evaluated_cert {
 	/* the first listener or host that uses it */
-	const struct config_listener *user;
+	const struct config_listener *settings;
 	const struct cert_slot *slot;
 	const struct identity *identity;
 	/* It is a renewal that waits: a failure only keeps it out. */

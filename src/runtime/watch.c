@@ -64,7 +64,7 @@ stamp_equal(const struct stamp *a, const struct stamp *b)
 bool
 stamp_is_settled(const struct stamp *stamp, int64_t now_ns)
 {
-	/* What is not there cannot come to be there unseen. */
+	/* A missing file cannot appear with an equal stamp. */
 	return stamp->errnum != 0 || (now_ns - stamp->mtime_ns >= NS_PER_S &&
 					 now_ns - stamp->ctime_ns >= NS_PER_S);
 }
@@ -83,7 +83,7 @@ compare_files(const void *a, const void *b)
 	return order ? order : first->found - second->found;
 }
 
-/* One path was said twice.  The one that was named comes first. */
+/* Merge two entries of one path.  The named one comes first. */
 static void
 join_files(struct watch_file *kept, const struct watch_file *other)
 {
@@ -184,7 +184,7 @@ watch_set_fini(struct watch_set *set)
 	*set = (struct watch_set){ 0 };
 }
 
-/* The next file that was named, from i on; NULL: none. */
+/* The next named file, from i on; NULL: none. */
 static const struct watch_file *
 next_named(const struct watch_set *set, size_t *i)
 {
@@ -235,7 +235,7 @@ watch_set_learn(
 	}
 }
 
-/* Everything that is in a folder; one that cannot be read is empty. */
+/* Add everything in a folder; an unreadable one is empty. */
 static bool
 list_folder(struct watch_set *set, const char *path)
 {
@@ -284,7 +284,7 @@ watch_set_expand(struct watch_set *set, const struct watch_set *from)
 	return true;
 }
 
-/* Has it changed?  Know it as it is now. */
+/* Has it changed?  Store the new stamp. */
 static bool
 compare_stamp(
     struct watch_file *file, struct stamp now, bool touched, int64_t now_ns)
@@ -323,17 +323,17 @@ watch_set_look(struct watch_set *set, bool touched, int64_t now_ns)
 #define LINKS_MAX 40 /* as many as the kernel follows */
 
 enum walked {
-	WALK_ARRIVED, /* `at` is the folder that was asked for */
-	WALK_ENDED,   /* at a file, or where something is missing */
+	WALK_ARRIVED, /* `at` is the target folder */
+	WALK_ENDED,   /* at a file, or at a missing component */
 	WALK_NO_MEMORY
 };
 
 struct path_walk {
 	struct watch_places *places;
 	char *at;            /* PATH_MAX: a folder, free of links; "": root */
-	char rest[PATH_MAX]; /* from there on */
+	char rest[PATH_MAX]; /* the rest of the path */
 	unsigned links;
-	bool to_folder; /* the last component is one to walk into */
+	bool to_folder; /* walk into the last component as well */
 };
 
 static bool
@@ -374,7 +374,7 @@ note_place(struct watch_places *places, const char *folder, const char *name)
 	return true;
 }
 
-/* Take the next component off the rest.  false: there is none. */
+/* Take the next component off the rest. false: none. */
 static bool
 take_component(struct path_walk *walk, char *name)
 {
@@ -396,7 +396,7 @@ join_into(char *path, const char *folder, const char *name)
 	return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
 }
 
-/* Put what the link says in front of the rest. */
+/* Put the target of the link in front of the rest. */
 static bool
 follow_link(struct path_walk *walk, const char *link)
 {
@@ -415,7 +415,7 @@ follow_link(struct path_walk *walk, const char *link)
 	return true;
 }
 
-/* `at` has no links in it, so its parent is what stands in front. */
+/* `at` is free of links, so its parent is its prefix. */
 static void
 climb(struct path_walk *walk)
 {
@@ -462,7 +462,7 @@ go(struct path_walk *walk)
 	return ended ? WALK_ENDED : WALK_ARRIVED;
 }
 
-/* Walk to a folder, unless the last one was the same. */
+/* Walk to a folder, unless it is the last one. */
 static bool
 go_front(struct watch_places *places, const char *path, size_t len)
 {
@@ -601,12 +601,12 @@ watch_places_fini(struct watch_places *places)
 
 /* ---- inotify ---- */
 
-/* What is done to the folder itself; names in it wake nobody. */
+/* Changes of the folder itself; not of names in it. */
 #define OF_SELF (IN_DELETE_SELF | IN_MOVE_SELF)
-/* What is done to what is in it; IN_ATTRIB: to the folder as well. */
+/* Changes of names in it; IN_ATTRIB: of the folder as well. */
 #define OF_NAMES (IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVE)
 #define EVENTS_LEN 16384
-#define READS_MAX 16 /* at once; somebody may write faster than we read */
+#define READS_MAX 16 /* at once; a writer may be faster than the reader */
 
 bool
 watch_folders_init(struct watch_folders *folders)
@@ -702,7 +702,7 @@ add_all(struct watch_folders *fresh, const struct watch_folders *old,
 	    compare_wds);
 }
 
-/* Let go of what is not watched any more. */
+/* Remove the watches that are no longer needed. */
 static void
 drop_folders(const struct watch_folders *old, const struct watch_folders *fresh)
 {
@@ -790,7 +790,8 @@ watch_folders_read(struct watch_folders *folders)
 #define QUIET_S 0.3
 #define MOST_S 3.0
 #define COMPARE_S 60.0
-#define REFRESH_MAX 4 /* links that move all the time are not chased */
+/* links that move all the time are not followed for ever */
+#define REFRESH_MAX 4
 
 struct watch {
 	/* fixed at creation */
@@ -803,15 +804,15 @@ struct watch {
 	struct watch_set set;
 	struct watch_folders folders;
 	struct ev_io events;
-	struct ev_timer quiet;   /* till it is over */
+	struct ev_timer quiet;   /* the end of a burst of changes */
 	struct ev_timer compare; /* always active */
-	bool waits;              /* for quiet: something has happened */
-	ev_tstamp since;         /* of the first thing that has */
+	bool waits;              /* for quiet: a change is pending */
+	ev_tstamp since;         /* of the first change of a burst */
 	bool touched;            /* there was an event */
-	bool differs;            /* changed() is owed */
+	bool differs;            /* changed() is to be called */
 	bool partial;            /* not every folder is watched */
-	bool said_space;
-	bool said_hidden;
+	bool warned_space;
+	bool warned_hidden;
 };
 
 static void
@@ -820,7 +821,7 @@ wait_for_quiet(struct watch *watch)
 	ev_tstamp now = ev_now(watch->loop), wait = watch->timing.quiet_s;
 	ev_tstamp left;
 
-	/* The timer is no witness: due and not yet called, it is inactive. */
+	/* Do not ask the timer: due and not yet called, it is inactive. */
 	if (!watch->waits)
 		watch->since = now;
 	watch->waits = true;
@@ -833,17 +834,17 @@ wait_for_quiet(struct watch *watch)
 }
 
 static void
-say_hidden(struct watch *watch, const char *path)
+warn_hidden(struct watch *watch, const char *path)
 {
-	if (path && !watch->said_hidden)
+	if (path && !watch->warned_hidden)
 		log_warning(watch->log, "watch",
-		    "a watched file may no longer be looked at, changes are "
-		    "not seen; let this user search its folder",
+		    "no access to a watched file; its changes are not seen "
+		    "(give this user search permission on its folder)",
 		    LOG_S("file", path));
-	watch->said_hidden = path != NULL;
+	watch->warned_hidden = path != NULL;
 }
 
-/* Is there a change that was not seen before? */
+/* Is there a new change? */
 static bool
 look(struct watch *watch, bool touched)
 {
@@ -851,7 +852,7 @@ look(struct watch *watch, bool touched)
 	    &watch->set, touched, clock_wall_ms() * INT64_C(1000000));
 
 	watch->differs |= result.differs;
-	say_hidden(watch, result.hidden);
+	warn_hidden(watch, result.hidden);
 	return result.differs;
 }
 
@@ -859,12 +860,13 @@ static void
 note_result(struct watch *watch, const struct watch_result *result)
 {
 	watch->partial = result->errnum != 0;
-	if (result->errnum != ENOSPC || watch->said_space)
+	if (result->errnum != ENOSPC || watch->warned_space)
 		return;
-	watch->said_space = true;
+	watch->warned_space = true;
 	log_warning(watch->log, "watch",
-	    "no more folders can be watched, their files are looked at every "
-	    "minute; raise the sysctl fs.inotify.max_user_watches");
+	    "limit of inotify watches reached; the files of other folders are "
+	    "checked every minute (raise the sysctl "
+	    "fs.inotify.max_user_watches)");
 }
 
 static bool
@@ -880,7 +882,7 @@ gather_places(struct watch_places *places, const struct watch_set *set)
 	return true;
 }
 
-/* Watch the folders that count for these files now. */
+/* Watch the folders of these files. */
 static bool
 follow_folders(struct watch *watch, const struct watch_set *set,
     struct watch_result *result)
@@ -897,8 +899,8 @@ follow_folders(struct watch *watch, const struct watch_set *set,
 	return watch_folders_follow(&watch->folders, &places, result);
 }
 
-/* From now on what `names` names (perhaps our own set).  false: no memory, and
- * nothing has happened. */
+/* Follow the paths of `names` (may be this watch's own set). false: no memory,
+ * and nothing has changed. */
 static bool
 adopt(struct watch *watch, const struct watch_set *names,
     struct watch_result *result)
@@ -918,8 +920,8 @@ adopt(struct watch *watch, const struct watch_set *names,
 }
 
 /*
- * As adopt, and again as long as a folder was new: what happened in it between
- * the walk and the watching was not seen.
+ * As adopt, repeated while a folder is new: changes in it between the walk and
+ * the watch were not seen.
  */
 static bool
 refresh(struct watch *watch, const struct watch_set *names)
@@ -976,7 +978,7 @@ on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	/* A failure leaves it partial, and there is a next time. */
+	/* A failure leaves it partial, and the next time tries again. */
 	if (watch->partial)
 		(void)!refresh(watch, &watch->set);
 	if (look(watch, false))
@@ -999,8 +1001,8 @@ open_folders(struct watch *watch)
 		return;
 	}
 	log_warning(watch->log, "watch",
-	    "the kernel gives no inotify, files are looked at every minute; "
-	    "raise the sysctl fs.inotify.max_user_instances or LimitNOFILE",
+	    "inotify not available; files are checked every minute (raise "
+	    "the sysctl fs.inotify.max_user_instances or LimitNOFILE)",
 	    LOG_S("reason", strerror(errno)));
 }
 

@@ -32,41 +32,41 @@ struct stamp {
 	int errnum; /* of stat; 0: the rest counts */
 };
 
-/* Follows symlinks.  A path that is not there has a stamp too. */
+/* Follows symlinks.  A missing file has a stamp too. */
 struct stamp stamp_of(const char *path);
 
 bool stamp_equal(const struct stamp *a, const struct stamp *b);
 
 /*
- * Was the file quiet for a second when it was stamped at now_ns (wall clock)?
- * File times are coarse: one written again in the same tick looks the same, so
- * only a settled stamp proves that nothing has changed since.
+ * Was the file unchanged for a second when it was stamped at now_ns (wall
+ * clock)?  File times are coarse: a second write in one tick leaves an equal
+ * stamp, so only a settled stamp proves that nothing has changed since.
  */
 bool stamp_is_settled(const struct stamp *stamp, int64_t now_ns);
 
 /* ---- The watch ---- */
 
-/* Some watched file may have changed (rarely: none has).  From the main loop;
- * may call watch_follow, not watch_free. */
+/* A watched file may have changed (rarely: none has).  From the main loop; may
+ * call watch_follow, not watch_free. */
 typedef void watch_fn(void *arg);
 
-/* Without inotify (no instance to be had) the comparing alone is left, and one
- * warning says so.  NULL: no memory. */
+/* Without inotify only the stamps are compared, and one warning is logged.
+ * NULL: no memory. */
 struct watch *watch_new(struct ev_loop *loop, struct log *log,
     watch_fn *changed, void *arg, struct err *err) MUST_CHECK;
 
 struct watch_path {
 	const char *path;
-	/* Everything in it counts, and what the links in it lead to. */
+	/* Watch everything in it, and the targets of links in it. */
 	bool is_folder;
 };
 
 /*
- * From now on these and no others; copied; in any order, also twice.  `read`
- * (may be NULL: unknown) holds the stamps of what was read, as many as paths:
- * a change between the reading and this call is seen then.  The same paths
- * again cost a stat each, and no event is lost in between.  false: no memory;
- * the old ones are still watched.
+ * Watch these paths and no others; they are copied; in any order, also twice.
+ * `read` (NULL: unknown) holds the stamps of the contents that were read, one
+ * for each path: a change between reading and this call is then detected.
+ * Equal paths cost a stat each, and no event is lost. false: no memory; the old
+ * paths stay.
  */
 bool watch_follow(struct watch *watch, const struct watch_path *paths,
     const struct stamp *read, size_t count) MUST_CHECK;
@@ -74,9 +74,9 @@ bool watch_follow(struct watch *watch, const struct watch_path *paths,
 void watch_free(struct watch *watch); /* NULL ok */
 
 struct watch_timing {
-	double quiet_s;   /* nothing happened for so long: it is over */
-	double most_s;    /* or the first thing happened that long ago */
-	double compare_s; /* between looks at all stamps */
+	double quiet_s;   /* so long without a change: the burst is over */
+	double most_s;    /* or so long since the first change */
+	double compare_s; /* between comparisons of all stamps */
 };
 
 void watch_set_timing(struct watch *watch, const struct watch_timing *timing);
@@ -86,13 +86,13 @@ void watch_set_timing(struct watch *watch, const struct watch_timing *timing);
 struct watch_file {
 	char *path;
 	bool is_folder;
-	bool found;    /* in a watched folder; nobody named it */
+	bool found;    /* in a watched folder, not a named path */
 	bool is_known; /* the rest counts */
 	bool settled;  /* when it was stamped */
 	struct stamp stamp;
 };
 
-/* By path, each once.  A zeroed one is empty. */
+/* Sorted by path, each once.  A zeroed one is empty. */
 struct watch_set {
 	struct watch_file *files;
 	size_t count;
@@ -100,41 +100,41 @@ struct watch_set {
 };
 
 /*
- * The named paths, with the stamps they were read by (NULL: unknown).  One
- * that was read twice with different stamps has changed.  false: no memory,
+ * The named paths, with the stamps of the contents that were read (NULL:
+ * unknown).  A path with two different stamps has changed. false: no memory,
  * and *set is empty.
  */
 bool watch_set_init(struct watch_set *set, const struct watch_path *paths,
     const struct stamp *read, size_t count) MUST_CHECK;
 void watch_set_fini(struct watch_set *set);
 
-/* Do both name the same paths?  What was found in folders does not count. */
+/* Do both name equal paths?  Files found in folders do not count. */
 bool watch_set_same(const struct watch_set *a, const struct watch_set *b);
 
 /*
- * What is known in `from` is known in *set too; replace: even of files that
- * *set knows better.
+ * Copy known stamps of `from` to *set; replace: also over known ones.
  */
 void watch_set_learn(
     struct watch_set *set, const struct watch_set *from, bool replace);
 
 /*
- * Make *set of what `from` names and of what is in its folders now; what is
- * known stays so.  false: no memory, and *set is empty.
+ * Make *set of the named paths of `from` and of the present contents of its
+ * folders; known stamps are kept. false: no memory, and *set is empty.
  */
 bool watch_set_expand(
     struct watch_set *set, const struct watch_set *from) MUST_CHECK;
 
 struct watch_look {
-	bool differs;       /* some file is not the one that was known */
-	const char *hidden; /* was there, and may not be looked at now; NULL */
+	bool differs; /* some stamp differs from the known one */
+	/* existed, and may not be accessed now; NULL: none */
+	const char *hidden;
 };
 
 /*
- * Compare the files with what is known of them, and know the new ones from now
- * on.  One that nothing is known of does not differ, nor does a hidden one:
- * whoever is told could not read it.  touched: something has been done to
- * them, so that an equal stamp is no proof unless it was settled.
+ * Compare the stamps of the files with the known ones, and store the new ones.
+ * Without a known stamp a file does not differ, nor does a hidden one: it could
+ * not be read either. touched: there was an event, so an equal stamp proves
+ * nothing unless it was settled.
  */
 struct watch_look watch_set_look(
     struct watch_set *set, bool touched, int64_t now_ns);
@@ -142,9 +142,9 @@ struct watch_look watch_set_look(
 /* ---- Parts, for unit tests (the places of a path) ---- */
 
 struct watch_place {
-	char *folder; /* absolute, without symlinks when it was walked */
-	/* What counts in it.  "": every name.  NULL: none, only whether the
-	 * folder itself goes or moves. */
+	char *folder; /* absolute, free of symlinks at the time of the walk */
+	/* The name that counts. "": every name.  NULL: none, only moves and
+	 * removal of the folder itself. */
 	const char *name;
 };
 
@@ -154,24 +154,24 @@ struct watch_places {
 	size_t count;
 	size_t capacity;
 
-	/* The last folder walked to, and where it is if it is there: the
-	 * files of one folder cost one look each. */
+	/* The last folder walked to, and its real path if it exists: the files
+	 * of one folder cost one walk. */
 	char front[PATH_MAX];
 	char front_real[PATH_MAX];
 	bool front_there;
 };
 
-/* Add what counts for one path; relative ones begin in the current folder.
- * is_folder: every name in it as well.  false: no memory. */
+/* Add the places of one path; relative ones begin in the current folder.
+ * is_folder: every name in it as well. false: no memory. */
 bool watch_places_add(
     struct watch_places *places, const char *path, bool is_folder) MUST_CHECK;
 
-/* Order by folder and name, each once.  After the last add. */
+/* Sort by folder and name, each once.  After the last add. */
 void watch_places_sort(struct watch_places *places);
 
-/* The rest is for sorted ones. */
+/* The rest is for sorted places. */
 
-/* How many places from the first one on are in the folder of that one? */
+/* How many places from `first` on are in its folder? */
 size_t watch_places_run(const struct watch_places *places, size_t first);
 
 /* Does this name count in the folder of these places (a run)? */
@@ -201,20 +201,20 @@ bool watch_folders_init(struct watch_folders *folders) MUST_CHECK;
 void watch_folders_fini(struct watch_folders *folders);
 
 struct watch_result {
-	bool added; /* some folder was not watched before */
-	int errnum; /* why some folder is not; ENOSPC if of several; 0: all are */
+	bool added; /* some folder is new */
+	/* why some folder is not watched; ENOSPC wins; 0: all are */
+	int errnum;
 };
 
 /*
- * Watch where these places are (sorted), and nowhere else; what is watched
- * already stays so without a gap.  Takes the places.  false: no memory, and
- * the old ones are watched.
+ * Watch the folders of these places (sorted) and no others; watches that stay
+ * have no gap.  Takes the places. false: no memory, and the old ones stay.
  */
 bool watch_folders_follow(struct watch_folders *folders,
     struct watch_places *places, struct watch_result *result) MUST_CHECK;
 
-/* Read the events there are, a few buffers at most.  Was one of them about a
- * place, or were any lost? */
+/* Read pending events, a few buffers at most.  Was one of them about a place,
+ * or were any lost? */
 bool watch_folders_read(struct watch_folders *folders);
 
 #endif

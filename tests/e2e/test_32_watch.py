@@ -12,7 +12,7 @@ from lib.peer import meet, visit
 from lib.wait import stays, until
 
 REPLACED = r"changed certificate in service"
-KEPT = r"certificate not replaced, the old one serves on"
+KEPT = r"certificate not replaced; the previous one stays in service"
 
 
 def config(connect, cert, key=None, more=""):
@@ -181,7 +181,7 @@ def test_files_come_and_go_in_a_folder(launch, serve, ca, tmp_path):
     until(lambda: meet(clinch.port(), name="second.example").alert, "the second name to be unknown")
     (folder / "c-bad.pem").unlink()
     (folder / "a-first.pem").unlink()
-    clinch.wait_log(r"certificates of cert_dir serve on")
+    clinch.wait_log(r"cert_dir not usable; its certificates stay in service")
     assert shows(clinch, first, "first.example")
 
 
@@ -357,9 +357,9 @@ def test_a_bad_ca_file_is_told_once(launch, serve, pair, ca, state):
         trust.unlink()
     else:
         trust.write_bytes(b"")
-    clinch.wait_log(r"client certificates are checked as before")
+    clinch.wait_log(r"client CA files not replaced; the previous ones stay in use")
     assert rests(clinch)
-    assert len(clinch.grep(r"client certificates are checked as before")) == 1
+    assert len(clinch.grep(r"client CA files not replaced; the previous ones stay in use")) == 1
 
 
 def test_a_bad_file_in_a_folder_is_told_once(launch, serve, ca, tmp_path):

@@ -182,7 +182,7 @@ def test_keys_of_a_fleet_are_rotated_by_their_file(launch, serve, ca, site, vers
     clinch = launch(fleet_config(serve().connect, site, keys))
     begun = visit(clinch.port(), made).session
     pki.replace(keys, b"nonsense\n")
-    clinch.wait_log("ticket keys not replaced, the old ones go on")
+    clinch.wait_log("ticket keys not replaced; the previous ones stay in use")
     assert visit(clinch.port(), made, session=begun).resumed
     pki.replace(keys, b"# next\n" + new + old)
     clinch.wait_log("ticket keys replaced")

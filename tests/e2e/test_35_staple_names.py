@@ -146,7 +146,7 @@ def test_an_expired_certificate_replaces_no_valid_one(launch, serve, ca, tmp_pat
     pki.replace(cert, old.pem.read_bytes())
     clinch = launch(web(serve().connect, f"cert = {cert}"))
     pki.replace(cert, expired.pem.read_bytes())
-    clinch.wait_log("certificate not replaced, the old one serves on")
+    clinch.wait_log("certificate not replaced; the previous one stays in service")
     assert "has expired, and the one in service has not" in clinch.output()
     assert "refused" in clinch.reload()
     assert meet(clinch.port()).serial == old.serial

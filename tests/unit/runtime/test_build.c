@@ -105,7 +105,7 @@ Test(generation, keeps_socket_and_counts_of_a_service_that_changed)
 	generation_unref(fresh);
 }
 
-Test(generation, notices_a_certificate_that_changed_in_place)
+Test(generation, reads_a_certificate_that_changed_in_place)
 {
 	struct generation *old = build(NULL, LISTENER("a", ""));
 	struct generation *fresh;
@@ -124,7 +124,7 @@ Test(generation, notices_a_certificate_that_changed_in_place)
 	generation_unref(fresh);
 }
 
-Test(generation, keeps_the_port_that_each_listener_got)
+Test(generation, keeps_the_port_of_each_listener)
 {
 	static const char one_way[] =
 	    "[listener a]\naccept = 127.0.0.1:0\nconnect = 1\n"
@@ -145,7 +145,7 @@ Test(generation, keeps_the_port_that_each_listener_got)
 	generation_unref(fresh);
 }
 
-Test(generation, closes_what_the_last_holder_lets_go)
+Test(generation, closes_sockets_with_the_last_reference)
 {
 	struct generation *generation = build(NULL, LISTENER("a", ""));
 	char path[128];
@@ -159,7 +159,7 @@ Test(generation, closes_what_the_last_holder_lets_go)
 	cr_expect_neq(stat(path, &status), 0);
 }
 
-Test(generation, opens_nothing_when_it_only_checks)
+Test(generation, opens_no_socket_for_a_check)
 {
 	struct generation *generation = site_build(
 	    &site, NULL, LISTENER("a", ""), true);
@@ -173,7 +173,7 @@ Test(generation, opens_nothing_when_it_only_checks)
 	generation_unref(generation);
 }
 
-/* Everything below fails to build. */
+/* Builds, which has to fail. */
 
 static struct generation_errors
 refuse(const char *text)
@@ -190,7 +190,7 @@ refuse(const char *text)
 	return errors;
 }
 
-Test(generation, says_where_and_whose_fault_it_is)
+Test(generation, reports_the_line_and_the_kind_of_error)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -325,7 +325,7 @@ tear_down_sites(void)
 
 TestSuite(sites, .init = set_up_sites, .fini = tear_down_sites);
 
-/* A joint file; the common name tells certificates apart. */
+/* Write certificate and key to one file; the common name identifies it. */
 static void
 issue(const char *file, const struct pki_wish *wish)
 {
@@ -358,7 +358,7 @@ expect_shown(const struct generation *generation, const char *const (*rows)[2],
 		    rows[i][1], "%s", rows[i][0]);
 }
 
-Test(sites, shows_a_host_what_its_pattern_says)
+Test(sites, use_the_closest_pattern_of_a_host)
 {
 	static const char *const rows[][2] = {
 		{ "", "site.example" },
@@ -382,7 +382,7 @@ Test(sites, shows_a_host_what_its_pattern_says)
 	generation_unref(generation);
 }
 
-Test(sites, refuses_the_unknown_if_told_to)
+Test(sites, refuse_unknown_names_if_configured)
 {
 	static const char *const rows[][2] = {
 		{ "site.example", "site.example" },
@@ -397,7 +397,7 @@ Test(sites, refuses_the_unknown_if_told_to)
 	generation_unref(generation);
 }
 
-Test(sites, finds_names_in_the_folder)
+Test(sites, find_names_in_cert_dir)
 {
 	static const char *const rows[][2] = {
 		{ "", "a" },
@@ -419,7 +419,7 @@ Test(sites, finds_names_in_the_folder)
 	generation_unref(generation);
 }
 
-Test(sites, prefers_named_certificates_and_those_that_last)
+Test(sites, prefer_configured_certificates_and_later_expiry)
 {
 	static const char *const rows[][2] = {
 		{ "site.example", "site.example" },
@@ -452,7 +452,7 @@ site_for(const struct generation *generation, const char *name)
 	return tls_server_find(service->tls, name, strlen(name));
 }
 
-Test(sites, joins_the_policy_of_a_host_with_a_certificate_of_the_folder)
+Test(sites, join_the_policy_of_a_host_with_a_certificate_of_cert_dir)
 {
 	const struct pki_wish a = { .name = "a", .san = "DNS:a.example" };
 	const struct tls_site *shown;
@@ -471,7 +471,7 @@ Test(sites, joins_the_policy_of_a_host_with_a_certificate_of_the_folder)
 	generation_unref(generation);
 }
 
-Test(sites, shows_one_certificate_of_each_kind)
+Test(sites, have_one_certificate_of_each_kind)
 {
 	const struct pki_wish ecdsa = { .name = "ec" };
 	const struct pki_wish rsa = { .name = "rsa", .key = PKI_RSA };
@@ -492,7 +492,7 @@ Test(sites, shows_one_certificate_of_each_kind)
 	generation_unref(generation);
 }
 
-Test(sites, refuses_two_of_a_kind_for_one_host)
+Test(sites, refuse_two_of_a_kind_for_one_host)
 {
 	const struct pki_wish a = { .name = "a" };
 
@@ -572,7 +572,7 @@ Test(sites, keep_what_a_bad_file_would_replace)
 	generation_unref(fresh);
 }
 
-Test(sites, follow_a_folder_as_files_come_and_go)
+Test(sites, follow_cert_dir_as_files_appear_and_disappear)
 {
 	const struct pki_wish a = { .name = "a", .san = "DNS:a.example" };
 	const struct pki_wish b = { .name = "b", .san = "DNS:b.example" };
@@ -674,7 +674,7 @@ reload(const char *more)
 	return fresh;
 }
 
-Test(renew, waits_in_every_mode_that_wants_a_staple)
+Test(renew, waits_in_every_mode_that_requires_a_staple)
 {
 	static const struct {
 		const char *more, *serves, *waits;
@@ -697,7 +697,7 @@ Test(renew, waits_in_every_mode_that_wants_a_staple)
 	}
 }
 
-Test(renew, knows_whether_anybody_waits)
+Test(renew, reports_whether_a_renewal_waits)
 {
 	struct generation *fresh = reload("ocsp = auto\n");
 	struct generation *plain = reload("ocsp = never\n");
@@ -708,7 +708,7 @@ Test(renew, knows_whether_anybody_waits)
 	generation_unref(plain);
 }
 
-/* The next generation as of then, or NULL; `from` is let go. */
+/* The next generation at that time, or NULL; releases `from`. */
 static struct generation *
 renew_at(struct generation *from, int64_t now_s)
 {
@@ -724,7 +724,7 @@ renew_at(struct generation *from, int64_t now_s)
 	return next;
 }
 
-Test(renew, holds_on_until_the_last_hour_of_the_old_one)
+Test(renew, waits_until_the_last_hour_of_the_old_one)
 {
 	struct generation *next = renew_at(
 	    reload("ocsp = must\n"), FAR - HOUR - 1);
@@ -737,7 +737,7 @@ Test(renew, holds_on_until_the_last_hour_of_the_old_one)
 	generation_unref(next);
 }
 
-Test(renew, serves_as_soon_as_the_staple_has_come)
+Test(renew, serves_with_its_first_staple)
 {
 	struct generation *fresh, *next;
 
@@ -764,7 +764,7 @@ Test(renew, keeps_a_revoked_one_out)
 	cr_expect_null(renew_at(fresh, clock_wall_ms() / 1000));
 }
 
-Test(renew, leaves_everything_else_as_it_is)
+Test(renew, changes_nothing_else)
 {
 	struct generation *fresh = generation_ref(reload("ocsp = must\n"));
 	struct generation *next = renew_at(fresh, FAR);
@@ -785,7 +785,7 @@ Test(renew, leaves_everything_else_as_it_is)
 	generation_unref(next);
 }
 
-Test(renew, waits_on_over_another_reload)
+Test(renew, waits_across_another_reload)
 {
 	struct generation *fresh = reload("ocsp = must\n");
 	struct generation *again = stapled_build(

@@ -1,5 +1,5 @@
 /*
- * Certificate slots: what tells them apart, and when their files are read
+ * Certificate slots: the parts of their key, and when their files are read
  * again; which files of cert_dir are certificates; reading many files at once.
  */
 #include "runtime/cert_slot.h"
@@ -49,7 +49,7 @@ id_of(void)
 	return (struct cert_slot_key){ .cert = cert_file, .key = key_file };
 }
 
-Test(cert_slot, is_told_apart_by_all_that_matters)
+Test(cert_slot, differs_by_each_part_of_its_key)
 {
 	const struct cert_slot_key plain = { .cert = "a", .key = "a" };
 	const struct cert_slot_key others[] = {
@@ -78,7 +78,7 @@ Test(cert_slot, is_told_apart_by_all_that_matters)
 	}
 }
 
-/* As if the files had been there for a while. */
+/* Set the file times back. */
 static void
 age(const char *path, time_t seconds)
 {
@@ -88,7 +88,7 @@ age(const char *path, time_t seconds)
 	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
-Test(cert_slot, is_not_trusted_to_be_current_when_just_written)
+Test(cert_slot, is_not_current_when_just_written)
 {
 	const struct cert_slot_key id = id_of();
 	struct cert_slot *slot = cert_slot_new(&id);
@@ -100,7 +100,7 @@ Test(cert_slot, is_not_trusted_to_be_current_when_just_written)
 	cert_slot_unref(slot);
 }
 
-Test(cert_slot, notices_a_file_that_changed)
+Test(cert_slot, is_not_current_after_a_change)
 {
 	const struct cert_slot_key id = id_of();
 	struct cert_slot *slot = cert_slot_new(&id);
@@ -112,7 +112,7 @@ Test(cert_slot, notices_a_file_that_changed)
 	cert_slot_unref(slot);
 }
 
-Test(cert_slot, begins_anew_with_warnings_when_its_identity_does)
+Test(cert_slot, resets_its_warnings_with_a_new_identity)
 {
 	const struct cert_slot_key id = id_of();
 	struct cert_slot *first = cert_slot_new(&id), *same, *other;
@@ -198,7 +198,7 @@ Test(cert_dir, finds_the_key_beside_its_certificate)
 	cr_expect_str_eq(text, "apart.crt+apart.key joint.pem");
 }
 
-Test(cert_dir, follows_links_to_files_and_passes_over_folders)
+Test(cert_dir, follows_links_to_files_and_skips_folders)
 {
 	char path[128], text[256];
 
@@ -212,7 +212,7 @@ Test(cert_dir, follows_links_to_files_and_passes_over_folders)
 	list(text, sizeof(text));
 	rmdir(path);
 	cr_expect_str_eq(text, "link.pem lost.pem",
-	    "one that leads nowhere is told of when it is loaded");
+	    "a dangling link is reported when it is loaded");
 }
 
 static void
@@ -258,7 +258,7 @@ Test(cert_dir, takes_the_pair_of_each_folder_of_certbot)
 	}
 	put("empty", "README");
 	put("other", "site.pem");
-	put("new.example", "fullchain.pem"); /* its key is yet to come */
+	put("new.example", "fullchain.pem"); /* its key is missing */
 	snprintf(path, sizeof(path), "%s/linked", scratch.path);
 	cr_assert_eq(symlink("b.example", path), 0);
 	list(text, sizeof(text));

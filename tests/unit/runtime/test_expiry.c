@@ -1,5 +1,5 @@
 /*
- * A certificate is warned of once at each level of its validity.
+ * A certificate gives one warning at each level of its validity.
  */
 #include "runtime/expiry.h"
 
@@ -35,7 +35,7 @@ tear_down(void)
 
 TestSuite(expiry, .init = set_up, .fini = tear_down);
 
-Test(expiry, says_each_step_once_as_time_passes)
+Test(expiry, logs_each_level_once_as_time_passes)
 {
 	static const struct {
 		double days;
@@ -64,7 +64,7 @@ Test(expiry, says_each_step_once_as_time_passes)
 	}
 }
 
-Test(expiry, begins_with_the_step_at_hand)
+Test(expiry, begins_with_the_present_level)
 {
 	struct cert_slot *slot = site_slot(generation, 0);
 	int64_t end = identity_not_after(slot->identity);

@@ -38,11 +38,11 @@ epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout)
 	    SYS_epoll_pwait, fd, events, maxevents, timeout, NULL, (size_t)8);
 }
 
-static atomic_uint adopted_at; /* waits, when the news came */
+static atomic_uint adopted_at; /* `waits` at the event */
 static int event_fd;
 
 static void
-tell(void *arg, enum loop_event event)
+on_event(void *arg, enum loop_event event)
 {
 	const uint64_t one = 1;
 
@@ -103,7 +103,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 	old = site_build(&site, NULL, first, false);
 	fresh = site_build(&site, old, second, false);
 	cr_assert(old != NULL && fresh != NULL);
-	loop = loop_start(0, NULL, tell, NULL, NULL);
+	loop = loop_start(0, NULL, on_event, NULL, NULL);
 	cr_assert_not_null(loop);
 	(void)adopt(loop, old);
 	cr_expect_geq(adopt(loop, fresh), 1 + 2 * LISTENERS / EVENTS_PER_WAIT);
@@ -122,7 +122,7 @@ Test(loop, keeps_the_old_generation_until_its_last_events_are_seen)
 static const char text[] = "[listener a]\naccept = unix:a.sock\nconnect = 1\n"
 			   "cert = cert.pem\nkey = key.pem\n";
 
-Test(mailbox, gives_each_message_once)
+Test(mailbox, returns_each_message_once)
 {
 	struct mailbox mailbox;
 	struct mail mail;
@@ -166,7 +166,7 @@ Test(mailbox, keeps_the_newest_generation_and_drops_the_rest)
 	site_close(&site);
 }
 
-Test(mailbox, drops_what_nobody_fetched)
+Test(mailbox, frees_unfetched_mail)
 {
 	struct site site;
 	struct generation *generation;

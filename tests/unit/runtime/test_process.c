@@ -96,12 +96,12 @@ Test(process, refuses_a_pid_file_that_is_held)
 	process_remove_pid(path, fd);
 }
 
-Test(process, takes_over_what_a_dead_owner_left)
+Test(process, takes_over_the_file_of_a_dead_owner)
 {
 	struct err err = { "" };
 	int fd;
 
-	/* Longer than ours, and the pid of one who surely lives. */
+	/* Longer than the new contents, and the pid of a running process. */
 	free(pki_write(&home, "clinch.pid", "1\nand some more text\n"));
 	fd = process_write_pid(path, &err);
 	cr_assert_geq(fd, 0, "%s", err.text);
@@ -109,7 +109,7 @@ Test(process, takes_over_what_a_dead_owner_left)
 	process_remove_pid(path, fd);
 }
 
-Test(process, says_which_pid_file_cannot_be_opened)
+Test(process, names_the_pid_file_that_cannot_be_opened)
 {
 	struct err err = { "" };
 
@@ -160,7 +160,7 @@ Test(process, leaves_the_standard_descriptors_that_are_open)
 	close(fd);
 }
 
-Test(process, knows_whether_descriptors_are_left)
+Test(process, counts_free_descriptors)
 {
 	const struct rlimit few = { 64, 64 };
 
@@ -170,7 +170,7 @@ Test(process, knows_whether_descriptors_are_left)
 	cr_expect(process_has_room(16), "what was tried is given back");
 }
 
-Test(process, knows_what_can_be_written)
+Test(process, finds_what_can_be_written)
 {
 	static const struct {
 		const char *what, *given;
@@ -201,7 +201,7 @@ Test(process, knows_what_can_be_written)
 
 /* ---- User, group, capabilities ---- */
 
-Test(privilege, refuses_who_does_not_exist)
+Test(privilege, refuses_unknown_users_and_groups)
 {
 	static const struct {
 		const char *what, *user, *group, *expect;
@@ -223,7 +223,7 @@ Test(privilege, refuses_who_does_not_exist)
 	}
 }
 
-Test(privilege, gives_up_new_rights_in_every_case)
+Test(privilege, sets_no_new_privileges_in_every_case)
 {
 	struct err err = { "" };
 
@@ -231,7 +231,7 @@ Test(privilege, gives_up_new_rights_in_every_case)
 	cr_expect_eq(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
 }
 
-Test(privilege, has_nothing_to_do_when_it_is_that_user_already)
+Test(privilege, changes_nothing_for_the_present_user)
 {
 	struct err err = { "" };
 	char user[16], group[16];
@@ -295,9 +295,9 @@ listen_at(const char *name)
 	return fd;
 }
 
-/* "" when nothing came. */
+/* The next datagram; "": none. */
 static const char *
-hear(int fd, char *text, size_t max)
+receive(int fd, char *text, size_t max)
 {
 	ssize_t n = recv(fd, text, max - 1, 0);
 
@@ -305,7 +305,7 @@ hear(int fd, char *text, size_t max)
 	return text;
 }
 
-Test(notify, speaks_to_an_abstract_socket)
+Test(notify, sends_to_an_abstract_socket)
 {
 	char name[64], text[128];
 	int fd;
@@ -314,11 +314,11 @@ Test(notify, speaks_to_an_abstract_socket)
 	fd = listen_at(name);
 	cr_expect(notify_is_wanted());
 	notify_send("READY=1");
-	cr_expect_str_eq(hear(fd, text, sizeof(text)), "READY=1");
+	cr_expect_str_eq(receive(fd, text, sizeof(text)), "READY=1");
 	close(fd);
 }
 
-Test(notify, speaks_to_a_socket_with_a_path)
+Test(notify, sends_to_a_socket_with_a_path)
 {
 	struct pki_folder folder;
 	char name[80], text[128];
@@ -328,14 +328,15 @@ Test(notify, speaks_to_a_socket_with_a_path)
 	snprintf(name, sizeof(name), "%s/notify", folder.path);
 	fd = listen_at(name);
 	notify_reloading();
-	cr_expect_eq(strncmp(hear(fd, text, sizeof(text)), "RELOADING=1\n", 12),
-	    0, "%s", text);
+	cr_expect_eq(
+	    strncmp(receive(fd, text, sizeof(text)), "RELOADING=1\n", 12), 0,
+	    "%s", text);
 	cr_expect_not_null(strstr(text, "\nMONOTONIC_USEC="), "%s", text);
 	close(fd);
 	pki_folder_remove(&folder);
 }
 
-Test(notify, asks_for_more_time)
+Test(notify, extends_the_timeout)
 {
 	struct pki_folder folder;
 	char name[80], text[128];
@@ -345,13 +346,13 @@ Test(notify, asks_for_more_time)
 	snprintf(name, sizeof(name), "%s/notify", folder.path);
 	fd = listen_at(name);
 	notify_extend(30, "Waiting for 7 staples");
-	cr_expect_str_eq(hear(fd, text, sizeof(text)),
+	cr_expect_str_eq(receive(fd, text, sizeof(text)),
 	    "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for 7 staples");
 	close(fd);
 	pki_folder_remove(&folder);
 }
 
-Test(notify, is_silent_when_nobody_wants_to_know)
+Test(notify, sends_nothing_without_a_socket)
 {
 	static const char *const rows[] = { "", "relative", "vsock:2:1234" };
 
@@ -365,7 +366,7 @@ Test(notify, is_silent_when_nobody_wants_to_know)
 	}
 }
 
-Test(notify, survives_a_manager_that_is_gone)
+Test(notify, ignores_a_closed_socket)
 {
 	char name[64];
 

@@ -105,7 +105,7 @@ Test(resolve, puts_the_answer_into_the_backends_before_it_reports)
 	generation_unref(generation);
 }
 
-Test(resolve, gives_a_new_service_what_is_known_already)
+Test(resolve, passes_known_answers_to_a_new_service)
 {
 	struct generation *old = follow(NULL, one_name);
 	struct generation *fresh = site_build(&site, NULL, one_name, true);
@@ -118,7 +118,7 @@ Test(resolve, gives_a_new_service_what_is_known_already)
 	generation_unref(fresh);
 }
 
-Test(resolve, may_be_freed_while_it_asks)
+Test(resolve, may_be_freed_during_a_look_up)
 {
 	struct generation *generation = site_build(&site, NULL, one_name, true);
 
@@ -184,7 +184,7 @@ Test(dns_names, are_found_by_the_look_up_under_way)
 	cr_expect_null(dns_names_find(&names, 0));
 }
 
-Test(dns_names, know_news_from_shuffling)
+Test(dns_names, differ_by_addresses_and_not_by_order)
 {
 	static const struct {
 		const char *what, *given[2];
@@ -224,7 +224,7 @@ Test(dns_names, put_their_answer_into_every_backend)
 	    generation_service(generation, 1)->sites[0].backends, 0));
 }
 
-Test(dns_names, hand_on_what_is_known)
+Test(dns_names, pass_their_state_on)
 {
 	static const char *const texts[] = { "192.0.2.1:0" };
 	struct addr addresses[1];
@@ -272,7 +272,7 @@ Test(dns_names, are_due_at_once_after_a_failed_connect)
 {
 	static const struct {
 		const char *what;
-		int64_t asked_ms, due_ms, expect;
+		int64_t started_ms, due_ms, expect;
 	} rows[] = {
 		{ "long ago", 1000, 60000, 2000 },
 		{ "due before", 1000, 1500, 1500 },
@@ -281,7 +281,7 @@ Test(dns_names, are_due_at_once_after_a_failed_connect)
 
 	fail_connect();
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		names.items[0].asked_ms = rows[i].asked_ms;
+		names.items[0].started_ms = rows[i].started_ms;
 		names.items[0].due_ms = rows[i].due_ms;
 		names.items[1].due_ms = 70000;
 		dns_names_expedite(&names, generation, 1000);
@@ -311,7 +311,7 @@ wait_for_answer(struct dns_threads *threads, struct dns_answer *answer)
 	return true;
 }
 
-Test(dns_threads, answers_here_and_now)
+Test(dns_threads, resolve_on_the_calling_thread)
 {
 	static const struct {
 		const char *given, *expect; /* NULL: fails */
@@ -338,7 +338,7 @@ Test(dns_threads, answers_here_and_now)
 	}
 }
 
-Test(dns_threads, posts_each_answer_once_under_its_id)
+Test(dns_threads, post_each_answer_once_with_its_id)
 {
 	struct dns_threads *threads = dns_threads_new(NULL);
 	struct dns_answer answer;
@@ -358,7 +358,7 @@ Test(dns_threads, posts_each_answer_once_under_its_id)
 	dns_threads_free(threads);
 }
 
-Test(dns_threads, may_be_given_up_while_threads_run)
+Test(dns_threads, may_be_freed_while_they_run)
 {
 	struct dns_threads *threads = dns_threads_new(NULL);
 

@@ -1,5 +1,5 @@
 /*
- * Which configurations need low ports after root is gone.
+ * Which configurations need ports below 1024 after the drop of privileges.
  */
 #include "runtime/server.h"
 
@@ -8,7 +8,7 @@
 
 #include "tests/support/site.h"
 
-Test(load, knows_who_needs_low_ports)
+Test(load, finds_low_ports)
 {
 	static const struct {
 		const char *accept;

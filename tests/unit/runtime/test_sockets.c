@@ -1,6 +1,6 @@
 /*
- * LISTEN_FDS.  The descriptors it means begin at 3, where the test framework
- * has its own, so each story runs in a child that has closed those first.
+ * LISTEN_FDS.  Its descriptors begin at 3, where the test framework has its
+ * own, so each case runs in a child that has closed those first.
  */
 #include "runtime/sockets.h"
 
@@ -106,7 +106,7 @@ keeps_sockets_from_children(void)
 }
 
 static bool
-leaves_sockets_of_others_alone(void)
+ignores_another_pid(void)
 {
 	struct inherited *inherited;
 
@@ -129,7 +129,7 @@ refuses_what_is_not_open(void)
 }
 
 static bool
-refuses_what_is_no_socket(void)
+refuses_other_descriptors(void)
 {
 	struct err err = { "" };
 
@@ -138,7 +138,7 @@ refuses_what_is_no_socket(void)
 		return false;
 	setenv("LISTEN_FDS", "2", 1);
 	return inherited_collect(&err) == NULL &&
-	       strstr(err.text, "no socket") != NULL;
+	       strstr(err.text, "not a socket") != NULL;
 }
 
 static bool
@@ -153,7 +153,7 @@ refuses_nonsense(void)
 }
 
 static bool
-closes_what_nobody_took(void)
+closes_sockets_not_taken(void)
 {
 	struct inherited *inherited;
 
@@ -165,7 +165,7 @@ closes_what_nobody_took(void)
 	return fcntl(3, F_GETFD) >= 0 && fcntl(4, F_GETFD) < 0;
 }
 
-Test(inherited, tells_its_stories)
+Test(inherited, collects_takes_and_refuses)
 {
 	static const struct {
 		const char *what;
@@ -174,11 +174,11 @@ Test(inherited, tells_its_stories)
 		{ "by name", takes_by_name },
 		{ "by address", takes_by_address },
 		{ "close-on-exec", keeps_sockets_from_children },
-		{ "another's LISTEN_PID", leaves_sockets_of_others_alone },
+		{ "another's LISTEN_PID", ignores_another_pid },
 		{ "not open", refuses_what_is_not_open },
-		{ "no socket", refuses_what_is_no_socket },
+		{ "not a socket", refuses_other_descriptors },
 		{ "nonsense", refuses_nonsense },
-		{ "not taken", closes_what_nobody_took },
+		{ "not taken", closes_sockets_not_taken },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

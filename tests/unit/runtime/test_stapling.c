@@ -39,7 +39,7 @@ tear_down(void)
 
 TestSuite(stapling, .init = set_up, .fini = tear_down);
 
-/* What is known of the certificate of the one listener. */
+/* The state of the certificate of the only listener. */
 static struct staple_info
 look(const struct generation *generation)
 {
@@ -50,7 +50,7 @@ look(const struct generation *generation)
 	return info;
 }
 
-Test(stapling, hands_the_mode_on)
+Test(stapling, passes_the_mode_on)
 {
 	static const struct {
 		const char *more;
@@ -83,7 +83,7 @@ Test(stapling, hands_the_mode_on)
 		}
 }
 
-Test(stapling, asks_the_configured_instead_of_the_certificates_own)
+Test(stapling, prefers_configured_responders)
 {
 	static const struct {
 		const char *more;
@@ -108,7 +108,7 @@ Test(stapling, asks_the_configured_instead_of_the_certificates_own)
 	pki_drop(&leaf);
 }
 
-Test(stapling, restores_what_another_generation_has_changed)
+Test(stapling, restores_settings_of_an_old_generation)
 {
 	const struct pki_wish wish = { .name = "leaf",
 		.aia = "OCSP;URI:http://127.0.0.1:1/" };
@@ -198,7 +198,7 @@ Test(stapling, makes_the_folder_of_responses)
 	config_unref(config);
 }
 
-Test(stapling, says_which_line_is_at_fault)
+Test(stapling, reports_the_line_of_an_error)
 {
 	static const struct {
 		const char *given, *expect;
@@ -220,7 +220,7 @@ Test(stapling, says_which_line_is_at_fault)
 	}
 }
 
-/* From now on the library's words go to this file of the folder. */
+/* Send libstaple's log to this file of the folder. */
 static struct log *
 listen_to(const char *name)
 {
@@ -252,7 +252,7 @@ read_line(const char *name, char *line, int max)
 	fclose(in);
 }
 
-Test(stapling, tells_counters_of_certificates_that_were_let_go)
+Test(stapling, logs_counters_of_released_certificates)
 {
 	const struct pki_wish wish = { .name = "leaf.example",
 		.aia = "OCSP;URI:http://127.0.0.1:1/" };
@@ -282,7 +282,7 @@ Test(stapling, tells_counters_of_certificates_that_were_let_go)
 #define NOW 1000000
 #define LETTERS ".wdrFR"
 
-/* What is known of a certificate whose answer is still valid. */
+/* The state of a certificate with a valid response. */
 #define NOTHING .held = false
 #define VALID .held = true, .settled = true, .expires = NOW + 1
 #define EXPIRED .held = true, .settled = true, .expires = NOW
@@ -306,7 +306,7 @@ static const struct column {
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
-/* What the responder says; a string for start, running and reload each. */
+/* The outcome; a string for start, running and reload each. */
 struct row {
 	const char *what;
 	struct staple_info info;
@@ -400,7 +400,7 @@ Test(policy, is_the_matrix)
 		check_row(&matrix_rows[i], false);
 }
 
-Test(policy, waits_no_more_when_patience_is_over)
+Test(policy, waits_no_more_after_the_timeout)
 {
 	size_t i, count = sizeof(impatient_rows) / sizeof(impatient_rows[0]);
 
@@ -408,7 +408,7 @@ Test(policy, waits_no_more_when_patience_is_over)
 		check_row(&impatient_rows[i], true);
 }
 
-Test(policy, lets_on_revoked_have_its_own_way)
+Test(policy, lets_on_revoked_override_the_mode)
 {
 	static const struct {
 		const char *what;
@@ -439,8 +439,8 @@ Test(policy, lets_on_revoked_have_its_own_way)
 	}
 }
 
-/* Or a start would wait for an answer that nobody is asked for. */
-Test(policy, waits_for_no_confirmation_where_nobody_is_asked)
+/* Otherwise a start would wait for an answer without a request. */
+Test(policy, waits_for_no_confirmation_without_a_responder)
 {
 	const struct staple_policy policy = { .mode = STAPLE_AUTO,
 		.on_revoked = STAPLE_REVOKED_EXIT };
@@ -453,7 +453,7 @@ Test(policy, waits_for_no_confirmation_where_nobody_is_asked)
 		    'r');
 }
 
-Test(policy, wants_what_the_mode_wants)
+Test(policy, requires_a_staple_by_mode)
 {
 	static const char *const expect[] = { "...X.XXXXX", "...X.XXX.." };
 	static const enum staple_outcome hindrances[] = { STAPLE_UNASKED,
@@ -474,7 +474,7 @@ Test(policy, wants_what_the_mode_wants)
 		}
 }
 
-Test(policy, keeps_a_renewal_out_until_it_has_a_staple)
+Test(policy, defers_a_renewal_until_it_has_a_staple)
 {
 	static const struct {
 		const char *what;
@@ -543,7 +543,7 @@ static const struct pki_wish demanding = {
 
 TestSuite(policy_eval, .init = set_up, .fini = tear_down);
 
-Test(policy_eval, waits_for_what_a_listener_wants)
+Test(policy_eval, waits_where_a_listener_requires_a_staple)
 {
 	static const struct {
 		const char *more;
@@ -570,9 +570,9 @@ Test(policy_eval, waits_for_what_a_listener_wants)
 	pki_drop(&leaf);
 }
 
-/* After start_wait only what must be there is waited for while answers come;
- * without any answer nothing is. */
-Test(policy_eval, waits_longer_for_what_is_fatal)
+/* After start_wait only certificates under a strict policy are waited for,
+ * while answers come; without any answer none are. */
+Test(policy_eval, waits_longer_under_a_strict_policy)
 {
 	static const struct {
 		const char *more;
@@ -603,7 +603,7 @@ Test(policy_eval, waits_longer_for_what_is_fatal)
 	pki_drop(&leaf);
 }
 
-Test(policy_eval, tells_apart_what_was_answered)
+Test(policy_eval, differs_by_the_answer)
 {
 	static const struct {
 		enum ocsp_status said;
@@ -639,7 +639,7 @@ Test(policy_eval, tells_apart_what_was_answered)
 	}
 }
 
-Test(policy_eval, refuses_no_reload_for_what_fails_already)
+Test(policy_eval, accepts_a_reload_with_an_old_failure)
 {
 	struct policy_eval eval = stapled_eval(&stapled, PHASE_RELOAD);
 	struct pki leaf = stapled_issue(&stapled, "leaf.pem", &demanding);
@@ -664,7 +664,7 @@ Test(policy_eval, refuses_no_reload_for_what_fails_already)
 	pki_drop(&leaf);
 }
 
-/* Builds the listener; true: it went well.  Else the sentence is in text. */
+/* Builds the listener. false: the error is in text. */
 static bool
 try_to_build(const char *cert, const char *more, char *text, size_t max)
 {
@@ -689,7 +689,7 @@ try_to_build(const char *cert, const char *more, char *text, size_t max)
 	return text[0] == '\0';
 }
 
-Test(policy_eval, lets_nobody_begin_with_nobody_to_ask)
+Test(policy_eval, refuses_a_start_without_a_responder)
 {
 	static const struct {
 		const char *feature, *more;
@@ -723,7 +723,7 @@ Test(policy_eval, lets_nobody_begin_with_nobody_to_ask)
 	}
 }
 
-Test(policy_eval, explains_with_what_was_said_or_what_to_do)
+Test(policy_eval, explains_the_attempt_or_the_remedy)
 {
 	static const struct {
 		struct staple_info info;

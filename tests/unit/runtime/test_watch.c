@@ -51,7 +51,7 @@ tear_down_stamp(void)
 
 TestSuite(stamp, .init = set_up_stamp, .fini = tear_down_stamp);
 
-Test(stamp, tells_what_stat_tells)
+Test(stamp, has_the_values_of_stat)
 {
 	struct stamp stamp = stamp_of(file_path);
 	struct stat status;
@@ -77,7 +77,7 @@ Test(stamp, follows_links)
 	cr_expect(stamp_equal(&a, &b));
 }
 
-Test(stamp, is_there_for_what_is_not)
+Test(stamp, exists_for_a_missing_file)
 {
 	struct stamp there = stamp_of(file_path), gone, again;
 
@@ -113,7 +113,7 @@ Test(stamp, differs_in_each_part)
 }
 
 /* touch -d and cp -p hide a change of the contents, not of the inode. */
-Test(stamp, is_not_fooled_by_a_restored_time)
+Test(stamp, differs_after_a_restored_time)
 {
 	struct timespec times[2] = { { 100, 0 }, { 100, 0 } };
 	struct stamp before, after;
@@ -154,7 +154,7 @@ Test(stamp, is_settled_after_a_quiet_second)
 
 /* ---- The set of watched files ---- */
 
-#define FAR_NS INT64_MAX /* everything has long been settled by then */
+#define FAR_NS INT64_MAX /* every stamp is settled by then */
 
 static struct scene scene;
 static struct watch_set set;
@@ -191,7 +191,7 @@ name_both(struct watch_set *fresh)
 	name(fresh, scene_path(&scene, "a"), scene_path(&scene, "dir"));
 }
 
-/* What is in the folder as well. */
+/* Adds the contents of the folder. */
 static void
 expand(void)
 {
@@ -229,7 +229,7 @@ Test(watch_set, finds_what_is_in_its_folders)
 	cr_expect_not(set.files[1].found);
 }
 
-Test(watch_set, forgets_what_has_left_its_folders)
+Test(watch_set, drops_files_that_left_its_folders)
 {
 	struct watch_set next;
 
@@ -240,7 +240,7 @@ Test(watch_set, forgets_what_has_left_its_folders)
 	watch_set_fini(&next);
 }
 
-Test(watch_set, prefers_a_name_to_a_find)
+Test(watch_set, prefers_a_named_path_to_a_found_one)
 {
 	struct watch_path paths[] = {
 		{ scene_path(&scene, "dir/"), true },
@@ -313,7 +313,7 @@ Test(watch_set, differs_if_one_file_was_read_as_two)
 	cr_expect(differs());
 }
 
-Test(watch_set, trusts_a_touched_file_only_if_it_was_settled)
+Test(watch_set, accepts_an_equal_stamp_only_if_it_was_settled)
 {
 	static const struct {
 		const char *what;
@@ -336,7 +336,7 @@ Test(watch_set, trusts_a_touched_file_only_if_it_was_settled)
 	}
 }
 
-Test(watch_set, learns_of_what_another_knows)
+Test(watch_set, copies_known_stamps)
 {
 	struct watch_set other;
 
@@ -353,7 +353,7 @@ Test(watch_set, learns_of_what_another_knows)
 	watch_set_fini(&other);
 }
 
-/* As after the privileges are gone: whoever is told could not read it. */
+/* As after the drop of privileges: a reader could not read it either. */
 Test(watch_set, does_not_differ_by_being_hidden)
 {
 	struct watch_look look;
@@ -522,7 +522,7 @@ Test(watch_paths, follow_as_many_links_as_the_kernel)
 	cr_expect(has("", "l41"));
 }
 
-Test(watch_paths, understand_dots_and_slashes)
+Test(watch_paths, resolve_dots_and_slashes)
 {
 	scene_link(&scene, "up", "live/x/..");
 	add("live/.//x/../../up///x/./../../archive/cert3.pem/", false);
@@ -551,7 +551,7 @@ Test(watch_paths, of_the_root_are_in_the_root)
 	cr_expect_str_eq(found_places.items[0].name, "nothing.pem");
 }
 
-Test(watch_paths, of_a_folder_want_every_name)
+Test(watch_paths, of_a_folder_match_every_name)
 {
 	size_t first = 0, count;
 
@@ -566,7 +566,7 @@ Test(watch_paths, of_a_folder_want_every_name)
 	cr_expect(watch_places_want(&found_places.items[first], count, "any"));
 }
 
-Test(watch_paths, want_the_names_of_their_folder_only)
+Test(watch_paths, match_names_of_their_folder_only)
 {
 	size_t first = 0, count;
 
@@ -647,7 +647,7 @@ mattered(void)
 	return watch_folders_read(&folders);
 }
 
-Test(watch_folders, say_what_is_done_to_a_name)
+Test(watch_folders, report_each_change_of_a_name)
 {
 	(void)follow("dir/cert", NULL);
 	cr_expect_not(mattered(), "nothing");
@@ -666,7 +666,7 @@ Test(watch_folders, say_what_is_done_to_a_name)
 	cr_expect(mattered(), "removed");
 }
 
-Test(watch_folders, ignore_names_that_nobody_asked_about)
+Test(watch_folders, ignore_other_names)
 {
 	(void)follow("dir/cert", NULL);
 	scene_write(&scene, "dir/other", "1");
@@ -688,7 +688,7 @@ Test(watch_folders, do_not_count_reading)
 	cr_expect_not(mattered());
 }
 
-/* Half a file is nothing to be told about. */
+/* Half a file does not count. */
 Test(watch_folders, count_a_writer_once_it_closes)
 {
 	FILE *file;
@@ -703,7 +703,7 @@ Test(watch_folders, count_a_writer_once_it_closes)
 	cr_expect(mattered());
 }
 
-Test(watch_folders, count_every_name_where_asked_to)
+Test(watch_folders, count_every_name_of_a_followed_folder)
 {
 	(void)follow("dir/cert", "every");
 	scene_write(&scene, "every/whatever", "1");
@@ -712,7 +712,7 @@ Test(watch_folders, count_every_name_where_asked_to)
 	cr_expect_not(mattered());
 }
 
-Test(watch_folders, say_when_a_folder_in_front_goes_or_moves)
+Test(watch_folders, report_a_moved_or_removed_parent)
 {
 	scene_folder(&scene, "dir/sub");
 	scene_write(&scene, "dir/sub/cert", "1");
@@ -736,7 +736,7 @@ Test(watch_folders, lose_nothing_by_following_again)
 	cr_expect_not(mattered());
 }
 
-Test(watch_folders, let_go_of_what_is_not_followed)
+Test(watch_folders, stop_watching_dropped_folders)
 {
 	(void)follow("dir/cert", "every");
 	(void)follow("dir/cert", NULL);
@@ -746,7 +746,7 @@ Test(watch_folders, let_go_of_what_is_not_followed)
 	cr_expect(mattered());
 }
 
-/* The kernel keeps 16384 events by default, and says when it had more. */
+/* The kernel queues 16384 events by default, and reports an overflow. */
 Test(watch_folders, take_lost_events_for_a_change)
 {
 	const char *path = scene_path(&scene, "dir/other");
@@ -757,7 +757,7 @@ Test(watch_folders, take_lost_events_for_a_change)
 	cr_assert_eq(fscanf(limit, "%lu", &most), 1);
 	fclose(limit);
 	(void)follow("dir/cert", NULL);
-	/* Two that differ, or they would be merged. */
+	/* Two different events, or they would be merged. */
 	for (unsigned long i = 0; i < most; i++) {
 		cr_assert_eq(mknod(path, S_IFREG | 0600, 0), 0);
 		cr_assert_eq(unlink(path), 0);
@@ -768,7 +768,7 @@ Test(watch_folders, take_lost_events_for_a_change)
 	cr_expect(mattered_at_last);
 }
 
-Test(watch_folders, tell_which_they_could_not_watch)
+Test(watch_folders, report_folders_that_cannot_be_watched)
 {
 	struct watch_places places = { 0 };
 	struct watch_result result = follow("none/cert", NULL);
@@ -777,18 +777,18 @@ Test(watch_folders, tell_which_they_could_not_watch)
 	cr_assert(
 	    watch_places_add(&places, scene_path(&scene, "dir/cert"), false));
 	watch_places_sort(&places);
-	scene_rename(&scene, "dir", "gone"); /* since it was walked */
+	scene_rename(&scene, "dir", "gone"); /* after the walk */
 	cr_assert(watch_folders_follow(&folders, &places, &result));
 	cr_expect_eq(result.errnum, ENOENT);
 }
 
-Test(watch_folders, have_a_descriptor_that_is_nobody_elses)
+Test(watch_folders, have_a_close_on_exec_descriptor)
 {
 	cr_expect(fcntl(folders.fd, F_GETFD) & FD_CLOEXEC);
 	cr_expect(fcntl(folders.fd, F_GETFL) & O_NONBLOCK);
 }
 
-Test(watch_folders, bear_one_folder_under_two_names)
+Test(watch_folders, watch_one_folder_under_two_names)
 {
 	(void)follow("dir/cert", "dir");
 	scene_write(&scene, "dir/whatever", "1");
@@ -813,7 +813,7 @@ tear_down(void)
 
 TestSuite(watch, .init = set_up, .fini = tear_down);
 
-Test(watch, sees_every_way_to_renew_a_file)
+Test(watch, detects_every_way_to_renew_a_file)
 {
 	for (size_t i = 0; i < watch_way_count; i++) {
 		rig_lay_out(&rig);
@@ -825,8 +825,8 @@ Test(watch, sees_every_way_to_renew_a_file)
 	}
 }
 
-/* What came with the first change is watched as well. */
-Test(watch, sees_the_second_change_after_each_way)
+/* The result of the first change is watched as well. */
+Test(watch, detects_the_second_change_after_each_way)
 {
 	for (size_t i = 0; i < watch_way_count; i++) {
 		rig_lay_out(&rig);
@@ -841,7 +841,7 @@ Test(watch, sees_the_second_change_after_each_way)
 	}
 }
 
-Test(watch, sees_a_file_go_and_come)
+Test(watch, detects_that_a_file_disappears_and_appears)
 {
 	scene_write(&rig.scene, "cert", "old");
 	rig_follow(&rig, "cert");
@@ -852,7 +852,7 @@ Test(watch, sees_a_file_go_and_come)
 	cr_expect_str_eq(rig.seen[1], "new");
 }
 
-Test(watch, sees_folders_go_and_come)
+Test(watch, detects_that_folders_disappear_and_appear)
 {
 	scene_folder(&rig.scene, "a");
 	scene_folder(&rig.scene, "a/b");
@@ -869,7 +869,7 @@ Test(watch, sees_folders_go_and_come)
 	cr_expect_str_eq(rig.seen[1], "new");
 }
 
-Test(watch, sees_what_was_never_there)
+Test(watch, detects_the_first_file)
 {
 	rig_follow(&rig, "a/b/cert");
 	scene_folder(&rig.scene, "a");
@@ -889,7 +889,7 @@ Test(watch, calls_once_for_a_file_written_in_two_halves)
 	cr_assert_not_null(file);
 	fputs("ha", file);
 	fflush(file);
-	ev_run(rig.loop, EVRUN_ONCE); /* the creation is noticed */
+	ev_run(rig.loop, EVRUN_ONCE); /* handle the creation */
 	cr_assert_eq(rig.calls, 0);
 	fputs("lf", file);
 	fclose(file);
@@ -900,7 +900,7 @@ Test(watch, calls_once_for_a_file_written_in_two_halves)
 	cr_expect_str_eq(rig.seen[1], "next", "there was no call between");
 }
 
-/* The last thing that happens is the one to look after. */
+/* The last change decides the time. */
 Test(watch, calls_once_for_many_changes)
 {
 	char text[16];
@@ -916,7 +916,7 @@ Test(watch, calls_once_for_many_changes)
 	cr_expect_str_eq(rig.seen[0], "19");
 }
 
-Test(watch, does_not_wait_for_quiet_for_ever)
+Test(watch, ends_a_long_burst)
 {
 	struct watch_timing timing = { RIG_NEVER_S, 0.1, RIG_NEVER_S };
 
@@ -928,7 +928,7 @@ Test(watch, does_not_wait_for_quiet_for_ever)
 	cr_expect(rig_until(&rig, 1));
 }
 
-Test(watch, sees_what_changed_after_the_reading)
+Test(watch, detects_a_change_after_the_reading)
 {
 	struct watch_path path = { rig.path, false };
 	struct stamp read;
@@ -942,7 +942,7 @@ Test(watch, sees_what_changed_after_the_reading)
 	cr_expect(rig_until(&rig, 1));
 }
 
-Test(watch, sees_what_changed_before_it_follows_the_same_again)
+Test(watch, detects_a_change_before_equal_paths_are_followed)
 {
 	scene_write(&rig.scene, "cert", "old");
 	rig_follow(&rig, "cert");
@@ -951,7 +951,7 @@ Test(watch, sees_what_changed_before_it_follows_the_same_again)
 	cr_expect(rig_until(&rig, 1));
 }
 
-Test(watch, sees_everything_in_a_folder)
+Test(watch, detects_every_change_in_a_folder)
 {
 	struct watch_path path = { scene_path(&rig.scene, "dir"), true };
 
@@ -970,7 +970,7 @@ Test(watch, sees_everything_in_a_folder)
 	cr_assert(rig_until(&rig, 5));
 }
 
-Test(watch, is_nothing_that_need_be_freed)
+Test(watch, may_be_null_when_freed)
 {
 	watch_free(NULL);
 }
@@ -979,7 +979,7 @@ Test(watch, is_nothing_that_need_be_freed)
 
 TestSuite(watch_compare, .init = set_up, .fini = tear_down);
 
-Test(watch_compare, compares_where_nothing_is_told)
+Test(watch_compare, compares_stamps_without_inotify)
 {
 	struct rlimit none, before;
 
@@ -999,7 +999,7 @@ Test(watch_compare, compares_where_nothing_is_told)
 	}
 }
 
-Test(watch_compare, compares_what_a_writer_never_closes)
+Test(watch_compare, detects_a_write_without_close)
 {
 	FILE *file;
 
@@ -1014,9 +1014,9 @@ Test(watch_compare, compares_what_a_writer_never_closes)
 	fclose(file);
 }
 
-/* How often a line of the scene's log has this text. */
+/* The number of log lines with this text. */
 static int
-count_said(const char *text)
+count_logged(const char *text)
 {
 	FILE *file = fopen(scene_path(&rig.scene, "log"), "r");
 	char line[1024];
@@ -1045,7 +1045,7 @@ allow_one_folder(void)
 	return fclose(limit) == 0;
 }
 
-enum told { TOLD_ONCE, TOLD_OTHERWISE, NOT_POSSIBLE };
+enum outcome { LOGGED_ONCE, LOGGED_OTHERWISE, NOT_POSSIBLE };
 
 static void
 change_twice(struct log *log)
@@ -1059,8 +1059,8 @@ change_twice(struct log *log)
 }
 
 /* In a process of its own. */
-static enum told
-tell(void)
+static enum outcome
+run_limited(void)
 {
 	struct log_options options = { LEVEL_NOTICE, LOG_TEXT, NULL, "off" };
 	struct log *log;
@@ -1072,12 +1072,13 @@ tell(void)
 	cr_assert(log_configure(log, &options, NULL));
 	change_twice(log);
 	log_free(log);
-	return rig.calls == 2 && count_said("fs.inotify.max_user_watches") == 1
-		   ? TOLD_ONCE
-		   : TOLD_OTHERWISE;
+	return rig.calls == 2 &&
+		       count_logged("fs.inotify.max_user_watches") == 1
+		   ? LOGGED_ONCE
+		   : LOGGED_OTHERWISE;
 }
 
-Test(watch_compare, stands_in_for_folders_beyond_the_limit)
+Test(watch_compare, covers_folders_beyond_the_limit)
 {
 	int status = 0;
 	pid_t child = fork();
@@ -1085,11 +1086,11 @@ Test(watch_compare, stands_in_for_folders_beyond_the_limit)
 	cr_assert_geq(child, 0);
 	if (child == 0) {
 		ev_loop_fork(rig.loop);
-		_exit((int)tell());
+		_exit((int)run_limited());
 	}
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFEXITED(status));
 	if (WEXITSTATUS(status) == NOT_POSSIBLE)
 		cr_skip_test("no user namespace with limits of its own");
-	cr_expect_eq(WEXITSTATUS(status), TOLD_ONCE);
+	cr_expect_eq(WEXITSTATUS(status), LOGGED_ONCE);
 }

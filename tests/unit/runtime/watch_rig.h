@@ -53,17 +53,17 @@ struct watch_rig {
 	struct scene scene;
 	struct ev_loop *loop;
 	struct watch *watch;
-	char path[2 * SCENE_PATH_MAX]; /* that is followed */
+	char path[2 * SCENE_PATH_MAX]; /* the followed path */
 	int calls;
-	char seen[RIG_CALLS_MAX][16]; /* what it held at each call */
+	char seen[RIG_CALLS_MAX][16]; /* its contents at each call */
 	bool late;
 };
 
-/* Quiet for 30 ms is enough, and nothing is compared. */
+/* A burst ends after 30 ms; stamps are not compared. */
 void rig_open(struct watch_rig *rig);
 void rig_close(struct watch_rig *rig);
 
-/* Another watch, that waits and compares so often and logs (or NULL). */
+/* Another watch with these times and this log (or NULL). */
 void rig_watch(
     struct watch_rig *rig, struct log *log, double quiet_s, double compare_s);
 
@@ -72,7 +72,7 @@ void rig_follow(struct watch_rig *rig, const char *name);
 /* Run until there were so many calls; false: fewer, or more. */
 bool rig_until(struct watch_rig *rig, int calls);
 
-/* One way to renew what current/tls.crt leads to; "new" is what it says. */
+/* One way to renew the target of current/tls.crt, to "new". */
 struct watch_way {
 	const char *what;
 	void (*change)(const struct scene *scene);
@@ -80,8 +80,8 @@ struct watch_way {
 extern const struct watch_way watch_ways[];
 extern const size_t watch_way_count;
 
-/* current -> pod, pod/tls.crt -> ../..data/tls.crt, ..data -> ..1; and
- * follow current/tls.crt, which says "old". */
+/* current -> pod, pod/tls.crt -> ../..data/tls.crt, ..data -> ..1; follow
+ * current/tls.crt, which contains "old". */
 void rig_lay_out(struct watch_rig *rig);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What is printed is read back the same; and the sample in etc/ is good with
- * every key in it.
+ * The printed configuration reads back the same, and the sample in etc/ is
+ * valid with every key in it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +118,7 @@ Test(print, is_read_back_the_same)
 Test(print, of_hosts_is_read_back_the_same)
 {
 	static const struct row rows[] = {
-		{ "a host that says nothing", LISTENER("a") HOST("b") },
+		{ "a host without keys", LISTENER("a") HOST("b") },
 		{ "hosts of two listeners",
 		    LISTENER("a") HOST("*.b") "connect = 1\n" LISTENER(
 			"c") "[host c d]\nalpn = x\n" HOST("e") },
@@ -176,7 +176,7 @@ Test(print, makes_relative_paths_absolute)
 	config_unref(config);
 }
 
-Test(print, says_what_an_unset_drain_timeout_means)
+Test(print, prints_what_an_unset_drain_timeout_means)
 {
 	const struct config *config = read_good(LISTENER("a"));
 	char *text = print(config);
@@ -220,7 +220,7 @@ read_sample(void)
 	return text;
 }
 
-/* Take away the ';' at the beginning of each line. */
+/* Remove the ";" at the start of each line. */
 static void
 uncomment(char *text)
 {
@@ -255,7 +255,7 @@ Test(sample, is_good_with_every_key_uncommented)
 	free(text);
 }
 
-/* Is there a line "key = ..." or ";key = ..."? */
+/* true: there is a line "key = ..." or ";key = ...". */
 static bool
 mentions(const char *text, const char *key)
 {
@@ -282,7 +282,8 @@ Test(sample, shows_every_key_at_its_default)
 	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
-		/* max_version is shown with a value that means something. */
+		/* The sample has another value of max_version than the
+		 * default. */
 		if (row->initial == NULL ||
 		    strcmp(row->name, "max_version") == 0)
 			continue;

@@ -1,5 +1,5 @@
 /*
- * The types of values, each read from good and bad text.
+ * The types of single values, read from valid and invalid text.
  */
 #include "config/value.h"
 
@@ -167,7 +167,7 @@ Test(value, formats_durations_in_their_largest_unit)
 	}
 }
 
-/* A place for lists and texts: in the file conf/t.ini. */
+/* The place of all values: in the file conf/t.ini. */
 static const struct config_where here = { "conf/t.ini", 1 };
 
 Test(value, places_paths_beside_the_file_that_names_them)
@@ -186,7 +186,7 @@ Test(value, places_paths_beside_the_file_that_names_them)
 	arena_free(arena);
 }
 
-Test(value, tells_a_misspelt_sink_from_a_path)
+Test(value, distinguishes_a_misspelt_output_from_a_path)
 {
 	static const struct value_word words[] = { { "stderr", 0 },
 		{ "off", 1 }, { NULL, 0 } };

@@ -190,7 +190,7 @@ Test(value_list, bounds_what_a_url_can_be)
 	arena_free(arena);
 }
 
-Test(value_list, tells_no_proxy_from_none_said)
+Test(value_list, distinguishes_no_proxy_from_an_unset_one)
 {
 	static const struct {
 		const char *given, *expect;

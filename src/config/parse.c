@@ -369,7 +369,7 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 	}
 	if (!check_form(scope, row, statement, value))
 		return false;
-	if (!row->type->read(&place, value, &err)) {
+	if (!value_read(row->type, &place, value, &err)) {
 		diag_error(scope->parser->diag, &statement->where, "%s: %s",
 		    statement->key, err.text);
 		return false;
@@ -471,7 +471,7 @@ apply_defaults(struct parser *parser)
 		};
 
 		if (row->initial != NULL &&
-		    !row->type->read(&place, row->initial, &err))
+		    !value_read(row->type, &place, row->initial, &err))
 			diag_error(parser->diag, &where,
 			    "the default of %s: %s", row->name, err.text);
 	}

@@ -36,9 +36,10 @@ expect_same(const struct config *a, const struct config *b, const char *what)
 	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
-		cr_expect(row->of_listener ||
-			      row->type->equal(schema_field_const(row, a, NULL),
-				  schema_field_const(row, b, NULL)),
+		cr_expect(
+		    row->of_listener ||
+			value_equal(row->type, schema_field_const(row, a, NULL),
+			    schema_field_const(row, b, NULL)),
 		    "%s: %s", what, row->name);
 	}
 	cr_assert_eq(a->listener_count, b->listener_count, "%s", what);
@@ -288,7 +289,7 @@ Test(sample, shows_every_key_at_its_default)
 		    strcmp(row->name, "max_version") == 0)
 			continue;
 		cr_expect(
-		    row->type->equal(
+		    value_equal(row->type,
 			schema_field_const(row, plain, &plain->listeners[0]),
 			schema_field_const(row, full, &full->listeners[0])),
 		    "%s", row->name);

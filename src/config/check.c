@@ -814,8 +814,8 @@ has_same_rules(const struct config_listener *a, const struct config_listener *b)
 		   value_same_text(a->crl_file, b->crl_file) &&
 		   a->crl_check == b->crl_check &&
 		   a->client_purpose == b->client_purpose &&
-		   value_equal_strings(&a->allow_san, &b->allow_san) &&
-		   value_equal_strings(&a->allow_cn, &b->allow_cn));
+		   value_equal(&value_sans, &a->allow_san, &b->allow_san) &&
+		   value_equal(&value_cns, &a->allow_cn, &b->allow_cn));
 }
 
 static bool

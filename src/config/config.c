@@ -193,7 +193,7 @@ is_same_site(const struct config_listener *a, const struct config_listener *b)
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener &&
-		    !row->type->equal(schema_field_const(row, NULL, a),
+		    !value_equal(row->type, schema_field_const(row, NULL, a),
 			schema_field_const(row, NULL, b)))
 			return false;
 	}
@@ -237,7 +237,7 @@ config_fixed_changes(const struct config *old, const struct config *fresh)
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->needs_start ||
-		    row->type->equal(schema_field_const(row, old, NULL),
+		    value_equal(row->type, schema_field_const(row, old, NULL),
 			schema_field_const(row, fresh, NULL)))
 			continue;
 		/* The list is for a warning: on an allocation failure it is cut

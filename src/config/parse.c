@@ -28,6 +28,7 @@
 #include "config/strings.h"
 #include "config/stunnel.h"
 
+/* Sections without a name of their own. */
 static const struct {
 	const char *name;
 	enum section_kind kind;
@@ -38,6 +39,7 @@ static const struct {
 	{ "ocsp", SECTION_OCSP },
 };
 
+/* The error for a planned section; NULL: another name. */
 static const char *
 later_section(const char *name)
 {
@@ -135,7 +137,7 @@ service_of(const struct section *section, struct schema_cache *cache)
 	bool connects = has_key(section, KEY_CONNECT, cache);
 
 	/* A section with one of the two keys is a service, unless its heading
-	 * is a misspelt one of ours. */
+	 * is a misspelt one of clinch. */
 	if (accepts && connects && !is_misspelt_listener(section))
 		return SECTION_SERVICE;
 	if (is_misspelt_listener(section) || is_misspelt_host(section) ||
@@ -187,6 +189,7 @@ is_host(enum section_kind kind)
 	return kind == SECTION_HOST || kind == SECTION_SNI;
 }
 
+/* The name of a listener or service, or the "LISTENER PATTERN" of a host. */
 static const char *
 name_of(const struct section *section, enum section_kind kind)
 {
@@ -255,6 +258,8 @@ provenance_find(const struct provenance *provenance, enum schema_key key)
 	return NULL;
 }
 
+/* A section with a cert of its own does not inherit key and staple_file, which
+ * belong to the inherited cert. */
 static void
 drop_pairs(
     const struct provenance *provenance, struct config_listener *listener)
@@ -267,6 +272,7 @@ drop_pairs(
 		listener->staple_files = (struct config_paths){ 0 };
 }
 
+/* Set what depends on several keys: the profile and stunnel's options. */
 static void
 conclude(const struct provenance *provenance, struct config_listener *listener)
 {
@@ -363,7 +369,7 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 	}
 	if (!check_form(scope, row, statement, value))
 		return false;
-	if (!row->type->read(&place, value, &err)) {
+	if (!value_read(row->type, &place, value, &err)) {
 		diag_error(scope->parser->diag, &statement->where, "%s: %s",
 		    statement->key, err.text);
 		return false;
@@ -465,7 +471,7 @@ apply_defaults(struct parser *parser)
 		};
 
 		if (row->initial != NULL &&
-		    !row->type->read(&place, row->initial, &err))
+		    !value_read(row->type, &place, row->initial, &err))
 			diag_error(parser->diag, &where,
 			    "the default of %s: %s", row->name, err.text);
 	}
@@ -508,7 +514,7 @@ parse_name(char out[PARSE_NAME_MAX], const struct config_listener *settings)
 
 /* Set the kind of each section.  Returns the number of listeners. */
 static size_t
-name_sections(struct parser *parser, const struct source *source)
+set_kinds(struct parser *parser, const struct source *source)
 {
 	size_t count = 0;
 
@@ -540,7 +546,7 @@ init_parser(struct parser *parser, const struct source *source)
 	    parser->arena, source->count * sizeof(parser->kinds[0]));
 	if (parser->cache == NULL || parser->kinds == NULL)
 		goto fail;
-	count = name_sections(parser, source);
+	count = set_kinds(parser, source);
 	if (count > PARSE_LISTENERS_MAX) {
 		diag_error(parser->diag,
 		    &(struct config_where){ config->file, 0 },

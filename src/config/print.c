@@ -114,7 +114,7 @@ print_key(FILE *out, const struct schema_row *row, const struct config *config,
 	if (row->mark != 0 && !*(const bool *)(base + row->mark))
 		fprintf(out, "; %s: %s\n", row->name, row->shown);
 	else
-		row->type->print(out, row->name,
+		value_print(row->type, out, row->name,
 		    schema_field_const(row, config, listener), &row->rules);
 }
 
@@ -165,7 +165,8 @@ print_host(FILE *out, const struct config_listener *host,
 			continue;
 		if (goes_with_certificate(row)
 			? host->certs_own
-			: !row->type->equal(schema_field_const(row, NULL, host),
+			: !value_equal(row->type,
+			      schema_field_const(row, NULL, host),
 			      schema_field_const(row, NULL, listener)))
 			print_key(out, row, NULL, host);
 	}

@@ -22,6 +22,156 @@
 #include "config/reader.h"
 #include "config/strings.h"
 
+/* All lists have one layout. */
+_Static_assert(
+    sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
+	sizeof(struct config_paths) == sizeof(struct config_strings) &&
+	sizeof(struct config_accepts) == sizeof(struct config_strings) &&
+	sizeof(struct config_connects) == sizeof(struct config_strings),
+    "lists are all a pointer and a count");
+_Static_assert(offsetof(struct config_path, path) == 0,
+    "a path is printed and compared by its first member");
+
+struct value_items {
+	uint8_t *items;
+	size_t count;
+};
+
+static struct value_items
+items_of(const void *field)
+{
+	struct value_items list;
+
+	memcpy(&list, field, sizeof(list));
+	return list;
+}
+
+bool
+value_no_memory(struct err *err)
+{
+	err_set(err, "not enough memory");
+	return false;
+}
+
+bool
+value_append(const struct value_place *place, const void *item, struct err *err)
+{
+	struct value_items list = items_of(place->field);
+	size_t size = place->type->item_size;
+
+	if (list.count >= place->type->items_max) {
+		err_set(err, "there are more than %zu items in the list",
+		    place->type->items_max);
+		return false;
+	}
+	list.items = arena_grow(place->arena, list.items, list.count, size);
+	if (list.items == NULL)
+		return value_no_memory(err);
+	memcpy(list.items + list.count * size, item, size);
+	list.count++;
+	memcpy(place->field, &list, sizeof(list));
+	return true;
+}
+
+/* Read each item between commas, trimmed and copied into the arena. */
+static bool
+read_items(const struct value_place *place, const char *text, struct err *err)
+{
+	for (;;) {
+		size_t length = strcspn(text, ",");
+		const char *next = text + length;
+		char *item;
+
+		while (length > 0 && strchr(" \t", *text) != NULL) {
+			text++;
+			length--;
+		}
+		while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
+			length--;
+		if (length == 0) {
+			err_set(err, "there is an empty item in the list");
+			return false;
+		}
+		item = arena_copy(place->arena, text, length);
+		if (item == NULL)
+			return value_no_memory(err);
+		if (!place->type->read(place, item, err))
+			return false;
+		if (*next == '\0')
+			return true;
+		text = next + 1;
+	}
+}
+
+bool
+value_read(const struct value_type *type, const struct value_place *place,
+    const char *text, struct err *err)
+{
+	struct value_place typed = *place;
+
+	typed.type = type;
+	if (type->list == 0)
+		return type->read(&typed, text, err);
+	/* Only keys that may be empty are read without a value. */
+	return text[0] == '\0' || read_items(&typed, text, err);
+}
+
+/* true: a list that was filled in by the checks in part. */
+static bool
+has_gaps(const struct value_type *type, const void *field)
+{
+	const struct config_paths *list = field;
+
+	if (type != &value_paths)
+		return false;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].path == NULL)
+			return true;
+	return false;
+}
+
+void
+value_print(const struct value_type *type, FILE *out, const char *key,
+    const void *field, const struct value_rules *rules)
+{
+	struct value_items list;
+
+	if (type->item_size == 0) {
+		type->print(out, key, field, rules);
+		return;
+	}
+	list = items_of(field);
+	if (has_gaps(type, field))
+		return;
+	for (size_t i = 0; i < list.count; i++)
+		type->print(out, key, list.items + i * type->item_size, rules);
+}
+
+bool
+value_equal(const struct value_type *type, const void *a, const void *b)
+{
+	struct value_items left, right;
+
+	if (type->item_size == 0)
+		return type->equal(a, b);
+	left = items_of(a);
+	right = items_of(b);
+	if (left.count != right.count)
+		return false;
+	for (size_t i = 0; i < left.count; i++)
+		if (!type->equal(left.items + i * type->item_size,
+			right.items + i * type->item_size))
+			return false;
+	return true;
+}
+
+/* Numbers, masks and enums have the size of int. */
+static bool
+equal_int(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(int)) == 0;
+}
+
 /* Read the digits at the start of text; *end is the byte after them. false: no
  * digits, or a number too large for any key. */
 static bool
@@ -93,12 +243,6 @@ print_number(FILE *out, const char *key, const void *field,
 		fprintf(out, "%s = %s\n", key, rules->zero);
 	else
 		fprintf(out, "%s = %" PRIu32 "\n", key, number);
-}
-
-static bool
-equal_number(const void *a, const void *b)
-{
-	return *(const uint32_t *)a == *(const uint32_t *)b;
 }
 
 struct unit {
@@ -254,34 +398,26 @@ print_mode(FILE *out, const char *key, const void *field,
 	fprintf(out, "%s = %04o\n", key, *(const unsigned *)field);
 }
 
-static bool
-equal_mode(const void *a, const void *b)
-{
-	return *(const unsigned *)a == *(const unsigned *)b;
-}
-
 const struct value_type value_number = {
 	.name = "number",
 	.read = read_number,
 	.print = print_number,
-	.equal = equal_number,
+	.equal = equal_int,
 };
 
 const struct value_type value_duration = {
 	.name = "duration",
 	.read = read_duration,
 	.print = print_duration,
-	.equal = equal_number,
+	.equal = equal_int,
 };
 
 const struct value_type value_mode = {
 	.name = "mode",
 	.read = read_mode,
 	.print = print_mode,
-	.equal = equal_mode,
+	.equal = equal_int,
 };
-
-#define PATHS_MAX 4096
 
 void
 value_print_text(FILE *out, const char *key, const char *text)
@@ -329,8 +465,8 @@ read_text(const struct value_place *place, const char *text, struct err *err)
 	return keep(place, arena_copy(place->arena, text, strlen(text)), err);
 }
 
-static void
-print_text(FILE *out, const char *key, const void *field,
+void
+value_print_string(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
 {
 	const char *text = *(const char *const *)field;
@@ -340,8 +476,8 @@ print_text(FILE *out, const char *key, const void *field,
 		value_print_text(out, key, text);
 }
 
-static bool
-equal_text(const void *a, const void *b)
+bool
+value_equal_string(const void *a, const void *b)
 {
 	return value_same_text(
 	    *(const char *const *)a, *(const char *const *)b);
@@ -412,53 +548,15 @@ print_path(FILE *out, const char *key, const void *field,
 }
 
 static bool
-take_path(const struct value_place *place, const char *text, struct err *err)
+append_path(const struct value_place *place, const char *text, struct err *err)
 {
-	const struct config_paths *list = place->field;
 	struct config_path path = { .where = *place->where };
 
 	if (!check_length(text, err) || !check_switch(text, err))
 		return false;
-	if (list->count >= PATHS_MAX)
-		return value_too_many(PATHS_MAX, err);
 	path.path = reader_path(place->arena, place->where->file, text);
-	return path.path != NULL ? value_append(place, &path, sizeof(path), err)
+	return path.path != NULL ? value_append(place, &path, err)
 				 : value_no_memory(err);
-}
-
-static bool
-read_paths(const struct value_place *place, const char *text, struct err *err)
-{
-	/* An empty value is refused before, except for keys that allow it. */
-	return text[0] == '\0' || value_each_item(place, text, take_path, err);
-}
-
-/* A list with gaps was filled in by the checks: it is not printed. */
-static void
-print_paths(FILE *out, const char *key, const void *field,
-    const struct value_rules *rules)
-{
-	const struct config_paths *list = field;
-
-	(void)rules;
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].path == NULL)
-			return;
-	for (size_t i = 0; i < list->count; i++)
-		value_print_path(out, key, "", list->items[i].path);
-}
-
-static bool
-equal_paths(const void *a, const void *b)
-{
-	const struct config_paths *left = a, *right = b;
-
-	if (left->count != right->count)
-		return false;
-	for (size_t i = 0; i < left->count; i++)
-		if (!value_same_text(left->items[i].path, right->items[i].path))
-			return false;
-	return true;
 }
 
 /* An empty pid means none, as in stunnel. */
@@ -560,44 +658,46 @@ print_sink(FILE *out, const char *key, const void *field,
 const struct value_type value_text = {
 	.name = "text",
 	.read = read_text,
-	.print = print_text,
-	.equal = equal_text,
+	.print = value_print_string,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_colons = {
 	.name = "list",
 	.read = read_colons,
-	.print = print_text,
-	.equal = equal_text,
+	.print = value_print_string,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_path = {
 	.name = "path",
 	.read = read_path,
 	.print = print_path,
-	.equal = equal_text,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_paths = {
 	.name = "list of paths",
 	.list = VALUE_LIST,
-	.read = read_paths,
-	.print = print_paths,
-	.equal = equal_paths,
+	.item_size = sizeof(struct config_path),
+	.items_max = 4096,
+	.read = append_path,
+	.print = print_path,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_pid_path = {
 	.name = "path",
 	.read = read_pid_path,
 	.print = print_path,
-	.equal = equal_text,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_sink = {
 	.name = "word or path",
 	.read = read_sink,
 	.print = print_sink,
-	.equal = equal_text,
+	.equal = value_equal_string,
 };
 
 _Static_assert(sizeof(enum config_tls_version) == sizeof(int) &&
@@ -695,12 +795,6 @@ read_choice(const struct value_place *place, const char *text, struct err *err)
 	return false;
 }
 
-static bool
-equal_int(const void *a, const void *b)
-{
-	return *(const int *)a == *(const int *)b;
-}
-
 static void
 print_choice(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
@@ -789,12 +883,6 @@ take_bit(const struct value_place *place, const char *text, struct err *err)
 	return true;
 }
 
-static bool
-read_bits(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_bit, err);
-}
-
 static void
 print_bits(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
@@ -812,12 +900,6 @@ print_bits(FILE *out, const char *key, const void *field,
 		comma = ", ";
 	}
 	fputc('\n', out);
-}
-
-static bool
-equal_bits(const void *a, const void *b)
-{
-	return *(const unsigned *)a == *(const unsigned *)b;
 }
 
 /* The field is printed by the other key that sets it. */
@@ -876,7 +958,7 @@ const struct value_type value_switch = {
 const struct value_type value_tlvs = {
 	.name = "list of words",
 	.list = sizeof(unsigned),
-	.read = read_bits,
+	.read = take_bit,
 	.print = print_bits,
-	.equal = equal_bits,
+	.equal = equal_int,
 };

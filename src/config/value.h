@@ -30,28 +30,41 @@ struct value_rules {
 	const struct value_word *words; /* ends with a NULL word */
 };
 
-/* The arguments of a reader: rules, field, and the place of the statement. */
+/* The arguments of a reader: rules, field, and the place of the statement.
+ * value_read sets the type. */
 struct value_place {
 	const struct value_rules *rules;
 	void *field;
 	struct arena *arena;
 	const struct config_where *where;
+	const struct value_type *type;
 };
 
 typedef bool value_read_fn(
     const struct value_place *place, const char *text, struct err *err);
-/* Print lines "key = value"; none if the field is unset. */
 typedef void value_print_fn(FILE *out, const char *key, const void *field,
     const struct value_rules *rules);
 typedef bool value_equal_fn(const void *a, const void *b);
 
+/* The functions of a list are for one item; `read` appends it by
+ * value_append. */
 struct value_type {
 	const char *name; /* in --list-keys */
 	size_t list;      /* > 0: may repeat; the size of the field */
+	size_t item_size; /* > 0: a list of such items; else a single value */
+	size_t items_max; /* of a list */
 	value_read_fn *read;
 	value_print_fn *print;
 	value_equal_fn *equal;
 };
+
+/* Read a value, or append the items between commas to a list.  false: *err. */
+bool value_read(const struct value_type *type, const struct value_place *place,
+    const char *text, struct err *err) MUST_CHECK;
+/* Print lines "key = value"; none if the field is unset. */
+void value_print(const struct value_type *type, FILE *out, const char *key,
+    const void *field, const struct value_rules *rules);
+bool value_equal(const struct value_type *type, const void *a, const void *b);
 
 extern const struct value_type value_boolean;  /* bool */
 extern const struct value_type value_number;   /* uint32_t; k m g */
@@ -95,21 +108,16 @@ void value_print_path(
 /* The size of all lists except masks: {items, count}. */
 #define VALUE_LIST sizeof(struct config_strings)
 
-/* For readers of lists.  value_append copies an item of `size` bytes to the end
- * of the list at place->field.  value_each_item calls `take` with each trimmed
- * item between commas, copied into the arena.  The last two set an error and
- * return false. */
+/* For readers of lists: copy an item to the end of the list. */
 bool value_append(const struct value_place *place, const void *item,
-    size_t size, struct err *err) MUST_CHECK;
-bool value_each_item(const struct value_place *place, const char *text,
-    value_read_fn *take, struct err *err) MUST_CHECK;
-bool value_too_many(unsigned max, struct err *err);
+    struct err *err) MUST_CHECK;
+/* Set an error and return false. */
 bool value_no_memory(struct err *err);
 
-/* Print and compare a struct config_strings. */
-void value_print_strings(FILE *out, const char *key, const void *field,
+/* For a field or item that begins with a const char *. */
+void value_print_string(FILE *out, const char *key, const void *field,
     const struct value_rules *rules);
-bool value_equal_strings(const void *a, const void *b);
+bool value_equal_string(const void *a, const void *b);
 
 /* Compare two strings; NULL equals NULL only. */
 bool value_same_text(const char *a, const char *b);

@@ -26,194 +26,68 @@
 #include "config/strings.h"
 #include "config/value.h"
 
-#define RANGES_MAX 65536
-#define STRINGS_MAX 64
 #define ALPN_MAX 255 /* RFC 7301 §3.1: one length byte */
 
-/* All lists have one layout, so value_append serves all of them. */
-_Static_assert(
-    sizeof(struct config_cidrs) == sizeof(struct config_strings) &&
-	sizeof(struct config_paths) == sizeof(struct config_strings) &&
-	sizeof(struct config_accepts) == sizeof(struct config_strings) &&
-	sizeof(struct config_connects) == sizeof(struct config_strings),
-    "lists are all a pointer and a count");
-
-bool
-value_no_memory(struct err *err)
+static bool
+append_string(
+    const struct value_place *place, const char *text, struct err *err)
 {
-	err_set(err, "not enough memory");
+	if (strlen(text) <= ALPN_MAX)
+		return value_append(place, &text, err);
+	err_set(err, "a name has at most %d bytes", ALPN_MAX);
 	return false;
 }
 
-bool
-value_too_many(unsigned max, struct err *err)
-{
-	err_set(err, "there are more than %u items in the list", max);
-	return false;
-}
-
-bool
-value_append(const struct value_place *place, const void *item, size_t size,
-    struct err *err)
-{
-	struct {
-		void *items;
-		size_t count;
-	} list;
-	uint8_t *items;
-
-	memcpy(&list, place->field, sizeof(list));
-	items = arena_grow(place->arena, list.items, list.count, size);
-	if (items == NULL)
-		return value_no_memory(err);
-	memcpy(items + list.count * size, item, size);
-	list.items = items;
-	list.count++;
-	memcpy(place->field, &list, sizeof(list));
-	return true;
-}
-
-bool
-value_each_item(const struct value_place *place, const char *text,
-    value_read_fn *take, struct err *err)
-{
-	for (;;) {
-		size_t length = strcspn(text, ",");
-		const char *next = text + length;
-		char *item;
-
-		while (length > 0 && strchr(" \t", *text) != NULL) {
-			text++;
-			length--;
-		}
-		while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
-			length--;
-		if (length == 0) {
-			err_set(err, "there is an empty item in the list");
-			return false;
-		}
-		item = arena_copy(place->arena, text, length);
-		if (item == NULL)
-			return value_no_memory(err);
-		if (!take(place, item, err))
-			return false;
-		if (*next == '\0')
-			return true;
-		text = next + 1;
-	}
-}
-
 static bool
-take_string(const struct value_place *place, const char *text, struct err *err)
+append_cidr(const struct value_place *place, const char *text, struct err *err)
 {
-	const struct config_strings *list = place->field;
-	char *copy;
-
-	if (strlen(text) > ALPN_MAX || list->count >= STRINGS_MAX) {
-		err_set(err, "at most %d names of at most %d bytes each",
-		    STRINGS_MAX, ALPN_MAX);
-		return false;
-	}
-	copy = arena_copy(place->arena, text, strlen(text));
-	if (copy == NULL)
-		return value_no_memory(err);
-	return value_append(place, &copy, sizeof(copy), err);
-}
-
-static bool
-read_strings(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_string, err);
-}
-
-void
-value_print_strings(FILE *out, const char *key, const void *field,
-    const struct value_rules *rules)
-{
-	const struct config_strings *list = field;
-
-	(void)rules;
-	for (size_t i = 0; i < list->count; i++)
-		value_print_text(out, key, list->items[i]);
-}
-
-bool
-value_equal_strings(const void *a, const void *b)
-{
-	const struct config_strings *left = a, *right = b;
-
-	if (left->count != right->count)
-		return false;
-	for (size_t i = 0; i < left->count; i++)
-		if (strcmp(left->items[i], right->items[i]) != 0)
-			return false;
-	return true;
-}
-
-static bool
-take_cidr(const struct value_place *place, const char *text, struct err *err)
-{
-	const struct config_cidrs *list = place->field;
 	struct cidr cidr;
 
 	if (!cidr_parse(&cidr, text, err))
 		return false;
-	if (list->count >= RANGES_MAX)
-		return value_too_many(RANGES_MAX, err);
-	return value_append(place, &cidr, sizeof(cidr), err);
-}
-
-static bool
-read_cidrs(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_cidr, err);
+	return value_append(place, &cidr, err);
 }
 
 static void
-print_cidrs(FILE *out, const char *key, const void *field,
+print_cidr(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
 {
-	const struct config_cidrs *list = field;
+	const struct cidr *cidr = field;
 	char host[ADDR_TEXT_MAX];
 
 	(void)rules;
-	for (size_t i = 0; i < list->count; i++)
-		fprintf(out, "%s = %s/%u\n", key,
-		    addr_print_host(&list->items[i].net, host, sizeof(host)),
-		    list->items[i].prefix);
+	fprintf(out, "%s = %s/%u\n", key,
+	    addr_print_host(&cidr->net, host, sizeof(host)), cidr->prefix);
 }
 
 static bool
-equal_cidrs(const void *a, const void *b)
+equal_cidr(const void *a, const void *b)
 {
-	const struct config_cidrs *left = a, *right = b;
+	const struct cidr *left = a, *right = b;
 
-	if (left->count != right->count)
-		return false;
-	for (size_t i = 0; i < left->count; i++)
-		if (left->items[i].prefix != right->items[i].prefix ||
-		    !addr_equal(&left->items[i].net, &right->items[i].net))
-			return false;
-	return true;
+	return left->prefix == right->prefix &&
+	       addr_equal(&left->net, &right->net);
 }
 
 const struct value_type value_strings = {
 	.name = "list of names",
 	.list = VALUE_LIST,
-	.read = read_strings,
-	.print = value_print_strings,
-	.equal = value_equal_strings,
+	.item_size = sizeof(char *),
+	.items_max = 64,
+	.read = append_string,
+	.print = value_print_string,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_cidrs = {
 	.name = "list of ranges",
 	.list = VALUE_LIST,
-	.read = read_cidrs,
-	.print = print_cidrs,
-	.equal = equal_cidrs,
+	.item_size = sizeof(struct cidr),
+	.items_max = 65536,
+	.read = append_cidr,
+	.print = print_cidr,
+	.equal = equal_cidr,
 };
-
-#define ADDRESSES_MAX 64 /* in one accept or connect list */
 
 /* Resolve "unix:run/x" and "/run/x" to "unix:/etc/clinch/run/x".  NULL: no
  * memory. */
@@ -338,17 +212,14 @@ static bool
 add_accept(const struct value_place *place, const char *text, bool by_name,
     struct err *err)
 {
-	const struct config_accepts *list = place->field;
 	struct config_accept accept = {
 		.by_name = by_name,
 		.where = *place->where,
 	};
 
-	if (list->count >= ADDRESSES_MAX)
-		return value_too_many(ADDRESSES_MAX, err);
 	if (!addr_parse(&accept.addr, &accept.any_family, text, err))
 		return false;
-	return value_append(place, &accept, sizeof(accept), err);
+	return value_append(place, &accept, err);
 }
 
 /* true: this machine has ::1. */
@@ -396,7 +267,8 @@ is_name(const char *text)
 }
 
 static bool
-take_accept(const struct value_place *place, const char *text, struct err *err)
+append_accept(
+    const struct value_place *place, const char *text, struct err *err)
 {
 	const char *given = text;
 
@@ -416,45 +288,30 @@ take_accept(const struct value_place *place, const char *text, struct err *err)
 	return add_accept(place, text, false, err);
 }
 
-static bool
-read_accepts(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_accept, err);
-}
-
 static void
-print_accepts(FILE *out, const char *key, const void *field,
+print_accept(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
 {
-	const struct config_accepts *list = field;
+	const struct config_accept *accept = field;
 	char text[ADDR_TEXT_MAX];
 
 	(void)rules;
-	for (size_t i = 0; i < list->count; i++) {
-		const struct addr *addr = &list->items[i].addr;
-
-		if (addr_is_unix(addr))
-			value_print_path(out, key, "unix:", addr->un.sun_path);
-		else if (list->items[i].any_family)
-			fprintf(out, "%s = %u\n", key, addr_port(addr));
-		else
-			fprintf(out, "%s = %s\n", key,
-			    addr_print(addr, text, sizeof(text)));
-	}
+	if (addr_is_unix(&accept->addr))
+		value_print_path(out, key, "unix:", accept->addr.un.sun_path);
+	else if (accept->any_family)
+		fprintf(out, "%s = %u\n", key, addr_port(&accept->addr));
+	else
+		fprintf(out, "%s = %s\n", key,
+		    addr_print(&accept->addr, text, sizeof(text)));
 }
 
 static bool
-equal_accepts(const void *a, const void *b)
+equal_accept(const void *a, const void *b)
 {
-	const struct config_accepts *left = a, *right = b;
+	const struct config_accept *left = a, *right = b;
 
-	if (left->count != right->count)
-		return false;
-	for (size_t i = 0; i < left->count; i++)
-		if (left->items[i].any_family != right->items[i].any_family ||
-		    !addr_equal(&left->items[i].addr, &right->items[i].addr))
-			return false;
-	return true;
+	return left->any_family == right->any_family &&
+	       addr_equal(&left->addr, &right->addr);
 }
 
 static bool
@@ -499,84 +356,62 @@ read_backend(struct config_connect *connect, const struct value_place *place,
 }
 
 static bool
-take_connect(const struct value_place *place, const char *text, struct err *err)
+append_connect(
+    const struct value_place *place, const char *text, struct err *err)
 {
-	const struct config_connects *list = place->field;
 	struct config_connect connect = {
 		.text = text,
 		.where = *place->where,
 	};
 
-	if (list->count >= ADDRESSES_MAX)
-		return value_too_many(ADDRESSES_MAX, err);
 	if (!read_backend(&connect, place, text, err))
 		return false;
-	return value_append(place, &connect, sizeof(connect), err);
-}
-
-static bool
-read_connects(
-    const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_connect, err);
+	return value_append(place, &connect, err);
 }
 
 static void
-print_connects(FILE *out, const char *key, const void *field,
+print_connect(FILE *out, const char *key, const void *field,
     const struct value_rules *rules)
 {
-	const struct config_connects *list = field;
+	const struct config_connect *connect = field;
 
 	(void)rules;
-	for (size_t i = 0; i < list->count; i++) {
-		const struct config_connect *connect = &list->items[i];
-
-		if (addr_is_unix(&connect->fixed))
-			value_print_path(
-			    out, key, "unix:", connect->fixed.un.sun_path);
-		else
-			value_print_text(out, key, connect->text);
-	}
+	if (addr_is_unix(&connect->fixed))
+		value_print_path(out, key, "unix:", connect->fixed.un.sun_path);
+	else
+		value_print_text(out, key, connect->text);
 }
 
 static bool
-same_backend(const struct config_connect *a, const struct config_connect *b)
+equal_connect(const void *a, const void *b)
 {
-	if (addr_is_unix(&a->fixed) || addr_is_unix(&b->fixed))
-		return addr_equal(&a->fixed, &b->fixed);
-	return strcmp(a->text, b->text) == 0;
-}
+	const struct config_connect *left = a, *right = b;
 
-static bool
-equal_connects(const void *a, const void *b)
-{
-	const struct config_connects *left = a, *right = b;
-
-	if (left->count != right->count)
-		return false;
-	for (size_t i = 0; i < left->count; i++)
-		if (!same_backend(&left->items[i], &right->items[i]))
-			return false;
-	return true;
+	if (addr_is_unix(&left->fixed) || addr_is_unix(&right->fixed))
+		return addr_equal(&left->fixed, &right->fixed);
+	return strcmp(left->text, right->text) == 0;
 }
 
 const struct value_type value_accepts = {
 	.name = "list of addresses",
 	.list = VALUE_LIST,
-	.read = read_accepts,
-	.print = print_accepts,
-	.equal = equal_accepts,
+	.item_size = sizeof(struct config_accept),
+	.items_max = 64,
+	.read = append_accept,
+	.print = print_accept,
+	.equal = equal_accept,
 };
 
 const struct value_type value_connects = {
 	.name = "list of backends",
 	.list = VALUE_LIST,
-	.read = read_connects,
-	.print = print_connects,
-	.equal = equal_connects,
+	.item_size = sizeof(struct config_connect),
+	.items_max = 64,
+	.read = append_connect,
+	.print = print_connect,
+	.equal = equal_connect,
 };
 
-#define URLS_MAX 8 /* the limit of libstaple */
 #define URL_LENGTH_MAX 2048
 #define AUTHORITY_MAX 280 /* the longest host, brackets and a port */
 
@@ -652,20 +487,10 @@ check_url(const char *url, struct err *err)
 }
 
 static bool
-take_url(const struct value_place *place, const char *text, struct err *err)
+append_url(const struct value_place *place, const char *text, struct err *err)
 {
-	const struct config_strings *list = place->field;
 
-	if (list->count >= URLS_MAX)
-		return value_too_many(URLS_MAX, err);
-	return check_url(text, err) &&
-	       value_append(place, &text, sizeof(text), err);
-}
-
-static bool
-read_urls(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_url, err);
+	return check_url(text, err) && value_append(place, &text, err);
 }
 
 static bool
@@ -710,58 +535,43 @@ print_proxy(FILE *out, const char *key, const void *field,
 		value_print_text(out, key, proxy[0] != '\0' ? proxy : "none");
 }
 
-static bool
-equal_proxy(const void *a, const void *b)
-{
-	return value_same_text(
-	    *(const char *const *)a, *(const char *const *)b);
-}
-
 const struct value_type value_urls = {
 	.name = "list of URLs",
 	.list = VALUE_LIST,
-	.read = read_urls,
-	.print = value_print_strings,
-	.equal = value_equal_strings,
+	.item_size = sizeof(char *),
+	.items_max = 8, /* the limit of libstaple */
+	.read = append_url,
+	.print = value_print_string,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_proxy = {
 	.name = "URL or none",
 	.read = read_proxy,
 	.print = print_proxy,
-	.equal = equal_proxy,
+	.equal = value_equal_string,
 };
 
-#define RULES_MAX 1024
 #define RULE_LENGTH_MAX 1023 /* longer names in certificates never match */
 
 static bool
-take_rule(const struct value_place *place, const char *text, struct err *err)
+append_rule(const struct value_place *place, const char *text, struct err *err)
 {
-	const struct config_strings *list = place->field;
-	char *copy;
-
-	if (list->count >= RULES_MAX)
-		return value_too_many(RULES_MAX, err);
-	if (strlen(text) > RULE_LENGTH_MAX) {
-		err_set(
-		    err, "a name here has at most %d bytes", RULE_LENGTH_MAX);
-		return false;
-	}
-	copy = arena_copy(place->arena, text, strlen(text));
-	return copy != NULL ? value_append(place, &copy, sizeof(copy), err)
-			    : value_no_memory(err);
+	if (strlen(text) <= RULE_LENGTH_MAX)
+		return value_append(place, &text, err);
+	err_set(err, "a name here has at most %d bytes", RULE_LENGTH_MAX);
+	return false;
 }
 
 static bool
-take_san(const struct value_place *place, const char *text, struct err *err)
+append_san(const struct value_place *place, const char *text, struct err *err)
 {
-	return pattern_check_san(text, err) && take_rule(place, text, err);
+	return pattern_check_san(text, err) && append_rule(place, text, err);
 }
 
 /* A common name is any text, with at most a leading "*.". */
 static bool
-take_cn(const struct value_place *place, const char *text, struct err *err)
+append_cn(const struct value_place *place, const char *text, struct err *err)
 {
 	const char *name = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
 
@@ -772,33 +582,25 @@ take_cn(const struct value_place *place, const char *text, struct err *err)
 		    text);
 		return false;
 	}
-	return take_rule(place, text, err);
-}
-
-static bool
-read_sans(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_san, err);
-}
-
-static bool
-read_cns(const struct value_place *place, const char *text, struct err *err)
-{
-	return value_each_item(place, text, take_cn, err);
+	return append_rule(place, text, err);
 }
 
 const struct value_type value_sans = {
 	.name = "list of names",
 	.list = VALUE_LIST,
-	.read = read_sans,
-	.print = value_print_strings,
-	.equal = value_equal_strings,
+	.item_size = sizeof(char *),
+	.items_max = 1024,
+	.read = append_san,
+	.print = value_print_string,
+	.equal = value_equal_string,
 };
 
 const struct value_type value_cns = {
 	.name = "list of names",
 	.list = VALUE_LIST,
-	.read = read_cns,
-	.print = value_print_strings,
-	.equal = value_equal_strings,
+	.item_size = sizeof(char *),
+	.items_max = 1024,
+	.read = append_cn,
+	.print = value_print_string,
+	.equal = value_equal_string,
 };

@@ -1,7 +1,7 @@
 /*
- * Any bytes as a configuration: nothing may crash, a refusal says why, and
- * what was accepted prints as a file that is read back the same.  The name
- * puts relative paths into a folder that does not exist.
+ * Any bytes as a configuration: parsing never crashes, an error has a text, and
+ * an accepted configuration prints as a file that reads back the same.  The
+ * name puts relative paths into a folder that does not exist.
  */
 #include <stdio.h>
 #include <stdlib.h>

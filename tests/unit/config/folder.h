@@ -1,5 +1,5 @@
 /*
- * A folder of files for one test, made before and removed after it.
+ * A temporary folder for one test.
  */
 #ifndef TESTS_UNIT_CONFIG_FOLDER_H
 #define TESTS_UNIT_CONFIG_FOLDER_H
@@ -39,7 +39,7 @@ folder_remove(const struct folder *folder)
 	    nftw(folder->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* The path of a file in it, which lives until the next call. */
+/* The path of a file in the folder, in `out`. */
 static inline const char *
 folder_file(const struct folder *folder, const char *name, char out[static 128])
 {

@@ -1,5 +1,5 @@
 /*
- * What the tests of config/ share: read a text, and look at one error.
+ * Helpers of the tests of config: parse a text, compare one error.
  */
 #ifndef TESTS_UNIT_CONFIG_READING_H
 #define TESTS_UNIT_CONFIG_READING_H
@@ -9,8 +9,8 @@
 
 #include "config/config.h"
 
-/* The three keys no listener can do without.  The file is one that is there:
- * what is missing is said beside other errors. */
+/* The three required keys of a listener.  The file of cert exists, since
+ * missing files are reported beside other errors. */
 #define LISTENER(name)           \
 	"[listener " name "]\n"  \
 	"accept = 127.0.0.1:0\n" \
@@ -23,7 +23,7 @@ read_text(const char *text, struct config_errors *errors)
 	return config_parse("t.ini", text, strlen(text), errors);
 }
 
-/* Reads a text that must be good. */
+/* Parse a text that must be valid. */
 static inline const struct config *
 read_good(const char *text)
 {
@@ -35,7 +35,7 @@ read_good(const char *text)
 	return config;
 }
 
-/* Is this the only error of the text?  `expect` may be its beginning. */
+/* Expect one error, which begins with `expect`. */
 static inline void
 expect_error(const char *what, const char *text, const char *expect)
 {

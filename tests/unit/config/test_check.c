@@ -18,7 +18,7 @@ struct row {
 	const char *what, *given, *expect; /* NULL: good */
 };
 
-/* Each behind a listener of four lines. */
+/* Each row follows a listener of four lines. */
 static void
 walk(const struct row *rows, size_t count)
 {
@@ -33,7 +33,7 @@ walk(const struct row *rows, size_t count)
 	}
 }
 
-Test(clients, come_without_a_certificate_by_default)
+Test(clients, are_not_verified_by_default)
 {
 	const struct config *config = read_good(LISTENER("a"));
 	const struct config_listener *a = &config->listeners[0];
@@ -52,7 +52,7 @@ Test(clients, come_without_a_certificate_by_default)
 	config_unref(config);
 }
 
-Test(clients, are_judged_by_what_is_said_and_where)
+Test(clients, have_settings_with_their_places)
 {
 	const struct config *config = read_good(
 	    "[tls]\nca_file = t\nwatch = no\nticket_key_file = f\n" LISTENER(
@@ -81,7 +81,7 @@ Test(clients, are_judged_by_what_is_said_and_where)
 	config_unref(config);
 }
 
-Test(clients, are_verified_by_somebody)
+Test(clients, need_a_ca_file_to_be_verified)
 {
 	static const struct row rows[] = {
 		{ "no trust", "verify = require\n",
@@ -116,7 +116,7 @@ Test(clients, are_verified_by_somebody)
 	walk(rows, ARRAY_LEN(rows));
 }
 
-Test(clients, have_no_rules_that_nobody_applies)
+Test(clients, have_no_rules_without_effect)
 {
 	static const struct row rows[] = {
 		{ "a list", "crl_file = r\n",
@@ -130,7 +130,7 @@ Test(clients, have_no_rules_that_nobody_applies)
 		    "allow_cn = x\nca_file = c\n" HOST("b")
 			HOST("d") "verify = require\n",
 		    NULL },
-		{ "a host that verifies nobody",
+		{ "a host that does not verify",
 		    "verify = require\nca_file = c\nallow_cn = x\n" HOST(
 			"b") "verify = none\n",
 		    NULL },
@@ -143,7 +143,7 @@ Test(clients, have_no_rules_that_nobody_applies)
 	};
 
 	walk(rows, ARRAY_LEN(rows));
-	expect_error("a default for nobody", "allow_cn = x\n" LISTENER("a"),
+	expect_error("a default without effect", "allow_cn = x\n" LISTENER("a"),
 	    "t.ini:1: allow_cn does nothing without");
 	config_unref(read_good("allow_cn = x\nca_file = c\n" LISTENER("a")
 		TCP("b") "verify = require\n"));
@@ -189,12 +189,12 @@ Test(clients, have_names_that_can_match)
 	}
 }
 
-Test(clients, send_proxy_headers_only_from_where_they_may)
+Test(clients, send_proxy_headers_from_trusted_addresses_only)
 {
 	static const struct row rows[] = {
-		{ "anybody", "proxy_in = yes\n",
+		{ "no proxy_trust", "proxy_in = yes\n",
 		    "t.ini:5: listener a would accept PROXY headers from any" },
-		{ "somebody", "proxy_in = yes\nproxy_trust = 10.0.0.0/8\n",
+		{ "a range", "proxy_in = yes\nproxy_trust = 10.0.0.0/8\n",
 		    NULL },
 		{ "in vain", "proxy_trust = 10.0.0.0/8\n",
 		    "t.ini:5: proxy_trust does nothing without proxy_in" },
@@ -216,7 +216,7 @@ Test(clients, send_proxy_headers_only_from_where_they_may)
 	walk(rows, ARRAY_LEN(rows));
 }
 
-Test(clients, are_told_of_in_as_many_words_as_named)
+Test(clients, have_the_tlvs_that_are_named)
 {
 	static const struct {
 		const char *what, *given;
@@ -245,7 +245,7 @@ Test(clients, are_told_of_in_as_many_words_as_named)
 	}
 }
 
-Test(clients, are_not_told_of_in_vain)
+Test(clients, have_no_tlvs_without_effect)
 {
 	static const struct row rows[] = {
 		{ "v1 has no room", "proxy_out = v1\nproxy_tlv = cn\n",
@@ -296,14 +296,14 @@ Test(clients, that_reach_one_backend_by_two_rules_are_noted)
 	}
 }
 
-/* A client that asks for no host is refused, or else is the listener's. */
+/* A client that requests no host is refused, or served by the listener. */
 Test(clients, that_cannot_be_in_the_listener_itself_are_not_noted)
 {
 	static const struct {
 		const char *what, *given;
 		size_t notes;
 	} rows[] = {
-		{ "nobody", "sni_unknown = reject\n", 0 },
+		{ "no client", "sni_unknown = reject\n", 0 },
 		{ "whom the folder has names for",
 		    "sni_unknown = reject\ncert_dir = d\n", 1 },
 		{ "everybody", "cert = d\n", 1 },
@@ -338,7 +338,7 @@ Test(clients, that_share_a_backend_are_named)
 	config_unref(config);
 }
 
-Test(clients, that_no_host_takes_in_share_nothing)
+Test(clients, that_reach_no_host_share_nothing)
 {
 	const struct config *config = read_good(
 	    "[listener a]\naccept = 1\nconnect = 1\nsni_unknown = reject\n" HOST(
@@ -400,7 +400,7 @@ Test(clients, make_listeners_differ)
 	"connect = 8080\n"       \
 	"cert = " cert "\n"
 
-Test(stapling, holds_the_built_in_defaults)
+Test(stapling, has_the_built_in_defaults)
 {
 	const struct config *config = read_good(LISTENER("a"));
 	const struct config_ocsp *ocsp = &config->ocsp;
@@ -431,7 +431,7 @@ Test(stapling, takes_the_mode_from_the_listener_then_ocsp_then_global)
 	static const struct {
 		const char *what, *given;
 		enum config_ocsp_mode expect;
-		unsigned line; /* where it was said */
+		unsigned line; /* where it is set */
 		bool set;
 	} rows[] = {
 		{ "built in", LISTENER("a"), OCSP_MODE_AUTO, 0, false },
@@ -487,12 +487,12 @@ Test(stapling, lets_no_listener_with_a_mode_of_its_own_stop_the_others)
 		{ "the same as [ocsp]'s",
 		    "[ocsp]\nmode = must\n" LISTENER("a") "ocsp = must\n",
 		    OCSP_REVOKED_REFUSE },
-		{ "said", "[ocsp]\non_revoked = exit\n" LISTENER("a"),
+		{ "set", "[ocsp]\non_revoked = exit\n" LISTENER("a"),
 		    OCSP_REVOKED_EXIT },
-		{ "said, with a mode of its own",
+		{ "set, with a mode of its own",
 		    "[ocsp]\non_revoked = exit\n" LISTENER("a") "ocsp = must\n",
 		    OCSP_REVOKED_EXIT },
-		{ "said at the top, with a mode of its own",
+		{ "set at the top, with a mode of its own",
 		    "on_revoked = staple\n" LISTENER("a") "ocsp = must\n",
 		    OCSP_REVOKED_STAPLE },
 	};
@@ -506,7 +506,7 @@ Test(stapling, lets_no_listener_with_a_mode_of_its_own_stop_the_others)
 	}
 }
 
-Test(stapling, takes_without_staple_as_said_or_by_mode)
+Test(stapling, takes_without_staple_as_set_or_by_mode)
 {
 	static const struct {
 		const char *what, *given;
@@ -531,7 +531,7 @@ Test(stapling, takes_without_staple_as_said_or_by_mode)
 	}
 }
 
-Test(stapling, remembers_where_its_files_were_said)
+Test(stapling, remembers_the_places_of_its_files)
 {
 	const struct config *config = read_good(
 	    "store_dir = s\n[ocsp]\nca_file = c\n" LISTENER(
@@ -575,10 +575,10 @@ Test(stapling, gives_a_staple_file_to_all_listeners_of_the_certificate)
 		LISTENER("c") "staple_file = f\n" LISTENER("d"));
 	const struct config_listener *listeners = config->listeners;
 
-	expect_staple_file("said elsewhere", &listeners[0], 0, "f");
+	expect_staple_file("set elsewhere", &listeners[0], 0, "f");
 	cr_expect_eq(listeners[0].staple_files.items[0].where.line, 13);
 	expect_staple_file("another certificate", &listeners[1], 0, NULL);
-	expect_staple_file("said elsewhere as well", &listeners[3], 0, "f");
+	expect_staple_file("set elsewhere as well", &listeners[3], 0, "f");
 	config_unref(config);
 }
 
@@ -632,11 +632,11 @@ Test(stapling, finds_what_is_wrong)
 	}
 }
 
-Test(stapling, takes_no_word_before_any_section_that_has_two_meanings)
+Test(stapling, refuses_ambiguous_keys_before_any_section)
 {
 	const struct config *config = read_good("CAfile = x\n" LISTENER("a"));
 
-	/* The one of clients, as stunnel has it. */
+	/* The ca_file of clients, as in stunnel. */
 	cr_expect_str_eq(config->listeners[0].ca_file, "x");
 	cr_expect_null(config->ocsp.ca_file);
 	config_unref(config);
@@ -644,7 +644,7 @@ Test(stapling, takes_no_word_before_any_section_that_has_two_meanings)
 	    "t.ini:1: timeout: ambiguous: write timeout_handshake, ");
 }
 
-Test(stapling, finds_what_can_never_be_asked)
+Test(stapling, refuses_invalid_responder_urls)
 {
 	static const struct {
 		const char *what, *given, *expect;

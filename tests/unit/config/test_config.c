@@ -8,14 +8,14 @@
 
 #include "unit/config/reading.h"
 
-Test(config, tells_whether_listeners_behave_alike)
+Test(config, compares_listeners)
 {
 	static const struct {
 		const char *what, *given;
 		bool expect;
 	} rows[] = {
 		{ "the same, elsewhere", "\n\n" LISTENER("a"), true },
-		{ "a default said", LISTENER("a") "backlog = 4096\n", true },
+		{ "a default set", LISTENER("a") "backlog = 4096\n", true },
 		{ "another name", LISTENER("b"), false },
 		{ "another number", LISTENER("a") "backlog = 1\n", false },
 		{ "one more backend", LISTENER("a") "connect = 1\n", false },
@@ -78,7 +78,7 @@ Test(config, lives_until_the_last_reference)
 	config_unref(NULL);
 }
 
-Test(config, knows_which_line_an_error_begins_with)
+Test(config, finds_the_place_an_error_begins_with)
 {
 	static const struct config_where where = { "t.ini", 12 };
 	static const struct {

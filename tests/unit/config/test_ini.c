@@ -1,5 +1,5 @@
 /*
- * The reader of lines: what is found, on which line, and what is wrong.
+ * Headings, pairs and errors, each with its line.
  */
 #include "config/ini.h"
 

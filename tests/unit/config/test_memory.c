@@ -1,7 +1,7 @@
 /*
- * A rich configuration with the n-th allocation failing, for every n: each
- * run ends in an error and no leak.  The allocators are wrapped by the
- * linker, in our own objects alone.
+ * Parse a configuration with most features while the n-th allocation fails, for
+ * every n: each run returns an error and leaks nothing.  The linker wraps the
+ * allocators of config's own objects.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ void *__wrap_realloc(void *old, size_t size);
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 
-/* How many more succeed before one fails; negative: all do. */
+/* The number of allocations before one fails; negative: none fails. */
 static long countdown = -1;
 
 static bool
@@ -58,7 +58,7 @@ static const char rich[] =
     "[x]\nsni = b:z\nconnect = 5\n"
     "[ocsp]\nurl = http://a/, http://b/\nca_file = c\nproxy = none\n";
 
-/* Fails when memory ran out and there was no error, or the other way. */
+/* Expect an error if and only if an allocation failed. */
 static bool
 read_with_failure(const char *name, const char *text, long n)
 {
@@ -90,12 +90,12 @@ Test(memory, running_out_anywhere_is_an_error)
 	folder_file(&folder, "t.ini", path);
 	while (n < 100000 && read_with_failure(path, rich, n))
 		n++;
-	/* Every allocation had its turn, and there were some. */
+	/* Every allocation failed once, and there were many. */
 	cr_expect(n > 100 && n < 100000, "%ld", n);
 	folder_remove(&folder);
 }
 
-Test(memory, running_out_while_errors_are_told_crashes_nothing)
+Test(memory, running_out_while_errors_are_reported_crashes_nothing)
 {
 	static const char bad[] = "foo\n[x\nthreads = 0\n[listener a]\n";
 

@@ -7,7 +7,7 @@
 
 #include "unit/config/reading.h"
 
-Test(parse, holds_the_built_in_defaults)
+Test(parse, has_the_built_in_defaults)
 {
 	const struct config *config = read_good(LISTENER("web"));
 	const struct config_listener *web = &config->listeners[0];
@@ -29,7 +29,7 @@ Test(parse, holds_the_built_in_defaults)
 	config_unref(config);
 }
 
-Test(parse, remembers_where_things_were_said)
+Test(parse, remembers_the_place_of_each_key)
 {
 	const struct config *config = read_good(
 	    "\n" LISTENER("web") "key = k.pem\n");
@@ -174,7 +174,7 @@ Test(parse, lifts_the_floor_for_the_modern_profile)
 		enum config_tls_version expect;
 	} rows[] = {
 		{ "modern", "profile = modern\n", TLS_VERSION_1_3 },
-		{ "what is said goes first",
+		{ "a set key goes first",
 		    "profile = modern\nmin_version = 1.2\n", TLS_VERSION_1_2 },
 		{ "ciphers are of TLS 1.2",
 		    "profile = modern\nciphers = HIGH\n", TLS_VERSION_1_2 },
@@ -196,7 +196,7 @@ Test(parse, lifts_the_floor_for_the_modern_profile)
 /* The listener's lines are 1 to 4. */
 #define HOST(pattern) "[host a " pattern "]\n"
 
-Test(hosts, are_their_listener_but_for_what_they_say)
+Test(hosts, inherit_all_but_their_own_keys)
 {
 	const struct config *config = read_good(
 	    LISTENER("a") "balance = rr\nalpn = h2\nkey = k\n" HOST(
@@ -258,7 +258,7 @@ Test(hosts, leave_key_and_staple_behind_with_the_certificate)
 		const char *cert, *key, *staple; /* of the host */
 		bool own;
 	} rows[] = {
-		{ "nothing said", "", "/dev/null", "k", "s", false },
+		{ "nothing set", "", "/dev/null", "k", "s", false },
 		{ "a cert", "cert = c\n", "c", "c", NULL, true },
 		{ "an empty key", "cert = c\nkey =\n", "c", "c", NULL, true },
 		{ "a pair", "cert = c\nkey = l\n", "c", "l", NULL, true },
@@ -292,7 +292,7 @@ Test(hosts, leave_key_and_staple_behind_with_the_certificate)
 	}
 }
 
-Test(hosts, are_refused_with_a_sentence)
+Test(hosts, are_refused_with_an_error)
 {
 	static const struct {
 		const char *what, *given, *expect;

@@ -1,6 +1,6 @@
 /*
- * What is printed is read back the same; and the sample in etc/ is good with
- * every key in it.
+ * The printed configuration reads back the same, and the sample in etc/ is
+ * valid with every key in it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +36,10 @@ expect_same(const struct config *a, const struct config *b, const char *what)
 	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
-		cr_expect(row->of_listener ||
-			      row->type->equal(schema_field_const(row, a, NULL),
-				  schema_field_const(row, b, NULL)),
+		cr_expect(
+		    row->of_listener ||
+			value_equal(row->type, schema_field_const(row, a, NULL),
+			    schema_field_const(row, b, NULL)),
 		    "%s: %s", what, row->name);
 	}
 	cr_assert_eq(a->listener_count, b->listener_count, "%s", what);
@@ -118,7 +119,7 @@ Test(print, is_read_back_the_same)
 Test(print, of_hosts_is_read_back_the_same)
 {
 	static const struct row rows[] = {
-		{ "a host that says nothing", LISTENER("a") HOST("b") },
+		{ "a host without keys", LISTENER("a") HOST("b") },
 		{ "hosts of two listeners",
 		    LISTENER("a") HOST("*.b") "connect = 1\n" LISTENER(
 			"c") "[host c d]\nalpn = x\n" HOST("e") },
@@ -176,7 +177,7 @@ Test(print, makes_relative_paths_absolute)
 	config_unref(config);
 }
 
-Test(print, says_what_an_unset_drain_timeout_means)
+Test(print, prints_what_an_unset_drain_timeout_means)
 {
 	const struct config *config = read_good(LISTENER("a"));
 	char *text = print(config);
@@ -220,7 +221,7 @@ read_sample(void)
 	return text;
 }
 
-/* Take away the ';' at the beginning of each line. */
+/* Remove the ";" at the start of each line. */
 static void
 uncomment(char *text)
 {
@@ -255,7 +256,7 @@ Test(sample, is_good_with_every_key_uncommented)
 	free(text);
 }
 
-/* Is there a line "key = ..." or ";key = ..."? */
+/* true: there is a line "key = ..." or ";key = ...". */
 static bool
 mentions(const char *text, const char *key)
 {
@@ -282,12 +283,13 @@ Test(sample, shows_every_key_at_its_default)
 	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
-		/* max_version is shown with a value that means something. */
+		/* The sample has another value of max_version than the
+		 * default. */
 		if (row->initial == NULL ||
 		    strcmp(row->name, "max_version") == 0)
 			continue;
 		cr_expect(
-		    row->type->equal(
+		    value_equal(row->type,
 			schema_field_const(row, plain, &plain->listeners[0]),
 			schema_field_const(row, full, &full->listeners[0])),
 		    "%s", row->name);

@@ -1,12 +1,12 @@
 /*
- * Several files as one configuration, and what stands in ${...}.
+ * Included files, and the expansion of ${...}.
  */
 #include "config/reader.h"
 
 #include "unit/config/folder.h"
 #include "unit/config/reading.h"
 
-/* Reads the folder's main file; the errors are the caller's. */
+/* Load the folder's main file.  The caller frees the errors. */
 static const struct config *
 load(const struct folder *folder, struct config_errors *errors)
 {
@@ -15,7 +15,7 @@ load(const struct folder *folder, struct config_errors *errors)
 	return config_load(folder_file(folder, "main.ini", path), errors);
 }
 
-/* The only error must hold both texts. */
+/* Expect one error that contains both texts. */
 static void
 expect_load_error(
     const struct folder *folder, const char *first, const char *second)
@@ -128,7 +128,7 @@ Test(reader, bounds_the_depth_of_includes)
 	folder_remove(&folder);
 }
 
-Test(reader, says_why_a_file_cannot_be_included)
+Test(reader, reports_why_a_file_cannot_be_included)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -150,7 +150,7 @@ Test(reader, says_why_a_file_cannot_be_included)
 	folder_remove(&folder);
 }
 
-Test(reader, says_why_the_main_file_cannot_be_read)
+Test(reader, reports_why_the_main_file_cannot_be_read)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -253,7 +253,7 @@ Test(reader, refuses_references_that_lead_nowhere)
 	}
 }
 
-/* A key that is ignored here may be read by the next version. */
+/* A later version may read a key that is ignored here. */
 Test(reader, refuses_an_unset_variable_behind_an_ignored_key)
 {
 	unsetenv("NO_SUCH_VARIABLE_HERE");
@@ -313,8 +313,8 @@ static const char with_missing_files[] =
     "verify = require\n[host a b]\n[host a c]\ncrl_file = 14\n"
     "ca_file = 15\n[ocsp]\nca_file = 17\n";
 
-/* Each missing file is called by the line that names it. */
-Test(reader, names_missing_files_beside_other_errors_once_where_they_are_said)
+/* Each missing file is reported at the line that names it. */
+Test(reader, names_missing_files_beside_other_errors_once)
 {
 	static const unsigned lines[] = { 1, 3, 4, 8, 9, 10, 14, 15, 17 };
 	struct folder folder;

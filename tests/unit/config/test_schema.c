@@ -1,5 +1,5 @@
 /*
- * The table of keys, and how a key is found by any of its spellings.
+ * The table of keys, and finding a key by its spellings.
  */
 #include "config/schema.h"
 
@@ -97,7 +97,7 @@ Test(schema, gives_every_spelling_to_one_key_in_a_section)
 		}
 }
 
-Test(schema, says_everything_about_every_key)
+Test(schema, has_every_field_of_every_key)
 {
 	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
@@ -106,7 +106,7 @@ Test(schema, says_everything_about_every_key)
 		cr_expect_not_null(row->type, "%s", row->name);
 		cr_expect_neq(row->sections, 0, "%s", row->name);
 		cr_expect_eq(schema_key_of(row), i, "%s", row->name);
-		/* A reload warning is about the process alone. */
+		/* Only keys of the process cannot be reloaded. */
 		cr_expect(
 		    !row->needs_start || !row->of_listener, "%s", row->name);
 	}

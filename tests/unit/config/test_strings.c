@@ -40,7 +40,7 @@ Test(pattern, is_put_into_one_form)
 	}
 }
 
-Test(pattern, is_refused_when_nobody_can_ask_for_it)
+Test(pattern, is_refused_if_no_client_can_send_it)
 {
 	static const struct {
 		const char *what, *given, *expect;
@@ -155,7 +155,7 @@ Test(fuzzy, is_blind_to_case_and_dashes)
 
 #define KEYS 1000
 
-Test(string_map, keeps_what_was_set_and_nothing_else)
+Test(string_map, finds_what_was_set_and_nothing_else)
 {
 	struct arena *arena = arena_new();
 	struct string_map map;
@@ -186,7 +186,7 @@ Test(string_map, takes_a_key_by_its_text)
 	arena_free(arena);
 }
 
-Test(string_map, holds_as_many_as_there_is_room_for)
+Test(string_map, stores_as_many_keys_as_promised)
 {
 	struct arena *arena = arena_new();
 	static char keys[KEYS][8];
@@ -205,7 +205,7 @@ Test(string_map, holds_as_many_as_there_is_room_for)
 	arena_free(arena);
 }
 
-Test(string_map, without_room_knows_nothing)
+Test(string_map, without_room_finds_nothing)
 {
 	struct arena *arena = arena_new();
 	struct string_map map;

@@ -1,6 +1,5 @@
 /*
- * Files written for stunnel: what runs as it stands, what is noted, what is
- * refused.
+ * Files written for stunnel: keys that work, notes, errors.
  */
 #include <stdio.h>
 
@@ -40,7 +39,7 @@ Test(stunnel, runs_services_as_they_stand)
 	config_unref(config);
 }
 
-Test(stunnel, says_once_what_differs)
+Test(stunnel, notes_each_difference_once)
 {
 	const struct config *config = read_good(
 	    "socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n"
@@ -70,7 +69,7 @@ Test(stunnel, maps_socket_options)
 	config_unref(config);
 }
 
-Test(stunnel, refuses_socket_options_that_would_be_missed)
+Test(stunnel, refuses_socket_options_that_have_an_effect)
 {
 	static const char *const options[] = { "r:SO_BINDTODEVICE=eth0",
 		"r:IP_FREEBIND=yes", "l:IP_TOS=16", "a:IPV6_V6ONLY=1",
@@ -84,7 +83,7 @@ Test(stunnel, refuses_socket_options_that_would_be_missed)
 	}
 }
 
-Test(stunnel, keeps_our_defaults_beside_our_sections)
+Test(stunnel, keeps_the_defaults_of_clinch_beside_its_sections)
 {
 	const struct config *config = read_good(
 	    "[global]\nthreads = 1\n" SERVICE("a"));
@@ -94,8 +93,8 @@ Test(stunnel, keeps_our_defaults_beside_our_sections)
 	config_unref(config);
 }
 
-/* A plain [NAME] alone does not say whose file it is in. */
-Test(stunnel, needs_a_word_or_a_name_of_stunnel)
+/* [NAME] without a key of stunnel is a listener. */
+Test(stunnel, needs_a_key_or_a_path_of_stunnel)
 {
 	static const struct {
 		const char *file, *given;
@@ -139,7 +138,7 @@ Test(stunnel, needs_a_word_or_a_name_of_stunnel)
 	}
 }
 
-Test(stunnel, names_what_made_it_stunnels)
+Test(stunnel, notes_why_a_file_is_read_as_stunnels)
 {
 	const struct config *config = read_good(SERVICE("a") "client = no\n");
 
@@ -149,7 +148,7 @@ Test(stunnel, names_what_made_it_stunnels)
 	config_unref(config);
 }
 
-Test(stunnel, narrows_versions_as_told)
+Test(stunnel, narrows_versions)
 {
 	static const struct {
 		const char *what, *given;
@@ -216,7 +215,7 @@ Test(stunnel, sends_the_log_to_syslog_unless_a_file_is_named)
 
 #define CLIENTS "stunnel checks client certificates with it: use"
 
-Test(stunnel, refuses_what_would_be_missed)
+Test(stunnel, refuses_keys_that_have_an_effect)
 {
 	static const struct {
 		const char *given, *expect;
@@ -262,7 +261,7 @@ Test(stunnel, refuses_what_would_be_missed)
 	}
 }
 
-Test(stunnel, accepts_the_same_words_when_they_say_no)
+Test(stunnel, accepts_the_same_keys_with_no)
 {
 	const struct config *config = read_good(
 	    "fips = no\n" SERVICE("a") "client = no\nverifyChain = no\n"
@@ -275,7 +274,7 @@ Test(stunnel, accepts_the_same_words_when_they_say_no)
 	config_unref(config);
 }
 
-Test(stunnel, knows_clients_by_its_words)
+Test(stunnel, translates_keys_about_clients)
 {
 	const struct config *config = read_good(
 	    "CAfile = /ca.pem\nCRLfile = /crl.pem\n" SERVICE(
@@ -298,7 +297,7 @@ Test(stunnel, knows_clients_by_its_words)
 	config_unref(config);
 }
 
-Test(stunnel, knows_its_levels_of_verification)
+Test(stunnel, translates_levels_of_verify)
 {
 	static const struct {
 		const char *given;
@@ -354,8 +353,8 @@ Test(stunnel, numbers_services_of_one_name)
 	    "t.ini:5: there is already a listener a in t.ini:1");
 }
 
-/* Where there is no ::1, localhost is one address, and has to be free. */
-Test(stunnel, leaves_one_address_of_a_name_to_who_names_it)
+/* Without ::1, localhost is one address, which must be free. */
+Test(stunnel, leaves_an_address_of_localhost_to_another_listener)
 {
 	static const char one[] = "[a]\naccept = localhost:8443\nconnect = 1\n"
 				  "cert = /s\n";
@@ -412,12 +411,12 @@ Test(stunnel, makes_a_host_of_a_service_with_sni)
 	cr_expect_str_eq(https->hosts[1].pattern, "*.b");
 	cr_expect_str_eq(https->hosts[1].connect.items[0].text, "82");
 	cr_expect_str_eq(https->hosts[1].certs.items[0].path, "/etc/s.pem");
-	/* Still a stunnel file, with stunnel's times. */
+	/* The file has stunnel's timeouts. */
 	cr_expect_eq(https->hosts[0].timeout_handshake_ms, 300000);
 	config_unref(config);
 }
 
-Test(stunnel, says_what_is_wrong_with_sni)
+Test(stunnel, reports_errors_of_sni)
 {
 	static const struct {
 		const char *given, *expect;

@@ -1,5 +1,5 @@
 /*
- * The types of values, each read from good and bad text.
+ * The types of single values, read from valid and invalid text.
  */
 #include "config/value.h"
 
@@ -25,7 +25,7 @@ walk_numbers(const struct value_type *type, const struct value_rules *rules,
 		uint32_t number = BAD;
 		struct value_place place = { .rules = rules, .field = &number };
 		struct err err = { "" };
-		bool read = type->read(&place, rows[i].given, &err);
+		bool read = value_read(type, &place, rows[i].given, &err);
 
 		cr_expect_eq(
 		    number, rows[i].expect, "%s: %u", rows[i].what, number);
@@ -133,12 +133,14 @@ Test(value, reads_booleans_in_all_their_words)
 		struct value_place place = { .field = &field };
 		struct err err;
 
-		cr_expect(value_boolean.read(&place, yes[i], &err) && field,
+		cr_expect(
+		    value_read(&value_boolean, &place, yes[i], &err) && field,
 		    "%s", yes[i]);
-		cr_expect(value_boolean.read(&place, no[i], &err) && !field,
+		cr_expect(
+		    value_read(&value_boolean, &place, no[i], &err) && !field,
 		    "%s", no[i]);
-		cr_expect_not(
-		    value_boolean.read(&place, bad[i], &err), "%s", bad[i]);
+		cr_expect_not(value_read(&value_boolean, &place, bad[i], &err),
+		    "%s", bad[i]);
 	}
 }
 
@@ -167,7 +169,7 @@ Test(value, formats_durations_in_their_largest_unit)
 	}
 }
 
-/* A place for lists and texts: in the file conf/t.ini. */
+/* The place of all values: in the file conf/t.ini. */
 static const struct config_where here = { "conf/t.ini", 1 };
 
 Test(value, places_paths_beside_the_file_that_names_them)
@@ -179,14 +181,14 @@ Test(value, places_paths_beside_the_file_that_names_them)
 	};
 	struct err err;
 
-	cr_expect(value_path.read(&place, "a.pem", &err));
+	cr_expect(value_read(&value_path, &place, "a.pem", &err));
 	cr_expect_str_eq(path, "conf/a.pem");
-	cr_expect(value_path.read(&place, "/a.pem", &err));
+	cr_expect(value_read(&value_path, &place, "/a.pem", &err));
 	cr_expect_str_eq(path, "/a.pem");
 	arena_free(arena);
 }
 
-Test(value, tells_a_misspelt_sink_from_a_path)
+Test(value, distinguishes_a_misspelt_output_from_a_path)
 {
 	static const struct value_word words[] = { { "stderr", 0 },
 		{ "off", 1 }, { NULL, 0 } };
@@ -205,10 +207,14 @@ Test(value, tells_a_misspelt_sink_from_a_path)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *sink = NULL;
-		struct value_place place = { &rules, &sink, arena, &here };
+		struct value_place place = { .field = &sink,
+			.arena = arena,
+			.where = &here,
+			.rules = &rules };
 		struct err err;
 
-		cr_expect_eq(value_sink.read(&place, rows[i].given, &err),
+		cr_expect_eq(
+		    value_read(&value_sink, &place, rows[i].given, &err),
 		    rows[i].expect != NULL, "%s", rows[i].what);
 		cr_expect(value_same_text(sink, rows[i].expect), "%s: %s",
 		    rows[i].what, sink);
@@ -220,11 +226,14 @@ Test(value, writes_openssl_lists_with_colons)
 {
 	struct arena *arena = arena_new();
 	const char *text = NULL;
-	struct value_place place = { NULL, &text, arena, &here };
+	struct value_place place = {
+		.field = &text, .arena = arena, .where = &here
+	};
 	struct err err;
 
-	cr_expect(value_colons.read(&place, "X25519, P-256:P-384", &err));
+	cr_expect(
+	    value_read(&value_colons, &place, "X25519, P-256:P-384", &err));
 	cr_expect_str_eq(text, "X25519:P-256:P-384");
-	cr_expect_not(value_colons.read(&place, " : ", &err));
+	cr_expect_not(value_read(&value_colons, &place, " : ", &err));
 	arena_free(arena);
 }

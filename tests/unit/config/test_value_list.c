@@ -34,10 +34,13 @@ Test(value_list, reads_backends)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct config_connects list = { NULL, 0 };
-		struct value_place place = { NULL, &list, arena, &here };
+		struct value_place place = {
+			.field = &list, .arena = arena, .where = &here
+		};
 		struct err err;
 
-		cr_assert_eq(value_connects.read(&place, rows[i].given, &err),
+		cr_assert_eq(
+		    value_read(&value_connects, &place, rows[i].given, &err),
 		    rows[i].good, "%s", rows[i].what);
 		if (!rows[i].good)
 			continue;
@@ -80,10 +83,13 @@ Test(value_list, reads_addresses_to_accept_on)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct config_accepts list = { NULL, 0 };
-		struct value_place place = { NULL, &list, arena, &here };
+		struct value_place place = {
+			.field = &list, .arena = arena, .where = &here
+		};
 		char text[ADDR_TEXT_MAX];
 		struct err err;
-		bool read = value_accepts.read(&place, rows[i].given, &err);
+		bool read = value_read(
+		    &value_accepts, &place, rows[i].given, &err);
 
 		cr_assert_eq(read, rows[i].expect != NULL, "%s", rows[i].what);
 		if (!read)
@@ -100,16 +106,18 @@ Test(value_list, splits_lists_at_commas)
 {
 	struct arena *arena = arena_new();
 	struct config_strings list = { NULL, 0 };
-	struct value_place place = { NULL, &list, arena, &here };
+	struct value_place place = {
+		.field = &list, .arena = arena, .where = &here
+	};
 	struct err err;
 
-	cr_expect(value_strings.read(&place, "h2 ,http/1.1", &err));
-	cr_expect(value_strings.read(&place, "x", &err));
+	cr_expect(value_read(&value_strings, &place, "h2 ,http/1.1", &err));
+	cr_expect(value_read(&value_strings, &place, "x", &err));
 	cr_assert_eq(list.count, 3);
 	cr_expect_str_eq(list.items[0], "h2");
 	cr_expect_str_eq(list.items[1], "http/1.1");
 	cr_expect_str_eq(list.items[2], "x");
-	cr_expect_not(value_strings.read(&place, "h2,", &err));
+	cr_expect_not(value_read(&value_strings, &place, "h2,", &err));
 	arena_free(arena);
 }
 
@@ -149,10 +157,13 @@ Test(value_list, reads_urls_of_responders)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct config_strings list = { NULL, 0 };
-		struct value_place place = { NULL, &list, arena, &here };
+		struct value_place place = {
+			.field = &list, .arena = arena, .where = &here
+		};
 		struct err err = { "" };
 
-		cr_expect_eq(value_urls.read(&place, rows[i].given, &err),
+		cr_expect_eq(
+		    value_read(&value_urls, &place, rows[i].given, &err),
 		    rows[i].expect == NULL, "%s: %s", rows[i].what, err.text);
 		cr_expect_not_null(
 		    strstr(err.text, rows[i].expect ? rows[i].expect : ""),
@@ -178,19 +189,21 @@ Test(value_list, bounds_what_a_url_can_be)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct config_strings list = { NULL, 0 };
-		struct value_place place = { NULL, &list, arena, &here };
+		struct value_place place = {
+			.field = &list, .arena = arena, .where = &here
+		};
 		char url[4096] = "http://";
 		struct err err;
 
 		memset(url + 7, 'a', rows[i].host);
 		memset(url + 7 + rows[i].host, '/', rows[i].path);
-		cr_expect_eq(value_urls.read(&place, url, &err), rows[i].expect,
-		    "%s", rows[i].what);
+		cr_expect_eq(value_read(&value_urls, &place, url, &err),
+		    rows[i].expect, "%s", rows[i].what);
 	}
 	arena_free(arena);
 }
 
-Test(value_list, tells_no_proxy_from_none_said)
+Test(value_list, distinguishes_no_proxy_from_an_unset_one)
 {
 	static const struct {
 		const char *given, *expect;
@@ -204,10 +217,13 @@ Test(value_list, tells_no_proxy_from_none_said)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *proxy = NULL;
-		struct value_place place = { NULL, &proxy, arena, &here };
+		struct value_place place = {
+			.field = &proxy, .arena = arena, .where = &here
+		};
 		struct err err;
 
-		cr_expect_eq(value_proxy.read(&place, rows[i].given, &err),
+		cr_expect_eq(
+		    value_read(&value_proxy, &place, rows[i].given, &err),
 		    rows[i].expect != NULL, "%s", rows[i].given);
 		cr_expect(value_same_text(proxy, rows[i].expect), "%s",
 		    rows[i].given);

@@ -177,13 +177,13 @@ open_target(struct lane *lane)
 static bool
 send_header(const struct lane *lane)
 {
-	const struct proxyproto_facts nobody = { 0 };
+	const struct proxyproto_facts local = { 0 };
 	uint8_t header[PROXYPROTO_OUT_MAX];
 	size_t len;
 
 	if (!lane->listener->proxy_in)
 		return true;
-	len = proxyproto_format(PROXY_OUT_V2, &nobody, header);
+	len = proxyproto_format(PROXY_OUT_V2, &local, header);
 	return send(lane->fd, header, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
@@ -410,7 +410,7 @@ plan(struct check *check)
 /* ---- The line ---- */
 
 static enum healthcheck_exit
-say_unhealthy(const char *why, size_t more)
+print_unhealthy(const char *why, size_t more)
 {
 	printf("unhealthy: %s", why);
 	if (more > 0)
@@ -431,7 +431,7 @@ conclude(const struct check *check)
 		failures += check->lanes[i].failures;
 	}
 	if (first != NULL)
-		return say_unhealthy(first, failures - 1);
+		return print_unhealthy(first, failures - 1);
 	printf("healthy: %zu listener%s\n", check->count,
 	    check->count == 1 ? "" : "s");
 	return HEALTHCHECK_HEALTHY;
@@ -446,14 +446,15 @@ check_lanes(struct check *check)
 
 	if (unknown != NULL) {
 		err_set(&err, "%s has no listener %s", config->file, unknown);
-		return say_unhealthy(err.text, 0);
+		return print_unhealthy(err.text, 0);
 	}
 	check->lanes = calloc(
 	    config->listener_count + 1, sizeof(check->lanes[0]));
 	if (check->lanes == NULL)
-		return say_unhealthy("out of memory", 0);
+		return print_unhealthy("out of memory", 0);
 	plan(check);
-	return run(check) ? conclude(check) : say_unhealthy("out of memory", 0);
+	return run(check) ? conclude(check)
+			  : print_unhealthy("out of memory", 0);
 }
 
 static enum healthcheck_exit
@@ -566,10 +567,10 @@ healthcheck_run(int argc, char **argv, const char *file)
 	if (config != NULL)
 		status = check_config(config, &arguments);
 	else if (errors.list.count > 0)
-		status = say_unhealthy(
+		status = print_unhealthy(
 		    errors.list.items[0], errors.list.count - 1);
 	else
-		status = say_unhealthy("the configuration cannot be read", 0);
+		status = print_unhealthy("the configuration cannot be read", 0);
 	config_errors_free(&errors);
 	config_unref(config);
 	return status;

@@ -1,11 +1,12 @@
 /*
- * From a listener's configuration to the handshakes that check it.  Main
+ * The handshakes that check a listener, derived from its configuration.  Main
  * thread.
  *
- * Certificates of cert_dir are not checked one by one: they belong to others
- * than those who look at the health of the process, and the daemon as well lets
- * one of them end nothing.  The name for a handshake is taken from a certificate
- * only where the listener refuses handshakes without one, or has several.
+ * Certificates of cert_dir are not checked one by one.  A failure of one of them
+ * concerns its own names alone: the daemon neither ends nor refuses a reload for
+ * it, so it does not make the process unhealthy.  A server name is taken from a
+ * certificate only where the listener refuses handshakes without one, or has
+ * several certificates.
  */
 #include "runtime/healthcheck_plan.h"
 
@@ -34,7 +35,7 @@ set_loopback(struct addr *addr, int family, uint16_t port)
 	addr_set_port(addr, port);
 }
 
-/* What the listener would do with a connection from there, before TLS. */
+/* Would the listener accept a connection from this address?  false: *err. */
 static bool
 is_admitted(const struct config_listener *listener, const struct addr *source,
     struct err *err)

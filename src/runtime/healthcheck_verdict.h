@@ -1,7 +1,6 @@
 /*
- * Is what a listener has shown in a handshake healthy?  From the result of a
- * probe, the policy of the site and the time to a sentence.  Main thread; reads
- * an issuer from store_dir.
+ * Evaluates the result of a probe by the policy of its site and the time.  Main
+ * thread; reads an issuer from store_dir.
  */
 #ifndef RUNTIME_HEALTHCHECK_VERDICT_H
 #define RUNTIME_HEALTHCHECK_VERDICT_H

@@ -1,7 +1,7 @@
 /*
- * One TLS handshake as a client, for `clinch healthcheck`: what does a server
- * of ours show under a name?  Nothing is verified here; the caller gets the
- * certificates, the staple and the way it ended.
+ * One TLS handshake as a client, for `clinch healthcheck`.  It returns the
+ * certificates that the server sent, the staple and how the handshake ended.
+ * Nothing is verified here.
  *
  * The probe offers STREAM_CHECK_PROTOCOL alone (stream.h), so a clinch ends the
  * connection by itself once it has accepted the handshake.  Waiting for that

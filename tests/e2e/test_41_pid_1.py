@@ -258,6 +258,13 @@ def test_other_signals_do_no_harm(run, network, ca, site):
     going.close()
 
 
+@pytest.mark.parametrize("option", ["--test", "--print-config"])
+def test_commands_with_the_configuration_of_the_image(run, site, option):
+    """Proves that they find nothing wrong in the container, and end with 0."""
+    one = run(site, options=[option], ready=False)
+    assert one.wait_exit() == 0 and one.lines == []
+
+
 @pytest.mark.parametrize("options", [[], ["--test"]], ids=["start", "test"])
 def test_a_store_that_is_read_only(run, site, options):
     """Proves one sentence with the key, the folder and what to do, and status

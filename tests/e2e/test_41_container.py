@@ -271,6 +271,7 @@ def test_a_deployment_agrees_with_the_image(deployment):
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
 
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     # Readiness demands a staple; what restarts a container does not.
     assert container["readinessProbe"]["exec"]["command"] == ["/usr/sbin/clinch", "healthcheck"]
     for probe in ("startupProbe", "livenessProbe"):

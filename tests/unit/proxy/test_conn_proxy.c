@@ -162,11 +162,11 @@ Test(proxy_header, is_required_and_must_be_valid)
 		    CONN_BAD_PROXY, "unknown version or command" },
 		{ "too long", BYTES(V2_SIGNATURE "\x21\x11\x0f\xf1"),
 		    CONN_BAD_PROXY, "longer than 4096 bytes" },
-		{ "nothing", "", 0, CONN_CLIENT_GONE, "client left in" },
+		{ "nothing", "", 0, CONN_CLIENT_GONE, "client closed" },
 		{ "half a header", LINE, 20, CONN_CLIENT_GONE,
-		    "client left in" },
+		    "client closed" },
 		{ "a header and no more", BYTES(LINE), CONN_CLIENT_GONE,
-		    "client left in" },
+		    "client closed" },
 	};
 
 	memset(long_line + 11, '1', sizeof(long_line) - 11);

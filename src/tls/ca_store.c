@@ -201,7 +201,7 @@ load_certificates(struct ca_store_load *load, const char *path, struct err *err)
 		warn_of_unused(load, &pem, path, pem_is_certificate);
 	pem_wipe(&pem);
 	if (fine && sk_X509_num(load->certificates) == 0) {
-		err_set(err, "%s holds no certificate", path);
+		err_set(err, "%s has no certificate", path);
 		fine = false;
 	}
 	return fine;
@@ -361,9 +361,9 @@ scope_reason(const X509_CRL *crl)
 	if (scope == NULL)
 		return is_complete(crl) ? NULL : "has a damaged scope";
 	if (scope->indirectCRL > 0)
-		reason = "is for several issuers (indirect)";
+		reason = "covers several issuers (indirect)";
 	else if (scope->onlysomereasons)
-		reason = "is of some reasons alone";
+		reason = "covers only some revocation reasons";
 	ISSUING_DIST_POINT_free(scope);
 	return reason;
 }
@@ -374,7 +374,7 @@ static const char *
 unusable_reason(const X509_CRL *crl)
 {
 	if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
-		return "holds changes alone (delta)";
+		return "is a delta CRL";
 	if (has_unknown_extension(crl))
 		return "has a critical extension that OpenSSL does not know";
 	return scope_reason(crl);
@@ -402,14 +402,13 @@ add_crl_block(struct ca_store_load *load, const struct pem_block *block,
 	int number = sk_X509_CRL_num(load->crls) + 1;
 
 	if (reason) {
-		tls_error_set(
-		    err, "%s: revocation list %d %s", path, number, reason);
+		tls_error_set(err, "%s: CRL %d %s", path, number, reason);
 		X509_CRL_free(crl);
 		return false;
 	}
 	if (add_crl(load, crl) && digest_block(load, block))
 		return true;
-	tls_error_set(err, "cannot use the lists of %s", path);
+	tls_error_set(err, "cannot use the CRLs of %s", path);
 	return false;
 }
 
@@ -429,7 +428,7 @@ read_crls(struct ca_store_load *load, const char *path, struct err *err)
 		warn_of_unused(load, &pem, path, pem_is_crl);
 	pem_wipe(&pem);
 	if (fine && sk_X509_CRL_num(load->crls) == 0) {
-		err_set(err, "%s holds no revocation list (X509 CRL)", path);
+		err_set(err, "%s has no CRL (X509 CRL block)", path);
 		fine = false;
 	}
 	return fine;
@@ -562,8 +561,8 @@ explain_rollback(const X509_CRL *fresh, const X509_CRL *current,
 	print_version(fresh, now, sizeof(now));
 	print_version(current, before, sizeof(before));
 	err_set(err,
-	    "%s: the list of %s (%s) is older than the one in force (%s); put "
-	    "the newer one back",
+	    "%s: the CRL of %s (%s) is older than the one in use (%s); restore "
+	    "the newer one",
 	    path, issuer, now, before);
 }
 
@@ -613,7 +612,7 @@ warn_of_crl(struct ca_store_load *load, const char *path, X509_CRL *crl,
 	char issuer[ISSUER_MAX];
 
 	chain_print_name(X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
-	add_warning(load, "%s: the list of %s %s", path, issuer, sentence);
+	add_warning(load, "%s: the CRL of %s %s", path, issuer, sentence);
 }
 
 static void
@@ -624,23 +623,23 @@ check_dates(struct ca_store_load *load, const char *path, X509_CRL *crl)
 	if (end == INT64_MAX)
 		warn_of_crl(load, path, crl,
 		    "has no nextUpdate (RFC 5280 section 5.1.2.5): it never "
-		    "expires, however old it is");
+		    "expires");
 	if (end < load->crls_end) {
 		load->crls_start = from;
 		load->crls_end = end;
 	}
 	if (end <= load->now_s)
 		warn_of_crl(load, path, crl,
-		    "has expired: its issuer's clients are refused until "
-		    "there is a new one");
+		    "has expired: clients of this issuer are refused until it "
+		    "is renewed");
 	else if (validity_warning(from, end, load->now_s) != VALIDITY_FINE)
 		warn_of_crl(load, path, crl,
-		    "expires soon: its issuer's clients will be refused "
-		    "then");
+		    "expires soon: renew it, or clients of this issuer will be "
+		    "refused");
 	if (from > load->now_s)
 		warn_of_crl(load, path, crl,
-		    "is not valid yet: its issuer's clients are refused until "
-		    "then");
+		    "is not valid yet: clients of this issuer are refused "
+		    "until then");
 }
 
 static void
@@ -651,9 +650,9 @@ check_crl(struct ca_store_load *load, const char *path, X509_CRL *crl)
 		load->crls_fit = true;
 	else
 		warn_of_crl(load, path, crl,
-		    "is signed by nobody in ca_file: it helps only with "
-		    "clients who send its issuer along, and clients of "
-		    "issuers without a list are refused");
+		    "is signed by no certificate in ca_file: it applies only "
+		    "to clients that send its issuer, and clients of issuers "
+		    "without a CRL are refused");
 }
 
 /* The superseding CRL stays in any case, so the order does not matter. */
@@ -691,7 +690,7 @@ load_crls(struct ca_store_load *load, const char *path, struct err *err)
 		return false;
 	drop_superseded(load);
 	if (!store_crls(load)) {
-		tls_error_set(err, "cannot use the lists of %s", path);
+		tls_error_set(err, "cannot use the CRLs of %s", path);
 		return false;
 	}
 	for (i = 0; i < sk_X509_CRL_num(load->crls); i++)
@@ -752,8 +751,8 @@ load_files(struct ca_store_load *load, const char *ca_file,
 		return true;
 	if (check == CRL_CHECK_CHAIN && !has_root(load))
 		add_warning(load,
-		    "%s holds no root, which crl_check = chain needs: every "
-		    "client certificate is refused",
+		    "%s has no root certificate, which crl_check = chain "
+		    "needs: every client certificate is refused",
 		    ca_file);
 	return load_crls(load, crl_file, err);
 }

@@ -368,11 +368,11 @@ describe_der(const struct secret *text, const char *path,
 	if (i == ARRAY_LEN(der_formats))
 		return false;
 	if (der_formats[i].command == NULL)
-		err_set(err, "%s holds no PEM block: it is %s", path,
+		err_set(err, "%s has no PEM block: it is %s", path,
 		    der_formats[i].what);
 	else
 		err_set(err,
-		    "%s holds no PEM block: it is %s; convert it with: "
+		    "%s has no PEM block: it is %s; convert it with: "
 		    "openssl %s -in %s -out %s%s",
 		    path, der_formats[i].what, der_formats[i].command, path,
 		    der_formats[i].is == is_key_der ? "site.key" : kind->result,
@@ -388,12 +388,12 @@ describe_file(const struct secret *text, const char *path,
 
 	if (is_utf16(data, text->len))
 		err_set(err,
-		    "%s holds no PEM block: it is UTF-16 text; convert it "
+		    "%s has no PEM block: it is UTF-16 text; convert it "
 		    "with: iconv -f UTF-16 -t UTF-8 %s -o %s",
 		    path, path, kind->result);
 	else if (is_keystore(data, text->len))
 		err_set(err,
-		    "%s holds no PEM block: it is a Java keystore; convert it "
+		    "%s has no PEM block: it is a Java keystore; convert it "
 		    "with: keytool -importkeystore -srckeystore %s "
 		    "-destkeystore site.p12 -deststoretype pkcs12, and then: "
 		    "openssl pkcs12 -in site.p12 -nodes -out %s",
@@ -402,11 +402,11 @@ describe_file(const struct secret *text, const char *path,
 		return;
 	else if (is_text(data, text->len))
 		err_set(err,
-		    "%s holds no PEM block: no line begins with -----BEGIN",
+		    "%s has no PEM block: no line begins with -----BEGIN",
 		    path);
 	else
 		err_set(err,
-		    "%s holds no PEM block; if it is DER, convert it with: "
+		    "%s has no PEM block; if it is DER, convert it with: "
 		    "openssl %s -inform der -in %s -out %s",
 		    path, kind->command, path, kind->result);
 }
@@ -651,7 +651,7 @@ chain_decode(struct chain *chain, struct chain_cache *cache,
 			err))
 			return false;
 	if (chain->leaf == NULL)
-		err_set(err, "%s holds no certificate, only: %s%s", path,
+		err_set(err, "%s has no certificate, only: %s%s", path,
 		    pem->blocks[0].type, advice_for(pem->blocks[0].type));
 	return chain->leaf != NULL;
 }
@@ -876,7 +876,7 @@ key_decode(struct key_decoder *decoder, const struct pem *pem, const char *path,
 		if (pem_is_key(pem->blocks[i].type))
 			return decode_plain(
 			    decoder, &pem->blocks[i], path, err);
-	err_set(err, "%s holds no private key, only: %s", path,
+	err_set(err, "%s has no private key, only: %s", path,
 	    pem->blocks[0].type);
 	return NULL;
 }

@@ -19,27 +19,27 @@
 
 static const struct {
 	int reason;
-	const char *words;
-} words_of[] = {
+	const char *text;
+} ssl_errors[] = {
 	{ SSL_R_HTTP_REQUEST, "http request on a TLS port" },
 	{ SSL_R_HTTPS_PROXY_REQUEST, "proxy request on a TLS port" },
 	{ SSL_R_NO_SHARED_CIPHER, "no shared cipher" },
 	{ SSL_R_NO_SUITABLE_KEY_SHARE, "no shared group" },
 	{ SSL_R_NO_SUITABLE_GROUPS, "no shared group" },
 	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
-	    "client accepts no signature our key can make" },
+	    "no shared signature algorithm for the key of the certificate" },
 	{ SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS,
-	    "client accepts no signature our key can make" },
+	    "no shared signature algorithm for the key of the certificate" },
 	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
 	    "no client certificate was sent, and one is required" },
 	{ SSL_R_SSL3_EXT_INVALID_SERVERNAME,
-	    "client asked for no name of ours" },
+	    "unrecognized_name: no site for the SNI of the client" },
 	{ SSL_R_NO_APPLICATION_PROTOCOL, "no ALPN protocol in common" },
 	{ SSL_R_INAPPROPRIATE_FALLBACK,
-	    "client fell back to an older version without need" },
+	    "inappropriate fallback of the client to an older version" },
 	/* The status callback is the only extension callback that fails. */
 	{ SSL_R_CLIENTHELLO_TLSEXT,
-	    "client asked for a staple and there is no good one" },
+	    "client requested a staple, and there is no valid one" },
 };
 
 /* The highest version that the client can have offered. */
@@ -80,7 +80,7 @@ is_about_certificate(int alert)
 }
 
 static void
-say_alert(int alert, char *out, size_t max)
+print_alert(int alert, char *out, size_t max)
 {
 	const char *name = SSL_alert_desc_string_long(alert);
 	char small[64];
@@ -90,37 +90,36 @@ say_alert(int alert, char *out, size_t max)
 		small[i] = (char)tolower((unsigned char)name[i]);
 	small[i] = '\0';
 	snprintf(out, max, "%s: alert %s",
-	    is_about_certificate(alert) ? "client rejected our certificate"
-					: "client gave up",
+	    is_about_certificate(alert) ? "client rejected the certificate"
+					: "client aborted the handshake",
 	    small);
 }
 
-#define NOBODY "nobody in ca_file vouches for it"
+#define NO_ISSUER "not issued by a CA in ca_file"
 
 /* Stable words to search for: OpenSSL's change with its version, and do not
  * name the configuration keys. */
 static const struct {
 	int result;
-	const char *words;
-} refusals[] = {
+	const char *text;
+} verify_errors[] = {
 	{ X509_V_ERR_APPLICATION_VERIFICATION,
-	    "is not allowed by allow_san or allow_cn" },
+	    "not allowed by allow_san or allow_cn" },
 	{ X509_V_ERR_CERT_REJECTED,
-	    "is not one of the certificates in ca_file (verify = pinned)" },
-	{ X509_V_ERR_UNABLE_TO_GET_CRL,
-	    "there is no revocation list of its issuer in crl_file" },
-	{ X509_V_ERR_CRL_HAS_EXPIRED,
-	    "the revocation list of its issuer has expired" },
+	    "not one of the certificates in ca_file (verify = pinned)" },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL, "no CRL of its issuer in crl_file" },
+	{ X509_V_ERR_CRL_HAS_EXPIRED, "the CRL of its issuer has expired" },
 	{ X509_V_ERR_CRL_NOT_YET_VALID,
-	    "the revocation list of its issuer is not valid yet" },
+	    "the CRL of its issuer is not valid yet" },
 	{ X509_V_ERR_CRL_SIGNATURE_FAILURE,
-	    "the revocation list of its issuer is not signed by it" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NOBODY },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NOBODY },
-	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOBODY },
-	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, NOBODY },
-	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, NOBODY },
-	{ X509_V_ERR_INVALID_PURPOSE, "is not for clients (extendedKeyUsage)" },
+	    "the CRL of its issuer has a bad signature" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NO_ISSUER },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NO_ISSUER },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NO_ISSUER },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, NO_ISSUER },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, NO_ISSUER },
+	{ X509_V_ERR_INVALID_PURPOSE,
+	    "not valid for clients (extendedKeyUsage)" },
 	{ X509_V_ERR_CERT_HAS_EXPIRED, "certificate has expired" },
 	{ X509_V_ERR_CERT_NOT_YET_VALID, "certificate is not yet valid" },
 	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "certificate signature failure" },
@@ -128,16 +127,16 @@ static const struct {
 };
 
 static const char *
-refusal_words(long result)
+verify_error_text(long result)
 {
 	size_t i;
 
 	if (result == X509_V_OK)
-		return "no longer admitted, in a resumed session: by verify, "
-		       "allow rules, dates or lists";
-	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		if (refusals[i].result == result)
-			return refusals[i].words;
+		return "resumed session refused by verify, allow rules, dates "
+		       "or CRLs";
+	for (i = 0; i < sizeof(verify_errors) / sizeof(verify_errors[0]); i++)
+		if (verify_errors[i].result == result)
+			return verify_errors[i].text;
 	return X509_verify_cert_error_string(result);
 }
 
@@ -154,68 +153,68 @@ client_name(SSL *ssl)
 }
 
 static void
-say_verification(SSL *ssl, char *out, size_t max)
+print_verify_error(SSL *ssl, char *out, size_t max)
 {
-	const char *words = refusal_words(SSL_get_verify_result(ssl));
+	const char *text = verify_error_text(SSL_get_verify_result(ssl));
 	char *name = client_name(ssl);
 
 	/* The name can be of any length; the log escapes it. */
 	if (name)
 		snprintf(
-		    out, max, "client certificate CN=%.64s: %s", name, words);
+		    out, max, "client certificate CN=%.64s: %s", name, text);
 	else
-		snprintf(out, max, "client certificate: %s", words);
+		snprintf(out, max, "client certificate: %s", text);
 	OPENSSL_free(name);
 }
 
 static const char *
-find_words(int reason)
+find_text(int reason)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(words_of) / sizeof(words_of[0]); i++)
-		if (words_of[i].reason == reason)
-			return words_of[i].words;
+	for (i = 0; i < sizeof(ssl_errors) / sizeof(ssl_errors[0]); i++)
+		if (ssl_errors[i].reason == reason)
+			return ssl_errors[i].text;
 	return NULL;
 }
 
 static void
-say_code(const struct stream *stream, char *out, size_t max)
+print_openssl_error(const struct stream *stream, char *out, size_t max)
 {
 	unsigned long code = stream->openssl_error;
 	int reason = ERR_GET_REASON(code);
-	const char *words = find_words(reason);
+	const char *text = find_text(reason);
 	bool ours = ERR_GET_LIB(code) == ERR_LIB_SSL;
 
 	/* The earliest error may be that of one signature in the chain. */
 	if (SSL_get_verify_result(stream->ssl) != X509_V_OK ||
 	    (ours && reason == SSL_R_CERTIFICATE_VERIFY_FAILED))
-		say_verification(stream->ssl, out, max);
+		print_verify_error(stream->ssl, out, max);
 	else if (ours && reason >= SSL_AD_REASON_OFFSET)
-		say_alert(reason - SSL_AD_REASON_OFFSET, out, max);
+		print_alert(reason - SSL_AD_REASON_OFFSET, out, max);
 	else if (ours && (reason == SSL_R_UNSUPPORTED_PROTOCOL ||
 			     reason == SSL_R_VERSION_TOO_LOW))
 		snprintf(out, max, "no protocol version in common (%s)",
 		    client_limit(stream->ssl));
-	else if (ours && words != NULL)
-		snprintf(out, max, "%s", words);
+	else if (ours && text != NULL)
+		snprintf(out, max, "%s", text);
 	else
 		snprintf(out, max, "%s", tls_error_reason(code));
 }
 
 static void
-say_not_tls(const struct stream *stream, char *out, size_t max)
+print_not_tls(const struct stream *stream, char *out, size_t max)
 {
-	const char *words = find_words(ERR_GET_REASON(stream->openssl_error));
+	const char *text = find_text(ERR_GET_REASON(stream->openssl_error));
 
 	snprintf(out, max, "%s",
-	    words != NULL ? words : "the first bytes are not TLS");
+	    text != NULL ? text : "the first bytes are not TLS");
 }
 
 const char *
 stream_error_text(const struct stream *stream, char *out, size_t max)
 {
-	char words[128];
+	char text[128];
 
 	switch (stream->error) {
 	case STREAM_OK:
@@ -224,18 +223,18 @@ stream_error_text(const struct stream *stream, char *out, size_t max)
 	case STREAM_RESET:
 	case STREAM_SYSTEM:
 		snprintf(out, max, "%s",
-		    strerror_r(stream->error_errno, words, sizeof(words)));
+		    strerror_r(stream->error_errno, text, sizeof(text)));
 		break;
 	case STREAM_NOT_TLS:
-		say_not_tls(stream, out, max);
+		print_not_tls(stream, out, max);
 		break;
 	case STREAM_HANDSHAKE:
 	case STREAM_PROTOCOL:
-		say_code(stream, out, max);
+		print_openssl_error(stream, out, max);
 		break;
 	case STREAM_CLOSED_EARLY:
-		snprintf(
-		    out, max, "client left in the middle of the handshake");
+		snprintf(out, max,
+		    "client closed the connection during the handshake");
 		break;
 	case STREAM_NO_MEMORY:
 		snprintf(out, max, "out of memory");

@@ -40,9 +40,9 @@
 /* ---- The BIO ---- */
 
 /*
- * A flush does nothing.  OpenSSL flushes inside its handshake, where more output
- * can follow (a ticket is deferred to the first response); the stream sends when
- * SSL_do_handshake or SSL_write has returned.
+ * A flush does nothing.  OpenSSL flushes inside its handshake, where more
+ * output can follow (a ticket is deferred to the first response); the stream
+ * sends when SSL_do_handshake or SSL_write has returned.
  */
 
 static BIO_METHOD *bio_method;

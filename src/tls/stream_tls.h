@@ -33,8 +33,8 @@ enum io stream_recv(
 enum io stream_send_out(struct stream *stream);
 
 /*
- * How much one stream_read may still put into a buffer that contained `had` bytes
- * when it was called (see STREAM_TURN_BYTES).
+ * How much one stream_read may still put into a buffer that contained `had`
+ * bytes when it was called (see STREAM_TURN_BYTES).
  */
 size_t stream_room(const struct buf *into, size_t had);
 

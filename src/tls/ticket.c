@@ -218,7 +218,7 @@ read_lines(struct ticket_key_set *set, const struct secret *text,
 	}
 	if (set->count > 0)
 		return true;
-	err_set(err, "%s holds no ticket key; make one with: " MAKE_ONE, path);
+	err_set(err, "%s has no ticket key; make one with: " MAKE_ONE, path);
 	return false;
 }
 

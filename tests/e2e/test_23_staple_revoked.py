@@ -111,7 +111,7 @@ def test_on_revoked_decides(launch, ca, responders, stapled, on_revoked):
         else:
             with pytest.raises(Refused):
                 s_client(clinch.port(), ca)
-            clinch.wait_log("handshake failed .*client asked for a staple and there is no good one")
+            clinch.wait_log("handshake failed .*client requested a staple, and there is no valid one")
             s_client(clinch.port(), ca, status=False)
 
 

@@ -156,11 +156,11 @@ Test(conn_greet, refuses_whoever_sends_no_good_header)
 		    CONN_BAD_PROXY, "unknown version or command" },
 		{ "too long", BYTES(PP2_SIGNATURE "\x21\x11\x0f\xf1"),
 		    CONN_BAD_PROXY, "longer than 4096 bytes" },
-		{ "nothing", "", 0, CONN_CLIENT_GONE, "client left in" },
+		{ "nothing", "", 0, CONN_CLIENT_GONE, "client closed" },
 		{ "half a header", LINE, 20, CONN_CLIENT_GONE,
-		    "client left in" },
+		    "client closed" },
 		{ "a header and no more", BYTES(LINE), CONN_CLIENT_GONE,
-		    "client left in" },
+		    "client closed" },
 	};
 
 	memset(long_line + 11, '1', sizeof(long_line) - 11);

@@ -347,30 +347,30 @@ static const struct {
 	{ "no ca_file", "missing", NULL,
 	    "cannot read @/missing: No such file" },
 	{ "an empty ca_file", "empty", NULL, "@/empty is empty" },
-	{ "text", "text", NULL, "@/text holds no PEM block" },
+	{ "text", "text", NULL, "@/text has no PEM block" },
 	{ "lists for certificates", "root.crl", NULL,
-	    "@/root.crl holds no certificate" },
-	{ "a key alone", "key", NULL, "@/key holds no certificate" },
+	    "@/root.crl has no certificate" },
+	{ "a key alone", "key", NULL, "@/key has no certificate" },
 	{ "a damaged certificate", "damaged", NULL,
 	    "@/damaged: certificate 2 is damaged" },
 	{ "no crl_file", "root", "missing", "cannot read @/missing: No such" },
 	{ "an empty crl_file", "root", "empty", "@/empty is empty" },
 	{ "certificates for lists", "root", "root",
-	    "@/root holds no revocation list (X509 CRL)" },
+	    "@/root has no CRL (X509 CRL block)" },
 	{ "DER", "root", "text",
-	    "@/text holds no PEM block: no line begins with -----BEGIN" },
+	    "@/text has no PEM block: no line begins with -----BEGIN" },
 	{ "a damaged list", "root", "damaged.crl",
-	    "@/damaged.crl: revocation list 2 is damaged" },
+	    "@/damaged.crl: CRL 2 is damaged" },
 	{ "a delta list", "root", "delta.crl",
-	    "@/delta.crl: revocation list 2 holds changes alone (delta)" },
+	    "@/delta.crl: CRL 2 is a delta CRL" },
 	{ "an indirect list", "root", "indirect.crl",
-	    "@/indirect.crl: revocation list 2 is for several issuers" },
+	    "@/indirect.crl: CRL 2 covers several issuers" },
 	{ "a list of some reasons", "root", "reasons.crl",
-	    "@/reasons.crl: revocation list 2 is of some reasons alone" },
+	    "@/reasons.crl: CRL 2 covers only some revocation reasons" },
 	{ "a list of a damaged scope", "root", "scope.crl",
-	    "@/scope.crl: revocation list 1 has a damaged scope" },
+	    "@/scope.crl: CRL 1 has a damaged scope" },
 	{ "an unknown critical extension", "root", "unknown.crl",
-	    "@/unknown.crl: revocation list 1 has a critical extension" },
+	    "@/unknown.crl: CRL 1 has a critical extension" },
 	{ "a ca_file that is too large", "huge", NULL,
 	    "@/huge is larger than 16 MiB: no PEM file" },
 	{ "a crl_file that is too large", "root", "huge.crl",
@@ -520,37 +520,37 @@ static const struct {
 	{ "no list", "root", NULL, "", true, INT64_MAX },
 	{ "a good one", "root", "root.crl", "", true, FIXTURE_END_S },
 	{ "one that ends in time", "root", "soon.crl",
-	    "@/soon.crl: the list of CN=root expires soon", true,
+	    "@/soon.crl: the CRL of CN=root expires soon", true,
 	    FIXTURE_NOW_S + 30 * 86400 },
 	{ "one that ends a second later", "root", "later.crl", "", true,
 	    FIXTURE_NOW_S + 30 * 86400 + 1 },
 	{ "an expired one", "root", "expired.crl",
-	    "@/expired.crl: the list of CN=root has expired: its issuer's "
-	    "clients are refused until there is a new one",
+	    "@/expired.crl: the CRL of CN=root has expired: clients of this "
+	    "issuer are refused until it is renewed",
 	    true, FIXTURE_PAST_S },
 	{ "one of the future", "root", "future.crl",
-	    "@/future.crl: the list of CN=root is not valid yet", true,
+	    "@/future.crl: the CRL of CN=root is not valid yet", true,
 	    FIXTURE_END_S },
 	{ "one without an end", "root", "endless.crl",
-	    "@/endless.crl: the list of CN=root has no nextUpdate", true,
+	    "@/endless.crl: the CRL of CN=root has no nextUpdate", true,
 	    INT64_MAX },
 	{ "one of another CA", "root", "other.crl",
-	    "@/other.crl: the list of CN=other is signed by nobody in "
+	    "@/other.crl: the CRL of CN=other is signed by no certificate in "
 	    "ca_file",
 	    false, FIXTURE_END_S },
 	{ "one by another of that name", "root", "forged.crl",
-	    "@/forged.crl: the list of CN=root is signed by nobody", false,
-	    FIXTURE_END_S },
+	    "@/forged.crl: the CRL of CN=root is signed by no certificate",
+	    false, FIXTURE_END_S },
 	{ "one of us, one of another", "root", "mixed.crl",
-	    "@/mixed.crl: the list of CN=other is signed by nobody", true,
-	    FIXTURE_END_S },
+	    "@/mixed.crl: the CRL of CN=other is signed by no certificate",
+	    true, FIXTURE_END_S },
 	{ "an expired one and its successor", "root", "renewed.crl", "", true,
 	    FIXTURE_END_S },
 	{ "an expired one and a false successor", "root", "misled.crl",
-	    "@/misled.crl: the list of CN=root has expired", true,
+	    "@/misled.crl: the CRL of CN=root has expired", true,
 	    FIXTURE_PAST_S },
 	{ "an expired part beside another", "root", "parts.crl",
-	    "@/parts.crl: the list of CN=root has expired", true,
+	    "@/parts.crl: the CRL of CN=root has expired", true,
 	    FIXTURE_PAST_S },
 };
 
@@ -582,7 +582,8 @@ Test(ca_store, says_all_there_is_to_say)
 	struct ca_store *ca_store = load_files(
 	    "root", "mixed-expired.crl", CRL_CHECK_LEAF, &said);
 	const char *first = strstr(said.text, "CN=root has expired");
-	const char *second = strstr(said.text, "CN=other is signed by nobody");
+	const char *second = strstr(
+	    said.text, "CN=other is signed by no certificate");
 
 	cr_expect(first != NULL && second > first, "%s", said.text);
 	ca_store_unref(ca_store);
@@ -605,7 +606,8 @@ Test(ca_store, says_that_whole_chains_need_a_root)
 		struct ca_store *ca_store = load_files(
 		    rows[i].ca, "mid.crl", rows[i].check, &said);
 
-		cr_expect_eq(strstr(said.text, "holds no root") != NULL,
+		cr_expect_eq(
+		    strstr(said.text, "has no root certificate") != NULL,
 		    rows[i].expect, "%s: %s", rows[i].ca, said.text);
 		ca_store_unref(ca_store);
 	}
@@ -811,7 +813,7 @@ Test(ca_store, notices_a_list_that_goes_back)
 		    rollbacks[i].expect, "%s, %s", rollbacks[i].held,
 		    rollbacks[i].fresh);
 		cr_expect_eq(
-		    strncmp(err.text, "x.crl: the list of CN=root", 26) == 0,
+		    strncmp(err.text, "x.crl: the CRL of CN=root", 25) == 0,
 		    rollbacks[i].expect, "%s", err.text);
 		ca_store_unref(fresh);
 		ca_store_unref(held);

@@ -546,7 +546,7 @@ Test(admission, refused_is_a_failed_handshake_in_words_of_the_policy)
 	cr_expect_eq(link_handshake(&link, NULL), IO_FAILED);
 	cr_expect_eq(link.server.error, STREAM_HANDSHAKE);
 	stream_error_text(&link.server, text, sizeof(text));
-	cr_expect_not_null(strstr(text, "no longer admitted"), "%s", text);
+	cr_expect_not_null(strstr(text, "resumed session refused"), "%s", text);
 	link_close(&link);
 }
 

@@ -202,17 +202,17 @@ Test(identity, refuses_files_without_what_is_needed)
 
 	expect_refusal("", site_key, "@/cert.pem is empty");
 	expect_refusal("no PEM at all\n", site_key,
-	    "@/cert.pem holds no PEM block: no line begins with -----BEGIN");
+	    "@/cert.pem has no PEM block: no line begins with -----BEGIN");
 	expect_refusal(site_key, site_key,
-	    "@/cert.pem holds no certificate, only: PRIVATE KEY");
+	    "@/cert.pem has no certificate, only: PRIVATE KEY");
 	expect_refusal(site_cert, site_cert,
-	    "@/key.pem holds no private key, only: CERTIFICATE; key = has to "
+	    "@/key.pem has no private key, only: CERTIFICATE; key = has to "
 	    "name the file of the key");
 	expect_refusal(site_cert, NULL,
-	    "@/cert.pem holds no private key, only: CERTIFICATE; name the "
+	    "@/cert.pem has no private key, only: CERTIFICATE; name the "
 	    "file of the key with key = PATH");
 	expect_refusal(site_cert, request,
-	    "@/key.pem holds no private key, only: PUBLIC KEY; "
+	    "@/key.pem has no private key, only: PUBLIC KEY; "
 	    "key = has to name the file of the key");
 	free(request);
 }
@@ -963,7 +963,7 @@ static const struct bad_row {
 	{ "-----BEGIN RSA PRIVATE KEY-----\nMAAA\n"
 	  "-----END RSA PRIVATE KEY-----\n",
 	    "is damaged" },
-	{ "", "holds no private key" },
+	{ "", "has no private key" },
 };
 
 Test(identity_loader, goes_on_after_a_bad_file)

@@ -285,7 +285,7 @@ Test(chain, passes_over_a_key)
 static const struct bad_row {
 	const char *what, *text, *says;
 } bad_rows[] = {
-	{ "a key alone", NULL, "holds no certificate" },
+	{ "a key alone", NULL, "has no certificate" },
 	{ "a damaged certificate",
 	    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 	    "certificate 1" },

@@ -175,7 +175,7 @@ Test(stream_error, tells_what_is_not_shared)
 	expect_quarrel(&(struct quarrel){
 	    "P-521 client", any, p521_only, "no shared group" });
 	expect_quarrel(&(struct quarrel){ "RSA signatures", any, rsa_signatures,
-	    "client accepts no signature our key can make" });
+	    "no shared signature algorithm for the key of the certificate" });
 	expect_quarrel(&(struct quarrel){
 	    "SPDY client", alpn, alpn_spdy, "no ALPN protocol in common" });
 }
@@ -194,9 +194,9 @@ Test(stream_error, tells_that_the_client_asked_for_somebody_else)
 
 	strict.sni_unknown = SNI_REJECT;
 	expect_quarrel(&(struct quarrel){ "unknown name", strict, for_nobody,
-	    "client asked for no name of ours" });
+	    "unrecognized_name: no site for the SNI of the client" });
 	expect_quarrel(&(struct quarrel){ "no name", strict, at_most_12,
-	    "client asked for no name of ours" });
+	    "unrecognized_name: no site for the SNI of the client" });
 }
 
 static void
@@ -217,9 +217,9 @@ Test(stream_error, tells_that_the_client_rejected_our_certificate)
 	struct config_listener any = link_config();
 
 	expect_quarrel(&(struct quarrel){ "TLSv1.3", any, distrustful,
-	    "client rejected our certificate: alert " });
+	    "client rejected the certificate: alert " });
 	expect_quarrel(&(struct quarrel){ "TLSv1.2", any, distrustful_12,
-	    "client rejected our certificate: alert " });
+	    "client rejected the certificate: alert " });
 }
 
 static const struct {
@@ -251,7 +251,7 @@ Test(stream_error, tells_that_the_client_left_half_way)
 		    partings[i].what);
 		cr_assert_str_eq(
 		    stream_error_text(&link.server, text, sizeof(text)),
-		    "client left in the middle of the handshake");
+		    "client closed the connection during the handshake");
 		link_close(&link);
 	}
 	tls_server_unref(server);
@@ -400,36 +400,34 @@ static const struct {
 	{ &forged, { REQUIRE },
 	    "client certificate CN=robot: certificate signature failure" },
 	{ &server_only, { REQUIRE },
-	    "client certificate CN=robot: is not for clients "
+	    "client certificate CN=robot: not valid for clients "
 	    "(extendedKeyUsage)" },
 	{ &alone, { REQUIRE },
-	    "client certificate CN=robot: nobody in ca_file vouches for it" },
+	    "client certificate CN=robot: not issued by a CA in ca_file" },
 	{ &fixture.client, { REQUIRE, .ca = "other.pem" },
-	    "client certificate CN=client: nobody in ca_file vouches for it" },
+	    "client certificate CN=client: not issued by a CA in ca_file" },
 	{ &stranger, { REQUIRE },
-	    "client certificate CN=robot: nobody in ca_file vouches for it" },
+	    "client certificate CN=robot: not issued by a CA in ca_file" },
 	{ &fixture.client, { REQUIRE, .crl = "revoked.crl" },
 	    "client certificate CN=client: certificate revoked" },
 	{ &fixture.client, { REQUIRE, .crl = "other.crl" },
-	    "client certificate CN=client: there is no revocation list of its "
-	    "issuer in crl_file" },
+	    "client certificate CN=client: no CRL of its issuer in crl_file" },
 	{ &fixture.client, { REQUIRE, .crl = "ended.crl" },
-	    "client certificate CN=client: the revocation list of its issuer "
-	    "has expired" },
+	    "client certificate CN=client: the CRL of its issuer has expired" },
 	{ &fixture.client, { REQUIRE, .crl = "early.crl" },
-	    "client certificate CN=client: the revocation list of its issuer "
-	    "is not valid yet" },
+	    "client certificate CN=client: the CRL of its issuer is not "
+	    "valid yet" },
 	{ &fixture.client, { REQUIRE, .crl = "forged.crl" },
-	    "client certificate CN=client: the revocation list of its issuer "
-	    "is not signed by it" },
+	    "client certificate CN=client: the CRL of its issuer has a "
+	    "bad signature" },
 	{ &fixture.client, { REQUIRE, .allow = "else.example" },
-	    "client certificate CN=client: is not allowed by allow_san or "
+	    "client certificate CN=client: not allowed by allow_san or "
 	    "allow_cn" },
 	{ &nameless, { REQUIRE, .cn = "client" },
-	    "client certificate: is not allowed by allow_san or allow_cn" },
+	    "client certificate: not allowed by allow_san or allow_cn" },
 	{ &long_name, { REQUIRE, .cn = "client" },
 	    "client certificate CN=" X16 X16 X16 X16
-	    ": is not allowed by allow_san or allow_cn" },
+	    ": not allowed by allow_san or allow_cn" },
 };
 
 Test(client_errors, says_which_certificate_and_why)
@@ -479,8 +477,8 @@ Test(client_errors, says_that_a_session_should_not_have_been)
 		    IO_FAILED);
 		cr_expect_str_eq(
 		    stream_error_text(&opened.link.server, text, sizeof(text)),
-		    "client certificate CN=robot: no longer admitted, in a "
-		    "resumed session: by verify, allow rules, dates or lists");
+		    "client certificate CN=robot: resumed session "
+		    "refused by verify, allow rules, dates or CRLs");
 		open_client_close(&opened);
 		open_client_drop_session(&opened);
 		policy_server_close(&policy_server);

@@ -876,7 +876,7 @@ key_decode(struct key_decoder *decoder, const struct pem *pem, const char *path,
 		if (pem_is_key(pem->blocks[i].type))
 			return decode_plain(
 			    decoder, &pem->blocks[i], path, err);
-	err_set(err, "%s has no private key, only: %s", path,
-	    pem->blocks[0].type);
+	err_set(
+	    err, "%s has no private key, only: %s", path, pem->blocks[0].type);
 	return NULL;
 }

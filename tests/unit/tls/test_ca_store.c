@@ -70,7 +70,7 @@ ca(const struct pki *who)
 	return pki_certificate_pem(who);
 }
 
-/* A certificate that says what it is trusted for. */
+/* A certificate with OpenSSL's trust settings for this purpose. */
 static char *
 trusted(const struct pki *who, int purpose)
 {
@@ -377,7 +377,7 @@ static const struct {
 	    "@/huge.crl is larger than 128 MiB: no PEM file" },
 };
 
-Test(ca_store, is_not_made_of_bad_files)
+Test(ca_store, rejects_bad_files)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		char expect[256], *ca = path_of(bad[i].ca);
@@ -493,7 +493,7 @@ verify(const struct ca_store *ca_store, const struct verdict *row)
 	return result;
 }
 
-Test(ca_store, vouches_for_whom_its_files_say)
+Test(ca_store, accepts_and_refuses_clients_by_its_files)
 {
 	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
 		const struct verdict *row = &verdicts[i];
@@ -554,7 +554,7 @@ static const struct {
 	    FIXTURE_PAST_S },
 };
 
-Test(ca_store, says_which_lists_cannot_help)
+Test(ca_store, warns_of_unusable_crls)
 {
 	for (size_t i = 0; i < ARRAY_LEN(judged); i++) {
 		char expect[256];
@@ -576,7 +576,7 @@ Test(ca_store, says_which_lists_cannot_help)
 	}
 }
 
-Test(ca_store, says_all_there_is_to_say)
+Test(ca_store, reports_every_warning)
 {
 	struct err said;
 	struct ca_store *ca_store = load_files(
@@ -589,7 +589,7 @@ Test(ca_store, says_all_there_is_to_say)
 	ca_store_unref(ca_store);
 }
 
-Test(ca_store, says_that_whole_chains_need_a_root)
+Test(ca_store, warns_that_whole_chains_need_a_root)
 {
 	static const struct {
 		const char *ca;
@@ -632,7 +632,7 @@ static const struct {
 	{ "two lists", "root", "mixed.crl", CRL_CHECK_LEAF },
 };
 
-Test(ca_store, has_a_digest_of_everything_it_says)
+Test(ca_store, digest_covers_certificates_crls_and_their_use)
 {
 	struct ca_store *all[ARRAY_LEN(different)];
 
@@ -649,7 +649,7 @@ Test(ca_store, has_a_digest_of_everything_it_says)
 }
 
 /* Every byte that can be another without damage. */
-Test(ca_store, has_a_digest_of_every_byte)
+Test(ca_store, digest_covers_every_byte)
 {
 	unsigned char *der = NULL;
 	int len = i2d_X509(fixture.root.certificate, &der), fine = 0;
@@ -677,7 +677,7 @@ Test(ca_store, has_a_digest_of_every_byte)
 	free(path);
 }
 
-Test(ca_store, has_a_digest_that_knows_nothing_of_files)
+Test(ca_store, digest_ignores_paths)
 {
 	struct ca_store *one = load_files("root", NULL, 0, NULL);
 	struct ca_store *same = load_files("root-copy", NULL, 0, NULL);
@@ -691,7 +691,7 @@ Test(ca_store, has_a_digest_that_knows_nothing_of_files)
 	ca_store_unref(idle);
 }
 
-Test(ca_store, names_each_authority_once)
+Test(ca_store, lists_each_ca_name_once)
 {
 	struct ca_store *ca_store = load_files("thrice", NULL, 0, NULL);
 	const STACK_OF(X509_NAME) *names = ca_store_names(ca_store);
@@ -706,7 +706,7 @@ Test(ca_store, names_each_authority_once)
 }
 
 /* More names than a handshake has room for would end every handshake. */
-Test(ca_store, asks_for_nobody_rather_than_for_too_many)
+Test(ca_store, lists_no_name_when_there_are_too_many)
 {
 	static const struct {
 		int count, expect;
@@ -762,7 +762,7 @@ static const struct lookup {
 	    { &fixture.far, &fixture.mid, &fixture.root }, X509_V_OK, 0 },
 };
 
-Test(ca_store, looks_intermediates_up_where_a_list_is_present)
+Test(ca_store, checks_intermediates_whose_issuer_has_a_crl)
 {
 	for (size_t i = 0; i < ARRAY_LEN(lookups); i++) {
 		const struct lookup *row = &lookups[i];
@@ -800,7 +800,7 @@ static const struct {
 	{ "mid-revoked.crl", "earlier.crl", true },
 };
 
-Test(ca_store, notices_a_list_that_goes_back)
+Test(ca_store, detects_a_crl_rollback)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rollbacks); i++) {
 		struct ca_store *held = load_files(
@@ -859,7 +859,7 @@ Test(crl_ends, are_those_of_the_issuer)
 	}
 }
 
-Test(crl_ends, are_those_of_a_chain_if_there_are_lists_for_it)
+Test(crl_ends, are_those_of_a_chain_if_it_has_crls)
 {
 	static const struct {
 		const char *lists;
@@ -950,7 +950,7 @@ load(const char *ca, const char *lists, const struct ca_store *whole, long n)
 	return failed;
 }
 
-Test(ca_store_memory, running_out_is_an_error_or_changes_nothing)
+Test(ca_store_memory, allocation_failure_is_an_error_or_changes_nothing)
 {
 	for (size_t i = 0; i < ARRAY_LEN(memory_rows); i++) {
 		struct ca_store *whole = load_files(memory_rows[i].ca,

@@ -18,7 +18,7 @@
 enum { KEY_BYTES = 80 };
 
 static unsigned char key[KEY_BYTES];
-static const char *text; /* of the file that holds it; NULL: not watched */
+static const char *text; /* of the file that contains it; NULL: not watched */
 static unsigned keys_cleansed, texts_cleansed;
 
 /* Interposes on libcrypto's.  Volatile, so that it is not optimised away. */

@@ -78,7 +78,7 @@ check_first(size_t i, struct open_client *opened)
 	policy_server_close(&policy_server);
 }
 
-Test(client_cert, is_taken_if_verified_and_allowed)
+Test(client_cert, is_accepted_if_verified_and_allowed)
 {
 	struct pki mid = pki_make(&(struct pki_wish){
 	    .name = "mid", .issuer = &fixture.ca, .ca = true });
@@ -109,7 +109,7 @@ enum { NOW_S = 1800000000 };
 
 static const struct {
 	const char *what;
-	struct policy_row rule; /* of the site it comes back to */
+	struct policy_row rule; /* of the site that resumes it */
 	bool with_client;
 	int64_t valid_until;
 	int64_t now_s;
@@ -151,7 +151,7 @@ static const struct {
 	    false, INT64_MAX, FIXTURE_END_S, true },
 };
 
-Test(client_cert, may_resume_where_it_could_come_again)
+Test(client_cert, may_resume_where_a_full_handshake_would_succeed)
 {
 	struct policy_server first;
 
@@ -246,7 +246,7 @@ check_last(const struct last *row, size_t v)
 	policy_server_close(&now);
 }
 
-Test(client_cert, is_admitted_by_the_policy_of_now)
+Test(client_cert, is_admitted_by_the_current_settings)
 {
 	fixture_write_crl(
 	    "ended.crl", &(struct crl_wish){
@@ -256,7 +256,7 @@ Test(client_cert, is_admitted_by_the_policy_of_now)
 			check_last(&lasts[i], v);
 }
 
-Test(client_cert, is_not_admitted_when_it_was_not_verified)
+Test(client_cert, is_not_admitted_unverified)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		struct open_client opened = { .v = v, .pair = &fixture.client };
@@ -281,7 +281,7 @@ Test(client_cert, is_not_admitted_when_it_was_not_verified)
 
 /* The clock of tickets stands in 2020 and lets the session pass; only the last
  * look sees that its certificate ended in 2021. */
-Test(client_cert, is_turned_away_after_a_resumption_that_should_not_have_been)
+Test(client_cert, is_refused_after_an_invalid_resumption)
 {
 	struct pki ended = pki_make(&(struct pki_wish){
 	    .name = "client", .issuer = &fixture.ca, .to = "20210101000000Z" });
@@ -400,7 +400,7 @@ static const struct {
 	{ "all one", { END_2040, END_2040, END_2040 }, FIXTURE_END_S },
 };
 
-Test(client_until, is_when_the_first_certificate_of_the_chain_ends)
+Test(client_until, is_the_first_end_of_a_certificate_in_the_chain)
 {
 	const struct policy_row rule = { REQUIRE, .ca = "chain.pem" };
 	struct family family;
@@ -427,7 +427,7 @@ static const struct {
 	{ "chain: the root's", { END_2030, END_2040, NULL }, true, S_2030 },
 };
 
-Test(client_until, is_when_the_first_list_ends_that_was_looked_at)
+Test(client_until, is_the_first_end_of_a_crl_that_was_used)
 {
 	struct family family;
 
@@ -445,7 +445,7 @@ Test(client_until, is_when_the_first_list_ends_that_was_looked_at)
 	drop(&family);
 }
 
-Test(client_until, is_never_without_a_certificate)
+Test(client_until, is_unlimited_without_a_certificate)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		struct open_client opened = { .v = v };
@@ -468,7 +468,7 @@ static struct config_listener config;
 static struct ticket_keys *keys;
 static struct tls_server *server;
 
-/* Asks clients for nothing, whatever the policy says later. */
+/* The contexts request no certificate, whatever is set later. */
 static void
 set_up(void)
 {
@@ -485,7 +485,7 @@ tear_down(void)
 	ticket_keys_unref(keys);
 }
 
-TestSuite(admission, .init = set_up, .fini = tear_down);
+TestSuite(client_admission, .init = set_up, .fini = tear_down);
 
 static void
 open_version(struct link *link, size_t v)
@@ -494,7 +494,7 @@ open_version(struct link *link, size_t v)
 	SSL_set_max_proto_version(link->client, link_versions[v].version);
 }
 
-Test(admission, is_the_last_step_of_a_handshake)
+Test(client_admission, is_the_last_step_of_a_handshake)
 {
 	static const struct {
 		enum config_verify given;
@@ -516,7 +516,7 @@ Test(admission, is_the_last_step_of_a_handshake)
 	}
 }
 
-Test(admission, refused_leaves_nothing_to_read_or_write)
+Test(client_admission, refused_leaves_nothing_to_read_or_write)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		const char *what = link_versions[v].what;
@@ -536,7 +536,7 @@ Test(admission, refused_leaves_nothing_to_read_or_write)
 	}
 }
 
-Test(admission, refused_is_a_failed_handshake_in_words_of_the_policy)
+Test(client_admission, refused_has_an_error_text)
 {
 	struct link link;
 	char text[128];
@@ -587,7 +587,7 @@ static const struct {
 	    { false, false, X509_V_OK } },
 };
 
-Test(client_cert_facts, tell_this_connection_from_its_session)
+Test(client_cert_facts, distinguish_connection_and_session)
 {
 	for (size_t i = 0; i < ARRAY_LEN(facts_rows); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
@@ -615,7 +615,7 @@ Test(client_cert_facts, tell_this_connection_from_its_session)
 		}
 }
 
-Test(client_cert_facts, hold_the_certificate_if_there_is_room)
+Test(client_cert_facts, contain_the_certificate_if_there_is_room)
 {
 	struct open_client opened = { .v = 1, .pair = &fixture.client };
 	struct policy_server policy_server;
@@ -664,7 +664,7 @@ static const struct {
 	{ "with a line", "a\nb", 3, "a\nb" },
 };
 
-Test(client_cert_facts, read_its_name_whole_or_not_at_all)
+Test(client_cert_facts, return_the_common_name)
 {
 	struct policy_server policy_server;
 	char name[16];
@@ -759,7 +759,7 @@ static const struct row hosts[] = {
 	{ "the common name is no SAN", "dns:a.example", NULL, false },
 };
 
-Test(allow, knows_host_names)
+Test(allow, compares_host_names)
 {
 	walk_sans(hosts, ARRAY_LEN(hosts));
 }
@@ -788,7 +788,7 @@ static const struct row mails[] = {
 	{ "a URI of the name", "email:a@x.example", "URI:a@x.example", false },
 };
 
-Test(allow, knows_mailboxes)
+Test(allow, compares_mailboxes)
 {
 	walk_sans(mails, ARRAY_LEN(mails));
 }
@@ -820,7 +820,7 @@ static const struct row uris[] = {
 	{ "any, but a host", "uri:*", "DNS:x", false },
 };
 
-Test(allow, knows_uris)
+Test(allow, compares_uris)
 {
 	walk_sans(uris, ARRAY_LEN(uris));
 }
@@ -841,7 +841,7 @@ static const struct row addresses[] = {
 	{ "its text as a host", "dns:192.0.2.1", "IP:192.0.2.1", false },
 };
 
-Test(allow, knows_addresses)
+Test(allow, compares_addresses)
 {
 	walk_sans(addresses, ARRAY_LEN(addresses));
 }
@@ -860,7 +860,7 @@ static const struct row commons[] = {
 	{ "none", "a.example", NULL, false },
 };
 
-Test(allow, knows_common_names)
+Test(allow, compares_common_names)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commons); i++) {
 		char text[128], *item = text;
@@ -923,7 +923,7 @@ static const struct {
 	    "\xc0\0\x02\0\xff\xff\xff\0", 8, false },
 };
 
-Test(allow, is_not_fooled_by_bytes_that_are_no_name)
+Test(allow, matches_no_malformed_name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(hostile); i++) {
 		X509 *certificate = with_san(
@@ -940,7 +940,7 @@ Test(allow, is_not_fooled_by_bytes_that_are_no_name)
 }
 
 /* In the middle of a handshake errors must not be left for others. */
-Test(allow, leaves_no_error_of_names_that_cannot_be_read)
+Test(allow, leaves_no_openssl_error_of_unreadable_names)
 {
 	X509 *certificate = X509_new();
 	ASN1_OCTET_STRING *junk = ASN1_OCTET_STRING_new();
@@ -975,7 +975,7 @@ static const struct {
 	{ "the first does not", V_ASN1_UTF8STRING, "root", "other", 5, false },
 };
 
-Test(allow, reads_the_last_common_name_in_any_alphabet)
+Test(allow, uses_the_last_common_name_in_any_alphabet)
 {
 	for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
 		X509 *certificate = X509_new();
@@ -1001,7 +1001,7 @@ Test(allow, reads_the_last_common_name_in_any_alphabet)
 
 /* ---- lists ---- */
 
-Test(allow, takes_anybody_without_rules)
+Test(allow, accepts_everything_without_rules)
 {
 	struct pki made = pki_make(&(struct pki_wish){ .name = NULL });
 	struct config_listener settings = { .allow_san = { NULL, 0 } };
@@ -1010,7 +1010,7 @@ Test(allow, takes_anybody_without_rules)
 	pki_drop(&made);
 }
 
-Test(allow, takes_whom_one_pattern_of_either_key_names)
+Test(allow, accepts_a_match_of_either_key)
 {
 	static const struct {
 		const char *cn, *san;

@@ -51,7 +51,7 @@ static const struct {
 	{ "a client without ALPN", NULL, 0, "" },
 };
 
-Test(context, picks_the_protocol_we_prefer)
+Test(context, selects_the_preferred_alpn_protocol)
 {
 	struct config_listener config = link_config();
 	struct tls_server *server;
@@ -78,7 +78,7 @@ Test(context, picks_the_protocol_we_prefer)
 	tls_server_unref(server);
 }
 
-Test(context, knows_the_name_the_client_asked_for)
+Test(context, keeps_the_sni)
 {
 	struct config_listener config = link_config();
 	struct tls_server *server = link_server(&config, PKI_P256, keys);
@@ -103,7 +103,7 @@ Test(context, knows_the_name_the_client_asked_for)
 	tls_server_unref(server);
 }
 
-/* Stands for whoever staples: this layer knows nobody. */
+/* In place of libstaple, which this layer does not include. */
 static int
 on_status(SSL *ssl, void *arg)
 {
@@ -116,7 +116,7 @@ on_status(SSL *ssl, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-Test(context, knows_whether_a_staple_was_sent)
+Test(context, records_whether_a_staple_was_sent)
 {
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 	struct config_listener config = link_config();
@@ -158,7 +158,7 @@ Test(context, serves_rsa_and_ecdsa)
 	}
 }
 
-Test(context, holds_no_certificate)
+Test(context, has_no_certificate)
 {
 	struct config_listener config = link_config();
 	struct tls_context *context = link_context(&config);
@@ -231,7 +231,7 @@ static const struct config_listener different[] = {
 	{ .allow_san = { x, 1 }, .allow_cn = { x, 1 } },
 };
 
-Test(context, digests_differ_when_the_policy_does)
+Test(context, digests_differ_with_the_settings)
 {
 	enum { ROWS = ARRAY_LEN(different) };
 	uint8_t digests[ROWS][32];
@@ -383,7 +383,7 @@ Test(policy, refuses_versions_that_leave_nothing)
 	}
 }
 
-Test(policy, uses_mozillas_list_unless_told_otherwise)
+Test(policy, uses_mozillas_list_by_default)
 {
 	struct config_listener own = { .ciphers = "ECDHE-RSA-AES256-GCM-SHA384",
 		.ciphersuites = "TLS_AES_256_GCM_SHA384" };
@@ -403,7 +403,7 @@ Test(policy, uses_mozillas_list_unless_told_otherwise)
 	tls_context_unref(context);
 }
 
-Test(policy, lets_prefer_server_ciphers_decide)
+Test(policy, follows_prefer_server_ciphers)
 {
 	static const struct {
 		struct config_listener given;
@@ -428,7 +428,7 @@ Test(policy, lets_prefer_server_ciphers_decide)
 	}
 }
 
-Test(policy, names_the_line_of_a_list_it_cannot_use)
+Test(policy, reports_the_line_of_an_unusable_list)
 {
 	static const struct {
 		struct config_listener given;
@@ -637,7 +637,7 @@ static const struct {
 	    RSA, "groups: ffdhe2048 has no effect: it is not for TLS 1.2\n" },
 };
 
-Test(policy, names_what_has_no_effect)
+Test(policy, reports_names_without_effect)
 {
 	for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
 		struct policy_survey *survey = policy_survey_new();
@@ -1106,12 +1106,12 @@ static const struct apply_row client_rows[] = {
 	    "verified", "refused" },
 };
 
-Test(apply_clients, are_taken_by_the_policy_of_their_name)
+Test(apply_clients, are_verified_by_the_settings_of_their_name)
 {
 	apply_both_ways(client_rows, ARRAY_LEN(client_rows));
 }
 
-/* RFC 8446 section 4.2.4: whom the client is asked to be vouched for by. */
+/* RFC 8446 section 4.2.4: the CA names of the CertificateRequest. */
 static const char *
 asked_for(struct link *link)
 {
@@ -1133,12 +1133,12 @@ static const struct apply_row name_rows[] = {
 	    "our CA", "not one" },
 };
 
-Test(apply_clients, are_told_the_authorities_of_their_policy)
+Test(apply_clients, get_the_ca_names_of_their_settings)
 {
 	apply_both_ways(name_rows, ARRAY_LEN(name_rows));
 }
 
-Test(apply_clients, meet_the_parameters_of_their_context)
+Test(apply_clients, get_the_verify_parameters_of_their_context)
 {
 	struct config_listener settings = link_config();
 	struct tls_context *one = link_context(&settings);

@@ -240,7 +240,7 @@ Test(identity, refuses_damaged_files)
 	free(broken);
 }
 
-Test(identity, tells_how_to_decrypt_a_key)
+Test(identity, reports_how_to_decrypt_a_key)
 {
 	char *locked = pki_locked_key_pem(&site);
 	static const char old[] = "-----BEGIN EC PRIVATE KEY-----\n"
@@ -257,7 +257,7 @@ Test(identity, tells_how_to_decrypt_a_key)
 	free(locked);
 }
 
-Test(identity, refuses_a_pair_that_is_none)
+Test(identity, refuses_a_key_of_another_certificate)
 {
 	char *foreign = pki_key_pem(&other);
 	char *second = pki_certificate_pem(&other);
@@ -315,7 +315,7 @@ static const struct {
 	{ KEYS_ANY, 0666, true, false },
 };
 
-Test(identity, judges_who_may_read_the_key)
+Test(identity, checks_the_mode_of_the_key_file)
 {
 	char *both = pki_join(site_cert, site_key);
 	char *path = pki_write(&folder, "both.pem", both);
@@ -336,7 +336,7 @@ Test(identity, judges_who_may_read_the_key)
 	free(both);
 }
 
-Test(identity, says_how_to_keep_others_from_the_key)
+Test(identity, reports_the_remedy_for_the_mode)
 {
 	char *both = pki_join(site_cert, site_key);
 	char *path = pki_write(&folder, "both.pem", both);
@@ -363,7 +363,7 @@ static const struct {
 	    "2098-01-01 00:00:00 UTC" },
 };
 
-Test(identity, warns_of_dates_and_serves_all_the_same)
+Test(identity, warns_of_dates_and_loads)
 {
 	struct err err, warning;
 
@@ -383,7 +383,7 @@ Test(identity, warns_of_dates_and_serves_all_the_same)
 	}
 }
 
-Test(identity, is_equal_to_its_copy_alone)
+Test(identity, equals_only_its_copy)
 {
 	char *second = pki_certificate_pem(&other);
 	char *second_key = pki_key_pem(&other);
@@ -423,7 +423,7 @@ tear_down_names(void)
 
 TestSuite(identity_names, .init = set_up_names, .fini = tear_down_names);
 
-/* Takes what was made. */
+/* Takes ownership of the pair. */
 static struct identity *
 load_made(struct pki made)
 {
@@ -443,7 +443,7 @@ load_made(struct pki made)
 	return identity;
 }
 
-/* Its patterns, each with a blank behind it.  Takes the identity. */
+/* Its patterns, each with a blank behind it.  Frees the identity. */
 static void
 expect_patterns(struct identity *identity, const char *expect, const char *what)
 {
@@ -491,7 +491,7 @@ static const struct name_row {
 	    "ok.example " },
 };
 
-Test(identity_names, are_patterns_without_doubles)
+Test(identity_names, are_patterns_without_duplicates)
 {
 	for (size_t i = 0; i < ARRAY_LEN(name_rows); i++)
 		expect_patterns(load_made(pki_make(&name_rows[i].given)),
@@ -510,7 +510,7 @@ add_name(GENERAL_NAMES *names, const char *bytes, size_t len)
 	cr_assert(sk_GENERAL_NAME_push(names, name) > 0);
 }
 
-/* Takes the names. */
+/* Frees the names. */
 static struct pki
 make_with(const char *common_name, GENERAL_NAMES *names)
 {
@@ -541,7 +541,7 @@ static const struct hostile_row {
 	{ "a new line", BYTES("a.example\nb.example") },
 };
 
-Test(identity_names, leave_hostile_bytes_out)
+Test(identity_names, leave_out_malformed_names)
 {
 	for (size_t i = 0; i < ARRAY_LEN(hostile_rows); i++) {
 		const struct hostile_row *name_row = &hostile_rows[i];
@@ -589,7 +589,7 @@ Test(identity_names, may_be_many)
 }
 
 /* What an extension that cannot be read, or is there twice, may be hiding. */
-Test(identity_names, trust_no_common_name_beside_a_damaged_extension)
+Test(identity_names, ignore_the_common_name_beside_a_damaged_extension)
 {
 	struct pki twice = pki_make(
 	    &(struct pki_wish){ .name = "cn.example", .san = "DNS:a.example" });
@@ -633,7 +633,7 @@ tear_down_kinds(void)
 
 TestSuite(identity_kind, .init = set_up_kinds, .fini = tear_down_kinds);
 
-/* Load a certificate for this key, which it takes. */
+/* Load a certificate for this key; frees the key. */
 static struct identity *
 load_with_key(EVP_PKEY *key, struct err *err)
 {
@@ -704,7 +704,7 @@ Test(identity_kind, is_that_of_the_key)
 	}
 }
 
-/* P-256, but told by its numbers. */
+/* P-256 with explicit parameters. */
 static EVP_PKEY *
 make_described(void)
 {
@@ -760,8 +760,8 @@ Test(identity_kind, is_none_for_what_tls_cannot_use)
 	}
 }
 
-/* A key of its own file is told of as such. */
-Test(identity_kind, is_asked_of_the_key_as_well)
+/* The sentence names a key file of its own. */
+Test(identity_kind, is_checked_for_the_key_as_well)
 {
 	char *cert = pki_certificate_pem(&signer), *key, *paths[2];
 	struct pki useless = { NULL, EVP_PKEY_Q_keygen(NULL, NULL, "X25519") };
@@ -875,7 +875,7 @@ Test(identity_loader, shares_intermediates_and_nothing_else)
 	identity_unref(b);
 }
 
-Test(identity_loader, takes_up_what_another_has_loaded)
+Test(identity_loader, shares_what_another_has_loaded)
 {
 	struct identity *old = load_leaf(), *fresh;
 
@@ -932,7 +932,7 @@ pem_of(const char *type, unsigned char *der, int len)
 
 /* A public key, under whatever name, is no private one: the pair would match
  * and no handshake work. */
-Test(identity_loader, takes_no_public_key_for_a_private_one)
+Test(identity_loader, rejects_a_public_key)
 {
 	static const char *const types[] = { "PRIVATE KEY", "EC PRIVATE KEY" };
 	struct pki made = make_leaf(PKI_P256);
@@ -1063,7 +1063,7 @@ load_site(long n)
 	return failed;
 }
 
-Test(identity_memory, running_out_is_an_error_or_changes_nothing)
+Test(identity_memory, allocation_failure_is_an_error_or_changes_nothing)
 {
 	long n = 0;
 

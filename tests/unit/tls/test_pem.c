@@ -115,7 +115,7 @@ Test(pem, reads_a_chain_and_a_key_with_blanks)
 	}
 }
 
-Test(pem, reads_authorities_and_lists_with_blanks)
+Test(pem, reads_cas_and_crls_with_blanks)
 {
 	for (size_t i = 0; i < ARRAY_LEN(blanks); i++) {
 		struct err err = { "" }, warning = { "" };
@@ -146,7 +146,7 @@ expect_mention(struct identity *identity, const struct err *warning,
 	identity_unref(identity);
 }
 
-Test(pem, mentions_blocks_that_are_not_used)
+Test(pem, warns_of_unused_blocks)
 {
 	struct err err = { "" }, warning = { "" };
 	char *key = keep("key.pem", pki_key_pem(&site));
@@ -167,7 +167,7 @@ Test(pem, mentions_blocks_that_are_not_used)
 	free(key);
 }
 
-Test(pem, mentions_nothing_of_usual_files)
+Test(pem, does_not_warn_of_usual_files)
 {
 	struct err err = { "" }, warning = { "" };
 	char *together = keep("site.pem",
@@ -190,7 +190,7 @@ Test(pem, mentions_nothing_of_usual_files)
 	free(cert);
 }
 
-Test(pem, mentions_what_an_authority_file_holds_besides)
+Test(pem, warns_of_unused_blocks_in_a_ca_file)
 {
 	struct err err = { "" }, warning = { "" };
 	char *ca = keep(
@@ -273,7 +273,7 @@ Test(chain, begins_with_the_leaf)
 	    0);
 }
 
-Test(chain, passes_over_a_key)
+Test(chain, skips_a_key)
 {
 	cr_assert(load_chain(chain_fixture.key_pem, chain_fixture.leaf_pem));
 	cr_assert_eq(
@@ -292,7 +292,7 @@ static const struct bad_row {
 	{ "no PEM", "hello\n", "site.pem" },
 };
 
-Test(chain, names_the_file_that_is_no_good)
+Test(chain, reports_the_path_of_a_bad_file)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bad_rows); i++) {
 		const char *text = bad_rows[i].text;
@@ -307,7 +307,7 @@ Test(chain, names_the_file_that_is_no_good)
 	}
 }
 
-Test(chain, prints_what_a_terminal_can_bear)
+Test(chain, prints_escaped_names)
 {
 	char text[128];
 
@@ -336,7 +336,7 @@ static void
 set_up_cache(void)
 {
 	cache_fixture = (struct cache_fixture){ .cache = chain_cache_new() };
-	/* The same name: only the bytes tell them apart. */
+	/* The same name: only the bytes differ. */
 	cache_fixture.a = pki_make(
 	    &(struct pki_wish){ .name = "CA", .ca = true });
 	cache_fixture.b = pki_make(
@@ -399,7 +399,7 @@ Test(chain_cache, may_be_absent)
 	chain_cache_free(NULL);
 }
 
-Test(chain_cache, leaves_certificates_to_their_holders)
+Test(chain_cache, keeps_certificates_alive_after_its_end)
 {
 	X509 *held = decode(
 	    cache_fixture.cache, cache_fixture.a_der, cache_fixture.a_len);
@@ -410,7 +410,7 @@ Test(chain_cache, leaves_certificates_to_their_holders)
 	X509_free(held);
 }
 
-Test(chain_cache, remembers_nothing_damaged)
+Test(chain_cache, caches_nothing_damaged)
 {
 	for (int cut = 0; cut < cache_fixture.a_len; cut += 100)
 		cr_assert_null(
@@ -419,7 +419,7 @@ Test(chain_cache, remembers_nothing_damaged)
 	    cache_fixture.cache, cache_fixture.a_der, cache_fixture.a_len));
 }
 
-Test(chain_cache, uses_what_it_is_told_of)
+Test(chain_cache, returns_an_added_certificate)
 {
 	X509 *found;
 

@@ -122,7 +122,7 @@ Test(server, finds_the_site_of_a_name)
 	}
 }
 
-Test(server, counts_and_holds_its_sites)
+Test(server, counts_its_sites)
 {
 	struct tls_server *server = make_server(false);
 
@@ -218,7 +218,7 @@ expect_certificate(
 	link_close(&link);
 }
 
-Test(server, shows_each_client_the_certificate_it_can_use)
+Test(server, sends_a_certificate_the_client_supports)
 {
 	for (size_t i = 0; i < ARRAY_LEN(offers); i++) {
 		struct tls_server *server = tls_server_new(2, 1, keys);
@@ -236,7 +236,7 @@ Test(server, shows_each_client_the_certificate_it_can_use)
 	}
 }
 
-Test(server, tells_a_connection_its_site)
+Test(server, gives_a_connection_its_site)
 {
 	struct tls_server *server = make_server(false);
 	char name[] = "b.example";
@@ -325,7 +325,7 @@ tear_down_hosts(void)
 	ticket_keys_unref(keys);
 }
 
-TestSuite(hello, .init = set_up_hosts, .fini = tear_down_hosts);
+TestSuite(client_hello, .init = set_up_hosts, .fini = tear_down_hosts);
 
 /* The alert that answers these bytes, or SERVED. */
 static int
@@ -426,12 +426,12 @@ walk(enum config_sni_unknown unknown)
 	tls_server_unref(server);
 }
 
-Test(hello, gets_the_listener_for_an_unknown_name)
+Test(client_hello, leads_to_the_listener_with_an_unknown_name)
 {
 	walk(SNI_DEFAULT);
 }
 
-Test(hello, gets_an_alert_for_an_unknown_name)
+Test(client_hello, gets_an_alert_for_an_unknown_name)
 {
 	walk(SNI_REJECT);
 }
@@ -473,13 +473,13 @@ walk_lengths(enum config_sni_unknown unknown)
 	tls_server_unref(server);
 }
 
-Test(hello, bears_names_of_any_length)
+Test(client_hello, may_have_a_name_of_any_length)
 {
 	walk_lengths(SNI_DEFAULT);
 	walk_lengths(SNI_REJECT);
 }
 
-/* A client whose first ClientHello offers no group the server takes. */
+/* A client whose first ClientHello has no group of the server. */
 static enum io
 say_hello_twice(struct tls_server *server, char *first, char *second)
 {
@@ -503,7 +503,7 @@ say_hello_twice(struct tls_server *server, char *first, char *second)
 	return io;
 }
 
-Test(hello, may_come_twice_but_not_with_another_name)
+Test(client_hello, may_come_twice_but_not_with_another_name)
 {
 	static char a[] = "a.example", b[] = "b.example", c[] = "c.example";
 	struct tls_server *server;
@@ -579,7 +579,7 @@ build(struct tls_context *context)
 	return ok;
 }
 
-Test(server_memory, running_out_while_building_is_an_error)
+Test(server_memory, allocation_failure_while_building_is_an_error)
 {
 	struct tls_context *context = link_context(&small_listener);
 	bool failed = true, ok;
@@ -597,7 +597,7 @@ Test(server_memory, running_out_while_building_is_an_error)
 	tls_context_unref(context);
 }
 
-Test(server_memory, running_out_while_making_a_context_is_an_error)
+Test(server_memory, allocation_failure_in_a_context_is_an_error)
 {
 	struct err err = { .text = "" };
 	struct tls_context *context;
@@ -645,7 +645,7 @@ greet(struct tls_server *server, long n)
 	return failed;
 }
 
-Test(server_memory, running_out_never_leaves_a_client_between_two_sites)
+Test(server_memory, allocation_failure_leaves_no_client_between_two_sites)
 {
 	struct tls_server *server = link_server_of(
 	    &small_listener, small_identity, keys);

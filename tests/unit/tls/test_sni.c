@@ -48,7 +48,7 @@ static const struct name_row {
 	{ "a name of 254", NAME253 "h", 0, NULL },
 };
 
-Test(sni, knows_a_name_when_it_sees_one)
+Test(sni, normalises_names)
 {
 	char out[SNI_NAME_MAX + 1];
 
@@ -81,7 +81,7 @@ static const struct {
 	{ "*." NAME253, NULL },
 };
 
-Test(sni, knows_a_pattern_when_it_sees_one)
+Test(sni, normalises_patterns)
 {
 	char out[SNI_NAME_MAX + 1];
 
@@ -138,7 +138,7 @@ Test(sni, finds_the_name_then_the_wildcard)
 	sni_table_free(table);
 }
 
-Test(sni, takes_a_wildcard_for_itself_when_asked_exactly)
+Test(sni, finds_a_wildcard_exactly)
 {
 	struct sni_table *table = table_of(zoo, ARRAY_LEN(zoo));
 

@@ -70,7 +70,7 @@ Test(stream, gathers_one_turn_and_then_the_rest_of_the_block)
 	free(much);
 }
 
-Test(stream, tells_the_end_once_all_is_read)
+Test(stream, returns_the_end_once_all_is_read)
 {
 	struct link link;
 	char text[64];
@@ -108,7 +108,7 @@ write_until_full(struct stream *stream, struct pool *pool)
 	return taken;
 }
 
-Test(stream, stops_taking_when_the_peer_does_not_read)
+Test(stream, takes_no_more_when_the_peer_does_not_read)
 {
 	static char heard[4 * 1024 * 1024];
 	struct link link;
@@ -144,7 +144,7 @@ Test(stream, ends_its_own_direction_alone)
 	link_close(&link);
 }
 
-Test(stream, calls_a_reset_a_reset)
+Test(stream, fails_with_a_reset)
 {
 	struct link link;
 	char text[64];
@@ -159,7 +159,7 @@ Test(stream, calls_a_reset_a_reset)
 	link_close(&link);
 }
 
-Test(stream, still_reads_what_a_vanished_peer_had_answered)
+Test(stream, still_reads_the_answer_of_a_closed_peer)
 {
 	struct link link;
 	char text[64];
@@ -210,7 +210,7 @@ has_nodelay(int fd)
 	return on != 0;
 }
 
-Test(stream, forbids_delay_once_something_may_be_delayed)
+Test(stream, sets_nodelay_with_the_second_write)
 {
 	struct pool *pool = pool_new();
 	struct stream stream;

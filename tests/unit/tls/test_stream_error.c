@@ -46,7 +46,7 @@ static const struct {
 	{ "\x16\x03\x01\x00\x05zzzzz", 10, "the first bytes are not TLS" },
 };
 
-Test(stream_error, names_what_is_no_tls)
+Test(stream_error, names_bytes_that_are_not_tls)
 {
 	struct config_listener config = link_config();
 	struct tls_server *server = link_server(&config, PKI_P256, keys);
@@ -69,7 +69,7 @@ Test(stream_error, names_what_is_no_tls)
 	tls_server_unref(server);
 }
 
-/* One row of a disagreement: what we ask, what the client does, and how the
+/* One row of a disagreement: the settings, the client, and how the
  * sentence begins (OpenSSL's name of an alert may end it). */
 struct quarrel {
 	const char *what;
@@ -116,7 +116,7 @@ at_least_13(SSL *client)
 	SSL_set_min_proto_version(client, TLS1_3_VERSION);
 }
 
-Test(stream_error, tells_which_version_is_missing)
+Test(stream_error, names_the_missing_version)
 {
 	struct config_listener any = link_config(), new = any, old = any;
 
@@ -163,7 +163,7 @@ alpn_spdy(SSL *client)
 	cr_assert_eq(SSL_set_alpn_protos(client, offer, 5), 0);
 }
 
-Test(stream_error, tells_what_is_not_shared)
+Test(stream_error, names_the_parameter_without_a_common_value)
 {
 	static char h2[] = "h2";
 	static char *protocols[] = { h2 };
@@ -188,7 +188,7 @@ for_nobody(SSL *client)
 	cr_assert(SSL_set_tlsext_host_name(client, name));
 }
 
-Test(stream_error, tells_that_the_client_asked_for_somebody_else)
+Test(stream_error, names_an_unknown_sni)
 {
 	struct config_listener strict = link_config();
 
@@ -212,7 +212,7 @@ distrustful_12(SSL *client)
 	distrustful(client);
 }
 
-Test(stream_error, tells_that_the_client_rejected_our_certificate)
+Test(stream_error, names_a_rejected_certificate)
 {
 	struct config_listener any = link_config();
 
@@ -231,7 +231,7 @@ static const struct {
 	{ "within the ClientHello", 8 },
 };
 
-Test(stream_error, tells_that_the_client_left_half_way)
+Test(stream_error, names_a_client_that_closed_early)
 {
 	struct config_listener config = link_config();
 	struct tls_server *server = link_server(&config, PKI_P256, keys);
@@ -276,7 +276,7 @@ Test(stream_error, lets_the_alert_reach_the_client)
 	tls_server_unref(server);
 }
 
-Test(stream_error, is_not_there_without_one)
+Test(stream_error, is_empty_without_an_error)
 {
 	struct config_listener config = link_config();
 	struct tls_server *server = link_server(&config, PKI_P256, keys);
@@ -430,7 +430,7 @@ static const struct {
 	    ": not allowed by allow_san or allow_cn" },
 };
 
-Test(client_errors, says_which_certificate_and_why)
+Test(client_errors, name_the_certificate_and_the_reason)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
@@ -457,7 +457,7 @@ Test(client_errors, says_which_certificate_and_why)
 }
 
 /* See test_client_cert.c: the clock of tickets stands in 2020. */
-Test(client_errors, says_that_a_session_should_not_have_been)
+Test(client_errors, name_a_refused_session)
 {
 	fixture.now_ms = CLIENT_2020_S * 1000;
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {

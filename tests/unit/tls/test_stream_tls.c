@@ -168,7 +168,7 @@ Test(stream_tls, sends_each_flight_at_once)
 	struct link link;
 
 	/* TLS 1.2: hello to done, then ticket to Finished; 1.3: hello to
-	 * Finished, and the ticket is held. */
+	 * Finished, and the ticket is deferred. */
 	static const size_t flights[] = { 2, 1 };
 
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
@@ -180,7 +180,7 @@ Test(stream_tls, sends_each_flight_at_once)
 	}
 }
 
-Test(stream_tls, lets_the_ticket_leave_with_the_first_response)
+Test(stream_tls, sends_the_ticket_with_the_first_response)
 {
 	struct link link;
 	char text[64];
@@ -198,7 +198,7 @@ Test(stream_tls, lets_the_ticket_leave_with_the_first_response)
 	link_close(&link);
 }
 
-Test(stream_tls, lets_the_ticket_leave_alone_when_told)
+Test(stream_tls, sends_the_ticket_alone_on_a_flush)
 {
 	struct link link;
 	char text[64];
@@ -211,7 +211,7 @@ Test(stream_tls, lets_the_ticket_leave_alone_when_told)
 	link_close(&link);
 }
 
-Test(stream_tls, holds_nothing_back_in_tls12)
+Test(stream_tls, defers_nothing_in_tls12)
 {
 	struct link link;
 
@@ -262,7 +262,7 @@ Test(stream_tls, sends_a_whole_turn_in_one_send)
 	tls_server_unref(wide);
 }
 
-Test(stream_tls, takes_more_than_a_turn_if_it_must)
+Test(stream_tls, reads_more_than_a_turn_if_it_must)
 {
 	static uint8_t heard[POOL_BLOCK_SIZE];
 	struct link link;
@@ -300,7 +300,7 @@ Test(stream_tls, gathers_records_into_one_read)
 	}
 }
 
-Test(stream_tls, knows_of_bytes_no_event_will_announce)
+Test(stream_tls, returns_bytes_without_an_event)
 {
 	struct link link;
 	struct buf into = { 0 };
@@ -339,7 +339,7 @@ fill_socket(struct link *link)
 	return link->server.bytes_out;
 }
 
-/* Let the client read on until it has heard max bytes; how many it has. */
+/* Let the client read until it has max bytes; returns how many it has. */
 static size_t
 drain(struct link *link, size_t max)
 {
@@ -355,7 +355,7 @@ drain(struct link *link, size_t max)
 	return got;
 }
 
-Test(stream_tls, takes_nothing_more_while_the_peer_does_not_read)
+Test(stream_tls, takes_no_more_while_the_peer_does_not_read)
 {
 	struct link link;
 	size_t taken;
@@ -394,7 +394,7 @@ Test(stream_tls, answers_a_key_update)
 	link_close(&link);
 }
 
-Test(stream_tls, lets_no_flood_of_empty_records_keep_the_thread)
+Test(stream_tls, bounds_a_flood_of_empty_records)
 {
 	struct link link;
 	char text[64];
@@ -414,7 +414,7 @@ Test(stream_tls, lets_no_flood_of_empty_records_keep_the_thread)
 	link_close(&link);
 }
 
-Test(stream_tls, reads_no_more_while_its_answers_find_no_room)
+Test(stream_tls, reads_no_more_without_room_for_answers)
 {
 	struct link link;
 	char text[64];
@@ -441,7 +441,7 @@ Test(stream_tls, reads_no_more_while_its_answers_find_no_room)
 }
 
 /* What other code has left in OpenSSL's queue is no failure of this stream. */
-Test(stream_tls, takes_no_error_of_others_for_its_own)
+Test(stream_tls, ignores_stale_openssl_errors)
 {
 	struct link link;
 	char text[64];
@@ -520,9 +520,9 @@ Test(stream_tls, refuses_renegotiation)
 
 /* ---- The end ---- */
 
-TestSuite(ending, .init = set_up, .fini = tear_down);
+TestSuite(stream_end, .init = set_up, .fini = tear_down);
 
-Test(ending, tells_close_notify_from_a_bare_fin)
+Test(stream_end, distinguishes_close_notify_and_fin)
 {
 	static const struct {
 		const char *what;
@@ -546,7 +546,7 @@ Test(ending, tells_close_notify_from_a_bare_fin)
 		}
 }
 
-Test(ending, is_pending_behind_the_last_bytes)
+Test(stream_end, follows_the_last_bytes)
 {
 	struct link link;
 	char text[64];
@@ -563,7 +563,7 @@ Test(ending, is_pending_behind_the_last_bytes)
 	}
 }
 
-Test(ending, of_the_client_leaves_the_answer_its_way)
+Test(stream_end, of_the_client_leaves_output_open)
 {
 	struct link link;
 	char text[64];
@@ -585,7 +585,7 @@ Test(ending, of_the_client_leaves_the_answer_its_way)
 	}
 }
 
-Test(ending, of_ours_leaves_the_client_its_way)
+Test(stream_end, of_the_server_leaves_input_open)
 {
 	struct link link;
 	char text[64];
@@ -606,7 +606,7 @@ Test(ending, of_ours_leaves_the_client_its_way)
 	}
 }
 
-Test(ending, sends_nothing_to_a_client_that_has_closed)
+Test(stream_end, sends_nothing_to_a_client_that_has_closed)
 {
 	struct link link;
 	char text[64];
@@ -626,7 +626,7 @@ Test(ending, sends_nothing_to_a_client_that_has_closed)
 	}
 }
 
-Test(ending, is_notified_after_an_answer_although_its_fin_came)
+Test(stream_end, sends_close_notify_after_output_despite_a_fin)
 {
 	struct link link;
 	char text[64];
@@ -645,7 +645,7 @@ Test(ending, is_notified_after_an_answer_although_its_fin_came)
 	}
 }
 
-Test(ending, answers_no_key_update_afterwards)
+Test(stream_end, answers_no_key_update_afterwards)
 {
 	struct link link;
 	char text[64];
@@ -663,7 +663,7 @@ Test(ending, answers_no_key_update_afterwards)
 	link_close(&link);
 }
 
-Test(ending, is_notified_when_only_half_of_that_came)
+Test(stream_end, sends_close_notify_to_a_half_closed_client)
 {
 	static const struct {
 		const char *what;
@@ -690,7 +690,7 @@ Test(ending, is_notified_when_only_half_of_that_came)
 }
 
 /* A client that does not read: end must wait, and lose nothing. */
-Test(ending, waits_for_what_is_still_to_be_sent)
+Test(stream_end, waits_for_pending_output)
 {
 	static uint8_t heard[8 * 1024 * 1024];
 	struct link link;
@@ -713,7 +713,7 @@ Test(ending, waits_for_what_is_still_to_be_sent)
 	link_close(&link);
 }
 
-Test(ending, by_reset_is_a_failure)
+Test(stream_end, by_reset_is_an_error)
 {
 	struct link link;
 	char text[64];
@@ -777,9 +777,9 @@ tear_down_wide(void)
 	ticket_keys_unref(keys);
 }
 
-TestSuite(flight, .init = set_up_wide, .fini = tear_down_wide);
+TestSuite(stream_flight, .init = set_up_wide, .fini = tear_down_wide);
 
-Test(flight, sends_early_when_a_flight_does_not_fit)
+Test(stream_flight, is_sent_early_when_it_does_not_fit)
 {
 	int client;
 
@@ -787,7 +787,7 @@ Test(flight, sends_early_when_a_flight_does_not_fit)
 	cr_assert_eq(client, 1);
 }
 
-Test(flight, waits_when_the_peer_takes_nothing)
+Test(stream_flight, waits_when_the_peer_does_not_read)
 {
 	int small = 1, said = 0, i;
 	enum io io = IO_WANT_WRITE;
@@ -829,9 +829,9 @@ tear_down_keys(void)
 	ticket_keys_unref(keys);
 }
 
-TestSuite(facts, .init = set_up_keys, .fini = tear_down_keys);
+TestSuite(stream_facts, .init = set_up_keys, .fini = tear_down_keys);
 
-/* A certificate for this key, which it takes. */
+/* A certificate for this key; frees the key. */
 static struct identity *
 identity_of(EVP_PKEY *key, const EVP_MD *digest)
 {
@@ -859,7 +859,7 @@ expect_shown(const struct link *link, const char *key_algorithm,
 	cr_expect_str_eq(facts.signature_algorithm, signature_algorithm);
 }
 
-Test(facts, name_key_and_signature_as_haproxy_does)
+Test(stream_facts, name_key_and_signature_as_haproxy_does)
 {
 	const struct {
 		EVP_PKEY *key;
@@ -912,7 +912,7 @@ make_dual(void)
 	return own_server;
 }
 
-Test(facts, are_those_of_the_certificate_the_client_could_use)
+Test(stream_facts, are_those_of_the_certificate_the_client_could_use)
 {
 	static struct {
 		char given[32]; /* what the client verifies */
@@ -956,7 +956,7 @@ begin_session(struct tls_server *own_server, int version)
 	return session;
 }
 
-Test(facts, show_no_certificate_of_a_resumed_session)
+Test(stream_facts, show_no_certificate_of_a_resumed_session)
 {
 	struct tls_server *own_server = link_server(&config, PKI_P256, keys);
 
@@ -981,7 +981,7 @@ Test(facts, show_no_certificate_of_a_resumed_session)
 	tls_server_unref(own_server);
 }
 
-Test(facts, tell_what_was_asked_for_and_agreed)
+Test(stream_facts, contain_sni_alpn_and_cipher)
 {
 	static const uint8_t offer[] = "\2h2\x08http/1.1";
 	static char http[] = "http/1.1", *protocols[] = { http };

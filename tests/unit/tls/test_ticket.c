@@ -153,7 +153,7 @@ Test(ticket, is_too_old_after_its_lifetime)
 		}
 }
 
-Test(ticket, keeps_its_birth_when_renewed)
+Test(ticket, keeps_its_time_when_renewed)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		struct visitor visitor = visitor_of(v);
@@ -175,7 +175,7 @@ Test(ticket, keeps_its_birth_when_renewed)
 	}
 }
 
-Test(ticket, says_how_long_it_still_lasts)
+Test(ticket, has_the_remaining_lifetime)
 {
 	struct visitor visitor = { .version = TLS1_3_VERSION };
 	static const struct {
@@ -194,8 +194,8 @@ Test(ticket, says_how_long_it_still_lasts)
 	visitor_drop(&visitor);
 }
 
-/* The listener's is what OpenSSL would say. */
-Test(ticket, lasts_as_long_as_its_host_says)
+/* OpenSSL would send that of the listener. */
+Test(ticket, has_the_lifetime_of_its_host)
 {
 	struct config_listener host = link_config();
 	struct tls_server *both;
@@ -221,7 +221,7 @@ Test(ticket, lasts_as_long_as_its_host_says)
 	tls_server_unref(both);
 }
 
-Test(ticket, is_not_given_when_off)
+Test(ticket, is_not_sent_when_off)
 {
 	struct tls_server *off;
 
@@ -241,7 +241,7 @@ Test(ticket, is_not_given_when_off)
 	tls_server_unref(off);
 }
 
-Test(ticket, keys_live_as_long_as_a_server_needs_them)
+Test(ticket, keys_live_as_long_as_their_server)
 {
 	struct visitor visitor = { .version = TLS1_3_VERSION };
 
@@ -252,8 +252,8 @@ Test(ticket, keys_live_as_long_as_a_server_needs_them)
 	visitor_drop(&visitor);
 }
 
-/* OpenSSL cannot say 0 seconds. */
-Test(ticket, of_no_lifetime_ends_no_handshake)
+/* OpenSSL cannot encode 0 seconds. */
+Test(ticket, of_no_lifetime_fails_no_handshake)
 {
 	struct tls_server *strict;
 
@@ -310,7 +310,7 @@ static const struct {
 	{ "a file that cannot be used", "1", "22", VISIT_RESUMED },
 };
 
-Test(ticket, is_opened_by_any_key_of_the_file)
+Test(ticket, is_decrypted_by_any_key_of_the_file)
 {
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
@@ -326,7 +326,7 @@ Test(ticket, is_opened_by_any_key_of_the_file)
 }
 
 /* Its name is what a ticket begins with (RFC 5077 section 4). */
-Test(ticket, is_signed_by_the_first_key_of_the_file)
+Test(ticket, is_encrypted_by_the_first_key_of_the_file)
 {
 	for (size_t v = 0; v < LINK_VERSIONS; v++) {
 		struct visitor visitor = visitor_of(v);
@@ -371,7 +371,7 @@ Test(ticket, has_an_iv_of_its_own)
 	}
 }
 
-Test(ticket, goes_from_one_machine_of_a_fleet_to_another)
+Test(ticket, works_on_every_machine_of_a_fleet)
 {
 	struct ticket_keys *others = ticket_keys_new(NULL);
 	struct tls_server *other;
@@ -502,14 +502,14 @@ check_change(const struct change *change, size_t v)
 	policy_server_close(&after);
 }
 
-Test(resumption, goes_on_over_a_reload_only_if_nothing_changed)
+Test(resumption, survives_a_reload_only_if_nothing_changed)
 {
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++)
 			check_change(&changes[i], v);
 }
 
-Test(resumption, outlives_the_certificate_that_was_shown)
+Test(resumption, survives_the_certificate_of_the_server)
 {
 	static const struct policy_row rule = { REQUIRE };
 
@@ -554,7 +554,7 @@ static const struct {
 	    &fixture.client, VISIT_RESUMED },
 };
 
-Test(resumption, ends_with_what_vouches_for_the_client)
+Test(resumption, ends_with_the_clients_certificate_or_crl)
 {
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
@@ -581,8 +581,8 @@ Test(resumption, ends_with_what_vouches_for_the_client)
 		}
 }
 
-/* A client that comes back every half hour proves itself every two. */
-Test(resumption, never_stretches_the_time_since_the_client_was_verified)
+/* A client that resumes every half hour is verified every two hours. */
+Test(resumption, never_extends_the_time_since_verification)
 {
 	static const struct policy_row rule = { REQUIRE };
 	enum { HALF_HOUR_MS = 30 * 60 * 1000 };
@@ -711,7 +711,7 @@ static const struct walk {
 	    "on.example", "who.example", false, VISIT_FULL },
 };
 
-Test(resumption_names, stays_with_the_name_it_began_with)
+Test(resumption_names, requires_the_sni_it_began_with)
 {
 	for (size_t i = 0; i < sizeof(walks) / sizeof(walks[0]); i++)
 		for (size_t v = 0; v < LINK_VERSIONS; v++) {
@@ -736,7 +736,7 @@ Test(resumption_names, stays_with_the_name_it_began_with)
 }
 
 /* RFC 8446 section 4.1.4: the second ClientHello brings the ticket again. */
-Test(resumption_names, goes_through_a_retry_and_keeps_its_name)
+Test(resumption_names, works_after_a_hello_retry_request)
 {
 	struct visitor visitor = { .version = TLS1_3_VERSION,
 		.name = "open.example",
@@ -783,7 +783,7 @@ tear_down_file(void)
 	pki_folder_remove(&folder);
 }
 
-TestSuite(ticket_file, .init = set_up_file, .fini = tear_down_file);
+TestSuite(ticket_key_file, .init = set_up_file, .fini = tear_down_file);
 
 static bool
 read_text(
@@ -799,7 +799,7 @@ read_text(
 	return ok;
 }
 
-Test(ticket_file, tells_name_and_keys_apart)
+Test(ticket_key_file, separates_name_and_keys)
 {
 	unsigned char bytes[80];
 	char text[VISIT_LINE];
@@ -829,7 +829,7 @@ static const struct {
 	{ "blanks around a key", " \t" KEY_A " \t\n", 1 },
 };
 
-Test(ticket_file, takes_keys_in_their_order)
+Test(ticket_key_file, keeps_the_order_of_keys)
 {
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
 		cr_assert(read_text(taken[i].text, KEYS_ANY, 0600), "%s: %s",
@@ -868,7 +868,7 @@ static const struct {
 	    "keys:3: this key has the name" },
 };
 
-Test(ticket_file, refuses_what_is_no_list_of_keys)
+Test(ticket_key_file, refuses_malformed_keys)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		cr_assert_not(read_text(refused[i].text, KEYS_ANY, 0600), "%s",
@@ -890,7 +890,7 @@ write_keys(char *text, unsigned count)
 		visit_key_line(text + strlen(text), (uint8_t)(i + 1));
 }
 
-Test(ticket_file, takes_eight_keys_and_not_nine)
+Test(ticket_key_file, accepts_eight_keys_and_not_nine)
 {
 	char text[(TICKET_KEYS_MAX + 1) * VISIT_LINE] = "";
 
@@ -903,8 +903,8 @@ Test(ticket_file, takes_eight_keys_and_not_nine)
 	    "%s", err.text);
 }
 
-/* Such as nginx takes. */
-Test(ticket_file, refuses_raw_bytes)
+/* The format of nginx. */
+Test(ticket_key_file, refuses_raw_bytes)
 {
 	unsigned char bytes[80] = { 0 };
 	char *path = pki_write(&folder, "keys", "");
@@ -921,7 +921,7 @@ Test(ticket_file, refuses_raw_bytes)
 }
 
 /* Opening a FIFO must not hang. */
-Test(ticket_file, refuses_what_is_no_file, .timeout = 10)
+Test(ticket_key_file, refuses_anything_but_a_regular_file, .timeout = 10)
 {
 	char path[96];
 
@@ -952,7 +952,7 @@ static const struct {
 	{ "any, for everybody", KEYS_ANY, 0644, true, false },
 };
 
-Test(ticket_file, is_as_private_as_a_key)
+Test(ticket_key_file, has_the_permissions_of_a_key)
 {
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		cr_assert_eq(
@@ -968,7 +968,7 @@ Test(ticket_file, is_as_private_as_a_key)
 	}
 }
 
-Test(ticket_file, leaves_nothing_when_wiped)
+Test(ticket_key_file, leaves_nothing_when_wiped)
 {
 	static const struct ticket_key_set nothing;
 

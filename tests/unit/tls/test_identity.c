@@ -1,7 +1,7 @@
 /*
- * Certificate and key files: what loads, what each error says, the names and
- * the kind of a certificate, many identities through one loader, and the n-th
- * allocation failing for every n.
+ * Certificate and key files: what loads, the sentence of each error, the names
+ * and the kind of a certificate, many identities through one loader, and the
+ * n-th allocation failing for every n.
  */
 #include "tls/identity.h"
 

@@ -30,6 +30,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "base/attr.h"
 #include "base/err.h"
 #include "tls/error.h"
 #include "tls/identity.h"
@@ -75,6 +76,9 @@ struct ca_store_load {
 	int64_t crls_start, crls_end; /* of the CRL that ends first */
 	bool crls_fit;
 };
+
+static void add_warning(struct ca_store_load *load, const char *format, ...)
+    PRINTF_LIKE(2, 3);
 
 static void
 add_warning(struct ca_store_load *load, const char *format, ...)
@@ -376,7 +380,7 @@ unusable_reason(const X509_CRL *crl)
 	if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
 		return "is a delta CRL";
 	if (has_unknown_extension(crl))
-		return "has a critical extension that OpenSSL does not know";
+		return "has a critical extension unknown to OpenSSL";
 	return scope_reason(crl);
 }
 

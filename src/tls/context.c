@@ -203,8 +203,8 @@ use_suites(SSL_CTX *context, const struct config_listener *config,
 		err_set(err, "out of memory");
 	} else if (!ok) {
 		refuse(err, &config->ciphersuites_where, "ciphersuites", suites,
-		    "this OpenSSL knows none of them (TLS 1.2 has its own key, "
-		    "ciphers)");
+		    "this OpenSSL supports none of them (TLS 1.2 has its own "
+		    "key, ciphers)");
 	} else if (SSL_CTX_set_ciphersuites(context, kept) != 1) {
 		tls_error_set(err, "this OpenSSL refuses the cipher suites");
 		ok = false;
@@ -236,8 +236,8 @@ set_ciphers(struct ssl_ctx_st *context, const struct config_listener *config,
 		suites = CIPHERSUITES;
 	if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
 		return refuse(err, &config->ciphers_where, "ciphers", ciphers,
-		    "this OpenSSL knows none of them (TLS 1.3 has its own key, "
-		    "ciphersuites)");
+		    "this OpenSSL supports none of them (TLS 1.3 has its own "
+		    "key, ciphersuites)");
 	return use_suites(context, config, suites, err);
 }
 
@@ -258,7 +258,7 @@ set_groups(struct ssl_ctx_st *context, const struct config_listener *config,
 	if (kept[0] == '\0') {
 		free(kept);
 		return refuse(err, &config->groups_where, "groups", wanted,
-		    "this OpenSSL knows none of them");
+		    "this OpenSSL supports none of them");
 	}
 	*taken = kept;
 	return true;
@@ -837,7 +837,7 @@ has_kind_for(const SSL_CIPHER *cipher, unsigned kinds)
 	}
 }
 
-#define UNKNOWN "this OpenSSL does not know it"
+#define UNKNOWN "this OpenSSL does not support it"
 #define EXCLUDED "the rest of the list or the security level excludes it"
 
 /* NULL: probe has a usable cipher of this version. */
@@ -857,7 +857,7 @@ check_taken(SSL_CTX *probe, const struct offer *offer, bool tls13)
 			continue;
 		if (has_kind_for(cipher, offer->kinds))
 			return NULL;
-		wrong = "no certificate shown with it has a key for it";
+		wrong = "no certificate of the site has a key for it";
 	}
 	return wrong;
 }

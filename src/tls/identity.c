@@ -259,7 +259,7 @@ check_curve(const EVP_PKEY *key, const char *path, struct err *err)
 	err_set(err,
 	    "the key of the certificate in %s is on a curve that TLS cannot "
 	    "use (%s); use P-256, P-384 or P-521",
-	    path, described ? "described, not named" : name);
+	    path, described ? "explicit parameters, no name" : name);
 	return false;
 }
 

@@ -311,7 +311,7 @@ static const struct {
 	const char *options;
 } der_formats[] = {
 	{ is_certificate_der, "a certificate as DER", "x509 -inform der", "" },
-	{ is_crl_der, "a revocation list as DER", "crl -inform der", "" },
+	{ is_crl_der, "a CRL as DER", "crl -inform der", "" },
 	{ is_pkcs12, "PKCS#12 (.p12, .pfx)", "pkcs12",
 	    " -nodes (and -legacy for an old one)" },
 	{ is_pkcs7, "PKCS#7 (.p7b)", "pkcs7 -inform der", " -print_certs" },
@@ -859,9 +859,9 @@ decode_plain(struct key_decoder *decoder, const struct pem_block *block,
 	if (!is_encrypted(block))
 		return decode_key(decoder, block, path, err);
 	err_set(err,
-	    "the private key in %s is encrypted, and a password is never asked "
-	    "for; decrypt it with: openssl pkey -in %s -out decrypted.key, and "
-	    "use decrypted.key as the file of the key",
+	    "the private key in %s is encrypted; decrypt it with: openssl pkey "
+	    "-in %s -out decrypted.key, and use decrypted.key as the file of "
+	    "the key",
 	    path, path);
 	return NULL;
 }

@@ -336,7 +336,7 @@ write_crowd(const char *name, int count)
 
 TestSuite(ca_store, .init = set_up, .fini = tear_down);
 
-/* ---- files ---- */
+/* ---- Files ---- */
 
 static const struct {
 	const char *what;
@@ -396,7 +396,7 @@ Test(ca_store, rejects_bad_files)
 	}
 }
 
-/* ---- who is vouched for ---- */
+/* ---- Clients ---- */
 
 static const struct verdict {
 	const char *what;
@@ -507,7 +507,7 @@ Test(ca_store, accepts_and_refuses_clients_by_its_files)
 	}
 }
 
-/* ---- what is said of lists ---- */
+/* ---- Warnings about CRLs ---- */
 
 static const struct {
 	const char *what;
@@ -613,7 +613,7 @@ Test(ca_store, warns_that_whole_chains_need_a_root)
 	}
 }
 
-/* ---- what it is to others ---- */
+/* ---- Digest and CA names ---- */
 
 static const struct {
 	const char *what;
@@ -784,7 +784,7 @@ Test(ca_store, checks_intermediates_whose_issuer_has_a_crl)
 	}
 }
 
-/* ---- rollback ---- */
+/* ---- Rollback ---- */
 
 static const struct {
 	const char *held, *fresh;

@@ -22,7 +22,7 @@
 
 TestSuite(client_cert, .init = fixture_open, .fini = fixture_close);
 
-/* ---- in a full handshake ---- */
+/* ---- Full handshakes ---- */
 
 static const struct {
 	const char *what;
@@ -103,7 +103,7 @@ Test(client_cert, is_accepted_if_verified_and_allowed)
 
 #define END_TEXT "20400101000000Z" /* FIXTURE_END_S */
 
-/* ---- who comes back ---- */
+/* ---- Resumption ---- */
 
 enum { NOW_S = 1800000000 };
 
@@ -181,7 +181,7 @@ Test(client_cert, may_resume_where_a_full_handshake_would_succeed)
 	policy_server_close(&first);
 }
 
-/* ---- the last look ---- */
+/* ---- The last check ---- */
 
 static const struct last {
 	const char *what;
@@ -901,7 +901,7 @@ Test(allow, compares_common_names)
 	}
 }
 
-/* ---- what no tool would write ---- */
+/* ---- Malformed names ---- */
 
 static X509 *
 with_san(int type, const char *bytes, int len)
@@ -1026,7 +1026,7 @@ Test(allow, uses_the_last_common_name_in_any_alphabet)
 	}
 }
 
-/* ---- lists ---- */
+/* ---- Several patterns ---- */
 
 Test(allow, accepts_everything_without_rules)
 {

@@ -435,11 +435,12 @@ Test(policy, reports_the_line_of_an_unusable_list)
 		const char *expect;
 	} rows[] = {
 		{ { .ciphers = "ROT13", .ciphers_where = { "clinch.ini", 7 } },
-		    "clinch.ini:7: ciphers = ROT13: this OpenSSL knows none" },
+		    "clinch.ini:7: ciphers = ROT13: this OpenSSL "
+		    "supports none" },
 		{ { .ciphersuites = "TLS_ROT13",
 		      .ciphersuites_where = { "clinch.ini", 7 } },
 		    "clinch.ini:7: ciphersuites = TLS_ROT13: "
-		    "this OpenSSL knows none of them" },
+		    "this OpenSSL supports none of them" },
 	};
 	struct err err;
 
@@ -551,7 +552,8 @@ Test(policy, needs_one_group_at_least)
 
 	cr_assert_null(tls_context_new(&given, NULL, &err));
 	cr_assert_str_eq(err.text,
-	    "clinch.ini:9: groups = Q-7:R-8: this OpenSSL knows none of them");
+	    "clinch.ini:9: groups = Q-7:R-8: this OpenSSL supports none of "
+	    "them");
 }
 
 /* ---- Names without effect ---- */
@@ -563,8 +565,8 @@ Test(policy, needs_one_group_at_least)
 #define E_RSA "ECDHE-RSA-AES128-GCM-SHA256"
 #define E_ECDSA "ECDHE-ECDSA-AES128-GCM-SHA256"
 #define SUITE "TLS_AES_256_GCM_SHA384"
-#define NO_KEY " has no effect: no certificate shown with it has a key for it\n"
-#define UNKNOWN " has no effect: this OpenSSL does not know it\n"
+#define NO_KEY " has no effect: no certificate of the site has a key for it\n"
+#define UNKNOWN " has no effect: this OpenSSL does not support it\n"
 
 static void
 collect(void *arg, const char *sentence)

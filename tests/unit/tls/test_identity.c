@@ -1,7 +1,7 @@
 /*
- * Certificate and key files: what loads, what each error says, the names and
- * the kind of a certificate, many identities through one loader, and the n-th
- * allocation failing for every n.
+ * Certificate and key files: what loads, the sentence of each error, the names
+ * and the kind of a certificate, many identities through one loader, and the
+ * n-th allocation failing for every n.
  */
 #include "tls/identity.h"
 
@@ -248,9 +248,9 @@ Test(identity, reports_how_to_decrypt_a_key)
 				  "DEK-Info: AES-128-CBC,00\n\nAAAA\n"
 				  "-----END EC PRIVATE KEY-----\n";
 	const char *expect =
-	    "the private key in @/key.pem is encrypted, and a password is "
-	    "never asked for; decrypt it with: openssl pkey -in @/key.pem -out "
-	    "decrypted.key, and use decrypted.key as the file of the key";
+	    "the private key in @/key.pem is encrypted; decrypt it with: "
+	    "openssl pkey -in @/key.pem -out decrypted.key, and use "
+	    "decrypted.key as the file of the key";
 
 	expect_refusal(site_cert, locked, expect);
 	expect_refusal(site_cert, old, expect);
@@ -747,7 +747,7 @@ Test(identity_kind, is_none_for_what_tls_cannot_use)
 		    "is on a curve that TLS cannot use (secp256k1); use "
 		    "P-256, P-384 or P-521" },
 		{ EVP_EC_gen("P-224"), "TLS cannot use (secp224r1)" },
-		{ make_described(), "(described, not named)" },
+		{ make_described(), "(explicit parameters, no name)" },
 	};
 	struct err err;
 

@@ -37,7 +37,7 @@ static const struct {
 	const char *given;
 	size_t len;
 	const char *expect;
-} strangers[] = {
+} not_tls[] = {
 	{ "GET / HTTP/1.1\r\n\r\n", 18, "http request on a TLS port" },
 	{ "POST /x HTTP/1.0\r\n", 18, "http request on a TLS port" },
 	{ "CONNECT a:443 HTTP/1.1\r\n", 24, "proxy request on a TLS port" },
@@ -53,17 +53,17 @@ Test(stream_error, names_bytes_that_are_not_tls)
 	struct link link;
 	char text[128];
 
-	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+	for (size_t i = 0; i < sizeof(not_tls) / sizeof(not_tls[0]); i++) {
 		link_open_tls(&link, LINK_STREAM, server);
 		cr_assert_eq(
-		    send(link.peer, strangers[i].given, strangers[i].len, 0),
-		    (ssize_t)strangers[i].len);
+		    send(link.peer, not_tls[i].given, not_tls[i].len, 0),
+		    (ssize_t)not_tls[i].len);
 		cr_assert_eq(stream_handshake(&link.server), IO_FAILED);
-		cr_assert_eq(link.server.error, STREAM_NOT_TLS, "%s",
-		    strangers[i].given);
+		cr_assert_eq(
+		    link.server.error, STREAM_NOT_TLS, "%s", not_tls[i].given);
 		cr_assert_str_eq(
 		    stream_error_text(&link.server, text, sizeof(text)),
-		    strangers[i].expect);
+		    not_tls[i].expect);
 		link_close(&link);
 	}
 	tls_server_unref(server);
@@ -71,7 +71,7 @@ Test(stream_error, names_bytes_that_are_not_tls)
 
 /* One row of a disagreement: the settings, the client, and how the
  * sentence begins (OpenSSL's name of an alert may end it). */
-struct quarrel {
+struct mismatch {
 	const char *what;
 	struct config_listener config;
 	void (*prepare)(SSL *client);
@@ -79,7 +79,7 @@ struct quarrel {
 };
 
 static void
-expect_quarrel(const struct quarrel *row)
+expect_mismatch(const struct mismatch *row)
 {
 	struct tls_server *server = link_server(&row->config, PKI_P256, keys);
 	struct link link;
@@ -122,11 +122,11 @@ Test(stream_error, names_the_missing_version)
 
 	new.min_version = TLS_VERSION_1_3;
 	old.max_version = TLS_VERSION_1_2;
-	expect_quarrel(&(struct quarrel){ "old client", any, at_most_11,
+	expect_mismatch(&(struct mismatch){ "old client", any, at_most_11,
 	    "no protocol version in common (client offers at most TLSv1.1)" });
-	expect_quarrel(&(struct quarrel){ "1.2 client", new, at_most_12,
+	expect_mismatch(&(struct mismatch){ "1.2 client", new, at_most_12,
 	    "no protocol version in common (client offers at most TLSv1.2)" });
-	expect_quarrel(&(struct quarrel){ "1.3 client", old, at_least_13,
+	expect_mismatch(&(struct mismatch){ "1.3 client", old, at_least_13,
 	    "no protocol version in common (client offers only TLSv1.3)" });
 }
 
@@ -170,13 +170,14 @@ Test(stream_error, names_the_parameter_without_a_common_value)
 	struct config_listener any = link_config(), alpn = any;
 
 	alpn.alpn = (struct config_strings){ protocols, 1 };
-	expect_quarrel(&(struct quarrel){
+	expect_mismatch(&(struct mismatch){
 	    "RSA client", any, rsa_only, "no shared cipher" });
-	expect_quarrel(&(struct quarrel){
+	expect_mismatch(&(struct mismatch){
 	    "P-521 client", any, p521_only, "no shared group" });
-	expect_quarrel(&(struct quarrel){ "RSA signatures", any, rsa_signatures,
+	expect_mismatch(&(struct mismatch){ "RSA signatures", any,
+	    rsa_signatures,
 	    "no shared signature algorithm for the key of the certificate" });
-	expect_quarrel(&(struct quarrel){
+	expect_mismatch(&(struct mismatch){
 	    "SPDY client", alpn, alpn_spdy, "no ALPN protocol in common" });
 }
 
@@ -193,33 +194,33 @@ Test(stream_error, names_an_unknown_sni)
 	struct config_listener strict = link_config();
 
 	strict.sni_unknown = SNI_REJECT;
-	expect_quarrel(&(struct quarrel){ "unknown name", strict, for_nobody,
+	expect_mismatch(&(struct mismatch){ "unknown name", strict, for_nobody,
 	    "unrecognized_name: no site for the SNI of the client" });
-	expect_quarrel(&(struct quarrel){ "no name", strict, at_most_12,
+	expect_mismatch(&(struct mismatch){ "no name", strict, at_most_12,
 	    "unrecognized_name: no site for the SNI of the client" });
 }
 
 static void
-distrustful(SSL *client)
+reject_certificate(SSL *client)
 {
 	SSL_set_verify(client, SSL_VERIFY_PEER, NULL);
 }
 
 static void
-distrustful_12(SSL *client)
+reject_certificate_12(SSL *client)
 {
 	at_most_12(client);
-	distrustful(client);
+	reject_certificate(client);
 }
 
 Test(stream_error, names_a_rejected_certificate)
 {
 	struct config_listener any = link_config();
 
-	expect_quarrel(&(struct quarrel){ "TLSv1.3", any, distrustful,
+	expect_mismatch(&(struct mismatch){ "TLSv1.3", any, reject_certificate,
 	    "client rejected the certificate: alert " });
-	expect_quarrel(&(struct quarrel){ "TLSv1.2", any, distrustful_12,
-	    "client rejected the certificate: alert " });
+	expect_mismatch(&(struct mismatch){ "TLSv1.2", any,
+	    reject_certificate_12, "client rejected the certificate: alert " });
 }
 
 static const struct {
@@ -293,7 +294,7 @@ Test(stream_error, is_empty_without_an_error)
 
 /* ---- Client certificates ---- */
 
-static struct pki ended, early, forged, alone, stranger, server_only, nameless;
+static struct pki ended, early, forged, alone, foreign, server_only, nameless;
 static struct pki long_name;
 
 static struct pki
@@ -361,7 +362,7 @@ set_up_clients(void)
 	early = make("20980101000000Z", NULL, NULL);
 	server_only = make(NULL, NULL, "serverAuth");
 	alone = pki_make(&(struct pki_wish){ .name = "robot" });
-	stranger = pki_make(
+	foreign = pki_make(
 	    &(struct pki_wish){ .name = "robot", .issuer = &fixture.other_ca });
 	nameless = pki_make(&(struct pki_wish){ .issuer = &fixture.ca });
 	forged = make_forged();
@@ -372,7 +373,7 @@ set_up_clients(void)
 static void
 tear_down_clients(void)
 {
-	struct pki *all[] = { &ended, &early, &forged, &alone, &stranger,
+	struct pki *all[] = { &ended, &early, &forged, &alone, &foreign,
 		&server_only, &nameless, &long_name };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -406,7 +407,7 @@ static const struct {
 	    "client certificate CN=robot: not issued by a CA in ca_file" },
 	{ &fixture.client, { REQUIRE, .ca = "other.pem" },
 	    "client certificate CN=client: not issued by a CA in ca_file" },
-	{ &stranger, { REQUIRE },
+	{ &foreign, { REQUIRE },
 	    "client certificate CN=robot: not issued by a CA in ca_file" },
 	{ &fixture.client, { REQUIRE, .crl = "revoked.crl" },
 	    "client certificate CN=client: certificate revoked" },
@@ -439,7 +440,7 @@ Test(client_errors, name_the_certificate_and_the_reason)
 			struct policy_server policy_server;
 			char text[256];
 
-			if (rows[i].pair == &stranger)
+			if (rows[i].pair == &foreign)
 				opened.along = &fixture.other_ca; /* its root */
 			policy_server_open(&policy_server, &rows[i].rule, 1);
 			cr_expect_eq(

@@ -402,7 +402,7 @@ Test(ticket, works_on_every_machine_of_a_fleet)
 
 TestSuite(resumption, .init = fixture_open, .fini = fixture_close);
 
-/* ---- a reload changes the policy, under keys that go on ---- */
+/* ---- A reload with the same keys ---- */
 
 struct change {
 	const char *what;
@@ -530,7 +530,7 @@ Test(resumption, survives_the_certificate_of_the_server)
 	}
 }
 
-/* ---- time passes ---- */
+/* ---- Time ---- */
 
 static const struct {
 	const char *what;

@@ -224,7 +224,7 @@ Test(judge, explains_with_what_was_said_or_what_to_do)
 		{ { .hindrance = STAPLE_NO_ISSUER }, "issuer" },
 		{ { .hindrance = STAPLE_NO_RESPONDER,
 		      .said = "the URL x was left out" },
-		    "no responder to ask (the URL x was left out); conf" },
+		    "no responder URL (the URL x was left out); conf" },
 		{ { .outcome = STAPLE_CERTIFICATE_EXPIRED }, "renew" },
 		{ { .responders = 2 }, "no responder (of 2) has answered" },
 	};

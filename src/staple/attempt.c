@@ -34,7 +34,7 @@ settings_of(const struct staple_job *job)
 	return &job->worker->settings->values;
 }
 
-/* ---- Its hosts ---- */
+/* ---- Hosts ---- */
 
 /* NULL: not a URL, or no memory. */
 static struct staple_host *
@@ -146,7 +146,7 @@ log_down(struct staple_job *job, struct staple_host *host)
 	host->logged = host->log_up = true;
 	host->logged_ms = worker->mono_ms;
 	staple_report_message(worker, STAPLE_LEVEL_WARNING,
-	    "responder host %s is down: %s; %u certificates share it; next "
+	    "responder host %s is down: %s; %u certificates affected; next "
 	    "probe in %lld s",
 	    host->name, staple_outcome_sentence(host->outcome),
 	    host->certificates, (long long)(pause_ms / SECOND_MS));
@@ -159,8 +159,7 @@ log_up(struct staple_job *job, struct staple_host *host)
 		return;
 	host->log_up = false;
 	staple_report_message(job->worker, STAPLE_LEVEL_NOTICE,
-	    "responder host %s answers again; %zu certificates wait to be "
-	    "asked about",
+	    "responder host %s is up again; %zu certificates queued",
 	    host->name, host->waiting.count);
 }
 
@@ -633,7 +632,7 @@ check_response(struct staple_job *job, const struct staple_fetch_result *result,
 	return fresh;
 }
 
-/* A confirming attempt avoids the variant that worked; do not remember its. */
+/* Not after a confirming attempt: it uses another variant on purpose. */
 static void
 remember(struct staple_job *job)
 {

@@ -123,7 +123,7 @@ send_variant(struct exam *exam, uint32_t timeout_ms)
 		staple_fetcher_turn(exam->fetcher, TURN_MS);
 }
 
-/* ---- All of them, or as the daemon does ---- */
+/* ---- All variants, or the order of the daemon ---- */
 
 /* An expired response may be a cache's. */
 static void

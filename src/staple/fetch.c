@@ -220,7 +220,7 @@ finish(struct staple_fetch *fetch, struct staple_transfer_result *ended)
 	free_fetch(fetch);
 }
 
-/* ---- Its transfers ---- */
+/* ---- Transfers ---- */
 
 static bool
 is_secure(const char *url)

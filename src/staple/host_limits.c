@@ -12,7 +12,12 @@
 #include "base/list.h"
 #include "staple/schedule.h"
 
-/* ---- Permits ---- */
+/*
+ * ---- Permits ----
+ *
+ * The permits that are not slow yet are the last ones in the list of a host and
+ * at most its limit, so counting them is short.
+ */
 
 struct staple_permit {
 	struct list node;    /* of all */
@@ -450,7 +455,13 @@ staple_hosts_probe_now(struct staple_hosts *hosts, int64_t mono_ms)
 	}
 }
 
-/* ---- Queues ---- */
+/*
+ * ---- Queues ----
+ *
+ * Each is a heap by due time: in a list the second request of an attempt, which
+ * has an old due time, would have to pass all other waiters.  Only hosts that
+ * are up are in hosts->queues, so a turn costs nothing for hosts that are down.
+ */
 
 static struct staple_waiter *
 waiter_of(struct heap_node *node)

@@ -72,7 +72,14 @@ staple_addresses_note(struct staple_addresses *addresses,
 	entry->until_ms = works ? 0 : mono_ms + STAPLE_ADDRESS_MS;
 }
 
-/* ---- Abandoned look-ups ---- */
+/*
+ * ---- Abandoned look-ups ----
+ *
+ * Each as the time until which it counts.  One more than STAPLE_LOOKUPS_MAX
+ * replaces the oldest: there is room again when the thirty-second youngest has
+ * ended, which is what the bound requires.  Hosts are distinguished by a hash:
+ * two with the same one share a bound.
+ */
 
 /* FNV-1a */
 static uint32_t
@@ -295,7 +302,8 @@ staple_http_client_ended(struct staple_http_client *client)
 	return transfer->owner;
 }
 
-/* ---- What libcurl calls; fewer bytes than it has end the transfer ---- */
+/* ---- Callbacks of libcurl; a return value below the bytes given ends the
+ * transfer ---- */
 
 static int
 status_of(const struct staple_transfer *transfer)

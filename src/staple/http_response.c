@@ -12,7 +12,13 @@
 
 #include "base/attr.h"
 
-/* ---- Header values ---- */
+/*
+ * ---- Header values ----
+ *
+ * Each value is a span that is parsed from the left.  A value that does not
+ * match its grammar to the last byte counts as absent, because a wrong time is
+ * worse than the schedule without one.
+ */
 
 #define DAY_S (24 * 60 * 60)
 

@@ -77,8 +77,8 @@ use_saved(struct staple_job *job, struct staple_response *saved,
 		staple_writer_save(job->worker->writer, job->cert, saved, NULL);
 	if (staple_response_is_revoked(saved))
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
-	staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
-	    "the response that was saved by an earlier run is used");
+	staple_report_line(
+	    job, STAPLE_LEVEL_INFO, STAPLE_UNASKED, "saved response used");
 	staple_report_flaws(job, saved);
 }
 
@@ -100,7 +100,7 @@ use_saved_bytes(struct staple_job *job, const struct staple_bytes *bytes)
 		use_saved(job, saved, bytes);
 	else
 		staple_report_line(job, level_of(checked.outcome),
-		    checked.outcome, "the saved response is not used: %s",
+		    checked.outcome, "saved response not used: %s",
 		    checked.said.text);
 	staple_response_unref(saved);
 }
@@ -119,8 +119,8 @@ load_saved(struct staple_job *job)
 	if (!staple_store_read(job->worker->store, job->cert->id,
 		settings_of(job)->max_response, &bytes, &err)) {
 		staple_report_line(job, STAPLE_LEVEL_WARNING,
-		    STAPLE_FILE_UNREADABLE,
-		    "the saved response is not used: %s", err.text);
+		    STAPLE_FILE_UNREADABLE, "saved response not used: %s",
+		    err.text);
 		return;
 	}
 	if (bytes.data != NULL)
@@ -200,7 +200,7 @@ take_saved(struct staple_job *job)
 	if (staple_response_is_revoked(reply.response))
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
 	staple_report_line(job, STAPLE_LEVEL_DEBUG, STAPLE_UNASKED,
-	    "the response that another process has saved is used");
+	    "response saved by another process used");
 	spared = is_fresh(job);
 	if (spared) {
 		staple_attempt_cancel(job);
@@ -548,7 +548,7 @@ weigh_revoked(struct staple_job *job)
 		job->confirmed = true;
 		job->unconfirmable = false;
 		staple_report_line(job, STAPLE_LEVEL_ERROR, STAPLE_REVOKED,
-		    "a second answer confirms that it is revoked: %s",
+		    "revocation confirmed by a second answer: %s",
 		    job->said.text);
 	}
 }
@@ -731,7 +731,7 @@ staple_job_refresh(struct staple_job *job)
 	staple_job_review(job);
 }
 
-/* ---- Taking over ---- */
+/* ---- New facts ---- */
 
 /* Something is held that may be sent. */
 static bool
@@ -794,7 +794,7 @@ load_issuer(struct staple_job *job, const struct staple_cert *cert,
 	if (saved == NULL) {
 		if (err.text[0] != '\0' && !worker->issuers.reported)
 			staple_report_message(worker, STAPLE_LEVEL_WARNING,
-			    "saved issuer of %s not used: %s; it is fetched",
+			    "saved issuer of %s not used: %s; fetching it",
 			    cert->name, err.text);
 		worker->issuers.reported |= err.text[0] != '\0';
 		return NULL;

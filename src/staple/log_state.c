@@ -102,25 +102,25 @@ add_reason(struct staple_log_state *state, const struct staple_status *status)
 static void
 add_served(struct staple_log_state *state, const struct staple_status *status)
 {
-	const char *which = status->revoked ? "the revoked response"
-					    : "the response";
+	const char *which = status->revoked ? "held response (revoked)"
+					    : "held response";
 
 	if (status->held)
-		add(state, "; %s held is valid until %s, for %s", which,
+		add(state, "; %s valid until %s (%s left)", which,
 		    staple_time_date(status->expires).text,
 		    staple_time_span(status->expires - status->now).text);
 	else if (is_expired(status))
-		add(state, "; %s held expired at %s and is not stapled", which,
+		add(state, "; %s expired at %s, not stapled", which,
 		    staple_time_date(status->expires).text);
 	else
-		add(state, "; nothing is stapled");
+		add(state, "; no staple available");
 }
 
 static void
 add_next(struct staple_log_state *state, const struct staple_status *status)
 {
 	if (status->next_try > status->now)
-		add(state, "; asked again in %s",
+		add(state, "; next attempt in %s",
 		    staple_time_span(status->next_try - status->now).text);
 }
 
@@ -130,7 +130,7 @@ add_advice(struct staple_log_state *state, const struct staple_status *status)
 	const char *advice = staple_outcome_advice(status->outcome);
 
 	if (*advice != '\0')
-		add(state, "; %s", advice);
+		add(state, " (%s)", advice);
 }
 
 /* ---- lines ---- */
@@ -141,17 +141,28 @@ add_good(struct staple_log_state *state)
 	if (!state->logged)
 		add(state, "the certificate is good");
 	else if (state->last == STAPLE_REVOKED)
-		add(state, "the certificate is good and not revoked any more");
+		add(state, "the certificate is good again, no longer revoked");
 	else
 		add(state, "the certificate is good again");
+}
+
+/* An issuer that cannot be fetched (no next attempt) is no failed fetch. */
+static bool
+is_fetch_failure(const struct staple_status *status)
+{
+	return staple_outcome_is_failure(status->outcome) &&
+	       (status->outcome != STAPLE_NO_ISSUER || status->next_try != 0);
 }
 
 static void
 add_failure(struct staple_log_state *state, const struct staple_status *status)
 {
 	if (state->repeated != 0)
-		add(state, "%u times more since %s: ", state->repeated,
+		add(state, "repeated %u times since %s: ", state->repeated,
 		    staple_time_date(state->logged_at).text);
+	if (is_fetch_failure(status))
+		add(state,
+		    "%s failed: ", status->from_file ? "staple_file" : "fetch");
 	add_reason(state, status);
 }
 
@@ -217,7 +228,7 @@ staple_log_state_expiry(struct staple_log_state *state,
 		return false;
 	state->warning = warning;
 	state->text[0] = '\0';
-	add(state, "no new response could be had since %s",
+	add(state, "no new response since %s",
 	    staple_time_date(status->tries_since).text);
 	if (staple_outcome_is_failure(status->outcome)) {
 		add(state, ": ");
@@ -311,17 +322,17 @@ staple_report_flaws(
 
 	if (bits != 0 && is_new(job, FLAW_WEAK))
 		staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
-		    "the response is signed with an RSA key of %d bits by "
-		    "\"%s\"; clients that demand 2048 refuse it; tell the CA",
+		    "response signed with an RSA key of %d bits by \"%s\": "
+		    "clients that require 2048 refuse it (report to the CA)",
 		    bits, staple_response_signer(response));
 	if (staple_response_leads(response) || !is_new(job, FLAW_NOT_FIRST))
 		return;
 	staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
-	    "the first entry of the response is about another certificate; "
-	    "clients with GnuTLS refuse it; it is %s; tell the CA",
+	    "first entry of the response is about another certificate: "
+	    "clients with GnuTLS refuse it; %s (report to the CA)",
 	    job->cert->must_staple || job->requirement == STAPLE_REQUIRE_FATAL
-		? "stapled nevertheless, as a staple is demanded"
-		: "held and not stapled");
+		? "stapled, because a staple is required"
+		: "held, not stapled");
 }
 
 void
@@ -413,6 +424,7 @@ status_of(const struct staple_job *job)
 		.said = job->said.text,
 		.fatal = job->requirement == STAPLE_REQUIRE_FATAL,
 		.must_staple = job->cert->must_staple,
+		.from_file = job->cert->staple_file != NULL,
 		.tries_since = job->tries_since,
 		.next_try = next_try(job),
 		.now = job->worker->wall_s,

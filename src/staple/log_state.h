@@ -53,6 +53,7 @@ struct staple_status {
 	const char *said;    /* each URL and what came of it; "" none */
 	bool fatal;          /* by policy failing is fatal: must or always */
 	bool must_staple;    /* the certificate carries the extension */
+	bool from_file;      /* responses come from a staple_file */
 	bool held;           /* something valid is held now */
 	bool revoked;        /* ...and its status is revoked */
 	int64_t expires;     /* of what is held, or was; 0: nothing ever was */

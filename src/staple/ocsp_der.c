@@ -297,7 +297,7 @@ decode_core(const struct parts *parts, struct room spare, bool *canonical)
 	return basic;
 }
 
-/* ---- What is not signed ---- */
+/* ---- Fields that are not signed ---- */
 
 /* SHA-256, -384 or -512 for both hashes (HH), their parameters NULL or absent,
  * and a salt (SS) as long as the hash. */
@@ -542,7 +542,7 @@ staple_ocsp_next_signer(
 	return found;
 }
 
-/* ---- And back ---- */
+/* ---- Encoding ---- */
 
 /* false: no memory. */
 static bool

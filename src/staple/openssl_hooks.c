@@ -490,7 +490,7 @@ on_status(SSL *ssl, void *arg)
 					  : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* ---- Ex-data ---- */
+/* ---- Contexts: ex-data ---- */
 
 static void
 on_context_free(void *parent, void *data, CRYPTO_EX_DATA *ex_data, int index,
@@ -584,7 +584,7 @@ may_attach(
 	return true;
 }
 
-/* ---- The walk ---- */
+/* ---- The certificate slots of a context ---- */
 
 static bool
 watch_current(const struct staple_watcher *watcher, SSL_CTX *context, SSL *ssl,

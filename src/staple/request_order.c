@@ -245,7 +245,12 @@ staple_request_order_skip_host(struct staple_request_order *order)
 		order->has_last = false;
 }
 
-/* ---- Sending a variant ---- */
+/*
+ * ---- Sending a variant ----
+ *
+ * A GET carries its request in the URL, which is freed at once: the fetcher
+ * copies it.
+ */
 
 enum {
 	PARTS = 3,      /* of the time of an attempt, one for each exchange */

@@ -130,7 +130,7 @@ explain(const struct err *err, char *why, size_t why_len)
 	return false;
 }
 
-/* ---- Life ---- */
+/* ---- Creation and end ---- */
 
 static bool
 set_up(struct staple *staple, const struct staple_options *options,
@@ -285,7 +285,7 @@ staple_watch(struct staple *staple, X509 *certificate, STACK_OF(X509) * chain,
 	return true;
 }
 
-/* ---- Asking and looking ---- */
+/* ---- Waiting and status ---- */
 
 bool
 staple_wait(struct staple *staple, unsigned timeout_ms)

@@ -1,10 +1,10 @@
 /*
- * libstaple: OCSP stapling that never lets go, for any OpenSSL server.
+ * libstaple: OCSP stapling for any OpenSSL server.
  *
  * A thread of the library fetches, verifies, keeps and refreshes the OCSP
- * response of every certificate it was shown; handshakes staple what it holds
- * and never wait for it.  What is fetched belongs to the certificate, what is
- * sent belongs to the context.  See staple(3).
+ * response of every watched certificate.  Handshakes staple the response that
+ * is held and never wait for a fetch.  Settings of the fetch belong to the
+ * certificate, settings of the handshake to the context.  See staple(3).
  *
  * Threads: staple_new to staple_free are called by one thread at a time (as a
  * rule the one that sets up contexts), except staple_state, staple_inspect,
@@ -12,17 +12,18 @@
  * lives.  SSL, SSL_CTX and X509 objects may be freed by any thread, before or
  * after staple_free.
  *
- * Fork: between staple_new and staple_start a process may fork as often as it
- * likes; parent and children each start, or free, their copy.  The threads that
+ * Fork: between staple_new and staple_start a process may fork any number of
+ * times; parent and children each start, or free, their copy.  The threads that
  * staple_start makes do not exist in a child that is forked later.  There
  * nothing is fetched or saved, and a lock may be held for ever that a thread of
- * the parent had at the fork: the child must neither show an attached context
- * to a client nor call any verb but staple_free (or exec).  staple_free does
- * not wait there and leaves the parent's threads, connections and files alone.
- * After it the child may use the contexts, and make a struct staple of its own.
+ * the parent had at the fork: the child must neither use an attached context in
+ * a handshake nor call any function but staple_free (or exec).  staple_free
+ * does not wait there and leaves the parent's threads, connections and files
+ * alone. After it the child may use the contexts, and make another struct
+ * staple.
  *
  * Errors: false or NULL, and one sentence in why (why_len bytes with the
- * terminator; NULL and 0 if nobody will read it).
+ * terminator; NULL and 0: no sentence).
  */
 #ifndef STAPLE_STAPLE_H
 #define STAPLE_STAPLE_H
@@ -49,7 +50,7 @@ enum staple_mode {
 	STAPLE_PREFER  /* all that have a responder */
 };
 
-/* A client asked, the certificate should be stapled, nothing valid is held. */
+/* For a client with status_request, if no valid response is held. */
 enum staple_without {
 	STAPLE_WITHOUT_BY_MODE, /* serve in auto and prefer, else refuse */
 	STAPLE_WITHOUT_SERVE,   /* go on without a staple */
@@ -61,27 +62,27 @@ enum staple_on_revoked {
 	STAPLE_REVOKED_BY_MODE, /* staple in auto and prefer, else exit */
 	STAPLE_REVOKED_EXIT,    /* staple it; the application should stop */
 	STAPLE_REVOKED_REFUSE,  /* end the handshake with an alert */
-	STAPLE_REVOKED_STAPLE   /* tell clients the truth and go on */
+	STAPLE_REVOKED_STAPLE   /* staple it and go on */
 };
 
-/* Every way an attempt to get a response can end.  staple_outcome_name gives
+/* The outcomes of an attempt to get a response.  staple_outcome_name returns
  * the word that logs, status and the manual use. */
 enum staple_outcome {
-	STAPLE_UNASKED, /* nothing has been tried yet */
+	STAPLE_UNASKED, /* no attempt yet */
 
-	/* answers, verified */
+	/* responses, verified */
 	STAPLE_GOOD,
-	STAPLE_UNCHANGED, /* good, and the very bytes that were held */
+	STAPLE_UNCHANGED, /* good, with the same bytes as the one held */
 	STAPLE_REVOKED,
-	STAPLE_UNKNOWN, /* the responder does not know the certificate */
+	STAPLE_UNKNOWN, /* CertStatus unknown */
 
-	/* nobody is asked */
+	/* no request can be made */
 	STAPLE_NO_RESPONDER, /* neither AIA nor a configured URL */
 	STAPLE_NO_ISSUER,    /* not in the chain, nor in any store, nor at the
 			     caIssuers URLs of the certificate */
 	STAPLE_CERTIFICATE_EXPIRED, /* past notAfter */
 
-	/* no connection, no answer */
+	/* no connection, no response */
 	STAPLE_BAD_URL,
 	STAPLE_NAME_NOT_FOUND,
 	STAPLE_NAME_TIMEOUT,
@@ -93,9 +94,9 @@ enum staple_outcome {
 	STAPLE_TIMEOUT_CONNECT,
 	STAPLE_TIMEOUT_HEADERS,
 	STAPLE_TIMEOUT_BODY, /* the body stopped coming */
-	STAPLE_SLOW_DRIP,    /* it was still coming when time was up */
+	STAPLE_SLOW_DRIP,    /* it was still coming at the time limit */
 
-	/* an answer that is no OCSP response */
+	/* an HTTP response that is no OCSP response */
 	STAPLE_HTTP_4XX,
 	STAPLE_HTTP_5XX,
 	STAPLE_HTTP_OTHER,
@@ -115,7 +116,7 @@ enum staple_outcome {
 	STAPLE_SIG_REQUIRED,
 	STAPLE_UNAUTHORIZED,
 
-	/* a response that must not be believed or used */
+	/* a response that must not be used */
 	STAPLE_WRONG_CERTIFICATE,
 	STAPLE_WRONG_SIGNER,
 	STAPLE_BAD_SIGNATURE,
@@ -126,7 +127,7 @@ enum staple_outcome {
 	STAPLE_TOO_LARGE_TO_STAPLE, /* as clients would refuse it */
 	STAPLE_OLDER,               /* than the one held */
 
-	/* trouble of our own */
+	/* local errors */
 	STAPLE_FILE_UNREADABLE, /* staple_file */
 	STAPLE_NO_MEMORY,
 
@@ -136,15 +137,15 @@ enum staple_outcome {
 /* "good", "http_5xx", ...; constant. */
 const char *staple_outcome_name(enum staple_outcome outcome);
 
-/* Why a client that asked was sent nothing. */
+/* Why a client with status_request got no staple. */
 enum staple_unsent {
 	STAPLE_UNSENT_UNWANTED, /* by policy this certificate has no staple */
-	STAPLE_UNSENT_NONE,     /* nothing has been fetched yet */
-	STAPLE_UNSENT_EXPIRED,  /* what was held is past its expiry */
-	/* ...or dated in the future: the clock was set back. */
+	STAPLE_UNSENT_NONE,     /* no response is held */
+	STAPLE_UNSENT_EXPIRED,  /* the held response has expired */
+	/* It is dated in the future: the clock was set back. */
 	STAPLE_UNSENT_NOT_YET_VALID,
-	/* Its first entry is about another certificate, so GnuTLS's clients
-	 * would refuse it; and this certificate may go without. */
+	/* Its first entry is about another certificate, so clients with GnuTLS
+	 * would refuse it; and this certificate needs no staple. */
 	STAPLE_UNSENT_NOT_FIRST,
 	STAPLE_UNSENT_REVOKED, /* STAPLE_REVOKED_REFUSE */
 	STAPLE_UNSENT_NO_MEMORY,
@@ -163,9 +164,9 @@ enum staple_level {
 /* One line for the log.  Borrowed for the call. */
 struct staple_event {
 	enum staple_level level;
-	const char *certificate;     /* its name; NULL: of the library itself */
+	const char *certificate;     /* its name; NULL: a line of the library */
 	const char *id;              /* as in staple_info; NULL: as above */
-	enum staple_outcome outcome; /* STAPLE_UNASKED: of no attempt */
+	enum staple_outcome outcome; /* STAPLE_UNASKED: no attempt */
 	const char *message;         /* one sentence, or two */
 };
 
@@ -175,11 +176,12 @@ struct staple_info {
 	char name[128];   /* the first DNS name or the common name */
 	char id[65];      /* SHA-256 of the DER in hex: the file in store_dir */
 	bool must_staple; /* the certificate carries the extension */
-	bool wanted;      /* some policy asks for its staple */
-	unsigned responders; /* URLs there are to ask */
-	/* Why nobody can be asked, or UNASKED.  The issuer is looked for when
-	 * the certificate becomes wanted: not before is it missing.  One that
-	 * can be fetched is no unavailable_reason; a failed fetch is an outcome. */
+	bool wanted;      /* at least one policy requires its staple */
+	unsigned responders; /* number of URLs */
+	/* Why no request can be made; UNASKED: requests can be made.  The
+	 * issuer is searched when the certificate becomes wanted, and is never
+	 * missing before.  An issuer that can be fetched is not unavailable; a
+	 * failed fetch is an outcome. */
 	enum staple_outcome unavailable_reason;
 
 	/* A good response is held and valid, or an attempt of this process has
@@ -188,17 +190,17 @@ struct staple_info {
 	enum staple_outcome outcome; /* of the last attempt */
 	unsigned failures;           /* attempts in a row */
 	int64_t next_try;
-	char said[512]; /* the last attempt: each URL and what came of it */
+	char said[512]; /* the last attempt: each URL and its result */
 
-	bool held;    /* a verified response; look at its times */
-	bool revoked; /* ...which says revoked */
-	/* Two independent answers said so, or no second one could be had in
-	 * an attempt that followed (then unconfirmable is set instead). */
+	bool held;    /* a verified response; see its times */
+	bool revoked; /* ...with the status revoked */
+	/* Two independent answers agree.  unconfirmable: the attempt that
+	 * followed got no second answer. */
 	bool confirmed;
 	bool unconfirmable;
 	int64_t this_update; /* until five minutes before it is not sent */
 	int64_t next_update; /* 0: the response has none */
-	int64_t expires;     /* from here on it is not sent */
+	int64_t expires;     /* from this second on it is not sent */
 
 	uint64_t asked; /* clients that sent status_request */
 	uint64_t sent;
@@ -206,18 +208,18 @@ struct staple_info {
 };
 
 /* Both run on the staple thread (or in the calling thread, before
- * staple_start) with no lock held; they must not call this library's verbs
+ * staple_start) with no lock held; they must not call this library's functions
  * except staple_state, staple_inspect and staple_refresh. */
 typedef void staple_log_fn(void *arg, const struct staple_event *event);
 typedef void staple_change_fn(void *arg, const struct staple_info *info);
 
-/* The HTTP method that is tried first.  The other one follows where HTTP was
- * the reason of a failure, and confirms a "revoked". */
+/* The HTTP method that is used first.  The other one follows after an HTTP
+ * error, and confirms a "revoked". */
 enum staple_method {
 	STAPLE_METHOD_AUTO, /* GET where its URL has at most 255 bytes (RFC
 			       5019, RFC 9919), else POST */
 	STAPLE_METHOD_POST,
-	STAPLE_METHOD_GET /* whatever the length */
+	STAPLE_METHOD_GET /* at any length */
 };
 
 /* Zero means the default.  Strings are copied. */
@@ -239,11 +241,11 @@ struct staple_options {
 	uint32_t default_lifetime_s; /* without nextUpdate: 24 h */
 	uint32_t max_response;       /* bytes: 64 KiB */
 	uint32_t max_fetches;        /* at a time: 32; of one host 4, and up
-					to 32 while it answers quickly */
+					to 32 while it is quick */
 	staple_log_fn *log;          /* NULL: silence */
-	staple_change_fn *on_change; /* something in its staple_info that
-				decides (outcome, held, settled, confirmed), of
-				one that is wanted, or was */
+	staple_change_fn *on_change; /* a change of outcome, held, settled or
+				confirmed in the staple_info of a certificate
+				that is wanted, or was */
 	void *arg;                   /* of both callbacks */
 };
 
@@ -267,33 +269,32 @@ struct staple_policy {
 struct staple *staple_new(
     const struct staple_options *options, char *why, size_t why_len);
 
-/* Other options from now on (store_dir and the callbacks stay); what is held
- * and in flight is kept. */
+/* Use other options from now on (store_dir and the callbacks stay).  Responses
+ * and fetches in flight are kept. */
 bool staple_configure(struct staple *staple,
     const struct staple_options *options, char *why, size_t why_len);
 
 /*
  * Set the status callback and the policy (NULL: auto) of a context, and watch
- * every certificate in its slots, with its chain there, under that policy;
- * what staple_watch was told to fetch is kept.  Before any other thread uses
- * the context; but it may be attached again, with another policy, at any time.
- * A context with a status callback of its own, or of another struct staple
- * that lives, is refused.
+ * every certificate in its slots, with its chain there, under that policy; the
+ * source of an earlier staple_watch is kept.  Before any other thread uses the
+ * context; but it may be attached again, with another policy, at any time.  A
+ * context with another status callback, or one of another struct staple that is
+ * not freed, is refused.
  */
 bool staple_attach(struct staple *staple, SSL_CTX *context,
     const struct staple_policy *policy, char *why, size_t why_len);
 
 /*
- * Watch one certificate, to be shown by contexts with this policy (NULL: auto;
- * it decides whether the certificate is fetched).  chain: where its issuer may
- * stand (NULL: look in the stores).  source: NULL or zero: what the
- * certificate says; of several calls the last one counts.  Before handshakes
- * show it, and the very object that they will show: an equal one shares the
- * response, but must be watched as well.  Watching it again asks nobody
- * anything new, but has its staple_file looked at at once: whoever sees that
- * file change calls this again.  One that no policy wants costs next to
- * nothing until one does.  There is no detach: when the last holder frees the
- * X509, it is forgotten.
+ * Watch one certificate for contexts with this policy (NULL: auto), which
+ * decides whether its response is fetched.  chain: may contain its issuer
+ * (NULL: search the stores).  source: NULL or zero: the URLs of the
+ * certificate; the last call counts.  Call it before handshakes use the
+ * certificate, with the same object: an equal one shares the response, but must
+ * be watched as well.  Watching it again causes no request, but its staple_file
+ * is checked at once: call it when that file has changed.  A certificate that
+ * no policy wants costs next to nothing.  There is no detach: the certificate
+ * is forgotten when the X509 is freed.
  */
 bool staple_watch(struct staple *staple, X509 *certificate,
     STACK_OF(X509) * chain, const struct staple_source *source,
@@ -305,20 +306,19 @@ bool staple_start(struct staple *staple, char *why, size_t why_len);
 /* Wait until every wanted certificate is settled: true; or time is up. */
 bool staple_wait(struct staple *staple, unsigned timeout_ms);
 
-/* The state of this very object, or of an equal certificate; false: never
- * watched. */
+/* The state of this object, or of an equal certificate; false: not watched. */
 bool staple_state(
     struct staple *staple, X509 *certificate, struct staple_info *info);
 
-/* Ask again now for all that is wanted, within the limits. */
+/* Fetch the responses of all wanted certificates now, within the limits. */
 void staple_refresh(struct staple *staple);
 
 typedef void staple_visit_fn(void *arg, const struct staple_info *info);
 /* Every certificate, one after the other, with no lock held. */
 void staple_inspect(struct staple *staple, staple_visit_fn *visit, void *arg);
 
-/* Stops the threads and forgets every response: handshakes of contexts that
- * live on have nothing to staple.  In the child of a fork after staple_start
+/* Stops the threads and drops every response: later handshakes of the contexts
+ * have no staple.  In the child of a fork after staple_start
  * some memory stays allocated.  NULL is fine. */
 void staple_free(struct staple *staple);
 

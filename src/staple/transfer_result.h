@@ -55,7 +55,7 @@ struct staple_transfer_result {
 	const char *detail; /* libcurl's text; "": none */
 };
 
-/* said: STAPLE_SAID_MAX bytes; filled with printable ASCII. */
+/* Fills `said` (STAPLE_SAID_MAX bytes) with printable ASCII. */
 enum staple_outcome staple_transfer_outcome(
     const struct staple_transfer_result *result, char *said);
 

@@ -169,10 +169,10 @@ report_disk(struct staple_worker *worker, const char *failure)
 {
 	if (failure[0] == '\0')
 		staple_report_message(worker, STAPLE_LEVEL_NOTICE,
-		    "responses can be saved again");
+		    "saving responses works again");
 	else
 		staple_report_message(worker, STAPLE_LEVEL_WARNING,
-		    "responses cannot be saved, a restart would have to fetch "
+		    "saving responses failed, a restart would have to fetch "
 		    "them: %s",
 		    failure);
 }
@@ -417,7 +417,7 @@ run(void *arg)
 		;
 }
 
-/* ---- Life ---- */
+/* ---- Creation and end ---- */
 
 struct staple_worker *
 staple_worker_new(struct staple_cache *cache, struct staple_settings *settings,

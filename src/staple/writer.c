@@ -395,7 +395,7 @@ run(void *arg)
 	finish(writer);
 }
 
-/* ---- its owner ---- */
+/* ---- functions of the owner ---- */
 
 static void
 init_conditions(struct staple_writer *writer)

@@ -278,7 +278,7 @@ def test_one_line_when_the_outcome_changes(launch, ca, responders, stapled):
     before = responder.count()
     until(lambda: responder.count() >= before + 2, "a failed refresh", 20)
     clinch.wait_log(r"ocsp .*outcome=http_5xx", deadline=20)
-    assert len(clinch.grep(r"outcome=http_5xx")) <= 4  # the ladder's rungs included
+    assert len(clinch.grep(r"outcome=http_5xx")) <= 4  # the expiry warnings included
     responder.behave("good")
     wait_staple(clinch.port(), ca, site, deadline=30)
     clinch.wait_log(r"notice ocsp .*outcome=good")

@@ -733,7 +733,7 @@ Test(policy_eval, explains_the_attempt_or_the_remedy)
 		{ { .unavailable_reason = STAPLE_NO_ISSUER }, "issuer" },
 		{ { .unavailable_reason = STAPLE_NO_RESPONDER,
 		      .said = "the URL x was left out" },
-		    "no responder to ask (the URL x was left out); conf" },
+		    "no responder URL (the URL x was left out); conf" },
 		{ { .outcome = STAPLE_CERTIFICATE_EXPIRED }, "renew" },
 		{ { .responders = 2 }, "no responder (of 2) has answered" },
 	};

@@ -1,9 +1,8 @@
 /*
- * A certificate, its issuer, of whose own issuer nothing is known, and a clock
- * that stands still, to verify responses with.  Every verification checks what
- * holds for all: a response comes with good or revoked and with nothing else,
- * something was said, and nothing was left in OpenSSL's error queue.  One
- * thread.
+ * A certificate, its issuer (without the issuer of that) and a fixed clock, to
+ * verify responses.  Every verification asserts what is common to all: a
+ * response exists for good and revoked alone, the text is not empty, and
+ * OpenSSL's error queue is empty.  One thread.
  */
 #ifndef UNIT_STAPLE_RESPONSE_RIG_H
 #define UNIT_STAPLE_RESPONSE_RIG_H
@@ -42,7 +41,7 @@ struct staple_response *rig_response(
 enum staple_outcome rig_judge(struct rig *rig, const struct ocsp_made *made);
 enum staple_outcome rig_outcome(struct rig *rig, const struct ocsp_wish *wish);
 
-/* Does what was said hold this text? */
+/* Does the text of the result contain this one? */
 bool rig_said(const struct rig *rig, const char *text);
 
 #endif

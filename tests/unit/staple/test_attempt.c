@@ -16,7 +16,7 @@ set_up(void)
 
 TestSuite(attempt, .init = set_up, .fini = stage_close);
 
-/* What was asked so far, in short: "a b a/get a/256"; "!": past caches. */
+/* The requests so far, in short: "a b a/get a/256"; "!": with no-cache. */
 static const char *
 asked(void)
 {
@@ -117,7 +117,7 @@ Test(attempt, begins_with_what_worked)
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
 }
 
-Test(attempt, tells_url_by_url_what_came_of_it)
+Test(attempt, reports_the_result_of_each_url)
 {
 	struct stage_actor *actor;
 	const char *said;
@@ -161,7 +161,7 @@ Test(attempt, ends_with_its_deadline)
 
 /* Forty certificates of one responder that hangs: they wait for longer than an
  * attempt may take, and still get all of their time. */
-Test(attempt, loses_no_time_by_waiting_for_a_slot)
+Test(attempt, loses_no_time_by_waiting_for_a_permit)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 40; i++)
@@ -188,7 +188,7 @@ ask_about(unsigned certificates, uint32_t took_ms)
 		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 }
 
-Test(attempt, takes_more_slots_of_a_host_while_it_is_quick)
+Test(attempt, takes_more_permits_of_a_host_while_it_is_quick)
 {
 	ask_about(100, 500);
 	stage_run();
@@ -202,7 +202,7 @@ Test(attempt, takes_more_slots_of_a_host_while_it_is_quick)
 	cr_assert_eq(stage.most_at_once, STAPLE_HOST_PERMITS);
 }
 
-Test(attempt, counts_a_slow_slot_no_more)
+Test(attempt, counts_a_slow_permit_no_more)
 {
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	for (int i = 0; i < 8; i++)
@@ -344,7 +344,7 @@ Test(attempt, reports_once_that_a_host_is_down)
 		lines += strstr(stage.heard[i].message,
 			     "responder host a.example:80 is down") != NULL;
 	cr_assert_eq(lines, 1);
-	cr_assert(stage_heard("responder host a.example:80 answers again"));
+	cr_assert(stage_heard("responder host a.example:80 is up again"));
 }
 
 static const struct method_row {
@@ -357,7 +357,7 @@ static const struct method_row {
 	{ "method = get", STAPLE_METHOD_GET, "a/get a" },
 };
 
-Test(attempt, begins_with_the_method_it_was_told)
+Test(attempt, begins_with_the_configured_method)
 {
 	for (size_t i = 0; i < ARRAY_LEN(method_rows); i++) {
 		const struct method_row *row = &method_rows[i];
@@ -373,8 +373,8 @@ Test(attempt, begins_with_the_method_it_was_told)
 	}
 }
 
-/* Not the same host under another path, and not when it is asked to confirm. */
-Test(attempt, asks_a_host_no_more_that_asks_to_wait)
+/* Not the same host under another path, and not for a confirmation. */
+Test(attempt, sends_no_more_to_a_host_with_retry_after)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 	    .retry_after_s = 600);

@@ -183,7 +183,7 @@ static const struct {
 };
 
 /* GnuTLS refuses a response whose first entry is about another certificate;
- * where the client may do without a staple it is better off without. */
+ * where a client needs no staple, none is sent. */
 Test(cache, sends_what_begins_with_another_only_where_it_must)
 {
 	const struct pki_wish plain = { .name = "b.example",
@@ -239,7 +239,7 @@ Test(cache, lets_a_handshake_keep_what_it_took)
 	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 }
 
-Test(cache, counts_who_asked_and_what_came_of_it)
+Test(cache, counts_clients_and_results)
 {
 	const struct staple_policy automatic = { .mode = STAPLE_AUTO };
 	const struct staple_policy never = { .mode = STAPLE_NEVER };
@@ -401,7 +401,7 @@ Test(
 	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 
 	cr_expect(is_handed_over());
-	staple_entry_ref(entry); /* the staple thread's errand */
+	staple_entry_ref(entry); /* the job of the staple thread */
 	staple_cache_release(entry, STAPLE_REQUIRE_WANTED);
 	cr_expect(is_handed_over());
 	cr_expect(is_there());
@@ -410,7 +410,7 @@ Test(
 	staple_entry_unref(entry);
 }
 
-Test(cache_holders, does_not_forget_what_somebody_holds_again)
+Test(cache_holders, does_not_forget_what_is_held_again)
 {
 	struct staple_entry *entry = hold(STAPLE_REQUIRE_WANTED);
 
@@ -441,7 +441,7 @@ Test(cache_holders, makes_another_entry_after_one_was_forgotten)
 	staple_cache_release(another, STAPLE_REQUIRE_WANTED);
 }
 
-/* ---- What the staple thread is told of ---- */
+/* ---- The hand-over to the staple thread ---- */
 
 static const struct wish_row {
 	const char *what;
@@ -480,7 +480,7 @@ Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
 }
 
 /* Thousands of them cost the staple thread nothing. */
-Test(cache_holders, never_hands_over_what_nobody_has_wanted)
+Test(cache_holders, never_hands_over_what_was_never_wanted)
 {
 	struct staple_cert *again = invent(0, 0);
 	struct staple_entry *entry = hold(STAPLE_REQUIRE_NONE);
@@ -668,7 +668,7 @@ Test(cache_look, shows_why_there_is_no_responder)
 	pki_drop(&bare);
 }
 
-Test(cache_look, shows_what_the_staple_thread_told)
+Test(cache_look, returns_the_progress_of_the_staple_thread)
 {
 	const struct staple_progress progress = { .settled = true,
 		.confirmed = true,
@@ -815,7 +815,7 @@ Test(cache_look, waits_for_another_than_what_is_dated_in_the_future)
 	cr_expect(wait_for(0));
 }
 
-Test(cache_look, waits_no_longer_than_it_is_told)
+Test(cache_look, waits_no_longer_than_its_timeout)
 {
 	cr_expect_not(wait_for(0));
 	cr_expect_not(wait_for(20));
@@ -833,7 +833,7 @@ Test(cache_look, need_not_wait_for_what_is_settled)
 	cr_expect_not(wait_for(0), "revoked, and not asked yet");
 }
 
-Test(cache_look, does_not_wait_for_what_nobody_wants)
+Test(cache_look, does_not_wait_for_what_is_not_wanted)
 {
 	staple_cache_set_requirement(
 	    entry, STAPLE_REQUIRE_WANTED, STAPLE_REQUIRE_NONE);
@@ -883,7 +883,7 @@ wait_long(void *arg)
 	waiter->settled = wait_for(PATIENCE_MS);
 }
 
-/* Does the kernel say that it sleeps? */
+/* Does the thread sleep, by /proc? */
 static bool
 is_asleep(int id)
 {
@@ -911,7 +911,7 @@ start(struct waiter *waiter)
 		sched_yield();
 }
 
-Test(cache_look, wakes_who_waits_when_the_last_is_settled, .timeout = 60)
+Test(cache_look, wakes_waiters_when_the_last_is_settled, .timeout = 60)
 {
 	int64_t begun = clock_mono_ms();
 	struct waiter one, two;
@@ -926,7 +926,7 @@ Test(cache_look, wakes_who_waits_when_the_last_is_settled, .timeout = 60)
 	cr_expect_lt(clock_mono_ms() - begun, PATIENCE_MS);
 }
 
-Test(cache_look, wakes_who_waits_when_it_is_closed, .timeout = 60)
+Test(cache_look, wakes_waiters_when_it_is_closed, .timeout = 60)
 {
 	int64_t begun = clock_mono_ms();
 	struct waiter waiter;

@@ -81,7 +81,7 @@ Test(cert, must_be_stapled_when_the_feature_list_holds_5)
 	}
 }
 
-Test(cert, must_be_stapled_when_either_of_two_lists_says_so)
+Test(cert, must_be_stapled_when_either_of_two_lists_has_it)
 {
 	struct pki leaf = pki_make(&(struct pki_wish){ .feature = "17" });
 	X509_EXTENSION *second = X509V3_EXT_conf_nid(
@@ -199,7 +199,7 @@ static const struct {
 	{ "99991231235959Z", 253402300799 },
 };
 
-Test(cert, knows_when_it_is_valid)
+Test(cert, has_its_validity)
 {
 	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
 		struct staple_cert *cert = know_wish(
@@ -214,7 +214,7 @@ Test(cert, knows_when_it_is_valid)
 	}
 }
 
-Test(cert, whose_dates_cannot_be_read_is_long_over)
+Test(cert, with_unreadable_dates_has_expired)
 {
 	struct pki leaf = pki_make(&(struct pki_wish){ 0 });
 	struct staple_cert *cert;
@@ -238,7 +238,7 @@ static const struct {
 	{ "a bad URL alone", "OCSP;URI:ldap://a/", NULL, STAPLE_NO_RESPONDER },
 };
 
-Test(cert, says_why_nobody_can_be_asked)
+Test(cert, has_the_reason_why_no_request_can_be_made)
 {
 	for (size_t i = 0; i < ARRAY_LEN(hindrances); i++) {
 		struct staple_source source = {
@@ -254,7 +254,7 @@ Test(cert, says_why_nobody_can_be_asked)
 	}
 }
 
-Test(cert, says_nothing_where_all_is_well)
+Test(cert, has_no_hint_without_a_problem)
 {
 	struct pki ca = pki_make(&(struct pki_wish){ .name = "A", .ca = true });
 	struct pki leaf = pki_make(
@@ -290,7 +290,7 @@ Test(cert, owns_the_path_of_its_staple_file)
 #define WANT STAPLE_REQUIRE_WANTED
 #define FATAL STAPLE_REQUIRE_FATAL
 
-/* Section 1 of the specification: by mode, what becomes of whom. */
+/* The requirement by mode and certificate. */
 static const struct {
 	const char *what, *feature, *aia, *file;
 	enum staple_requirement
@@ -327,7 +327,7 @@ Test(cert, is_wanted_as_the_mode_says)
 	}
 }
 
-Test(cert, lives_as_long_as_somebody_refers_to_it)
+Test(cert, lives_as_long_as_its_references)
 {
 	struct staple_cert *cert = know_wish(
 	    &(struct pki_wish){ .name = "a" }, NULL);
@@ -379,7 +379,7 @@ static const struct same_row {
 	{ "a file besides", { one_url, 1, "a" }, { one_url, 1, NULL }, false },
 };
 
-Test(cert, says_the_same_when_the_same_would_be_asked)
+Test(cert, equals_one_with_the_same_requests)
 {
 	struct pki leaf = pki_make(&(struct pki_wish){ .name = "a" });
 
@@ -415,7 +415,7 @@ set_up(void)
 	    .issuer = &fixture.ca, .aia = "OCSP;URI:http://a/" });
 	fixture.chain = sk_X509_new_null();
 	pki_folder_make(&fixture.folder);
-	/* The system's store is whatever a test puts here. */
+	/* The system's store has what a test puts here. */
 	setenv("SSL_CERT_FILE", "/nonexistent", 1);
 	setenv("SSL_CERT_DIR", "/nonexistent", 1);
 }
@@ -493,7 +493,7 @@ issuer_know(const struct pki *leaf)
 	return cert;
 }
 
-/* Finds `issuer` (NULL: nobody) there, and says so. */
+/* Expects `issuer` (NULL: none) from this origin. */
 static void
 expect(const struct pki *issuer, enum staple_origin origin)
 {
@@ -549,7 +549,7 @@ Test(issuer, is_looked_for_in_the_system_store_beside_a_ca_file)
 	expect(&fixture.ca, STAPLE_ORIGIN_SYSTEM);
 }
 
-Test(issuer, is_nobody_when_nobody_is_at_hand)
+Test(issuer, is_missing_when_no_candidate_exists)
 {
 	struct staple_cert *cert = issuer_know(&fixture.leaf);
 
@@ -560,7 +560,7 @@ Test(issuer, is_nobody_when_nobody_is_at_hand)
 	expect(NULL, STAPLE_ORIGIN_NONE);
 }
 
-Test(issuer, is_whoever_signed_and_not_a_namesake)
+Test(issuer, is_the_signer_and_not_a_namesake)
 {
 	chain_up(&fixture.impostor);
 	expect(NULL, STAPLE_ORIGIN_NONE);
@@ -591,7 +591,7 @@ Test(issuer, that_is_a_namesake_is_mentioned)
 }
 
 /* The key fits, so only the name says that this is another authority. */
-Test(issuer, has_the_name_that_the_leaf_says)
+Test(issuer, has_the_issuer_name_of_the_leaf)
 {
 	struct pki other = pki_make(
 	    &(struct pki_wish){ .name = "Other", .ca = true });
@@ -603,7 +603,7 @@ Test(issuer, has_the_name_that_the_leaf_says)
 	pki_drop(&other);
 }
 
-/* Name and key fit, but it says itself that it signs no certificates. */
+/* Name and key fit, but its key usage excludes certificates. */
 Test(issuer, may_sign_certificates)
 {
 	X509_EXTENSION *usage = X509V3_EXT_conf_nid(
@@ -616,7 +616,7 @@ Test(issuer, may_sign_certificates)
 	expect(NULL, STAPLE_ORIGIN_NONE);
 }
 
-Test(issuer, of_a_self_signed_certificate_is_nobody)
+Test(issuer, of_a_self_signed_certificate_does_not_exist)
 {
 	struct pki self = pki_make(
 	    &(struct pki_wish){ .name = "Self", .aia = "OCSP;URI:http://a/" });
@@ -644,7 +644,7 @@ on_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index, long argl,
 	*(bool *)freed = true;
 }
 
-Test(issuer, does_not_keep_a_leaf_whose_last_holder_lets_go)
+Test(issuer, does_not_keep_a_leaf_without_holders)
 {
 	static bool freed; /* the index outlives the test */
 
@@ -997,7 +997,7 @@ Test(cert_memory, running_out_does_not_spoil_what_is_read_again)
 	cr_expect(n > 100 && n < 100000, "%ld", n);
 }
 
-/* The same of a sketch that is completed. */
+/* The same for partial facts that are completed. */
 static bool
 complete_with_failure(const struct staple_cert *sketch, long n)
 {
@@ -1020,7 +1020,7 @@ complete_with_failure(const struct staple_cert *sketch, long n)
 	return failed;
 }
 
-Test(cert_memory, running_out_leaves_a_sketch_completed_or_as_it_was)
+Test(cert_memory, running_out_leaves_partial_facts_completed_or_unchanged)
 {
 	const struct staple_source source = { .staple_file = "/x" };
 	struct err err;
@@ -1057,7 +1057,7 @@ Test(cert_memory, running_out_while_stores_are_opened_is_an_error)
 	cr_expect(n > 3 && n < 100000, "%ld", n);
 }
 
-/* One whose issuer is to be fetched, and then is there. */
+/* A certificate whose issuer is fetched later. */
 static bool
 fetch_with_failure(long n)
 {

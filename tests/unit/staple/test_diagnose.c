@@ -1,4 +1,4 @@
-/* Responders asked in the open: in which order, and what is made of it. */
+/* The diagnosis of responders: the order of requests and the result. */
 #include "staple/diagnose.h"
 
 #include <criterion/criterion.h>
@@ -57,7 +57,7 @@ on_found(void *arg, const struct staple_finding *found)
 	    staple_outcome_name(found->outcome));
 }
 
-/* Is there a response?  The verdict is in `verdict`. */
+/* Is there a response?  The outcome is in `verdict`. */
 static bool
 diagnose(const struct stage_actor *actor, bool all)
 {
@@ -98,7 +98,7 @@ Test(diagnose, fetches_an_issuer_that_is_not_at_hand)
 	    "http://b.example/ca: timeout_headers");
 }
 
-Test(diagnose, asks_every_url_in_every_way)
+Test(diagnose, sends_every_variant_to_every_url)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
@@ -113,7 +113,7 @@ Test(diagnose, asks_every_url_in_every_way)
 	    "b/get good; b good; b/get/256 good; b/256 good; ");
 }
 
-Test(diagnose, asks_first_by_the_method_that_is_forced)
+Test(diagnose, begins_with_the_forced_method)
 {
 	const struct staple_options options = { .method = STAPLE_METHOD_POST };
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
@@ -126,7 +126,7 @@ Test(diagnose, asks_first_by_the_method_that_is_forced)
 	    findings.text, "a good; a/get good; a/256 good; a/get/256 good; ");
 }
 
-Test(diagnose, asks_a_host_no_more_that_asks_to_wait)
+Test(diagnose, sends_no_more_to_a_host_with_retry_after)
 {
 	for (int all = 0; all < 2; all++) {
 		struct stage_actor *actor;
@@ -142,8 +142,8 @@ Test(diagnose, asks_a_host_no_more_that_asks_to_wait)
 	}
 }
 
-/* The daemon does the same, and what a cache keeps is no news of the CA. */
-Test(diagnose, asks_past_caches_for_what_has_expired)
+/* As the daemon: an expired response may come from a cache. */
+Test(diagnose, bypasses_caches_after_an_expired_response)
 {
 	static const char *const expect[] = {
 		"a/get expired; a/get expired; ",
@@ -167,7 +167,7 @@ Test(diagnose, asks_past_caches_for_what_has_expired)
 	}
 }
 
-Test(diagnose, asks_as_the_daemon_does_until_somebody_answers)
+Test(diagnose, follows_the_order_of_the_daemon_to_the_first_answer)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
@@ -182,7 +182,7 @@ static const enum staple_outcome dead[] = { STAPLE_NAME_NOT_FOUND,
 	STAPLE_NAME_TIMEOUT, STAPLE_CONNECTION_REFUSED, STAPLE_UNREACHABLE,
 	STAPLE_TLS_FAILED, STAPLE_PROXY_DENIED, STAPLE_TIMEOUT_CONNECT };
 
-Test(diagnose, asks_once_where_nobody_listens)
+Test(diagnose, sends_one_request_to_a_closed_port)
 {
 	for (size_t i = 0; i < ARRAY_LEN(dead); i++) {
 		struct stage_actor *actor;
@@ -209,7 +209,7 @@ Test(diagnose, gives_each_try_a_third_of_the_time)
 	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
 }
 
-Test(diagnose, ends_with_the_deadline_when_it_asks_as_the_daemon_does)
+Test(diagnose, ends_at_the_time_limit_in_the_order_of_the_daemon)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA_BOTH
 	    ",OCSP;URI:http://c.example/,OCSP;URI:http://d.example/",
@@ -242,7 +242,7 @@ static const struct row {
 	    { .answer = { .error = 3 } }, false, STAPLE_BAD_SIGNATURE },
 };
 
-Test(diagnose, gives_the_newest_answer_or_the_failure_that_tells_most)
+Test(diagnose, returns_the_newest_response_or_the_nearest_failure)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct stage_actor *actor;
@@ -259,7 +259,7 @@ Test(diagnose, gives_the_newest_answer_or_the_failure_that_tells_most)
 	}
 }
 
-Test(diagnose, says_why_nobody_can_be_asked)
+Test(diagnose, has_the_reason_why_no_request_can_be_made)
 {
 	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_NONE);
 

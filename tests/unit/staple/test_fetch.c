@@ -161,7 +161,7 @@ static const struct row {
 	    SHORT, STAPLE_SLOW_DRIP, "still dripping after " },
 };
 
-Test(fetch, tells_the_ways_apart_in_which_a_responder_answers)
+Test(fetch, has_an_outcome_for_every_behaviour_of_a_responder)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct row *row = &rows[i];
@@ -258,7 +258,7 @@ Test(fetch, bypasses_caches_where_it_should)
 	free(url);
 }
 
-/* ---- What the headers say ---- */
+/* ---- Headers ---- */
 
 static struct fetched
 hear(const char *answer)
@@ -277,7 +277,7 @@ Test(fetch, leaves_a_body_of_another_type_to_be_looked_at)
 	cr_expect_eq(wrong.result.len, 4);
 }
 
-Test(fetch, tells_when_to_come_again_and_how_long_it_is_fresh)
+Test(fetch, returns_retry_after_and_freshness)
 {
 	struct fetched busy = hear(
 	    "HTTP/1.1 503 No\r\nRetry-After: 60\r\n\r\n");
@@ -584,7 +584,7 @@ static const char *const bad_urls[] = {
 	"\x01\xff",
 };
 
-Test(exchange, says_of_what_is_no_url_that_it_is_none)
+Test(exchange, rejects_an_invalid_url)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bad_urls); i++) {
 		struct fetched got = fetched_run(fetcher,
@@ -609,7 +609,7 @@ turn_until_asked(unsigned requests)
 	cr_assert_eq(responder_requests(responder), requests);
 }
 
-Test(exchange, calls_nobody_back_that_was_cancelled)
+Test(exchange, has_no_callback_after_a_cancel)
 {
 	struct fetched gone = { 0 }, other = { 0 };
 	struct staple_fetch *fetch = start("/", &gone);
@@ -722,7 +722,7 @@ bounds_tear_down(void)
 	names_release();
 }
 
-TestSuite(exchange_bounds, .init = bounds_set_up, .fini = bounds_tear_down);
+TestSuite(fetch_bounds, .init = bounds_set_up, .fini = bounds_tear_down);
 
 static struct staple_fetch *
 start_for(const char *url, uint32_t timeout_ms, struct fetched *fetched)
@@ -764,7 +764,7 @@ wake(void *arg)
 	staple_fetcher_wake(fetcher);
 }
 
-Test(exchange_bounds, ends_its_wait_when_woken)
+Test(fetch_bounds, ends_its_wait_when_woken)
 {
 	int64_t begun_ms = clock_mono_ms();
 	struct thread thread;
@@ -775,7 +775,7 @@ Test(exchange_bounds, ends_its_wait_when_woken)
 	thread_join(&thread);
 }
 
-Test(exchange_bounds, waits_no_longer_than_it_is_told_to)
+Test(fetch_bounds, waits_no_longer_than_its_argument)
 {
 	int64_t begun_ms = clock_mono_ms();
 
@@ -784,7 +784,7 @@ Test(exchange_bounds, waits_no_longer_than_it_is_told_to)
 	cr_expect_lt(clock_mono_ms() - begun_ms, LONG / 2);
 }
 
-Test(exchange_bounds, does_not_wait_when_one_could_not_even_begin)
+Test(fetch_bounds, does_not_wait_when_one_could_not_even_begin)
 {
 	int64_t begun_ms = clock_mono_ms();
 	struct fetched none = { 0 };
@@ -795,9 +795,9 @@ Test(exchange_bounds, does_not_wait_when_one_could_not_even_begin)
 	cr_expect_lt(clock_mono_ms() - begun_ms, LONG / 2);
 }
 
-/* ---- The end, whatever hangs ---- */
+/* ---- Ending while a peer hangs ---- */
 
-Test(exchange_bounds, ends_at_once_whatever_hangs)
+Test(fetch_bounds, ends_at_once_whatever_hangs)
 {
 	char *url = responder_url(responder, "/");
 	struct fetched gone = { 0 };
@@ -819,7 +819,7 @@ Test(exchange_bounds, ends_at_once_whatever_hangs)
 	free(url);
 }
 
-Test(exchange_bounds, lets_a_good_responder_answer_beside_hanging_ones)
+Test(fetch_bounds, lets_a_good_responder_answer_beside_hanging_ones)
 {
 	static const struct responder_act acts[] = {
 		{ .path = "/good", .bytes = "HTTP/1.1 200 OK\r\n\r\ngood" },
@@ -874,7 +874,7 @@ static const struct name_row {
 	    "http://127.0.0.1/", false },
 };
 
-/* Does it begin, or is it told that too many hang?  Then given up. */
+/* Does it start, or is it refused because too many hang?  Cancelled then. */
 static bool
 begins(const char *url)
 {
@@ -890,7 +890,7 @@ begins(const char *url)
 	return true;
 }
 
-Test(exchange_bounds, asks_only_numbers_once_too_many_names_hang)
+Test(fetch_bounds, uses_only_numbers_once_too_many_names_hang)
 {
 	abandon(STAPLE_LOOKUPS_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(name_rows); i++) {
@@ -902,14 +902,14 @@ Test(exchange_bounds, asks_only_numbers_once_too_many_names_hang)
 	}
 }
 
-Test(exchange_bounds, asks_names_as_long_as_one_fewer_hangs)
+Test(fetch_bounds, uses_names_as_long_as_one_fewer_hangs)
 {
 	abandon(STAPLE_LOOKUPS_MAX - 1);
 	cr_expect(begins("http://here.test/"));
 }
 
-/* Rule 28: certificates of one responder, asked about again and again. */
-Test(exchange_bounds, asks_other_names_however_often_one_hangs)
+/* Rule 28: certificates of one responder, fetched again and again. */
+Test(fetch_bounds, uses_other_names_however_often_one_hangs)
 {
 	unsigned hung = 0;
 
@@ -919,7 +919,7 @@ Test(exchange_bounds, asks_other_names_however_often_one_hangs)
 	cr_expect(begins("http://here.test/"));
 }
 
-Test(exchange_bounds, counts_a_look_up_for_which_time_ran_out)
+Test(fetch_bounds, counts_a_look_up_for_which_time_ran_out)
 {
 	struct fetched late = { 0 };
 
@@ -930,7 +930,7 @@ Test(exchange_bounds, counts_a_look_up_for_which_time_ran_out)
 	cr_expect_not(begins("http://here.test/"));
 }
 
-Test(exchange_bounds, counts_no_look_up_that_never_began_or_has_ended)
+Test(fetch_bounds, counts_no_look_up_that_never_began_or_has_ended)
 {
 	struct fetched gone = { 0 };
 
@@ -946,7 +946,7 @@ Test(exchange_bounds, counts_no_look_up_that_never_began_or_has_ended)
 	cr_expect_eq(names_hanging(), 0);
 }
 
-Test(exchange_bounds, is_not_redirected_to_names_when_too_many_hang)
+Test(fetch_bounds, is_not_redirected_to_names_when_too_many_hang)
 {
 	static const struct responder_act act = {
 		.bytes = "HTTP/1.1 302 Found\r\n"

@@ -40,7 +40,7 @@ host_of(const char *name)
 	return host;
 }
 
-/* Take as many as there are for this host, at most `want`; how many. */
+/* Take the free permits of this host, at most `want`; returns the number. */
 static unsigned
 take(const char *host, unsigned want, int64_t mono_ms)
 {
@@ -119,7 +119,7 @@ Test(permits, lets_other_hosts_pass_a_hanging_one)
 {
 	int64_t now = 0;
 
-	/* One host hangs; whatever it holds, 4 are let to it in 2 s. */
+	/* One host hangs; it gets 4 permits every 2 s. */
 	for (; now < 3 * SLOW; now += SLOW)
 		cr_expect_eq(take("hangs:80", 32, now), 4);
 	cr_expect_eq(take("good:80", 4, now), 4);

@@ -206,7 +206,7 @@ expect(const struct fetched *got, enum staple_outcome outcome, const char *said)
 
 /* ---- Names and addresses ---- */
 
-/* A port of 127.0.0.1 where nobody listens, and nobody can. */
+/* A port of 127.0.0.1 that is bound and not listening. */
 static int
 hold_port(char *url, size_t max)
 {
@@ -223,7 +223,7 @@ hold_port(char *url, size_t max)
 	return fd;
 }
 
-Test(fetch_connect, says_connection_refused)
+Test(fetch_connect, reports_connection_refused)
 {
 	char url[64];
 	int held = hold_port(url, sizeof(url));
@@ -233,7 +233,7 @@ Test(fetch_connect, says_connection_refused)
 	close(held);
 }
 
-Test(fetch_connect, says_unreachable)
+Test(fetch_connect, reports_unreachable)
 {
 	struct fetched got = ask("http://255.255.255.255/", LONG);
 
@@ -349,7 +349,7 @@ Test(fetch_connect, does_not_wait_twice_for_a_dead_address)
 }
 
 /* The kernel takes the connection and the request; nothing comes back. */
-Test(fetch_connect, asks_another_address_after_one_that_is_silent)
+Test(fetch_connect, uses_another_address_after_one_that_is_silent)
 {
 	struct fetched got;
 
@@ -393,22 +393,21 @@ Test(fetch_connect, looks_a_name_with_one_address_up_once)
 	drop_dead(&dead[0]);
 }
 
-Test(fetch_connect, says_no_such_host)
+Test(fetch_connect, reports_no_such_host)
 {
 	struct fetched got = ask("http://none.test/", LONG);
 
 	expect(&got, STAPLE_NAME_NOT_FOUND, "no such host");
 }
 
-Test(fetch_connect, says_where_time_ran_out_for_the_name)
+Test(fetch_connect, reports_a_timeout_of_the_name)
 {
 	struct fetched got = ask("http://hangs.test/", SHORT);
 
 	expect(&got, STAPLE_NAME_TIMEOUT, "looking up the name");
 }
 
-/* The responder would keep the connection; nobody would read a second request
- * on it. */
+/* The responder keeps the connection open and reads no second request on it. */
 Test(fetch_connect, looks_the_name_up_anew_and_connects_anew)
 {
 	static const struct responder_act keeps = {
@@ -517,7 +516,7 @@ Test(fetch_connect, names_the_file_that_is_no_ca_file)
 	expect(&got, STAPLE_TLS_FAILED, "/nowhere/ca.pem");
 }
 
-Test(fetch_connect, says_that_the_other_side_speaks_no_tls)
+Test(fetch_connect, reports_a_peer_without_tls)
 {
 	static const struct responder_act plain = { .bytes = GOOD,
 		.unasked = true };
@@ -528,7 +527,7 @@ Test(fetch_connect, says_that_the_other_side_speaks_no_tls)
 	expect(&got, STAPLE_TLS_FAILED, "TLS: ");
 }
 
-Test(fetch_connect, says_where_time_ran_out_in_the_tls_handshake)
+Test(fetch_connect, reports_a_timeout_of_the_tls_handshake)
 {
 	struct fetched got;
 
@@ -607,7 +606,7 @@ was_asked(const char *request_line)
 	return was;
 }
 
-Test(fetch_proxy, asks_the_proxy_for_all)
+Test(fetch_proxy, sends_all_requests_to_the_proxy)
 {
 	char *proxy = responder_url(responder, "");
 	struct fetched got;
@@ -621,7 +620,7 @@ Test(fetch_proxy, asks_the_proxy_for_all)
 	free(proxy);
 }
 
-Test(fetch_proxy, asks_the_proxy_of_the_environment)
+Test(fetch_proxy, uses_the_proxy_of_the_environment)
 {
 	char *proxy = responder_url(responder, "");
 	struct fetched got;
@@ -633,7 +632,7 @@ Test(fetch_proxy, asks_the_proxy_of_the_environment)
 	free(proxy);
 }
 
-Test(fetch_proxy, leaves_the_environment_aside_when_told_so)
+Test(fetch_proxy, ignores_the_environment_if_configured)
 {
 	setenv("http_proxy", "http://none.test:1", 1);
 	struct fetched got = ask_as("http", "127.0.0.1", LONG);
@@ -641,7 +640,7 @@ Test(fetch_proxy, leaves_the_environment_aside_when_told_so)
 	proxy_expect(&got, STAPLE_GOOD, "HTTP 200");
 }
 
-Test(fetch_proxy, tells_what_a_proxy_says_from_what_a_responder_says)
+Test(fetch_proxy, distinguishes_the_status_of_the_proxy)
 {
 	static const struct responder_act closed = {
 		.bytes = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
@@ -656,8 +655,8 @@ Test(fetch_proxy, tells_what_a_proxy_says_from_what_a_responder_says)
 	free(proxy);
 }
 
-/* What a proxy says of the way through is no answer yet. */
-Test(fetch_proxy, takes_nothing_a_proxy_says_for_an_answer)
+/* The status of CONNECT is not that of the response. */
+Test(fetch_proxy, takes_no_response_of_the_proxy_for_an_answer)
 {
 	static const struct responder_act open = {
 		.bytes = "HTTP/1.1 200 OK\r\nRetry-After: 5\r\n\r\n",
@@ -674,7 +673,7 @@ Test(fetch_proxy, takes_nothing_a_proxy_says_for_an_answer)
 	free(proxy);
 }
 
-Test(fetch_proxy, bounds_what_a_proxy_says)
+Test(fetch_proxy, bounds_the_response_of_a_proxy)
 {
 	static const struct responder_act endless = {
 		.bytes = "HTTP/1.1 200 OK\r\nA: b\r\n",
@@ -691,7 +690,7 @@ Test(fetch_proxy, bounds_what_a_proxy_says)
 	free(proxy);
 }
 
-Test(fetch_proxy, says_that_the_proxy_is_not_there)
+Test(fetch_proxy, reports_an_unreachable_proxy)
 {
 	struct fetched got;
 

@@ -135,7 +135,7 @@ static const struct row type_rows[] = {
 	{ "nothing", "", false },
 };
 
-Test(http, knows_the_type_of_a_response)
+Test(http, recognises_the_type_of_a_response)
 {
 	for (size_t i = 0; i < ARRAY_LEN(type_rows); i++) {
 		const struct row *row = &type_rows[i];
@@ -219,7 +219,7 @@ static const struct freshness_row {
 	{ "no colon", { "Cache-Control\r\n" }, -1 },
 };
 
-Test(http_response, tells_how_long_it_is_fresh)
+Test(http_response, returns_its_freshness)
 {
 	for (size_t i = 0; i < ARRAY_LEN(freshness_rows); i++) {
 		const struct freshness_row *row = &freshness_rows[i];
@@ -248,7 +248,7 @@ Test(http_response, reads_type_and_retry_and_location)
 	cr_expect_str_eq(response.location, "/there", "the first counts");
 }
 
-Test(http_response, forgets_what_an_interim_answer_said)
+Test(http_response, ignores_headers_of_an_interim_response)
 {
 	cr_expect(take(103, "HTTP/1.1 103 Early Hints\r\n"));
 	cr_expect(take(103, "Location: /there\r\n"));
@@ -270,7 +270,7 @@ Test(http_response, reads_no_trailer)
 	cr_expect_eq(staple_http_response_freshness(&response), -1);
 }
 
-Test(http_response, wants_no_body_but_of_a_200)
+Test(http_response, reads_no_body_but_of_a_200)
 {
 	cr_expect(take(404, "HTTP/1.1 404 Not Found\r\n"));
 	cr_expect_not(take(404, "\r\n"));

@@ -98,7 +98,7 @@ static const struct {
 	    "http://ca/5 was left out, as enough others", false, false },
 };
 
-Test(issuers, are_fetched_from_where_the_certificate_says)
+Test(issuers, are_fetched_from_the_urls_of_the_certificate)
 {
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		struct pki leaf = pki_make(&(struct pki_wish){ .name = "l",
@@ -224,7 +224,7 @@ in_many(void)
 	return bytes;
 }
 
-/* Takes the bytes.  NULL: it is found; else what is said instead. */
+/* Takes the bytes.  NULL: it is found; else the expected text. */
 static void
 expect(const char *what, struct bytes bytes, const char *said)
 {
@@ -302,7 +302,7 @@ Test(issuers, that_could_not_be_fetched_keep_the_words_of_the_exchange)
 	cr_expect_str_eq(checked.said.text, "too large by far");
 }
 
-/* An expired issuer has signed all the same (its clients judge its dates). */
+/* An expired issuer is accepted: clients verify its dates. */
 Test(issuers, may_have_expired)
 {
 	struct pki old = pki_make(&(struct pki_wish){ .name = "Old",

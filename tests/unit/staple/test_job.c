@@ -88,7 +88,7 @@ Test(job, is_settled_by_a_failed_attempt)
 
 /* Rule 18: an hour's window, a minute old: T ± 10 % is 26 to 32 minutes off,
  * then unchanged answers bring it closer. */
-Test(job, asks_again_in_the_middle_of_the_window)
+Test(job, fetches_again_in_the_middle_of_the_window)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -104,7 +104,7 @@ Test(job, asks_again_in_the_middle_of_the_window)
 }
 
 /* Rule 18: how long a cache calls it fresh may make it earlier. */
-Test(job, asks_when_the_cache_says_it_is_stale)
+Test(job, fetches_when_its_http_freshness_ends)
 {
 	struct stage_actor *actor;
 
@@ -162,7 +162,7 @@ Test(job, backs_off_up_to_an_hour_while_it_holds_something)
 	cr_assert_gt(stage.asked_count, before, "it has expired");
 }
 
-Test(job, waits_as_long_as_the_responder_asks)
+Test(job, waits_for_the_retry_after_of_the_responder)
 {
 	STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_5XX,
 	    .retry_after_s = 10 * MINUTE);
@@ -200,7 +200,7 @@ Test(job, keeps_what_it_holds_through_bad_days)
 	}
 }
 
-Test(job, climbs_the_ladder_before_the_loss)
+Test(job, warns_before_the_expiry)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -218,7 +218,7 @@ Test(job, climbs_the_ladder_before_the_loss)
 	cr_assert_leq(stage_look(actor)->expires, stage_now());
 }
 
-Test(job, tells_the_application_of_an_expiry)
+Test(job, calls_the_application_at_an_expiry)
 {
 	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
@@ -229,8 +229,8 @@ Test(job, tells_the_application_of_an_expiry)
 	cr_assert_eq(stage.changes, 1);
 }
 
-/* The same bytes again are no failure, but nobody is to learn of the loss only
- * when it has come. */
+/* The same bytes again are no failure, but the expiry is warned of before it
+ * comes. */
 Test(job, warns_when_the_old_answer_comes_until_the_end)
 {
 	struct stage_actor *actor = stage_enter(
@@ -252,7 +252,7 @@ Test(job, warns_when_the_old_answer_comes_until_the_end)
 }
 
 /* A renewed certificate has the name of the old one. */
-Test(job, says_of_which_certificate_each_line_is)
+Test(job, names_the_certificate_in_each_line)
 {
 	struct stage_actor *old = stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	struct stage_actor *renewed;
@@ -290,7 +290,7 @@ Test(job, counts_the_default_lifetime_from_this_update)
 	ocsp_drop(&made);
 }
 
-/* What is appended to a response on the way is no news. */
+/* Bytes appended to a response on the way are no change. */
 Test(job, sees_no_change_in_what_is_not_signed)
 {
 	struct stage_actor *actor = stage_enter(
@@ -322,7 +322,7 @@ Test(job, warns_once_of_a_response_that_begins_with_another)
 	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
 	cr_assert_eq(stage_look(actor)->failures, 0);
-	cr_assert(stage_heard("held and not stapled"));
+	cr_assert(stage_heard("held, not stapled"));
 	stage_pass(3 * HOUR);
 	cr_assert_gt(stage.asked_count, 2);
 	cr_assert_eq(stage_lines(STAPLE_LEVEL_WARNING), 1);
@@ -347,9 +347,9 @@ Test(job, warns_once_of_a_weak_key)
 	pki_drop(&weak);
 }
 
-/* ---- Who is not asked about ---- */
+/* ---- Certificates without requests ---- */
 
-Test(job, asks_nobody_without_a_responder)
+Test(job, sends_nothing_without_a_responder)
 {
 	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_WANTED);
 
@@ -360,7 +360,7 @@ Test(job, asks_nobody_without_a_responder)
 	cr_assert_eq(stage.heard_count, 1, "one line");
 }
 
-Test(job, asks_nobody_about_an_expired_certificate)
+Test(job, sends_nothing_for_an_expired_certificate)
 {
 	const struct pki_wish wish = {
 		.name = "old.example", .aia = STAGE_AIA, .to = "20260101000000Z"
@@ -375,7 +375,7 @@ Test(job, asks_nobody_about_an_expired_certificate)
 }
 
 /* 2027-01-15 08:00:00 is when the curtain rises. */
-Test(job, stops_asking_when_the_certificate_expires)
+Test(job, stops_fetching_when_the_certificate_expires)
 {
 	const struct pki_wish wish = {
 		.name = "old.example", .aia = STAGE_AIA, .to = "20270115081000Z"
@@ -396,7 +396,7 @@ Test(job, stops_asking_when_the_certificate_expires)
 
 /* ---- Wishes and facts ---- */
 
-Test(job, asks_nobody_for_what_is_not_wanted)
+Test(job, sends_nothing_for_what_is_not_wanted)
 {
 	struct stage_actor *actor = stage_enter(STAGE_AIA, STAPLE_REQUIRE_NONE);
 
@@ -433,7 +433,7 @@ Test(job, drops_an_attempt_that_is_wanted_no_more)
 	cr_assert_eq(stage.at_once, 0);
 }
 
-Test(job, asks_nobody_because_of_a_reload)
+Test(job, sends_nothing_because_of_a_reload)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -445,7 +445,7 @@ Test(job, asks_nobody_because_of_a_reload)
 	cr_assert(stage_look(actor)->settled);
 }
 
-Test(job, asks_again_on_a_reload_where_nothing_is_held)
+Test(job, fetches_again_on_a_reload_while_nothing_is_held)
 {
 	struct stage_actor *actor;
 
@@ -457,7 +457,7 @@ Test(job, asks_again_on_a_reload_where_nothing_is_held)
 	cr_assert_eq(stage.asked_count, 2);
 }
 
-Test(job, asks_the_responder_that_is_configured_now)
+Test(job, uses_the_responder_that_is_configured_now)
 {
 	static const char *const urls[] = { STAGE_B };
 	const struct staple_source source = { .urls = urls, .url_count = 1 };
@@ -499,7 +499,7 @@ Test(job, notices_within_a_minute_that_the_clock_was_set_back)
 	cr_assert_leq(stage_look(actor)->next_try, stage_now() + HOUR);
 }
 
-Test(job, asks_within_max_interval_when_the_clock_was_set_back)
+Test(job, fetches_within_max_interval_when_the_clock_was_set_back)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -511,7 +511,7 @@ Test(job, asks_within_max_interval_when_the_clock_was_set_back)
 }
 
 /* The responder's clock was as wrong as ours, and both were corrected. */
-Test(job, asks_anew_when_what_it_holds_is_dated_in_the_future)
+Test(job, fetches_anew_when_what_it_holds_is_dated_in_the_future)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -527,7 +527,7 @@ Test(job, asks_anew_when_what_it_holds_is_dated_in_the_future)
 }
 
 /* Ours alone: what is held is right and of no use meanwhile. */
-Test(job, goes_on_asking_while_what_it_holds_is_dated_in_the_future)
+Test(job, goes_on_fetching_while_what_it_holds_is_dated_in_the_future)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -554,7 +554,7 @@ Test(job, is_not_hurried_by_a_clock_that_is_set_back_within_the_skew)
 
 /* ---- An issuer that is to be fetched ---- */
 
-Test(job, fetches_the_issuer_and_then_asks)
+Test(job, fetches_the_issuer_and_then_the_response)
 {
 	struct stage_actor *actor = stage_enter_bare(
 	    STAGE_AIA_CA, STAPLE_REQUIRE_FATAL);
@@ -586,9 +586,9 @@ Test(job, retries_an_issuer_like_a_response)
 	cr_assert_str_eq(
 	    stage_look(actor)->said, "issuer " STAGE_CA ": http_5xx");
 	cr_assert_eq(stage_lines(STAPLE_LEVEL_ERROR), 1, "it is fatal");
-	cr_assert(stage_heard("the certificate's issuer was not found (issuer "
+	cr_assert(stage_heard("the issuer's certificate was not found (issuer "
 			      "http://ca.example/ca.crt: http_5xx)"));
-	cr_assert(stage_heard("; asked again in "));
+	cr_assert(stage_heard("; next attempt in "));
 	stage_pass(9);
 	cr_assert_eq(stage.asked_count, 1, "not under ten seconds");
 	stage_pass(12);
@@ -655,7 +655,7 @@ Test(job, fetches_an_issuer_few_times_for_many_certificates)
 	cr_assert_leq(stage_issuers(), 4, "one that comes later");
 }
 
-/* Each has failed, with the words of those that asked. */
+/* Each has failed, with the text of the fetch that failed. */
 Test(job, does_not_let_many_certificates_hammer_a_dead_server)
 {
 	struct stage_actor *actors[MANY];
@@ -750,7 +750,7 @@ Test(job, takes_no_issuer_for_an_answer_of_the_responder)
 	stage_run();
 	stage_pass(5 * MINUTE);
 	cr_expect_geq(stage_issuers(), 1);
-	cr_expect_not(stage_heard("answers again"));
+	cr_expect_not(stage_heard("is up again"));
 }
 
 TestSuite(revocation, .init = set_up, .fini = stage_close);
@@ -809,7 +809,7 @@ Test(revocation, is_stapled_before_it_is_confirmed)
 	cr_assert_gt(stage_lines(STAPLE_LEVEL_ERROR), 0);
 }
 
-Test(revocation, is_unconfirmable_when_nobody_else_answers)
+Test(revocation, is_unconfirmable_without_a_second_answer)
 {
 	struct stage_actor *actor;
 
@@ -869,7 +869,8 @@ Test(revocation, is_lifted_by_a_newer_second_answer)
 	cr_assert(!stage_look(actor)->confirmed && stage_look(actor)->settled);
 }
 
-/* Nobody else can be asked, and a hold is lifted by whoever placed it. */
+/* There is no other variant, and a certificateHold is lifted by its
+ * responder. */
 Test(revocation, is_lifted_by_the_only_try_that_is_answered)
 {
 	struct stage_actor *actor;

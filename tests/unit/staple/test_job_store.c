@@ -108,7 +108,7 @@ save_answer(const struct stage_actor *actor, const struct ocsp_wish *answer)
 	ocsp_drop(&made);
 }
 
-Test(job_store, staples_what_was_saved_while_nobody_answers)
+Test(job_store, staples_the_saved_response_during_an_outage)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -122,7 +122,7 @@ Test(job_store, staples_what_was_saved_while_nobody_answers)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(job_store, asks_at_once_when_the_middle_of_the_window_is_past)
+Test(job_store, fetches_at_once_when_the_middle_of_the_window_is_past)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -149,7 +149,7 @@ static const struct bad_row {
 	{ "an error", { .error = 3 }, 0, false },
 };
 
-Test(job_store, says_in_a_line_what_it_does_not_use)
+Test(job_store, logs_what_it_does_not_use)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bad_rows); i++) {
 		const struct bad_row *row = &bad_rows[i];
@@ -166,7 +166,7 @@ Test(job_store, says_in_a_line_what_it_does_not_use)
 		stage_run();
 		cr_assert(!stage_look(actor)->held, "%s", row->what);
 		cr_assert(
-		    stage_heard("saved response is not used"), "%s", row->what);
+		    stage_heard("saved response not used"), "%s", row->what);
 		stage_pass(60); /* the host may be down */
 		cr_assert_gt(
 		    stage.asked_count, before, "%s: it asks", row->what);
@@ -185,10 +185,10 @@ Test(job_store, does_not_use_the_response_of_another_certificate)
 	ocsp_drop(&made);
 	stage_run();
 	cr_assert(!stage_look(actor)->held);
-	cr_assert(stage_heard("saved response is not used"));
+	cr_assert(stage_heard("saved response not used"));
 }
 
-/* Without an issuer nothing can be verified, and that is said anyway. */
+/* Without an issuer nothing can be verified, which is logged anyway. */
 Test(job_store, does_not_look_at_what_it_cannot_verify)
 {
 	struct stage_actor *actor = stage_enter(
@@ -215,7 +215,7 @@ static const struct touched_row {
 	{ "touched in the future", 9 * HOUR },
 };
 
-/* Rule 8: a process that uses a file sets its time, which says nothing about
+/* Rule 8: a process that uses a file sets its time, which means nothing for
  * the response. */
 Test(job_store, takes_no_time_from_the_file)
 {
@@ -262,7 +262,7 @@ Test(job_store, uses_what_was_saved_without_needless_certificates)
 	ocsp_drop(&made);
 }
 
-Test(job_store, says_nothing_where_nothing_was_saved)
+Test(job_store, logs_nothing_without_a_saved_response)
 {
 	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
@@ -285,7 +285,7 @@ enter_with_response(void)
 	return actor;
 }
 
-Test(job_store, asks_nobody_for_what_another_process_has_fetched)
+Test(job_store, sends_nothing_for_what_another_process_has_fetched)
 {
 	struct stage_actor *actor = enter_with_response();
 
@@ -330,7 +330,7 @@ static const struct not_spared_row {
 	{ "garbage", { 0 }, true },
 };
 
-Test(job_store, asks_where_what_another_process_has_saved_is_not_enough)
+Test(job_store, fetches_where_the_saved_response_is_not_enough)
 {
 	for (size_t i = 0; i < ARRAY_LEN(not_spared_rows); i++) {
 		const struct not_spared_row *row = &not_spared_rows[i];
@@ -352,7 +352,7 @@ Test(job_store, asks_where_what_another_process_has_saved_is_not_enough)
 	}
 }
 
-Test(job_store, asks_on_demand_whatever_another_process_has_fetched)
+Test(job_store, fetches_on_demand_whatever_another_process_has_fetched)
 {
 	struct stage_actor *actor = enter_with_response();
 
@@ -363,9 +363,8 @@ Test(job_store, asks_on_demand_whatever_another_process_has_fetched)
 	cr_assert_gt(stage.asked_count, 0);
 }
 
-/* What another process has from one responder confirms nothing that this one
- * was told by another. */
-Test(job_store, confirms_a_revocation_by_asking)
+/* A response that another process has saved confirms no revocation. */
+Test(job_store, confirms_a_revocation_by_fetching)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA_BOTH, STAPLE_REQUIRE_WANTED);
@@ -399,7 +398,7 @@ claim_as_another(const struct stage_actor *actor)
 	return claim;
 }
 
-Test(job_store, waits_for_a_process_that_asks_already)
+Test(job_store, waits_for_a_process_that_is_fetching)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -415,7 +414,7 @@ Test(job_store, waits_for_a_process_that_asks_already)
 	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
 }
 
-Test(job_store, asks_when_the_other_process_has_failed)
+Test(job_store, fetches_when_the_other_process_has_failed)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -429,7 +428,7 @@ Test(job_store, asks_when_the_other_process_has_failed)
 	cr_assert(stage_look(actor)->held);
 }
 
-Test(job_store, asks_when_the_other_process_takes_too_long)
+Test(job_store, fetches_when_the_other_process_takes_too_long)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -475,7 +474,7 @@ is_claimed(const struct stage_actor *actor)
 	return !free;
 }
 
-Test(job_store, has_a_claim_as_long_as_it_asks)
+Test(job_store, has_a_claim_as_long_as_it_fetches)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_WANTED);
@@ -498,7 +497,7 @@ Test(job_store, has_a_claim_as_long_as_it_asks)
 
 /* ---- A revoked file ---- */
 
-Test(job_store, asks_about_a_saved_revocation)
+Test(job_store, fetches_after_a_saved_revocation)
 {
 	struct stage_actor *actor = stage_enter(
 	    STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -587,7 +586,7 @@ enter_with_file(void)
 	return stage_enter_with(&wish, &source, STAPLE_REQUIRE_WANTED);
 }
 
-Test(staple_file, staples_a_file_and_asks_nobody)
+Test(staple_file, staples_a_file_and_sends_nothing)
 {
 	struct stage_actor *actor = enter_with_file();
 
@@ -678,7 +677,7 @@ Test(staple_file, warns_when_no_new_file_comes)
 
 /* ---- Looking at once ---- */
 
-/* No time passes: whoever watches files need not wait for the next look. */
+/* No time passes: a repeated watch checks the file at once. */
 Test(staple_file, is_taken_at_once_when_it_is_watched_again)
 {
 	struct stage_actor *actor = enter_with_file();
@@ -714,7 +713,7 @@ Test(staple_file, that_is_watched_again_unchanged_is_no_news)
 	cr_assert(stage_look(actor)->settled);
 }
 
-/* A bad one that has gone unnoticed for a minute would be judged again. */
+/* A bad file is checked again after a minute. */
 Test(staple_file, that_is_bad_and_watched_again_is_looked_at_once)
 {
 	struct stage_actor *actor = enter_with_file();
@@ -730,7 +729,7 @@ Test(staple_file, that_is_bad_and_watched_again_is_looked_at_once)
 	cr_assert(stage_look(actor)->held && stage_look(actor)->settled);
 }
 
-/* A responder is not asked because somebody looks again. */
+/* A repeated watch causes no request. */
 Test(staple_file, is_all_that_is_looked_at_when_it_is_watched_again)
 {
 	struct stage_actor *actor = stage_enter(

@@ -139,7 +139,7 @@ Test(log_state, has_the_level_of_the_matrix)
 	}
 }
 
-/* Whatever else goes wrong, while a good staple is served nobody is woken. */
+/* While a good response is held no failure is an error. */
 Test(log_state, calls_no_failure_an_error_while_something_valid_is_held)
 {
 	for (int i = STAPLE_NO_RESPONDER; i < STAPLE_OUTCOMES; i++) {
@@ -179,7 +179,7 @@ Test(log_state, logs_that_a_revocation_was_lifted)
 {
 	cr_expect(logs(STAPLE_REVOKED, NOON));
 	cr_expect(logs(STAPLE_GOOD, NOON + 1));
-	expect_text("not revoked any more");
+	expect_text("no longer revoked");
 }
 
 Test(log_state, logs_the_same_failure_once_and_counts_it_hourly)
@@ -189,10 +189,10 @@ Test(log_state, logs_the_same_failure_once_and_counts_it_hourly)
 	for (int64_t t = 60; t < HOUR; t += 60)
 		cr_expect_not(logs(STAPLE_HTTP_5XX, NOON + t));
 	cr_expect(logs(STAPLE_HTTP_5XX, NOON + HOUR));
-	expect_text("60 times more since 2026-01-01 12:00:00 UTC: ");
+	expect_text("repeated 60 times since 2026-01-01 12:00:00 UTC: ");
 	cr_expect_not(logs(STAPLE_HTTP_5XX, NOON + HOUR + 1));
 	cr_expect(logs(STAPLE_HTTP_5XX, NOON + 2 * HOUR));
-	expect_text("2 times more since 2026-01-01 13:00:00 UTC: ");
+	expect_text("repeated 2 times since 2026-01-01 13:00:00 UTC: ");
 }
 
 Test(log_state, logs_another_failure_at_once_and_counts_anew)
@@ -233,10 +233,10 @@ Test(log_state, names_the_failure_what_is_served_and_the_remedy)
 	status.next_try = NOON + 12;
 	cr_expect(staple_log_state_attempt(&state, &status, &event));
 	cr_expect_str_eq(event.message,
-	    "the responder refused the connection (http://ocsp.example/: "
-	    "connection refused); the response held is valid until 2026-01-02 "
-	    "14:00:00 UTC, for 1 day 2 h; asked again in 12 s; check the port "
-	    "of the URL, and whether a firewall refuses");
+	    "fetch failed: connection refused (http://ocsp.example/: "
+	    "connection refused); held response valid until 2026-01-02 "
+	    "14:00:00 UTC (1 day 2 h left); next attempt in 12 s (check the "
+	    "port of the URL, and whether a firewall refuses)");
 }
 
 static const struct clause_row {
@@ -245,18 +245,18 @@ static const struct clause_row {
 	enum held held;
 	const char *says;
 } clause_rows[] = {
-	{ "nothing", STAPLE_EMPTY, NOTHING, "; nothing is stapled" },
-	{ "a good one", STAPLE_EMPTY, GOOD, "; the response held is valid" },
+	{ "nothing", STAPLE_EMPTY, NOTHING, "; no staple available" },
+	{ "a good one", STAPLE_EMPTY, GOOD, "; held response valid" },
 	{ "a revoked one", STAPLE_EMPTY, REVOKED,
-	    "; the revoked response held is valid until 2026-01-02" },
+	    "; held response (revoked) valid until 2026-01-02" },
 	{ "an expired one", STAPLE_EMPTY, LOST,
-	    "expired at 2026-01-01 12:00:00 UTC and is not stapled" },
+	    "expired at 2026-01-01 12:00:00 UTC, not stapled" },
 	{ "when it is revoked", STAPLE_REVOKED, REVOKED,
-	    "; replace the certificate and its key" },
+	    " (replace the certificate and its key)" },
 	{ "when there is no issuer", STAPLE_NO_ISSUER, NOTHING,
 	    "append the issuer" },
 	{ "when it is good", STAPLE_GOOD, GOOD,
-	    "is good; the response held is valid until 2026-01-02 12:00:00" },
+	    "is good; held response valid until 2026-01-02 12:00:00" },
 };
 
 Test(log_state, names_what_clients_get)
@@ -292,7 +292,7 @@ Test(log_state, has_room_for_advice_after_many_urls)
 	expect_text("or proxy answers in its place");
 }
 
-/* ---- the ladder ---- */
+/* ---- expiry warnings ---- */
 
 /* Failing since noon; what is held expires after a day or so. */
 static bool
@@ -339,16 +339,16 @@ Test(log_state, rises_to_an_error_each_level_once)
 Test(log_state, logs_only_the_highest_level_after_a_suspend)
 {
 	cr_expect(climbs(NOON + DAY - 60, NOON + DAY));
-	expect_text("no new response could be had since 2026-01-01 12:00:00 "
-		    "UTC: the responder asks to try later");
-	expect_text("for 1 min 0 s");
+	expect_text("no new response since 2026-01-01 12:00:00 UTC: "
+		    "responder error tryLater");
+	expect_text("(1 min 0 s left)");
 	cr_expect_not(climbs(NOON + DAY - 59, NOON + DAY));
 }
 
 Test(log_state, logs_that_nothing_is_stapled_any_more)
 {
 	cr_expect(climbs(NOON + DAY, NOON + DAY));
-	expect_text("expired at 2026-01-02 12:00:00 UTC and is not stapled");
+	expect_text("expired at 2026-01-02 12:00:00 UTC, not stapled");
 }
 
 Test(log_state, begins_anew_with_another_expiry)
@@ -381,5 +381,5 @@ Test(log_state, does_not_blame_a_response_that_is_only_old)
 	status.expires = NOON + DAY;
 	status.tries_since = NOON;
 	cr_expect(staple_log_state_expiry(&state, &status, &event));
-	expect_text("since 2026-01-01 12:00:00 UTC; the response held");
+	expect_text("since 2026-01-01 12:00:00 UTC; held response");
 }

@@ -29,7 +29,7 @@ tear_down(void)
 	rig_fini(&rig);
 }
 
-TestSuite(envelope, .init = set_up, .fini = tear_down);
+TestSuite(ocsp_der, .init = set_up, .fini = tear_down);
 
 static enum staple_outcome
 judge(const void *bytes, size_t len)
@@ -44,19 +44,19 @@ judge(const void *bytes, size_t len)
 	return outcome;
 }
 
-Test(envelope, accepts_the_whole_response)
+Test(ocsp_der, accepts_the_whole_response)
 {
 	cr_expect_eq(rig_judge(&rig, &made), STAPLE_GOOD);
 }
 
-Test(envelope, tells_no_bytes_from_some)
+Test(ocsp_der, distinguishes_no_bytes_from_some)
 {
 	struct ocsp_made nothing = { NULL, 0 };
 
 	cr_expect_eq(rig_judge(&rig, &nothing), STAPLE_EMPTY);
 }
 
-Test(envelope, notices_wherever_the_bytes_are_cut)
+Test(ocsp_der, notices_wherever_the_bytes_are_cut)
 {
 	for (size_t len = 1; len < made.len; len++)
 		cr_expect_eq(
@@ -64,7 +64,7 @@ Test(envelope, notices_wherever_the_bytes_are_cut)
 	cr_expect(rig_said(&rig, "bytes came of"));
 }
 
-Test(envelope, lets_nothing_follow)
+Test(ocsp_der, lets_nothing_follow)
 {
 	unsigned char *longer = calloc(1, made.len + 2);
 
@@ -95,7 +95,7 @@ change_each_bit(const struct ocsp_wish *wish)
 	ocsp_drop(&bare);
 }
 
-Test(envelope, survives_no_changed_byte)
+Test(ocsp_der, survives_no_changed_byte)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 
@@ -103,7 +103,7 @@ Test(envelope, survives_no_changed_byte)
 }
 
 /* With parameters of the signature, and a delegate's certificate. */
-Test(envelope, survives_no_changed_byte_with_rsa, .timeout = 120)
+Test(ocsp_der, survives_no_changed_byte_with_rsa, .timeout = 120)
 {
 	struct ocsp_wish wish;
 	struct pki delegate;
@@ -147,7 +147,7 @@ static const struct {
 	    STAPLE_BAD_SIGNATURE },
 };
 
-Test(envelope, accepts_one_form_of_each_algorithm)
+Test(ocsp_der, accepts_one_form_of_each_algorithm)
 {
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
 		struct ocsp_wish wish;
@@ -179,7 +179,7 @@ static const struct {
 	{ "SHA-1", 160, 20, STAPLE_MALFORMED },
 };
 
-Test(envelope, accepts_rsa_pss_as_clients_do)
+Test(ocsp_der, accepts_rsa_pss_as_clients_do)
 {
 	struct ocsp_wish wish;
 
@@ -212,7 +212,7 @@ static const struct {
 	{ 99, STAPLE_MALFORMED, "status, 99" },
 };
 
-Test(envelope, knows_each_error_of_a_responder)
+Test(ocsp_der, recognises_each_error_of_a_responder)
 {
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
 		struct ocsp_wish wish = { .error = errors[i].error };
@@ -260,7 +260,7 @@ static const struct {
 	    "no OCSP response" },
 };
 
-Test(envelope, refuses_bytes_that_are_no_response)
+Test(ocsp_der, refuses_bytes_that_are_no_response)
 {
 	for (size_t i = 0; i < ARRAY_LEN(strays); i++) {
 		cr_expect_eq(judge(strays[i].bytes, strays[i].len),
@@ -271,7 +271,7 @@ Test(envelope, refuses_bytes_that_are_no_response)
 	}
 }
 
-Test(envelope, refuses_a_response_of_another_type)
+Test(ocsp_der, refuses_a_response_of_another_type)
 {
 	static const unsigned char basic[] = { 0x2b, 6, 1, 5, 5, 7, 48, 1, 1 };
 	unsigned char *type;
@@ -295,7 +295,7 @@ lengthen(unsigned char *bytes, size_t at, size_t more)
 }
 
 /* Behind the basic response, inside the octet string that holds it. */
-Test(envelope, lets_nothing_follow_inside_either)
+Test(ocsp_der, lets_nothing_follow_inside_either)
 {
 	static const size_t lengths[] = { 2, 9, 13, 28 };
 	unsigned char *longer = calloc(1, made.len + 1);
@@ -309,7 +309,7 @@ Test(envelope, lets_nothing_follow_inside_either)
 }
 
 /* OpenSSL would read a length of three bytes where two do. */
-Test(envelope, accepts_one_encoding_only)
+Test(ocsp_der, accepts_one_encoding_only)
 {
 	unsigned char *longer = malloc(made.len + 1);
 
@@ -321,7 +321,7 @@ Test(envelope, accepts_one_encoding_only)
 }
 
 /* RFC 6960 4.4: an extension that must be understood, and is not. */
-Test(envelope, refuses_an_unknown_critical_extension)
+Test(ocsp_der, refuses_an_unknown_critical_extension)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 

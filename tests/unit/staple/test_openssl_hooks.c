@@ -454,7 +454,7 @@ static const struct without_row {
 	    STAPLE_UNSENT_UNWANTED },
 };
 
-/* A confirmed revocation; whether it holds is the cache's own test. */
+/* A confirmed revocation; the cache has its own test. */
 /* Dated in the future by the clock of now, or with another one's entry before
  * its own. */
 static void
@@ -511,7 +511,7 @@ expect_without(const struct without_row *row, const struct rig_version *version)
 	staple_cache_publish(staple_watch_entry(shown->certificate), NULL);
 }
 
-Test(attach_policy, goes_on_or_refuses_as_the_policy_says)
+Test(attach_policy, goes_on_or_refuses_by_policy)
 {
 	for (size_t i = 0; i < ARRAY_LEN(without_rows); i++) {
 		for (size_t k = 0; k < RIG_VERSIONS; k++)
@@ -530,7 +530,7 @@ static const struct revoked_row {
 	{ "told to staple", { STAPLE_MUST, 0, STAPLE_REVOKED_STAPLE } },
 };
 
-Test(attach_policy, tells_clients_that_a_certificate_is_revoked)
+Test(attach_policy, staples_a_revoked_response_by_policy)
 {
 	for (size_t i = 0; i < ARRAY_LEN(revoked_rows); i++) {
 		struct shaken shaken;
@@ -565,7 +565,7 @@ Test(attach_policy, replaces_a_policy)
 	shaken_drop(&shaken);
 }
 
-Test(attach_policy, treats_one_certificate_as_each_context_says)
+Test(attach_policy, treats_one_certificate_by_the_policy_of_each_context)
 {
 	SSL_CTX *silent = authority_context(&rig.authority, &rig.leaf);
 	const struct shake_wish wish = { .ask = true };
@@ -804,7 +804,7 @@ Test(attach_memory, running_out_for_the_copy_leaves_a_handshake_unstapled)
 	cr_expect_eq(info.unsent[STAPLE_UNSENT_NO_MEMORY], 1, "after %ld", n);
 }
 
-Test(attach_memory, running_out_while_starting_is_said)
+Test(attach_memory, running_out_while_starting_is_an_error)
 {
 	bool failed = true;
 	long n;

@@ -87,7 +87,7 @@ is_known(const struct pki *one)
 	return entry != NULL;
 }
 
-/* The wish of the entry, which is news no more. */
+/* The requirement of the entry, taken from the hand-over. */
 static enum staple_requirement
 wish_of(X509 *certificate)
 {
@@ -227,7 +227,7 @@ static const struct wish_row {
 	    &prefer, STAPLE_REQUIRE_WANTED },
 };
 
-Test(watch, wants_what_the_strongest_policy_wants)
+Test(watch, has_the_strongest_requirement)
 {
 	for (size_t i = 0; i < ARRAY_LEN(wish_rows); i++) {
 		const struct wish_row *row = &wish_rows[i];
@@ -242,7 +242,7 @@ Test(watch, wants_what_the_strongest_policy_wants)
 	}
 }
 
-Test(watch, wants_it_while_one_of_two_objects_does)
+Test(watch, is_required_while_one_of_two_objects_requires_it)
 {
 	X509 *copy = X509_dup(leaf.certificate);
 
@@ -255,7 +255,7 @@ Test(watch, wants_it_while_one_of_two_objects_does)
 
 /* ---- Facts ---- */
 
-Test(watch, tells_nobody_anything_new_when_it_is_watched_again)
+Test(watch, hands_nothing_over_when_it_is_watched_again)
 {
 	X509 *copy = X509_dup(leaf.certificate);
 
@@ -269,7 +269,7 @@ Test(watch, tells_nobody_anything_new_when_it_is_watched_again)
 	cr_expect_null(staple_cache_next_changed(cache));
 }
 
-Test(watch, goes_by_the_last_source_that_was_told)
+Test(watch, uses_the_source_of_the_last_call)
 {
 	static const char *const other[] = { "http://other.example/" };
 	const struct staple_source later = { .urls = other, .url_count = 1 };
@@ -352,7 +352,7 @@ Test(watch, keeps_an_issuer_that_was_fetched)
 	pki_drop(&bare);
 }
 
-/* The staple thread will fetch it; a context that holds it comes first. */
+/* The staple thread would fetch it; a context with it comes first. */
 Test(watch, is_helped_by_a_chain_before_the_issuer_was_fetched)
 {
 	static const struct staple_trust trust = { .aia_issuer = true };
@@ -409,7 +409,7 @@ sketch_tear_down(void)
 	authority_drop(&authority);
 }
 
-TestSuite(sketch, .init = sketch_set_up, .fini = sketch_tear_down);
+TestSuite(partial_facts, .init = sketch_set_up, .fini = sketch_tear_down);
 
 /* The facts that count afterwards; borrowed from the entry. */
 static const struct staple_cert *
@@ -455,7 +455,7 @@ is_complete(const struct staple_cert *cert)
 	       cert->requests[STAPLE_SHA256].len > 0;
 }
 
-Test(sketch, is_all_there_is_of_what_nobody_wants)
+Test(partial_facts, are_enough_for_what_is_not_wanted)
 {
 	const struct staple_policy *const policies[] = { &automatic, &never };
 
@@ -473,7 +473,7 @@ Test(sketch, is_all_there_is_of_what_nobody_wants)
 	}
 }
 
-Test(sketch, says_that_there_is_no_responder)
+Test(partial_facts, have_the_reason_without_a_responder)
 {
 	struct pki bare = authority_issue(
 	    &authority, &(struct pki_wish){ .name = "bare" });
@@ -484,7 +484,7 @@ Test(sketch, says_that_there_is_no_responder)
 	pki_drop(&bare);
 }
 
-Test(sketch, is_completed_when_a_policy_wants_it)
+Test(partial_facts, are_completed_when_a_policy_wants_it)
 {
 	(void)sketch_watch(plain.certificate, NULL, &automatic);
 	cr_expect_null(staple_cache_next_changed(cache));
@@ -492,7 +492,7 @@ Test(sketch, is_completed_when_a_policy_wants_it)
 	cr_expect(staple_cache_has_changed(cache));
 }
 
-Test(sketch, is_completed_when_another_object_is_wanted)
+Test(partial_facts, is_completed_when_another_object_is_wanted)
 {
 	X509 *copy = X509_dup(plain.certificate);
 
@@ -502,7 +502,7 @@ Test(sketch, is_completed_when_another_object_is_wanted)
 	X509_free(copy);
 }
 
-Test(sketch, is_completed_with_its_source_when_a_context_wants_it)
+Test(partial_facts, are_completed_with_their_source_when_a_context_wants_it)
 {
 	const struct staple_cert *cert;
 
@@ -513,8 +513,8 @@ Test(sketch, is_completed_with_its_source_when_a_context_wants_it)
 	cr_expect_eq(cert->url_count, 2u);
 }
 
-/* However little the next one wants. */
-Test(sketch, never_takes_the_place_of_what_is_wanted)
+/* Whatever the next policy requires. */
+Test(partial_facts, never_takes_the_place_of_what_is_wanted)
 {
 	static const char *const others[] = { "http://other.example/" };
 	const struct staple_source other = { others, 1, NULL };
@@ -530,7 +530,7 @@ Test(sketch, never_takes_the_place_of_what_is_wanted)
 	X509_free(copy);
 }
 
-Test(sketch, does_not_come_back_once_it_was_completed)
+Test(partial_facts, does_not_come_back_once_it_was_completed)
 {
 	X509 *copy = X509_dup(plain.certificate);
 	const struct staple_cert *cert = sketch_watch(copy, NULL, &always);
@@ -541,7 +541,7 @@ Test(sketch, does_not_come_back_once_it_was_completed)
 }
 
 /* The signature was verified: the same issuer in the chain is enough. */
-Test(sketch, that_is_complete_is_not_worked_out_again)
+Test(partial_facts, that_is_complete_is_not_worked_out_again)
 {
 	const struct staple_cert *cert = sketch_watch(
 	    plain.certificate, &told, &always);
@@ -574,7 +574,7 @@ static const struct source_row {
 	{ "no file any more", { NULL, 0, "a" }, { 0 }, false },
 };
 
-Test(sketch, knows_its_source)
+Test(partial_facts, have_their_source)
 {
 	struct err err;
 
@@ -590,7 +590,7 @@ Test(sketch, knows_its_source)
 	}
 }
 
-Test(sketch, says_the_same_completed_as_worked_out_at_once)
+Test(partial_facts, completed_equal_those_made_at_once)
 {
 	const struct staple_source source = { urls, 2, "/x" };
 	struct err err;
@@ -615,7 +615,7 @@ Test(sketch, says_the_same_completed_as_worked_out_at_once)
 }
 
 /* A namesake that comes first would be tried first, and found wanting. */
-Test(sketch, fits_a_chain_whose_first_of_that_name_is_its_issuer)
+Test(partial_facts, fit_a_chain_with_the_issuer_as_first_of_its_name)
 {
 	struct pki namesake = pki_make(
 	    &(struct pki_wish){ .name = "The Authority", .ca = true });

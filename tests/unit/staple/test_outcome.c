@@ -75,14 +75,14 @@ Test(outcome, has_a_word_of_its_own)
 		    staple_outcome_name(i), outcomes[i].name, "%d", i);
 }
 
-Test(outcome, says_what_to_try_next)
+Test(outcome, decides_the_next_step)
 {
 	for (int i = 0; i < STAPLE_OUTCOMES; i++)
 		cr_expect_eq(staple_outcome_class(i), outcomes[i].class, "%s",
 		    outcomes[i].name);
 }
 
-Test(outcome, is_a_failure_unless_it_answers_or_nobody_was_asked)
+Test(outcome, is_a_failure_unless_answered_or_not_requested)
 {
 	for (int i = 0; i < STAPLE_OUTCOMES; i++)
 		cr_expect_eq(staple_outcome_is_failure(i),

@@ -75,8 +75,8 @@ outcome(char letter)
 	}
 }
 
-/* Every try of an attempt; `ends` says how each ends, the last one for all
- * that follow. */
+/* Every variant of an attempt; `ends` has the outcome of each, the last one for
+ * all that follow. */
 static void
 play(const struct staple_request_order_start *start, const char *ends,
     char *tries)
@@ -170,7 +170,7 @@ static const struct order_row {
 	{ "the URL that said so is no more", 1, NULL, "1P1", POST, "u", "0P1" },
 };
 
-Test(request_order, asks_in_the_order_of_what_may_do)
+Test(request_order, has_the_order_of_what_may_succeed)
 {
 	char tries[TRIES_MAX * 5 + 1];
 
@@ -205,7 +205,7 @@ static const struct vain_row {
 	{ "and from there as ever", 1, "0P1", "m", "0P1 0G1" },
 };
 
-Test(request_order, repeats_at_last_what_nobody_confirmed_before)
+Test(request_order, repeats_at_last_what_was_not_confirmed_before)
 {
 	char tries[TRIES_MAX * 5 + 1];
 

@@ -75,7 +75,7 @@ Test(response, keeps_the_bytes_of_one_that_has_no_needless_ones)
 	pki_drop(&delegate);
 }
 
-/* `certs` is not signed: whatever is added there changes nothing. */
+/* `certs` is not signed: additions there change nothing. */
 static void
 append_and_compare(struct ocsp_wish wish, const struct pki *more)
 {
@@ -246,7 +246,7 @@ Test(response, may_come_longer_than_clients_accept)
 	ocsp_drop(&made);
 }
 
-Test(response, tells_the_facts_of_a_good_one)
+Test(response, has_the_facts_of_a_good_one)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 	struct staple_response *response = rig_response(&rig, &wish);
@@ -263,7 +263,7 @@ Test(response, tells_the_facts_of_a_good_one)
 	staple_response_unref(response);
 }
 
-Test(response, tells_the_facts_of_a_revoked_one)
+Test(response, has_the_facts_of_a_revoked_one)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 	struct staple_response *response;
@@ -281,7 +281,7 @@ Test(response, tells_the_facts_of_a_revoked_one)
 	staple_response_unref(response);
 }
 
-Test(response, says_when_no_reason_of_a_revocation_was_given)
+Test(response, reports_a_revocation_without_a_reason)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 
@@ -313,7 +313,7 @@ Test(response, lives_as_long_as_its_last_reference)
 	staple_response_unref(NULL);
 }
 
-/* Without the issuer no id is known and nobody can vouch for anything. */
+/* Without the issuer there are no ids and no trust anchor. */
 Test(response, is_never_made_without_the_issuer)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
@@ -332,7 +332,7 @@ Test(response, is_never_made_without_the_issuer)
  * Two faults at once: the earlier question is answered first.  Each row has
  * the fault of the row above as well, so the list is the order.
  */
-Test(response, asks_its_questions_in_a_fixed_order)
+Test(response, is_checked_in_a_fixed_order)
 {
 	struct pki stranger = pki_make(&(struct pki_wish){ .name = "nobody" });
 	struct ocsp_wish wish = rig_wish(&rig);
@@ -352,8 +352,8 @@ Test(response, asks_its_questions_in_a_fixed_order)
 	pki_drop(&stranger);
 }
 
-/* What somebody else left in OpenSSL's queue is none of its business. */
-Test(response, is_not_judged_by_errors_of_others)
+/* Earlier errors in OpenSSL's queue are ignored. */
+Test(response, is_not_affected_by_earlier_errors)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 
@@ -901,7 +901,7 @@ judge_tear_down(void)
 	authority_drop(&authority);
 }
 
-TestSuite(judge, .init = judge_set_up, .fini = judge_tear_down);
+TestSuite(response_check, .init = judge_set_up, .fini = judge_tear_down);
 
 static struct ocsp_made
 judge_make(enum ocsp_status status, int64_t this_update)
@@ -953,7 +953,7 @@ static const struct held_row {
 	    60, 30, STAPLE_UNKNOWN },
 };
 
-Test(judge, weighs_what_comes_against_what_is_held)
+Test(response_check, weighs_what_comes_against_what_is_held)
 {
 	for (size_t i = 0; i < ARRAY_LEN(held_rows); i++) {
 		const struct held_row *row = &held_rows[i];
@@ -979,7 +979,7 @@ Test(judge, weighs_what_comes_against_what_is_held)
 	}
 }
 
-Test(judge, knows_the_very_bytes_that_are_held)
+Test(response_check, recognises_the_bytes_that_are_held)
 {
 	struct ocsp_made made = judge_make(OCSP_SAYS_GOOD, NOW - 60);
 	struct ocsp_made bad = judge_make(OCSP_SAYS_REVOKED, NOW - 60);
@@ -1018,7 +1018,7 @@ static const struct exchange_row {
 	    STAPLE_CONNECTION_REFUSED },
 };
 
-Test(judge, says_what_an_exchange_has_brought)
+Test(response_check, has_the_outcome_of_the_exchange)
 {
 	for (size_t i = 0; i < ARRAY_LEN(exchange_rows); i++) {
 		const struct exchange_row *row = &exchange_rows[i];
@@ -1046,13 +1046,13 @@ Test(judge, says_what_an_exchange_has_brought)
 	}
 }
 
-/* From what tells least to what tells most. */
+/* From the least to the nearest. */
 static const enum staple_outcome telling[] = { STAPLE_UNASKED, STAPLE_NO_MEMORY,
 	STAPLE_BAD_URL, STAPLE_CONNECTION_REFUSED, STAPLE_HTTP_5XX,
 	STAPLE_NOT_OCSP, STAPLE_TRY_LATER, STAPLE_UNAUTHORIZED,
 	STAPLE_WRONG_SIGNER, STAPLE_EXPIRED, STAPLE_UNKNOWN };
 
-Test(judge, keeps_the_failure_that_tells_most)
+Test(response_check, keeps_the_nearest_failure)
 {
 	for (size_t i = 1; i < ARRAY_LEN(telling); i++) {
 		enum staple_outcome less = telling[i - 1], more = telling[i];

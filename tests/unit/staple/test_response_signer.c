@@ -1,4 +1,4 @@
-/* Who may sign, and everybody else who might try. */
+/* Signers with authority, and all kinds without. */
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -7,7 +7,7 @@
 #include "base/attr.h"
 #include "tests/unit/staple/response_rig.h"
 
-/* The people of the play, each issued by one who stands before. */
+/* The certificates, each issued by an earlier one. */
 enum who {
 	NOBODY,
 	ISSUER,
@@ -186,7 +186,7 @@ Test(signer, is_the_issuer_or_its_delegate)
 	}
 }
 
-/* Where the key's hash tells namesakes apart. */
+/* The key hash distinguishes namesakes. */
 static const struct row keyed_rows[] = {
 	{ "the issuer", ISSUER, ALONE, NOBODY, STAPLE_GOOD, "" },
 	{ "a delegate", DELEGATE, ENCLOSED, NOBODY, STAPLE_GOOD, "" },
@@ -215,7 +215,7 @@ Test(signer, may_go_by_the_hash_of_its_key)
 	}
 }
 
-Test(signer, is_told_from_somebody_who_changed_its_bytes)
+Test(signer, is_distinguished_from_changed_bytes)
 {
 	static const enum who whom[] = { ISSUER, DELEGATE };
 
@@ -244,7 +244,7 @@ Test(signer, may_use_rsa)
 	}
 }
 
-/* As `openssl x509 -addtrust` does: it must not widen who may sign. */
+/* As `openssl x509 -addtrust` does: it must not add signers. */
 Test(signer, is_no_sibling_of_an_issuer_marked_as_trusted)
 {
 	struct ocsp_wish wish = signed_by(SIBLING, ENCLOSED, NOBODY);
@@ -412,7 +412,7 @@ Test(signer, does_not_depend_on_the_dates_of_the_issuers_certificate)
 	}
 }
 
-/* GnuTLS and curl refuse them, whatever the level of security is here. */
+/* GnuTLS and curl refuse them at every security level. */
 Test(signer, may_not_use_md5)
 {
 	static const enum who whom[] = { ISSUER, DELEGATE };

@@ -25,7 +25,7 @@ static const int64_t lifetimes[] = { 1, 2, 3, 7, 10, 30, 59, 60, 61, 90,
 /* All relative to NOON, which is now. */
 static const struct refresh_row {
 	const char *what;
-	int64_t this_update, expires, fresh; /* 0: not said */
+	int64_t this_update, expires, fresh; /* 0: none */
 	double jitter;
 	int64_t expect;
 } refresh_rows[] = {
@@ -77,7 +77,7 @@ static const struct refresh_row {
 	    7 * DAY },
 };
 
-Test(schedule, asks_in_the_middle_of_the_window)
+Test(schedule, fetches_in_the_middle_of_the_window)
 {
 	for (size_t i = 0; i < ARRAY_LEN(refresh_rows); i++) {
 		const struct refresh_row *row = &refresh_rows[i];
@@ -143,7 +143,7 @@ asks_of_one_life(int64_t born, int64_t lifetime, double jitter)
 	return asks;
 }
 
-Test(schedule, asks_in_time_whatever_the_window)
+Test(schedule, fetches_in_time_whatever_the_window)
 {
 	for (size_t i = 0; i < ARRAY_LEN(lifetimes); i++) {
 		for (size_t j = 0; j < ARRAY_LEN(rolls); j++) {
@@ -159,7 +159,7 @@ Test(schedule, asks_in_time_whatever_the_window)
 	}
 }
 
-Test(schedule, asks_more_than_once_within_60_seconds)
+Test(schedule, fetches_more_than_once_within_60_seconds)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rolls); i++)
 		cr_expect_gt(asks_of_one_life(NOON, 60, rolls[i]), 4);
@@ -208,7 +208,7 @@ Test(schedule, fetches_a_long_response_once_in_its_half)
 	}
 }
 
-/* A thousand certificates with one window are not asked about at once. */
+/* A thousand certificates with one window are not fetched at once. */
 Test(schedule, spreads_certificates_of_one_window)
 {
 	static const int64_t long_enough[] = { HOUR, 8 * HOUR, 7 * DAY };
@@ -371,7 +371,7 @@ Test(schedule, probes_a_host_less_and_less_but_once_a_minute_in_need)
 	}
 }
 
-/* ---- the ladder ---- */
+/* ---- expiry warnings ---- */
 
 static const struct rung_row {
 	const char *what;
@@ -411,7 +411,7 @@ static const struct rung_row {
 	    STAPLE_EXPIRY_WARNING_NONE, NOON },
 };
 
-Test(schedule, climbs_the_ladder_as_time_runs_out)
+Test(schedule, raises_the_warning_as_time_runs_out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rung_rows); i++) {
 		const struct rung_row *row = &rung_rows[i];
@@ -425,7 +425,7 @@ Test(schedule, climbs_the_ladder_as_time_runs_out)
 	}
 }
 
-Test(schedule, ends_on_the_last_rung_whenever_it_began)
+Test(schedule, ends_on_the_last_level_whenever_it_began)
 {
 	for (size_t i = 0; i < ARRAY_LEN(lifetimes); i++) {
 		int64_t since = NOON - lifetimes[i], now = since, next;

@@ -120,7 +120,7 @@ Test(staple, need_not_exist_to_be_freed)
 	staple_free(NULL);
 }
 
-Test(staple, says_why_it_cannot_be_made)
+Test(staple, explains_why_it_cannot_be_made)
 {
 	const struct staple_options options = { .ca_file = "/none/ca.pem" };
 	char why[WHY] = "", brief[8] = "";
@@ -166,7 +166,7 @@ Test(staple, staples_what_was_pushed_from_the_first_handshake)
 	SSL_CTX_free(context);
 }
 
-Test(staple, says_why_a_context_cannot_be_attached)
+Test(staple, explains_why_a_context_cannot_be_attached)
 {
 	SSL_CTX *context = authority_context(&authority, &leaf);
 	struct staple *other = staple_new(NULL, NULL, 0);
@@ -183,7 +183,7 @@ Test(staple, says_why_a_context_cannot_be_attached)
 
 /* ---- Looking ---- */
 
-Test(staple, knows_a_certificate_and_its_equal)
+Test(staple, finds_a_certificate_and_its_equal)
 {
 	X509 *equal = X509_dup(leaf.certificate);
 	struct staple_info info;
@@ -238,7 +238,7 @@ Test(staple, waits_for_nothing_that_is_not_wanted)
 	cr_expect(staple_wait(staple, PATIENCE_MS));
 }
 
-Test(staple, does_not_wait_for_what_nobody_can_answer)
+Test(staple, does_not_wait_without_a_responder)
 {
 	struct staple_info info;
 
@@ -299,7 +299,7 @@ unavailable_reason(void)
 	return info.unavailable_reason;
 }
 
-/* Without a chain: only the stores can tell who issued it. */
+/* Without a chain: its issuer is in the stores. */
 static void
 watch_alone(void)
 {
@@ -422,7 +422,7 @@ Test(staple, is_freed_at_once_if_only_children_start_it)
 	cr_expect_eq(wait_for(child), 0);
 }
 
-/* And whatever was attached; then it may have one of its own. */
+/* And attached contexts; then it may make a new one. */
 static int
 free_what_the_parent_started(void)
 {
@@ -581,7 +581,7 @@ Test(settings, own_their_strings)
 	staple_settings_unref(made);
 }
 
-Test(settings, tell_no_proxy_from_whatever_the_environment_says)
+Test(settings, distinguish_no_proxy_from_the_environment)
 {
 	struct staple_options options = { .proxy = "" };
 	struct staple_settings *silent = staple_settings_new(&none);
@@ -615,7 +615,7 @@ Test(settings, keep_the_callbacks)
 	staple_settings_unref(made);
 }
 
-Test(settings, live_as_long_as_somebody_refers_to_them)
+Test(settings, live_as_long_as_their_references)
 {
 	struct staple_settings *made = staple_settings_new(NULL);
 

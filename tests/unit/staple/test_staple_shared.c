@@ -1,9 +1,9 @@
 /*
  * Processes that share one store_dir.  Each of some processes watches the same
  * certificates; all start at the same moment, when the response of each is due.
- * Every file must be whole at any time, and the responder be asked about once
- * for each certificate.  SHARED_RUNS=20 in the environment repeats it as often
- * (default: 4).
+ * Every file must be whole at any time, and the responder gets about one
+ * request for each certificate.  SHARED_RUNS=20 in the environment repeats it
+ * as often (default: 4).
  */
 #include "staple/staple.h"
 

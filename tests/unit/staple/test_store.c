@@ -210,7 +210,7 @@ Test(store, has_nothing_of_a_certificate_that_is_new)
 	cr_expect_null(load());
 }
 
-Test(store, tells_an_empty_file_from_none)
+Test(store, distinguishes_an_empty_file_from_none)
 {
 	put(file_path(), "");
 	expect("", "empty");
@@ -324,7 +324,7 @@ static const struct foreign_row {
 	{ "a socket", put_socket, false, false, "cannot read", true },
 	{ "a byte too much", put_giant, false, false, "more than 4096", true },
 	{ "as much as may be", put_largest, true, true, NULL, true },
-	/* Bytes are bytes here: who verifies them will see. */
+	/* The store does not interpret bytes. */
 	{ "a torn file", put_torn, true, true, NULL, true },
 };
 
@@ -651,7 +651,7 @@ static const struct open_row {
 	{ "made", NULL, "store3", NULL },
 };
 
-Test(store, says_which_folder_is_in_the_way)
+Test(store, names_the_folder_in_the_way)
 {
 	char path[256];
 
@@ -804,7 +804,7 @@ Test(store, changes_the_owner_of_nothing_that_was_there)
 	expect_owner("roots/" ID, 0);
 }
 
-Test(store, lives_as_long_as_somebody_holds_it)
+Test(store, lives_as_long_as_its_references)
 {
 	struct staple_store *mine = staple_store_ref(scratch.store);
 
@@ -857,7 +857,7 @@ static struct {
 	unsigned kill_at;      /* 0: never */
 	unsigned fail_at;      /* 0: never */
 	int errnum;            /* of the failure */
-	const char *grow_path; /* grows as soon as its size was asked for */
+	const char *grow_path; /* grows after its size was read */
 } fault;
 
 int __real_openat(int folder, const char *name, int flags, mode_t mode);
@@ -888,7 +888,7 @@ __wrap_openat(int folder, const char *name, int flags, mode_t mode)
 	return fails() ? -1 : __real_openat(folder, name, flags, mode);
 }
 
-/* Writes some, as a disk that fills up does; asked again, the rest. */
+/* Writes half of it, as a disk that fills up does. */
 ssize_t
 __wrap_write(int fd, const void *bytes, size_t len)
 {

@@ -163,7 +163,7 @@ static const struct timeout_row {
 	    "still dripping after 3.3 s" },
 };
 
-Test(transfer_result, says_what_it_was_waiting_for_when_time_ran_out)
+Test(transfer_result, names_the_phase_of_a_timeout)
 {
 	char said[STAPLE_SAID_MAX];
 

@@ -23,7 +23,7 @@
 #define NO_SCHEME "it is neither http nor https"
 #define USER "it holds a user name"
 
-/* fault NULL: the URL may be asked. */
+/* fault NULL: the URL is valid. */
 static const struct {
 	const char *url;
 	size_t len; /* 0: up to its end */
@@ -241,7 +241,7 @@ Test(url, is_kept_for_the_first_eight_of_hundreds)
 	staple_cert_unref(cert);
 }
 
-/* Conf texts cannot say this one: built by hand. */
+/* Not possible in the text of a configuration: built by hand. */
 static void
 add_responder(struct pki *leaf, const char *uri, int len)
 {
@@ -441,7 +441,7 @@ Test(fetch_url, gives_no_half_of_a_host)
 	cr_expect_not(staple_url_host("http://hosts/", host, 8), "one more");
 }
 
-Test(fetch_url, makes_urls_that_may_be_asked)
+Test(fetch_url, makes_valid_urls)
 {
 	char *made = staple_url_for_get("http://h/a?b", der, sizeof(der));
 	const char *why;

@@ -1,4 +1,4 @@
-/* The thread's turn: what it takes over, whom it tells, how long it waits. */
+/* The turn of the thread: hand-over, callbacks and the length of the wait. */
 #include "staple/worker.h"
 
 #include <criterion/criterion.h>
@@ -51,7 +51,7 @@ Test(worker, sleeps_up_to_a_minute_while_nothing_is_due)
 	cr_assert_leq(stage.turns - before, 22);
 }
 
-Test(worker, forgets_who_is_held_no_more)
+Test(worker, forgets_a_certificate_without_holders)
 {
 	struct staple_entry **entries;
 	struct stage_actor *actor;
@@ -69,7 +69,7 @@ Test(worker, forgets_who_is_held_no_more)
 	free(entries);
 }
 
-Test(worker, asks_all_that_is_wanted_on_a_refresh)
+Test(worker, fetches_all_that_is_wanted_on_a_refresh)
 {
 	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_enter(STAGE_AIA, STAPLE_REQUIRE_FATAL);
@@ -83,7 +83,7 @@ Test(worker, asks_all_that_is_wanted_on_a_refresh)
 }
 
 /* As a reload after it shows. */
-Test(worker, asks_for_no_try_where_nobody_is_asked)
+Test(worker, schedules_nothing_without_a_responder)
 {
 	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_WANTED);
 
@@ -142,7 +142,7 @@ Test(worker, shortens_what_is_planned_beyond_a_new_max_interval)
 	cr_assert_eq(stage.asked_count, 2);
 }
 
-Test(worker, tells_the_application_of_what_decides_and_of_nothing_else)
+Test(worker, calls_the_application_for_what_decides_alone)
 {
 	stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 	stage_run();
@@ -156,8 +156,8 @@ Test(worker, tells_the_application_of_what_decides_and_of_nothing_else)
 	cr_assert_gt(stage.changes, 0);
 }
 
-/* Rule 20: what waits is asked in the order in which it fell due. */
-Test(worker, asks_first_what_was_due_first)
+/* Rule 20: the queue is served in the order of the due times. */
+Test(worker, fetches_first_what_was_due_first)
 {
 	struct stage_actor *actors[10];
 

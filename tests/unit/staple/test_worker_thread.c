@@ -142,7 +142,7 @@ tear_down(void)
 	sem_destroy(&fixture.heard);
 }
 
-TestSuite(thread, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(worker_thread, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static void
 start(void)
@@ -186,7 +186,7 @@ look(void)
 }
 
 /* The thread sleeps up to a minute; the test is patient for less. */
-Test(thread, is_woken_by_a_new_certificate)
+Test(worker_thread, is_woken_by_a_new_certificate)
 {
 	start();
 	cr_assert(settles(), "nobody to wait for");
@@ -195,7 +195,7 @@ Test(thread, is_woken_by_a_new_certificate)
 	cr_assert(look().held, "%s", look().said);
 }
 
-Test(thread, takes_over_what_was_there_before_it_started)
+Test(worker_thread, takes_over_what_was_there_before_it_started)
 {
 	enter();
 	start();
@@ -203,7 +203,7 @@ Test(thread, takes_over_what_was_there_before_it_started)
 	cr_assert(look().held, "%s", look().said);
 }
 
-Test(thread, has_saved_what_it_holds_when_it_has_stopped)
+Test(worker_thread, has_saved_what_it_holds_when_it_has_stopped)
 {
 	enter();
 	start();
@@ -213,9 +213,9 @@ Test(thread, has_saved_what_it_holds_when_it_has_stopped)
 	cr_assert_eq(access(fixture.file, R_OK), 0);
 }
 
-Test(thread, staples_what_it_cannot_save_and_says_so)
+Test(worker_thread, staples_what_it_cannot_save_and_logs_it)
 {
-	fixture.awaited = "responses cannot be saved";
+	fixture.awaited = "saving responses failed";
 	cr_assert_eq(rmdir(fixture.subfolder), 0);
 	enter();
 	start();
@@ -224,7 +224,7 @@ Test(thread, staples_what_it_cannot_save_and_says_so)
 	cr_assert(hears());
 }
 
-Test(thread, asks_again_on_demand)
+Test(worker_thread, fetches_again_on_demand)
 {
 	enter();
 	start();
@@ -234,7 +234,7 @@ Test(thread, asks_again_on_demand)
 	wait_for_requests(2);
 }
 
-Test(thread, stops_at_once_while_a_responder_hangs)
+Test(worker_thread, stops_at_once_while_a_responder_hangs)
 {
 	int64_t began;
 
@@ -249,7 +249,7 @@ Test(thread, stops_at_once_while_a_responder_hangs)
 	cr_assert_lt(clock_mono_ms() - began, 1000, "not with the timeout");
 }
 
-Test(thread, need_not_be_started)
+Test(worker_thread, need_not_be_started)
 {
 	enter();
 	cr_assert_eq(responder_connections(fixture.responder), 0);

@@ -107,7 +107,7 @@ __wrap_clock_mono_ms(void)
 	return __real_clock_mono_ms() + atomic_load(&disk.ahead_ms);
 }
 
-/* ---- what is told ---- */
+/* ---- callbacks ---- */
 
 static struct {
 	atomic_int count;
@@ -251,7 +251,7 @@ Test(writer, writes_what_is_queued_before_it_stops)
 	cr_expect_eq(atomic_load(&told.count), 0);
 }
 
-Test(writer, delays_nobody_and_keeps_the_newest_of_each)
+Test(writer, delays_nothing_and_keeps_the_newest_of_each)
 {
 	atomic_store(&disk.hangs, true);
 	save(A, 0);
@@ -465,7 +465,7 @@ Test(writer, sweeps_daily)
 
 /* ---- a disk that fails ---- */
 
-Test(writer, says_a_failure_once_and_that_it_works_again)
+Test(writer, reports_a_failure_once_and_its_end)
 {
 	make_minutes_short();
 	atomic_store(&disk.is_bad, true);
@@ -480,7 +480,7 @@ Test(writer, says_a_failure_once_and_that_it_works_again)
 	expect_saved(B, 0);
 }
 
-Test(writer, names_who_failed_and_why)
+Test(writer, names_the_certificate_and_the_cause)
 {
 	atomic_store(&disk.is_bad, true);
 	save(B, 0);
@@ -580,7 +580,7 @@ Test(writer, is_left_behind_when_the_disk_hangs_and_frees_itself)
 	cr_expect_str_eq(disk.log, "a0", "what was queued is lost");
 }
 
-Test(writer, tells_nothing_after_it_was_stopped)
+Test(writer, has_no_callback_after_it_was_stopped)
 {
 	atomic_store(&disk.hangs, true);
 	atomic_store(&disk.is_bad, true);

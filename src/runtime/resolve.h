@@ -56,7 +56,7 @@ struct dns_name {
 	int64_t due_ms;     /* monotonic; INT64_MAX: never again */
 	int64_t started_ms; /* start of the last look-up; 0: none yet */
 	uint64_t lookup;    /* id of the running look-up; 0: none */
-	bool settled;       /* resolved or failed once in this generation */
+	bool ready;         /* resolved or failed once in this generation */
 	bool failing;       /* the last look-up failed, and this was logged */
 	struct addr *last;  /* the last answer */
 	size_t last_count;

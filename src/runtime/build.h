@@ -79,11 +79,8 @@ struct build {
 
 enum error_source { ERROR_CONFIG, ERROR_SYSTEM };
 
-/* Add an error; the build has failed. */
-void build_error(
-    struct build *build, enum error_source source, const char *text);
-
-/* The same, prefixed with the line and the listener or host. */
+/* Add an error, prefixed with the line and the listener or host; the build has
+ * failed. */
 void build_fail(struct build *build, enum error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err);

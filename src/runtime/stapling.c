@@ -138,7 +138,7 @@ is_stapled(const struct staple_policy *policy, const struct staple_info *info,
 }
 
 /* Does a served certificate end within an hour?  Then its renewal goes into
- * service with or without a staple. ends_s: its notAfter. */
+ * service with or without a staple.  ends_s: its notAfter. */
 static bool
 policy_ends_soon(int64_t ends_s, int64_t now_s)
 {

@@ -47,7 +47,7 @@ bool stapling_configure(struct stapling *stapling, const struct config *config,
     struct err *err) MUST_CHECK;
 
 /*
- * These settings as libstaple's policy. in_folder: for a certificate of
+ * These settings as libstaple's policy.  in_folder: for a certificate of
  * cert_dir, whose revocation never ends the process.
  */
 struct staple_policy stapling_policy(
@@ -103,7 +103,7 @@ bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);
 
 /* The matrix of clinch(8): what the staple of one certificate means for the
- * process.  A pure function. timed_out: a start and a reload do not wait for
+ * process.  A pure function.  timed_out: a start and a reload do not wait for
  * this certificate any more (struct policy_eval). */
 enum policy_result policy_evaluate(const struct staple_policy *policy,
     const struct staple_info *info, enum policy_phase phase, int64_t now_s,

@@ -51,7 +51,8 @@ generation_errors_free(struct generation_errors *errors)
 	config_errors_free(&errors->all);
 }
 
-void
+/* Add an error; the build has failed. */
+static void
 build_error(struct build *build, enum error_source source, const char *text)
 {
 	struct config_strings *list = &build->errors->all.list;

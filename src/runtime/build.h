@@ -37,7 +37,7 @@ enum generation_cause {
  * Open or adopt sockets, load identities, build contexts, share everything that
  * did not change with `old` (may be NULL, but for GENERATION_FILES).  A renewed
  * certificate that requires a staple and has none yet waits, while the old one
- * serves. libstaple's settings follow this configuration from now on, even on
+ * serves.  libstaple's settings follow this configuration from now on, even on
  * failure (see stapling_restore).  Warnings are logged.  The errors of all
  * listeners are collected; sockets are opened only when there is none.  NULL:
  * failed, see `errors`.
@@ -79,11 +79,8 @@ struct build {
 
 enum error_source { ERROR_CONFIG, ERROR_SYSTEM };
 
-/* Add an error; the build has failed. */
-void build_error(
-    struct build *build, enum error_source source, const char *text);
-
-/* The same, prefixed with the line and the listener or host. */
+/* Add an error, prefixed with the line and the listener or host; the build has
+ * failed. */
 void build_fail(struct build *build, enum error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err);

@@ -102,7 +102,7 @@ struct cert_dir {
  * Every regular file (or symlink to one) that ends in .pem or .crt, and the
  * fullchain.pem of every folder in it, as in certbot's live/.  Names that begin
  * with a dot are skipped, and the other files of certbot beside a
- * fullchain.pem. false: *err names the folder.  Free in every case.
+ * fullchain.pem.  false: *err names the folder.  Free in every case.
  */
 bool cert_dir_list(
     struct cert_dir *folder, const char *path, struct err *err) MUST_CHECK;
@@ -126,7 +126,7 @@ struct preload {
 /* Fewer files are read one by one, without threads. */
 #define PRELOAD_LEAST 64
 
-/* Read the files of all ids. false: no memory, and nothing was read.  Free in
+/* Read the files of all ids.  false: no memory, and nothing was read.  Free in
  * every case. */
 bool preload_run(struct preload *preload, const struct cert_slot_key *ids,
     size_t count) MUST_CHECK;

@@ -188,7 +188,7 @@ choose_named(struct name_map *map)
 	return first != NULL;
 }
 
-/* The set of the first name of the first certificate of cert_dir. valid: only
+/* The set of the first name of the first certificate of cert_dir.  valid: only
  * one that is valid now.  NULL: none. */
 static const struct cert_set *
 first_of_cert_dir(const struct name_map *map, bool valid)
@@ -421,7 +421,7 @@ eval_of(const struct build *build)
 	};
 }
 
-/* Have libstaple watch this certificate. false: reported. */
+/* Have libstaple watch this certificate.  false: reported. */
 static bool
 watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)

@@ -26,7 +26,7 @@ struct cert_set {
 	bool in_folder; /* one of them is from cert_dir */
 };
 
-/* Add the identity of the slot, if any. false: the set has one of that kind
+/* Add the identity of the slot, if any.  false: the set has one of that kind
  * already. */
 bool cert_set_add(struct cert_set *set, const struct cert_slot *slot);
 
@@ -50,7 +50,7 @@ struct name_map {
  * own.  Those precede the ones of cert_dir; among the latter, certificates that
  * are valid at now_s come first, and of these the one that lasts longest,
  * because a renewed certificate may be another file.  The items must outlive
- * the map. false: no memory.
+ * the map.  false: no memory.
  */
 bool name_map_init(struct name_map *map, struct cert_slot *const *items,
     size_t named, size_t count, int64_t now_s) MUST_CHECK;
@@ -72,7 +72,7 @@ void certs_build_list(struct build *build, size_t i);
 struct cert_slot *certs_share(struct build *build,
     const struct config_listener *settings, struct cert_slot *slot) MUST_CHECK;
 
-/* Add a slot (takes the reference) to `fresh`. false: no memory. */
+/* Add a slot (takes the reference) to `fresh`.  false: no memory. */
 bool certs_add(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot) MUST_CHECK;
 

@@ -167,7 +167,7 @@ serve_socket(struct loop *loop, const struct listen_socket *socket)
 
 /*
  * Release the generation, but only when the loop has waited for the last event
- * of each of its sockets. libev forgets a descriptor lazily, at the event that
+ * of each of its sockets.  libev forgets a descriptor lazily, at the event that
  * a refusing socket raises, and the last holder, perhaps another thread, closes
  * it.  Other events may precede that one in the kernel's queue: of the sockets,
  * old and new, of both ends of every connection, and of the error set.

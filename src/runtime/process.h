@@ -18,10 +18,9 @@ struct log;
 /* ---- Descriptors and files ---- */
 
 /*
- * Open /dev/null wherever descriptor 0, 1 or 2 is closed: else a socket gets
- * that number and what is written to stderr goes to a client.  First of all,
- * before anything is opened.  /dev/null need not exist where all three are
- * open.  false: it cannot be opened.
+ * Open /dev/null for each closed descriptor among 0, 1 and 2: else a socket
+ * gets that number, and output to stderr goes to a client.  Before anything
+ * else is opened.  false: /dev/null cannot be opened.
  */
 bool process_fill_standard(void) MUST_CHECK;
 
@@ -112,7 +111,7 @@ bool notify_is_wanted(void);
 unsigned cpus_count(void);
 
 /*
- * "QUOTA PERIOD" as in cgroup v2's cpu.max, in CPUs rounded up. false: no quota
+ * "QUOTA PERIOD" as in cgroup v2's cpu.max, in CPUs rounded up.  false: no quota
  * ("max", or -1 in version 1), or another text.
  */
 bool cpus_parse_quota(const char *text, unsigned *cpus) MUST_CHECK;

@@ -104,7 +104,7 @@ void reload_stop(struct server *server);
 /*
  * Make `fresh` (taken) the pending generation: resolve its names, and publish
  * it when each has been resolved or has failed once and the stapling policy is
- * satisfied. false: *err, and nothing has changed.
+ * satisfied.  false: *err, and nothing has changed.
  */
 bool reload_prepare(struct server *server, struct generation *fresh,
     struct err *err) MUST_CHECK;

@@ -608,7 +608,7 @@ static void
 fail(struct resolver *resolver, struct dns_name *name, const char *why)
 {
 	name->lookup = 0;
-	name->settled = true;
+	name->ready = true;
 	name->due_ms = next_due(name, clock_mono_ms(), true);
 	if (name->failing)
 		return;
@@ -635,7 +635,7 @@ succeed(struct resolver *resolver, struct dns_name *name,
 		return;
 	}
 	name->lookup = 0;
-	name->settled = true;
+	name->ready = true;
 	name->due_ms = next_due(name, clock_mono_ms(), false);
 	if (name->failing)
 		log_notice(resolver->log, "resolve", "name resolves again",
@@ -751,12 +751,12 @@ set_timer(struct resolver *resolver, int64_t now_ms)
 }
 
 static bool
-all_settled(const struct resolver *resolver)
+all_ready(const struct resolver *resolver)
 {
 	size_t i;
 
 	for (i = 0; i < resolver->names.count; i++)
-		if (!resolver->names.items[i].settled)
+		if (!resolver->names.items[i].ready)
 			return false;
 	return true;
 }
@@ -773,7 +773,7 @@ go_on(struct resolver *resolver)
 		    &resolver->names, resolver->generation, EXPEDITE_MS);
 	start_due(resolver, now_ms);
 	set_timer(resolver, now_ms);
-	if (!resolver->first_due || !all_settled(resolver))
+	if (!resolver->first_due || !all_ready(resolver))
 		return;
 	resolver->first_due = false;
 	resolver->on_first(resolver->arg); /* last: it may free the resolver */
@@ -857,17 +857,16 @@ resolver_new(struct ev_loop *loop, struct log *log, resolve_first_fn *on_first,
 
 /* Names with a known answer need no look-up before publication. */
 static void
-settle_known(struct resolver *resolver)
+apply_known(struct resolver *resolver)
 {
 	struct dns_name *name;
 	size_t i;
 
 	for (i = 0; i < resolver->names.count; i++) {
 		name = &resolver->names.items[i];
-		name->settled = dns_name_put(name, resolver->generation) &&
-				dns_name_is_resolved(
-				    name, resolver->generation);
-		if (!name->settled)
+		name->ready = dns_name_put(name, resolver->generation) &&
+			      dns_name_is_resolved(name, resolver->generation);
+		if (!name->ready)
 			name->due_ms = 0;
 	}
 }
@@ -885,7 +884,7 @@ resolver_follow(struct resolver *resolver, struct generation *generation)
 	resolver->names = fresh;
 	resolver->generation = generation_ref(generation);
 	generation_unref(old);
-	settle_known(resolver);
+	apply_known(resolver);
 	resolver->first_due = true;
 
 	/* Continue from the loop: on_first is never called in here. */

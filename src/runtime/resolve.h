@@ -33,7 +33,7 @@ struct resolver *resolver_new(struct ev_loop *loop, struct log *log,
 /*
  * Resolve the names of this generation (a reference is kept) from now on.
  * on_first is called once, from a later turn of the loop, even if there is no
- * name. false: no memory, and the old generation stays.
+ * name.  false: no memory, and the old generation stays.
  */
 bool resolver_follow(
     struct resolver *resolver, struct generation *generation) MUST_CHECK;
@@ -56,7 +56,7 @@ struct dns_name {
 	int64_t due_ms;     /* monotonic; INT64_MAX: never again */
 	int64_t started_ms; /* start of the last look-up; 0: none yet */
 	uint64_t lookup;    /* id of the running look-up; 0: none */
-	bool settled;       /* resolved or failed once in this generation */
+	bool ready;         /* resolved or failed once in this generation */
 	bool failing;       /* the last look-up failed, and this was logged */
 	struct addr *last;  /* the last answer */
 	size_t last_count;
@@ -82,7 +82,7 @@ void dns_names_inherit(struct dns_names *fresh, struct dns_names *old);
 struct dns_name *dns_names_find(struct dns_names *names, uint64_t lookup);
 
 /* Store an answer.  *changed: it is another set than the last one (name servers
- * shuffle; the order does not count). false: no memory. */
+ * shuffle; the order does not count).  false: no memory. */
 bool dns_name_remember(struct dns_name *name, const struct addr *addresses,
     size_t count, bool *changed) MUST_CHECK;
 

@@ -52,7 +52,7 @@ void load_parts_fini(struct generation_parts *parts);
 
 /*
  * Stapling, before privileges are dropped (stapling_new); load_parts_fini ends
- * it. false: *err, and *bad_config when a key of the configuration is the cause
+ * it.  false: *err, and *bad_config when a key of the configuration is the cause
  * rather than the machine.
  */
 bool load_stapling(struct generation_parts *parts, const struct config *config,

@@ -349,14 +349,14 @@ print_useless(const struct staple_print *print)
 }
 
 static void
-print_verdict(const struct staple_print *print, enum staple_outcome verdict,
+print_result(const struct staple_print *print, enum staple_outcome outcome,
     const struct staple_response *response, const char *hint)
 {
-	fprintf(print->out, "\nverdict: %s: %s\n", staple_outcome_name(verdict),
-	    staple_outcome_sentence(verdict));
+	fprintf(print->out, "\nverdict: %s: %s\n", staple_outcome_name(outcome),
+	    staple_outcome_sentence(outcome));
 	if (*hint != '\0')
 		fprintf(print->out, "  %s\n", hint);
-	advise(print, verdict);
+	advise(print, outcome);
 	if (print->now_s >= print->cert->not_after)
 		fputs("  the certificate itself has expired: the daemon would "
 		      "ask nobody about it\n",
@@ -407,12 +407,12 @@ query_responders(struct run *run, struct err *hint)
 		.all = !run->arguments->fetch,
 		.found = print_finding,
 		.arg = &print };
-	enum staple_outcome verdict;
+	enum staple_outcome outcome;
 
 	print_facts(&print, &run->chain);
-	run->response = staple_diagnose(&question, &verdict, hint);
-	print_verdict(&print, verdict, run->response, hint->text);
-	return verdict;
+	run->response = staple_diagnose(&question, &outcome, hint);
+	print_result(&print, outcome, run->response, hint->text);
+	return outcome;
 }
 
 /* As a daemon with that store_dir finds it. */
@@ -466,9 +466,9 @@ query(struct run *run)
 }
 
 static enum staple_exit
-exit_of(enum staple_outcome verdict)
+exit_of(enum staple_outcome outcome)
 {
-	switch (verdict) {
+	switch (outcome) {
 	case STAPLE_GOOD:
 		return STAPLE_EXIT_GOOD;
 	case STAPLE_REVOKED:
@@ -588,13 +588,13 @@ deliver(const struct run *run)
 }
 
 static enum staple_exit
-conclude(struct run *run, enum staple_outcome verdict)
+conclude(struct run *run, enum staple_outcome outcome)
 {
-	if (run->arguments->fetch && verdict == STAPLE_GOOD)
+	if (run->arguments->fetch && outcome == STAPLE_GOOD)
 		return deliver(run);
 	if (run->arguments->fetch && fflush(run->out) == 0)
 		fputs(run->report, stderr);
-	return exit_of(verdict);
+	return exit_of(outcome);
 }
 
 enum staple_exit

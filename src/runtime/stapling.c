@@ -33,7 +33,8 @@
  * longer than this. */
 #define RENEWAL_MARGIN_S 3600
 
-bool
+/* Does a missing staple end a start under this policy? */
+static bool
 policy_is_strict(const struct staple_policy *policy)
 {
 	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
@@ -72,7 +73,8 @@ policy_requires_staple(
 	return false;
 }
 
-bool
+/* Is there a verified response that is valid at this time? */
+static bool
 policy_has_response(const struct staple_info *info, int64_t now_s)
 {
 	return info->held && info->this_update <= now_s + STAPLE_SKEW_S &&
@@ -135,7 +137,9 @@ is_stapled(const struct staple_policy *policy, const struct staple_info *info,
 				     is_confirmed(info));
 }
 
-bool
+/* Does a served certificate end within an hour?  Then its renewal goes into
+ * service with or without a staple.  ends_s: its notAfter. */
+static bool
 policy_ends_soon(int64_t ends_s, int64_t now_s)
 {
 	return ends_s - now_s <= RENEWAL_MARGIN_S;

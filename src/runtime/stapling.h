@@ -47,7 +47,7 @@ bool stapling_configure(struct stapling *stapling, const struct config *config,
     struct err *err) MUST_CHECK;
 
 /*
- * These settings as libstaple's policy. in_folder: for a certificate of
+ * These settings as libstaple's policy.  in_folder: for a certificate of
  * cert_dir, whose revocation never ends the process.
  */
 struct staple_policy stapling_policy(
@@ -105,14 +105,8 @@ enum policy_result {
 bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);
 
-/* Does a missing staple end a start under this policy? */
-bool policy_is_strict(const struct staple_policy *policy);
-
-/* Is there a verified response that is valid at this time? */
-bool policy_has_response(const struct staple_info *info, int64_t now_s);
-
 /* The matrix of clinch(8): what the staple of one certificate means for the
- * process.  A pure function. timed_out: a start and a reload do not wait for
+ * process.  A pure function.  timed_out: a start and a reload do not wait for
  * this certificate any more (struct policy_eval). */
 enum policy_result policy_evaluate(const struct staple_policy *policy,
     const struct staple_info *info, enum policy_phase phase, int64_t now_s,
@@ -123,10 +117,6 @@ struct policy_served {
 	const struct staple_info *info;
 	int64_t ends_s; /* its notAfter */
 };
-
-/* Does a served certificate end within an hour?  Then its renewal goes into
- * service with or without a staple. ends_s: its notAfter. */
-bool policy_ends_soon(int64_t ends_s, int64_t now_s);
 
 /*
  * Must this renewal wait for its first staple while the old certificate serves?

@@ -374,7 +374,7 @@ note_place(struct watch_places *places, const char *folder, const char *name)
 	return true;
 }
 
-/* Take the next component off the rest. false: none. */
+/* Take the next component off the rest.  false: none. */
 static bool
 take_component(struct path_walk *walk, char *name)
 {
@@ -899,7 +899,7 @@ follow_folders(struct watch *watch, const struct watch_set *set,
 	return watch_folders_follow(&watch->folders, &places, result);
 }
 
-/* Follow the paths of `names` (may be this watch's own set). false: no memory,
+/* Follow the paths of `names` (may be this watch's own set).  false: no memory,
  * and nothing has changed. */
 static bool
 adopt(struct watch *watch, const struct watch_set *names,

@@ -65,7 +65,7 @@ struct watch_path {
  * Watch these paths and no others; they are copied; in any order, also twice.
  * `read` (NULL: unknown) holds the stamps of the contents that were read, one
  * for each path: a change between reading and this call is then detected.
- * Equal paths cost a stat each, and no event is lost. false: no memory; the old
+ * Equal paths cost a stat each, and no event is lost.  false: no memory; the old
  * paths stay.
  */
 bool watch_follow(struct watch *watch, const struct watch_path *paths,
@@ -101,7 +101,7 @@ struct watch_set {
 
 /*
  * The named paths, with the stamps of the contents that were read (NULL:
- * unknown).  A path with two different stamps has changed. false: no memory,
+ * unknown).  A path with two different stamps has changed.  false: no memory,
  * and *set is empty.
  */
 bool watch_set_init(struct watch_set *set, const struct watch_path *paths,
@@ -119,7 +119,7 @@ void watch_set_learn(
 
 /*
  * Make *set of the named paths of `from` and of the present contents of its
- * folders; known stamps are kept. false: no memory, and *set is empty.
+ * folders; known stamps are kept.  false: no memory, and *set is empty.
  */
 bool watch_set_expand(
     struct watch_set *set, const struct watch_set *from) MUST_CHECK;
@@ -133,7 +133,7 @@ struct watch_look {
 /*
  * Compare the stamps of the files with the known ones, and store the new ones.
  * Without a known stamp a file does not differ, nor does a hidden one: it could
- * not be read either. touched: there was an event, so an equal stamp proves
+ * not be read either.  touched: there was an event, so an equal stamp proves
  * nothing unless it was settled.
  */
 struct watch_look watch_set_look(
@@ -162,7 +162,7 @@ struct watch_places {
 };
 
 /* Add the places of one path; relative ones begin in the current folder.
- * is_folder: every name in it as well. false: no memory. */
+ * is_folder: every name in it as well.  false: no memory. */
 bool watch_places_add(
     struct watch_places *places, const char *path, bool is_folder) MUST_CHECK;
 
@@ -208,7 +208,7 @@ struct watch_result {
 
 /*
  * Watch the folders of these places (sorted) and no others; watches that stay
- * have no gap.  Takes the places. false: no memory, and the old ones stay.
+ * have no gap.  Takes the places.  false: no memory, and the old ones stay.
  */
 bool watch_folders_follow(struct watch_folders *folders,
     struct watch_places *places, struct watch_result *result) MUST_CHECK;

@@ -664,7 +664,7 @@ Test(policy_eval, accepts_a_reload_with_an_old_failure)
 	pki_drop(&leaf);
 }
 
-/* Builds the listener. false: the error is in text. */
+/* Builds the listener.  false: the error is in text. */
 static bool
 try_to_build(const char *cert, const char *more, char *text, size_t max)
 {

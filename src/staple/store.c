@@ -103,26 +103,45 @@ give(int fd, int folder, const char *like)
 		errno = 0;
 }
 
+/*
+ * In a folder that its group may write to, what is made is for the group too:
+ * the user of a container may be another one after a restart, its group stays.
+ */
 static void
-give_folder(const char *path)
+share(int fd, int folder, const char *like)
 {
-	int folder = open(
-	    path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat around, made;
 
-	if (folder < 0)
-		return;
-	give(folder, folder, "..");
-	close(folder);
+	if (fstatat(folder, like, &around, 0) == 0 && fstat(fd, &made) == 0 &&
+	    (around.st_mode & (S_IWGRP | S_IWOTH)) == S_IWGRP &&
+	    fchmod(fd, (made.st_mode | (made.st_mode & S_IRWXU) >> 3) & 07777))
+		errno = 0;
 }
 
-static bool
-make_folder(const char *path, struct err *err)
+static void
+pass_on(int fd, int folder, const char *like)
 {
-	if (mkdir(path, 0700) == 0) {
-		give_folder(path);
+	share(fd, folder, like);
+	give(fd, folder, like);
+}
+
+/* store_dir itself is not shared: the folder around it is not the store's. */
+static bool
+make_folder(const char *path, bool is_inside, struct err *err)
+{
+	int folder;
+
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ||
+		       complain(err, "make the folder", path, errno);
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0)
 		return true;
-	}
-	return errno == EEXIST || complain(err, "make the folder", path, errno);
+	if (is_inside)
+		share(folder, folder, "..");
+	give(folder, folder, "..");
+	close(folder);
+	return true;
 }
 
 static int
@@ -172,7 +191,7 @@ staple_store_open_issuers(const char *store_dir, struct err *err)
 bool
 staple_store_make_folder(struct staple_store *store, struct err *err)
 {
-	return make_folder(store->path, err);
+	return make_folder(store->path, true, err);
 }
 
 struct staple_store *
@@ -183,7 +202,8 @@ staple_store_open(const char *store_dir, struct err *err)
 	if (store == NULL)
 		return NULL;
 	store->unknown_s = UNKNOWN_S;
-	if (!make_folder(store_dir, err) || !make_folder(store->path, err) ||
+	if (!make_folder(store_dir, false, err) ||
+	    !make_folder(store->path, true, err) ||
 	    !may_open(store->path, err)) {
 		staple_store_close(store);
 		return NULL;
@@ -405,7 +425,7 @@ create(int folder, const char *id, char aside[static ASIDE_SIZE])
 			return -1;
 	}
 	if (fd >= 0)
-		give(fd, folder, ".");
+		pass_on(fd, folder, ".");
 	return fd;
 }
 
@@ -456,7 +476,7 @@ staple_store_write(struct staple_store *store, const char *id,
 		return false;
 	folder = open_folder(store->path);
 	if (folder < 0 && errno == ENOENT && store->is_made_late &&
-	    make_folder(store->path, NULL))
+	    make_folder(store->path, true, NULL))
 		folder = open_folder(store->path);
 	ok = folder >= 0 && replace(folder, id, data, len);
 	if (!ok)
@@ -488,7 +508,7 @@ open_locks(const struct staple_store *store)
 	if (fd < 0 && errno == ENOENT) {
 		fd = openat(folder, LOCKS, flags | O_CREAT | O_EXCL, 0600);
 		if (fd >= 0)
-			give(fd, folder, ".");
+			pass_on(fd, folder, ".");
 		else if (errno == EEXIST)
 			fd = openat(folder, LOCKS, flags);
 	}

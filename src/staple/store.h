@@ -1,11 +1,11 @@
 /*
- * One file per certificate: store_dir/ocsp/<id>, raw DER, mode 0600.  Written
- * under a temporary name, synced, renamed, the folder synced: a kill at any
- * point leaves the old or the new.  Read back distrustfully: bytes are
- * returned, verification is the caller's.  Several processes may share a
- * folder.  What root makes belongs to the owner of the folder that it is made
- * in.  A store is immutable and counted; any thread.  All of it may block for
- * as long as the disk does.
+ * One file per certificate: store_dir/ocsp/<id>, raw DER, mode 0600, or 0660
+ * where the group of the folder may write to it.  Written under a temporary
+ * name, synced, renamed, the folder synced: a kill at any point leaves the old
+ * or the new.  Read back distrustfully: bytes are returned, verification is the
+ * caller's.  Several processes may share a folder.  What root makes belongs to
+ * the owner of the folder that it is made in.  A store is immutable and
+ * counted; any thread.  All of it may block for as long as the disk does.
  */
 #ifndef STAPLE_STORE_H
 #define STAPLE_STORE_H

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import socket
+import subprocess
 
 import pytest
 import yaml
@@ -270,6 +271,7 @@ def test_a_deployment_agrees_with_the_image(deployment):
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
 
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     # Readiness demands a staple; what restarts a container does not.
     assert container["readinessProbe"]["exec"]["command"] == ["/usr/sbin/clinch", "healthcheck"]
     for probe in ("startupProbe", "livenessProbe"):
@@ -338,6 +340,27 @@ def test_the_compose_file_agrees_with_the_image():
     assert "ports" not in compose["services"][host]
     shared = set(service["networks"]) & set(compose["services"][host]["networks"])
     assert shared and all(compose["networks"][one]["internal"] for one in shared)
+
+
+def test_the_commands_of_the_compose_file(image, serve, tmp_path):
+    """Proves that the certificate which its first lines make is one to try it
+    with: all commands but docker's are run as they stand."""
+
+    def page(sock):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+    head = (TOP / "etc/docker/compose.yaml").read_text().split("To try it:")[1].split("\n#\n")[1]
+    commands = re.sub(r"^#\s+", "", head, flags=re.M).replace("\\\n", "").splitlines()
+    assert sum("docker compose up" in one for one in commands) == 1
+    *make, try_it = [one for one in commands if "docker" not in one]
+    for one in make:
+        subprocess.run(["sh", "-ec", one], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    clinch = image(CLINCH_CONNECT=serve(page).connect, CLINCH_CERT=str(tmp_path / "certs/site.pem"))
+    port = clinch.port()
+    try_it = try_it.replace("curl", f"curl -sS --noproxy localhost --resolve localhost:{port}:127.0.0.1").replace(":8443", f":{port}")
+    done = subprocess.run(["sh", "-c", try_it], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "hello", done.stderr
 
 
 def test_the_secrets_of_compose(image, serve, tls, site, tmp_path):

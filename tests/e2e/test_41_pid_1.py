@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import stat
 import subprocess
 import tempfile
 
@@ -19,7 +20,8 @@ from lib.wait import stays, until
 pytestmark = pytest.mark.skipif(container.usable() != "", reason=container.usable())
 
 SHIPPED = (pathlib.Path(__file__).parents[2] / "etc/docker/clinch.ini").read_text()
-USERS = {"openshift": (1234567, 0), "image": (65532, 65532)}
+USERS = {"openshift": (1234567, 0), "image": (65532, 65532), "another": (7654321, 0)}
+FIRST = ["openshift", "image"]
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def connect(network, one, ca):
     return network.call(client.Client, one.where(), client.context(ca.file))
 
 
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("user", FIRST)
 def test_it_needs_nothing_but_its_store(run, network, answers, ca, user):
     """Proves a stapled handshake, a reload, a drain and a stapled restart with
     the responder down, as any user, where nothing but the store can be written."""
@@ -158,6 +160,31 @@ def test_it_needs_nothing_but_its_store(run, network, answers, ca, user):
     asked.stop()
     again = run(site, user=user)
     assert network.call(status_of, again.where(), ca) == "good"
+
+
+def test_another_user_of_the_group_goes_on(run, network, answers, ca, outside):
+    """Proves that a volume serves the next user as well: responses of the one
+    before are read, with the responder down, and replaced when it is back."""
+    asked = answers()
+    asked.window(-3600, 1800)  # due at once
+    site = ca.issue(ocsp=asked.url, must_staple=True, label="pid1-group")
+    file = outside / "state/ocsp" / site.id
+    first = run(site)
+    until(file.exists, "the response is on disk")
+    first.signal(signal.SIGTERM)
+    assert first.wait_exit() == 0
+    before = file.read_bytes()
+    asked.stop()
+    second = run(site, user="another")
+    assert network.call(status_of, second.where(), ca) == "good"
+    second.signal(signal.SIGTERM)
+    assert second.wait_exit() == 0
+    asked.window(-60, 3600)
+    network.call(asked.start)
+    third = run(site, user="another")
+    until(lambda: file.read_bytes() != before, "the response is replaced", 30)
+    assert file.stat().st_uid == USERS["another"][0] and stat.S_IMODE(file.stat().st_mode) == 0o660
+    assert not third.grep('"level":"warning"'), third.output()
 
 
 def test_drain_timeout_bounds_the_end(run, network, ca, site):
@@ -256,6 +283,13 @@ def test_other_signals_do_no_harm(run, network, ca, site):
     assert len(one.lines) == before + 1, one.output()
     assert going.ping()
     going.close()
+
+
+@pytest.mark.parametrize("option", ["--test", "--print-config"])
+def test_commands_with_the_configuration_of_the_image(run, site, option):
+    """Proves that they find nothing wrong in the container, and end with 0."""
+    one = run(site, options=[option], ready=False)
+    assert one.wait_exit() == 0 and one.lines == []
 
 
 @pytest.mark.parametrize("options", [[], ["--test"]], ids=["start", "test"])

@@ -60,9 +60,9 @@ class Authority:
     ):
         """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
         ocsp: responder URLs for the AIA extension; issuers: its caIssuers URLs; chain: with the issuer;
-        names: SANs instead of the name and 127.0.0.1; days: may be negative."""
+        name: may be empty (RFC 5280 section 4.1.2.6); names: SANs instead of the name and 127.0.0.1; days: may be negative."""
         key = key or new_key(kind)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
         if names is None:
             names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         names = [x509.DNSName(one) if isinstance(one, str) else one for one in names]
@@ -73,7 +73,7 @@ class Authority:
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not name)
         access = [
             x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
             for method, urls in ((AuthorityInformationAccessOID.OCSP, ocsp), (AuthorityInformationAccessOID.CA_ISSUERS, issuers))

@@ -103,8 +103,10 @@ class Container(proxy.Clinch):
         return self.wait_exit(deadline)
 
     def stop(self):
+        """The end of process 1 ends what is in its namespaces; the signal that
+        unshare would leave behind for it is lost when the user changes."""
         if self.process.poll() is None:
-            self.process.kill()
+            self.signal("SIGKILL")
             self.process.wait()
         self._reader.join(2)
         self.process.stderr.close()

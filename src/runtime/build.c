@@ -36,12 +36,12 @@
 #include "runtime/generation.h"
 #include "runtime/sockets.h"
 #include "runtime/stapling.h"
+#include "tls/ca_store.h"
 #include "tls/context.h"
 #include "tls/identity.h"
 #include "tls/server.h"
 #include "tls/sni.h"
 #include "tls/ticket.h"
-#include "tls/ca_store.h"
 
 /* ---- Errors ---- */
 
@@ -155,7 +155,8 @@ is_current_ca(const struct ca_entry *old, const struct ca_entry *now)
 static bool
 is_same_digest(const struct ca_store *a, const struct ca_store *b)
 {
-	return memcmp(ca_store_digest(a), ca_store_digest(b), TRUST_DIGEST) == 0;
+	return memcmp(ca_store_digest(a), ca_store_digest(b), TRUST_DIGEST) ==
+	       0;
 }
 
 /* An unusable CRL is loaded at a start (its clients are refused) but never
@@ -165,8 +166,9 @@ read_trust(struct build *build, const struct config_listener *settings,
     const struct ca_entry *old, struct err *err)
 {
 	struct err warning = { "" };
-	struct ca_store *trust = ca_store_load(settings->ca_file, settings->crl_file,
-	    settings->crl_check, build->now_s, &warning, err);
+	struct ca_store *trust = ca_store_load(settings->ca_file,
+	    settings->crl_file, settings->crl_check, build->now_s, &warning,
+	    err);
 
 	if (trust == NULL)
 		return NULL;

@@ -65,9 +65,11 @@ print_staple(const struct config *config, const struct cert_entry *entry,
 
 	printf("certificate %s: %s: ocsp = %s, certificate %s must-staple",
 	    info->name,
-	    wanted && info->unavailable_reason == STAPLE_UNASKED ? "stapled"
-							: "not stapled",
-	    stapling_mode_name(id->policy.mode), info->must_staple ? "with" : "without");
+	    wanted && info->unavailable_reason == STAPLE_UNASKED
+		? "stapled"
+		: "not stapled",
+	    stapling_mode_name(id->policy.mode),
+	    info->must_staple ? "with" : "without");
 	if (wanted && info->unavailable_reason == STAPLE_UNASKED) {
 		print_source(config, id->staple_file, info);
 	} else if (wanted || id->policy.mode == STAPLE_PREFER) {

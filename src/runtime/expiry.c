@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "runtime/cert_slot.h"
 #include "runtime/generation.h"
-#include "tls/identity.h"
 #include "tls/ca_store.h"
+#include "tls/identity.h"
 
 #define DAY_S 86400
 

@@ -10,8 +10,8 @@
 
 #include "proxy/service.h"
 #include "runtime/cert_slot.h"
-#include "tls/context.h"
 #include "tls/ca_store.h"
+#include "tls/context.h"
 
 struct generation *
 generation_new(const struct config *config)

@@ -15,7 +15,6 @@
 #include "base/err.h"
 #include "runtime/healthcheck_plan.h"
 #include "runtime/stapling.h"
-#include "runtime/stapling.h"
 #include "staple/issuers.h"
 #include "staple/outcome.h"
 #include "staple/response.h"

@@ -31,8 +31,8 @@
 #include "staple/response.h"
 #include "staple/settings.h"
 #include "staple/store.h"
-#include "staple/url.h"
 #include "staple/time_text.h"
+#include "staple/url.h"
 #include "tls/pem.h"
 
 struct arguments {

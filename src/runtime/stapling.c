@@ -33,8 +33,7 @@
  * longer than this. */
 #define RENEWAL_MARGIN_S 3600
 
-/* Does a missing staple end a start under this policy? */
-static bool
+bool
 policy_is_strict(const struct staple_policy *policy)
 {
 	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
@@ -99,8 +98,9 @@ evaluate_revoked(const struct staple_policy *policy,
 	if (info->confirmed || (may_wait && (info->unconfirmable || timed_out)))
 		return POLICY_REVOKED;
 	/* Without a responder there is nothing to wait for. */
-	return info->unavailable_reason == STAPLE_UNASKED ? POLICY_WAIT
-						 : POLICY_REVOKED_CONTINUE;
+	return info->unavailable_reason == STAPLE_UNASKED
+		   ? POLICY_WAIT
+		   : POLICY_REVOKED_CONTINUE;
 }
 
 enum policy_result

@@ -101,6 +101,9 @@ enum policy_result {
 	POLICY_REVOKED /* start and running: exit 3; reload: refused */
 };
 
+/* Does a missing staple end a start under this policy? */
+bool policy_is_strict(const struct staple_policy *policy);
+
 /* Does this policy require a staple of this certificate? */
 bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);

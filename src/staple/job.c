@@ -668,7 +668,9 @@ rest(struct staple_job *job, enum staple_outcome unavailable_reason)
 	job->outcome = unavailable_reason;
 	job->settled = true;
 	err_set(&job->said, "%s",
-	    unavailable_reason == job->cert->unavailable_reason ? job->cert->hint : "");
+	    unavailable_reason == job->cert->unavailable_reason
+		? job->cert->hint
+		: "");
 	staple_report_attempt(job);
 }
 

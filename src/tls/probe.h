@@ -18,8 +18,8 @@
 
 #include "base/attr.h"
 #include "base/err.h"
-#include "tls/pem.h"
 #include "tls/identity.h"
+#include "tls/pem.h"
 #include "tls/stream.h"
 
 struct probe;

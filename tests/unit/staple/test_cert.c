@@ -247,8 +247,8 @@ Test(cert, has_the_reason_why_no_request_can_be_made)
 		struct staple_cert *cert = know_wish(
 		    &(struct pki_wish){ .aia = hindrances[i].aia }, &source);
 
-		cr_expect_eq(cert->unavailable_reason, hindrances[i].unavailable_reason,
-		    "%s", hindrances[i].what);
+		cr_expect_eq(cert->unavailable_reason,
+		    hindrances[i].unavailable_reason, "%s", hindrances[i].what);
 		cr_expect_str_neq(cert->hint, "", "%s", hindrances[i].what);
 		staple_cert_unref(cert);
 	}

@@ -316,7 +316,8 @@ Test(staple, looks_for_issuers_in_the_file_that_is_configured)
 	watch_alone();
 	cr_expect_eq(unavailable_reason(), STAPLE_NO_ISSUER);
 	cr_assert(staple_configure(staple, &options, NULL, 0));
-	cr_expect_eq(unavailable_reason(), STAPLE_NO_ISSUER, "what is known stays");
+	cr_expect_eq(
+	    unavailable_reason(), STAPLE_NO_ISSUER, "what is known stays");
 	watch_alone();
 	cr_expect_eq(unavailable_reason(), STAPLE_UNASKED);
 	free(path);

@@ -24,13 +24,6 @@
 #include "base/mutex.h"
 #include "staple/response.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "base/list.h"
-#include "base/mutex.h"
-#include "staple/cache.h"
-
 /* The table never grows: nothing is allocated while the lock is held. */
 #define STAPLE_CACHE_BUCKETS 4096
 

@@ -100,8 +100,10 @@ print_serial(const X509 *certificate, char *name, size_t max)
 	    ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
 }
 
-void
-staple_cert_print_name(const X509 *certificate, char *name, size_t max)
+/* The first DNS name, else the common name, else "serial 1f..."; escaped, and
+ * cut to max (at least 16) bytes. */
+static void
+print_name(const X509 *certificate, char *name, size_t max)
 {
 	if (!print_dns_name(certificate, name, max) &&
 	    !print_common_name(certificate, name, max))
@@ -729,7 +731,7 @@ read_leaf(struct staple_cert *cert, X509 *leaf)
 {
 	staple_text_hex(
 	    cert->id, sizeof(cert->id), cert->key, sizeof(cert->key));
-	staple_cert_print_name(leaf, cert->name, sizeof(cert->name));
+	print_name(leaf, cert->name, sizeof(cert->name));
 	cert->not_before = seconds_of(X509_get0_notBefore(leaf));
 	cert->not_after = seconds_of(X509_get0_notAfter(leaf));
 	cert->must_staple = carries_must_staple(leaf);

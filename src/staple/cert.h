@@ -144,10 +144,6 @@ bool staple_cert_fits_chain(
 /* The key alone; false: it cannot be encoded. */
 bool staple_cert_key(X509 *leaf, unsigned char key[STAPLE_KEY_SIZE]) MUST_CHECK;
 
-/* The first DNS name, else the common name, else "serial 1f..."; escaped, and
- * cut to max (at least 16) bytes. */
-void staple_cert_print_name(const X509 *certificate, char *name, size_t max);
-
 /* RFC 7633: the TLS feature extension holds status_request (5). */
 bool staple_cert_must_staple(X509 *leaf);
 

@@ -32,8 +32,9 @@ struct exam {
 	uint32_t took_ms;
 };
 
-bool
-staple_diagnose_is_dead(enum staple_outcome outcome)
+/* true: the other method or hash cannot succeed after this outcome. */
+static bool
+is_dead(enum staple_outcome outcome)
 {
 	switch (outcome) {
 	case STAPLE_BAD_URL:
@@ -154,8 +155,7 @@ try_url(struct exam *exam, size_t url)
 		exam->variant = (struct staple_request_variant){ url,
 			i % 2 == 0 ? get : !get, hashes[i] };
 		try_past_caches(exam, share_ms);
-		if (exam->told_to_wait ||
-		    staple_diagnose_is_dead(exam->outcome))
+		if (exam->told_to_wait || is_dead(exam->outcome))
 			return;
 	}
 }

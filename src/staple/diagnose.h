@@ -56,7 +56,4 @@ struct staple_cert *staple_diagnose_issuer(const struct staple_cert *cert,
     const struct staple_settings *settings, const char **url,
     struct err *err) MUST_CHECK;
 
-/* true: the other method or hash cannot succeed after this outcome. */
-bool staple_diagnose_is_dead(enum staple_outcome outcome);
-
 #endif

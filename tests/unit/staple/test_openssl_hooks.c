@@ -4,28 +4,24 @@
  * error or the whole thing, never half of it, and a handshake at worst goes
  * without a staple.
  */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <criterion/criterion.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include "base/err.h"
 #include "staple/cache.h"
 #include "staple/openssl_hooks.h"
 #include "staple/response.h"
 #include "staple/staple.h"
-#include "tests/support/scarce.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <openssl/ssl.h>
-
-#include "staple/staple.h"
 #include "tests/support/authority.h"
+#include "tests/support/scarce.h"
 #include "tests/support/shake.h"
 
 enum { RIG_VERSIONS = 2, RIG_HOUR = 3600 };

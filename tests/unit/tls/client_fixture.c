@@ -120,36 +120,36 @@ list_of(struct policy_server *policy_server, size_t site, size_t key,
 
 static void
 fill_settings(struct policy_server *policy_server, size_t i,
-    const struct policy_row *rule, struct config_listener *settings)
+    const struct policy_row *row, struct config_listener *settings)
 {
 	char(*paths)[96] = policy_server->paths[i];
 
 	*settings = link_config();
 	snprintf(paths[0], sizeof(paths[0]), "%s/%s", fixture.folder.path,
-	    rule->ca != NULL ? rule->ca : "ca.pem");
+	    row->ca != NULL ? row->ca : "ca.pem");
 	snprintf(paths[1], sizeof(paths[1]), "%s/%s", fixture.folder.path,
-	    rule->crl != NULL ? rule->crl : "");
-	settings->name = rule->listener != NULL ? rule->listener : "test";
-	settings->pattern = rule->pattern;
-	settings->verify = rule->verify;
-	settings->ca_file = rule->verify != VERIFY_NONE ? paths[0] : NULL;
-	settings->crl_file = rule->crl != NULL ? paths[1] : NULL;
-	settings->crl_check = rule->chain ? CRL_CHECK_CHAIN : CRL_CHECK_LEAF;
-	settings->ciphers = rule->ciphers;
-	settings->tickets = !rule->off;
-	settings->allow_san = list_of(policy_server, i, 0, rule->allow);
-	settings->allow_cn = list_of(policy_server, i, 1, rule->cn);
+	    row->crl != NULL ? row->crl : "");
+	settings->name = row->listener != NULL ? row->listener : "test";
+	settings->pattern = row->pattern;
+	settings->verify = row->verify;
+	settings->ca_file = row->verify != VERIFY_NONE ? paths[0] : NULL;
+	settings->crl_file = row->crl != NULL ? paths[1] : NULL;
+	settings->crl_check = row->chain ? CRL_CHECK_CHAIN : CRL_CHECK_LEAF;
+	settings->ciphers = row->ciphers;
+	settings->tickets = !row->off;
+	settings->allow_san = list_of(policy_server, i, 0, row->allow);
+	settings->allow_cn = list_of(policy_server, i, 1, row->cn);
 }
 
 void
 policy_server_open(struct policy_server *policy_server,
-    const struct policy_row *rules, size_t count)
+    const struct policy_row *rows, size_t count)
 {
 	cr_assert_leq(count, FIXTURE_SITES_MAX);
-	fill_settings(policy_server, 0, &rules[0], &policy_server->listener);
+	fill_settings(policy_server, 0, &rows[0], &policy_server->listener);
 	for (size_t i = 1; i < count; i++)
 		fill_settings(
-		    policy_server, i, &rules[i], &policy_server->hosts[i - 1]);
+		    policy_server, i, &rows[i], &policy_server->hosts[i - 1]);
 	policy_server->listener.hosts = policy_server->hosts;
 	policy_server->listener.host_count = count - 1;
 	policy_server->server = link_server_of(

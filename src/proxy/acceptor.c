@@ -56,15 +56,15 @@ enum accept_result {
 };
 
 /* Why clients are not accepted, or are closed. */
-struct refusal {
+struct accept_refusal {
 	const char *reason;
 	const char *message;
 };
 
-static const struct refusal exhausted = { "exhausted", NULL };
-static const struct refusal untrusted = { "proxy_trust",
+static const struct accept_refusal exhausted = { "exhausted", NULL };
+static const struct accept_refusal untrusted = { "proxy_trust",
 	"client refused: not in proxy_trust" };
-static const struct refusal full[] = {
+static const struct accept_refusal full[] = {
 	[LIMIT_FULL_PROCESS] = { "max_connections_process",
 	    "accept paused: max_connections of the process reached" },
 	[LIMIT_FULL_LISTENER] = { "max_connections",
@@ -78,7 +78,7 @@ static const struct refusal full[] = {
 
 /* Write one line, within the rate limit. */
 static void
-log_refusal(struct acceptor *acceptor, const struct refusal *refusal,
+log_refusal(struct acceptor *acceptor, const struct accept_refusal *refusal,
     enum log_level level, const char *message, const struct addr *peer)
 {
 	struct conn_set *set = acceptor->set;
@@ -136,7 +136,7 @@ classify(struct acceptor *acceptor, int errnum)
 
 /* Why the client is refused; NULL: it is not.  With proxy_in this checks the
  * sender of PROXY headers; clients are checked after their header. */
-static const struct refusal *
+static const struct accept_refusal *
 check_client(const struct service *service, struct conn_client *client)
 {
 	const struct config_listener *config = service->listener;
@@ -152,7 +152,8 @@ check_client(const struct service *service, struct conn_client *client)
 static void
 begin_or_close(struct acceptor *acceptor, struct conn_client *client)
 {
-	const struct refusal *why = check_client(acceptor->service, client);
+	const struct accept_refusal *why = check_client(
+	    acceptor->service, client);
 	/* An untrusted proxy is probably a misconfiguration. */
 	enum log_level level = acceptor->service->listener->proxy_in
 				   ? LEVEL_NOTICE

@@ -10,7 +10,7 @@
 
 #include "proxy/backend.h"
 #include "proxy/limit.h"
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 struct service *
 service_new(const struct config *config, const struct config_listener *listener,

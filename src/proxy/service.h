@@ -16,7 +16,7 @@ struct backends;
 struct limit;
 struct tls_server;
 
-/* One site of the listener (tls/server.h) beyond TLS. */
+/* One site of the listener (tls/tls_server.h) beyond TLS. */
 struct service_site {
 	const struct config_listener *settings; /* inside config */
 	struct backends *backends;              /* a reference */

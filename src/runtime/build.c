@@ -39,9 +39,9 @@
 #include "tls/ca_store.h"
 #include "tls/context.h"
 #include "tls/identity.h"
-#include "tls/server.h"
 #include "tls/sni.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 /* ---- Errors ---- */
 
@@ -53,7 +53,8 @@ generation_errors_free(struct generation_errors *errors)
 
 /* Add an error; the build has failed. */
 static void
-build_error(struct build *build, enum error_source source, const char *text)
+build_error(
+    struct build *build, enum build_error_source source, const char *text)
 {
 	struct config_strings *list = &build->errors->all.list;
 	char **items;
@@ -71,7 +72,7 @@ build_error(struct build *build, enum error_source source, const char *text)
 }
 
 void
-build_fail(struct build *build, enum error_source source,
+build_fail(struct build *build, enum build_error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err)
 {

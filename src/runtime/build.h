@@ -77,11 +77,11 @@ struct build {
 	void *old_slots;
 };
 
-enum error_source { ERROR_CONFIG, ERROR_SYSTEM };
+enum build_error_source { ERROR_CONFIG, ERROR_SYSTEM };
 
 /* Add an error, prefixed with the line and the listener or host; the build has
  * failed. */
-void build_fail(struct build *build, enum error_source source,
+void build_fail(struct build *build, enum build_error_source source,
     const struct config_where *where, const struct config_listener *settings,
     struct err *err);
 

@@ -32,7 +32,7 @@
 #include "runtime/server.h"
 #include "runtime/stapling.h"
 #include "tls/identity.h"
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 /* ---- Stapling ---- */
 

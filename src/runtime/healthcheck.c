@@ -34,7 +34,7 @@ enum {
 	NAMES_MAX = 64
 };
 
-struct arguments {
+struct healthcheck_arguments {
 	const char *file;
 	const char *names[NAMES_MAX]; /* of listeners */
 	size_t name_count;            /* 0: all of them */
@@ -61,7 +61,7 @@ struct check {
 	struct healthcheck_judge judge;
 	struct lane *lanes;
 	size_t count;
-	const struct arguments *arguments;
+	const struct healthcheck_arguments *arguments;
 };
 
 /* ---- One lane ---- */
@@ -360,7 +360,7 @@ run(struct check *check)
 }
 
 static bool
-is_meant(const struct arguments *arguments, const char *name)
+is_meant(const struct healthcheck_arguments *arguments, const char *name)
 {
 	for (size_t i = 0; i < arguments->name_count; i++)
 		if (strcmp(arguments->names[i], name) == 0)
@@ -370,7 +370,8 @@ is_meant(const struct arguments *arguments, const char *name)
 
 /* A name of the command line that no listener has; NULL: none. */
 static const char *
-find_unknown(const struct arguments *arguments, const struct config *config)
+find_unknown(
+    const struct healthcheck_arguments *arguments, const struct config *config)
 {
 	for (size_t i = 0; i < arguments->name_count; i++) {
 		size_t k = 0;
@@ -458,7 +459,8 @@ check_lanes(struct check *check)
 }
 
 static enum healthcheck_exit
-check_config(const struct config *config, const struct arguments *arguments)
+check_config(
+    const struct config *config, const struct healthcheck_arguments *arguments)
 {
 	struct check check = { .judge = { .config = config,
 				   .now_s = clock_wall_ms() / 1000 },
@@ -496,7 +498,7 @@ refuse(const char *what, const char *why)
 }
 
 static bool
-take_timeout(struct arguments *arguments, const char *text)
+take_timeout(struct healthcheck_arguments *arguments, const char *text)
 {
 	struct err err;
 
@@ -508,7 +510,7 @@ take_timeout(struct arguments *arguments, const char *text)
 }
 
 static bool
-take_name(struct arguments *arguments, const char *name)
+take_name(struct healthcheck_arguments *arguments, const char *name)
 {
 	if (arguments->name_count == NAMES_MAX)
 		return refuse(name, "there are too many listeners");
@@ -517,7 +519,7 @@ take_name(struct arguments *arguments, const char *name)
 }
 
 static bool
-take_option(struct arguments *arguments, int option)
+take_option(struct healthcheck_arguments *arguments, int option)
 {
 	switch (option) {
 	case 'c':
@@ -533,7 +535,7 @@ take_option(struct arguments *arguments, int option)
 }
 
 static bool
-parse(struct arguments *arguments, int argc, char **argv)
+parse(struct healthcheck_arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
@@ -555,7 +557,8 @@ parse(struct arguments *arguments, int argc, char **argv)
 enum healthcheck_exit
 healthcheck_run(int argc, char **argv, const char *file)
 {
-	struct arguments arguments = { .file = file, .timeout_ms = TIMEOUT_MS };
+	struct healthcheck_arguments arguments = { .file = file,
+		.timeout_ms = TIMEOUT_MS };
 	enum healthcheck_exit status = HEALTHCHECK_UNHEALTHY;
 	struct config_errors errors = { { NULL, 0 } };
 	const struct config *config;

@@ -182,7 +182,7 @@ on_start_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 /* ---- Staples: refusing ---- */
 
-struct refusal {
+struct staple_refusal {
 	struct server *server;
 	enum server_exit status;
 };
@@ -216,7 +216,7 @@ report_refusal(struct server *server, const struct evaluated_cert *cert,
 static void
 refuse_cert(void *arg, const struct evaluated_cert *cert)
 {
-	struct refusal *refusal = arg;
+	struct staple_refusal *refusal = arg;
 	char why[ERR_TEXT_MAX / 2];
 	struct err err;
 
@@ -244,7 +244,7 @@ static enum server_exit
 refuse_by_policy(struct server *server)
 {
 	const struct policy_eval eval = eval_pending(server);
-	struct refusal refusal = {
+	struct staple_refusal refusal = {
 		.server = server,
 		.status = EXIT_ASKED,
 	};

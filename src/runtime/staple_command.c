@@ -35,7 +35,7 @@
 #include "staple/url.h"
 #include "tls/pem.h"
 
-struct arguments {
+struct staple_arguments {
 	bool fetch; /* else check */
 	const char *cert_file;
 	const char *out_file; /* fetch: "-" is standard output */
@@ -48,7 +48,7 @@ struct arguments {
 
 /* What a run allocates; freed by tear_down. */
 struct run {
-	const struct arguments *arguments;
+	const struct staple_arguments *arguments;
 	struct chain chain;
 	struct staple_trust trust;
 	struct staple_settings *settings;
@@ -78,7 +78,7 @@ refuse(const char *what, const char *why)
 }
 
 static bool
-take_url(struct arguments *arguments, const char *url)
+take_url(struct staple_arguments *arguments, const char *url)
 {
 	const char *why;
 
@@ -91,7 +91,7 @@ take_url(struct arguments *arguments, const char *url)
 }
 
 static bool
-take_timeout(struct arguments *arguments, const char *text)
+take_timeout(struct staple_arguments *arguments, const char *text)
 {
 	struct err err;
 
@@ -103,7 +103,7 @@ take_timeout(struct arguments *arguments, const char *text)
 }
 
 static bool
-take_option(struct arguments *arguments, int option)
+take_option(struct staple_arguments *arguments, int option)
 {
 	switch (option) {
 	case 'u':
@@ -125,7 +125,7 @@ take_option(struct arguments *arguments, int option)
 }
 
 static bool
-take_rest(struct arguments *arguments, int count, char **words)
+take_rest(struct staple_arguments *arguments, int count, char **words)
 {
 	if (count < 1)
 		return refuse("say check or fetch", "");
@@ -145,7 +145,7 @@ take_rest(struct arguments *arguments, int count, char **words)
 }
 
 static bool
-parse(struct arguments *arguments, int argc, char **argv)
+parse(struct staple_arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "url", required_argument, NULL, 'u' },
@@ -372,7 +372,7 @@ print_result(const struct staple_print *print, enum staple_outcome outcome,
 static bool
 load(struct run *run, struct err *err)
 {
-	const struct arguments *arguments = run->arguments;
+	const struct staple_arguments *arguments = run->arguments;
 	const struct staple_source source = { .urls = arguments->urls,
 		.url_count = arguments->url_count };
 	const struct staple_options options = { .ca_file = arguments->ca_file,
@@ -600,7 +600,7 @@ conclude(struct run *run, enum staple_outcome outcome)
 enum staple_exit
 staple_command_run(int argc, char **argv)
 {
-	struct arguments arguments = { .fetch = false };
+	struct staple_arguments arguments = { .fetch = false };
 	struct run run = { .arguments = &arguments };
 	enum staple_exit status = STAPLE_EXIT_FAILED;
 	struct err err;

@@ -316,7 +316,7 @@ copy_urls(struct staple_cert *cert, const struct staple_cert *from)
  * disk.
  */
 
-struct search {
+struct issuer_search {
 	X509 *leaf;
 	bool namesake; /* a candidate has the issuer's name, but did not sign */
 	bool starved;  /* a candidate was refused for lack of memory */
@@ -341,7 +341,7 @@ readable(X509 *certificate)
  * equals do not count.
  */
 static bool
-has_name(const struct search *search, const X509 *candidate)
+has_name(const struct issuer_search *search, const X509 *candidate)
 {
 	return X509_NAME_cmp(X509_get_subject_name(candidate),
 		   X509_get_issuer_name(search->leaf)) == 0 &&
@@ -349,7 +349,7 @@ has_name(const struct search *search, const X509 *candidate)
 }
 
 static bool
-has_signed(const struct search *search, X509 *candidate)
+has_signed(const struct issuer_search *search, X509 *candidate)
 {
 	EVP_PKEY *key = X509_get0_pubkey(candidate);
 
@@ -361,7 +361,7 @@ has_signed(const struct search *search, X509 *candidate)
 bool
 staple_issuer_has_signed(X509 *candidate, X509 *leaf, bool *namesake)
 {
-	const struct search search = { .leaf = leaf };
+	const struct issuer_search search = { .leaf = leaf };
 
 	if (!has_name(&search, candidate))
 		return false;
@@ -373,7 +373,7 @@ staple_issuer_has_signed(X509 *candidate, X509 *leaf, bool *namesake)
 
 /* A new reference; NULL: refused. */
 static X509 *
-try_candidate(struct search *search, X509 *candidate)
+try_candidate(struct issuer_search *search, X509 *candidate)
 {
 	X509 *issuer = NULL;
 
@@ -391,7 +391,7 @@ try_candidate(struct search *search, X509 *candidate)
 
 /* A new reference. */
 static X509 *
-find_among(struct search *search, STACK_OF(X509) * candidates)
+find_among(struct issuer_search *search, STACK_OF(X509) * candidates)
 {
 	X509 *issuer = NULL;
 
@@ -401,7 +401,7 @@ find_among(struct search *search, STACK_OF(X509) * candidates)
 }
 
 static X509 *
-find_in_store(struct search *search, X509_STORE *store)
+find_in_store(struct issuer_search *search, X509_STORE *store)
 {
 	X509_STORE_CTX *context;
 	STACK_OF(X509) *namesakes = NULL;
@@ -423,7 +423,7 @@ find_in_store(struct search *search, X509_STORE *store)
 }
 
 static void
-note_failure(struct staple_cert *cert, const struct search *search)
+note_failure(struct staple_cert *cert, const struct issuer_search *search)
 {
 	char name[100];
 
@@ -465,7 +465,7 @@ may_fetch(const struct staple_cert *cert, X509 *leaf,
 }
 
 static void
-find_at_hand(struct staple_cert *cert, struct search *search,
+find_at_hand(struct staple_cert *cert, struct issuer_search *search,
     STACK_OF(X509) * chain, const struct staple_trust *trust)
 {
 	cert->issuer = find_among(search, chain);
@@ -485,7 +485,7 @@ find_at_hand(struct staple_cert *cert, struct search *search,
 
 /* Where it may be fetched.  false: no memory. */
 static bool
-find_elsewhere(struct staple_cert *cert, const struct search *search,
+find_elsewhere(struct staple_cert *cert, const struct issuer_search *search,
     const struct staple_trust *trust)
 {
 	if (may_fetch(cert, search->leaf, trust) &&
@@ -505,7 +505,7 @@ static bool
 find_issuer(struct staple_cert *cert, X509 *leaf, STACK_OF(X509) * chain,
     const struct staple_trust *trust)
 {
-	struct search search = { .leaf = readable(leaf) };
+	struct issuer_search search = { .leaf = readable(leaf) };
 	bool fine;
 
 	if (search.leaf == NULL)

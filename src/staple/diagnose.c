@@ -209,7 +209,7 @@ make_fetcher(const struct staple_settings *settings, struct err *err)
 
 /* ---- The issuer ---- */
 
-struct search {
+struct issuer_fetch {
 	const struct staple_cert *cert;
 	struct staple_fetcher *fetcher;
 	bool waiting;
@@ -220,7 +220,7 @@ struct search {
 static void
 on_issuer(void *arg, const struct staple_fetch_result *result)
 {
-	struct search *search = arg;
+	struct issuer_fetch *search = arg;
 
 	search->waiting = false;
 	search->found = staple_issuer_check(
@@ -228,7 +228,7 @@ on_issuer(void *arg, const struct staple_fetch_result *result)
 }
 
 static void
-fetch_issuer(struct search *search, size_t url, uint32_t timeout_ms)
+fetch_issuer(struct issuer_fetch *search, size_t url, uint32_t timeout_ms)
 {
 	const struct staple_request_options by = {
 		.fetcher = search->fetcher,
@@ -248,7 +248,7 @@ staple_diagnose_issuer(const struct staple_cert *cert,
     const struct staple_settings *settings, const char **url, struct err *err)
 {
 	uint32_t timeout_ms = settings->values.timeout_ms;
-	struct search search = { .cert = cert };
+	struct issuer_fetch search = { .cert = cert };
 	struct staple_cert *whole = NULL;
 
 	search.fetcher = make_fetcher(settings, err);

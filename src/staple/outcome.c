@@ -8,14 +8,14 @@
 
 #include "base/attr.h"
 
-struct row {
+struct outcome_row {
 	const char *name;
 	enum staple_class class;
 	const char *sentence;
 	const char *advice;
 };
 
-static const struct row rows[] = {
+static const struct outcome_row rows[] = {
 	[STAPLE_UNASKED] = { "unasked", STAPLE_CLASS_NONE, "no attempt yet",
 	    "" },
 
@@ -161,10 +161,10 @@ static const struct row rows[] = {
 _Static_assert(ARRAY_LEN(rows) == STAPLE_OUTCOMES, "an outcome has no row");
 
 /* An application may be newer than the library that it runs with. */
-static const struct row *
+static const struct outcome_row *
 find(enum staple_outcome outcome)
 {
-	static const struct row unknown = { "?", STAPLE_CLASS_NONE,
+	static const struct outcome_row unknown = { "?", STAPLE_CLASS_NONE,
 		"an outcome that this library does not define", "" };
 
 	return (unsigned)outcome < STAPLE_OUTCOMES ? &rows[outcome] : &unknown;

@@ -301,7 +301,7 @@ check_certificate_status(const struct single *single, struct err *said)
 
 enum { RSA_REFUSED_BITS = 1024, RSA_DUE_BITS = 2048 };
 
-struct search {
+struct signer_search {
 	OCSP_BASICRESP *basic;
 	struct staple_ocsp_certs certs; /* not yet examined */
 	const struct staple_cert *cert;
@@ -313,7 +313,7 @@ struct search {
 };
 
 static bool
-search_init(struct search *search)
+search_init(struct signer_search *search)
 {
 	search->store = X509_STORE_new();
 	search->alone = sk_X509_new_reserve(NULL, 1);
@@ -325,7 +325,7 @@ search_init(struct search *search)
 }
 
 static void
-search_fini(struct search *search)
+search_fini(struct signer_search *search)
 {
 	X509_STORE_free(search->store);
 	sk_X509_free(search->alone);
@@ -333,7 +333,7 @@ search_fini(struct search *search)
 }
 
 static bool
-verify(const struct search *search, X509 *candidate, unsigned long flags)
+verify(const struct signer_search *search, X509 *candidate, unsigned long flags)
 {
 	sk_X509_zero(search->alone);
 	return sk_X509_push(search->alone, candidate) == 1 &&
@@ -343,7 +343,7 @@ verify(const struct search *search, X509 *candidate, unsigned long flags)
 
 /* Only a delegate's own dates count. */
 static bool
-is_in_time(const struct search *search, const X509 *candidate)
+is_in_time(const struct signer_search *search, const X509 *candidate)
 {
 	int64_t from, to;
 
@@ -354,7 +354,7 @@ is_in_time(const struct search *search, const X509 *candidate)
 }
 
 static bool
-is_signer(struct search *search, X509 *candidate)
+is_signer(struct signer_search *search, X509 *candidate)
 {
 	if (!staple_ocsp_names(search->basic, candidate))
 		return false;
@@ -373,7 +373,7 @@ is_signer(struct search *search, X509 *candidate)
 
 /* A reference. */
 static X509 *
-find_signer(struct search *search)
+find_signer(struct signer_search *search)
 {
 	X509 *issuer = search->cert->issuer, *candidate;
 
@@ -429,7 +429,7 @@ is_leaf(const struct staple_cert *cert, const X509 *certificate)
 }
 
 static bool
-is_issued(const struct search *search, X509 *certificate)
+is_issued(const struct signer_search *search, X509 *certificate)
 {
 	X509 *issuer = search->cert->issuer;
 
@@ -440,7 +440,7 @@ is_issued(const struct search *search, X509 *certificate)
 
 /* Why the impostor may not sign. */
 static const char *
-flaw(const struct search *search)
+flaw(const struct signer_search *search)
 {
 	X509 *impostor = search->impostor;
 	int64_t from, to;
@@ -462,7 +462,7 @@ flaw(const struct search *search)
 }
 
 static enum staple_outcome
-refuse(const struct search *search, struct err *said)
+refuse(const struct signer_search *search, struct err *said)
 {
 	char name[128];
 
@@ -541,7 +541,7 @@ check_strength(struct signer *signer, const X509 *found, struct err *said)
 }
 
 static enum staple_outcome
-describe(struct signer *signer, const struct search *search, X509 *found,
+describe(struct signer *signer, const struct signer_search *search, X509 *found,
     struct err *said)
 {
 	print_name(
@@ -562,7 +562,7 @@ check_signer(struct signer *signer, OCSP_BASICRESP *basic,
     const struct staple_ocsp_certs *certs, const struct staple_cert *cert,
     int64_t now_s, struct err *said)
 {
-	struct search search = {
+	struct signer_search search = {
 		.basic = basic, .certs = *certs, .cert = cert, .now_s = now_s
 	};
 	enum staple_outcome outcome = check_digest(basic, said);

@@ -12,13 +12,13 @@
 
 #include "base/attr.h"
 
-struct row {
+struct result_row {
 	enum staple_outcome outcome;
 	const char *words; /* NULL: made from the result */
 };
 
 /* By error; UNASKED: depends on the result. */
-static const struct row rows[] = {
+static const struct result_row rows[] = {
 	[STAPLE_ERROR_NONE] = { STAPLE_UNASKED, NULL },
 	[STAPLE_ERROR_URL] = { STAPLE_BAD_URL, "not a URL that can be used" },
 	[STAPLE_ERROR_LOOKUPS] = { STAPLE_NAME_TIMEOUT,
@@ -131,7 +131,7 @@ outcome_of_connect(const struct staple_transfer_result *result, char *said)
 	}
 }
 
-static const struct row timeouts[] = {
+static const struct result_row timeouts[] = {
 	[STAPLE_AT_NAME] = { STAPLE_NAME_TIMEOUT, "looking up the name" },
 	[STAPLE_AT_CONNECT] = { STAPLE_TIMEOUT_CONNECT, "connecting" },
 	[STAPLE_AT_TLS] = { STAPLE_TIMEOUT_CONNECT, "setting up TLS" },
@@ -142,7 +142,7 @@ static const struct row timeouts[] = {
 static enum staple_outcome
 outcome_of_timeout(const struct staple_transfer_result *result, char *said)
 {
-	const struct row *row = &timeouts[result->phase];
+	const struct result_row *row = &timeouts[result->phase];
 	double took_s = result->took_ms / 1000.0;
 
 	if (result->phase == STAPLE_AT_BODY && result->dripping) {
@@ -215,7 +215,7 @@ status_decides(const struct staple_transfer_result *result)
 static enum staple_outcome
 find_outcome(const struct staple_transfer_result *result, char *said)
 {
-	const struct row *row = &rows[result->error];
+	const struct result_row *row = &rows[result->error];
 
 	if (result->proxy_status != 0)
 		return outcome_of_proxy(result->proxy_status, said);

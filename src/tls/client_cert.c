@@ -33,8 +33,8 @@
 #include "tls/ca_store.h"
 #include "tls/context.h"
 #include "tls/error.h"
-#include "tls/server.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 /* ---- The common name ---- */
 

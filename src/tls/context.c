@@ -35,9 +35,9 @@
 #include "tls/client_cert.h"
 #include "tls/error.h"
 #include "tls/identity.h"
-#include "tls/server.h"
 #include "tls/stream.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 /* ---- Versions, ciphers and groups ---- */
 
@@ -643,7 +643,7 @@ tls_context_digest(const struct config_listener *settings,
 
 /* ---- Names without effect ---- */
 
-enum list { LIST_CIPHERS, LIST_SUITES, LIST_GROUPS, LISTS };
+enum surveyed_kind { LIST_CIPHERS, LIST_SUITES, LIST_GROUPS, LISTS };
 
 /* One name of a list; `wrong` becomes NULL when a site can use it. */
 struct surveyed_name {
@@ -653,7 +653,7 @@ struct surveyed_name {
 
 /* One list of the configuration, with the names it consists of. */
 struct surveyed_list {
-	enum list list;
+	enum surveyed_kind list;
 	const struct config_where *where;
 	struct surveyed_name *names;
 	size_t count;
@@ -684,7 +684,7 @@ static const char *const list_keys[LISTS] = {
 };
 
 static const char *
-text_of(const struct config_listener *settings, enum list list)
+text_of(const struct config_listener *settings, enum surveyed_kind list)
 {
 	if (list == LIST_CIPHERS)
 		return settings->ciphers;
@@ -692,7 +692,7 @@ text_of(const struct config_listener *settings, enum list list)
 }
 
 static const struct config_where *
-where_of(const struct config_listener *settings, enum list list)
+where_of(const struct config_listener *settings, enum surveyed_kind list)
 {
 	if (list == LIST_CIPHERS)
 		return &settings->ciphers_where;
@@ -769,7 +769,7 @@ add_name(struct surveyed_list *list, const char *name)
 
 /* An exclusion or a command in a cipher list: it may match nothing. */
 static bool
-is_operator(enum list list, const char *name)
+is_operator(enum surveyed_kind list, const char *name)
 {
 	return list == LIST_CIPHERS && strchr("!-+@", name[0]) != NULL;
 }
@@ -790,7 +790,7 @@ split_names(struct surveyed_list *list, const char *text)
 /* The list of this key at its file:line; added if new.  NULL: no memory. */
 static struct surveyed_list *
 find_list(struct policy_survey *survey, const struct config_listener *settings,
-    enum list list)
+    enum surveyed_kind list)
 {
 	const struct config_where *where = where_of(settings, list);
 	struct surveyed_list *grown;
@@ -950,7 +950,7 @@ check_group(SSL_CTX *probe, const struct offer *offer, const char *name)
 }
 
 static const char *
-check_name(struct policy_survey *survey, enum list list,
+check_name(struct policy_survey *survey, enum surveyed_kind list,
     const struct offer *offer, const char *name)
 {
 	if (list == LIST_CIPHERS)
@@ -976,7 +976,8 @@ has_usable(const struct offer *offer, bool tls13)
 }
 
 static bool
-leaves_nothing(const struct offer *offer, enum list list, size_t usable)
+leaves_nothing(
+    const struct offer *offer, enum surveyed_kind list, size_t usable)
 {
 	if (list == LIST_CIPHERS)
 		return offer->tls12 && !has_usable(offer, false);
@@ -987,7 +988,7 @@ leaves_nothing(const struct offer *offer, enum list list, size_t usable)
 
 static bool
 survey_list(struct policy_survey *survey,
-    const struct config_listener *settings, enum list list,
+    const struct config_listener *settings, enum surveyed_kind list,
     const struct offer *offer, struct err *err)
 {
 	struct surveyed_list *found = find_list(survey, settings, list);
@@ -1018,7 +1019,7 @@ is_seen(struct policy_survey *survey, const SSL_CTX *context,
     const struct config_listener *settings, unsigned kinds)
 {
 	bool same = survey->context == context && survey->settings != NULL;
-	enum list list;
+	enum surveyed_kind list;
 
 	for (list = 0; same && list < LISTS; list++)
 		same = is_same_place(
@@ -1044,7 +1045,7 @@ policy_survey_add(struct policy_survey *survey, struct ssl_ctx_st *context,
 		.kinds = kinds != 0 ? kinds : (1u << IDENTITY_KINDS) - 1,
 	};
 	SSL *ssl;
-	enum list list;
+	enum surveyed_kind list;
 	bool ok = true;
 
 	if (is_seen(survey, context, settings, kinds))

@@ -34,7 +34,7 @@
 #include "base/buf.h"
 #include "tls/client_cert.h"
 #include "tls/error.h"
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 /* ---- The BIO ---- */
 

@@ -32,7 +32,7 @@
 #include "tls/client_cert.h"
 #include "tls/error.h"
 #include "tls/pem.h"
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 enum {
 	OWN_KEYS_MAX = 3, /* of the rotated keys */

@@ -20,8 +20,8 @@
 #include "tests/support/link.h"
 #include "tests/support/pki.h"
 #include "tls/identity.h"
-#include "tls/server.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 enum { WORKERS = 4, HANDSHAKES = 150, CHANGES = 300, ROUNDS = 20, FILES = 2 };
 

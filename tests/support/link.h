@@ -18,9 +18,9 @@
 #include "config/config.h"
 #include "tests/support/pki.h"
 #include "tls/identity.h"
-#include "tls/server.h"
 #include "tls/stream.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 /* A socket pair that keeps the borders of sends, so they can be counted. */
 enum link_kind { LINK_STREAM, LINK_PACKETS };

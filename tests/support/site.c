@@ -12,8 +12,8 @@
 #include "proxy/service.h"
 #include "runtime/build.h"
 #include "runtime/cert_slot.h"
-#include "tls/server.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 static void
 need(bool fine, const char *what)

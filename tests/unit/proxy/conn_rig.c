@@ -24,8 +24,8 @@
 #include "proxy/limit.h"
 #include "proxy/service.h"
 #include "tests/support/link.h"
-#include "tls/server.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 enum { TURNS = 8, ROUNDS = 10000 };
 

@@ -23,7 +23,7 @@
 #include "tests/support/site.h"
 #include "tests/support/stapled.h"
 #include "tls/identity.h"
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 /* ---- What is taken over ---- */
 

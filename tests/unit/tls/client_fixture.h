@@ -13,8 +13,8 @@
 #include "tests/support/link.h"
 #include "tests/support/pki.h"
 #include "tests/support/visit.h"
-#include "tls/server.h"
 #include "tls/ticket.h"
+#include "tls/tls_server.h"
 
 struct crl_wish;
 

@@ -4,8 +4,8 @@
  * by one thread, sealed, then immutable; counted; any thread may make streams
  * from it.
  */
-#ifndef TLS_SERVER_H
-#define TLS_SERVER_H
+#ifndef TLS_TLS_SERVER_H
+#define TLS_TLS_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

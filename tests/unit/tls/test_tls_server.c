@@ -4,7 +4,7 @@
  * the alert for each; and the n-th allocation failing for every n: an error or
  * the whole thing, and no connection between two sites.
  */
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -104,7 +104,7 @@ static const struct {
 	{ "nothing to show for it", "bare.example", NOWHERE, NOWHERE },
 };
 
-Test(server, finds_the_site_of_a_name)
+Test(tls_server, finds_the_site_of_a_name)
 {
 	struct tls_server *server;
 	const struct tls_site *site;
@@ -122,7 +122,7 @@ Test(server, finds_the_site_of_a_name)
 	}
 }
 
-Test(server, counts_its_sites)
+Test(tls_server, counts_its_sites)
 {
 	struct tls_server *server = make_server(false);
 
@@ -218,7 +218,7 @@ expect_certificate(
 	link_close(&link);
 }
 
-Test(server, sends_a_certificate_the_client_supports)
+Test(tls_server, sends_a_certificate_the_client_supports)
 {
 	for (size_t i = 0; i < ARRAY_LEN(offers); i++) {
 		struct tls_server *server = tls_server_new(2, 1, keys);
@@ -236,7 +236,7 @@ Test(server, sends_a_certificate_the_client_supports)
 	}
 }
 
-Test(server, gives_a_connection_its_site)
+Test(tls_server, gives_a_connection_its_site)
 {
 	struct tls_server *server = make_server(false);
 	char name[] = "b.example";
@@ -261,7 +261,7 @@ scope_of(const struct config_listener *config, uint8_t scope[32])
 	tls_server_unref(server);
 }
 
-Test(server, scopes_sessions_by_policy_and_listener)
+Test(tls_server, scopes_sessions_by_policy_and_listener)
 {
 	struct config_listener one = site_settings, other = site_settings;
 	uint8_t scope[32], again[32], elsewhere[32], stricter[32];
@@ -279,7 +279,7 @@ Test(server, scopes_sessions_by_policy_and_listener)
 	cr_expect_arr_neq(scope, stricter, 32, "another policy");
 }
 
-Test(server, refuses_a_key_too_weak_for_the_policy)
+Test(tls_server, refuses_a_key_too_weak_for_the_policy)
 {
 	struct identity *identities[IDENTITY_KINDS] = { [IDENTITY_RSA] = rsa };
 	static const char words[] = "OpenSSL refuses the certificate: ";

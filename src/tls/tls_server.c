@@ -8,7 +8,7 @@
  * OpenSSL's server name callback is too late: by then OpenSSL has chosen a
  * version and opened the session ticket under the settings of another site.
  */
-#include "tls/server.h"
+#include "tls/tls_server.h"
 
 #include <assert.h>
 #include <stdatomic.h>

@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 
+import dockerfile
 import pytest
 
 from container import web
@@ -119,12 +120,26 @@ def test_unhealthy_without_the_staple(start, ca, site, variables, mode):
 
 def test_no_start_without_the_staple(start, site, variables):
     """Proves that mode always ends a start with an empty volume and a responder
-    that hangs, and that HEALTHCHECK fails until then."""
-    site[1].behave("hang")
+    that is down."""
+    site[1].stop()
     running = start({**variables, "CLINCH_OCSP_MODE": "always"}, ready=False)
+    assert running.wait_exit(60) == 1
+    site[1].start()
+
+
+def test_unhealthy_while_a_start_waits(start, site, variables, tmp_path):
+    """Proves that HEALTHCHECK fails while mode always waits for the first
+    staple, and that SIGTERM ends the wait with 0."""
+    site[1].behave("hang")
+    own = tmp_path / "own.ini"
+    shipped = (dockerfile.TOP / "etc/docker/clinch.ini").read_text()
+    own.write_text(shipped.replace("[ocsp]\n", "[ocsp]\ntimeout = 60s\nstart_wait = 1h\n"))
+    own.chmod(0o644)
+    mounts = [(own, "/etc/clinch/clinch.ini", True)]
+    running = start({**variables, "CLINCH_OCSP_MODE": "always"}, ready=False, mounts=mounts)
     until(site[1].count, "it waits for a response")
     assert running.healthcheck()[0] == 1
-    assert running.wait_exit(60) == 1
+    assert running.end() == 0
 
 
 def test_sighup_reloads(start, ca, site, variables, certs):

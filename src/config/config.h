@@ -337,4 +337,12 @@ void config_list_keys(FILE *out);
  * back the same.  It contains no secrets. */
 void config_print(const struct config *config, FILE *out);
 
+/*
+ * The keys of a listener or host on which its SSL_CTX and the scope of its
+ * sessions depend, as lines "key = value"; free() it.  Every key of a listener
+ * counts unless its row in schema.c is OUTSIDE_TLS, so a new key cannot be
+ * forgotten.  Files are not part of it.  NULL: no memory.
+ */
+char *config_tls_policy(const struct config_listener *settings);
+
 #endif

@@ -1,6 +1,7 @@
 /* The schema and a configuration as text, both made from the table of keys.
  * Main thread. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
@@ -187,4 +188,29 @@ config_print(const struct config *config, FILE *out)
 		for (size_t k = 0; k < listener->host_count; k++)
 			print_host(out, &listener->hosts[k], listener);
 	}
+}
+
+char *
+config_tls_policy(const struct config_listener *settings)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool written;
+
+	if (out == NULL)
+		return NULL;
+	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+		const struct schema_row *row = schema_row(i);
+
+		if (row->of_listener && !row->outside_tls)
+			value_print(row->type, out, row->name,
+			    schema_field_const(row, NULL, settings),
+			    &row->rules);
+	}
+	written = !ferror(out);
+	if (fclose(out) == 0 && written)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -122,6 +122,7 @@ struct schema_row {
 	unsigned sections;
 	bool of_listener;  /* offsets count from struct config_listener,
 			     else from struct config */
+	bool outside_tls;  /* of a listener, not part of config_tls_policy */
 	bool needs_start;  /* a reload cannot change it */
 	bool may_be_empty; /* an empty value is the default */
 	bool not_at_top;   /* ambiguous before any section */

@@ -66,7 +66,7 @@ def test_a_bundle_that_was_cut_changes_nothing(launch, serve, tls, ca, tmp_path)
     bad = [new.crt.read_bytes(), old.key.read_bytes() + new.crt.read_bytes(), key_first(new)[:400]]
     for count, content in enumerate(bad, 1):
         mount.write({"credentialbundle.pem": content})
-        clinch.wait_log("certificate not replaced, the old one serves on", count)
+        clinch.wait_log("certificate not replaced; the previous one stays in service", count)
         assert shows(clinch, old)
     mount.write({"credentialbundle.pem": key_first(new)})
     until(lambda: shows(clinch, new), "the good bundle")
@@ -230,7 +230,7 @@ def test_an_empty_trust_bundle_keeps_the_one_before(launch, serve, ca, domains, 
     clinch = launch(config(serve().connect, agent.folder / "svid.pem", agent.folder / "svid_key.pem", more))
     assert admitted(clinch, authority, client)
     agent.trust()
-    clinch.wait_log("client certificates are checked as before")
+    clinch.wait_log("client CA files not replaced; the previous ones stay in use")
     assert stays(lambda: admitted(clinch, authority, client), 0.5)
     agent.trust(domains[1])
     until(lambda: not admitted(clinch, authority, client), "the new bundle counts")

@@ -38,6 +38,7 @@ class Authority:
             builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
         self.certificate = builder.sign(self.key, hashes.SHA256())
         self.issued, self.keys = {}, {}  # by serial number
+        self.labels = {}  # how often each was used
         self.file = folder / f"{label}.pem"
         self.file.write_bytes(self.certificate.public_bytes(PEM))
 
@@ -58,7 +59,7 @@ class Authority:
         self, name="localhost", kind="ec", days=90, label=None, ocsp=(), must_staple=False, chain=True, features=None, begins=365,
         names=None, folder=None, key=None, usage=None, issuers=(),
     ):
-        """Write NAME.pem (chain, then key), NAME.crt and NAME.key.
+        """Write LABEL.pem (chain, then key), LABEL.crt and LABEL.key; the label is NAME, with a number where that was used.
         ocsp: responder URLs for the AIA extension; issuers: its caIssuers URLs; chain: with the issuer;
         name: may be empty (RFC 5280 section 4.1.2.6); names: SANs instead of the name and 127.0.0.1; days: may be negative."""
         key = key or new_key(kind)
@@ -88,7 +89,12 @@ class Authority:
         leaf = builder.sign(self.key, hashes.SHA256())
         self.issued[leaf.serial_number], self.keys[leaf.serial_number] = leaf, key
         pem = leaf.public_bytes(PEM) + (self.certificate.public_bytes(PEM) if chain else b"")
-        return Files(folder or self.folder, label or name, pem, key_pem(key), key, leaf)
+        return Files(folder or self.folder, label or self._unused(name, folder), pem, key_pem(key), key, leaf)
+
+    def _unused(self, name, folder):
+        """Tests of one process share this CA: no file of another test is overwritten."""
+        self.labels[name] = self.labels.get(name, 0) + 1
+        return name if folder or self.labels[name] == 1 else f"{name}-{self.labels[name]}"
 
     def revoke(self, path, *revoked, days=30, begins=1, number=None):
         """Write a revocation list of this CA with these certificates in it;

@@ -54,7 +54,7 @@ tear_down(void)
 	ticket_keys_unref(keys);
 }
 
-TestSuite(server, .init = set_up, .fini = tear_down);
+TestSuite(tls_server, .init = set_up, .fini = tear_down);
 
 /* One more site of the same policy, with these identities; NULL: none. */
 static void

@@ -400,7 +400,8 @@ parse_value(const struct parse_scope *scope, enum schema_key key,
 		    (*set)->line);
 		return false;
 	}
-	if (*set == NULL) /* empties an inherited list; 0 bytes else */
+	/* Empty an inherited list.  type->list is its size; 0: no list. */
+	if (*set == NULL)
 		memset(
 		    schema_field(row, scope->parser->config, scope->listener),
 		    0, row->type->list);

@@ -61,7 +61,8 @@ static void try_to_publish(struct server *server);
 #define EXTEND_EVERY_S 10.0
 #define EXTENSION_S 30
 
-/* Of more certificates without a first attempt only the number is logged. */
+/* Of more certificates whose first attempt has not ended only the number is
+ * logged. */
 #define NAMED_MAX 16
 
 static struct policy_eval
@@ -1168,7 +1169,7 @@ reload_run(struct server *server)
 	server->reload_wanted = server->state == SERVER_STARTING ||
 				server->pending || server->publishing;
 	if (server->reload_wanted || server->state != SERVER_RUNNING)
-		return; /* reload_settle calls it again, or the process ends */
+		return; /* called again afterwards, or the process ends */
 	notify_reloading();
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))

@@ -1,17 +1,18 @@
 /*
  * From sections of statements to a configuration.  Main thread.
  *
- * Sections are applied in the order of precedence (built-in, before any
- * section, [tls], listener, host) and not in that of the file, so that a
- * default may follow the listeners it is for, and a host may precede its
- * listener.  A host starts as a copy of its listener with all the listener's
- * keys, so hosts are made after all listeners.
+ * Sections are applied in the order of precedence (built-in values, keys before
+ * any section, [tls], listener, host) and not in that of the file.  So a default
+ * may follow the listeners it is for, and a host may precede its listener.  A
+ * host starts as a copy of its listener with all the listener's keys, so hosts
+ * are made after all listeners.
  *
  * A list is replaced by the first statement of a section and extended by the
  * further ones; any other key may occur once.
  *
- * A misspelt heading is an error and not a stunnel service of that name: the
- * service would run without what its section was written for.
+ * A heading that resembles [listener NAME] is an error and not the name of a
+ * stunnel service: a slip is more likely, and the service would run under the
+ * misspelt heading as its name.
  */
 #include "config/parse.h"
 
@@ -39,9 +40,9 @@ static const struct {
 	{ "ocsp", SECTION_OCSP },
 };
 
-/* The error for a planned section; NULL: another name. */
+/* The error for a section that a later version may have; NULL: another name. */
 static const char *
-later_section(const char *name)
+planned_section(const char *name)
 {
 	if (strcasecmp(name, "admin") == 0)
 		return "the admin endpoint is not supported by this version";
@@ -129,20 +130,22 @@ is_misspelt_host(const struct section *section)
 	       count_words(section->name) > 2;
 }
 
+/* The kind of a section whose heading is none of clinch's. */
 static enum section_kind
-service_of(const struct section *section, struct schema_cache *cache)
+kind_of_service(const struct section *section, struct schema_cache *cache)
 {
 	bool accepts = has_key(section, KEY_ACCEPT, cache) ||
 		       has_key(section, KEY_FD, cache);
 	bool connects = has_key(section, KEY_CONNECT, cache);
 
-	/* A section with one of the two keys is a service, unless its heading
-	 * is a misspelt one of clinch. */
+	/* With both keys it is a service, unless the heading resembles
+	 * [listener NAME].  With one of them it must not resemble any heading
+	 * of clinch. */
 	if (accepts && connects && !is_misspelt_listener(section))
 		return SECTION_SERVICE;
 	if (is_misspelt_listener(section) || is_misspelt_host(section) ||
 	    after_word(section->name, "host") != NULL ||
-	    later_section(section->name) != NULL)
+	    planned_section(section->name) != NULL)
 		return SECTION_UNKNOWN;
 	if (!accepts && parse_sni(section) != NULL)
 		return SECTION_SNI;
@@ -174,7 +177,7 @@ kind_of(const struct section *section, struct schema_cache *cache)
 		return *listener != '\0' ? SECTION_LISTENER : SECTION_UNKNOWN;
 	if (host != NULL && count_words(host) > 1)
 		return SECTION_HOST;
-	return service_of(section, cache);
+	return kind_of_service(section, cache);
 }
 
 static bool
@@ -216,11 +219,11 @@ refuse_section(struct diagnostics *diag, const struct section *section)
 {
 	const struct config_where *where = &section->where;
 	const char *name = section->name;
-	const char *later = later_section(name);
+	const char *planned = planned_section(name);
 	const char *nearest = nearest_single(name);
 
-	if (later != NULL)
-		diag_error(diag, where, "[%.64s]: %s", name, later);
+	if (planned != NULL)
+		diag_error(diag, where, "[%.64s]: %s", name, planned);
 	else if (after_word(name, "listener") != NULL)
 		diag_error(diag, where,
 		    "a listener needs a name: write [listener NAME]");
@@ -274,10 +277,11 @@ drop_pairs(
 
 /* Set what depends on several keys: the profile and stunnel's options. */
 static void
-conclude(const struct provenance *provenance, struct config_listener *listener)
+apply_combined_keys(
+    const struct provenance *provenance, struct config_listener *listener)
 {
 	/* profile = modern raises the built-in min_version, unless min_version
-	 * is set or ciphers (which are TLS 1.2) are. */
+	 * is set, or max_version or ciphers are for TLS 1.2. */
 	if (listener->profile == PROFILE_MODERN &&
 	    listener->max_version != TLS_VERSION_1_2 &&
 	    provenance_find(provenance, KEY_MIN_VERSION) == NULL &&
@@ -321,7 +325,7 @@ remember_place(const struct parse_scope *scope, const struct schema_row *row,
 		*(bool *)(base + row->mark) = true;
 }
 
-/* Reject quotes and "#" comments, which other programs accept. */
+/* Refuse quotes and "#" comments, which other programs accept. */
 static bool
 check_form(const struct parse_scope *scope, const struct schema_row *row,
     const struct statement *statement, const char *value)
@@ -341,8 +345,8 @@ check_form(const struct parse_scope *scope, const struct schema_row *row,
 	if (row->type != &value_cns &&
 	    (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL)) {
 		diag_error(diag, &statement->where,
-		    "%s: a comment behind a value begins with \";\": this "
-		    "one is read as part of the value",
+		    "%s: \"#\" would be part of the value: begin a comment "
+		    "behind a value with \";\"",
 		    statement->key);
 		return false;
 	}
@@ -375,6 +379,7 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 		return false;
 	}
 	remember_place(scope, row, &statement->where);
+	/* stunnel's levels of verify are digits. */
 	if (isdigit((unsigned char)value[0]) &&
 	    schema_key_of(row) == KEY_VERIFY)
 		scope->provenance->verify_from_stunnel = true;
@@ -395,6 +400,7 @@ parse_value(const struct parse_scope *scope, enum schema_key key,
 		    (*set)->line);
 		return false;
 	}
+	/* Empty an inherited list.  type->list is its size; 0: no list. */
 	if (*set == NULL)
 		memset(
 		    schema_field(row, scope->parser->config, scope->listener),
@@ -566,19 +572,19 @@ fail:
 	return false;
 }
 
-/* Apply all sections of a kind that may be repeated and is one section. */
+/* Apply the sections of a kind without names: several of them count as one. */
 static void
 apply_single(struct parser *parser, const struct source *source,
     enum section_kind wanted)
 {
-	static const enum schema_section places[] = {
+	static const enum schema_section schema_sections[] = {
 		[SECTION_TOP] = SCHEMA_TOP,
 		[SECTION_GLOBAL] = SCHEMA_GLOBAL,
 		[SECTION_LOG] = SCHEMA_LOG,
 		[SECTION_TLS] = SCHEMA_TLS,
 		[SECTION_OCSP] = SCHEMA_OCSP,
 	};
-	struct provenance *layers[] = {
+	struct provenance *provenances[] = {
 		[SECTION_TOP] = &parser->top,
 		[SECTION_GLOBAL] = &parser->global,
 		[SECTION_LOG] = &parser->log,
@@ -589,7 +595,8 @@ apply_single(struct parser *parser, const struct source *source,
 	for (size_t i = 0; i < source->count; i++)
 		if (parser->kinds[i] == wanted)
 			apply_section(parser, &source->sections[i],
-			    places[wanted], layers[wanted], &parser->defaults);
+			    schema_sections[wanted], provenances[wanted],
+			    &parser->defaults);
 }
 
 static void
@@ -632,8 +639,9 @@ struct host {
 	char *pattern;
 };
 
-/* Split "web www.example.org" or "web:www.example.org" at the last byte of
- * `marks`; the name of the listener is terminated in place. */
+/* Split "web www.example.org" or "web:www.example.org" at the last byte that is
+ * one of `marks`; the name of the listener is terminated in place.  false: a
+ * part is missing. */
 static bool
 split_host(char *listener, const char *marks, const char **pattern)
 {
@@ -652,8 +660,8 @@ split_host(char *listener, const char *marks, const char **pattern)
 }
 
 static void
-refuse_listener(const struct parser *parser, const struct section *section,
-    const char *name)
+refuse_unknown_listener(const struct parser *parser,
+    const struct section *section, const char *name)
 {
 	const struct config *config = parser->config;
 	struct fuzzy_match match;
@@ -671,8 +679,9 @@ refuse_listener(const struct parser *parser, const struct section *section,
 		    "there is no listener %.64s for this host", name);
 }
 
+/* Set the listener of a host, and count the host. */
 static void
-find_listener(const struct parser *parser, struct host *host,
+set_listener(const struct parser *parser, struct host *host,
     const struct string_map *names, const char *name)
 {
 	/* The map holds const pointers: take the index. */
@@ -680,7 +689,7 @@ find_listener(const struct parser *parser, struct host *host,
 	size_t i;
 
 	if (found == NULL) {
-		refuse_listener(parser, host->section, name);
+		refuse_unknown_listener(parser, host->section, name);
 		return;
 	}
 	i = (size_t)(found - parser->config->listeners);
@@ -689,10 +698,10 @@ find_listener(const struct parser *parser, struct host *host,
 	host->provenance->host_room++;
 }
 
-/* The text "LISTENER PATTERN" of a section and the bytes to split it at. NULL:
- * invalid, which has been reported. */
+/* The text "LISTENER PATTERN" or "SERVICE:PATTERN" of a host section, and the
+ * bytes to split it at.  NULL: an invalid value, which has been reported. */
 static const char *
-host_words(
+host_text(
     const struct section *section, enum section_kind kind, const char **marks)
 {
 	*marks = " \t";
@@ -702,18 +711,20 @@ host_words(
 	return parse_sni(section)->value;
 }
 
+/* Fill in the listener and the pattern of a host.  Errors are reported.  false:
+ * no memory. */
 static bool
-read_names(const struct parser *parser, struct host *host,
+read_host(const struct parser *parser, struct host *host,
     enum section_kind kind, const struct string_map *names)
 {
 	const char *marks, *pattern;
-	const char *place = host_words(host->section, kind, &marks);
+	const char *text = host_text(host->section, kind, &marks);
 	char *name;
 	struct err err;
 
-	if (place == NULL)
+	if (text == NULL)
 		return true;
-	name = arena_copy(parser->arena, place, strlen(place));
+	name = arena_copy(parser->arena, text, strlen(text));
 	host->pattern = arena_alloc(parser->arena, PATTERN_NAME_MAX + 1);
 	if (name == NULL || host->pattern == NULL)
 		return false;
@@ -721,16 +732,17 @@ read_names(const struct parser *parser, struct host *host,
 		diag_error(parser->diag, &host->section->where,
 		    "sni = %.64s: write SERVICE:PATTERN, such as "
 		    "https:www.example.org",
-		    place);
+		    text);
 	} else if (!pattern_normalise(host->pattern, pattern, &err)) {
 		diag_error(parser->diag, &host->section->where,
 		    "host %.64s: %s", pattern, err.text);
 	} else {
-		find_listener(parser, host, names, name);
+		set_listener(parser, host, names, name);
 	}
 	return true;
 }
 
+/* The first listener of each name: check.c reports the others. */
 static bool
 map_names(const struct parser *parser, struct string_map *names)
 {
@@ -747,7 +759,7 @@ map_names(const struct parser *parser, struct string_map *names)
 	return true;
 }
 
-/* Fill in `hosts`, one for each host section. */
+/* Fill in `hosts`, one for each host section.  false: no memory. */
 static bool
 read_hosts(const struct parser *parser, const struct source *source,
     struct host *hosts)
@@ -760,7 +772,7 @@ read_hosts(const struct parser *parser, const struct source *source,
 		if (!is_host(parser->kinds[i]))
 			continue;
 		hosts->section = &source->sections[i];
-		if (!read_names(parser, hosts, parser->kinds[i], &names))
+		if (!read_host(parser, hosts, parser->kinds[i], &names))
 			return false;
 		hosts++;
 	}
@@ -807,7 +819,8 @@ add_host(struct parser *parser, const struct host *from)
 	host->certs_own = provenance->where[KEY_CERT] != NULL;
 }
 
-/* Apply a host without a listener, for the errors in its keys. */
+/* Apply a host whose listener is unknown, so that errors in its keys are
+ * reported as well. */
 static void
 apply_orphan(struct parser *parser, const struct host *from)
 {
@@ -817,7 +830,7 @@ apply_orphan(struct parser *parser, const struct host *from)
 	apply_section(parser, from->section, SCHEMA_HOST, &provenance, &host);
 }
 
-/* Report duplicate patterns of one listener. */
+/* Report duplicate patterns of one listener.  false: no memory. */
 static bool
 check_patterns(
     const struct parser *parser, const struct config_listener *listener)
@@ -881,14 +894,14 @@ apply_hosts(struct parser *parser, const struct source *source)
 }
 
 static void
-conclude_sites(const struct parser *parser)
+finish_sites(const struct parser *parser)
 {
 	struct site site = { 0 };
 
-	/* Hosts were copied from their listener before this step, so it applies
-	 * to each of them separately. */
+	/* Hosts were copied from their listener before this step, so each of
+	 * them needs it, too. */
 	while (parse_next_site(parser, &site))
-		conclude(site.provenance, site.settings);
+		apply_combined_keys(site.provenance, site.settings);
 	parser->config->ticket_key_permissions =
 	    parser->defaults.key_permissions;
 }
@@ -915,6 +928,6 @@ parse_config(struct parser *parser, const struct source *source)
 		diag_note(parser->diag,
 		    "%s: these keys have no effect here: %s",
 		    parser->config->file, parser->ignored);
-	conclude_sites(parser);
+	finish_sites(parser);
 	check_config(parser);
 }

@@ -8,17 +8,18 @@
  * the streams and buffers alone, and tries the I/O before the event loop polls
  * for it.
  *
- * What the deadlines mean when one side has ended: a client that ended waits
- * for its response as long as an idle one (timeout_idle).  Once the backend has
- * ended, timeout_close counts, from the last byte that moved.
+ * Deadlines once one side has ended: after the client's end, timeout_idle still
+ * applies while its response is awaited.  After the backend's end timeout_close
+ * applies, counted from the last byte that moved.
  *
  * How the sockets are closed: a side may see a clean end only if the end of the
  * other side was passed on to it.  A backend whose client broke off gets a
  * reset, not an end that looks like a complete upload.  A client whose backend
  * broke off gets the bytes received and then FIN without close_notify, which
  * TLS distinguishes from an end (RFC 8446 section 6.1); a reset would discard
- * bytes in flight.  A client gets a reset if nothing was sent to it, or if it
- * takes nothing any more.
+ * bytes in flight.  A client gets a reset if it was refused, if no backend could
+ * be reached, if memory ran out, or if it does not take the response within
+ * timeout_close.
  */
 #include "proxy/conn_inner.h"
 
@@ -37,8 +38,8 @@
 #include "proxy/proxyproto.h"
 #include "proxy/service.h"
 
-/* RFC 8305 recommends a Connection Attempt Delay of 250 ms; 300 leaves time to
- * repeat a lost packet in a near network. */
+/* The Connection Attempt Delay of RFC 8305, whose section 8 recommends 250 ms
+ * and allows 100 ms to 2 s. */
 #define ATTEMPT_DELAY_MS 300
 
 enum {
@@ -105,9 +106,9 @@ client_failed(struct conn *conn)
 /*
  * ---- proxy_header: a PROXY header before TLS ----
  *
- * From then on the address in the header is the client's.  Header and handshake
- * share one deadline, counted from accept, and one slot of max_handshakes: time
- * spent on the one is missing for the other.
+ * The address in the header replaces the peer's from then on.  Header and
+ * handshake share one deadline, counted from accept, and one slot of
+ * max_handshakes.
  */
 
 /* false: no memory. */
@@ -123,7 +124,8 @@ init_proxy_info(struct conn *conn)
 	return true;
 }
 
-/* The acceptor could check the sender of the header only, not the client. */
+/* Apply the limits to the client of the header: the acceptor has checked only
+ * the sender of the header. */
 static enum step_result
 admit(struct conn *conn)
 {
@@ -160,10 +162,10 @@ step_proxy_header(struct conn *conn)
 {
 	struct proxyproto_header header;
 	const uint8_t *bytes;
-	size_t least = 1, len, have;
+	size_t needed = 1, len, have;
 
 	for (;;) {
-		switch (stream_peek(&conn->client, least, &bytes, &have)) {
+		switch (stream_peek(&conn->client, needed, &bytes, &have)) {
 		case IO_DONE:
 			break;
 		case IO_WANT_READ:
@@ -175,7 +177,7 @@ step_proxy_header(struct conn *conn)
 		case PROXYPROTO_DONE:
 			return take_header(conn, &header, len);
 		case PROXYPROTO_MORE:
-			least = len;
+			needed = len;
 			break;
 		default:
 			conn->proxy_info->why = header.why;
@@ -196,7 +198,7 @@ static const struct conn_state reading_header = { "proxy_header",
 
 /* ---- the PROXY header for the backend ---- */
 
-/* The facts of a header point into this until it is formatted. */
+/* What struct proxyproto_facts points to while the header is composed. */
 struct header_scratch {
 	struct stream_facts tls;
 	struct addr local;
@@ -235,7 +237,7 @@ add_unique_id(const struct conn *conn, struct header_scratch *scratch,
 	}
 	if (getrandom(random, sizeof(random), GRND_NONBLOCK) !=
 	    (ssize_t)sizeof(random))
-		return; /* rather than an id that is not unique */
+		return; /* no id: it would not be unique */
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(scratch->unique + 2 * i, 3, "%02x", random[i]);
 	facts->unique = (const uint8_t *)scratch->unique;
@@ -292,8 +294,8 @@ compose(const struct conn *conn, uint8_t *out)
 	return proxyproto_format(settings->proxy_out, &facts, out);
 }
 
-/* Put the PROXY header in front of the client's bytes, if the site has one.
- * Once, after the handshake.  false: no memory. */
+/* With proxy_out, put a PROXY header in front of the client's bytes.  Called
+ * once, after the handshake.  false: no memory. */
 static bool
 put_header(struct conn *conn)
 {
@@ -321,7 +323,8 @@ count_handshake(struct conn *conn)
 		counter_add(&conn->set->resumed, 1);
 }
 
-/* From here on the settings and backends of the site count. */
+/* Replace the listener's settings by those of the site that the handshake has
+ * selected, and begin to walk its backends. */
 static void
 enter_site(struct conn *conn)
 {
@@ -354,7 +357,8 @@ step_handshake(struct conn *conn)
 	count_handshake(conn);
 	enter_site(conn);
 	if (stream_is_check(&conn->client)) {
-		(void)stream_end(&conn->client); /* it fits the empty socket */
+		/* The send buffer is empty, so close_notify fits. */
+		(void)stream_end(&conn->client);
 		return end(conn, CONN_HEALTH_CHECK);
 	}
 	if (!put_header(conn))
@@ -419,7 +423,8 @@ static void
 close_backend(struct conn *conn)
 {
 	conn_unwatch_backend(conn);
-	/* A reset: a connection to itself would keep the port in TIME_WAIT. */
+	/* A reset: a socket that TCP has connected to itself would otherwise
+	 * keep the port of the backend in TIME_WAIT. */
 	stream_fini(&conn->backend, true);
 	stream_init_plain(&conn->backend, -1, conn->set->pool);
 }
@@ -450,7 +455,8 @@ oldest_attempt(struct conn *conn)
 	return oldest;
 }
 
-/* The next attempt begins at once. */
+/* A connect has failed: it is logged, its address rests, and an attempt to the
+ * next address is due at once. */
 static void
 note_failure(struct conn *conn, struct candidate *candidate, int errnum)
 {
@@ -487,8 +493,8 @@ end_attempts(struct conn *conn)
 	conn->attempts = NULL;
 }
 
-/* Earlier attempts without an outcome rest, so that the next client does not
- * wait for them. */
+/* The addresses of earlier, undecided attempts rest, so that the next client
+ * does not wait for them. */
 static void
 select_winner(struct conn *conn, struct conn_attempt *winner)
 {
@@ -506,9 +512,10 @@ select_winner(struct conn *conn, struct conn_attempt *winner)
 	promote(conn, winner);
 }
 
-/* Has a later attempt connected?  Then it becomes `backend`. */
+/* Read the outcomes of the later attempts and close those that failed.  true:
+ * one has connected and is now `backend`. */
 static bool
-attempt_succeeded(struct conn *conn)
+check_attempts(struct conn *conn)
 {
 	for (int i = 0; conn->attempts != NULL && i < CONN_ATTEMPTS_MAX; i++) {
 		struct conn_attempt *attempt = &conn->attempts[i];
@@ -548,7 +555,8 @@ unused_attempt(struct conn *conn)
 
 /*
  * RFC 8305 section 5: while a connect is undecided, the next address of the
- * same backend is tried.  false: no attempt began.
+ * same backend is tried once it is due.  true: one was tried, and its outcome
+ * may be known already.
  */
 static bool
 open_attempt(struct conn *conn)
@@ -601,11 +609,13 @@ step_connect(struct conn *conn)
 {
 	int errnum;
 
-	/* A ticket that could not be sent, or cannot: no other step looks. */
+	/* Flush the rest of a session ticket: no other step writes to the client
+	 * before the relay, or detects that it cannot be written. */
 	if (stream_wants_write(&conn->client) &&
 	    stream_flush(&conn->client) == IO_FAILED)
 		return client_failed(conn);
-	/* Bytes of the client leave with the first send to the backend. */
+	/* Read ahead, so that bytes of the client leave with the first send to
+	 * the backend. */
 	switch (relay_read_ahead(&conn->up)) {
 	case RELAY_WAITS:
 		break;
@@ -622,7 +632,7 @@ step_connect(struct conn *conn)
 			return begin_relay(conn);
 		if (errnum != EINPROGRESS)
 			drop_backend(conn, errnum);
-		else if (attempt_succeeded(conn))
+		else if (check_attempts(conn))
 			return begin_relay(conn);
 		else if (!open_attempt(conn))
 			return STEP_WAIT;
@@ -656,13 +666,13 @@ backend_failed(struct conn *conn)
 
 /*
  * A backend may respond and close while the client is still sending (an early
- * refusal of an upload).  Its response is complete and must arrive: the rest of
- * the upload is dropped, not the connection, whose reset would overtake the
- * response.  EPIPE means that the backend's FIN came before its refusal (a
- * socket without a FIN reports ECONNRESET); a plain stream can be read on.
+ * refusal of an upload).  Its response is complete and must arrive, so the rest
+ * of the upload is dropped and the connection stays: a reset could overtake the
+ * response.  EPIPE: the backend's FIN came before its reset, so its response is
+ * complete and can still be read.  Without a FIN the error is ECONNRESET.
  */
 static enum step_result
-backend_refuses_input(struct conn *conn)
+backend_write_failed(struct conn *conn)
 {
 	if (!conn->down.input_ended && conn->backend.error_errno != EPIPE)
 		return backend_failed(conn);
@@ -693,8 +703,8 @@ pump_one(struct conn *conn, struct relay *relay, failed_fn *from_failed,
 }
 
 /*
- * Nothing is sent any more, and the upload is dropped: bytes of it do not
- * extend timeout_close.
+ * The response is sent and the upload is dropped: its bytes do not extend
+ * timeout_close.
  */
 static bool
 only_drops(const struct conn *conn)
@@ -716,7 +726,7 @@ pump(struct conn *conn)
 	    conn, &conn->down, backend_failed, client_failed, &moved);
 	if (result == STEP_WAIT)
 		result = pump_one(conn, &conn->up, client_failed,
-		    backend_refuses_input, &moved);
+		    backend_write_failed, &moved);
 	if (moved && !only_drops(conn))
 		conn->since_ms = conn->set->now_ms;
 	return result;
@@ -740,7 +750,8 @@ step_relay(struct conn *conn)
 		return result;
 	if (conn->settings->timeout_close_ms > 0)
 		return enter(conn, &draining, conn->set->now_ms);
-	/* timeout_close = 0: do not wait for the client's end, but send all. */
+	/* timeout_close = 0: send the whole response, but do not wait for the
+	 * client's end. */
 	return conn->down.output_ended ? finish(conn) : STEP_WAIT;
 }
 
@@ -802,8 +813,8 @@ conn_timed_out(struct conn *conn)
 }
 
 /*
- * EPOLLHUP: both directions are closed.  That is no error once our FIN was
- * sent: the client received everything.
+ * EPOLLHUP without EPOLLERR: both directions are closed, as they should be once
+ * our FIN was sent.
  */
 void
 conn_client_event(struct conn *conn, uint32_t events)
@@ -819,7 +830,8 @@ conn_client_event(struct conn *conn, uint32_t events)
 static bool
 resets_client(const struct conn *conn)
 {
-	/* Otherwise the bytes it does not take stay in the kernel. */
+	/* Without a reset the kernel would keep the bytes that the client does
+	 * not take. */
 	if (conn->reason == CONN_CLOSE_TIMEOUT)
 		return !conn->down.output_ended;
 	return conn_reason_resets_client(conn->reason);
@@ -863,7 +875,7 @@ conn_close(struct conn *conn, enum conn_reason reason)
 	free(conn);
 }
 
-/* Without memory: close, count and log. */
+/* There is no memory for a connection: close, count and log. */
 static void
 refuse(struct conn_set *set, struct service *service,
     const struct conn_client *client)

@@ -1,9 +1,10 @@
 /*
- * Handshakes with a running clinch.  Main thread, the only one, around poll(2).
+ * `clinch healthcheck`: handshakes with each listener of a running clinch.  Main
+ * thread, the only one, around poll(2).
  *
- * Each listener has a lane of its own: the handshakes of one listener follow
- * one another, because its per_ip_max counts them, and the listeners are
- * checked at once, so that one that hangs takes no time from the others.
+ * Each listener has a lane.  The handshakes of a lane follow one another,
+ * because per_ip_max counts them.  All lanes run at the same time, so that a
+ * listener that hangs takes no time from the others.
  */
 #include "runtime/healthcheck.h"
 
@@ -24,12 +25,13 @@
 #include "config/value.h"
 #include "proxy/proxyproto.h"
 #include "runtime/healthcheck_plan.h"
-#include "runtime/healthcheck_verdict.h"
+#include "runtime/healthcheck_result.h"
 #include "tls/probe.h"
 
 enum {
-	TIMEOUT_MS = 4000, /* of all together */
-	/* A Unix socket whose queue is full refuses at once. */
+	TIMEOUT_MS = 4000, /* of all lanes together */
+	/* Until the next connect to a Unix socket whose queue is full: poll
+	 * cannot wait for room in it. */
 	QUEUE_FULL_MS = 20,
 	NAMES_MAX = 64
 };
@@ -43,22 +45,22 @@ struct healthcheck_arguments {
 
 enum phase { PHASE_OPEN, PHASE_CONNECT, PHASE_HANDSHAKE, PHASE_DONE };
 
-/* One listener. */
+/* The check of one listener. */
 struct lane {
 	const struct config_listener *listener;
 	struct healthcheck_plan plan;
-	size_t at; /* the target in hand */
+	size_t at; /* index of the current target */
 	enum phase phase;
 	int fd; /* -1: none */
 	struct probe *probe;
-	short events; /* to wait for; 0: for QUEUE_FULL_MS */
+	short events; /* to wait for; 0: wait QUEUE_FULL_MS */
 
 	size_t failures;
-	struct err first;
+	struct err first; /* failure */
 };
 
 struct check {
-	struct healthcheck_judge judge;
+	struct healthcheck_eval eval;
 	struct lane *lanes;
 	size_t count;
 	const struct healthcheck_arguments *arguments;
@@ -93,7 +95,7 @@ fail(struct lane *lane, const struct err *why)
 }
 
 static void
-hang_up(struct lane *lane)
+disconnect(struct lane *lane)
 {
 	probe_free(lane->probe);
 	lane->probe = NULL;
@@ -104,9 +106,9 @@ hang_up(struct lane *lane)
 }
 
 static void
-next(struct lane *lane)
+next_target(struct lane *lane)
 {
-	hang_up(lane);
+	disconnect(lane);
 	lane->at++;
 	if (lane->at >= lane->plan.count)
 		lane->phase = PHASE_DONE;
@@ -119,10 +121,11 @@ fail_system(struct lane *lane, const char *what, int errnum)
 
 	err_set_errno(&err, errnum, "%s", what);
 	fail(lane, &err);
-	next(lane);
+	next_target(lane);
 }
 
-/* Specific addresses alone have a source.  false: the target is over. */
+/* Only a specific address has a source address.  false: the lane has gone on to
+ * its next target. */
 static bool
 bind_source(struct lane *lane)
 {
@@ -137,13 +140,14 @@ bind_source(struct lane *lane)
 		return true;
 	errnum = errno;
 	if (errnum == EADDRNOTAVAIL && lane->listener->bind_early)
-		next(lane); /* it has not come yet */
+		next_target(lane); /* the address is not on this host yet */
 	else
 		fail_system(lane, "the address cannot be used", errnum);
 	return false;
 }
 
-/* The lane waits where this and the others return true. */
+/* As finish_connect and step_handshake: true if the lane now waits for its
+ * events. */
 static bool
 open_target(struct lane *lane)
 {
@@ -164,7 +168,7 @@ open_target(struct lane *lane)
 	if (errno == EINPROGRESS)
 		return true;
 	if (errno == EAGAIN && addr_is_unix(address)) {
-		hang_up(lane);
+		disconnect(lane);
 		lane->events = 0;
 		return true;
 	}
@@ -172,8 +176,8 @@ open_target(struct lane *lane)
 	return false;
 }
 
-/* A LOCAL header: the connection's own addresses count.  It fits the empty
- * socket whole. */
+/* With proxy_in: a LOCAL header, after which the addresses of the connection
+ * count.  The send buffer is empty, so the header fits. */
 static bool
 send_header(const struct lane *lane)
 {
@@ -191,7 +195,7 @@ static bool
 finish_connect(struct lane *lane)
 {
 	const struct healthcheck_target *target = target_of(lane);
-	const struct probe_wish wish = { .name = target->name,
+	const struct probe_options options = { .name = target->name,
 		.kind = target->kind,
 		.groups = target->settings->groups,
 		.ciphersuites = target->settings->ciphersuites };
@@ -205,29 +209,30 @@ finish_connect(struct lane *lane)
 		    lane, "no connection", errnum != 0 ? errnum : errno);
 		return false;
 	}
-	lane->probe = probe_new(lane->fd, &wish, &err);
+	lane->probe = probe_new(lane->fd, &options, &err);
 	if (lane->probe == NULL) {
 		fail(lane, &err);
-		next(lane);
+		next_target(lane);
 		return false;
 	}
 	lane->phase = PHASE_HANDSHAKE;
 	return false;
 }
 
-/* The certificate of this kind may have been replaced by one of another kind
- * that the server has not taken yet, or the other way round. */
+/* The server has no certificate of the kind that was read from the file.  A
+ * renewal may have changed the kind, and the server may not use the new file
+ * yet: the next try accepts any kind. */
 static bool
 is_of_other_kind(
     const struct healthcheck_target *target, const struct probe_result *result)
 {
 	return target->kind != IDENTITY_KINDS && result->end == PROBE_ALERT &&
 	       result->alert == PROBE_HANDSHAKE_FAILURE &&
-	       result->shown.leaf == NULL;
+	       result->chain.leaf == NULL;
 }
 
 static bool
-shake(struct lane *lane, const struct healthcheck_judge *judge)
+step_handshake(struct lane *lane, const struct healthcheck_eval *eval)
 {
 	struct healthcheck_target *target = target_of(lane);
 	const struct probe_result *result;
@@ -246,18 +251,18 @@ shake(struct lane *lane, const struct healthcheck_judge *judge)
 	result = probe_result(lane->probe);
 	if (is_of_other_kind(target, result)) {
 		target->kind = IDENTITY_KINDS;
-		hang_up(lane);
+		disconnect(lane);
 		return false;
 	}
-	if (!healthcheck_judge(judge, target, result, &err))
+	if (!healthcheck_evaluate(eval, target, result, &err))
 		fail(lane, &err);
-	next(lane);
+	next_target(lane);
 	return false;
 }
 
-/* Until it waits or is done. */
+/* Run the steps of a lane until it waits or is done. */
 static void
-advance(struct lane *lane, const struct healthcheck_judge *judge)
+advance(struct lane *lane, const struct healthcheck_eval *eval)
 {
 	bool waits = false;
 
@@ -270,7 +275,7 @@ advance(struct lane *lane, const struct healthcheck_judge *judge)
 			waits = finish_connect(lane);
 			break;
 		case PHASE_HANDSHAKE:
-			waits = shake(lane, judge);
+			waits = step_handshake(lane, eval);
 			break;
 		case PHASE_DONE:
 			return;
@@ -278,7 +283,7 @@ advance(struct lane *lane, const struct healthcheck_judge *judge)
 }
 
 static void
-give_up(struct lane *lane, uint32_t timeout_ms)
+time_out(struct lane *lane, uint32_t timeout_ms)
 {
 	char text[VALUE_DURATION_MAX];
 	struct err err;
@@ -287,17 +292,18 @@ give_up(struct lane *lane, uint32_t timeout_ms)
 		return;
 	value_format_duration(text, timeout_ms);
 	err_set(&err,
-	    "no answer within %s; the process hangs, or takes no more "
+	    "no answer within %s; the process hangs, or does not accept "
 	    "connections (max_connections)",
 	    text);
 	fail(lane, &err);
-	hang_up(lane);
+	disconnect(lane);
 	lane->phase = PHASE_DONE;
 }
 
-/* ---- All of them ---- */
+/* ---- All lanes ---- */
 
-/* One entry for each lane that is not done; their number. */
+/* Fill in polled and lanes for the lanes that are not done; returns their
+ * number.  Lowers *wait_ms if one of them waits without events. */
 static size_t
 collect(const struct check *check, struct pollfd *polled, struct lane **lanes,
     int *wait_ms)
@@ -334,7 +340,7 @@ wait_and_advance(const struct check *check, struct pollfd *polled,
 			return;
 		for (i = 0; i < count; i++)
 			if (polled[i].revents != 0 || lanes[i]->events == 0)
-				advance(lanes[i], &check->judge);
+				advance(lanes[i], &check->eval);
 	}
 }
 
@@ -349,18 +355,18 @@ run(struct check *check)
 	size_t i;
 
 	for (i = 0; fine && i < check->count; i++)
-		advance(&check->lanes[i], &check->judge);
+		advance(&check->lanes[i], &check->eval);
 	if (fine)
 		wait_and_advance(check, polled, lanes, deadline_ms);
 	for (i = 0; fine && i < check->count; i++)
-		give_up(&check->lanes[i], check->arguments->timeout_ms);
+		time_out(&check->lanes[i], check->arguments->timeout_ms);
 	free(polled);
 	free(lanes);
 	return fine;
 }
 
 static bool
-is_meant(const struct healthcheck_arguments *arguments, const char *name)
+is_selected(const struct healthcheck_arguments *arguments, const char *name)
 {
 	for (size_t i = 0; i < arguments->name_count; i++)
 		if (strcmp(arguments->names[i], name) == 0)
@@ -387,16 +393,16 @@ find_unknown(
 }
 
 static void
-plan(struct check *check)
+plan_lanes(struct check *check)
 {
-	const struct config *config = check->judge.config;
+	const struct config *config = check->eval.config;
 	struct err err;
 	size_t i;
 
 	for (i = 0; i < config->listener_count; i++) {
 		struct lane *lane = &check->lanes[check->count];
 
-		if (!is_meant(check->arguments, config->listeners[i].name))
+		if (!is_selected(check->arguments, config->listeners[i].name))
 			continue;
 		check->count++;
 		lane->listener = &config->listeners[i];
@@ -408,7 +414,7 @@ plan(struct check *check)
 	}
 }
 
-/* ---- The line ---- */
+/* ---- The line of output ---- */
 
 static enum healthcheck_exit
 print_unhealthy(const char *why, size_t more)
@@ -421,7 +427,7 @@ print_unhealthy(const char *why, size_t more)
 }
 
 static enum healthcheck_exit
-conclude(const struct check *check)
+print_result(const struct check *check)
 {
 	const char *first = NULL;
 	size_t i, failures = 0;
@@ -441,7 +447,7 @@ conclude(const struct check *check)
 static enum healthcheck_exit
 check_lanes(struct check *check)
 {
-	const struct config *config = check->judge.config;
+	const struct config *config = check->eval.config;
 	const char *unknown = find_unknown(check->arguments, config);
 	struct err err;
 
@@ -453,8 +459,8 @@ check_lanes(struct check *check)
 	    config->listener_count + 1, sizeof(check->lanes[0]));
 	if (check->lanes == NULL)
 		return print_unhealthy("out of memory", 0);
-	plan(check);
-	return run(check) ? conclude(check)
+	plan_lanes(check);
+	return run(check) ? print_result(check)
 			  : print_unhealthy("out of memory", 0);
 }
 
@@ -462,25 +468,25 @@ static enum healthcheck_exit
 check_config(
     const struct config *config, const struct healthcheck_arguments *arguments)
 {
-	struct check check = { .judge = { .config = config,
+	struct check check = { .eval = { .config = config,
 				   .now_s = clock_wall_ms() / 1000 },
 		.arguments = arguments };
 	enum healthcheck_exit status;
 	struct err ignored;
 	size_t i;
 
-	/* Without the file there are fewer places to find an issuer in. */
+	/* Without ca_file an issuer may be missing; its staples count as good. */
 	if (!staple_trust_init(
-		&check.judge.trust, config->ocsp.ca_file, &ignored))
-		check.judge.trust = (struct staple_trust){ 0 };
-	check.judge.trust.aia_issuer = config->ocsp.aia_issuer;
+		&check.eval.trust, config->ocsp.ca_file, &ignored))
+		check.eval.trust = (struct staple_trust){ 0 };
+	check.eval.trust.aia_issuer = config->ocsp.aia_issuer;
 	status = check_lanes(&check);
 	for (i = 0; i < check.count; i++) {
-		hang_up(&check.lanes[i]);
+		disconnect(&check.lanes[i]);
 		healthcheck_plan_free(&check.lanes[i].plan);
 	}
 	free(check.lanes);
-	staple_trust_fini(&check.judge.trust);
+	staple_trust_fini(&check.eval.trust);
 	return status;
 }
 
@@ -505,7 +511,7 @@ take_timeout(struct healthcheck_arguments *arguments, const char *text)
 	if (!value_read_duration(&arguments->timeout_ms, text, &err))
 		return refuse("--timeout", err.text);
 	if (arguments->timeout_ms == 0)
-		return refuse("--timeout", "it must be more than nothing");
+		return refuse("--timeout", "it must be greater than 0");
 	return true;
 }
 
@@ -529,7 +535,7 @@ take_option(struct healthcheck_arguments *arguments, int option)
 		return take_name(arguments, optarg);
 	case 't':
 		return take_timeout(arguments, optarg);
-	default: /* getopt has said it */
+	default: /* getopt_long has printed the error */
 		return refuse("see clinch(8)", "");
 	}
 }

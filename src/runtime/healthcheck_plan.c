@@ -5,7 +5,7 @@
  * Certificates of cert_dir are not checked one by one.  A failure of one of them
  * concerns its own names alone: the daemon neither ends nor refuses a reload for
  * it, so it does not make the process unhealthy.  A server name is taken from a
- * certificate only where the listener refuses handshakes without one, or has
+ * certificate only if the listener refuses handshakes without a name or has
  * several certificates.
  */
 #include "runtime/healthcheck_plan.h"
@@ -69,8 +69,8 @@ is_wildcard(const struct addr *addr)
 	       IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr);
 }
 
-/* A socket for both families is reached by IPv4: a container often has no ::1.
- * The other one is used where only that is admitted. */
+/* A socket for both families is reached by IPv4, because a container often has
+ * no ::1; by IPv6 if the listener admits only ::1. */
 static bool
 reach_wildcard(struct healthcheck_target *target,
     const struct config_listener *listener, const struct addr *addr,
@@ -89,8 +89,8 @@ reach_wildcard(struct healthcheck_target *target,
 	return is_admitted(listener, &target->address, &ignored);
 }
 
-/* The source address of a specific one is itself, so that nothing leaves this
- * host where the address is not on it (bind_early). */
+/* A specific address is also the source address: if it is not on this host yet
+ * (bind_early), bind fails, and no packet leaves the host.  false: *err. */
 static bool
 reach(struct healthcheck_target *target, const struct config_listener *listener,
     const struct addr *addr, struct err *err)
@@ -100,8 +100,8 @@ reach(struct healthcheck_target *target, const struct config_listener *listener,
 	if (addr_is_unix(addr))
 		return is_admitted(listener, addr, err);
 	if (addr_port(addr) == 0) {
-		err_set(err, "its port is chosen at the start (port 0), and no "
-			     "other process knows it");
+		err_set(err, "its port is chosen at the start (port 0), and is "
+			     "unknown to other processes");
 		return false;
 	}
 	if (listener->device != NULL && strcmp(listener->device, "lo") != 0) {
@@ -126,7 +126,7 @@ is_full(const struct healthcheck_plan *plan)
 	return plan->count == HEALTHCHECK_TARGETS_MAX;
 }
 
-/* With the address of `from`; NULL: there is no room. */
+/* A new target, a copy of `from`.  NULL: the plan is full. */
 static struct healthcheck_target *
 add(struct healthcheck_plan *plan, const struct healthcheck_target *from)
 {
@@ -139,8 +139,8 @@ add(struct healthcheck_plan *plan, const struct healthcheck_target *from)
 	return target;
 }
 
-/* The site that this name leads to, as sni.c finds it: the exact one, else the
- * wildcard for its leftmost label. */
+/* The site of this name, as sni.c finds it: the exact pattern, else the wildcard
+ * for its leftmost label, else the listener. */
 static const struct config_listener *
 find_site(const struct config_listener *listener, const char *name)
 {
@@ -175,7 +175,7 @@ set_cert(struct healthcheck_target *target,
 	target->staple_file = staple_file_of(settings, i);
 }
 
-/* What a client without a name is shown. */
+/* The certificate that a client without a name gets. */
 static void
 add_default(struct healthcheck_plan *plan,
     const struct config_listener *listener,
@@ -190,19 +190,19 @@ add_default(struct healthcheck_plan *plan,
 		set_cert(target, listener, 0);
 }
 
-/* Each certificate of `cert`, by a name in it, unless a host has taken that
- * name. */
+/* Each certificate of `cert`, by a name in it, unless that name belongs to a
+ * host with certificates of its own. */
 static void
 add_certs(struct healthcheck_plan *plan, const struct config_listener *listener,
     const struct healthcheck_target *from)
 {
 	struct healthcheck_target one = *from;
 	enum identity_kind kind;
-	struct err unread;
+	struct err ignored;
 
 	for (size_t i = 0; i < listener->certs.count && !is_full(plan); i++) {
-		if (!probe_look(listener->certs.items[i].path, &kind, one.name,
-			&unread))
+		if (!probe_read_cert(listener->certs.items[i].path, &kind,
+			one.name, &ignored))
 			continue;
 		one.settings = find_site(listener, one.name);
 		if (one.settings->certs_own ||
@@ -221,13 +221,13 @@ add_host_certs(struct healthcheck_plan *plan,
 {
 	struct healthcheck_target one = *from;
 	char unused[PROBE_NAME_MAX];
-	struct err unread;
+	struct err ignored;
 
 	for (size_t i = 0; i < host->certs.count && !is_full(plan); i++) {
 		one.kind = IDENTITY_KINDS;
 		if (host->certs.count > 1 &&
-		    !probe_look(
-			host->certs.items[i].path, &one.kind, unused, &unread))
+		    !probe_read_cert(
+			host->certs.items[i].path, &one.kind, unused, &ignored))
 			continue;
 		set_cert(&one, host, i);
 		(void)add(plan, &one);
@@ -253,7 +253,8 @@ add_hosts(struct healthcheck_plan *plan, const struct config_listener *listener,
 	}
 }
 
-/* A name is needed, and only cert_dir can have one. */
+/* The listener refuses handshakes without a name: take one from a certificate of
+ * cert_dir. */
 static void
 add_from_folder(struct healthcheck_plan *plan,
     const struct config_listener *listener,
@@ -262,14 +263,14 @@ add_from_folder(struct healthcheck_plan *plan,
 	struct healthcheck_target one = *from;
 	struct cert_dir folder = { 0 };
 	enum identity_kind kind;
-	struct err unread;
+	struct err ignored;
 
 	one.in_folder = true;
-	if (!cert_dir_list(&folder, listener->cert_dir, &unread))
+	if (!cert_dir_list(&folder, listener->cert_dir, &ignored))
 		folder.count = 0;
 	for (size_t i = 0; i < folder.count; i++) {
-		if (!probe_look(
-			folder.items[i].cert, &kind, one.name, &unread) ||
+		if (!probe_read_cert(
+			folder.items[i].cert, &kind, one.name, &ignored) ||
 		    one.name[0] == '\0')
 			continue;
 		one.settings = find_site(listener, one.name);

@@ -1,7 +1,7 @@
 /*
- * What `clinch healthcheck` looks at: the addresses of a listener as another
- * process of this host reaches them, and the names and kinds of certificate to
- * ask for there.  Main thread; reads certificate files, never a key.
+ * The handshakes of `clinch healthcheck` with one listener: the addresses by
+ * which another process of this host reaches it, the server names, and the kinds
+ * of certificate.  Main thread; reads certificate files, never a key.
  */
 #ifndef RUNTIME_HEALTHCHECK_PLAN_H
 #define RUNTIME_HEALTHCHECK_PLAN_H
@@ -21,13 +21,13 @@ struct err;
 
 /* One handshake. */
 struct healthcheck_target {
-	/* Of the site that the name leads to: the listener or a host. */
+	/* Of the site that the name selects: the listener or a host. */
 	const struct config_listener *settings;
 	struct addr address; /* to connect to */
 	struct addr source;  /* to bind to before; len 0: any */
 	char name[PROBE_NAME_MAX];
 	enum identity_kind kind; /* IDENTITY_KINDS: any */
-	const char *cert;        /* the file that should be shown; NULL: any */
+	const char *cert;        /* its file; NULL: any certificate */
 	const char *staple_file; /* its staple_file; NULL: none */
 	bool in_folder;          /* a certificate of cert_dir */
 };
@@ -39,10 +39,10 @@ struct healthcheck_plan {
 
 /*
  * At the first address that can be reached: the certificate that a client
- * without a name is shown, each one of `cert`, and each host.  At every other
- * address the first of them.  A certificate file that cannot be read leaves its
- * certificate out.  false: *err says why no address can be reached, or that
- * there is no memory.  Free in every case.
+ * without a name gets, each one of `cert`, and each host.  At every other
+ * address only the first of them.  A certificate whose file cannot be read is
+ * left out.  false: no address can be reached, or there is no memory; *err is
+ * the reason.  Free in every case.
  */
 bool healthcheck_plan_make(struct healthcheck_plan *plan,
     const struct config_listener *listener, struct err *err) MUST_CHECK;

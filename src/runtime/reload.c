@@ -1,7 +1,7 @@
 /*
- * Reload and first start: from a built generation to one in force, and what
- * follows from certificates and changed files.  Main thread; the listener
- * threads and the staple thread only wake it.
+ * Reload and first start: build a generation, wait for what it needs, publish
+ * it.  Renewed certificates and changed files are published in the same way.
+ * Main thread; the listener threads and the staple thread only wake it.
  *
  * A new generation waits until every backend name has been resolved once, or
  * NAMES_TIMEOUT_S has passed, and until the stapling policy is satisfied; it is
@@ -11,10 +11,10 @@
  * generation is in force when every loop has adopted it and closed the old
  * sockets: only then is a removed address free, and the next change begins.
  *
- * Nothing is remembered about single certificates: every event evaluates all
- * of them anew, so that the order of events does not matter.  A changed file
- * makes a new generation from the same configuration, which reads only what has
- * another stamp.
+ * No result is kept per certificate: every event evaluates all certificates
+ * anew, so that the order of events does not matter.  A changed file makes a new
+ * generation from the same configuration, which reads only the files whose stamp
+ * has changed.
  */
 #include "runtime/reload.h"
 
@@ -52,7 +52,7 @@ static void try_to_publish(struct server *server);
  * soon; wall time may jump, so the timer is not set to the expiry itself. */
 #define RENEWALS_S 10.0
 
-/* Delay of the next evaluation, for each certificate. */
+/* Delay of the next evaluation, multiplied by the number of certificates. */
 #define DEBOUNCE_S 20e-6
 
 /* During a start or reload EXTEND_TIMEOUT_USEC is sent every EXTEND_EVERY_S;
@@ -61,7 +61,8 @@ static void try_to_publish(struct server *server);
 #define EXTEND_EVERY_S 10.0
 #define EXTENSION_S 30
 
-/* At most so many certificates without a staple are logged one by one. */
+/* Of more certificates whose first attempt has not ended only the number is
+ * logged. */
 #define NAMED_MAX 16
 
 static struct policy_eval
@@ -142,15 +143,17 @@ begin_waiting(struct server *server)
 	ev_timer_start(server->ev, &server->extend);
 }
 
-/* Does any certificate of `pending` wait for an answer? */
+/* Count the certificates of `pending` that have an answer and those that wait
+ * for one.  A new answer restarts the start timeout.  true: at least one
+ * waits. */
 static bool
-is_waiting(struct server *server)
+update_waiting(struct server *server)
 {
 	const struct policy_eval eval = eval_pending(server);
 	struct policy_counts sum = policy_eval_all(&eval, server->pending);
 
-	/* Certificates that must be stapled and are still queued hold the start
-	 * for as long as answers come. */
+	/* As long as answers arrive, go on waiting for certificates that must be
+	 * stapled and are still queued. */
 	if (sum.answered > server->answered && !server->timed_out)
 		restart_start_timeout(server);
 	server->answered = sum.answered;
@@ -195,7 +198,7 @@ where_of(const struct evaluated_cert *cert)
 					: &cert->settings->certs.items[0].where;
 }
 
-/* At a start also on stderr, where the operator is looking. */
+/* At a start also on stderr, unless the log goes there. */
 static void
 report_refusal(struct server *server, const struct evaluated_cert *cert,
     const struct err *err)
@@ -255,14 +258,15 @@ refuse_by_policy(struct server *server)
 
 /* ---- Staples: renewing ---- */
 
-/* Replace *slot when one of its renewed certificates is due. */
+/* Replace *generation if one of its renewed certificates is due.  false: none
+ * is, or an error was logged. */
 static bool
-renew(struct server *server, struct generation **slot)
+renew(struct server *server, struct generation **generation)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RELOAD);
 	struct err err;
 	struct generation *fresh = renew_generation(
-	    *slot, &server->parts, &eval, &err);
+	    *generation, &server->parts, &eval, &err);
 
 	if (fresh && !resolver_follow(server->resolver, fresh)) {
 		err_set(&err, "out of memory for backend names");
@@ -274,12 +278,13 @@ renew(struct server *server, struct generation **slot)
 			log_error(server->parts.log, "ocsp", err.text);
 		return false;
 	}
-	generation_unref(*slot);
-	*slot = fresh;
+	generation_unref(*generation);
+	*generation = fresh;
 	return true;
 }
 
-/* Put renewed certificates of `pending` that have their staple in service. */
+/* Before `pending` is published: put those of its renewed certificates in
+ * service that have a staple already. */
 static void
 renew_pending(struct server *server)
 {
@@ -303,10 +308,14 @@ renew_current(struct server *server)
 struct publication {
 	struct server *server;
 	const struct generation *old;
-	size_t waiting; /* no attempt has ended yet */
+	size_t waiting; /* new certificates without an ended attempt */
 };
 
-/* At a start the library has just logged each certificate that was tried. */
+/*
+ * Two kinds are left out: at a start a certificate whose first attempt has
+ * ended, because libstaple has just logged it, and certificates without an ended
+ * attempt if report_all logs only their number.
+ */
 static void
 report_degraded(
     const struct publication *publication, const struct evaluated_cert *cert)
@@ -422,8 +431,9 @@ after_publication(struct server *server, const struct generation *old)
 		report_all(&publication, &eval);
 }
 
+/* Log a revoked certificate and set the exit status. */
 static void
-find_revoked(void *arg, const struct evaluated_cert *cert)
+report_revoked(void *arg, const struct evaluated_cert *cert)
 {
 	struct server *server = arg;
 
@@ -444,7 +454,8 @@ evaluate_staples(struct server *server)
 	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 
 	if (server->state == SERVER_RUNNING) {
-		policy_eval_each(&eval, server->current, find_revoked, server);
+		policy_eval_each(
+		    &eval, server->current, report_revoked, server);
 		if (server->status == EXIT_REVOKED) {
 			drain_begin(server);
 			return;
@@ -520,9 +531,6 @@ stop_staple_timers(struct server *server)
 	ev_timer_stop(server->ev, &server->debounce);
 }
 
-/* Wall time may jump, so the timer is not set to an expiry. */
-#define EXPIRY_S 60.0
-
 /* ---- Changed files: what is watched ---- */
 
 struct watch_list {
@@ -531,6 +539,8 @@ struct watch_list {
 	size_t count;
 };
 
+/* With the stamp of the contents that were read, so that a later change is found
+ * at once. */
 static void
 add_read(struct watch_list *list, const char *path, const struct stamp *stamp)
 {
@@ -538,6 +548,7 @@ add_read(struct watch_list *list, const char *path, const struct stamp *stamp)
 	list->stamps[list->count++] = *stamp;
 }
 
+/* With the stamp that the path has now.  NULL ok. */
 static void
 add_now(struct watch_list *list, const char *path, bool is_folder)
 {
@@ -559,15 +570,15 @@ add_slot(struct watch_list *list, const struct cert_slot *slot)
 }
 
 static void
-add_trust(struct watch_list *list, const struct ca_entry *entry)
+add_ca(struct watch_list *list, const struct ca_entry *entry)
 {
 	add_read(list, entry->settings->ca_file, &entry->ca_stamp);
 	if (entry->settings->crl_file)
 		add_read(list, entry->settings->crl_file, &entry->crl_stamp);
 }
 
-/* The folders in each cert_dir, where certificates may appear.  An unreadable
- * cert_dir has none. */
+/* The subfolders of each listener's cert_dir, in which certificates may appear;
+ * *count: of all listeners.  An unreadable cert_dir has none. */
 static struct cert_dir *
 list_folders(const struct config *config, size_t *count)
 {
@@ -610,7 +621,7 @@ fill_list(struct watch_list *list, const struct generation *generation,
 			add_slot(list, generation->certs[i].slot);
 	for (i = 0; i < generation->trust_count; i++)
 		if (generation->trusts[i].settings->watch)
-			add_trust(list, &generation->trusts[i]);
+			add_ca(list, &generation->trusts[i]);
 	for (i = 0; i < config->listener_count; i++) {
 		listener = &config->listeners[i];
 		if (listener->watch)
@@ -625,10 +636,11 @@ static bool
 watch_paths(struct server *server)
 {
 	const struct generation *generation = server->current;
-	size_t listeners = generation->config->listener_count, inner;
-	struct cert_dir *folders = list_folders(generation->config, &inner);
+	size_t listeners = generation->config->listener_count, subfolders;
+	struct cert_dir *folders = list_folders(
+	    generation->config, &subfolders);
 	size_t room = 3 * generation->cert_count + 2 * generation->trust_count +
-		      listeners + inner + 1;
+		      listeners + subfolders + 1;
 	struct watch_list list = {
 		.paths = calloc(room, sizeof(list.paths[0])),
 		.stamps = calloc(room, sizeof(list.stamps[0])),
@@ -658,9 +670,9 @@ watch_files(struct server *server)
 
 /* ---- Changed files: what has changed ---- */
 
-/* Has the file not been read yet, or changed since? */
+/* Has ticket_key_file changed since it was last read?  Keeps its stamp. */
 static bool
-has_new_stamp(struct server *server, const char *path)
+have_ticket_keys_changed(struct server *server, const char *path)
 {
 	struct stamp stamp = stamp_of(path);
 
@@ -670,7 +682,8 @@ has_new_stamp(struct server *server, const char *path)
 	return true;
 }
 
-/* Switch to a private key once ticket_key_file is removed. */
+/* Once the configuration has no ticket_key_file any more, switch to a generated
+ * key of this process. */
 static void
 leave_shared_keys(struct server *server)
 {
@@ -693,7 +706,7 @@ load_ticket_keys(struct server *server, const struct config *config)
 
 	if (path == NULL)
 		leave_shared_keys(server);
-	if (path == NULL || !has_new_stamp(server, path))
+	if (path == NULL || !have_ticket_keys_changed(server, path))
 		return;
 	server->tickets_shared = true;
 	if (!ticket_keys_load(server->parts.keys, path,
@@ -760,7 +773,7 @@ rebuild_from_files(struct server *server)
 	struct generation *fresh = build_from_files(server);
 
 	load_ticket_keys(server, generation_config(server->current));
-	/* Keep the watch as it is: it knows the new stamps and follows links
+	/* Keep the watch as it is: it has the new stamps and follows links
 	 * itself, and the stamps of `current` would look like another
 	 * change. */
 	if (fresh == NULL || !is_worth_publishing(fresh, server->current)) {
@@ -797,6 +810,9 @@ on_change(void *arg)
 	server->files_wanted = true;
 	handle_changed_files(server);
 }
+
+/* Wall time may jump, so the timer is not set to an expiry. */
+#define EXPIRY_S 60.0
 
 static void
 on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
@@ -837,7 +853,7 @@ apply_cap(struct server *server, const struct config *config)
 	limit_process_set_cap(server->parts.process, cap ? cap : possible);
 }
 
-/* Keys of ticket_key_file are rotated by their writer. */
+/* 0: never.  Keys of ticket_key_file are rotated by changing the file. */
 static double
 rotation_s(const struct config *config)
 {
@@ -862,9 +878,10 @@ adopt_settings(struct server *server, const struct config *config)
 	ev_timer_start(server->ev, &server->rotate);
 }
 
-/* Scripts read the port from this line. */
+/* Log the address of a new socket: scripts read the port from this line.  A
+ * Unix socket that is kept gets the configured mode. */
 static void
-log_address(struct server *server, const struct listen_socket *socket)
+finish_socket(struct server *server, const struct listen_socket *socket)
 {
 	const char *name = socket->service->listener->name;
 	char text[ADDR_TEXT_MAX];
@@ -884,12 +901,12 @@ log_address(struct server *server, const struct listen_socket *socket)
 }
 
 static void
-log_addresses(struct server *server)
+finish_sockets(struct server *server)
 {
 	size_t i;
 
 	for (i = 0; i < generation_socket_count(server->current); i++)
-		log_address(server, generation_socket(server->current, i));
+		finish_socket(server, generation_socket(server->current, i));
 }
 
 /* Send READY=1 to the service manager. */
@@ -933,10 +950,10 @@ publish_pending(struct server *server, enum publish_reason reason)
 		loop_adopt(server->loops[i], server->current);
 	watch_files(server);
 	if (is_new_configuration(reason))
-		log_addresses(server);
+		finish_sockets(server);
 }
 
-/* Renewals and changed files have been logged certificate by certificate. */
+/* Renewals and changed files are not logged here, but per certificate. */
 static void
 report_published(struct server *server)
 {
@@ -1063,7 +1080,8 @@ build(struct server *server)
 	return fresh;
 }
 
-/* After this only memory and certificates can fail. */
+/* Apply the log settings of `fresh` and make it pending.  false: an error was
+ * logged.  From here on only memory and the stapling policy can refuse it. */
 static bool
 accept_fresh(struct server *server, struct generation *fresh)
 {
@@ -1083,7 +1101,8 @@ accept_fresh(struct server *server, struct generation *fresh)
 	return false;
 }
 
-/* Restore libstaple's settings from the running generation. */
+/* Discard `fresh` (NULL ok) and restore libstaple's settings from the running
+ * generation. */
 static void
 refuse(struct server *server, struct generation *fresh)
 {
@@ -1094,7 +1113,7 @@ refuse(struct server *server, struct generation *fresh)
 	send_ready(server);
 }
 
-/* Restore the log and the resolved names as well. */
+/* Discard `pending`; restore the log and the resolved names as well. */
 static void
 refuse_pending(struct server *server)
 {
@@ -1118,8 +1137,8 @@ refuse_pending(struct server *server)
 		handle_changed_files(server);
 }
 
-/* Something that `pending` waits for may have come: publish it, refuse it or
- * wait on. */
+/* Publish or refuse `pending`, unless it still waits for names or staples.
+ * Called after each event that may end the wait. */
 static void
 try_to_publish(struct server *server)
 {
@@ -1127,7 +1146,7 @@ try_to_publish(struct server *server)
 	enum server_exit refusal;
 
 	if (server->pending == NULL || server->state == SERVER_ENDING ||
-	    is_waiting(server) || server->names_pending)
+	    update_waiting(server) || server->names_pending)
 		return;
 	refusal = refuse_by_policy(server);
 	if (refusal == EXIT_ASKED) {
@@ -1150,7 +1169,7 @@ reload_run(struct server *server)
 	server->reload_wanted = server->state == SERVER_STARTING ||
 				server->pending || server->publishing;
 	if (server->reload_wanted || server->state != SERVER_RUNNING)
-		return; /* later; or the process is ending */
+		return; /* called again afterwards, or the process ends */
 	notify_reloading();
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))

@@ -98,7 +98,7 @@ take_timeout(struct staple_arguments *arguments, const char *text)
 	if (!value_read_duration(&arguments->timeout_ms, text, &err))
 		return refuse("--timeout", err.text);
 	if (arguments->timeout_ms == 0)
-		return refuse("--timeout", "it must be more than nothing");
+		return refuse("--timeout", "it must be greater than 0");
 	return true;
 }
 

@@ -84,9 +84,9 @@ void staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason);
 /* ---- The staple thread ---- */
 
 /*
- * The next entry that became wanted, or whose requirement, facts or staple_file
- * changed since, or that lost its last holder; a new reference; NULL: none.  An
- * entry that was never wanted is never returned.
+ * The next entry whose staple became required, or whose requirement, facts or
+ * staple_file changed since, or that lost its last holder; a new reference;
+ * NULL: none.  An entry whose staple was never required is never returned.
  */
 struct staple_entry *staple_cache_next_changed(struct staple_cache *cache);
 bool staple_cache_has_changed(struct staple_cache *cache);

@@ -4,8 +4,8 @@
  * bytes that may be hostile; immutable and counted afterwards; any thread.
  *
  * The issuer costs more than all the rest, because its signature is verified.
- * Partial facts have no issuer; they are enough for a certificate that no
- * policy wants.
+ * Partial facts have no issuer; they are enough for a certificate whose staple
+ * no policy requires.
  *
  * There is no reference to the X509 it was made from: that would keep the X509
  * alive, whose free hook releases the entry.

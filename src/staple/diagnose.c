@@ -54,7 +54,7 @@ is_dead(enum staple_outcome outcome)
 /* ---- One variant ---- */
 
 static void
-tell(struct exam *exam, const struct staple_check_result *checked)
+report_variant(struct exam *exam, const struct staple_check_result *checked)
 {
 	struct err said = checked->said;
 	const struct staple_finding finding = { exam->variant, checked->outcome,
@@ -95,7 +95,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 	exam->waiting = false;
 	exam->took_ms = result->took_ms;
 	exam->told_to_wait = result->retry_after_s > 0;
-	tell(exam, &checked);
+	report_variant(exam, &checked);
 	if (fresh != NULL)
 		keep_newest(exam, fresh, now);
 	else
@@ -118,7 +118,7 @@ send_variant(struct exam *exam, uint32_t timeout_ms)
 	if (!exam->waiting) {
 		exam->nearest = staple_outcome_nearer(
 		    exam->nearest, checked.outcome);
-		tell(exam, &checked);
+		report_variant(exam, &checked);
 	}
 	while (exam->waiting)
 		staple_fetcher_turn(exam->fetcher, TURN_MS);

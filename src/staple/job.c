@@ -1,15 +1,17 @@
 /*
- * One certificate on the staple thread: its facts, its responses from the store
- * and from staple_file, and what follows from the result of an attempt.  Staple
- * thread only; reading a file blocks for as long as a small file takes.
+ * The job of one certificate: it reads responses from the store and from
+ * staple_file, and turns the result of an attempt into the schedule, the state
+ * of a revocation and the reports.  Staple thread only, which blocks while a
+ * small file is read.
  *
- * A revocation has to be confirmed.  The variant that first answered
- * "revoked" is remembered; until the revocation is confirmed all other variants
- * are sent before it, and only the answer of another one confirms it.
+ * A revocation has to be confirmed.  job->revoked_variant is the variant with
+ * the first "revoked"; until the revocation is confirmed all other variants are
+ * sent before it, and only the answer of another one confirms it.
  *
- * The time of a file means nothing for the response in it: a process that uses
- * a file sets it.  If a saved file is longer than the response made of it, the
- * shorter form is saved: an earlier version saved responses as they came.
+ * The modification time of a saved file is not the age of its response: each
+ * process that uses the file sets it.  A saved file that is longer than the
+ * response made of it contains certificates that no client needs
+ * (staple_ocsp_trim), and is replaced.
  */
 #include "staple/job.h"
 
@@ -30,14 +32,14 @@
 #include "staple/store.h"
 #include "staple/writer.h"
 
-/* ---- The saved response ---- */
-
 enum {
 	CHECK_AGAIN_S = 60, /* a staple_file that could not be used */
-	/* How long another process may take for a response. */
+	/* The longest wait for the fetch of another process. */
 	YIELD_MS = 60 * 1000,
 	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
 };
+
+/* ---- The saved response ---- */
 
 static const struct staple_options *
 settings_of(const struct staple_job *job)
@@ -146,9 +148,9 @@ is_held(struct staple_job *job, const struct staple_bytes *bytes)
 	return same;
 }
 
-/* A new reference to what another process has saved since the file was last
- * read, if that is newer than the held response.  Other contents are not
- * logged; the fetch replaces them. */
+/* A new reference to the response that another process has saved since the file
+ * was last read, if it is newer than the held one.  NULL: there is none.  Other
+ * contents are not logged; the fetch replaces them. */
 static struct staple_response *
 read_changed(struct staple_job *job, struct staple_check_result *checked)
 {
@@ -184,20 +186,20 @@ is_fresh(const struct staple_job *job)
 	       job->worker->wall_s < staple_schedule_quarters(&window, 2);
 }
 
-/* false: the request must be made. */
+/* Take a response that another process has saved.  false: send the request. */
 static bool
 take_saved(struct staple_job *job)
 {
-	struct staple_job_result reply = { .outcome = STAPLE_GOOD,
+	struct staple_job_result result = { .outcome = STAPLE_GOOD,
 		.freshness_s = -1 };
 	struct staple_check_result checked;
 	bool spared;
 
-	reply.response = read_changed(job, &checked);
-	if (reply.response == NULL)
+	result.response = read_changed(job, &checked);
+	if (result.response == NULL)
 		return false;
-	staple_cache_publish(job->entry, reply.response);
-	if (staple_response_is_revoked(reply.response))
+	staple_cache_publish(job->entry, result.response);
+	if (staple_response_is_revoked(result.response))
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
 	staple_report_line(job, STAPLE_LEVEL_DEBUG, STAPLE_UNASKED,
 	    "response saved by another process used");
@@ -206,13 +208,14 @@ take_saved(struct staple_job *job)
 		staple_attempt_cancel(job);
 		err_set(&job->said, "saved by another process: %s",
 		    checked.said.text);
-		staple_job_answered(job, &reply);
+		staple_job_answered(job, &result);
 	}
-	staple_response_unref(reply.response);
+	staple_response_unref(result.response);
 	return spared;
 }
 
-/* Wait a second for the process that has the claim; false: long enough. */
+/* Wait a second for the process that holds the claim.  false: the wait is
+ * over. */
 static bool
 yield(struct staple_job *job)
 {
@@ -270,8 +273,8 @@ trim(struct staple_bytes *bytes)
 	memmove(bytes->data, bytes->data + begin, bytes->len);
 }
 
-/* The length that the header of a DER value names, the header included (X.690
- * section 8.1.3); 0: none that fits. */
+/* The length of a DER value by its header, the header included (X.690 section
+ * 8.1.3).  0: the header is cut, indefinite or longer than four octets. */
 static size_t
 der_length(const unsigned char *data, size_t len)
 {
@@ -289,8 +292,8 @@ der_length(const unsigned char *data, size_t len)
 	return 2 + octets + value;
 }
 
-/* White space behind a DER value.  The last byte of the value may equal a
- * blank. */
+/* Remove white space behind a DER value.  Its header decides where it ends: its
+ * last byte may equal a blank. */
 static void
 trim_der(struct staple_bytes *bytes)
 {
@@ -304,8 +307,8 @@ trim_der(struct staple_bytes *bytes)
 		bytes->len = length;
 }
 
-/* The text between the boundaries of a first PEM block; all of it where there
- * is none. */
+/* The text between the boundaries of the first PEM block; without a PEM block,
+ * all bytes. */
 static void
 find_base64(
     const struct staple_bytes *bytes, const char **text, size_t *text_len)
@@ -358,8 +361,8 @@ decode_base64(struct staple_bytes *bytes)
 	return true;
 }
 
-/* DER, or base64 or PEM of it.  Anything else stays as it is: the check
- * finds it malformed. */
+/* Convert base64 and PEM to DER.  Other bytes stay as they are, and the check of
+ * the response finds them malformed. */
 static void
 decode_file(struct staple_bytes *bytes)
 {
@@ -383,14 +386,14 @@ decode_file(struct staple_bytes *bytes)
 static bool
 must_check_file(struct staple_job *job)
 {
-	int64_t since = job->worker->wall_s - job->looked_at;
+	int64_t since = job->worker->wall_s - job->file_checked_s;
 	struct staple_stamp stamp;
 	bool same;
 
 	staple_file_stamp(job->cert->staple_file, &stamp);
 	same = memcmp(&stamp, &job->stamp, sizeof(stamp)) == 0;
 	job->stamp = stamp;
-	return !job->looked || !same ||
+	return !job->file_checked || !same ||
 	       (job->failures != 0 && (since < 0 || since >= CHECK_AGAIN_S));
 }
 
@@ -421,18 +424,18 @@ read_file(struct staple_job *job, struct staple_bytes *bytes, struct err *err)
 static void
 use_file(struct staple_job *job, const struct staple_bytes *bytes)
 {
-	struct staple_job_result reply = { .freshness_s = -1 };
+	struct staple_job_result result = { .freshness_s = -1 };
 	struct staple_check_result checked;
 
-	reply.response = check_bytes(job, bytes, &checked);
-	reply.outcome = checked.outcome;
+	result.response = check_bytes(job, bytes, &checked);
+	result.outcome = checked.outcome;
 	err_set(
 	    &job->said, "%s: %s", job->cert->staple_file, checked.said.text);
-	if (reply.response != NULL)
-		staple_job_answered(job, &reply);
+	if (result.response != NULL)
+		staple_job_answered(job, &result);
 	else
 		staple_job_failed(job, checked.outcome);
-	staple_response_unref(reply.response);
+	staple_response_unref(result.response);
 }
 
 static void
@@ -443,8 +446,8 @@ check_file(struct staple_job *job)
 
 	if (!must_check_file(job))
 		return;
-	job->looked = true;
-	job->looked_at = job->worker->wall_s;
+	job->file_checked = true;
+	job->file_checked_s = job->worker->wall_s;
 	if (!read_file(job, &bytes, &err)) {
 		err_set(&job->said, "%s: %s", job->cert->staple_file, err.text);
 		staple_job_failed(job, STAPLE_FILE_UNREADABLE);
@@ -461,7 +464,7 @@ staple_job_new(struct staple_worker *worker, struct staple_entry *entry)
 {
 	struct staple_job *job;
 
-	/* So that its time can always be put there. */
+	/* Reserve its place now: scheduling cannot fail later. */
 	if (!heap_reserve(&worker->agenda, worker->job_count + 1))
 		return NULL;
 	job = calloc(1, sizeof(*job));
@@ -505,8 +508,8 @@ is_in_doubt(const struct staple_job *job)
 
 /* ---- Results of an attempt ---- */
 
-/* Published first and saved after.  The same bytes may come with another
- * expiry, if default_lifetime was changed. */
+/* Put the response into the cache, then save it.  A response with the held
+ * bytes is published as well: a changed default_lifetime changes its expiry. */
 static void
 publish(struct staple_job *job, struct staple_response *fresh)
 {
@@ -535,7 +538,7 @@ is_first_revoker(
 }
 
 static void
-weigh_revoked(struct staple_job *job)
+note_revoked(struct staple_job *job)
 {
 	if (job->cert->staple_file != NULL) {
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
@@ -554,10 +557,10 @@ weigh_revoked(struct staple_job *job)
 }
 
 static void
-weigh(struct staple_job *job, const struct staple_response *fresh)
+note_status(struct staple_job *job, const struct staple_response *fresh)
 {
 	if (staple_response_is_revoked(fresh)) {
-		weigh_revoked(job);
+		note_revoked(job);
 		return;
 	}
 	job->revoked_by = STAPLE_REVOKED_BY_NONE;
@@ -579,9 +582,10 @@ note_stale(struct staple_job *job, enum staple_outcome outcome)
 		job->tries_since = now;
 }
 
-/* What an attempt had of the store; a claim is the writer's if it saves. */
+/* Release the claim, unless publish() has passed it to the writer, and forget
+ * the wait for another process. */
 static void
-give_back(struct staple_job *job)
+end_claim(struct staple_job *job)
 {
 	staple_claim_release(job->claim);
 	job->claim = NULL;
@@ -591,17 +595,17 @@ give_back(struct staple_job *job)
 
 void
 staple_job_answered(
-    struct staple_job *job, const struct staple_job_result *reply)
+    struct staple_job *job, const struct staple_job_result *result)
 {
-	publish(job, reply->response);
-	give_back(job);
-	staple_report_flaws(job, reply->response);
-	weigh(job, reply->response);
-	note_stale(job, reply->outcome);
+	publish(job, result->response);
+	end_claim(job);
+	staple_report_flaws(job, result->response);
+	note_status(job, result->response);
+	note_stale(job, result->outcome);
 	job->failures = 0;
-	job->outcome = reply->outcome;
+	job->outcome = result->outcome;
 	job->settled = !is_in_doubt(job);
-	staple_job_schedule_refresh(job, reply->freshness_s);
+	staple_job_schedule_refresh(job, result->freshness_s);
 	staple_report_attempt(job);
 	if (is_in_doubt(job))
 		staple_attempt_begin(job);
@@ -611,13 +615,13 @@ staple_job_answered(
 void
 staple_job_failed(struct staple_job *job, enum staple_outcome outcome)
 {
-	give_back(job);
+	end_claim(job);
 	job->failures++;
 	if (job->tries_since == 0)
 		job->tries_since = job->worker->wall_s;
 	job->outcome = outcome;
 	job->settled = true;
-	/* No second answer could be had: do not wait for it any longer. */
+	/* There was no second answer: staple_wait stops waiting for it. */
 	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
 		job->unconfirmable = true;
 	staple_job_schedule_retry(job);
@@ -648,16 +652,16 @@ staple_job_blocked(struct staple_job *job, enum staple_outcome outcome)
 /* ---- Review ---- */
 
 static enum staple_outcome
-find_hindrance(const struct staple_job *job)
+find_unavailable_reason(const struct staple_job *job)
 {
 	if (job->worker->wall_s >= job->cert->not_after)
 		return STAPLE_CERTIFICATE_EXPIRED;
 	return job->cert->unavailable_reason;
 }
 
-/* No request can be made; report it once. */
+/* No request can be made: end the attempt and the schedule, report it once. */
 static void
-rest(struct staple_job *job, enum staple_outcome unavailable_reason)
+stop_fetching(struct staple_job *job, enum staple_outcome unavailable_reason)
 {
 	if (job->settled && job->outcome == unavailable_reason)
 		return;
@@ -675,7 +679,7 @@ rest(struct staple_job *job, enum staple_outcome unavailable_reason)
 }
 
 static void
-ask_if_due(struct staple_job *job)
+fetch_if_due(struct staple_job *job)
 {
 	int64_t planned = job->due;
 
@@ -706,18 +710,18 @@ review_file(struct staple_job *job)
 void
 staple_job_review(struct staple_job *job)
 {
-	enum staple_outcome unavailable_reason = find_hindrance(job);
+	enum staple_outcome unavailable_reason = find_unavailable_reason(job);
 
 	if (job->requirement == STAPLE_REQUIRE_NONE) {
 		staple_job_schedule_review(job);
 		return;
 	}
 	if (unavailable_reason != STAPLE_UNASKED)
-		rest(job, unavailable_reason);
+		stop_fetching(job, unavailable_reason);
 	else if (job->cert->staple_file != NULL)
 		review_file(job);
 	else
-		ask_if_due(job);
+		fetch_if_due(job);
 	staple_report_time(job);
 	staple_job_schedule_review(job);
 }
@@ -729,15 +733,15 @@ staple_job_refresh(struct staple_job *job)
 		return;
 	staple_job_set_due(job, job->worker->wall_s);
 	job->on_demand = true;
-	job->looked = false;
+	job->file_checked = false;
 	staple_job_review(job);
 }
 
 /* ---- New facts ---- */
 
-/* Something is held that may be sent. */
+/* Is a response held that has not expired? */
 static bool
-is_provided(const struct staple_job *job)
+has_valid_response(const struct staple_job *job)
 {
 	struct staple_window window;
 
@@ -748,13 +752,13 @@ is_provided(const struct staple_job *job)
 /* Log the ignored URLs once: no attempt lists them.  If no URL remains, the
  * hint is logged with the outcome. */
 static void
-mention_left_out(struct staple_job *job)
+report_ignored_urls(struct staple_job *job)
 {
-	if (job->mentioned || job->cert->hint[0] == '\0' ||
+	if (job->reported_urls || job->cert->hint[0] == '\0' ||
 	    job->cert->unavailable_reason != STAPLE_UNASKED ||
 	    job->cert->staple_file != NULL)
 		return;
-	job->mentioned = true;
+	job->reported_urls = true;
 	staple_report_line(job, STAPLE_LEVEL_WARNING, STAPLE_UNASKED,
 	    "URL ignored: %s; the other URLs are used", job->cert->hint);
 }
@@ -763,7 +767,7 @@ static void
 start_over(struct staple_job *job)
 {
 	assert(job->cert->complete);
-	/* Tries were numbered by the URLs that there were. */
+	/* Variants are numbered by URL, and the URLs may be others now. */
 	job->worked_once = false;
 	if (job->revoked_by == STAPLE_REVOKED_BY_VARIANT)
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
@@ -771,17 +775,18 @@ start_over(struct staple_job *job)
 	job->settled = false;
 	job->failures = 0;
 	job->tries_since = 0;
-	job->looked = false;
+	job->file_checked = false;
 	if (job->cert->staple_file == NULL)
 		staple_attempt_hold_hosts(job);
-	mention_left_out(job);
+	report_ignored_urls(job);
 	load_saved(job);
 	staple_job_schedule_first(job);
 }
 
 /* ---- An issuer that is missing from the chain ---- */
 
-/* From the store into worker->issuers; borrowed from there.  NULL: none. */
+/* Load an issuer from the store into worker->issuers, which owns it.  NULL:
+ * none. */
 static X509 *
 load_issuer(struct staple_job *job, const struct staple_cert *cert,
     enum staple_origin *origin)
@@ -846,14 +851,14 @@ staple_job_update(struct staple_job *job)
 	enum staple_requirement requirement;
 	struct staple_cert *cert = add_known_issuer(
 	    job, staple_entry_facts(job->entry, &requirement));
-	bool goes_on = job->requirement != STAPLE_REQUIRE_NONE &&
-		       requirement != STAPLE_REQUIRE_NONE &&
-		       staple_cert_equals(job->cert, cert) &&
-		       (cert == job->cert || is_provided(job));
+	bool keeps_schedule = job->requirement != STAPLE_REQUIRE_NONE &&
+			      requirement != STAPLE_REQUIRE_NONE &&
+			      staple_cert_equals(job->cert, cert) &&
+			      (cert == job->cert || has_valid_response(job));
 
 	job->requirement = requirement;
 	/* An attempt in flight borrows from its own facts, which are equal. */
-	if (goes_on) {
+	if (keeps_schedule) {
 		staple_cert_unref(cert);
 		staple_report_state(job);
 		if (job->cert->staple_file != NULL)

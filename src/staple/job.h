@@ -1,8 +1,8 @@
 /*
- * The job of one certificate on the staple thread: what is held, when the next
- * fetch is due, the last outcome, whether a revocation is confirmed.  One
- * attempt is in attempt.h, the reports are in log_state.h.  Staple thread only;
- * the time is that of the worker.
+ * The job of one certificate: its facts, when the next fetch is due, the last
+ * outcome, whether a revocation is confirmed.  The steps of one attempt are in
+ * attempt.h, the reports in log_state.h.  Staple thread only; the time is that
+ * of the worker.
  */
 #ifndef STAPLE_JOB_H
 #define STAPLE_JOB_H
@@ -100,14 +100,14 @@ struct staple_job {
 	bool on_demand;             /* the next attempt was requested */
 
 	/* staple_file */
-	bool looked;
+	bool file_checked;
 	struct staple_stamp stamp;
-	int64_t looked_at;
+	int64_t file_checked_s;
 
 	/* what was reported: log_state.c */
 	uint32_t reported;
 	unsigned reported_flaws;         /* of the responses held */
-	bool mentioned;                  /* URLs that are ignored */
+	bool reported_urls;              /* URLs that are ignored */
 	struct staple_host *issuer_host; /* held while the issuer is fetched */
 	struct staple_log_state log_state;
 };
@@ -127,7 +127,7 @@ void staple_job_update(struct staple_job *job);
 X509 *staple_job_known_issuer(struct staple_job *job,
     const struct staple_cert *cert, enum staple_origin *origin);
 
-/* Start what is due, warn of an expiry that comes near. */
+/* Start a fetch that is due, and log warnings before an expiry. */
 void staple_job_review(struct staple_job *job);
 
 /* Fetch now, regardless of the schedule. */
@@ -141,7 +141,7 @@ struct staple_job_result {
 	int64_t freshness_s;
 };
 void staple_job_answered(
-    struct staple_job *job, const struct staple_job_result *reply);
+    struct staple_job *job, const struct staple_job_result *result);
 void staple_job_failed(struct staple_job *job, enum staple_outcome outcome);
 
 /* Every responder host is down.  For staple_wait and the policy that counts as

@@ -66,13 +66,13 @@ is_text(const unsigned char *der, size_t len)
 }
 
 static enum staple_outcome
-tell_undecodable(const unsigned char *der, size_t len, struct err *said)
+describe_undecodable(const unsigned char *der, size_t len, struct err *said)
 {
 	size_t whole = promised(der, len);
 	char text[40];
 
 	if (whole > len) {
-		err_set(said, "%zu bytes came of %zu", len, whole);
+		err_set(said, "%zu of %zu bytes received", len, whole);
 		return STAPLE_TRUNCATED;
 	}
 	staple_text_escape(text, sizeof(text), (const char *)der, len);
@@ -96,7 +96,7 @@ decode(OCSP_RESPONSE **response, const unsigned char *der, size_t len,
 	if (len <= INT_MAX)
 		*response = d2i_OCSP_RESPONSE(NULL, &end, (long)len);
 	if (*response == NULL)
-		return tell_undecodable(der, len, said);
+		return describe_undecodable(der, len, said);
 	if (end == der + len)
 		return STAPLE_GOOD;
 	err_set(said, "%zu bytes follow the response of %zu",
@@ -339,9 +339,9 @@ is_usual_pss(const ASN1_STRING *value)
 }
 
 /*
- * OpenSSL ignores the parameters of nearly every algorithm and knows some
- * algorithms by a second, old identifier; clients may not, and the signature
- * does not cover either.  NULL for RSA (RFC 4055 5), absent for the rest (RFC
+ * OpenSSL ignores the parameters of nearly every algorithm and accepts a second,
+ * old identifier of some; other TLS libraries may not, and the signature covers
+ * neither.  NULL for RSA (RFC 4055 5), absent for the rest (RFC
  * 5758 3.2, RFC 8410 3).
  */
 static bool

@@ -8,10 +8,10 @@
  * Decisions a reader may question:
  * - Facts equal to those of the entry are dropped: a reload watches every
  *   certificate anew and must not cause a request.
- * - A certificate that no policy wants is read without its issuer, because
- *   thousands of certificates may be watched.  Its facts are completed before
- *   it becomes wanted, so the staple thread never sees incomplete facts of a
- *   wanted certificate.
+ * - A certificate whose staple no policy requires is read without its issuer,
+ *   because thousands of certificates may be watched.  Its facts are completed
+ *   before a policy requires its staple, so the staple thread never works on
+ *   incomplete facts.
  * - The slots of a context are walked on an SSL made from it, because the walk
  *   moves the "current" slot, which handshakes of other threads copy.
  * - The policy is one atomic number, so that a context may get another one

@@ -132,9 +132,10 @@ print_serial(const ASN1_INTEGER *number)
 	return serial;
 }
 
-/* `entry` is the first that there is, about whomever. */
+/* Describe a response without an entry about the certificate, by its first
+ * entry. */
 static void
-tell_whose(
+describe_other(
     OCSP_SINGLERESP *entry, const struct staple_cert *cert, struct err *said)
 {
 	OCSP_CERTID *id = OCSP_CERTID_dup(OCSP_SINGLERESP_get0_id(entry));
@@ -185,7 +186,7 @@ find_single(struct single *single, OCSP_BASICRESP *basic,
 	if (found)
 		return STAPLE_GOOD;
 	if (OCSP_resp_count(basic) > 0)
-		tell_whose(OCSP_resp_get0(basic, 0), cert, said);
+		describe_other(OCSP_resp_get0(basic, 0), cert, said);
 	else
 		err_set(said, "it is about no certificate at all");
 	return STAPLE_WRONG_CERTIFICATE;
@@ -475,14 +476,14 @@ refuse(const struct signer_search *search, struct err *said)
 	print_responder(search->basic, name, sizeof(name));
 	if (search->candidates == 0) {
 		err_set(said,
-		    "signed by \"%s\", who is not the issuer and whose "
+		    "signed by \"%s\", which is not the issuer and whose "
 		    "certificate is not enclosed",
 		    name);
 		return STAPLE_WRONG_SIGNER;
 	}
 	err_set(said,
 	    "the signature does not fit the key of \"%s\": the bytes were "
-	    "changed, or somebody else signed in that name",
+	    "changed, or another key signed in that name",
 	    name);
 	return STAPLE_BAD_SIGNATURE;
 }

@@ -96,8 +96,8 @@ bool staple_response_same(
 
 /*
  * May `fresh` take the place of `held` (NULL: nothing)?  Not when it is older,
- * unless `held` is ahead of the clock; and what lifts a revoked one must be
- * newer in any case (RFC 5280 5.3.1 certificateHold).
+ * unless `held` is ahead of the clock.  A good response that replaces a revoked
+ * one must be newer in any case (RFC 5280 5.3.1 certificateHold).
  */
 bool staple_response_may_replace(const struct staple_response *held,
     const struct staple_response *fresh, int64_t now_s);
@@ -120,8 +120,8 @@ struct staple_response *staple_response_check(
     const struct staple_response_check *check,
     struct staple_check_result *checked) MUST_CHECK;
 
-/* The same for what an exchange has brought: matter->der and len are taken
- * from it. */
+/* The same for the result of an exchange, which replaces check->der and
+ * check->len. */
 struct staple_response *staple_response_check_fetched(
     const struct staple_fetch_result *result,
     const struct staple_response_check *check,

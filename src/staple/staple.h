@@ -292,9 +292,9 @@ bool staple_attach(struct staple *staple, SSL_CTX *context,
  * certificate; the last call counts.  Call it before handshakes use the
  * certificate, with the same object: an equal one shares the response, but must
  * be watched as well.  Watching it again causes no request, but its staple_file
- * is checked at once: call it when that file has changed.  A certificate that
- * no policy wants costs next to nothing.  There is no detach: the certificate
- * is forgotten when the X509 is freed.
+ * is checked at once: call it when that file has changed.  A certificate whose
+ * staple no policy requires causes no request.  There is no detach: the entry
+ * of the certificate is released when the X509 is freed.
  */
 bool staple_watch(struct staple *staple, X509 *certificate,
     STACK_OF(X509) * chain, const struct staple_source *source,

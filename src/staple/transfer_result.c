@@ -84,10 +84,10 @@ static enum staple_outcome
 outcome_of_proxy(int status, char *said)
 {
 	if (status == 407)
-		describe(
-		    said, "the proxy wants a user and a password (HTTP 407)");
+		describe(said,
+		    "the proxy requires a user and a password (HTTP 407)");
 	else
-		describe(said, "the proxy says HTTP %d", status);
+		describe(said, "HTTP %d from the proxy", status);
 	return status / 100 == 4 ? STAPLE_PROXY_DENIED
 				 : outcome_of_status(status);
 }

@@ -59,7 +59,7 @@ struct staple_writer {
 	struct staple_store *store;
 	struct staple_store *issuers; /* swept as well; NULL: none */
 	struct staple_cache *cache;   /* its certificates have known files */
-	staple_writer_fn *told;
+	staple_writer_fn *on_failure;
 	void *arg;
 
 	/* under lock */
@@ -67,7 +67,7 @@ struct staple_writer {
 	struct list failed;
 	unsigned failures; /* jobs, wherever they are, that have failed */
 	int64_t retry_ms;  /* monotonic; when some wait in `failed` */
-	bool is_telling;
+	bool is_reporting;
 	bool is_stopping;
 	bool is_ended;
 	bool is_abandoned;
@@ -229,25 +229,25 @@ static bool
 settle(struct staple_writer *writer, struct job *job, bool ok)
 {
 	int64_t now_ms = clock_mono_ms();
-	bool failed_before, telling;
+	bool failed_before, reporting;
 
 	mutex_lock(&writer->lock);
 	failed_before = writer->failures > 0;
 	job = settle_locked(writer, job, ok, now_ms);
-	telling = !writer->is_abandoned &&
-		  failed_before != (writer->failures > 0);
-	writer->is_telling = telling;
+	reporting = !writer->is_abandoned &&
+		    failed_before != (writer->failures > 0);
+	writer->is_reporting = reporting;
 	mutex_unlock(&writer->lock);
 	free_job(job);
-	return telling;
+	return reporting;
 }
 
 static void
-tell(struct staple_writer *writer, const char *id, const char *failure)
+report(struct staple_writer *writer, const char *id, const char *failure)
 {
-	writer->told(writer->arg, id, failure);
+	writer->on_failure(writer->arg, id, failure);
 	mutex_lock(&writer->lock);
-	writer->is_telling = false;
+	writer->is_reporting = false;
 	pthread_cond_signal(&writer->ended);
 	mutex_unlock(&writer->lock);
 }
@@ -313,7 +313,7 @@ write_job(struct staple_writer *writer, struct job *job)
 	staple_claim_release(job->claim);
 	job->claim = NULL;
 	if (settle(writer, job, ok))
-		tell(writer, id, ok ? NULL : err.text);
+		report(writer, id, ok ? NULL : err.text);
 }
 
 static bool
@@ -411,7 +411,7 @@ init_conditions(struct staple_writer *writer)
 
 struct staple_writer *
 staple_writer_start(struct staple_store *store, struct staple_store *issuers,
-    struct staple_cache *cache, staple_writer_fn *told, void *arg,
+    struct staple_cache *cache, staple_writer_fn *on_failure, void *arg,
     struct err *err)
 {
 	struct staple_writer *writer = calloc(1, sizeof(*writer));
@@ -428,7 +428,7 @@ staple_writer_start(struct staple_store *store, struct staple_store *issuers,
 	if (issuers != NULL)
 		writer->issuers = staple_store_ref(issuers);
 	writer->cache = staple_cache_ref(cache);
-	writer->told = told;
+	writer->on_failure = on_failure;
 	writer->arg = arg;
 	if (thread_start(&writer->thread, "staple-writer", run, writer, err))
 		return writer;
@@ -531,7 +531,7 @@ end(struct staple_writer *writer)
 					&writer->lock.native, &until) == 0)
 		;
 	list_splice(&lost, &writer->queued);
-	while (writer->is_telling)
+	while (writer->is_reporting)
 		pthread_cond_wait(&writer->ended, &writer->lock.native);
 	is_ended = writer->is_ended;
 	writer->is_abandoned = !is_ended;

@@ -35,7 +35,7 @@ typedef void staple_writer_fn(void *arg, const char *id, const char *failure);
  * in the cache. */
 struct staple_writer *staple_writer_start(struct staple_store *store,
     struct staple_store *issuers, struct staple_cache *cache,
-    staple_writer_fn *told, void *arg, struct err *err) MUST_CHECK;
+    staple_writer_fn *on_failure, void *arg, struct err *err) MUST_CHECK;
 
 /*
  * Writes what is queued, ends the thread; no callback follows.  If the

@@ -1,9 +1,8 @@
 /*
- * The client of `clinch healthcheck`.  The caller's thread.  It offers whatever
- * OpenSSL has, without regard to strength: a handshake must not fail because
- * the listener's policy is unusual.  The one restriction is by kind of
- * certificate, which a client can express only through the signature
- * algorithms that it offers.
+ * The TLS client of `clinch healthcheck`.  The caller's thread.  It offers all
+ * ciphers of OpenSSL, weak ones included: a handshake must not fail because the
+ * listener's policy is unusual.  The one restriction is the kind of certificate,
+ * which a client can express only by the signature algorithms that it offers.
  */
 #include "tls/probe.h"
 
@@ -63,36 +62,36 @@ on_request(SSL *ssl, X509 **certificate, EVP_PKEY **key)
 
 /* ---- Set-up ---- */
 
-/* A list that this OpenSSL does not take is the server's concern: its own set
- * stays. */
+/* A list that OpenSSL refuses is left out, and the default stays: the probe is
+ * not the place to report an error of the configuration. */
 static void
-set_limits(SSL *ssl, const struct probe_wish *wish)
+set_lists(SSL *ssl, const struct probe_options *options)
 {
-	if (wish->groups != NULL)
-		(void)SSL_set1_groups_list(ssl, wish->groups);
-	if (wish->ciphersuites != NULL)
-		(void)SSL_set_ciphersuites(ssl, wish->ciphersuites);
+	if (options->groups != NULL)
+		(void)SSL_set1_groups_list(ssl, options->groups);
+	if (options->ciphersuites != NULL)
+		(void)SSL_set_ciphersuites(ssl, options->ciphersuites);
 	tls_error_clear();
 }
 
 static bool
-set_wish(SSL *ssl, const struct probe_wish *wish)
+set_options(SSL *ssl, const struct probe_options *options)
 {
 	static const unsigned char alpn[] =
 	    "\x12" STREAM_CHECK_PROTOCOL; /* RFC 7301 section 3.1 */
 
 	_Static_assert(sizeof(STREAM_CHECK_PROTOCOL) - 1 == 0x12,
 	    "the length in front of the protocol");
-	set_limits(ssl, wish);
+	set_lists(ssl, options);
 	return SSL_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
 	       SSL_set_max_proto_version(ssl, 0) == 1 &&
 	       SSL_set_cipher_list(ssl, "ALL:!aNULL:!eNULL") == 1 &&
 	       SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) == 0 &&
 	       SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) == 1 &&
-	       (wish->name[0] == '\0' ||
-		   SSL_set_tlsext_host_name(ssl, wish->name) == 1) &&
-	       (wish->kind == IDENTITY_KINDS ||
-		   SSL_set1_sigalgs_list(ssl, algorithms[wish->kind]) == 1);
+	       (options->name[0] == '\0' ||
+		   SSL_set_tlsext_host_name(ssl, options->name) == 1) &&
+	       (options->kind == IDENTITY_KINDS ||
+		   SSL_set1_sigalgs_list(ssl, algorithms[options->kind]) == 1);
 }
 
 static SSL *
@@ -110,12 +109,12 @@ make_ssl(void)
 	SSL_CTX_set_info_callback(context, on_info);
 	SSL_CTX_set_client_cert_cb(context, on_request);
 	ssl = SSL_new(context);
-	SSL_CTX_free(context); /* the SSL holds it */
+	SSL_CTX_free(context); /* the SSL has a reference */
 	return ssl;
 }
 
 struct probe *
-probe_new(int fd, const struct probe_wish *wish, struct err *err)
+probe_new(int fd, const struct probe_options *options, struct err *err)
 {
 	struct probe *probe = calloc(1, sizeof(*probe));
 
@@ -126,7 +125,7 @@ probe_new(int fd, const struct probe_wish *wish, struct err *err)
 	tls_error_clear();
 	probe->ssl = make_ssl();
 	if (probe->ssl != NULL && SSL_set_app_data(probe->ssl, probe) == 1 &&
-	    set_wish(probe->ssl, wish) && SSL_set_fd(probe->ssl, fd) == 1)
+	    set_options(probe->ssl, options) && SSL_set_fd(probe->ssl, fd) == 1)
 		return probe;
 	tls_error_set(err, "no TLS client");
 	probe_free(probe);
@@ -138,19 +137,20 @@ probe_free(struct probe *probe)
 {
 	if (probe == NULL)
 		return;
-	chain_drop(&probe->result.shown);
+	chain_drop(&probe->result.chain);
 	SSL_free(probe->ssl);
 	free(probe);
 }
 
 /* ---- The result ---- */
 
-/* What the server has shown, also where the handshake failed later. */
+/* Keep the chain and the staple that the server sent, also if the handshake
+ * failed later.  false: no memory. */
 static bool
-take_shown(struct probe *probe)
+keep_sent(struct probe *probe)
 {
 	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(probe->ssl);
-	struct chain *shown = &probe->result.shown;
+	struct chain *chain = &probe->result.chain;
 	const unsigned char *staple = NULL;
 	long len = SSL_get_tlsext_status_ocsp_resp(probe->ssl, &staple);
 
@@ -158,25 +158,25 @@ take_shown(struct probe *probe)
 		probe->result.staple = staple;
 		probe->result.staple_len = (size_t)len;
 	}
-	shown->rest = sk_X509_new_null();
-	for (int i = 0; shown->rest != NULL && i < sk_X509_num(sent); i++) {
+	chain->rest = sk_X509_new_null();
+	for (int i = 0; chain->rest != NULL && i < sk_X509_num(sent); i++) {
 		X509 *one = sk_X509_value(sent, i);
 
-		if (i > 0 && sk_X509_push(shown->rest, one) <= 0)
+		if (i > 0 && sk_X509_push(chain->rest, one) <= 0)
 			return false;
 		X509_up_ref(one);
 		if (i == 0)
-			shown->leaf = one;
+			chain->leaf = one;
 	}
-	return shown->rest != NULL;
+	return chain->rest != NULL;
 }
 
 static enum io
-end(struct probe *probe, enum probe_end how, const char *words)
+end(struct probe *probe, enum probe_end how, const char *text)
 {
 	probe->result.end = how;
-	err_set(&probe->result.why, "%s", words);
-	if (!take_shown(probe)) {
+	err_set(&probe->result.why, "%s", text);
+	if (!keep_sent(probe)) {
 		probe->result.end = PROBE_FAILED;
 		err_set(&probe->result.why, "out of memory");
 	}
@@ -187,18 +187,17 @@ end(struct probe *probe, enum probe_end how, const char *words)
 static enum io
 end_alert(struct probe *probe)
 {
-	char words[128];
+	char text[128];
 
-	snprintf(words, sizeof(words),
-	    "the handshake was refused: alert %s (%d)",
+	snprintf(text, sizeof(text), "the handshake was refused: alert %s (%d)",
 	    SSL_alert_desc_string_long(probe->result.alert),
 	    probe->result.alert);
-	return end(probe, PROBE_ALERT, words);
+	return end(probe, PROBE_ALERT, text);
 }
 
-/* No ServerHello was understood: what came was of another protocol. */
+/* The handshake failed before a ServerHello: the server does not use TLS. */
 static bool
-is_no_tls(const SSL *ssl, unsigned long code)
+is_not_tls(const SSL *ssl, unsigned long code)
 {
 	return ERR_GET_LIB(code) == ERR_LIB_SSL &&
 	       SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO;
@@ -221,9 +220,9 @@ end_error(struct probe *probe, int why, int errnum)
 		    "the connection was reset without an alert");
 	if (why == SSL_ERROR_SYSCALL)
 		return end(probe, PROBE_FAILED, strerror(errnum));
-	if (is_no_tls(probe->ssl, code))
+	if (is_not_tls(probe->ssl, code))
 		return end(
-		    probe, PROBE_NOT_TLS, "what answers does not speak TLS");
+		    probe, PROBE_NOT_TLS, "the server does not speak TLS");
 	return end(probe, PROBE_FAILED, tls_error_reason(code));
 }
 
@@ -254,7 +253,7 @@ interpret(struct probe *probe, int result, int errnum)
 	}
 }
 
-/* Wait for the server's end; payload before it is not of a clinch. */
+/* Wait for close_notify.  A server that sends data before it is not clinch. */
 static enum io
 await_end(struct probe *probe)
 {
@@ -269,8 +268,8 @@ await_end(struct probe *probe)
 	}
 	(void)SSL_shutdown(probe->ssl);
 	return end(probe, PROBE_OTHER,
-	    "another TLS server answers, or a clinch that does not know health "
-	    "checks");
+	    "the answer is from another TLS server, or from a clinch without "
+	    "health checks");
 }
 
 enum io
@@ -295,7 +294,7 @@ probe_result(const struct probe *probe)
 	return &probe->result;
 }
 
-/* ---- What to look for ---- */
+/* ---- Server names ---- */
 
 void
 probe_name_for(char name[PROBE_NAME_MAX], const char *pattern)
@@ -303,7 +302,7 @@ probe_name_for(char name[PROBE_NAME_MAX], const char *pattern)
 	static const char label[] = "healthcheck";
 	bool wild = pattern[0] == '*';
 
-	/* RFC 1035 section 2.3.4 leaves no room for it in a long pattern. */
+	/* A long pattern leaves no room for the label (RFC 1035 section 2.3.4). */
 	if (wild && strlen(pattern) + strlen(label) >= PROBE_NAME_MAX - 2)
 		snprintf(name, PROBE_NAME_MAX, "x%s", pattern + 1);
 	else
@@ -312,7 +311,7 @@ probe_name_for(char name[PROBE_NAME_MAX], const char *pattern)
 }
 
 bool
-probe_look(const char *path, enum identity_kind *kind,
+probe_read_cert(const char *path, enum identity_kind *kind,
     char name[PROBE_NAME_MAX], struct err *err)
 {
 	char pattern[IDENTITY_PATTERN_MAX];

@@ -4,9 +4,9 @@
  * Nothing is verified here.
  *
  * The probe offers STREAM_CHECK_PROTOCOL alone (stream.h), so a clinch ends the
- * connection by itself once it has accepted the handshake.  Waiting for that
- * end is what tells acceptance from an alert that follows the handshake (RFC
- * 8446 section 4.4.2.4: certificate_required).
+ * connection by itself once it has accepted the handshake.  The probe waits for
+ * that end, because in TLS 1.3 an alert may still follow the handshake (RFC 8446
+ * section 4.4.2.4: certificate_required).
  *
  * One thread; non-blocking.  SIGPIPE must be ignored.
  */
@@ -26,10 +26,10 @@ struct probe;
 
 #define PROBE_NAME_MAX 256 /* a host name and its terminator */
 
-struct probe_wish {
+struct probe_options {
 	const char *name;        /* server_name; "": none */
 	enum identity_kind kind; /* of the certificate; IDENTITY_KINDS: any */
-	/* What the server is limited to, as OpenSSL takes it; NULL: no limit. */
+	/* To offer, lists in OpenSSL's notation; NULL: the default. */
 	const char *groups;
 	const char *ciphersuites;
 };
@@ -47,10 +47,10 @@ struct probe_result {
 	enum probe_end end;
 	int alert;                   /* AlertDescription; 0: none */
 	bool certificate_requested;  /* by the server, and none was sent */
-	struct chain shown;          /* leaf NULL: none; owned by the probe */
+	struct chain chain;          /* leaf NULL: none; owned by the probe */
 	const unsigned char *staple; /* NULL: none; owned by the probe */
 	size_t staple_len;
-	struct err why; /* the end in words */
+	struct err why; /* a description of the end */
 };
 
 #define PROBE_CERTIFICATE_REQUIRED 116 /* RFC 8446 section 6 */
@@ -60,7 +60,7 @@ struct probe_result {
 
 /* fd: connected, non-blocking; stays the caller's.  NULL: *err. */
 struct probe *probe_new(
-    int fd, const struct probe_wish *wish, struct err *err) MUST_CHECK;
+    int fd, const struct probe_options *options, struct err *err) MUST_CHECK;
 void probe_free(struct probe *probe); /* NULL ok */
 
 /* IO_WANT_READ, IO_WANT_WRITE: call again once the descriptor is ready.
@@ -68,12 +68,12 @@ void probe_free(struct probe *probe); /* NULL ok */
 enum io probe_step(struct probe *probe) MUST_CHECK;
 const struct probe_result *probe_result(const struct probe *probe);
 
-/* The certificate of a PEM file: its kind, and a name by which a listener finds
- * it ("" if it has none).  false: *err names the path. */
-bool probe_look(const char *path, enum identity_kind *kind,
+/* Read a PEM file: the kind of its certificate, and a server name that selects
+ * it ("" if there is none).  false: *err names the path. */
+bool probe_read_cert(const char *path, enum identity_kind *kind,
     char name[PROBE_NAME_MAX], struct err *err) MUST_CHECK;
 
-/* A name that fits to a pattern (sni.h). */
+/* A name that matches a pattern (sni.h). */
 void probe_name_for(char name[PROBE_NAME_MAX], const char *pattern);
 
 #endif

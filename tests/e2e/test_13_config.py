@@ -756,7 +756,7 @@ FOREIGN = [
     ("dhparam = /etc/dh.pem", "remove it"),
     ('cert = "/etc/x.pem"', "without quotes: cert = /etc/x.pem"),
     ("Cert_File = '/etc/x.pem'", "without quotes: cert = /etc/x.pem"),
-    ("accept = 443 # here", 'begins with ";"'),
+    ("accept = 443 # here", 'behind a value with ";"'),
     ("timeout_idle = off", "cannot be off; the longest is 30d"),
     ("timeout_close = none", "0 means no waiting"),
     ("max_lifetime = never", 'did you mean "off"'),

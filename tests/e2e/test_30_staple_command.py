@@ -236,7 +236,7 @@ def test_fetch_says_that_it_cannot_write(ca, responders, tmp_path):
         (["fetch", "x.pem"], "-o FILE is missing"),
         (["check", "x.pem", "--url", "ftp://a/"], "neither http nor https"),
         (["check", "x.pem", "--timeout", "soon"], "not a duration"),
-        (["check", "x.pem", "--timeout", "0"], "more than nothing"),
+        (["check", "x.pem", "--timeout", "0"], "greater than 0"),
         (["check", "x.pem", "--nonsense"], "--nonsense"),
     ],
 )

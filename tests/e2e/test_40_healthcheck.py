@@ -442,7 +442,7 @@ def test_another_tls_server_on_the_port(site, tmp_path):
     file.write_text(section("web", site, f"127.0.0.1:{other.port}"))
     status, out, _ = proxy.run("healthcheck", "-c", file)
     other.close()
-    assert status == 1 and "another TLS server answers" in out, out
+    assert status == 1 and "from another TLS server" in out, out
 
 
 # ---- The configuration ----

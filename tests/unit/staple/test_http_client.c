@@ -651,7 +651,7 @@ Test(fetch_proxy, distinguishes_the_status_of_the_proxy)
 	responder_play(responder, &closed, 1);
 	use_proxy(proxy);
 	got = ask("https://none.test/", LONG);
-	proxy_expect(&got, STAPLE_PROXY_DENIED, "the proxy says HTTP 403");
+	proxy_expect(&got, STAPLE_PROXY_DENIED, "HTTP 403 from the proxy");
 	free(proxy);
 }
 

@@ -61,7 +61,7 @@ Test(ocsp_der, notices_wherever_the_bytes_are_cut)
 	for (size_t len = 1; len < made.len; len++)
 		cr_expect_eq(
 		    judge(made.der, len), STAPLE_TRUNCATED, "at %zu", len);
-	cr_expect(rig_said(&rig, "bytes came of"));
+	cr_expect(rig_said(&rig, "bytes received"));
 }
 
 Test(ocsp_der, lets_nothing_follow)
@@ -253,9 +253,9 @@ static const struct {
 	    BYTES("\x30\x89\x01\x01\x01\x01\x01\x01\x01\x01\x01\x0a"),
 	    STAPLE_MALFORMED, "no OCSP response" },
 	{ "four gigabytes promised", BYTES("\x30\x84\xff\xff\xff\xff\x0a"),
-	    STAPLE_TRUNCATED, "7 bytes came of 4294967301" },
+	    STAPLE_TRUNCATED, "7 of 4294967301 bytes received" },
 	{ "a header cut short", BYTES("\x30\x84\xff"), STAPLE_TRUNCATED,
-	    "3 bytes came of" },
+	    "3 of " },
 	{ "no length at all", BYTES("\x30\x80\x0a\x01\x00"), STAPLE_MALFORMED,
 	    "no OCSP response" },
 };

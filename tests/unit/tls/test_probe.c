@@ -38,12 +38,12 @@ tear_down(void)
 TestSuite(probe, .init = set_up, .fini = tear_down);
 
 static void
-begin(struct tls_server *server, const struct probe_wish *wish)
+begin(struct tls_server *server, const struct probe_options *options)
 {
 	struct err err;
 
 	link_open_tls(&ends, LINK_STREAM, server);
-	probe = probe_new(ends.peer, wish, &err);
+	probe = probe_new(ends.peer, options, &err);
 	cr_assert_not_null(probe, "%s", err.text);
 }
 
@@ -84,7 +84,7 @@ limited_to(enum config_tls_version version)
 static const enum config_tls_version versions[] = { TLS_VERSION_1_2,
 	TLS_VERSION_1_3 };
 
-static const struct probe_wish any = { .name = "", .kind = IDENTITY_KINDS };
+static const struct probe_options any = { .name = "", .kind = IDENTITY_KINDS };
 
 Test(probe, is_accepted_by_a_close_after_the_handshake)
 {
@@ -92,18 +92,18 @@ Test(probe, is_accepted_by_a_close_after_the_handshake)
 		struct config_listener config = limited_to(versions[i]);
 		struct tls_server *server = link_server(
 		    &config, PKI_P256, keys);
-		const struct probe_wish wish = { .name = "a.example",
+		const struct probe_options options = { .name = "a.example",
 			.kind = IDENTITY_KINDS };
 		const struct probe_result *result;
 		struct stream_facts facts;
 		enum io io;
 
-		begin(server, &wish);
+		begin(server, &options);
 		result = shake(&io);
 		cr_expect_eq(io, IO_DONE);
 		cr_expect_eq(
 		    result->end, PROBE_ACCEPTED, "%s", result->why.text);
-		cr_expect_not_null(result->shown.leaf);
+		cr_expect_not_null(result->chain.leaf);
 		cr_expect_null(result->staple);
 		cr_expect(!result->certificate_requested);
 		cr_expect(stream_is_check(&ends.server));
@@ -162,19 +162,19 @@ Test(probe, asks_for_one_kind_of_certificate)
 		struct config_listener config = limited_to(versions[i % 2]);
 		struct tls_server *server = link_server(
 		    &config, rows[i / 2].key, keys);
-		const struct probe_wish wish = { .name = "",
+		const struct probe_options options = { .name = "",
 			.kind = rows[i / 2].kind };
 		const struct probe_result *result;
 		enum io io;
 
-		begin(server, &wish);
+		begin(server, &options);
 		result = shake(&io);
 		if (rows[i / 2].fits) {
 			cr_expect_eq(result->end, PROBE_ACCEPTED);
 		} else {
 			cr_expect_eq(result->end, PROBE_ALERT);
 			cr_expect_eq(result->alert, PROBE_HANDSHAKE_FAILURE);
-			cr_expect_null(result->shown.leaf);
+			cr_expect_null(result->chain.leaf);
 			cr_expect(!stream_is_check(&ends.server));
 		}
 		finish();
@@ -208,7 +208,7 @@ Test(probe, sees_that_a_client_certificate_is_required)
 		cr_expect_eq(result->alert, versions[i] == TLS_VERSION_1_2
 						? PROBE_HANDSHAKE_FAILURE
 						: PROBE_CERTIFICATE_REQUIRED);
-		cr_expect_not_null(result->shown.leaf);
+		cr_expect_not_null(result->chain.leaf);
 		cr_expect(stream_is_check(&ends.server),
 		    "nothing else was wrong with it");
 		finish();
@@ -354,10 +354,10 @@ Test(probe, looks_at_a_certificate_file_without_its_key)
 
 	pki_folder_make(&folder);
 	path = pki_write(&folder, "cert.pem", pem);
-	cr_assert(probe_look(path, &kind, name, &err), "%s", err.text);
+	cr_assert(probe_read_cert(path, &kind, name, &err), "%s", err.text);
 	cr_expect_eq(kind, IDENTITY_RSA);
 	cr_expect_str_eq(name, "healthcheck.b.example");
-	cr_expect(!probe_look("/nonexistent/cert.pem", &kind, name, &err));
+	cr_expect(!probe_read_cert("/nonexistent/cert.pem", &kind, name, &err));
 	cr_expect(err_names(&err, "/nonexistent/cert.pem"), "%s", err.text);
 	cr_expect_str_eq(name, "");
 	pki_folder_remove(&folder);

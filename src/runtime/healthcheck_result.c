@@ -1,13 +1,13 @@
 /*
- * The verdict of a health check.  Main thread.  A staple is verified by
- * libstaple itself, against the issuer of the shown chain, of ocsp.ca_file, of
- * the system's store or of store_dir.  The chain is not verified: the CA may be
- * private.
+ * The evaluation of one handshake of a health check.  Main thread.  A staple is
+ * verified by libstaple itself, with an issuer from the chain that the server
+ * sent, from ocsp.ca_file, the system's store or store_dir.  The chain is not
+ * verified: the CA may be private.
  *
- * Stricter than the daemon in one point: a certificate that its responder calls
- * revoked is unhealthy under every policy, because clients refuse it.
+ * Stricter than the daemon in one point: a certificate whose staple is "revoked"
+ * is unhealthy under every policy, because clients refuse it.
  */
-#include "runtime/healthcheck_verdict.h"
+#include "runtime/healthcheck_result.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 /* ---- The end of the handshake ---- */
 
 static bool
-demands_client(const struct config_listener *settings)
+requires_client(const struct config_listener *settings)
 {
 	return settings->verify == VERIFY_REQUIRE ||
 	       settings->verify == VERIFY_PINNED;
@@ -35,7 +35,7 @@ static bool
 lacks_client_certificate(
     const struct config_listener *settings, const struct probe_result *result)
 {
-	return result->end == PROBE_ALERT && demands_client(settings) &&
+	return result->end == PROBE_ALERT && requires_client(settings) &&
 	       result->certificate_requested &&
 	       (result->alert == PROBE_CERTIFICATE_REQUIRED ||
 		   result->alert == PROBE_HANDSHAKE_FAILURE);
@@ -49,7 +49,7 @@ refuses_unstapled(const struct staple_policy *policy)
 	return policy->without_staple == STAPLE_WITHOUT_REFUSE;
 }
 
-/* What the certificate is called where none was shown. */
+/* The name of the certificate in an error, if the server sent none. */
 static const char *
 label_of(const struct healthcheck_target *target)
 {
@@ -66,8 +66,8 @@ explain_end(const struct healthcheck_target *target,
 	if (result->end == PROBE_ALERT &&
 	    result->alert == PROBE_INTERNAL_ERROR && refuses_unstapled(policy))
 		err_set(err,
-		    "no staple for %s, mode %s: clients are refused; the log of "
-		    "the server says why it has none",
+		    "no staple for %s, mode %s: clients are refused; see the log "
+		    "of the server for the reason",
 		    label_of(target), stapling_mode_name(policy->mode));
 	else if (result->end == PROBE_CLOSED &&
 		 target->settings->per_ip_max > 0)
@@ -78,9 +78,10 @@ explain_end(const struct healthcheck_target *target,
 
 /* ---- The certificate ---- */
 
-/* As the daemon finds an issuer that it has fetched.  NULL: there is none. */
+/* The certificate with an issuer that the daemon has fetched and saved.  NULL:
+ * there is none. */
 static struct staple_cert *
-add_saved_issuer(const struct staple_cert *cert, const char *store_dir)
+with_saved_issuer(const struct staple_cert *cert, const char *store_dir)
 {
 	struct staple_cert *whole = NULL;
 	struct staple_store *store;
@@ -100,11 +101,11 @@ add_saved_issuer(const struct staple_cert *cert, const char *store_dir)
 
 /* The caller's reference; NULL: *err. */
 static struct staple_cert *
-read_certificate(const struct healthcheck_judge *judge,
+read_certificate(const struct healthcheck_eval *eval,
     const struct healthcheck_target *target, const struct probe_result *result,
     struct err *err)
 {
-	const struct config *config = judge->config;
+	const struct config *config = eval->config;
 	const struct staple_source source = {
 		.urls = (const char *const *)config->ocsp.urls.items,
 		.url_count = config->ocsp.urls.count,
@@ -112,16 +113,16 @@ read_certificate(const struct healthcheck_judge *judge,
 	};
 	struct staple_cert *whole, *cert;
 
-	if (result->shown.leaf == NULL) {
-		err_set(err, "the server showed no certificate");
+	if (result->chain.leaf == NULL) {
+		err_set(err, "the server sent no certificate");
 		return NULL;
 	}
-	cert = staple_cert_new(result->shown.leaf, result->shown.rest, &source,
-	    &judge->trust, err);
+	cert = staple_cert_new(
+	    result->chain.leaf, result->chain.rest, &source, &eval->trust, err);
 	if (cert == NULL || cert->issuer != NULL || config->store_dir == NULL ||
 	    cert->leaf == NULL)
 		return cert;
-	whole = add_saved_issuer(cert, config->store_dir);
+	whole = with_saved_issuer(cert, config->store_dir);
 	if (whole == NULL)
 		return cert;
 	staple_cert_unref(cert);
@@ -146,12 +147,12 @@ check_dates(const struct staple_cert *cert, const char *label, int64_t now_s,
 /* ---- The staple ---- */
 
 /*
- * Would a client be worse off without it?  More than the mode wants in prefer:
- * a must-staple certificate without a staple is refused by clients, whatever
- * the policy.  Those of cert_dir are not the process's health.
+ * Is the server unhealthy without a staple for this certificate?  With mode =
+ * prefer only if it carries must-staple, because clients refuse it then.  Never
+ * for a certificate of cert_dir, which concerns its own names alone.
  */
 static bool
-is_demanded(const struct staple_policy *policy, const struct staple_cert *cert,
+is_required(const struct staple_policy *policy, const struct staple_cert *cert,
     bool in_folder)
 {
 	const struct staple_info info = { .must_staple = cert->must_staple,
@@ -174,21 +175,21 @@ explain_missing(const struct staple_policy *policy,
 		    cert->hint[0] != '\0' ? ": " : "", cert->hint);
 	else
 		err_set(err,
-		    "no staple for %s, mode %s: the server has none; its log "
-		    "and `clinch staple check` say why",
+		    "no staple for %s, mode %s: the server has none; see its "
+		    "log, or run `clinch staple check`",
 		    label, mode);
 }
 
-/* One whose issuer is not at hand cannot be verified here.  The server has
- * verified it before it was stapled. */
+/* Without an issuer the staple cannot be verified here and counts as good: the
+ * server has verified it. */
 static bool
-check_staple(const struct healthcheck_judge *judge,
+check_staple(const struct healthcheck_eval *eval,
     const struct staple_cert *cert, const struct probe_result *result,
     const char *label, struct err *err)
 {
 	const struct staple_clock clock = {
-		.now_s = judge->now_s,
-		.default_lifetime_s = judge->config->ocsp.default_lifetime_ms /
+		.now_s = eval->now_s,
+		.default_lifetime_s = eval->config->ocsp.default_lifetime_ms /
 				      1000,
 	};
 	struct staple_check_result checked;
@@ -211,13 +212,13 @@ check_staple(const struct healthcheck_judge *judge,
 }
 
 static bool
-check_shown(const struct healthcheck_judge *judge,
+check_certificate(const struct healthcheck_eval *eval,
     const struct healthcheck_target *target, const struct staple_policy *policy,
     const struct probe_result *result, struct err *err)
 {
-	struct staple_cert *cert = read_certificate(judge, target, result, err);
+	struct staple_cert *cert = read_certificate(eval, target, result, err);
 	char label[512];
-	bool fine;
+	bool good;
 
 	if (cert == NULL)
 		return false;
@@ -226,20 +227,20 @@ check_shown(const struct healthcheck_judge *judge,
 		    label, sizeof(label), "%s (%s)", cert->name, target->cert);
 	else
 		snprintf(label, sizeof(label), "%s", cert->name);
-	fine = check_dates(cert, label, judge->now_s, err);
-	if (fine && result->staple != NULL && policy->mode != STAPLE_NEVER) {
-		fine = check_staple(judge, cert, result, label, err);
-	} else if (fine && result->staple == NULL &&
-		   is_demanded(policy, cert, target->in_folder)) {
+	good = check_dates(cert, label, eval->now_s, err);
+	if (good && result->staple != NULL && policy->mode != STAPLE_NEVER) {
+		good = check_staple(eval, cert, result, label, err);
+	} else if (good && result->staple == NULL &&
+		   is_required(policy, cert, target->in_folder)) {
 		explain_missing(policy, cert, label, err);
-		fine = false;
+		good = false;
 	}
 	staple_cert_unref(cert);
-	return fine;
+	return good;
 }
 
 bool
-healthcheck_judge(const struct healthcheck_judge *judge,
+healthcheck_evaluate(const struct healthcheck_eval *eval,
     const struct healthcheck_target *target, const struct probe_result *result,
     struct err *err)
 {
@@ -249,8 +250,9 @@ healthcheck_judge(const struct healthcheck_judge *judge,
 
 	if (result->end == PROBE_ACCEPTED ||
 	    lacks_client_certificate(settings, result))
-		return check_shown(judge, target, &policy, result, err);
-	/* It answers, and no name of it is known here. */
+		return check_certificate(eval, target, &policy, result, err);
+	/* The listener refuses clients without a name, and the plan has found no
+	 * name for it: the alert shows that it works. */
 	if (result->end == PROBE_ALERT && target->name[0] == '\0' &&
 	    result->alert == PROBE_UNRECOGNIZED_NAME &&
 	    settings->sni_unknown == SNI_REJECT)

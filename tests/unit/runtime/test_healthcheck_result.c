@@ -1,7 +1,7 @@
 /*
  * What is healthy: ends of handshakes, dates, and staples by policy.
  */
-#include "runtime/healthcheck_verdict.h"
+#include "runtime/healthcheck_result.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ tear_down(void)
 	site_close(&site);
 }
 
-TestSuite(healthcheck_verdict, .init = set_up, .fini = tear_down);
+TestSuite(healthcheck_result, .init = set_up, .fini = tear_down);
 
 /* What a server might have done. */
 struct scene {
@@ -70,25 +70,25 @@ struct scene {
 static void
 show(struct probe_result *result, const struct scene *scene)
 {
-	result->shown.rest = sk_X509_new_null();
+	result->chain.rest = sk_X509_new_null();
 	if (scene->shown != NULL) {
 		X509_up_ref(scene->shown->certificate);
-		result->shown.leaf = scene->shown->certificate;
+		result->chain.leaf = scene->shown->certificate;
 	}
 	if (!scene->no_issuer && X509_up_ref(ca.certificate) == 1)
-		cr_assert(sk_X509_push(result->shown.rest, ca.certificate) > 0);
+		cr_assert(sk_X509_push(result->chain.rest, ca.certificate) > 0);
 }
 
 /* "" or why it is not healthy. */
 static struct err
-judge(const struct scene *scene)
+evaluate(const struct scene *scene)
 {
 	struct healthcheck_target target = { .kind = IDENTITY_KINDS,
 		.in_folder = scene->in_folder };
 	struct probe_result result = { .end = scene->end,
 		.alert = scene->alert,
 		.certificate_requested = scene->requested };
-	struct healthcheck_judge against = { .now_s = now_s + scene->later_s };
+	struct healthcheck_eval eval = { .now_s = now_s + scene->later_s };
 	struct ocsp_made made = { NULL, 0 };
 	struct err err = { "" };
 	char text[512];
@@ -98,8 +98,8 @@ judge(const struct scene *scene)
 	    "[listener a]\naccept = 443\nconnect = 1\ncert = cert.pem\n"
 	    "key = key.pem\n%s\n",
 	    scene->keys ? scene->keys : "");
-	against.config = site_config(&site, text);
-	target.settings = &against.config->listeners[0];
+	eval.config = site_config(&site, text);
+	target.settings = &eval.config->listeners[0];
 	snprintf(target.name, sizeof(target.name), "%s",
 	    scene->name ? scene->name : "");
 	show(&result, scene);
@@ -108,22 +108,22 @@ judge(const struct scene *scene)
 	result.staple = made.der;
 	result.staple_len = made.len;
 	err_set(&result.why, "the words of the probe");
-	fine = healthcheck_judge(&against, &target, &result, &err);
+	fine = healthcheck_evaluate(&eval, &target, &result, &err);
 	cr_expect_eq(fine, err.text[0] == '\0' || fine);
 	if (fine)
 		err.text[0] = '\0';
 	else
 		cr_expect_neq(err.text[0], '\0', "a reason");
-	chain_drop(&result.shown);
+	chain_drop(&result.chain);
 	ocsp_drop(&made);
-	config_unref(against.config);
+	config_unref(eval.config);
 	return err;
 }
 
 static void
 expect(const char *what, const struct scene *scene, const char *word)
 {
-	struct err err = judge(scene);
+	struct err err = evaluate(scene);
 
 	if (word == NULL)
 		cr_expect_str_eq(err.text, "", "%s: %s", what, err.text);
@@ -144,7 +144,7 @@ answer(const struct pki *leaf, enum ocsp_status status, int64_t from_s,
 		.revoked_at = now_s - 60 };
 }
 
-Test(healthcheck_verdict, demands_what_the_mode_demands)
+Test(healthcheck_result, demands_what_the_mode_demands)
 {
 	static const struct {
 		const char *mode;
@@ -176,7 +176,7 @@ Test(healthcheck_verdict, demands_what_the_mode_demands)
 	}
 }
 
-Test(healthcheck_verdict, names_the_reason_that_is_known_here)
+Test(healthcheck_result, names_the_reason_that_is_known_here)
 {
 	const struct pki_wish wish = { .name = "none", .issuer = &ca };
 	struct pki none = pki_make(&wish);
@@ -187,7 +187,7 @@ Test(healthcheck_verdict, names_the_reason_that_is_known_here)
 	pki_drop(&none);
 }
 
-Test(healthcheck_verdict, verifies_a_staple_that_came)
+Test(healthcheck_result, verifies_a_staple_that_came)
 {
 	const struct {
 		const char *what;
@@ -221,7 +221,7 @@ Test(healthcheck_verdict, verifies_a_staple_that_came)
 	}
 }
 
-Test(healthcheck_verdict, looks_at_the_dates)
+Test(healthcheck_result, looks_at_the_dates)
 {
 	struct pki ended = issue(NULL, "20210101000000Z");
 	const struct scene past = { .shown = &ended };
@@ -235,7 +235,7 @@ Test(healthcheck_verdict, looks_at_the_dates)
 
 #define REQUIRE "verify = require\nca_file = cert.pem\n"
 
-Test(healthcheck_verdict, takes_a_missing_client_certificate)
+Test(healthcheck_result, takes_a_missing_client_certificate)
 {
 	static const struct {
 		const char *what, *keys;
@@ -267,7 +267,7 @@ Test(healthcheck_verdict, takes_a_missing_client_certificate)
 	}
 }
 
-Test(healthcheck_verdict, understands_how_a_handshake_ended)
+Test(healthcheck_result, understands_how_a_handshake_ended)
 {
 	static const struct {
 		const char *what, *keys;

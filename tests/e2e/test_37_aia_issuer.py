@@ -78,11 +78,11 @@ def test_a_reload_fetches_no_issuer(launch, ca, depot, bare, stapled):
     """Proves that an equal certificate, and a renewed one of the same issuer,
     ask nobody for the issuer again."""
     url = depot.put("/ca.crt", der(ca))
-    site = bare(url)
+    site = bare(url, label="renewed")
     clinch = launch(stapled(site, "mode = must"))
     clinch.reload()
     assert depot.fetched == ["/ca.crt"] and bare.responder.count() == 1
-    renewed = bare(url)
+    renewed = bare(url, label="renewed")
     assert renewed.pem == site.pem
     clinch.reload()
     until(lambda: (one := staple_of(clinch.port(), ca, renewed)) and one.serial == renewed.serial, "the renewed one is stapled")

@@ -27,6 +27,9 @@
 
 enum { FEATURE_STATUS_REQUEST = 5 }; /* RFC 7633 4.1, RFC 6066 8 */
 
+static void note(struct staple_cert *cert, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
 static void
 note(struct staple_cert *cert, const char *format, ...)
 {

@@ -62,13 +62,25 @@ on_request(SSL *ssl, X509 **certificate, EVP_PKEY **key)
 
 /* ---- Set-up ---- */
 
+/* The macros over SSL_ctrl cast a const text to char *, hence the copy. */
+static bool
+set_text(SSL *ssl, int command, long type, const char *text)
+{
+	char *copy = strdup(text);
+	bool set = copy != NULL && SSL_ctrl(ssl, command, type, copy) == 1;
+
+	free(copy);
+	return set;
+}
+
 /* A list that OpenSSL refuses is left out, and the default stays: the probe is
  * not the place to report an error of the configuration. */
 static void
 set_lists(SSL *ssl, const struct probe_options *options)
 {
 	if (options->groups != NULL)
-		(void)SSL_set1_groups_list(ssl, options->groups);
+		(void)set_text(
+		    ssl, SSL_CTRL_SET_GROUPS_LIST, 0, options->groups);
 	if (options->ciphersuites != NULL)
 		(void)SSL_set_ciphersuites(ssl, options->ciphersuites);
 	tls_error_clear();
@@ -89,9 +101,11 @@ set_options(SSL *ssl, const struct probe_options *options)
 	       SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) == 0 &&
 	       SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) == 1 &&
 	       (options->name[0] == '\0' ||
-		   SSL_set_tlsext_host_name(ssl, options->name) == 1) &&
+		   set_text(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+		       TLSEXT_NAMETYPE_host_name, options->name)) &&
 	       (options->kind == IDENTITY_KINDS ||
-		   SSL_set1_sigalgs_list(ssl, algorithms[options->kind]) == 1);
+		   set_text(ssl, SSL_CTRL_SET_SIGALGS_LIST, 0,
+		       algorithms[options->kind]));
 }
 
 static SSL *

@@ -459,10 +459,12 @@ agreed_group(struct tls_server *server, const char *offered)
 {
 	int group = NID_undef;
 	struct link link;
+	char list[64]; /* the macro casts its argument to char * */
 
+	snprintf(list, sizeof(list), "%s", offered);
 	link_open_tls(&link, LINK_STREAM, server);
 	SSL_set_max_proto_version(link.client, TLS1_2_VERSION);
-	cr_assert(SSL_set1_groups_list(link.client, offered));
+	cr_assert(SSL_set1_groups_list(link.client, list));
 	if (link_handshake(&link, NULL) == IO_DONE)
 		group = (int)SSL_get_negotiated_group(link.server.ssl);
 	link_close(&link);

@@ -282,6 +282,7 @@ struct tls_context {
 	char *groups;  /* for SSL_set1_groups_list */
 	uint8_t *alpn; /* wire format, RFC 7301 section 3.1; NULL: none */
 	unsigned alpn_len;
+	uint8_t digest[32]; /* of its settings (tls_context_digest) */
 };
 
 static void
@@ -457,7 +458,8 @@ fill(struct tls_context *context, const struct config_listener *settings,
 	       set_ciphers(context->native, settings, err) &&
 	       set_groups(context->native, settings, &context->groups, err) &&
 	       set_clients(context, settings, ca_store, err) &&
-	       set_alpn(context, &settings->alpn, err);
+	       set_alpn(context, &settings->alpn, err) &&
+	       tls_context_digest(settings, ca_store, context->digest, err);
 }
 
 struct tls_context *
@@ -550,6 +552,12 @@ const struct ca_store *
 tls_context_ca_store(const struct tls_context *context)
 {
 	return context->ca_store;
+}
+
+const uint8_t *
+tls_context_digest_of(const struct tls_context *context)
+{
+	return context->digest;
 }
 
 struct ssl_ctx_st *

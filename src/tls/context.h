@@ -39,6 +39,9 @@ bool tls_context_digest(const struct config_listener *settings,
     const struct ca_store *ca_store, uint8_t digest[32],
     struct err *err) MUST_CHECK;
 
+/* The digest of the settings that it was built from: 32 bytes, borrowed. */
+const uint8_t *tls_context_digest_of(const struct tls_context *context);
+
 /*
  * Switch a connection that began under another context to this one, including
  * what SSL_set_SSL_CTX leaves behind.  Only in the ClientHello callback.

@@ -100,9 +100,7 @@ set_scope(struct tls_site *site, struct err *err)
 	uint8_t bytes[32 + 32];
 	const char *name = site->settings->name;
 
-	if (!tls_context_digest(site->settings,
-		tls_context_ca_store(site->context), bytes, err))
-		return false;
+	memcpy(bytes, tls_context_digest_of(site->context), 32);
 	if (EVP_Digest(name, strlen(name), bytes + 32, NULL, EVP_sha256(),
 		NULL) == 1 &&
 	    EVP_Digest(bytes, sizeof(bytes), site->scope, NULL, EVP_sha256(),

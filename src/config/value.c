@@ -288,6 +288,16 @@ value_read_duration(uint32_t *ms, const char *text, struct err *err)
 	return true;
 }
 
+bool
+value_read_timeout(uint32_t *ms, const char *text, struct err *err)
+{
+	if (!value_read_duration(ms, text, err))
+		return false;
+	if (*ms == 0)
+		err_set(err, "it must be greater than 0");
+	return *ms > 0;
+}
+
 void
 value_format_duration(char out[VALUE_DURATION_MAX], uint32_t ms)
 {

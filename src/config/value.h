@@ -94,6 +94,9 @@ extern const struct value_type value_connects; /* struct config_connects */
 /* Read "10s", "1500ms" or "90" (seconds) as milliseconds. */
 bool value_read_duration(
     uint32_t *ms, const char *text, struct err *err) MUST_CHECK;
+/* As value_read_duration, but 0 is an error. */
+bool value_read_timeout(
+    uint32_t *ms, const char *text, struct err *err) MUST_CHECK;
 /* Print a duration in its largest unit. */
 #define VALUE_DURATION_MAX 16
 void value_format_duration(char out[VALUE_DURATION_MAX], uint32_t ms);

@@ -95,11 +95,8 @@ take_timeout(struct staple_arguments *arguments, const char *text)
 {
 	struct err err;
 
-	if (!value_read_duration(&arguments->timeout_ms, text, &err))
-		return refuse("--timeout", err.text);
-	if (arguments->timeout_ms == 0)
-		return refuse("--timeout", "it must be greater than 0");
-	return true;
+	return value_read_timeout(&arguments->timeout_ms, text, &err) ||
+	       refuse("--timeout", err.text);
 }
 
 static bool

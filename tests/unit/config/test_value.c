@@ -169,6 +169,17 @@ Test(value, formats_durations_in_their_largest_unit)
 	}
 }
 
+Test(value, reads_timeouts_above_zero)
+{
+	struct err err = { "" };
+	uint32_t ms = 7;
+
+	cr_expect(value_read_timeout(&ms, "1500ms", &err) && ms == 1500);
+	cr_expect_not(value_read_timeout(&ms, "0", &err));
+	cr_expect_neq(err.text[0], '\0');
+	cr_expect_not(value_read_timeout(&ms, "soon", &err));
+}
+
 /* The place of all values: in the file conf/t.ini. */
 static const struct config_where here = { "conf/t.ini", 1 };
 

@@ -56,7 +56,7 @@ struct staple_status {
 	bool from_file;      /* responses come from a staple_file */
 	bool held;           /* something valid is held now */
 	bool revoked;        /* ...and its status is revoked */
-	int64_t expires;     /* of what is held, or was; 0: nothing ever was */
+	int64_t expires;     /* of the last response; 0: there was none */
 	int64_t tries_since; /* first failure after the last success; 0 */
 	int64_t next_try;
 	int64_t now;

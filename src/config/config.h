@@ -255,6 +255,12 @@ struct config_ocsp {
 	bool aia_issuer;   /* issuers may be fetched */
 };
 
+/* [admin] */
+struct config_admin {
+	struct config_accepts listen; /* none: no endpoint */
+	unsigned unix_mode;
+};
+
 struct config {
 	const char *file;
 
@@ -275,6 +281,7 @@ struct config {
 	struct config_ocsp ocsp;
 
 	struct config_log log;
+	struct config_admin admin;
 
 	struct config_listener *listeners;
 	size_t listener_count;

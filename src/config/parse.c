@@ -38,16 +38,8 @@ static const struct {
 	{ "log", SECTION_LOG },
 	{ "tls", SECTION_TLS },
 	{ "ocsp", SECTION_OCSP },
+	{ "admin", SECTION_ADMIN },
 };
-
-/* The error for a section that a later version may have; NULL: another name. */
-static const char *
-planned_section(const char *name)
-{
-	if (strcasecmp(name, "admin") == 0)
-		return "the admin endpoint is not supported by this version";
-	return NULL;
-}
 
 /* The text after `word` in the heading; NULL: another heading. */
 static const char *
@@ -144,8 +136,7 @@ kind_of_service(const struct section *section, struct schema_cache *cache)
 	if (accepts && connects && !is_misspelt_listener(section))
 		return SECTION_SERVICE;
 	if (is_misspelt_listener(section) || is_misspelt_host(section) ||
-	    after_word(section->name, "host") != NULL ||
-	    planned_section(section->name) != NULL)
+	    after_word(section->name, "host") != NULL)
 		return SECTION_UNKNOWN;
 	if (!accepts && parse_sni(section) != NULL)
 		return SECTION_SNI;
@@ -162,6 +153,14 @@ parse_is_own_section(const char *name)
 	       after_word(name, "host") != NULL;
 }
 
+/* A stunnel.conf may have a service of that name. */
+static bool
+is_service_called_admin(const struct section *section, enum section_kind kind,
+    struct schema_cache *cache)
+{
+	return kind == SECTION_ADMIN && has_key(section, KEY_CONNECT, cache);
+}
+
 static enum section_kind
 kind_of(const struct section *section, struct schema_cache *cache)
 {
@@ -171,7 +170,8 @@ kind_of(const struct section *section, struct schema_cache *cache)
 	if (section->name[0] == '\0')
 		return SECTION_TOP;
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
-		if (strcasecmp(section->name, singles[i].name) == 0)
+		if (strcasecmp(section->name, singles[i].name) == 0 &&
+		    !is_service_called_admin(section, singles[i].kind, cache))
 			return singles[i].kind;
 	if (listener != NULL)
 		return *listener != '\0' ? SECTION_LISTENER : SECTION_UNKNOWN;
@@ -219,12 +219,9 @@ refuse_section(struct diagnostics *diag, const struct section *section)
 {
 	const struct config_where *where = &section->where;
 	const char *name = section->name;
-	const char *planned = planned_section(name);
 	const char *nearest = nearest_single(name);
 
-	if (planned != NULL)
-		diag_error(diag, where, "[%.64s]: %s", name, planned);
-	else if (after_word(name, "listener") != NULL)
+	if (after_word(name, "listener") != NULL)
 		diag_error(diag, where,
 		    "a listener needs a name: write [listener NAME]");
 	else if (after_word(name, "host") != NULL)
@@ -538,6 +535,7 @@ init_provenance(struct parser *parser)
 	parser->log.parent = &parser->top;
 	parser->tls.parent = &parser->top;
 	parser->ocsp.parent = &parser->top;
+	parser->admin.parent = &parser->top;
 }
 
 static bool
@@ -583,6 +581,7 @@ apply_single(struct parser *parser, const struct source *source,
 		[SECTION_LOG] = SCHEMA_LOG,
 		[SECTION_TLS] = SCHEMA_TLS,
 		[SECTION_OCSP] = SCHEMA_OCSP,
+		[SECTION_ADMIN] = SCHEMA_ADMIN,
 	};
 	struct provenance *provenances[] = {
 		[SECTION_TOP] = &parser->top,
@@ -590,6 +589,7 @@ apply_single(struct parser *parser, const struct source *source,
 		[SECTION_LOG] = &parser->log,
 		[SECTION_TLS] = &parser->tls,
 		[SECTION_OCSP] = &parser->ocsp,
+		[SECTION_ADMIN] = &parser->admin,
 	};
 
 	for (size_t i = 0; i < source->count; i++)
@@ -920,6 +920,7 @@ parse_config(struct parser *parser, const struct source *source)
 	apply_single(parser, source, SECTION_LOG);
 	apply_single(parser, source, SECTION_TLS);
 	apply_single(parser, source, SECTION_OCSP);
+	apply_single(parser, source, SECTION_ADMIN);
 	apply_listeners(parser, source);
 	if (parser->is_stunnel && !stunnel_number_services(parser))
 		diag_no_memory(parser->diag);

@@ -27,6 +27,7 @@ enum section_kind {
 	SECTION_LOG,
 	SECTION_TLS,
 	SECTION_OCSP,
+	SECTION_ADMIN,
 	SECTION_LISTENER, /* [listener NAME] */
 	SECTION_SERVICE,  /* stunnel: [NAME] with accept and connect */
 	SECTION_HOST,     /* [host LISTENER PATTERN] */
@@ -65,6 +66,7 @@ struct parser {
 	struct provenance log;
 	struct provenance tls;
 	struct provenance ocsp;
+	struct provenance admin;
 	struct provenance *listeners; /* one for each of config->listeners */
 	enum section_kind *kinds;     /* one for each section of the source */
 	struct schema_cache *cache;

@@ -20,6 +20,7 @@ print_sections(FILE *out, unsigned sections)
 		{ SCHEMA_LOG, "log" },
 		{ SCHEMA_TLS, "tls" },
 		{ SCHEMA_OCSP, "ocsp" },
+		{ SCHEMA_ADMIN, "admin" },
 		{ SCHEMA_LISTENER, "listener" },
 		{ SCHEMA_HOST, "host" },
 	};
@@ -181,6 +182,7 @@ config_print(const struct config *config, FILE *out)
 	print_section(out, config, SCHEMA_LOG);
 	print_section(out, config, SCHEMA_TLS);
 	print_section(out, config, SCHEMA_OCSP);
+	print_section(out, config, SCHEMA_ADMIN);
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 

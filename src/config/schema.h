@@ -19,7 +19,9 @@ enum schema_section {
 	SCHEMA_LISTENER = 8,
 	SCHEMA_OCSP = 16,
 	SCHEMA_HOST = 32,
-	SCHEMA_TOP = 31 /* before any section: every key */
+	SCHEMA_ADMIN = 64,
+	SCHEMA_TOP = 31 /* before any section: every key but those of hosts and
+			   [admin] */
 };
 
 /* All keys, in the order of --list-keys and --print-config.  Before any section
@@ -58,6 +60,9 @@ enum schema_key {
 	KEY_OCSP_MAX_RESPONSE,
 	KEY_OCSP_MAX_FETCHES,
 	KEY_OCSP_PROXY,
+	/* [admin] */
+	KEY_ADMIN_LISTEN,
+	KEY_ADMIN_UNIX_MODE,
 	/* listeners and hosts, some of them in [tls] too */
 	KEY_ACCEPT,
 	KEY_FD,

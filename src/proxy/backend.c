@@ -138,7 +138,8 @@ struct backend {
 	uint16_t port;
 
 	/* relaxed */
-	atomic_bool failed; /* see backends_failed */
+	atomic_bool failed;           /* see backends_failed */
+	atomic_uint_least64_t errors; /* connects that failed */
 
 	/* under backends->lock */
 	struct backend_addresses *addresses; /* NULL: not resolved yet */
@@ -266,6 +267,10 @@ backends_inherit(struct backends *fresh, struct backends *old)
 
 			if (!is_same_target(&fresh->items[i], &old->items[j]))
 				continue;
+			atomic_store_explicit(&fresh->items[i].errors,
+			    atomic_load_explicit(&old->items[j].errors,
+				memory_order_relaxed),
+			    memory_order_relaxed);
 			known = current_addresses(old, j);
 			if (known != NULL)
 				give_addresses(fresh, i, known);
@@ -319,6 +324,27 @@ backends_put(struct backends *backends, size_t i, const struct addr *addresses,
 	}
 	unref_addresses(old);
 	return true;
+}
+
+void
+backends_view(struct backends *backends, size_t i, int64_t now_ms,
+    struct backend_view *view)
+{
+	struct backend_addresses *addresses = current_addresses(backends, i);
+	const struct backend *backend = &backends->items[i];
+
+	*view = (struct backend_view){
+		.name = backend->text,
+		.errors = atomic_load_explicit(
+		    &backend->errors, memory_order_relaxed),
+	};
+	if (addresses == NULL)
+		return;
+	view->addresses = addresses->count;
+	for (size_t k = 0; k < addresses->count; k++)
+		if (is_resting(&addresses->items[k], now_ms))
+			view->resting++;
+	unref_addresses(addresses);
 }
 
 bool
@@ -588,8 +614,12 @@ backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
     int errnum, int64_t now_ms)
 {
 	walk->last_errno = errnum;
-	if (!is_local_error(errnum))
-		backend_walk_overtaken(walk, candidate, now_ms);
+	if (is_local_error(errnum))
+		return;
+	atomic_fetch_add_explicit(
+	    &walk->backends->items[walk->current].errors, 1,
+	    memory_order_relaxed);
+	backend_walk_overtaken(walk, candidate, now_ms);
 }
 
 const char *

@@ -47,6 +47,17 @@ bool backends_resolved(struct backends *backends, size_t i);
 bool backends_put(struct backends *backends, size_t i,
     const struct addr *addresses, size_t count) MUST_CHECK;
 
+/* Backend i at a moment, for display. */
+struct backend_view {
+	const char *name; /* as written in connect=; lives as long as backends */
+	size_t addresses; /* 0: not resolved yet */
+	size_t resting;   /* of these */
+	uint64_t errors;  /* connects that failed, over reloads */
+};
+/* now_ms is monotonic.  Any thread. */
+void backends_view(struct backends *backends, size_t i, int64_t now_ms,
+    struct backend_view *view);
+
 /*
  * Has a connect to backend i failed since backends_clear_failed?  Then its name
  * is resolved before its time.  Any thread.

@@ -37,6 +37,7 @@
 #include "proxy/limit.h"
 #include "proxy/proxyproto.h"
 #include "proxy/service.h"
+#include "proxy/stats.h"
 
 /* The Connection Attempt Delay of RFC 8305, whose section 8 recommends 250 ms
  * and allows 100 ms to 2 s. */
@@ -87,6 +88,15 @@ early_reason(const struct conn *conn)
 		return stream_is_check(&conn->client) ? CONN_HEALTH_CHECK
 						      : CONN_HANDSHAKE_FAILED;
 	}
+}
+
+/* The client's handshake has failed. */
+static enum step_result
+handshake_failed(struct conn *conn)
+{
+	if (stream_is_unstapled(&conn->client))
+		stats_add_refused(conn->counts);
+	return end(conn, early_reason(conn));
 }
 
 /* The result of a client's failure after its handshake. */
@@ -318,9 +328,7 @@ count_handshake(struct conn *conn)
 	struct stream_facts facts;
 
 	stream_facts(&conn->client, &facts);
-	counter_add(&conn->set->handshakes, 1);
-	if (facts.resumed)
-		counter_add(&conn->set->resumed, 1);
+	stats_add_handshake(conn->counts, &facts, conn->handshake_ms);
 }
 
 /* Replace the listener's settings by those of the site that the handshake has
@@ -348,7 +356,7 @@ step_handshake(struct conn *conn)
 	case IO_WANT_WRITE:
 		return STEP_WAIT;
 	default:
-		return end(conn, early_reason(conn));
+		return handshake_failed(conn);
 	}
 	now_ms = clock_mono_ms();
 	conn->handshake_done = true;
@@ -712,6 +720,18 @@ only_drops(const struct conn *conn)
 	return conn->up.dropping && conn->down.output_ended;
 }
 
+/* Once for each turn, so that the counters of a long connection move. */
+static void
+count_bytes(struct conn *conn)
+{
+	const struct stream *client = &conn->client;
+
+	stats_add_bytes(conn->counts, client->bytes_in - conn->counted_in,
+	    client->bytes_out - conn->counted_out);
+	conn->counted_in = client->bytes_in;
+	conn->counted_out = client->bytes_out;
+}
+
 /*
  * Down comes first: bytes that a backend sent before it closed must be read
  * before a write to it fails.
@@ -729,6 +749,8 @@ pump(struct conn *conn)
 		    backend_write_failed, &moved);
 	if (moved && !only_drops(conn))
 		conn->since_ms = conn->set->now_ms;
+	if (moved)
+		count_bytes(conn);
 	return result;
 }
 
@@ -860,7 +882,8 @@ conn_close(struct conn *conn, enum conn_reason reason)
 	conn->reason = reason;
 	conn_log_end(conn);
 	conn_log_access(conn);
-	counter_add(&conn->set->ended[reason], 1);
+	count_bytes(conn);
+	stats_add_end(conn->counts, reason, conn->handshake_done);
 	conn_unwatch(conn);
 	relay_fini(&conn->up);
 	relay_fini(&conn->down);
@@ -880,8 +903,11 @@ static void
 refuse(struct conn_set *set, struct service *service,
     const struct conn_client *client)
 {
-	counter_add(&set->accepted, 1);
-	counter_add(&set->ended[CONN_NO_MEMORY], 1);
+	struct stats_counts *counts = stats_of_thread(
+	    service->stats, set->thread);
+
+	stats_add_accepted(counts);
+	stats_add_end(counts, CONN_NO_MEMORY, false);
 	conn_log_refused(set, service);
 	close(client->fd);
 	release_limits(service, false, client->counted);
@@ -900,6 +926,7 @@ conn_new(struct conn_set *set, struct service *service,
 	}
 	conn->set = set;
 	conn->service = service_ref(service);
+	conn->counts = stats_of_thread(service->stats, set->thread);
 	conn->settings = service->listener;
 	conn->peer = client->peer;
 	conn->counted = client->counted;

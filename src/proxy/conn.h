@@ -78,15 +78,13 @@ struct conn_set {
 	bool room;                 /* one ended since the owner cleared it */
 	bool look_up;              /* a backend's name should be resolved */
 	uint64_t next_id;          /* conn= in logs */
+	unsigned thread;           /* its number (stats_of_thread); 0 unless the
+				      owner sets it */
 	struct rate_limit rate;    /* of lines that clients can cause */
 	struct ev_timer report;    /* reports suppressed lines */
 
 	/* this thread writes, any may read with conn_set_counter */
 	uint64_t count; /* connections open now */
-	uint64_t accepted;
-	uint64_t handshakes;
-	uint64_t resumed;
-	uint64_t ended[CONN_REASON_COUNT];
 };
 
 /*

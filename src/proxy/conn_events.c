@@ -33,6 +33,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "proxy/listener.h"
+#include "proxy/stats.h"
 
 /*
  * A deferred ticket waits this long for the first response, to leave with it:
@@ -689,7 +690,7 @@ conn_set_add(struct conn *conn)
 	struct conn_set *set = conn->set;
 
 	list_append(&set->all, &conn->all);
-	counter_add(&set->accepted, 1);
+	stats_add_accepted(conn->counts);
 	counter_add(&set->count, 1);
 	if (set->count > set->peak)
 		set->peak = set->count;

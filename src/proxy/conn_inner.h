@@ -70,6 +70,7 @@ struct conn {
 	struct list unread;
 	struct conn_set *set;    /* borrowed; outlives its connections */
 	struct service *service; /* a reference */
+	struct stats_counts *counts; /* of the service, for this thread */
 	/* The listener's; after the handshake those of the site. */
 	const struct config_listener *settings;
 	struct conn_proxy_info *proxy_info; /* owned; NULL: no proxy_in */
@@ -102,6 +103,10 @@ struct conn {
 	bool connected;  /* at least one backend was */
 	bool kept_alive; /* SO_KEEPALIVE is set on the backend */
 	bool guarded;    /* the client is in the error set */
+
+	/* already in `counts` */
+	uint64_t counted_in;
+	uint64_t counted_out;
 
 	uint64_t id;
 	struct limit_address *counted;

@@ -10,11 +10,12 @@
 
 #include "proxy/backend.h"
 #include "proxy/limit.h"
+#include "proxy/stats.h"
 #include "tls/tls_server.h"
 
 struct service *
 service_new(const struct config *config, const struct config_listener *listener,
-    struct tls_server *tls, struct limit *limit)
+    struct tls_server *tls, struct limit *limit, struct stats *stats)
 {
 	struct service *service = calloc(1, sizeof(*service));
 
@@ -31,6 +32,7 @@ service_new(const struct config *config, const struct config_listener *listener,
 	service->listener = listener;
 	service->tls = tls_server_ref(tls);
 	service->limit = limit_ref(limit);
+	service->stats = stats_ref(stats);
 	return service;
 }
 
@@ -66,6 +68,7 @@ service_unref(struct service *service)
 		backends_unref(service->sites[--service->site_count].backends);
 	free(service->sites);
 	limit_unref(service->limit);
+	stats_unref(service->stats);
 	tls_server_unref(service->tls);
 	config_unref(service->config);
 	free(service);

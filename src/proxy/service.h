@@ -14,6 +14,7 @@
 
 struct backends;
 struct limit;
+struct stats;
 struct tls_server;
 
 /* One site of the listener (tls/tls_server.h) beyond TLS. */
@@ -32,12 +33,13 @@ struct service {
 	struct service_site *sites; /* those of tls, in the same order */
 	size_t site_count;
 	struct limit *limit;
+	struct stats *stats;
 };
 
 /* References its arguments; has room for the sites of tls.  NULL: no memory. */
 struct service *service_new(const struct config *config,
     const struct config_listener *listener, struct tls_server *tls,
-    struct limit *limit) MUST_CHECK;
+    struct limit *limit, struct stats *stats) MUST_CHECK;
 
 /* Add the next site, in the order of tls; references backends. */
 void service_add(struct service *service,

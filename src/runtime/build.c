@@ -31,6 +31,7 @@
 #include "proxy/backend.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
+#include "proxy/stats.h"
 #include "runtime/cert_slot.h"
 #include "runtime/certs.h"
 #include "runtime/generation.h"
@@ -744,11 +745,15 @@ make_service(struct build *build, const struct config_listener *listener,
 {
 	struct limit *limit = old ? limit_ref(old->limit)
 				  : limit_new(build->parts->process);
+	struct stats *stats = old ? stats_ref(old->stats)
+				  : stats_new(build->parts->threads);
 	struct service *service = NULL;
 
-	if (limit)
-		service = service_new(build->config, listener, tls, limit);
+	if (limit && stats)
+		service = service_new(
+		    build->config, listener, tls, limit, stats);
 	limit_unref(limit);
+	stats_unref(stats);
 	if (service && add_sites(service, old))
 		return service;
 	service_unref(service);
@@ -941,6 +946,42 @@ share_all_sockets(struct build *build)
 		build_error(build, ERROR_SYSTEM, err.text);
 }
 
+/* The sockets of the admin endpoint.  An equal configuration has the same. */
+static void
+build_admin(struct build *build)
+{
+	const struct config_admin *config = &build->config->admin;
+	struct generation *fresh = build->fresh;
+	const struct admin_source source = {
+		.parts = build->parts,
+		.old = build->old ? build->old->admin : NULL,
+		.old_count = build->old ? build->old->admin_count : 0,
+		.unix_mode = config->unix_mode,
+	};
+	struct listener *listener;
+	struct err err = { "" };
+	size_t i;
+
+	fresh->admin = calloc(
+	    config->listen.count + 1, sizeof(fresh->admin[0]));
+	if (fresh->admin == NULL) {
+		build_error(build, ERROR_SYSTEM, "out of memory");
+		return;
+	}
+	for (i = 0; i < config->listen.count; i++) {
+		const struct config_accept *listen = &config->listen.items[i];
+
+		listener = sockets_open_admin(&source, listen, &err);
+		if (listener) {
+			fresh->admin[fresh->admin_count++] = listener;
+			continue;
+		}
+		err_prefix(&err, "%s:%u: [admin] listen", listen->where.file,
+		    listen->where.line);
+		build_error(build, ERROR_SYSTEM, err.text);
+	}
+}
+
 /* Shared ticket keys are loaded when the generation is published; check now
  * that they can be. */
 static void
@@ -1073,6 +1114,7 @@ build_all(struct build *build)
 		share_all_sockets(build);
 	else
 		build_all_sockets(build);
+	build_admin(build);
 }
 
 struct generation *
@@ -1208,6 +1250,7 @@ build_renewed(
 			return false;
 		build_service(build, i);
 	}
+	build_admin(build);
 	err_set(err, "%s", "");
 	if (!build->failed)
 		return sockets_share(&fresh->sockets, &old->sockets,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/listener.h"
 #include "proxy/service.h"
 #include "runtime/cert_slot.h"
 #include "tls/ca_store.h"
@@ -139,13 +140,18 @@ free_parts(struct generation *generation)
 void
 generation_unref(struct generation *generation)
 {
+	size_t i;
+
 	/* Acquire and release: the last holder sees what all others wrote. */
 	if (generation == NULL ||
 	    atomic_fetch_sub_explicit(
 		&generation->references, 1, memory_order_acq_rel) > 1)
 		return;
 	sockets_fini(&generation->sockets);
+	for (i = 0; i < generation->admin_count; i++)
+		listener_unref(generation->admin[i]);
 	free_parts(generation);
+	free(generation->admin);
 	free(generation->services);
 	free(generation->cert_lists);
 	free(generation->certs);

@@ -85,6 +85,8 @@ struct generation {
 	size_t service_count;
 	struct cert_list *cert_lists; /* likewise */
 	struct sockets sockets;
+	struct listener **admin; /* of [admin] listen; references */
+	size_t admin_count;
 
 	/* each thing once */
 	struct cert_entry *certs; /* references to the slots */

@@ -355,6 +355,7 @@ loop_start(unsigned index, struct log *log, loop_event_fn *on_event, void *arg,
 		free_loop(loop);
 		goto no_memory;
 	}
+	loop->set.thread = index;
 	watch(loop);
 	snprintf(name, sizeof(name), "listener %u", index);
 	if (!thread_start(&loop->thread, name, run, loop, err)) {

@@ -32,6 +32,7 @@
 #include "proxy/service.h"
 #include "runtime/build.h"
 #include "runtime/cert_slot.h"
+#include "runtime/collect.h"
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
 #include "runtime/loop.h"
@@ -206,6 +207,7 @@ report_refusal(struct server *server, const struct evaluated_cert *cert,
 	const struct config *config = generation_config(server->pending);
 	const struct config_listener *listener = cert->settings;
 
+	collect_reload_error(server->collect, err->text);
 	log_error(server->parts.log, "ocsp", err->text,
 	    LOG_S("listener", listener->name), LOG_S("cert", cert->info.name),
 	    LOG_S("outcome", staple_outcome_name(cert->info.outcome)));
@@ -928,6 +930,45 @@ is_new_configuration(enum publish_reason reason)
 	return reason == PUBLISH_START || reason == PUBLISH_RELOAD;
 }
 
+static bool
+has_admin(const struct generation *generation, const struct listener *listener)
+{
+	size_t i;
+
+	for (i = 0; generation && i < generation->admin_count; i++)
+		if (generation->admin[i] == listener)
+			return true;
+	return false;
+}
+
+/* The admin endpoint goes on with the sockets of `current`; `old` is the
+ * generation before it, or NULL. */
+static void
+serve_admin(struct server *server, const struct generation *old)
+{
+	const struct generation *current = server->current;
+	char text[ADDR_TEXT_MAX];
+	struct err err;
+	size_t i;
+
+	if (!collect_serve(server->collect, current, &err)) {
+		log_error(server->parts.log, "admin", err.text);
+		return;
+	}
+	for (i = 0; i < current->admin_count; i++) {
+		struct listener *listener = current->admin[i];
+
+		if (!has_admin(old, listener))
+			log_notice(server->parts.log, "admin", "listening",
+			    LOG_S("address",
+				addr_print(listener_address(listener), text,
+				    sizeof(text))));
+		else if (!listener_set_mode(listener,
+			     current->config->admin.unix_mode, &err))
+			log_warning(server->parts.log, "admin", err.text);
+	}
+}
+
 /* Publish `pending`: hand it to every loop. */
 static void
 publish_pending(struct server *server, enum publish_reason reason)
@@ -942,6 +983,10 @@ publish_pending(struct server *server, enum publish_reason reason)
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
 	after_publication(server, old);
+	collect_set(server->collect,
+	    server->state == SERVER_STARTING ? STATE_STARTING : STATE_SERVING,
+	    server->current);
+	serve_admin(server, old);
 	/* Release it here first: removed sockets must close with the loops'
 	 * last reference. */
 	generation_unref(old);
@@ -963,6 +1008,8 @@ report_published(struct server *server)
 	    server->reason == PUBLISH_START ? "started" : "reloaded",
 	    LOG_N("listeners", generation_service_count(server->current)),
 	    LOG_N("threads", server->loop_count), LOG_N("pid", getpid()));
+	if (server->reason == PUBLISH_RELOAD)
+		collect_reloaded(server->collect, true);
 	send_ready(server);
 }
 
@@ -975,8 +1022,9 @@ reload_settle(struct server *server)
 	server->publishing = false;
 	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
 		return;
-	report_published(server);
 	server->state = SERVER_RUNNING;
+	collect_set(server->collect, STATE_SERVING, server->current);
+	report_published(server);
 	/* Evaluate first: a revoked certificate may end the process. */
 	evaluate_staples(server);
 	if (server->reload_wanted)
@@ -1023,13 +1071,21 @@ reload_names(struct server *server)
 	try_to_publish(server);
 }
 
+/* An error of a reload: for the log, and for the client that requested it. */
+static void
+log_refusal(struct server *server, const char *text)
+{
+	log_error(server->parts.log, "config", text);
+	collect_reload_error(server->collect, text);
+}
+
 static void
 log_errors(struct server *server, const struct config_errors *errors)
 {
 	size_t i;
 
 	for (i = 0; i < errors->list.count; i++)
-		log_error(server->parts.log, "config", errors->list.items[i]);
+		log_refusal(server, errors->list.items[i]);
 }
 
 /* Keys that need a restart are compared with their values at the start. */
@@ -1074,7 +1130,7 @@ build(struct server *server)
 			log_errors(server, &build_errors.all);
 		generation_errors_free(&build_errors);
 	} else {
-		log_error(server->parts.log, "config", err.text);
+		log_refusal(server, err.text);
 	}
 	config_unref(config); /* the generation has its own reference */
 	return fresh;
@@ -1089,7 +1145,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 	struct err err;
 
 	if (!load_log(server->parts.log, config, &err)) {
-		log_error(server->parts.log, "config", err.text);
+		log_refusal(server, err.text);
 		return false;
 	}
 	warn_about_fixed_keys(server, config);
@@ -1097,7 +1153,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 	    server->parts.log, config, generation_config(server->current));
 	if (reload_prepare(server, fresh, &err))
 		return true;
-	log_error(server->parts.log, "server", err.text);
+	log_refusal(server, err.text);
 	return false;
 }
 
@@ -1110,6 +1166,7 @@ refuse(struct server *server, struct generation *fresh)
 	stapling_restore(server->parts.stapling, server->current);
 	log_error(server->parts.log, "server",
 	    "reload refused, the old configuration stays");
+	collect_reloaded(server->collect, false);
 	send_ready(server);
 }
 
@@ -1171,6 +1228,7 @@ reload_run(struct server *server)
 	if (server->reload_wanted || server->state != SERVER_RUNNING)
 		return; /* called again afterwards, or the process ends */
 	notify_reloading();
+	collect_reload_begins(server->collect);
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))
 		refuse(server, fresh);

@@ -16,6 +16,7 @@
 #include "runtime/server.h"
 #include "runtime/watch.h"
 
+struct collect;
 struct err;
 struct loop;
 struct resolver;
@@ -71,6 +72,7 @@ struct server {
 	bool reload_wanted;         /* a SIGHUP came during a reload */
 	bool files_wanted;          /* files changed during a reload */
 	struct resolver *resolver;
+	struct collect *collect; /* for the admin endpoint */
 	struct watch *watch;
 	struct stamp tickets_read; /* of ticket_key_file */
 	bool tickets_shared;       /* the keys come from that file */
@@ -88,6 +90,9 @@ struct server {
 	struct ev_timer drain_end;
 	struct ev_async loop_async;   /* by a listener thread */
 	struct ev_async staple_async; /* by the staple thread */
+	struct ev_async admin_async;  /* by the admin endpoint */
+	atomic_bool ping_wanted;      /* ...for a pong */
+	atomic_bool reload_asked;     /* ...for a reload */
 
 	/* listener threads add, main reads and resets `adopted` */
 	atomic_uint adopted;

@@ -26,6 +26,7 @@
 #include "config/config.h"
 #include "proxy/limit.h"
 #include "runtime/build.h"
+#include "runtime/collect.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"
 #include "runtime/reload.h"
@@ -222,6 +223,7 @@ drain_begin(struct server *server)
 	server->pending = NULL;
 	for (i = 0; i < server->loop_count; i++)
 		loop_drain(server->loops[i]);
+	collect_set(server->collect, STATE_DRAINING, server->current);
 	generation_unref(server->current);
 	server->current = NULL;
 
@@ -232,7 +234,7 @@ drain_begin(struct server *server)
 
 /* ---- Signals and events ---- */
 
-#define DESCRIPTORS_OF_MAIN 8    /* its loop, the look-ups and their work */
+#define DESCRIPTORS_OF_MAIN 12   /* its loop, the endpoint's, look-ups */
 #define DESCRIPTORS_PER_THREAD 3 /* a loop: epoll, wake-up, error set */
 
 static void
@@ -346,6 +348,38 @@ on_loop_event(void *arg, enum loop_event event)
 	ev_async_send(server->ev, &server->loop_async);
 }
 
+/* These two run on the thread of the admin endpoint. */
+static void
+ask_pong(void *arg)
+{
+	struct server *server = arg;
+
+	atomic_store(&server->ping_wanted, true);
+	ev_async_send(server->ev, &server->admin_async);
+}
+
+static void
+ask_reload(void *arg)
+{
+	struct server *server = arg;
+
+	atomic_store(&server->reload_asked, true);
+	ev_async_send(server->ev, &server->admin_async);
+}
+
+static void
+on_admin_async(struct ev_loop *ev, struct ev_async *watcher, int events)
+{
+	struct server *server = watcher->data;
+
+	(void)ev;
+	(void)events;
+	if (atomic_exchange(&server->ping_wanted, false))
+		collect_pong(server->collect);
+	if (atomic_exchange(&server->reload_asked, false))
+		reload_run(server);
+}
+
 /* Runs on the staple thread. */
 static void
 on_staples(void *arg)
@@ -430,6 +464,9 @@ start_threads(struct server *server, struct err *err)
 	ev_async_init(&server->loop_async, on_loop_async);
 	server->loop_async.data = server;
 	ev_async_start(server->ev, &server->loop_async);
+	ev_async_init(&server->admin_async, on_admin_async);
+	server->admin_async.data = server;
+	ev_async_start(server->ev, &server->admin_async);
 	watch_signals(server);
 	server->resolver = resolver_new(
 	    server->ev, server->parts.log, on_names, server, err);
@@ -480,6 +517,18 @@ build_first(struct server *server, enum server_exit *status)
 	return generation;
 }
 
+static bool
+init_collect(struct server *server, struct err *err)
+{
+	static const struct collect_calls calls = { ask_pong, ask_reload };
+
+	server->collect = collect_new(
+	    &server->parts, server->config_path, &calls, server);
+	if (server->collect == NULL)
+		err_set(err, "out of memory");
+	return server->collect != NULL;
+}
+
 static enum server_exit
 start(struct server *server)
 {
@@ -501,7 +550,8 @@ start(struct server *server)
 	server->descriptors = process_raise_descriptors();
 	parts->inherited = inherited_collect(&err);
 	if (parts->inherited == NULL || !load_parts(parts, config, &err) ||
-	    !load_stapling(parts, config, false, &bad_config, &err))
+	    !load_stapling(parts, config, false, &bad_config, &err) ||
+	    !init_collect(server, &err))
 		goto fail;
 	generation = build_first(server, &status);
 	if (generation == NULL)
@@ -528,6 +578,7 @@ finish(struct server *server)
 	for (i = 0; i < server->loop_count; i++)
 		loop_join(server->loops[i]);
 	free(server->loops);
+	collect_free(server->collect);
 	stapling_log_counters(server->parts.stapling);
 	resolver_free(server->resolver);
 	watch_free(server->watch);

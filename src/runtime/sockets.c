@@ -28,6 +28,7 @@
 
 #define FIRST_FD 3 /* sd_listen_fds(3) */
 #define FDS_MAX 1024L
+#define ADMIN_BACKLOG 64
 
 struct inherited_socket {
 	int fd; /* -1: taken */
@@ -467,6 +468,26 @@ sockets_add(struct sockets *sockets, struct sockets_source *source,
 		return open_new(sockets, source, service, accept, err);
 	listener = listener_adopt(fd, err);
 	return listener && append_fresh(sockets, service, listener, false, err);
+}
+
+/* One thread serves it, so that it has one socket. */
+struct listener *
+sockets_open_admin(const struct admin_source *source,
+    const struct config_accept *listen, struct err *err)
+{
+	const struct listener_options options = { .threads = 1,
+		.backlog = ADMIN_BACKLOG,
+		.unix_mode = source->unix_mode };
+	size_t i;
+	int fd;
+
+	for (i = 0; i < source->old_count; i++)
+		if (listener_matches(source->old[i], listen, &options))
+			return listener_ref(source->old[i]);
+	fd = take_inherited(source->parts->inherited, listen);
+	if (fd >= 0)
+		return listener_adopt(fd, err);
+	return listener_open(listen, &options, NULL, err);
 }
 
 bool

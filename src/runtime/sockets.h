@@ -72,6 +72,19 @@ struct sockets_source {
 bool sockets_add_named(struct sockets *sockets, struct sockets_source *source,
     struct service *service, struct err *err) MUST_CHECK;
 
+/* A socket that exists already may serve an address of [admin] listen. */
+struct admin_source {
+	const struct generation_parts *parts;
+	struct listener *const *old; /* of the running generation */
+	size_t old_count;
+	unsigned unix_mode;
+};
+
+/* One [admin] listen address: taken over, inherited, or opened.  A reference;
+ * NULL: *err. */
+struct listener *sockets_open_admin(const struct admin_source *source,
+    const struct config_accept *listen, struct err *err) MUST_CHECK;
+
 /*
  * One accept= line: covered by a named socket of this service, taken over,
  * inherited, or opened, in this order.

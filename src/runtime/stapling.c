@@ -688,6 +688,36 @@ stapling_restore(struct stapling *stapling, const struct generation *generation)
 		    LOG_S("reason", err.text));
 }
 
+struct refresh {
+	const char *certificate;
+	size_t count;
+};
+
+static void
+count_wanted(void *arg, const struct staple_info *info)
+{
+	struct refresh *refresh = arg;
+	const char *name = refresh->certificate;
+
+	if (info->wanted &&
+	    (name[0] == '\0' || strcmp(info->name, name) == 0 ||
+		strncmp(info->id, name, strlen(name)) == 0))
+		refresh->count++;
+}
+
+size_t
+stapling_refresh(struct stapling *stapling, const char *certificate)
+{
+	struct refresh refresh = { .certificate = certificate };
+
+	if (stapling == NULL)
+		return 0;
+	staple_inspect(stapling->staple, count_wanted, &refresh);
+	if (refresh.count > 0)
+		staple_refresh(stapling->staple);
+	return refresh.count;
+}
+
 bool
 stapling_state(const struct stapling *stapling, const struct identity *identity,
     struct staple_info *info)

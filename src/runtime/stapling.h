@@ -73,7 +73,11 @@ bool stapling_attach(struct stapling *stapling,
 void stapling_restore(
     struct stapling *stapling, const struct generation *generation);
 
-/* false: never watched. */
+/* Fetch now: every staple (certificate ""), or those of the certificates with
+ * this name or beginning of an id.  Returns how many.  Any thread. */
+size_t stapling_refresh(struct stapling *stapling, const char *certificate);
+
+/* false: never watched.  Any thread. */
 bool stapling_state(const struct stapling *stapling,
     const struct identity *identity, struct staple_info *info);
 

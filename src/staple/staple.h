@@ -190,6 +190,9 @@ struct staple_info {
 	enum staple_outcome outcome; /* of the last attempt */
 	unsigned failures;           /* attempts in a row */
 	int64_t next_try;
+	int64_t last_success; /* end of the last attempt that brought a good
+				 response, since the certificate is watched */
+	uint32_t fetches[STAPLE_OUTCOMES]; /* attempts, by outcome */
 	char said[512]; /* the last attempt: each URL and its result */
 
 	bool held;    /* a verified response; see its times */

@@ -1022,6 +1022,21 @@ ca_store_is_rollback(const struct ca_store *fresh,
 	return false;
 }
 
+void
+ca_store_each_crl(
+    const struct ca_store *ca_store, ca_store_crl_fn *visit, void *arg)
+{
+	char issuer[ISSUER_MAX];
+
+	for (int i = 0; i < sk_X509_CRL_num(ca_store->crls); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(ca_store->crls, i);
+
+		chain_print_name(
+		    X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
+		visit(arg, issuer, end_of(crl));
+	}
+}
+
 bool
 ca_store_crls_fit(const struct ca_store *ca_store)
 {

@@ -59,6 +59,13 @@ int64_t ca_store_crl_end(
     const struct ca_store *ca_store, const struct x509_st *certificate);
 bool ca_store_checks_chain(const struct ca_store *ca_store);
 
+/* Visit the CRLs: the issuer in one line, escaped, and nextUpdate (epoch
+ * seconds; INT64_MAX: none). */
+typedef void ca_store_crl_fn(
+    void *arg, const char *issuer, int64_t next_update_s);
+void ca_store_each_crl(
+    const struct ca_store *ca_store, ca_store_crl_fn *visit, void *arg);
+
 /*
  * crl_check = available: look up every certificate above the leaf whose issuer
  * has a CRL.  chain: as verified, the leaf first.  X509_V_OK, CERT_REVOKED,

@@ -684,6 +684,41 @@ identity_not_after(const struct identity *identity)
 	return identity->not_after;
 }
 
+void
+identity_print_key(EVP_PKEY *key, char *out, size_t max)
+{
+	const char *name = EVP_PKEY_get0_type_name(key);
+	int type = EVP_PKEY_get_base_id(key);
+
+	if (type == EVP_PKEY_EC || type == EVP_PKEY_RSA ||
+	    type == EVP_PKEY_RSA_PSS)
+		snprintf(out, max, "%s%d", name, EVP_PKEY_get_bits(key));
+	else
+		snprintf(out, max, "%s", name ? name : "");
+}
+
+void
+identity_describe(const struct identity *identity,
+    struct identity_description *description)
+{
+	X509 *certificate = identity_certificate(identity);
+	unsigned char digest[32];
+	unsigned int len;
+
+	memset(description, 0, sizeof(*description));
+	if (X509_digest(certificate, EVP_sha256(), digest, &len) == 1)
+		for (unsigned i = 0; i < len; i++)
+			snprintf(description->id + (size_t)2 * i, 3, "%02x",
+			    digest[i]);
+	chain_print_serial(certificate, description->serial,
+	    sizeof(description->serial));
+	chain_print_issuer(certificate, description->issuer,
+	    sizeof(description->issuer));
+	identity_print_key(X509_get0_pubkey(certificate), description->key,
+	    sizeof(description->key));
+	tls_error_clear();
+}
+
 enum identity_kind
 identity_kind(const struct identity *identity)
 {

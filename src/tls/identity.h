@@ -91,6 +91,19 @@ const char *identity_name(const struct identity *identity);
 int64_t identity_not_before(const struct identity *identity);
 int64_t identity_not_after(const struct identity *identity);
 
+/* "EC256", "RSA2048"; types with a single size have none in the name. */
+void identity_print_key(EVP_PKEY *key, char *out, size_t max);
+
+/* A certificate in words, for display. */
+struct identity_description {
+	char id[65];      /* SHA-256 of the DER, hex */
+	char serial[64];  /* hex */
+	char key[16];     /* "RSA2048", "EC256", "ED25519" */
+	char issuer[256]; /* one line, escaped */
+};
+void identity_describe(const struct identity *identity,
+    struct identity_description *description);
+
 enum identity_kind identity_kind(const struct identity *identity);
 const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */
 

@@ -81,7 +81,8 @@ struct stream_facts {
 	const char *alpn;  /* not terminated; alpn_len bytes; may be NULL */
 	unsigned alpn_len;
 	bool resumed;
-	bool stapled; /* an OCSP response was sent */
+	bool stapled;          /* an OCSP response was sent */
+	bool status_requested; /* the client sent status_request */
 
 	/* The client's certificate. */
 	bool client_presented;  /* in this handshake */
@@ -211,6 +212,10 @@ void stream_facts(const struct stream *stream, struct stream_facts *facts);
 /* After the handshake: it is such a connection.  After a failed one: it is, and
  * nothing is wrong but that a client certificate is required. */
 bool stream_is_check(const struct stream *stream);
+
+/* After a failed handshake: the policy on staples ended it, because the client
+ * requested one and there was none. */
+bool stream_is_unstapled(const struct stream *stream);
 
 /* The error as text for the log, in `out`, which is returned. */
 const char *stream_error_text(

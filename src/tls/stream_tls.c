@@ -482,20 +482,6 @@ group_name(SSL *ssl)
 	return id == 0 ? NULL : SSL_group_to_name(ssl, id);
 }
 
-/* "EC256", "RSA2048"; types with a single size have none in the name. */
-static void
-name_key(EVP_PKEY *key, char *out, size_t max)
-{
-	const char *name = EVP_PKEY_get0_type_name(key);
-	int type = EVP_PKEY_get_base_id(key);
-
-	if (type == EVP_PKEY_EC || type == EVP_PKEY_RSA ||
-	    type == EVP_PKEY_RSA_PSS)
-		snprintf(out, max, "%s%d", name, EVP_PKEY_get_bits(key));
-	else
-		snprintf(out, max, "%s", name ? name : "");
-}
-
 /* A resumed handshake sends no certificate. */
 static void
 describe_certificate(SSL *ssl, struct stream_facts *facts)
@@ -505,7 +491,7 @@ describe_certificate(SSL *ssl, struct stream_facts *facts)
 	facts->signature_algorithm = "";
 	if (certificate == NULL)
 		return;
-	name_key(X509_get0_pubkey(certificate), facts->key_algorithm,
+	identity_print_key(X509_get0_pubkey(certificate), facts->key_algorithm,
 	    sizeof(facts->key_algorithm));
 	facts->signature_algorithm = OBJ_nid2sn(
 	    X509_get_signature_nid(certificate));
@@ -540,6 +526,8 @@ stream_tls_facts(const struct stream *stream, struct stream_facts *facts)
 		.alpn_len = alpn_len,
 		.resumed = SSL_session_reused(ssl) == 1,
 		.stapled = stream->stapled,
+		.status_requested = SSL_get_tlsext_status_type(ssl) ==
+				    TLSEXT_STATUSTYPE_ocsp,
 	};
 	describe_certificate(ssl, facts);
 	describe_client(ssl, facts);
@@ -567,6 +555,16 @@ stream_is_check(const struct stream *stream)
 	SSL_get0_alpn_selected(stream->ssl, &alpn, &len);
 	return len == strlen(STREAM_CHECK_PROTOCOL) &&
 	       memcmp(alpn, STREAM_CHECK_PROTOCOL, len) == 0;
+}
+
+bool
+stream_is_unstapled(const struct stream *stream)
+{
+	unsigned long code = stream->openssl_error;
+
+	/* The status callback is the only extension callback that fails. */
+	return stream->ssl != NULL && ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	       ERR_GET_REASON(code) == SSL_R_CLIENTHELLO_TLSEXT;
 }
 
 void

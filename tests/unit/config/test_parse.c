@@ -152,8 +152,6 @@ Test(parse, names_what_is_wrong_with_a_section)
 		    "t.ini:5: [frobnicate] is neither" },
 		{ "no name", "[listener]\naccept = 1\n",
 		    "t.ini:5: a listener needs a name" },
-		{ "later: admin", "[admin]\nlisten = 1\n",
-		    "t.ini:5: [admin]: " },
 		{ "misspelt ocsp", "[oscp]\nmode = must\n",
 		    "t.ini:5: [oscp] is not a known section: did you mean "
 		    "[ocsp]?" },

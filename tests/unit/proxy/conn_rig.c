@@ -23,6 +23,7 @@
 #include "proxy/conn_inner.h"
 #include "proxy/limit.h"
 #include "proxy/service.h"
+#include "proxy/stats.h"
 #include "tests/support/link.h"
 #include "tls/ticket.h"
 #include "tls/tls_server.h"
@@ -84,7 +85,10 @@ make_service(struct rig *rig)
 	rig->tls = link_server(listener, PKI_P256, rig->keys);
 	rig->process = limit_process_new();
 	rig->limit = limit_new(rig->process);
-	rig->service = service_new(rig->config, listener, rig->tls, rig->limit);
+	rig->stats = stats_new(1);
+	cr_assert_not_null(rig->stats);
+	rig->service = service_new(
+	    rig->config, listener, rig->tls, rig->limit, rig->stats);
 	cr_assert_not_null(rig->service);
 	add_site(rig, listener);
 	for (size_t i = 0; i < listener->host_count; i++)
@@ -123,6 +127,12 @@ rig_init(struct rig *rig, const char *keys)
 	rig_init_in(rig, &folder, keys);
 }
 
+const struct stats_counts *
+rig_counts(const struct rig *rig)
+{
+	return stats_of_thread(rig->stats, 0);
+}
+
 void
 rig_fini(struct rig *rig)
 {
@@ -136,6 +146,7 @@ rig_fini(struct rig *rig)
 	SSL_CTX_free(rig->client_context);
 	service_unref(rig->service);
 	limit_unref(rig->limit);
+	stats_unref(rig->stats);
 	limit_process_free(rig->process);
 	tls_server_unref(rig->tls);
 	ticket_keys_unref(rig->keys);
@@ -366,7 +377,7 @@ bool
 rig_ended(const struct rig *rig, enum conn_reason reason)
 {
 	for (int i = 0; i < CONN_REASON_COUNT; i++) {
-		uint64_t count = conn_set_counter(&rig->set.ended[i]);
+		uint64_t count = conn_set_counter(&rig_counts(rig)->ended[i]);
 
 		if (count == (uint64_t)(i == (int)reason))
 			continue;

@@ -27,6 +27,7 @@ struct rig {
 	struct tls_server *tls;
 	struct limit_process *process;
 	struct limit *limit;
+	struct stats *stats; /* of one thread */
 	struct service *service;
 	struct ev_loop *loop;
 	struct log *log; /* NULL: see rig_log */
@@ -43,6 +44,9 @@ struct rig {
 /* `keys` are lines of the listener's section, and of its hosts' after it; ""
  * for none.  Files they name are looked for in rig->folder. */
 void rig_init(struct rig *rig, const char *keys);
+/* The counters of the service. */
+const struct stats_counts *rig_counts(const struct rig *rig);
+
 void rig_fini(struct rig *rig);
 
 /* The same in a folder with files of the test; taken. */

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
+#include "proxy/stats.h"
 #include "tests/support/scarce.h"
 
 enum { ENOUGH = 100000 };
@@ -94,6 +95,6 @@ Test(conn_memory, is_released_wherever_it_ran_out)
 		}
 		cr_expect(n > 0 && n < ENOUGH, "%ld", n);
 	}
-	cr_expect_gt(rig.set.ended[CONN_NO_MEMORY], 0);
+	cr_expect_gt(rig_counts(&rig)->ended[CONN_NO_MEMORY], 0);
 	rig_fini(&rig);
 }

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "conn_rig.h"
 #include "proxy/limit.h"
+#include "proxy/stats.h"
 #include "tests/unit/proxy/port.h"
 
 #define IN "proxy_in = yes\nproxy_trust = 127.0.0.0/8\n"
@@ -274,10 +275,11 @@ connect_with(struct rig *rig, const char *line)
 Test(proxy_header, counts_clients_by_their_own_address)
 {
 	struct rig rig;
-	const uint64_t *full = &rig.set.ended[CONN_FULL_ADDRESS];
+	const uint64_t *full;
 	int first, other;
 
 	init(&rig, IN "per_ip_max = 1");
+	full = &rig_counts(&rig)->ended[CONN_FULL_ADDRESS];
 	first = connect_with(&rig, LINE);
 	other = connect_with(&rig, OTHER_LINE);
 	cr_expect_eq(rig.set.count, 2, "two clients of one proxy");
@@ -309,8 +311,10 @@ Test(proxy_header, releases_every_slot_however_it_ends)
 		cr_expect_eq(rig.set.count, 0);
 		cr_expect_eq(limit_connections(rig.limit), 0);
 	}
-	cr_expect_eq(conn_set_counter(&rig.set.ended[CONN_DENIED]), 3);
-	cr_expect_eq(conn_set_counter(&rig.set.ended[CONN_FULL_ADDRESS]), 0);
+	cr_expect_eq(
+	    conn_set_counter(&rig_counts(&rig)->ended[CONN_DENIED]), 3);
+	cr_expect_eq(
+	    conn_set_counter(&rig_counts(&rig)->ended[CONN_FULL_ADDRESS]), 0);
 	rig_fini(&rig);
 }
 
@@ -496,7 +500,7 @@ Test(proxy_header_out, goes_to_the_backend_that_accepts_at_last)
 	rig_turn(&rig);
 	receive(&rig, &received);
 	expect_behind(&received, "question", "two backends later");
-	cr_expect_eq(conn_set_counter(&rig.set.ended[CONN_DONE]), 0);
+	cr_expect_eq(conn_set_counter(&rig_counts(&rig)->ended[CONN_DONE]), 0);
 	close(full);
 	rig_fini(&rig);
 }

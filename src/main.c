@@ -2,14 +2,16 @@
  * Arguments, then one call: into the runtime, or a command that prints and
  * ends.  Main thread.  The exit status is a contract: 0 asked to stop, 1 failed
  * to start, 2 bad configuration or usage, 3 a certificate is revoked and policy
- * ends the process (enum server_exit).  "staple" (staple_exit) and "healthcheck"
- * (healthcheck_exit) have their own.
+ * ends the process (enum server_exit).  "staple" (staple_exit), "healthcheck"
+ * (healthcheck_exit) and the commands of the admin endpoint (admin_command_exit)
+ * have their own.
  */
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/command.h"
 #include "config/config.h"
 #include "runtime/check_command.h"
 #include "runtime/healthcheck.h"
@@ -31,6 +33,9 @@ static void
 print_help(FILE *out)
 {
 	fputs("usage: clinch [-c FILE] [COMMAND]\n"
+	      "       clinch status [-c FILE] [--json] [--watch]\n"
+	      "       clinch reload [-c FILE]\n"
+	      "       clinch refresh [-c FILE] [CERTIFICATE]\n"
 	      "       clinch healthcheck [-c FILE] [OPTION]...\n"
 	      "       clinch staple check CERT.pem [OPTION]...\n"
 	      "       clinch staple fetch CERT.pem -o FILE [OPTION]...\n"
@@ -44,6 +49,13 @@ print_help(FILE *out)
 	      "      --list-keys    print every key that FILE may hold\n"
 	      "  -V, --version      print the version\n"
 	      "  -h, --help         print this\n"
+	      "of a running clinch, over its [admin] listen:\n"
+	      "  status             print its listeners and certificates\n"
+	      "      --json         as JSON\n"
+	      "      --watch        every two seconds, until Ctrl-C\n"
+	      "  reload             reload FILE; the errors, or \"reloaded\"\n"
+	      "  refresh            fetch staples now: all, or those of the\n"
+	      "                     certificate with this name or id\n"
 	      "does a running clinch answer, with the staples it should have?\n"
 	      "  healthcheck        one line; exit status 0 (healthy) or 1\n"
 	      "      --listener NAME\n"
@@ -174,6 +186,8 @@ main(int argc, char **argv)
 	process_obey_signals();
 	if (argc > 1 && strcmp(argv[1], "staple") == 0)
 		return flush((int)staple_command_run(argc - 1, argv + 1));
+	if (argc > 1 && admin_command_is(argv[1]))
+		return flush((int)admin_command_run(argc - 1, argv + 1, file));
 	if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)
 		return flush((int)healthcheck_run(argc - 1, argv + 1, file));
 	switch (parse(argc, argv, &file)) {

@@ -493,24 +493,50 @@ begin_exchange(struct door *door, int fd)
 	ev_timer_init(&exchange->timer, on_timeout, REQUEST_S, 0.0);
 	exchange->timer.data = exchange;
 	list_append(&endpoint->exchanges, &exchange->all);
-	if (++endpoint->exchange_count == CONNECTIONS_MAX)
-		pause_doors(endpoint, true);
+	endpoint->exchange_count++;
 	wait_for(exchange, WAIT_REQUEST, EV_READ, REQUEST_S);
+}
+
+/* Make room: end the oldest connection without a complete request.  false: all
+ * have one. */
+static bool
+end_oldest(struct endpoint *endpoint)
+{
+	struct list *node;
+
+	for (node = endpoint->exchanges.next; node != &endpoint->exchanges;
+	     node = node->next) {
+		struct exchange *exchange = container_of(
+		    node, struct exchange, all);
+
+		if (exchange->wait != WAIT_REQUEST)
+			continue;
+		end_exchange(exchange);
+		return true;
+	}
+	return false;
 }
 
 static void
 on_client(struct ev_loop *ev, struct ev_io *watcher, int events)
 {
 	struct door *door = watcher->data;
-	int fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct endpoint *endpoint = door->endpoint;
+	int fd;
 
 	(void)ev;
 	(void)events;
+	if (endpoint->exchange_count >= CONNECTIONS_MAX &&
+	    !end_oldest(endpoint)) {
+		pause_doors(endpoint, true);
+		return;
+	}
+	fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		begin_exchange(door, fd);
 }
 
-/* At CONNECTIONS_MAX further clients wait in the kernel. */
+/* While all connections have a request, further clients wait in the kernel. */
 static void
 pause_doors(struct endpoint *endpoint, bool pause)
 {
@@ -600,7 +626,7 @@ replace_doors(struct endpoint *endpoint)
 		return;
 	free_doors(&endpoint->doors);
 	list_splice(&endpoint->doors, &doors);
-	pause_doors(endpoint, endpoint->exchange_count >= CONNECTIONS_MAX);
+	pause_doors(endpoint, false);
 }
 
 /* ---- The thread ---- */

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admin/client.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
@@ -490,6 +491,30 @@ check_config(
 	return status;
 }
 
+/* ---- The admin endpoint ---- */
+
+/* /ready has the first reason in its first line. */
+static enum healthcheck_exit
+check_endpoint(
+    const struct config *config, const struct healthcheck_arguments *arguments)
+{
+	enum healthcheck_exit status = HEALTHCHECK_HEALTHY;
+	struct client_answer answer;
+	struct err err;
+
+	if (!client_request(client_find(config), "GET", "/ready",
+		arguments->timeout_ms, &answer, &err))
+		return print_unhealthy(err.text, 0);
+	if (answer.status == 200) {
+		puts("healthy: ready");
+	} else {
+		answer.body[strcspn(answer.body, "\n")] = '\0';
+		status = print_unhealthy(answer.body, 0);
+	}
+	client_answer_free(&answer);
+	return status;
+}
+
 /* ---- Arguments ---- */
 
 static bool
@@ -570,7 +595,9 @@ healthcheck_run(int argc, char **argv, const char *file)
 		return HEALTHCHECK_UNHEALTHY;
 	signal(SIGPIPE, SIG_IGN);
 	config = config_load(arguments.file, &errors);
-	if (config != NULL)
+	if (config != NULL && arguments.name_count == 0 && client_find(config))
+		status = check_endpoint(config, &arguments);
+	else if (config != NULL)
 		status = check_config(config, &arguments);
 	else if (errors.list.count > 0)
 		status = print_unhealthy(

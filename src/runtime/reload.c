@@ -941,12 +941,12 @@ has_admin(const struct generation *generation, const struct listener *listener)
 	return false;
 }
 
-/* The admin endpoint goes on with the sockets of `current`; `old` is the
+/* The admin endpoint serves the sockets of `current` from now on; `old` is the
  * generation before it, or NULL. */
 static void
-serve_admin(struct server *server, const struct generation *old)
+serve_admin(struct server *server, const struct generation *current,
+    const struct generation *old)
 {
-	const struct generation *current = server->current;
 	char text[ADDR_TEXT_MAX];
 	struct err err;
 	size_t i;
@@ -963,8 +963,8 @@ serve_admin(struct server *server, const struct generation *old)
 			    LOG_S("address",
 				addr_print(listener_address(listener), text,
 				    sizeof(text))));
-		else if (!listener_set_mode(listener,
-			     current->config->admin.unix_mode, &err))
+		else if (!listener_set_mode(
+			     listener, current->config->admin.unix_mode, &err))
 			log_warning(server->parts.log, "admin", err.text);
 	}
 }
@@ -983,10 +983,10 @@ publish_pending(struct server *server, enum publish_reason reason)
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
 	after_publication(server, old);
-	collect_set(server->collect,
-	    server->state == SERVER_STARTING ? STATE_STARTING : STATE_SERVING,
-	    server->current);
-	serve_admin(server, old);
+	if (server->state != SERVER_STARTING) {
+		collect_set(server->collect, STATE_SERVING, server->current);
+		serve_admin(server, server->current, old);
+	}
 	/* Release it here first: removed sockets must close with the loops'
 	 * last reference. */
 	generation_unref(old);
@@ -1043,6 +1043,13 @@ on_names_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	(void)ev;
 	(void)events;
 	reload_names(watcher->data);
+}
+
+void
+reload_begin(struct server *server)
+{
+	collect_set(server->collect, STATE_STARTING, server->pending);
+	serve_admin(server, server->pending, NULL);
 }
 
 bool

@@ -114,6 +114,10 @@ void reload_stop(struct server *server);
 bool reload_prepare(struct server *server, struct generation *fresh,
     struct err *err) MUST_CHECK;
 
+/* At a start, with the first generation pending: the admin endpoint shows what
+ * the start waits for. */
+void reload_begin(struct server *server);
+
 /* SIGHUP: build a generation from the file beside the running one. */
 void reload_run(struct server *server);
 

@@ -558,8 +558,10 @@ start(struct server *server)
 		return status;
 	if (take_pid(server, config, &err) && drop(config, parts->log, &err) &&
 	    start_threads(server, &err) &&
-	    reload_prepare(server, generation, &err))
+	    reload_prepare(server, generation, &err)) {
+		reload_begin(server);
 		return EXIT_ASKED;
+	}
 	if (server->pending == NULL)
 		generation_unref(generation);
 fail:

@@ -89,8 +89,8 @@ static const struct stunnel_key stunnel_keys[] = {
 	{ "socket", NULL, ACTION_SOCKET, NULL },
 	{ "syslog", "no", ACTION_NONE, NULL },
 	{ "syslog", NULL, ACTION_SYSLOG, NULL },
-	{ "requireCert", "no", ACTION_REQUIRE, "no" },
-	{ "requireCert", "yes", ACTION_REQUIRE, "yes" },
+	{ "requireCert", "no", ACTION_REQUIRE, NULL },
+	{ "requireCert", "yes", ACTION_REQUIRE, NULL },
 	{ "sni", NULL, ACTION_SNI, NULL },
 	{ "verifyChain", "no", ACTION_VERIFY, "none" },
 	{ "verifyChain", "yes", ACTION_VERIFY, "require" },
@@ -286,6 +286,12 @@ stunnel_foreign_hint(const char *key)
 	return NULL;
 }
 
+bool
+stunnel_is_yes(const char *value)
+{
+	return fuzzy_in("yes on true 1", value);
+}
+
 static bool
 fits(const struct stunnel_key *entry, const char *value)
 {
@@ -296,7 +302,7 @@ fits(const struct stunnel_key *entry, const char *value)
 	if (strcmp(entry->value, "no") == 0)
 		return fuzzy_in("no off false 0", value);
 	if (strcmp(entry->value, "yes") == 0)
-		return fuzzy_in("yes on true 1", value);
+		return stunnel_is_yes(value);
 	return strcasecmp(entry->value, value) == 0;
 }
 
@@ -472,19 +478,18 @@ static void
 apply_option(const struct parse_scope *scope, const struct statement *statement)
 {
 	struct diagnostics *diag = scope->parser->diag;
-	struct provenance *provenance = scope->provenance;
 
 	switch (read_option(statement->value)) {
 	case OPTION_NO_EFFECT:
 		break;
 	case OPTION_NO_TLS12:
-		provenance->no_tls12 = true;
+		(void)parse_record(scope, KEY_STUNNEL_NO_TLS12, statement);
 		break;
 	case OPTION_NO_TLS13:
-		provenance->no_tls13 = true;
+		(void)parse_record(scope, KEY_STUNNEL_NO_TLS13, statement);
 		break;
 	case OPTION_NO_TICKET:
-		provenance->no_tickets = true;
+		(void)parse_record(scope, KEY_STUNNEL_NO_TICKETS, statement);
 		if (scope->section == SCHEMA_HOST)
 			diag_error(diag, &statement->where,
 			    "options = %s: tickets are a setting of the whole "
@@ -492,7 +497,7 @@ apply_option(const struct parse_scope *scope, const struct statement *statement)
 			    statement->value);
 		break;
 	case OPTION_SERVER_ORDER:
-		provenance->server_order = true;
+		(void)parse_record(scope, KEY_STUNNEL_SERVER_ORDER, statement);
 		break;
 	case OPTION_REFUSED:
 		diag_error(diag, &statement->where,
@@ -510,7 +515,7 @@ apply_option(const struct parse_scope *scope, const struct statement *statement)
 
 static void
 apply_socket_key(const struct parse_scope *scope,
-    const struct statement *statement, enum schema_key key)
+    const struct statement *statement, enum config_key key)
 {
 	if (parse_has_key(scope, key))
 		(void)parse_value(
@@ -554,19 +559,18 @@ apply_socket(const struct parse_scope *scope, const struct statement *statement)
 static void
 apply_syslog(const struct parse_scope *scope, const struct statement *statement)
 {
-	bool yes = fuzzy_in("yes on true 1", statement->value);
-
-	if (!yes)
+	if (!stunnel_is_yes(statement->value))
 		diag_error(scope->parser->diag, &statement->where,
 		    "%s: \"%.64s\" is neither yes nor no", statement->key,
 		    statement->value);
 	/* stunnel logs to both; here `output` overrides `syslog`. */
-	else if (scope->parser->top.where[KEY_LOG_OUTPUT] == NULL)
+	else if (parse_place(scope->listener->places, NULL, KEY_LOG_OUTPUT) ==
+		 NULL)
 		scope->parser->config->log.output = "syslog";
 }
 
 /* The key of clinch that the entry belongs to; KEY_COUNT: none. */
-static enum schema_key
+static enum config_key
 key_of(const struct stunnel_key *entry)
 {
 	switch (entry->action) {
@@ -616,9 +620,19 @@ apply_sni(const struct parse_scope *scope, const struct statement *statement)
 static bool
 is_misplaced(const struct parse_scope *scope, const struct stunnel_key *entry)
 {
-	enum schema_key key = key_of(entry);
+	enum config_key key = key_of(entry);
 
 	return key != KEY_COUNT && !parse_has_key(scope, key);
+}
+
+/* true: a key of stunnel's, or `verify` with one of its levels. */
+static bool
+is_stunnel_verify(const struct config_place *place)
+{
+	const struct statement *statement = place->statement;
+
+	return !fuzzy_same(statement->key, "verify") ||
+	       (place->is_valid && isdigit((unsigned char)statement->value[0]));
 }
 
 /* verifyChain, verifyPeer and a level of the older `verify` may be combined:
@@ -628,22 +642,22 @@ static void
 apply_verify(const struct parse_scope *scope, const struct statement *statement,
     const struct stunnel_key *entry)
 {
-	const struct config_where **set = &scope->provenance->where[KEY_VERIFY];
-	const struct config_where *first = *set;
-	enum config_verify before = scope->listener->verify;
+	struct config_listener *listener = scope->listener;
+	struct config_place *place = parse_place(
+	    listener->places, scope->inherited, KEY_VERIFY);
+	enum config_verify before = listener->verify;
+	const struct statement *first;
 
-	if (first != NULL && !scope->provenance->verify_from_stunnel) {
+	if (place == NULL || !is_stunnel_verify(place)) {
 		(void)parse_value(scope, KEY_VERIFY, statement, entry->text);
 		return;
 	}
-	*set = NULL;
-	(void)parse_value(scope, KEY_VERIFY, statement, entry->text);
-	if (first != NULL && scope->listener->verify < before) {
-		scope->listener->verify = before;
-		scope->listener->verify_where = *first;
-		*set = first;
+	first = place->statement;
+	(void)parse_again(scope, KEY_VERIFY, statement, entry->text);
+	if (listener->verify < before) {
+		listener->verify = before;
+		place->statement = first;
 	}
-	scope->provenance->verify_from_stunnel = true;
 }
 
 static void
@@ -673,8 +687,7 @@ apply_entry(const struct parse_scope *scope, const struct statement *statement,
 		apply_allow(scope, statement, entry);
 		break;
 	case ACTION_REQUIRE:
-		scope->provenance->require_cert = statement;
-		scope->provenance->requires_cert = entry->text[0] == 'y';
+		(void)parse_record(scope, KEY_STUNNEL_REQUIRE_CERT, statement);
 		break;
 	case ACTION_SNI:
 		apply_sni(scope, statement);

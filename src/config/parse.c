@@ -75,14 +75,12 @@ count_words(const char *text)
 }
 
 static bool
-has_key(const struct section *section, enum config_key key,
-    struct schema_cache *cache)
+has_key(const struct section *section, enum config_key key)
 {
 	const struct schema_row *row = schema_row(key);
 
 	for (size_t i = 0; i < section->count; i++)
-		if (schema_find_cached(
-			cache, SCHEMA_LISTENER, section->items[i].key) == row)
+		if (schema_find(SCHEMA_LISTENER, section->items[i].key) == row)
 			return true;
 	return false;
 }
@@ -131,11 +129,10 @@ is_misspelt_host(const struct section *section)
 
 /* The kind of a section whose heading is none of clinch's. */
 static enum section_kind
-kind_of_service(const struct section *section, struct schema_cache *cache)
+kind_of_service(const struct section *section)
 {
-	bool accepts = has_key(section, KEY_ACCEPT, cache) ||
-		       has_key(section, KEY_FD, cache);
-	bool connects = has_key(section, KEY_CONNECT, cache);
+	bool accepts = has_key(section, KEY_ACCEPT) || has_key(section, KEY_FD);
+	bool connects = has_key(section, KEY_CONNECT);
 
 	/* With both keys it is a service, unless the heading resembles
 	 * [listener NAME].  With one of them it must not resemble any heading
@@ -162,7 +159,7 @@ parse_is_own_section(const char *name)
 }
 
 static enum section_kind
-kind_of(const struct section *section, struct schema_cache *cache)
+kind_of(const struct section *section)
 {
 	const char *listener = after_word(section->name, "listener");
 	const char *host = after_word(section->name, "host");
@@ -176,7 +173,7 @@ kind_of(const struct section *section, struct schema_cache *cache)
 		return *listener != '\0' ? SECTION_LISTENER : SECTION_UNKNOWN;
 	if (host != NULL && count_words(host) > 1)
 		return SECTION_HOST;
-	return kind_of_service(section, cache);
+	return kind_of_service(section);
 }
 
 static bool
@@ -323,12 +320,6 @@ apply_combined_keys(struct config_listener *listener)
 		listener->server_order = SERVER_ORDER_YES;
 }
 
-static const struct schema_row *
-find_key(const struct parse_scope *scope, const char *key)
-{
-	return schema_find_cached(scope->parser->cache, scope->section, key);
-}
-
 bool
 parse_has_key(const struct parse_scope *scope, enum config_key key)
 {
@@ -463,18 +454,22 @@ apply_section(struct parser *parser, const struct section *section,
 	struct parse_scope scope = { parser, kind, listener, inherited,
 		section };
 	const struct schema_row *row;
+	size_t others = 0;
 
 	for (size_t i = 0; i < section->count; i++) {
-		row = find_key(&scope, section->items[i].key);
+		row = schema_find(kind, section->items[i].key);
 		if (row != NULL)
 			(void)parse_value(&scope, schema_key_of(row),
 			    &section->items[i], section->items[i].value);
+		else
+			others++;
 	}
 	/* Keys of stunnel come second: some yield to a key of the section. */
-	for (size_t i = 0; i < section->count; i++) {
-		row = find_key(&scope, section->items[i].key);
-		if (row == NULL)
-			stunnel_apply(&scope, &section->items[i]);
+	for (size_t i = 0; others > 0 && i < section->count; i++) {
+		if (schema_find(kind, section->items[i].key) != NULL)
+			continue;
+		stunnel_apply(&scope, &section->items[i]);
+		others--;
 	}
 }
 
@@ -540,7 +535,7 @@ set_kinds(struct parser *parser, const struct source *source)
 	size_t count = 0;
 
 	for (size_t i = 0; i < source->count; i++) {
-		parser->kinds[i] = kind_of(&source->sections[i], parser->cache);
+		parser->kinds[i] = kind_of(&source->sections[i]);
 		count += is_listener(parser->kinds[i]);
 	}
 	return count;
@@ -553,10 +548,9 @@ init_parser(struct parser *parser, const struct source *source)
 	size_t count;
 
 	parser->ignored = "";
-	parser->cache = arena_alloc(parser->arena, sizeof(*parser->cache));
 	parser->kinds = arena_alloc(
 	    parser->arena, source->count * sizeof(parser->kinds[0]));
-	if (parser->cache == NULL || parser->kinds == NULL) {
+	if (parser->kinds == NULL) {
 		diag_no_memory(parser->diag);
 		return false;
 	}

@@ -51,7 +51,6 @@ struct parser {
 	struct config_listener builtin;
 	struct config_listener defaults; /* builtin, top and [tls] */
 	enum section_kind *kinds; /* one for each section of the source */
-	struct schema_cache *cache;
 	bool is_stunnel;
 	const char *stunnel_reason; /* a key, or "its name" */
 	const char *ignored; /* names of keys without effect, with commas */

@@ -590,33 +590,6 @@ schema_find(enum schema_section section, const char *key)
 	return NULL;
 }
 
-static size_t
-slot_of(enum schema_section section, const char *key)
-{
-	size_t sum = (size_t)section;
-
-	for (; *key != '\0'; key++)
-		sum = sum * 31 + (unsigned char)*key;
-	return sum % SCHEMA_CACHE_SIZE;
-}
-
-const struct schema_row *
-schema_find_cached(
-    struct schema_cache *cache, enum schema_section section, const char *key)
-{
-	size_t i = slot_of(section, key);
-
-	if (cache == NULL)
-		return schema_find(section, key);
-	if (cache->slots[i].key == NULL || cache->slots[i].section != section ||
-	    strcmp(cache->slots[i].key, key) != 0) {
-		cache->slots[i].key = key;
-		cache->slots[i].section = section;
-		cache->slots[i].row = schema_find(section, key);
-	}
-	return cache->slots[i].row;
-}
-
 static void
 offer_aliases(struct fuzzy_match *match, const struct schema_row *row)
 {

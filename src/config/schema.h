@@ -50,19 +50,6 @@ enum config_key schema_key_of(const struct schema_row *row);
 const struct schema_row *schema_find(
     enum schema_section section, const char *key);
 
-/* As schema_find, with a cache: a large file repeats few keys.  A zeroed cache
- * is empty; keys are borrowed; NULL: no cache. */
-#define SCHEMA_CACHE_SIZE 256
-struct schema_cache {
-	struct {
-		const char *key;
-		enum schema_section section;
-		const struct schema_row *row;
-	} slots[SCHEMA_CACHE_SIZE];
-};
-const struct schema_row *schema_find_cached(
-    struct schema_cache *cache, enum schema_section section, const char *key);
-
 /* The key of the section that is nearest to a misspelt one; NULL: none. */
 const char *schema_nearest(enum schema_section section, const char *key);
 

@@ -86,24 +86,18 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 	ssize_t got;
 	size_t room;
 
-	if (fstat(fd, &status) < 0) {
-		err_set_errno(err, errno, "cannot be read");
-		return false;
-	}
+	if (fstat(fd, &status) < 0)
+		return err_set_errno(err, errno, "cannot be read");
 	if (!check_kind(&status, max, err))
 		return false;
 	/* Files of /proc report size 0. */
 	room = status.st_size > 0 ? (size_t)status.st_size : 4096;
 	file->bytes = arena_alloc(arena, room + 1);
-	if (file->bytes == NULL) {
-		err_set(err, "not enough memory");
-		return false;
-	}
+	if (file->bytes == NULL)
+		return err_no_memory(err);
 	got = read_all(fd, file->bytes, room);
-	if (got < 0) {
-		err_set_errno(err, errno, "cannot be read");
-		return false;
-	}
+	if (got < 0)
+		return err_set_errno(err, errno, "cannot be read");
 	file->size = (size_t)got;
 	file->device = status.st_dev;
 	file->inode = status.st_ino;
@@ -160,11 +154,9 @@ static bool
 put(struct expansion *expansion, const char *text, size_t length,
     struct err *err)
 {
-	if (length > VALUE_SIZE_MAX - expansion->length) {
-		err_set(
+	if (length > VALUE_SIZE_MAX - expansion->length)
+		return err_set(
 		    err, "the value is longer than %d bytes", VALUE_SIZE_MAX);
-		return false;
-	}
 	memcpy(expansion->out + expansion->length, text, length);
 	expansion->length += length;
 	return true;
@@ -186,10 +178,8 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 	char *path = reader_path(expansion->arena, expansion->from, name);
 	size_t size;
 
-	if (path == NULL) {
-		err_set(err, "not enough memory");
-		return false;
-	}
+	if (path == NULL)
+		return err_no_memory(err);
 	if (!read_file(&file, expansion->arena, path, VALUE_SIZE_MAX, err)) {
 		err_prefix(err, "${file:%s}", name);
 		return false;
@@ -197,10 +187,9 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 	size = file.size;
 	while (size > 0 && isspace((unsigned char)file.bytes[size - 1]))
 		size--;
-	if (has_control(file.bytes, size)) {
-		err_set(err, "${file:%s}: contains more than one line", name);
-		return false;
-	}
+	if (has_control(file.bytes, size))
+		return err_set(
+		    err, "${file:%s}: contains more than one line", name);
 	return put(expansion, file.bytes, size, err);
 }
 
@@ -262,25 +251,21 @@ put_variable(struct expansion *expansion, char *inner, struct err *err)
 	const struct variable variable = split_variable(inner);
 	const char *name = variable.name, *value;
 
-	if (!is_name(name)) {
-		err_set(err,
+	if (!is_name(name))
+		return err_set(err,
 		    "\"${%s}\" is not a reference: write ${NAME}, "
 		    "${NAME:-default}, ${NAME:?advice} or ${file:PATH}, or "
 		    "$${ for a plain ${",
 		    name);
-		return false;
-	}
 	value = getenv(name);
 	if (variable.fallback != NULL && (value == NULL || *value == '\0'))
 		value = variable.fallback;
 	if (value == NULL || (variable.advice != NULL && *value == '\0'))
 		return refuse_variable(&variable, value, err);
-	if (has_control(value, strlen(value))) {
-		err_set(err,
+	if (has_control(value, strlen(value)))
+		return err_set(err,
 		    "the environment variable %s contains control characters",
 		    name);
-		return false;
-	}
 	return put(expansion, value, strlen(value), err);
 }
 
@@ -291,10 +276,8 @@ put_reference(struct expansion *expansion, const char *inner, size_t length,
 {
 	char *copy = arena_copy(expansion->arena, inner, length);
 
-	if (copy == NULL) {
-		err_set(err, "not enough memory");
-		return false;
-	}
+	if (copy == NULL)
+		return err_no_memory(err);
 	if (strncmp(copy, "file:", 5) == 0)
 		return put_file(expansion, copy + 5, err);
 	return put_variable(expansion, copy, err);
@@ -308,10 +291,8 @@ expand_reference(
 	const char *inner = *value + 2;
 	const char *end = strchr(inner, '}');
 
-	if (end == NULL) {
-		err_set(err, "a \"${\" is not closed by \"}\"");
-		return false;
-	}
+	if (end == NULL)
+		return err_set(err, "a \"${\" is not closed by \"}\"");
 	*value = end + 1;
 	return put_reference(expansion, inner, (size_t)(end - inner), err);
 }
@@ -368,7 +349,7 @@ finish(struct arena *arena, const struct expansion *expansion, struct err *err)
 	char *out = trimmed(arena, expansion->out, expansion->length);
 
 	if (out == NULL) {
-		err_set(err, "not enough memory");
+		err_no_memory(err);
 		return NULL;
 	}
 	if (has_comment(out)) {
@@ -389,12 +370,12 @@ expand_value(
 	if (strstr(value, "${") == NULL) {
 		out = arena_copy(arena, value, strlen(value));
 		if (out == NULL)
-			err_set(err, "not enough memory");
+			err_no_memory(err);
 		return out;
 	}
 	expansion = calloc(1, sizeof(*expansion));
 	if (expansion == NULL) {
-		err_set(err, "not enough memory");
+		err_no_memory(err);
 		return NULL;
 	}
 	expansion->arena = arena;

@@ -114,8 +114,6 @@ void value_print_path(
 /* For readers of lists: copy an item to the end of the list. */
 bool value_append(const struct value_place *place, const void *item,
     struct err *err) MUST_CHECK;
-/* Set an error and return false. */
-bool value_no_memory(struct err *err);
 
 /* For a field or item that begins with a const char *. */
 void value_print_string(FILE *out, const char *key, const void *field,

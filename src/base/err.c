@@ -8,33 +8,39 @@
 #include <stdio.h>
 #include <string.h>
 
-void
+bool
 err_set(struct err *err, const char *format, ...)
 {
 	char text[ERR_TEXT_MAX];
 	va_list args;
 
 	if (err == NULL)
-		return;
+		return false;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	memcpy(err->text, text, sizeof(text));
+	return false;
 }
 
-void
+bool
 err_set_errno(struct err *err, int errnum, const char *format, ...)
 {
 	char text[ERR_TEXT_MAX];
 	char room[128];
 	va_list args;
 
-	if (err == NULL)
-		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	err_set(err, "%s: %s", text, strerror_r(errnum, room, sizeof(room)));
+	return err_set(
+	    err, "%s: %s", text, strerror_r(errnum, room, sizeof(room)));
+}
+
+bool
+err_no_memory(struct err *err)
+{
+	return err_set(err, "not enough memory");
 }
 
 void

@@ -20,12 +20,16 @@ struct err {
 	char text[ERR_TEXT_MAX]; /* always terminated; "" until set */
 };
 
-/* Replace the text.  Longer text is cut. */
-void err_set(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Replace the text.  Longer text is cut.  Returns false, so that a function may
+ * end with `return err_set(...)`. */
+bool err_set(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* As err_set, and appends ": " and strerror(errnum). */
-void err_set_errno(struct err *err, int errnum, const char *format, ...)
+bool err_set_errno(struct err *err, int errnum, const char *format, ...)
     PRINTF_LIKE(3, 4);
+
+/* Set "not enough memory" and return false. */
+bool err_no_memory(struct err *err);
 
 /* Put "<formatted>: " in front of the text; the right end is cut. */
 void err_prefix(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);

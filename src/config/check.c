@@ -28,26 +28,59 @@
 #include "config/parse.h"
 #include "config/reader.h"
 #include "config/strings.h"
+#include "config/stunnel.h"
 #include "config/value.h"
 
 #define ACCEPTS_MAX 4096 /* in all listeners */
 #define NOTES_MAX 8      /* of one configuration; the rest are counted */
 #define VERIFY "verify = optional, require or pinned"
 
+/* Where a key was set in the list up to `end` (NULL: all of it), even if its
+ * value was invalid.  NULL: nowhere. */
+static const struct config_where *
+find_where(struct config_place *places, const struct config_place *end,
+    enum config_key key)
+{
+	const struct config_place *place = parse_place(places, end, key);
+
+	return place != NULL ? &place->statement->where : NULL;
+}
+
+/* Where a key was set in this section. */
+static const struct config_where *
+own_where(const struct site *site, enum config_key key)
+{
+	return find_where(site->settings->places, site->inherited, key);
+}
+
+/* Where a key was set in this section, or in one whose value it inherits. */
+static const struct config_where *
+where_set(const struct site *site, enum config_key key)
+{
+	return find_where(site->settings->places, NULL, key);
+}
+
+/* Where a key was set outside listeners and hosts. */
+static const struct config_where *
+default_where(const struct parser *parser, enum config_key key)
+{
+	return find_where(parser->defaults.places, NULL, key);
+}
+
 /* A host already has its listener's values where it sets none. */
 static void
 settle_site(struct config_listener *settings, const struct config_ocsp *ocsp)
 {
-	if (!settings->ocsp_set) {
+	bool is_set = config_is_set(settings->places, KEY_OCSP);
+
+	if (!is_set)
 		settings->ocsp = ocsp->mode;
-		settings->ocsp_where = ocsp->mode_where;
-	}
 	if (settings->without_staple == OCSP_WITHOUT_BY_MODE)
 		settings->without_staple = ocsp->without_staple;
 	if (settings->on_revoked == OCSP_REVOKED_BY_MODE)
 		settings->on_revoked = ocsp->on_revoked;
 	/* A revoked certificate of one listener must not end the process. */
-	if (settings->ocsp_set && settings->on_revoked == OCSP_REVOKED_BY_MODE)
+	if (is_set && settings->on_revoked == OCSP_REVOKED_BY_MODE)
 		settings->on_revoked = OCSP_REVOKED_REFUSE;
 }
 
@@ -162,8 +195,8 @@ check_mode(const struct parser *parser)
 {
 	const struct config_where *ocsp, *mode;
 
-	ocsp = provenance_find(&parser->global, KEY_GLOBAL_OCSP);
-	mode = provenance_find(&parser->ocsp, KEY_OCSP_MODE);
+	ocsp = default_where(parser, KEY_GLOBAL_OCSP);
+	mode = default_where(parser, KEY_OCSP_MODE);
 	if (ocsp != NULL && mode != NULL)
 		diag_error(parser->diag, mode,
 		    "mode contradicts ocsp in %s:%u: keep one of the two",
@@ -179,9 +212,9 @@ check_intervals(const struct parser *parser)
 
 	if (ocsp->min_interval_ms <= ocsp->max_interval_ms)
 		return;
-	where = provenance_find(&parser->ocsp, KEY_OCSP_MIN_INTERVAL);
+	where = default_where(parser, KEY_OCSP_MIN_INTERVAL);
 	if (where == NULL)
-		where = provenance_find(&parser->ocsp, KEY_OCSP_MAX_INTERVAL);
+		where = default_where(parser, KEY_OCSP_MAX_INTERVAL);
 	value_format_duration(least, ocsp->min_interval_ms);
 	value_format_duration(most, ocsp->max_interval_ms);
 	diag_error(parser->diag, where,
@@ -243,7 +276,7 @@ takes_headers(const struct config_listener *settings)
 
 /* Keys that have no effect without another key. */
 static const struct requirement {
-	enum schema_key key;
+	enum config_key key;
 	size_t offset, size; /* of its field */
 	bool (*is_met)(const struct config_listener *settings);
 	const char *without;
@@ -285,7 +318,7 @@ check_requirements(const struct parser *parser, const struct site *site)
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
-		where = site->provenance->where[requirements[i].key];
+		where = own_where(site, requirements[i].key);
 		if (where != NULL &&
 		    !is_met_below(&requirements[i], site->settings))
 			report_without_effect(parser, &requirements[i], where);
@@ -310,7 +343,7 @@ check_default_requirements(const struct parser *parser)
 	const struct config_where *where;
 
 	for (size_t i = 0; i < ARRAY_LEN(requirements); i++) {
-		where = provenance_find(&parser->tls, requirements[i].key);
+		where = default_where(parser, requirements[i].key);
 		if (where != NULL && !is_met_anywhere(parser, &requirements[i]))
 			report_without_effect(parser, &requirements[i], where);
 	}
@@ -333,9 +366,9 @@ check_trust(const struct parser *parser, const struct site *site)
 
 	/* A key with an invalid value counts as set: it has been reported. */
 	if (!verifies_itself(site) || settings->ca_file != NULL ||
-	    provenance_find(site->provenance, KEY_CA_FILE) != NULL)
+	    where_set(site, KEY_CA_FILE) != NULL)
 		return;
-	diag_error(parser->diag, &settings->verify_where,
+	diag_error(parser->diag, config_where_of(settings->places, KEY_VERIFY),
 	    "%s verifies clients but has no ca_file: name a PEM file with the "
 	    "CA certificates for clients",
 	    parse_name(name, settings));
@@ -346,23 +379,24 @@ static void
 check_require(const struct parser *parser, const struct site *site)
 {
 	enum config_verify verify = site->settings->verify;
-	const struct provenance *provenance = site->provenance;
+	const struct config_place *place = parse_place(
+	    site->settings->places, NULL, KEY_STUNNEL_REQUIRE_CERT);
+	bool required;
 
-	while (provenance != NULL && provenance->require_cert == NULL)
-		provenance = provenance->parent;
-	if (provenance == NULL)
+	if (place == NULL)
 		return;
-	if (provenance->requires_cert && verify == VERIFY_NONE)
-		diag_error(parser->diag, &provenance->require_cert->where,
+	required = stunnel_is_yes(place->statement->value);
+	if (required && verify == VERIFY_NONE)
+		diag_error(parser->diag, &place->statement->where,
 		    "%s: nothing is verified without verifyChain = yes: write "
 		    "verify = require instead",
-		    provenance->require_cert->key);
-	else if (provenance->requires_cert != (verify >= VERIFY_REQUIRE) &&
+		    place->statement->key);
+	else if (required != (verify >= VERIFY_REQUIRE) &&
 		 verify != VERIFY_NONE)
-		diag_error(parser->diag, &provenance->require_cert->where,
+		diag_error(parser->diag, &place->statement->where,
 		    "%s contradicts verify or verifyChain: write verify = "
 		    "optional or verify = require alone",
-		    provenance->require_cert->key);
+		    place->statement->key);
 }
 
 /* true: all addresses are Unix sockets, whose file mode controls access. */
@@ -379,11 +413,10 @@ static void
 check_proxy(const struct parser *parser, const struct site *site)
 {
 	const struct config_listener *listener = site->settings;
-	const struct config_where *where = provenance_find(
-	    site->provenance, KEY_PROXY_IN);
+	const struct config_where *where = where_set(site, KEY_PROXY_IN);
 
 	if (!listener->proxy_in || where == NULL || is_local_only(listener) ||
-	    provenance_find(site->provenance, KEY_PROXY_TRUST) != NULL)
+	    where_set(site, KEY_PROXY_TRUST) != NULL)
 		return;
 	diag_error(parser->diag, where,
 	    "listener %.64s would accept PROXY headers from any address: list "
@@ -434,9 +467,9 @@ settle_clients(const struct parser *parser)
 
 /* A key with an invalid value counts as set: it has been reported. */
 static bool
-is_unset(const struct site *site, enum schema_key key)
+is_unset(const struct site *site, enum config_key key)
 {
-	return provenance_find(site->provenance, key) == NULL;
+	return where_set(site, key) == NULL;
 }
 
 static void
@@ -501,10 +534,10 @@ check_certificate(const struct parser *parser, const struct site *site)
 /* Require one file of `key` for each cert, or none. */
 static void
 check_pairs(const struct parser *parser, const struct site *site,
-    enum schema_key key, const struct config_paths *files)
+    enum config_key key, const struct config_paths *files)
 {
 	const struct config_paths *certs = &site->settings->certs;
-	const struct config_where *where = site->provenance->where[key];
+	const struct config_where *where = own_where(site, key);
 	const char *key_name = schema_row(key)->name;
 	char name[PARSE_NAME_MAX];
 
@@ -531,12 +564,12 @@ check_pairs(const struct parser *parser, const struct site *site,
 static void
 check_strays(const struct parser *parser, const struct site *site)
 {
-	static const enum schema_key keys[] = { KEY_KEY, KEY_STAPLE_FILE };
+	static const enum config_key keys[] = { KEY_KEY, KEY_STAPLE_FILE };
 	const struct config_where *where;
 	char name[PARSE_NAME_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		where = site->provenance->where[keys[i]];
+		where = own_where(site, keys[i]);
 		if (where != NULL)
 			diag_error(parser->diag, where,
 			    "%s of %s belongs to no cert: name the cert here "
@@ -560,13 +593,12 @@ check_files_of(const struct parser *parser, const struct site *site)
 
 /* Where `first` was set, else where `second` was, else the heading. */
 static const struct config_where *
-place_of(const struct site *site, enum schema_key first, enum schema_key second)
+place_of(const struct site *site, enum config_key first, enum config_key second)
 {
-	const struct config_where *where = provenance_find(
-	    site->provenance, first);
+	const struct config_where *where = where_set(site, first);
 
 	if (where == NULL)
-		where = provenance_find(site->provenance, second);
+		where = where_set(site, second);
 	return where != NULL ? where : &site->settings->where;
 }
 
@@ -604,27 +636,29 @@ check_versions(const struct parser *parser, const struct site *site)
 		    parse_name(name, settings));
 }
 
+/* Report each listener or host that has the name of an earlier one. */
 static void
-check_names(const struct parser *parser)
+check_unique(const struct parser *parser, const struct config_listener *list,
+    size_t count)
 {
-	const struct config *config = parser->config;
+	char name[PARSE_NAME_MAX];
 	struct string_map names;
 
-	if (!string_map_init(&names, parser->arena, config->listener_count)) {
+	if (!string_map_init(&names, parser->arena, count)) {
 		diag_no_memory(parser->diag);
 		return;
 	}
-	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct config_listener *listener = &config->listeners[i];
-		const void **first = string_map_at(&names, listener->name);
+	for (size_t i = 0; i < count; i++) {
+		const void **first = string_map_at(&names,
+		    list[i].pattern != NULL ? list[i].pattern : list[i].name);
 		const struct config_listener *other = *first;
 
 		if (other == NULL)
-			*first = listener;
+			*first = &list[i];
 		else
-			diag_error(parser->diag, &listener->where,
-			    "there is already a listener %.64s in %s:%u",
-			    listener->name, other->where.file,
+			diag_error(parser->diag, &list[i].where,
+			    "there is already a %s in %s:%u",
+			    parse_name(name, &list[i]), other->where.file,
 			    other->where.line);
 	}
 }
@@ -676,9 +710,8 @@ leave_out(const struct parser *parser, struct accept_use *loser)
 	char text[ADDR_TEXT_MAX];
 
 	loser->left_out = true;
-	diag_note(parser->diag,
-	    "%s:%u: listener %.64s leaves %s to the listener that names it",
-	    loser->accept->where.file, loser->accept->where.line,
+	diag_note(parser->diag, &loser->accept->where,
+	    "listener %.64s leaves %s to the listener that names it",
 	    loser->listener->name,
 	    addr_print(&loser->accept->addr, text, sizeof(text)));
 }
@@ -787,14 +820,13 @@ check_addresses(const struct parser *parser)
 static void
 check_tickets(const struct parser *parser)
 {
-	const struct config_where *where = provenance_find(
-	    &parser->tls, KEY_TLS_TICKET_ROTATE);
+	const struct config_where *where = default_where(
+	    parser, KEY_TLS_TICKET_ROTATE);
 
 	if (where != NULL && parser->config->ticket_key_file != NULL)
-		diag_note(parser->diag,
-		    "%s:%u: ticket_rotate has no effect beside "
-		    "ticket_key_file: keys change when that file does",
-		    where->file, where->line);
+		diag_note(parser->diag, where,
+		    "ticket_rotate has no effect beside ticket_key_file: keys "
+		    "change when that file does");
 }
 
 /* The backends of one listener, each with the first section that uses it. */
@@ -856,12 +888,11 @@ note_shared(struct shared_backends *shared, const char *backend,
 
 	if (shared->found++ >= NOTES_MAX)
 		return;
-	diag_note(shared->parser->diag,
-	    "%s:%u: %s and %s have different rules for clients but share the "
-	    "backend %s: a client admitted to one can send requests for the "
-	    "other, as SNI is not authorisation",
-	    second->where.file, second->where.line, parse_name(one, second),
-	    parse_name(other, first), backend);
+	diag_note(shared->parser->diag, &second->where,
+	    "%s and %s have different rules for clients but share the backend "
+	    "%s: a client admitted to one can send requests for the other, as "
+	    "SNI is not authorisation",
+	    parse_name(one, second), parse_name(other, first), backend);
 }
 
 /* false: no memory. */
@@ -945,10 +976,38 @@ check_shared(const struct parser *parser)
 		}
 	}
 	if (shared.found > NOTES_MAX)
-		diag_note(parser->diag,
+		diag_note(parser->diag, NULL,
 		    "%zu more hosts share a backend with others that have "
 		    "different rules for clients",
 		    shared.found - NOTES_MAX);
+}
+
+/* 127.0.0.0/8, ::1, or a Unix socket. */
+static bool
+is_local(const struct addr *addr)
+{
+	if (addr->sa.sa_family == AF_INET)
+		return ntohl(addr->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return addr_is_unix(addr) ||
+	       IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr);
+}
+
+static void
+check_admin(const struct parser *parser)
+{
+	const struct config_accepts *listen = &parser->config->admin.listen;
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < listen->count; i++) {
+		const struct config_accept *item = &listen->items[i];
+
+		if (!is_local(&item->addr))
+			diag_note(parser->diag, &item->where,
+			    "[admin] listen %s: other hosts can read the "
+			    "status of every listener and certificate; use a "
+			    "loopback address or unix:PATH",
+			    addr_print(&item->addr, text, sizeof(text)));
+	}
 }
 
 void
@@ -957,6 +1016,9 @@ check_config(const struct parser *parser)
 	const struct config *config = parser->config;
 	struct site site = { 0 };
 
+	for (size_t i = 0; i < config->listener_count; i++)
+		check_unique(parser, config->listeners[i].hosts,
+		    config->listeners[i].host_count);
 	settle_stapling(parser);
 	settle_clients(parser);
 	while (parse_next_site(parser, &site)) {
@@ -967,10 +1029,11 @@ check_config(const struct parser *parser)
 		check_files_of(parser, &site);
 		check_versions(parser, &site);
 	}
-	check_names(parser);
+	check_unique(parser, config->listeners, config->listener_count);
 	check_addresses(parser);
 	check_tickets(parser);
 	check_shared(parser);
+	check_admin(parser);
 	if (config->listener_count == 0 && diag_is_clean(parser->diag))
 		diag_error(parser->diag,
 		    &(struct config_where){ config->file, 0 },
@@ -979,12 +1042,20 @@ check_config(const struct parser *parser)
 }
 
 static void
-check_file(struct diagnostics *diag, const char *key, const char *path,
+check_path(struct diagnostics *diag, const char *key, const char *path,
     const struct config_where *where)
 {
 	if (path != NULL && access(path, R_OK) != 0)
 		diag_error(diag, where, "%s: cannot read %s: %s", key, path,
 		    strerror(errno));
+}
+
+static void
+check_file(struct diagnostics *diag, enum config_key key, const char *path,
+    const struct config_place *places)
+{
+	check_path(
+	    diag, schema_row(key)->name, path, config_where_of(places, key));
 }
 
 static void
@@ -994,7 +1065,7 @@ check_list(struct diagnostics *diag, const char *key,
 	if (list->items == inherited->items)
 		return;
 	for (size_t i = 0; i < list->count; i++)
-		check_file(
+		check_path(
 		    diag, key, list->items[i].path, &list->items[i].where);
 }
 
@@ -1007,14 +1078,11 @@ check_site(struct diagnostics *diag, const struct config_listener *site,
 	check_list(diag, "cert", &site->certs, &from->certs);
 	check_list(diag, "key", &site->keys, &from->keys);
 	if (site->cert_dir != from->cert_dir)
-		check_file(
-		    diag, "cert_dir", site->cert_dir, &site->cert_dir_where);
+		check_file(diag, KEY_CERT_DIR, site->cert_dir, site->places);
 	if (site->ca_file != from->ca_file)
-		check_file(
-		    diag, "ca_file", site->ca_file, &site->ca_file_where);
+		check_file(diag, KEY_CA_FILE, site->ca_file, site->places);
 	if (site->crl_file != from->crl_file)
-		check_file(
-		    diag, "crl_file", site->crl_file, &site->crl_file_where);
+		check_file(diag, KEY_CRL_FILE, site->crl_file, site->places);
 }
 
 void
@@ -1031,8 +1099,8 @@ check_files(const struct parser *parser)
 		check_site(parser->diag, site.settings,
 		    site.settings->pattern != NULL ? site.listener
 						   : &parser->defaults);
-	check_file(parser->diag, "ca_file", config->ocsp.ca_file,
-	    &config->ocsp.ca_file_where);
-	check_file(parser->diag, "ticket_key_file", config->ticket_key_file,
-	    &config->ticket_key_file_where);
+	check_file(parser->diag, KEY_OCSP_CA_FILE, config->ocsp.ca_file,
+	    config->places);
+	check_file(parser->diag, KEY_TLS_TICKET_KEY_FILE,
+	    config->ticket_key_file, config->places);
 }

@@ -18,6 +18,7 @@
 #include "config/parse.h"
 #include "config/reader.h"
 #include "config/schema.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 struct counted_config {
@@ -61,6 +62,7 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 		.config = &counted->config,
 		.arena = counted->arena,
 		.diag = diag,
+		.whole = { .file = counted->config.file },
 	};
 
 	if (counted->config.file == NULL) {
@@ -165,6 +167,38 @@ config_where_begins(const struct config_where *where, const char *sentence)
 	       strncmp(sentence + length, line, strlen(line)) == 0;
 }
 
+const struct config_where *
+config_where_of(const struct config_place *places, enum config_key key)
+{
+	static const struct config_where built_in;
+
+	for (; places != NULL; places = places->next)
+		if (places->key == key && places->is_valid)
+			return &places->statement->where;
+	return &built_in;
+}
+
+bool
+config_is_set(const struct config_place *places, enum config_key key)
+{
+	return config_where_of(places, key)->line > 0;
+}
+
+const struct config_where *
+config_ocsp_where(const struct config_listener *listener)
+{
+	static const enum config_key keys[] = { KEY_OCSP, KEY_OCSP_MODE,
+		KEY_GLOBAL_OCSP };
+	const struct config_where *where = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		where = config_where_of(listener->places, keys[i]);
+		if (where->line > 0)
+			break;
+	}
+	return where;
+}
+
 const struct config_path *
 config_key_of(const struct config_listener *listener, size_t i)
 {
@@ -189,7 +223,7 @@ is_same_site(const struct config_listener *a, const struct config_listener *b)
 	    !value_same_text(a->pattern, b->pattern) ||
 	    a->certs_own != b->certs_own || a->host_count != b->host_count)
 		return false;
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener &&
@@ -212,28 +246,12 @@ config_listener_equal(
 	return true;
 }
 
-static bool
-append_copy(struct config_strings *strings, const char *text)
-{
-	char **items = realloc(
-	    strings->items, (strings->count + 1) * sizeof(*items));
-
-	if (items == NULL)
-		return false;
-	strings->items = items;
-	items[strings->count] = strdup(text);
-	if (items[strings->count] == NULL)
-		return false;
-	strings->count++;
-	return true;
-}
-
 struct config_strings
 config_fixed_changes(const struct config *old, const struct config *fresh)
 {
 	struct config_strings changes = { 0 };
 
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->needs_start ||
@@ -242,7 +260,7 @@ config_fixed_changes(const struct config *old, const struct config *fresh)
 			continue;
 		/* The list is for a warning: on an allocation failure it is cut
 		 * short. */
-		if (!append_copy(&changes, row->name))
+		if (!strings_append(&changes, strdup(row->name)))
 			break;
 	}
 	return changes;

@@ -29,6 +29,118 @@ struct config_where {
 bool config_where_begins(
     const struct config_where *where, const char *sentence);
 
+/* All keys, in the order of --list-keys and --print-config.  Before any section
+ * the first one of a name counts. */
+enum config_key {
+	/* [global] */
+	KEY_GLOBAL_THREADS,
+	KEY_GLOBAL_USER,
+	KEY_GLOBAL_GROUP,
+	KEY_GLOBAL_MAX_CONNECTIONS,
+	KEY_GLOBAL_DRAIN_TIMEOUT,
+	KEY_GLOBAL_PID,
+	KEY_GLOBAL_STORE_DIR,
+	KEY_GLOBAL_OCSP,
+	/* [log] */
+	KEY_LOG_LEVEL,
+	KEY_LOG_FORMAT,
+	KEY_LOG_OUTPUT,
+	KEY_LOG_ACCESS,
+	/* [tls] */
+	KEY_TLS_TICKET_ROTATE,
+	KEY_TLS_TICKET_KEY_FILE,
+	/* [ocsp] */
+	KEY_OCSP_MODE,
+	KEY_OCSP_URL,
+	KEY_OCSP_CA_FILE,
+	KEY_OCSP_AIA_ISSUER,
+	KEY_OCSP_START_WAIT,
+	KEY_OCSP_WITHOUT_STAPLE,
+	KEY_OCSP_ON_REVOKED,
+	KEY_OCSP_TIMEOUT,
+	KEY_OCSP_METHOD,
+	KEY_OCSP_MIN_INTERVAL,
+	KEY_OCSP_MAX_INTERVAL,
+	KEY_OCSP_DEFAULT_LIFETIME,
+	KEY_OCSP_MAX_RESPONSE,
+	KEY_OCSP_MAX_FETCHES,
+	KEY_OCSP_PROXY,
+	/* [admin] */
+	KEY_ADMIN_LISTEN,
+	KEY_ADMIN_UNIX_MODE,
+	/* listeners and hosts, some of them in [tls] too */
+	KEY_ACCEPT,
+	KEY_FD,
+	KEY_UNIX_MODE,
+	KEY_BACKLOG,
+	KEY_V6ONLY,
+	KEY_BIND_EARLY,
+	KEY_DEVICE,
+	KEY_CONNECT,
+	KEY_BALANCE,
+	KEY_RETRY_AFTER,
+	KEY_RESOLVE,
+	KEY_CERT,
+	KEY_KEY,
+	KEY_CERT_DIR,
+	KEY_KEY_PERMISSIONS,
+	KEY_SNI_UNKNOWN,
+	KEY_WATCH,
+	KEY_VERIFY,
+	KEY_CA_FILE,
+	KEY_CRL_FILE,
+	KEY_CRL_CHECK,
+	KEY_CLIENT_PURPOSE,
+	KEY_ALLOW_SAN,
+	KEY_ALLOW_CN,
+	KEY_PROXY_IN,
+	KEY_PROXY_TRUST,
+	KEY_PROXY_OUT,
+	KEY_PROXY_TLV,
+	KEY_MIN_VERSION,
+	KEY_MAX_VERSION,
+	KEY_PROFILE,
+	KEY_CIPHERS,
+	KEY_CIPHERSUITES,
+	KEY_GROUPS,
+	KEY_PREFER_SERVER_CIPHERS,
+	KEY_ALPN,
+	KEY_TICKETS,
+	KEY_SESSION_TIMEOUT,
+	KEY_OCSP,
+	KEY_WITHOUT_STAPLE,
+	KEY_ON_REVOKED,
+	KEY_STAPLE_FILE,
+	KEY_TIMEOUT_HANDSHAKE,
+	KEY_TIMEOUT_CONNECT,
+	KEY_TIMEOUT_IDLE,
+	KEY_TIMEOUT_CLOSE,
+	KEY_KEEPALIVE,
+	KEY_MAX_LIFETIME,
+	KEY_MAX_CONNECTIONS,
+	KEY_PER_IP_MAX,
+	KEY_MAX_HANDSHAKES,
+	KEY_ALLOW,
+	KEY_DENY,
+	KEY_COUNT,
+	/* options of stunnel, which have a place but no row */
+	KEY_STUNNEL_NO_TLS12,
+	KEY_STUNNEL_NO_TLS13,
+	KEY_STUNNEL_NO_TICKETS,
+	KEY_STUNNEL_SERVER_ORDER,
+	KEY_STUNNEL_REQUIRE_CERT
+};
+
+/* The places of keys: those of a section, then those of the sections that its
+ * other values come from. */
+struct config_place;
+
+/* Where the value of a key was set.  Never NULL; line 0: built in. */
+const struct config_where *config_where_of(
+    const struct config_place *places, enum config_key key);
+/* true: the value is not built in. */
+bool config_is_set(const struct config_place *places, enum config_key key);
+
 struct config_strings {
 	char **items;
 	size_t count;
@@ -142,6 +254,7 @@ struct config_listener {
 	const char *pattern;           /* lower case: "a.example", "*.example";
 				      NULL: the listener itself */
 	struct config_where where;     /* of its heading */
+	struct config_place *places;   /* of its keys */
 	struct config_listener *hosts; /* in file order; none in a host */
 	size_t host_count;
 
@@ -166,7 +279,6 @@ struct config_listener {
 	struct config_paths staple_files; /* DER or text, of another tool */
 	bool certs_own; /* a host: certs are its own, not the listener's */
 	const char *cert_dir; /* every PEM in it, named by its SANs; or NULL */
-	struct config_where cert_dir_where;
 	enum config_key_permissions key_permissions;
 	enum config_sni_unknown sni_unknown;
 	bool watch; /* reload changed files */
@@ -180,11 +292,6 @@ struct config_listener {
 	struct config_strings allow_san; /* "dns:*.example", "email:", "uri:",
 					    "ip:"; a bare word is dns: */
 	struct config_strings allow_cn;
-	struct config_where verify_where;
-	struct config_where ca_file_where;
-	struct config_where crl_file_where;
-	struct config_where allow_san_where;
-	struct config_where allow_cn_where;
 
 	/* PROXY protocol. */
 	bool proxy_in;
@@ -198,9 +305,6 @@ struct config_listener {
 	const char *ciphers; /* TLS 1.2, OpenSSL syntax; NULL: by profile */
 	const char *ciphersuites; /* TLS 1.3; NULL: by profile */
 	const char *groups;       /* colon-separated; NULL: by profile */
-	struct config_where ciphers_where;
-	struct config_where ciphersuites_where;
-	struct config_where groups_where;
 	enum config_server_order server_order;
 	struct config_strings alpn; /* in order of preference; 0: none */
 	bool tickets;
@@ -208,11 +312,9 @@ struct config_listener {
 
 	/* Effective values: the listener's own, else those of [ocsp]. */
 	enum config_ocsp_mode ocsp;
-	bool ocsp_set; /* `ocsp` is set in the listener */
 	enum config_without_staple without_staple;
-	/* refuse where ocsp_set and [ocsp] has no on_revoked */
+	/* refuse where `ocsp` is set and [ocsp] has no on_revoked */
 	enum config_on_revoked on_revoked;
-	struct config_where ocsp_where; /* where the mode was set */
 	uint32_t timeout_handshake_ms;
 	uint32_t timeout_connect_ms;
 	uint32_t timeout_idle_ms;
@@ -239,10 +341,8 @@ struct config_ocsp {
 	enum config_ocsp_mode mode;
 	enum config_without_staple without_staple;
 	enum config_on_revoked on_revoked;
-	struct config_where mode_where;
 	struct config_strings urls; /* override those in the certificates */
 	const char *ca_file;        /* NULL: the system's store */
-	struct config_where ca_file_where;
 	uint32_t start_wait_ms;
 	uint32_t timeout_ms;
 	enum config_ocsp_method method; /* tried first */
@@ -268,20 +368,19 @@ struct config {
 	unsigned threads; /* 0: auto */
 	const char *user; /* NULL: stay */
 	const char *group;
-	uint32_t max_connections; /* 0: from the descriptor limit */
-	uint32_t drain_timeout_ms;
-	bool drain_timeout_set; /* else 8s, or 30s under systemd */
+	uint32_t max_connections;  /* 0: from the descriptor limit */
+	uint32_t drain_timeout_ms; /* if set; else 8s, 30s under systemd */
 	const char *pid_file;
 	uint32_t ticket_rotate_ms;   /* [tls] */
 	const char *ticket_key_file; /* [tls]; NULL: generated keys */
-	struct config_where ticket_key_file_where;
 	enum config_key_permissions ticket_key_permissions; /* of [tls] */
 	const char *store_dir;                              /* NULL: no store */
-	struct config_where store_dir_where;
 	struct config_ocsp ocsp;
 
 	struct config_log log;
 	struct config_admin admin;
+
+	const struct config_place *places; /* of the keys above */
 
 	struct config_listener *listeners;
 	size_t listener_count;
@@ -324,6 +423,11 @@ const struct config_path *config_key_of(
 /* The i-th certificate's staple_file; NULL: none. */
 const struct config_path *config_staple_file_of(
     const struct config_listener *listener, size_t i);
+
+/* Where the stapling mode of a listener or host was set, as
+ * config_where_of. */
+const struct config_where *config_ocsp_where(
+    const struct config_listener *listener);
 
 /* true: two listeners (with their hosts), or two hosts, are equal in everything
  * but the places of their keys. */

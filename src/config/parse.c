@@ -16,7 +16,6 @@
  */
 #include "config/parse.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -68,14 +67,12 @@ count_words(const char *text)
 }
 
 static bool
-has_key(const struct section *section, enum schema_key key,
-    struct schema_cache *cache)
+has_key(const struct section *section, enum config_key key)
 {
 	const struct schema_row *row = schema_row(key);
 
 	for (size_t i = 0; i < section->count; i++)
-		if (schema_find_cached(
-			cache, SCHEMA_LISTENER, section->items[i].key) == row)
+		if (schema_find(SCHEMA_LISTENER, section->items[i].key) == row)
 			return true;
 	return false;
 }
@@ -124,11 +121,10 @@ is_misspelt_host(const struct section *section)
 
 /* The kind of a section whose heading is none of clinch's. */
 static enum section_kind
-kind_of_service(const struct section *section, struct schema_cache *cache)
+kind_of_service(const struct section *section)
 {
-	bool accepts = has_key(section, KEY_ACCEPT, cache) ||
-		       has_key(section, KEY_FD, cache);
-	bool connects = has_key(section, KEY_CONNECT, cache);
+	bool accepts = has_key(section, KEY_ACCEPT) || has_key(section, KEY_FD);
+	bool connects = has_key(section, KEY_CONNECT);
 
 	/* With both keys it is a service, unless the heading resembles
 	 * [listener NAME].  With one of them it must not resemble any heading
@@ -155,14 +151,14 @@ parse_is_own_section(const char *name)
 
 /* A stunnel.conf may have a service of that name. */
 static bool
-is_service_called_admin(const struct section *section, enum section_kind kind,
-    struct schema_cache *cache)
+is_service_called_admin(
+    const struct section *section, enum section_kind kind)
 {
-	return kind == SECTION_ADMIN && has_key(section, KEY_CONNECT, cache);
+	return kind == SECTION_ADMIN && has_key(section, KEY_CONNECT);
 }
 
 static enum section_kind
-kind_of(const struct section *section, struct schema_cache *cache)
+kind_of(const struct section *section)
 {
 	const char *listener = after_word(section->name, "listener");
 	const char *host = after_word(section->name, "host");
@@ -171,13 +167,13 @@ kind_of(const struct section *section, struct schema_cache *cache)
 		return SECTION_TOP;
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
 		if (strcasecmp(section->name, singles[i].name) == 0 &&
-		    !is_service_called_admin(section, singles[i].kind, cache))
+		    !is_service_called_admin(section, singles[i].kind))
 			return singles[i].kind;
 	if (listener != NULL)
 		return *listener != '\0' ? SECTION_LISTENER : SECTION_UNKNOWN;
 	if (host != NULL && count_words(host) > 1)
 		return SECTION_HOST;
-	return kind_of_service(section, cache);
+	return kind_of_service(section);
 }
 
 static bool
@@ -249,77 +245,82 @@ refuse_section(struct diagnostics *diag, const struct section *section)
 		    name);
 }
 
-const struct config_where *
-provenance_find(const struct provenance *provenance, enum schema_key key)
+struct config_place *
+parse_place(struct config_place *places, const struct config_place *end,
+    enum config_key key)
 {
-	for (; provenance != NULL; provenance = provenance->parent)
-		if (provenance->where[key] != NULL)
-			return provenance->where[key];
-	return NULL;
+	while (places != end && places->key != key)
+		places = places->next;
+	return places != end ? places : NULL;
+}
+
+struct config_place *
+parse_record(const struct parse_scope *scope, enum config_key key,
+    const struct statement *statement)
+{
+	struct config_place **places = &scope->listener->places;
+	struct config_place *place = parse_place(
+	    *places, scope->inherited, key);
+
+	if (place == NULL) {
+		place = arena_alloc(scope->parser->arena, sizeof(*place));
+		if (place == NULL) {
+			diag_no_memory(scope->parser->diag);
+			return NULL;
+		}
+		place->next = *places;
+		place->key = key;
+		*places = place;
+	}
+	place->statement = statement;
+	return place;
 }
 
 /* A section with a cert of its own does not inherit key and staple_file, which
- * belong to the inherited cert. */
-static void
+ * belong to the inherited cert.  Returns true for such a section. */
+static bool
 drop_pairs(
-    const struct provenance *provenance, struct config_listener *listener)
+    struct config_listener *listener, const struct config_place *inherited)
 {
-	if (provenance->where[KEY_CERT] == NULL)
-		return;
-	if (provenance->where[KEY_KEY] == NULL)
+	struct config_place *places = listener->places;
+
+	if (parse_place(places, inherited, KEY_CERT) == NULL)
+		return false;
+	if (parse_place(places, inherited, KEY_KEY) == NULL)
 		listener->keys = (struct config_paths){ 0 };
-	if (provenance->where[KEY_STAPLE_FILE] == NULL)
+	if (parse_place(places, inherited, KEY_STAPLE_FILE) == NULL)
 		listener->staple_files = (struct config_paths){ 0 };
+	return true;
 }
 
 /* Set what depends on several keys: the profile and stunnel's options. */
 static void
-apply_combined_keys(
-    const struct provenance *provenance, struct config_listener *listener)
+apply_combined_keys(struct config_listener *listener)
 {
+	struct config_place *places = listener->places;
+
 	/* profile = modern raises the built-in min_version, unless min_version
 	 * is set, or max_version or ciphers are for TLS 1.2. */
 	if (listener->profile == PROFILE_MODERN &&
 	    listener->max_version != TLS_VERSION_1_2 &&
-	    provenance_find(provenance, KEY_MIN_VERSION) == NULL &&
-	    provenance_find(provenance, KEY_CIPHERS) == NULL)
+	    parse_place(places, NULL, KEY_MIN_VERSION) == NULL &&
+	    parse_place(places, NULL, KEY_CIPHERS) == NULL)
 		listener->min_version = TLS_VERSION_1_3;
-	for (; provenance != NULL; provenance = provenance->parent) {
-		if (provenance->no_tls12 &&
-		    listener->min_version == TLS_VERSION_1_2)
-			listener->min_version = TLS_VERSION_1_3;
-		if (provenance->no_tls13)
-			listener->max_version = TLS_VERSION_1_2;
-		if (provenance->no_tickets)
-			listener->tickets = false;
-		if (provenance->server_order)
-			listener->server_order = SERVER_ORDER_YES;
-	}
-}
-
-static const struct schema_row *
-find_key(const struct parse_scope *scope, const char *key)
-{
-	return schema_find_cached(scope->parser->cache, scope->section, key);
+	if (listener->min_version == TLS_VERSION_1_2 &&
+	    parse_place(places, NULL, KEY_STUNNEL_NO_TLS12) != NULL)
+		listener->min_version = TLS_VERSION_1_3;
+	if (parse_place(places, NULL, KEY_STUNNEL_NO_TLS13) != NULL)
+		listener->max_version = TLS_VERSION_1_2;
+	if (parse_place(places, NULL, KEY_STUNNEL_NO_TICKETS) != NULL)
+		listener->tickets = false;
+	if (parse_place(places, NULL, KEY_STUNNEL_SERVER_ORDER) != NULL)
+		listener->server_order = SERVER_ORDER_YES;
 }
 
 bool
-parse_has_key(const struct parse_scope *scope, enum schema_key key)
+parse_has_key(const struct parse_scope *scope, enum config_key key)
 {
 	return (schema_row(key)->sections & scope->section) != 0;
-}
-
-static void
-remember_place(const struct parse_scope *scope, const struct schema_row *row,
-    const struct config_where *where)
-{
-	char *base = row->of_listener ? (char *)scope->listener
-				      : (char *)scope->parser->config;
-
-	if (row->where != 0)
-		*(struct config_where *)(void *)(base + row->where) = *where;
-	if (row->mark != 0)
-		*(bool *)(base + row->mark) = true;
 }
 
 /* Refuse quotes and "#" comments, which other programs accept. */
@@ -375,35 +376,42 @@ read_value(const struct parse_scope *scope, const struct schema_row *row,
 		    statement->key, err.text);
 		return false;
 	}
-	remember_place(scope, row, &statement->where);
-	/* stunnel's levels of verify are digits. */
-	if (isdigit((unsigned char)value[0]) &&
-	    schema_key_of(row) == KEY_VERIFY)
-		scope->provenance->verify_from_stunnel = true;
 	return true;
 }
 
-/* `value` may differ from that of the statement; NULL: it was invalid. */
 bool
-parse_value(const struct parse_scope *scope, enum schema_key key,
+parse_again(const struct parse_scope *scope, enum config_key key,
+    const struct statement *statement, const char *value)
+{
+	struct config_place *place = parse_record(scope, key, statement);
+
+	if (place == NULL)
+		return false;
+	place->is_valid = value != NULL &&
+			  read_value(scope, schema_row(key), statement, value);
+	return place->is_valid;
+}
+
+bool
+parse_value(const struct parse_scope *scope, enum config_key key,
     const struct statement *statement, const char *value)
 {
 	const struct schema_row *row = schema_row(key);
-	const struct config_where **set = &scope->provenance->where[key];
+	const struct config_place *set = parse_place(
+	    scope->listener->places, scope->inherited, key);
 
-	if (*set != NULL && row->type->list == 0) {
+	if (set != NULL && row->type->list == 0) {
 		diag_error(scope->parser->diag, &statement->where,
-		    "%s is already set in %s:%u", statement->key, (*set)->file,
-		    (*set)->line);
+		    "%s is already set in %s:%u", statement->key,
+		    set->statement->where.file, set->statement->where.line);
 		return false;
 	}
 	/* Empty an inherited list.  type->list is its size; 0: no list. */
-	if (*set == NULL)
+	if (set == NULL)
 		memset(
 		    schema_field(row, scope->parser->config, scope->listener),
 		    0, row->type->list);
-	*set = &statement->where;
-	return value != NULL && read_value(scope, row, statement, value);
+	return parse_again(scope, key, statement, value);
 }
 
 void
@@ -434,48 +442,52 @@ parse_refuse_key(
 		    statement->key);
 }
 
+/* `inherited`: the listener's places before the first section of this name. */
 static void
 apply_section(struct parser *parser, const struct section *section,
-    enum schema_section kind, struct provenance *provenance,
+    enum schema_section kind, const struct config_place *inherited,
     struct config_listener *listener)
 {
-	struct parse_scope scope = { parser, kind, provenance, listener,
+	struct parse_scope scope = { parser, kind, listener, inherited,
 		section };
 	const struct schema_row *row;
+	size_t others = 0;
 
 	for (size_t i = 0; i < section->count; i++) {
-		row = find_key(&scope, section->items[i].key);
+		row = schema_find(kind, section->items[i].key);
 		if (row != NULL)
 			(void)parse_value(&scope, schema_key_of(row),
 			    &section->items[i], section->items[i].value);
+		else
+			others++;
 	}
 	/* Keys of stunnel come second: some yield to a key of the section. */
-	for (size_t i = 0; i < section->count; i++) {
-		row = find_key(&scope, section->items[i].key);
-		if (row == NULL)
-			stunnel_apply(&scope, &section->items[i]);
+	for (size_t i = 0; others > 0 && i < section->count; i++) {
+		if (schema_find(kind, section->items[i].key) != NULL)
+			continue;
+		stunnel_apply(&scope, &section->items[i]);
+		others--;
 	}
 }
 
 static void
 apply_defaults(struct parser *parser)
 {
-	struct config_where where = { parser->config->file, 0 };
 	struct err err;
 
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 		struct value_place place = {
 			.rules = &row->rules,
 			.field = schema_field(
 			    row, parser->config, &parser->defaults),
 			.arena = parser->arena,
-			.where = &where,
+			.where = &parser->whole,
 		};
 
 		if (row->initial != NULL &&
 		    !value_read(row->type, &place, row->initial, &err))
-			diag_error(parser->diag, &where,
+			diag_error(parser->diag, &parser->whole,
 			    "the default of %s: %s", row->name, err.text);
 	}
 	parser->builtin = parser->defaults;
@@ -488,18 +500,15 @@ parse_next_site(const struct parser *parser, struct site *site)
 	struct config_listener *listener = site->listener;
 
 	if (listener != NULL && site->next_host < listener->host_count) {
-		site->settings = &listener->hosts[site->next_host];
-		site->provenance = &parser->listeners[site->next_listener - 1]
-					.hosts[site->next_host];
-		site->next_host++;
+		site->settings = &listener->hosts[site->next_host++];
+		site->inherited = listener->places;
 		return true;
 	}
 	if (site->next_listener == config->listener_count)
 		return false;
-	site->listener = &config->listeners[site->next_listener];
+	site->listener = &config->listeners[site->next_listener++];
 	site->settings = site->listener;
-	site->provenance = &parser->listeners[site->next_listener];
-	site->next_listener++;
+	site->inherited = parser->defaults.places;
 	site->next_host = 0;
 	return true;
 }
@@ -522,20 +531,10 @@ set_kinds(struct parser *parser, const struct source *source)
 	size_t count = 0;
 
 	for (size_t i = 0; i < source->count; i++) {
-		parser->kinds[i] = kind_of(&source->sections[i], parser->cache);
+		parser->kinds[i] = kind_of(&source->sections[i]);
 		count += is_listener(parser->kinds[i]);
 	}
 	return count;
-}
-
-static void
-init_provenance(struct parser *parser)
-{
-	parser->global.parent = &parser->top;
-	parser->log.parent = &parser->top;
-	parser->tls.parent = &parser->top;
-	parser->ocsp.parent = &parser->top;
-	parser->admin.parent = &parser->top;
 }
 
 static bool
@@ -545,29 +544,23 @@ init_parser(struct parser *parser, const struct source *source)
 	size_t count;
 
 	parser->ignored = "";
-	parser->cache = arena_alloc(parser->arena, sizeof(*parser->cache));
 	parser->kinds = arena_alloc(
 	    parser->arena, source->count * sizeof(parser->kinds[0]));
-	if (parser->cache == NULL || parser->kinds == NULL)
-		goto fail;
+	if (parser->kinds == NULL) {
+		diag_no_memory(parser->diag);
+		return false;
+	}
 	count = set_kinds(parser, source);
 	if (count > PARSE_LISTENERS_MAX) {
-		diag_error(parser->diag,
-		    &(struct config_where){ config->file, 0 },
+		diag_error(parser->diag, &parser->whole,
 		    "there are more than %d listeners", PARSE_LISTENERS_MAX);
 		return false;
 	}
 	config->listeners = arena_alloc(
 	    parser->arena, count * sizeof(config->listeners[0]));
-	parser->listeners = arena_alloc(
-	    parser->arena, count * sizeof(parser->listeners[0]));
-	if (config->listeners != NULL && parser->listeners != NULL) {
-		init_provenance(parser);
-		return true;
-	}
-fail:
-	diag_no_memory(parser->diag);
-	return false;
+	if (config->listeners == NULL)
+		diag_no_memory(parser->diag);
+	return config->listeners != NULL;
 }
 
 /* Apply the sections of a kind without names: several of them count as one. */
@@ -583,19 +576,12 @@ apply_single(struct parser *parser, const struct source *source,
 		[SECTION_OCSP] = SCHEMA_OCSP,
 		[SECTION_ADMIN] = SCHEMA_ADMIN,
 	};
-	struct provenance *provenances[] = {
-		[SECTION_TOP] = &parser->top,
-		[SECTION_GLOBAL] = &parser->global,
-		[SECTION_LOG] = &parser->log,
-		[SECTION_TLS] = &parser->tls,
-		[SECTION_OCSP] = &parser->ocsp,
-		[SECTION_ADMIN] = &parser->admin,
-	};
+	const struct config_place *inherited = parser->defaults.places;
 
 	for (size_t i = 0; i < source->count; i++)
 		if (parser->kinds[i] == wanted)
 			apply_section(parser, &source->sections[i],
-			    schema_sections[wanted], provenances[wanted],
+			    schema_sections[wanted], inherited,
 			    &parser->defaults);
 }
 
@@ -606,16 +592,14 @@ add_listener(struct parser *parser, const struct section *section,
 	struct config *config = parser->config;
 	struct config_listener *listener =
 	    &config->listeners[config->listener_count];
-	struct provenance *provenance =
-	    &parser->listeners[config->listener_count];
 
-	provenance->parent = &parser->tls;
 	*listener = parser->defaults;
 	listener->name = name_of(section, kind);
 	listener->where = section->where;
 	config->listener_count++;
-	apply_section(parser, section, SCHEMA_LISTENER, provenance, listener);
-	drop_pairs(provenance, listener);
+	apply_section(parser, section, SCHEMA_LISTENER, parser->defaults.places,
+	    listener);
+	(void)drop_pairs(listener, parser->defaults.places);
 }
 
 static void
@@ -635,7 +619,6 @@ apply_listeners(struct parser *parser, const struct source *source)
 struct host {
 	const struct section *section;
 	struct config_listener *listener; /* NULL: unknown, reported */
-	struct provenance *provenance;    /* the listener's */
 	char *pattern;
 };
 
@@ -679,23 +662,19 @@ refuse_unknown_listener(const struct parser *parser,
 		    "there is no listener %.64s for this host", name);
 }
 
-/* Set the listener of a host, and count the host. */
+/* Set the listener of a host. */
 static void
 set_listener(const struct parser *parser, struct host *host,
     const struct string_map *names, const char *name)
 {
-	/* The map holds const pointers: take the index. */
+	struct config_listener *listeners = parser->config->listeners;
 	const struct config_listener *found = string_map_find(names, name);
-	size_t i;
 
-	if (found == NULL) {
+	/* The map holds const pointers: take the index. */
+	if (found != NULL)
+		host->listener = &listeners[found - listeners];
+	else
 		refuse_unknown_listener(parser, host->section, name);
-		return;
-	}
-	i = (size_t)(found - parser->config->listeners);
-	host->listener = &parser->config->listeners[i];
-	host->provenance = &parser->listeners[i];
-	host->provenance->host_room++;
 }
 
 /* The text "LISTENER PATTERN" or "SERVICE:PATTERN" of a host section, and the
@@ -779,24 +758,28 @@ read_hosts(const struct parser *parser, const struct source *source,
 	return true;
 }
 
+/* Make room in each listener for its hosts; host_count stays 0. */
 static bool
-alloc_hosts(const struct parser *parser)
+alloc_hosts(const struct parser *parser, const struct host *hosts, size_t count)
 {
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++)
+		if (hosts[i].listener != NULL)
+			hosts[i].listener->host_count++;
 	for (size_t i = 0; i < parser->config->listener_count; i++) {
 		struct config_listener *listener =
 		    &parser->config->listeners[i];
-		struct provenance *provenance = &parser->listeners[i];
+		size_t room = listener->host_count;
 
-		if (provenance->host_room == 0)
+		listener->host_count = 0;
+		if (room == 0)
 			continue;
-		listener->hosts = arena_alloc(parser->arena,
-		    provenance->host_room * sizeof(listener->hosts[0]));
-		provenance->hosts = arena_alloc(parser->arena,
-		    provenance->host_room * sizeof(provenance->hosts[0]));
-		if (listener->hosts == NULL || provenance->hosts == NULL)
-			return false;
+		listener->hosts = arena_alloc(
+		    parser->arena, room * sizeof(listener->hosts[0]));
+		ok = ok && listener->hosts != NULL;
 	}
-	return true;
+	return ok;
 }
 
 static void
@@ -804,19 +787,16 @@ add_host(struct parser *parser, const struct host *from)
 {
 	struct config_listener *listener = from->listener;
 	struct config_listener *host = &listener->hosts[listener->host_count];
-	struct provenance *provenance =
-	    &from->provenance->hosts[listener->host_count];
 
-	provenance->parent = from->provenance;
 	*host = *listener;
 	host->hosts = NULL;
 	host->host_count = 0;
 	host->pattern = from->pattern;
 	host->where = from->section->where;
 	listener->host_count++;
-	apply_section(parser, from->section, SCHEMA_HOST, provenance, host);
-	drop_pairs(provenance, host);
-	host->certs_own = provenance->where[KEY_CERT] != NULL;
+	apply_section(
+	    parser, from->section, SCHEMA_HOST, listener->places, host);
+	host->certs_own = drop_pairs(host, listener->places);
 }
 
 /* Apply a host whose listener is unknown, so that errors in its keys are
@@ -825,35 +805,8 @@ static void
 apply_orphan(struct parser *parser, const struct host *from)
 {
 	struct config_listener host = parser->defaults;
-	struct provenance provenance = { .parent = &parser->tls };
 
-	apply_section(parser, from->section, SCHEMA_HOST, &provenance, &host);
-}
-
-/* Report duplicate patterns of one listener.  false: no memory. */
-static bool
-check_patterns(
-    const struct parser *parser, const struct config_listener *listener)
-{
-	struct string_map patterns;
-
-	if (!string_map_init(&patterns, parser->arena, listener->host_count))
-		return false;
-	for (size_t i = 0; i < listener->host_count; i++) {
-		const struct config_listener *host = &listener->hosts[i];
-		const void **first = string_map_at(&patterns, host->pattern);
-		const struct config_listener *first_host = *first;
-
-		if (first_host != NULL)
-			diag_error(parser->diag, &host->where,
-			    "there is already a host %s of listener %.64s in "
-			    "%s:%u",
-			    host->pattern, host->name, first_host->where.file,
-			    first_host->where.line);
-		else
-			*first = host;
-	}
-	return true;
+	apply_section(parser, from->section, SCHEMA_HOST, host.places, &host);
 }
 
 static bool
@@ -862,17 +815,13 @@ add_hosts(struct parser *parser, const struct source *source, size_t count)
 	struct host *hosts = arena_alloc(parser->arena, count * sizeof(*hosts));
 
 	if (hosts == NULL || !read_hosts(parser, source, hosts) ||
-	    !alloc_hosts(parser))
+	    !alloc_hosts(parser, hosts, count))
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (hosts[i].listener != NULL)
 			add_host(parser, &hosts[i]);
 		else
 			apply_orphan(parser, &hosts[i]);
-	for (size_t i = 0; i < parser->config->listener_count; i++)
-		if (parser->config->listeners[i].host_count > 0 &&
-		    !check_patterns(parser, &parser->config->listeners[i]))
-			return false;
 	return true;
 }
 
@@ -884,8 +833,7 @@ apply_hosts(struct parser *parser, const struct source *source)
 	for (size_t i = 0; i < source->count; i++)
 		count += is_host(parser->kinds[i]);
 	if (count > PARSE_HOSTS_MAX)
-		diag_error(parser->diag,
-		    &(struct config_where){ parser->config->file, 0 },
+		diag_error(parser->diag, &parser->whole,
 		    "there are more than %d hosts: put certificates without "
 		    "settings of their own into a folder named by cert_dir",
 		    PARSE_HOSTS_MAX);
@@ -901,7 +849,7 @@ finish_sites(const struct parser *parser)
 	/* Hosts were copied from their listener before this step, so each of
 	 * them needs it, too. */
 	while (parse_next_site(parser, &site))
-		apply_combined_keys(site.provenance, site.settings);
+		apply_combined_keys(site.settings);
 	parser->config->ticket_key_permissions =
 	    parser->defaults.key_permissions;
 }
@@ -921,14 +869,14 @@ parse_config(struct parser *parser, const struct source *source)
 	apply_single(parser, source, SECTION_TLS);
 	apply_single(parser, source, SECTION_OCSP);
 	apply_single(parser, source, SECTION_ADMIN);
+	parser->config->places = parser->defaults.places;
 	apply_listeners(parser, source);
 	if (parser->is_stunnel && !stunnel_number_services(parser))
 		diag_no_memory(parser->diag);
 	apply_hosts(parser, source);
 	if (parser->ignored[0] != '\0')
-		diag_note(parser->diag,
-		    "%s: these keys have no effect here: %s",
-		    parser->config->file, parser->ignored);
+		diag_note(parser->diag, &parser->whole,
+		    "these keys have no effect here: %s", parser->ignored);
 	finish_sites(parser);
 	check_config(parser);
 }

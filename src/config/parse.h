@@ -1,7 +1,6 @@
 /*
  * One run that turns a source into a configuration: the structs under
- * construction, and the provenance of each value, which only this run needs.
- * Main thread.
+ * construction, and the place of each key.  Main thread.
  */
 #ifndef CONFIG_PARSE_H
 #define CONFIG_PARSE_H
@@ -35,41 +34,25 @@ enum section_kind {
 	SECTION_UNKNOWN
 };
 
-/* Which keys one section (or several of one name) sets, and where. */
-struct provenance {
-	const struct provenance *parent; /* whose values are its defaults */
-	/* NULL: not set here */
-	const struct config_where *where[KEY_COUNT];
-	/* stunnel's options, which accumulate from the parents */
-	bool no_tls12;
-	bool no_tls13;
-	bool no_tickets;
-	bool server_order;
-	/* `verify` was set by a key of stunnel's */
-	bool verify_from_stunnel;
-	/* stunnel's requireCert; the nearest one counts */
-	const struct statement *require_cert;
-	bool requires_cert;
-	/* Of a listener: one for each of its hosts, and their number. */
-	struct provenance *hosts;
-	size_t host_room;
+/* A key that a section (or several of one name) sets.  A list holds a key once
+ * for each section, and lists share their ends: that of a host continues with
+ * its listener's, which continues with those of [ocsp], [tls], [log], [global]
+ * and the keys before any section. */
+struct config_place {
+	struct config_place *next;
+	const struct statement *statement; /* a list: the last one */
+	enum config_key key;
+	bool is_valid; /* else an error was reported and the value inherited */
 };
 
 struct parser {
 	struct config *config;
 	struct arena *arena;
 	struct diagnostics *diag;
+	struct config_where whole; /* the main file, without a line */
 	struct config_listener builtin;
 	struct config_listener defaults; /* builtin, top and [tls] */
-	struct provenance top;
-	struct provenance global;
-	struct provenance log;
-	struct provenance tls;
-	struct provenance ocsp;
-	struct provenance admin;
-	struct provenance *listeners; /* one for each of config->listeners */
-	enum section_kind *kinds;     /* one for each section of the source */
-	struct schema_cache *cache;
+	enum section_kind *kinds; /* one for each section of the source */
 	bool is_stunnel;
 	const char *stunnel_reason; /* a key, or "its name" */
 	const char *ignored; /* names of keys without effect, with commas */
@@ -88,26 +71,36 @@ const struct statement *parse_sni(const struct section *section);
 struct parse_scope {
 	struct parser *parser;
 	enum schema_section section;
-	struct provenance *provenance;
 	struct config_listener *listener;
+	const struct config_place *inherited; /* the end of its list */
 	const struct section *source;
 };
 
 /* true: this section can have the key. */
-bool parse_has_key(const struct parse_scope *scope, enum schema_key key);
+bool parse_has_key(const struct parse_scope *scope, enum config_key key);
 
 /* Set a key to a value (NULL: one that was invalid) at the statement's place.
- * false: an error was added. */
-bool parse_value(const struct parse_scope *scope, enum schema_key key,
+ * false: an error was added, such as for a key that is already set. */
+bool parse_value(const struct parse_scope *scope, enum config_key key,
     const struct statement *statement, const char *value);
+
+/* As parse_value, but replace a value of the same section. */
+bool parse_again(const struct parse_scope *scope, enum config_key key,
+    const struct statement *statement, const char *value);
+
+/* Record the place of a key, in that of the same section if there is one.
+ * NULL: no memory, which has been reported. */
+struct config_place *parse_record(const struct parse_scope *scope,
+    enum config_key key, const struct statement *statement);
 
 /* Add the error for a key that this section does not have. */
 void parse_refuse_key(
     const struct parse_scope *scope, const struct statement *statement);
 
-/* Where a key was set, in this section or a parent; NULL: it is built in. */
-const struct config_where *provenance_find(
-    const struct provenance *provenance, enum schema_key key);
+/* The place of a key in the list up to `end` (NULL: all of it), even if its
+ * value was invalid.  NULL: none. */
+struct config_place *parse_place(struct config_place *places,
+    const struct config_place *end, enum config_key key);
 
 /*
  * An iterator over all listeners, each followed by its hosts.  Start with a
@@ -115,8 +108,8 @@ const struct config_where *provenance_find(
  */
 struct site {
 	struct config_listener *settings;
-	const struct provenance *provenance;
-	struct config_listener *listener; /* a host's; else settings */
+	struct config_listener *listener;     /* a host's; else settings */
+	const struct config_place *inherited; /* the end of its places */
 	size_t next_listener;
 	size_t next_host;
 };

@@ -92,7 +92,7 @@ shown_default(const struct schema_row *row)
 void
 config_list_keys(FILE *out)
 {
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		print_sections(out, row->sections);
@@ -110,10 +110,10 @@ static void
 print_key(FILE *out, const struct schema_row *row, const struct config *config,
     const struct config_listener *listener)
 {
-	const char *base = row->of_listener ? (const char *)listener
-					    : (const char *)config;
+	const struct config_place *places = row->of_listener ? listener->places
+							     : config->places;
 
-	if (row->mark != 0 && !*(const bool *)(base + row->mark))
+	if (row->only_if_set && !config_is_set(places, schema_key_of(row)))
 		fprintf(out, "; %s: %s\n", row->name, row->shown);
 	else
 		value_print(row->type, out, row->name,
@@ -124,7 +124,7 @@ static void
 print_section(FILE *out, const struct config *config, unsigned section)
 {
 	fprintf(out, "%s\n", schema_section_name(section));
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->of_listener && (row->sections & section) != 0)
@@ -137,7 +137,7 @@ static void
 print_listener(FILE *out, const struct config_listener *listener)
 {
 	fprintf(out, "[listener %s]\n", listener->name);
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener)
@@ -160,7 +160,7 @@ print_host(FILE *out, const struct config_listener *host,
     const struct config_listener *listener)
 {
 	fprintf(out, "[host %s %s]\n", host->name, host->pattern);
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (!row->of_listener || (row->sections & SCHEMA_HOST) == 0)
@@ -202,7 +202,7 @@ config_tls_policy(const struct config_listener *settings)
 
 	if (out == NULL)
 		return NULL;
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		if (row->of_listener && !row->outside_tls)

@@ -38,10 +38,10 @@
 
 /* A file's content (terminated, the NUL not counted) and its identity. */
 struct file_bytes {
-	char *bytes; /* in the arena */
+	const char *bytes; /* in the arena */
 	size_t size;
 	dev_t device;
-	ino_t inode;
+	ino_t inode; /* 0: bytes of no file */
 };
 
 static bool
@@ -85,25 +85,20 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 	struct stat status;
 	ssize_t got;
 	size_t room;
+	char *bytes;
 
-	if (fstat(fd, &status) < 0) {
-		err_set_errno(err, errno, "cannot be read");
-		return false;
-	}
+	if (fstat(fd, &status) < 0)
+		return err_set_errno(err, errno, "cannot be read");
 	if (!check_kind(&status, max, err))
 		return false;
 	/* Files of /proc report size 0. */
 	room = status.st_size > 0 ? (size_t)status.st_size : 4096;
-	file->bytes = arena_alloc(arena, room + 1);
-	if (file->bytes == NULL) {
-		err_set(err, "not enough memory");
-		return false;
-	}
-	got = read_all(fd, file->bytes, room);
-	if (got < 0) {
-		err_set_errno(err, errno, "cannot be read");
-		return false;
-	}
+	file->bytes = bytes = arena_alloc(arena, room + 1);
+	if (bytes == NULL)
+		return err_no_memory(err);
+	got = read_all(fd, bytes, room);
+	if (got < 0)
+		return err_set_errno(err, errno, "cannot be read");
 	file->size = (size_t)got;
 	file->device = status.st_dev;
 	file->inode = status.st_ino;
@@ -160,11 +155,9 @@ static bool
 put(struct expansion *expansion, const char *text, size_t length,
     struct err *err)
 {
-	if (length > VALUE_SIZE_MAX - expansion->length) {
-		err_set(
+	if (length > VALUE_SIZE_MAX - expansion->length)
+		return err_set(
 		    err, "the value is longer than %d bytes", VALUE_SIZE_MAX);
-		return false;
-	}
 	memcpy(expansion->out + expansion->length, text, length);
 	expansion->length += length;
 	return true;
@@ -186,10 +179,8 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 	char *path = reader_path(expansion->arena, expansion->from, name);
 	size_t size;
 
-	if (path == NULL) {
-		err_set(err, "not enough memory");
-		return false;
-	}
+	if (path == NULL)
+		return err_no_memory(err);
 	if (!read_file(&file, expansion->arena, path, VALUE_SIZE_MAX, err)) {
 		err_prefix(err, "${file:%s}", name);
 		return false;
@@ -197,10 +188,9 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 	size = file.size;
 	while (size > 0 && isspace((unsigned char)file.bytes[size - 1]))
 		size--;
-	if (has_control(file.bytes, size)) {
-		err_set(err, "${file:%s}: contains more than one line", name);
-		return false;
-	}
+	if (has_control(file.bytes, size))
+		return err_set(
+		    err, "${file:%s}: contains more than one line", name);
 	return put(expansion, file.bytes, size, err);
 }
 
@@ -262,25 +252,21 @@ put_variable(struct expansion *expansion, char *inner, struct err *err)
 	const struct variable variable = split_variable(inner);
 	const char *name = variable.name, *value;
 
-	if (!is_name(name)) {
-		err_set(err,
+	if (!is_name(name))
+		return err_set(err,
 		    "\"${%s}\" is not a reference: write ${NAME}, "
 		    "${NAME:-default}, ${NAME:?advice} or ${file:PATH}, or "
 		    "$${ for a plain ${",
 		    name);
-		return false;
-	}
 	value = getenv(name);
 	if (variable.fallback != NULL && (value == NULL || *value == '\0'))
 		value = variable.fallback;
 	if (value == NULL || (variable.advice != NULL && *value == '\0'))
 		return refuse_variable(&variable, value, err);
-	if (has_control(value, strlen(value))) {
-		err_set(err,
+	if (has_control(value, strlen(value)))
+		return err_set(err,
 		    "the environment variable %s contains control characters",
 		    name);
-		return false;
-	}
 	return put(expansion, value, strlen(value), err);
 }
 
@@ -291,10 +277,8 @@ put_reference(struct expansion *expansion, const char *inner, size_t length,
 {
 	char *copy = arena_copy(expansion->arena, inner, length);
 
-	if (copy == NULL) {
-		err_set(err, "not enough memory");
-		return false;
-	}
+	if (copy == NULL)
+		return err_no_memory(err);
 	if (strncmp(copy, "file:", 5) == 0)
 		return put_file(expansion, copy + 5, err);
 	return put_variable(expansion, copy, err);
@@ -308,10 +292,8 @@ expand_reference(
 	const char *inner = *value + 2;
 	const char *end = strchr(inner, '}');
 
-	if (end == NULL) {
-		err_set(err, "a \"${\" is not closed by \"}\"");
-		return false;
-	}
+	if (end == NULL)
+		return err_set(err, "a \"${\" is not closed by \"}\"");
 	*value = end + 1;
 	return put_reference(expansion, inner, (size_t)(end - inner), err);
 }
@@ -368,7 +350,7 @@ finish(struct arena *arena, const struct expansion *expansion, struct err *err)
 	char *out = trimmed(arena, expansion->out, expansion->length);
 
 	if (out == NULL) {
-		err_set(err, "not enough memory");
+		err_no_memory(err);
 		return NULL;
 	}
 	if (has_comment(out)) {
@@ -389,12 +371,12 @@ expand_value(
 	if (strstr(value, "${") == NULL) {
 		out = arena_copy(arena, value, strlen(value));
 		if (out == NULL)
-			err_set(err, "not enough memory");
+			err_no_memory(err);
 		return out;
 	}
 	expansion = calloc(1, sizeof(*expansion));
 	if (expansion == NULL) {
-		err_set(err, "not enough memory");
+		err_no_memory(err);
 		return NULL;
 	}
 	expansion->arena = arena;
@@ -421,10 +403,7 @@ struct reader {
 	struct arena *arena;
 	struct diagnostics *diag;
 	size_t files;
-	/* The main file, for stunnel_is_text(). */
-	const char *name;
-	const char *bytes;
-	size_t size;
+	const struct open_file *main;
 };
 
 /* One file being read, and the file that includes it. */
@@ -432,11 +411,9 @@ struct open_file {
 	struct reader *reader;
 	const struct open_file *parent;
 	const char *name;
+	const struct file_bytes *bytes;
 	unsigned depth;
 	size_t section; /* where statements are added */
-	bool has_identity;
-	dev_t device;
-	ino_t inode;
 };
 
 static void include(struct open_file *file, const struct statement *statement);
@@ -539,8 +516,8 @@ static const struct open_file *
 find_open(const struct open_file *file, const struct file_bytes *bytes)
 {
 	for (; file != NULL; file = file->parent)
-		if (file->has_identity && file->device == bytes->device &&
-		    file->inode == bytes->inode)
+		if (file->bytes->inode == bytes->inode &&
+		    file->bytes->device == bytes->device)
 			return file;
 	return NULL;
 }
@@ -594,11 +571,9 @@ include_file(struct open_file *parent, const struct config_where *where,
 	    &(struct open_file){ .reader = reader,
 		.parent = parent,
 		.name = path,
+		.bytes = &bytes,
 		.depth = parent->depth + 1,
-		.section = parent->section,
-		.has_identity = true,
-		.device = bytes.device,
-		.inode = bytes.inode });
+		.section = parent->section });
 }
 
 static bool
@@ -652,14 +627,13 @@ note_passed_over(struct diagnostics *diag, const struct config_where *where,
 	int others = scandir(folder, &entries, is_conf, compare_names);
 
 	if (others > 0)
-		diag_note(diag,
-		    "%s:%u: of the folder %s the files named *.ini are read, "
-		    "and %s is not one: rename it",
-		    where->file, where->line, folder, entries[0]->d_name);
+		diag_note(diag, where,
+		    "of the folder %s the files named *.ini are read, and %s "
+		    "is not one: rename it",
+		    folder, entries[0]->d_name);
 	else if (count == 0)
-		diag_note(diag,
-		    "%s:%u: the folder %s contains no file named *.ini",
-		    where->file, where->line, folder);
+		diag_note(diag, where,
+		    "the folder %s contains no file named *.ini", folder);
 	free_entries(entries, others);
 }
 
@@ -679,7 +653,8 @@ include_folder(struct open_file *parent, const struct config_where *where,
 {
 	struct reader *reader = parent->reader;
 	struct dirent **entries = NULL;
-	bool all = stunnel_is_text(reader->name, reader->bytes, reader->size);
+	bool all = stunnel_is_text(reader->main->name,
+	    reader->main->bytes->bytes, reader->main->bytes->size);
 	int count = scandir(
 	    folder, &entries, all ? is_any : is_ini, compare_names);
 	char *path;
@@ -731,55 +706,46 @@ include(struct open_file *file, const struct statement *statement)
 }
 
 static void
-read_main(struct reader *reader, struct open_file *file, const char *bytes,
-    size_t size)
-{
-	reader->files = 1;
-	reader->name = file->name;
-	reader->bytes = bytes;
-	reader->size = size;
-	add_section(file, "", 0);
-	ini_read(bytes, size, on_item, file);
-}
-
-void
-reader_load(struct source *source, struct diagnostics *diag, const char *path)
+read_main(struct source *source, struct diagnostics *diag, const char *name,
+    const struct file_bytes *bytes)
 {
 	struct reader reader = {
 		.source = source,
 		.arena = diag->arena,
 		.diag = diag,
+		.files = 1,
 	};
+	struct open_file file = {
+		.reader = &reader,
+		.name = name,
+		.bytes = bytes,
+	};
+
+	reader.main = &file;
+	add_section(&file, "", 0);
+	ini_read(bytes->bytes, bytes->size, on_item, &file);
+}
+
+void
+reader_load(struct source *source, struct diagnostics *diag, const char *path)
+{
 	struct config_where where = { path, 0 };
-	struct file_bytes bytes;
+	struct file_bytes file;
 	struct err err;
 
 	diag_file(diag, path);
-	if (!read_file(&bytes, diag->arena, path, FILE_SIZE_MAX, &err)) {
+	if (read_file(&file, diag->arena, path, FILE_SIZE_MAX, &err))
+		read_main(source, diag, path, &file);
+	else
 		diag_error(diag, &where, "%s", err.text);
-		return;
-	}
-	read_main(&reader,
-	    &(struct open_file){ .reader = &reader,
-		.name = path,
-		.has_identity = true,
-		.device = bytes.device,
-		.inode = bytes.inode },
-	    bytes.bytes, bytes.size);
 }
 
 void
 reader_parse(struct source *source, struct diagnostics *diag, const char *name,
     const char *bytes, size_t size)
 {
-	struct reader reader = {
-		.source = source,
-		.arena = diag->arena,
-		.diag = diag,
-	};
+	struct file_bytes file = { .bytes = bytes, .size = size };
 
 	diag_file(diag, name);
-	read_main(&reader,
-	    &(struct open_file){ .reader = &reader, .name = name }, bytes,
-	    size);
+	read_main(source, diag, name, &file);
 }

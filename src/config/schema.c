@@ -81,66 +81,46 @@ static const struct value_word choice_profiles[] = {
 
 static const struct value_word choice_server_orders[] = {
 	{ "auto", SERVER_ORDER_AUTO },
-	{ "yes", SERVER_ORDER_YES },
-	{ "on", SERVER_ORDER_YES },
-	{ "true", SERVER_ORDER_YES },
-	{ "1", SERVER_ORDER_YES },
-	{ "no", SERVER_ORDER_NO },
-	{ "off", SERVER_ORDER_NO },
-	{ "false", SERVER_ORDER_NO },
-	{ "0", SERVER_ORDER_NO },
+	VALUE_YES(SERVER_ORDER_YES),
+	VALUE_NO(SERVER_ORDER_NO),
 	{ NULL, 0 },
 };
 
+#define VERSION_WORDS(text, number)                      \
+	{ "TLSv" text, number }, { "TLS" text, number }, \
+	{                                                \
+		text, number                             \
+	}
+
 /* stunnel's "all" as a lower bound is the lowest version. */
 static const struct value_word choice_min_versions[] = {
-	{ "TLSv1.2", TLS_VERSION_1_2 },
-	{ "TLS1.2", TLS_VERSION_1_2 },
-	{ "1.2", TLS_VERSION_1_2 },
+	VERSION_WORDS("1.2", TLS_VERSION_1_2),
 	{ "all", TLS_VERSION_1_2 },
-	{ "TLSv1.3", TLS_VERSION_1_3 },
-	{ "TLS1.3", TLS_VERSION_1_3 },
-	{ "1.3", TLS_VERSION_1_3 },
+	VERSION_WORDS("1.3", TLS_VERSION_1_3),
 	{ NULL, 0 },
 };
 
 static const struct value_word choice_max_versions[] = {
-	{ "TLSv1.2", TLS_VERSION_1_2 },
-	{ "TLS1.2", TLS_VERSION_1_2 },
-	{ "1.2", TLS_VERSION_1_2 },
-	{ "TLSv1.3", TLS_VERSION_1_3 },
-	{ "TLS1.3", TLS_VERSION_1_3 },
-	{ "1.3", TLS_VERSION_1_3 },
+	VERSION_WORDS("1.2", TLS_VERSION_1_2),
+	VERSION_WORDS("1.3", TLS_VERSION_1_3),
 	{ "all", TLS_VERSION_ANY },
 	{ NULL, 0 },
 };
 
 /* `ocsp` of [global], as a mode. */
 static const struct value_word choice_switches[] = {
-	{ "yes", OCSP_MODE_AUTO },
-	{ "on", OCSP_MODE_AUTO },
-	{ "true", OCSP_MODE_AUTO },
-	{ "1", OCSP_MODE_AUTO },
-	{ "no", OCSP_MODE_NEVER },
-	{ "off", OCSP_MODE_NEVER },
-	{ "false", OCSP_MODE_NEVER },
-	{ "0", OCSP_MODE_NEVER },
+	VALUE_YES(OCSP_MODE_AUTO),
+	VALUE_NO(OCSP_MODE_NEVER),
 	{ NULL, 0 },
 };
 
 static const struct value_word choice_modes[] = {
 	{ "auto", OCSP_MODE_AUTO },
-	{ "yes", OCSP_MODE_AUTO },
-	{ "on", OCSP_MODE_AUTO },
-	{ "true", OCSP_MODE_AUTO },
-	{ "1", OCSP_MODE_AUTO },
+	VALUE_YES(OCSP_MODE_AUTO),
 	{ "must", OCSP_MODE_MUST },
 	{ "always", OCSP_MODE_ALWAYS },
 	{ "never", OCSP_MODE_NEVER },
-	{ "no", OCSP_MODE_NEVER },
-	{ "off", OCSP_MODE_NEVER },
-	{ "false", OCSP_MODE_NEVER },
-	{ "0", OCSP_MODE_NEVER },
+	VALUE_NO(OCSP_MODE_NEVER),
 	{ "prefer", OCSP_MODE_PREFER },
 	{ NULL, 0 },
 };
@@ -229,8 +209,6 @@ static const struct value_word choice_proxy_tlv[] = {
 #define BETWEEN(low, high) .rules.min = (low), .rules.max = (high)
 #define ZERO(word) .rules.zero = (word)
 #define WORDS(table) .rules.words = choice_##table
-#define WHERE(field) .where = offsetof(struct config_listener, field)
-#define WHERE_IN_CONFIG(field) .where = offsetof(struct config, field)
 #define IN_BOTH (SCHEMA_TLS | SCHEMA_LISTENER)
 #define IN_SITES (SCHEMA_LISTENER | SCHEMA_HOST)
 #define IN_ALL (SCHEMA_TLS | SCHEMA_LISTENER | SCHEMA_HOST)
@@ -262,20 +240,18 @@ static const struct schema_row rows[KEY_COUNT] = {
 	[KEY_GLOBAL_DRAIN_TIMEOUT] = { NAMED("drain_timeout", NULL,
 					   SCHEMA_GLOBAL),
 	    OF_CONFIG(drain_timeout_ms, value_duration), BETWEEN(0, DAY),
-	    .mark = offsetof(struct config, drain_timeout_set),
-	    .shown = "8s, 30s under systemd",
+	    .only_if_set = true, .shown = "8s, 30s under systemd",
 	    .meaning = "after SIGTERM, how long open connections may go on" },
 	[KEY_GLOBAL_PID] = { NAMED("pid", "pidfile", SCHEMA_GLOBAL),
 	    OF_CONFIG(pid_file, value_pid_path), .may_be_empty = true,
 	    .needs_start = true,
 	    .meaning = "file that holds the process number" },
 	[KEY_GLOBAL_STORE_DIR] = { NAMED("store_dir", NULL, SCHEMA_GLOBAL),
-	    OF_CONFIG(store_dir, value_path), WHERE_IN_CONFIG(store_dir_where),
-	    .needs_start = true, .shown = "no store",
+	    OF_CONFIG(store_dir, value_path), .needs_start = true,
+	    .shown = "no store",
 	    .meaning = "folder that keeps staples over restarts" },
 	[KEY_GLOBAL_OCSP] = { NAMED("ocsp", NULL, SCHEMA_GLOBAL),
-	    OF_CONFIG(ocsp.mode, value_switch), WORDS(switches),
-	    WHERE_IN_CONFIG(ocsp.mode_where), .shown = "yes",
+	    OF_CONFIG(ocsp.mode, value_switch), WORDS(switches), .shown = "yes",
 	    .meaning = "no: mode = never in [ocsp], yes: mode = auto" },
 	[KEY_LOG_LEVEL] = { NAMED("level", "debug", SCHEMA_LOG),
 	    OF_CONFIG(log.level, value_level), WORDS(levels),
@@ -302,20 +278,17 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    .meaning = "a new session-ticket key every so often" },
 	[KEY_TLS_TICKET_KEY_FILE] = { NAMED(
 					  "ticket_key_file", NULL, SCHEMA_TLS),
-	    OF_CONFIG(ticket_key_file, value_path),
-	    WHERE_IN_CONFIG(ticket_key_file_where), .shown = "generated keys",
+	    OF_CONFIG(ticket_key_file, value_path), .shown = "generated keys",
 	    .meaning = "file of session-ticket keys shared by a fleet" },
 	[KEY_OCSP_MODE] = { NAMED("mode", NULL, SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.mode, value_stapling), WORDS(modes),
-	    WHERE_IN_CONFIG(ocsp.mode_where), .initial = "auto",
-	    .meaning = "which certificates are stapled" },
+	    .initial = "auto", .meaning = "which certificates are stapled" },
 	[KEY_OCSP_URL] = { NAMED("url", "urls", SCHEMA_OCSP),
 	    OF_CONFIG(ocsp.urls, value_urls),
 	    .shown = "those in each certificate",
 	    .meaning = "responder URLs to use instead, in this order" },
 	[KEY_OCSP_CA_FILE] = { NAMED("ca_file", NULL, SCHEMA_OCSP),
-	    OF_CONFIG(ocsp.ca_file, value_path),
-	    WHERE_IN_CONFIG(ocsp.ca_file_where), .not_at_top = true,
+	    OF_CONFIG(ocsp.ca_file, value_path), .not_at_top = true,
 	    .shown = "the system's store",
 	    .meaning = "PEM file: issuers, and trust for https responders" },
 	[KEY_OCSP_AIA_ISSUER] = { NAMED("aia_issuer", NULL, SCHEMA_OCSP),
@@ -417,7 +390,7 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    .shown = "in the cert file",
 	    .meaning = "PEM files with the private key, in the order of cert" },
 	[KEY_CERT_DIR] = { NAMED("cert_dir", NULL, SCHEMA_LISTENER),
-	    OUTSIDE_TLS(cert_dir, value_path), WHERE(cert_dir_where),
+	    OUTSIDE_TLS(cert_dir, value_path),
 	    .meaning =
 		"folder of PEM files or of certbot's folders, served by name" },
 	[KEY_KEY_PERMISSIONS] = { NAMED("key_permissions", NULL, IN_ALL),
@@ -432,15 +405,13 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    OUTSIDE_TLS(watch, value_boolean), .initial = "yes",
 	    .meaning = "reload files that change" },
 	[KEY_VERIFY] = { NAMED("verify", NULL, IN_SITES),
-	    OF_LISTENER(verify, value_choice), WORDS(verify),
-	    WHERE(verify_where), .initial = "none",
+	    OF_LISTENER(verify, value_choice), WORDS(verify), .initial = "none",
 	    .meaning = "client certificates" },
 	[KEY_CA_FILE] = { NAMED("ca_file", "CAfile", IN_ALL),
-	    OUTSIDE_TLS(ca_file, value_path), WHERE(ca_file_where),
+	    OUTSIDE_TLS(ca_file, value_path),
 	    .meaning = "PEM file: CA certificates for clients" },
 	[KEY_CRL_FILE] = { NAMED("crl_file", "CRLfile", IN_SITES),
-	    OUTSIDE_TLS(crl_file, value_path), WHERE(crl_file_where),
-	    .shown = "no revocation lists",
+	    OUTSIDE_TLS(crl_file, value_path), .shown = "no revocation lists",
 	    .meaning = "PEM file: revocation lists for client certificates" },
 	[KEY_CRL_CHECK] = { NAMED("crl_check", NULL, IN_SITES),
 	    OUTSIDE_TLS(crl_check, value_choice), WORDS(crl_check),
@@ -452,12 +423,10 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    .initial = "client",
 	    .meaning = "the extended key usage a client's certificate needs" },
 	[KEY_ALLOW_SAN] = { NAMED("allow_san", NULL, IN_SITES),
-	    OF_LISTENER(allow_san, value_sans), WHERE(allow_san_where),
-	    .shown = "any verified client",
+	    OF_LISTENER(allow_san, value_sans), .shown = "any verified client",
 	    .meaning = "only clients whose certificate has such a name" },
 	[KEY_ALLOW_CN] = { NAMED("allow_cn", NULL, IN_SITES),
-	    OF_LISTENER(allow_cn, value_cns), WHERE(allow_cn_where),
-	    .shown = "any verified client",
+	    OF_LISTENER(allow_cn, value_cns), .shown = "any verified client",
 	    .meaning = "only clients whose certificate has such a subject" },
 	[KEY_PROXY_IN] = { NAMED("proxy_in", NULL, SCHEMA_LISTENER),
 	    OUTSIDE_TLS(proxy_in, value_boolean), .initial = "no",
@@ -484,14 +453,13 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    .initial = "intermediate",
 	    .meaning = "Mozilla's lists; modern is TLS 1.3 alone" },
 	[KEY_CIPHERS] = { NAMED("ciphers", NULL, IN_ALL),
-	    OF_LISTENER(ciphers, value_text), WHERE(ciphers_where),
-	    .shown = "by profile", .meaning = "TLS 1.2 ciphers" },
+	    OF_LISTENER(ciphers, value_text), .shown = "by profile",
+	    .meaning = "TLS 1.2 ciphers" },
 	[KEY_CIPHERSUITES] = { NAMED("ciphersuites", NULL, IN_ALL),
-	    OF_LISTENER(ciphersuites, value_colons), WHERE(ciphersuites_where),
-	    .shown = "by profile", .meaning = "TLS 1.3 cipher suites" },
+	    OF_LISTENER(ciphersuites, value_colons), .shown = "by profile",
+	    .meaning = "TLS 1.3 cipher suites" },
 	[KEY_GROUPS] = { NAMED("groups", "curves curve", IN_ALL),
-	    OF_LISTENER(groups, value_colons), WHERE(groups_where),
-	    .shown = "by profile",
+	    OF_LISTENER(groups, value_colons), .shown = "by profile",
 	    .meaning = "key exchange groups; unknown ones are left out" },
 	[KEY_PREFER_SERVER_CIPHERS] = { NAMED("prefer_server_ciphers", NULL,
 					    IN_ALL),
@@ -511,9 +479,8 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    BETWEEN(SECOND, 7 * DAY), .initial = "2h",
 	    .meaning = "how long after a full handshake it may be resumed" },
 	[KEY_OCSP] = { NAMED("ocsp", NULL, IN_SITES),
-	    OUTSIDE_TLS(ocsp, value_stapling), WORDS(modes), WHERE(ocsp_where),
-	    .mark = offsetof(struct config_listener, ocsp_set),
-	    .shown = "mode of [ocsp]",
+	    OUTSIDE_TLS(ocsp, value_stapling), WORDS(modes),
+	    .only_if_set = true, .shown = "mode of [ocsp]",
 	    .meaning = "which of the certificates are stapled" },
 	[KEY_WITHOUT_STAPLE] = { NAMED("without_staple", NULL, IN_SITES),
 	    OUTSIDE_TLS(without_staple, value_choice), WORDS(without_staple),
@@ -573,15 +540,15 @@ static const struct schema_row rows[KEY_COUNT] = {
 };
 
 const struct schema_row *
-schema_row(enum schema_key key)
+schema_row(enum config_key key)
 {
 	return &rows[key];
 }
 
-enum schema_key
+enum config_key
 schema_key_of(const struct schema_row *row)
 {
-	return (enum schema_key)(row - rows);
+	return (enum config_key)(row - rows);
 }
 
 static bool
@@ -602,38 +569,11 @@ is_named(
 const struct schema_row *
 schema_find(enum schema_section section, const char *key)
 {
-	for (enum schema_key i = 0; i < KEY_COUNT; i++)
+	for (enum config_key i = 0; i < KEY_COUNT; i++)
 		if (is_in_section(schema_row(i), section) &&
 		    is_named(schema_row(i), section, key))
 			return schema_row(i);
 	return NULL;
-}
-
-static size_t
-slot_of(enum schema_section section, const char *key)
-{
-	size_t sum = (size_t)section;
-
-	for (; *key != '\0'; key++)
-		sum = sum * 31 + (unsigned char)*key;
-	return sum % SCHEMA_CACHE_SIZE;
-}
-
-const struct schema_row *
-schema_find_cached(
-    struct schema_cache *cache, enum schema_section section, const char *key)
-{
-	size_t i = slot_of(section, key);
-
-	if (cache == NULL)
-		return schema_find(section, key);
-	if (cache->slots[i].key == NULL || cache->slots[i].section != section ||
-	    strcmp(cache->slots[i].key, key) != 0) {
-		cache->slots[i].key = key;
-		cache->slots[i].section = section;
-		cache->slots[i].row = schema_find(section, key);
-	}
-	return cache->slots[i].row;
 }
 
 static void
@@ -664,7 +604,7 @@ schema_nearest(enum schema_section section, const char *key)
 	struct fuzzy_match match;
 
 	fuzzy_start(&match, key);
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		if (!is_in_section(schema_row(i), section))
 			continue;
 		fuzzy_offer(&match, schema_row(i)->name);

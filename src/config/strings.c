@@ -18,12 +18,14 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/addr.h"
 #include "base/err.h"
 #include "config/arena.h"
+#include "config/config.h"
 
 #define LABEL_MAX 63 /* RFC 1035 section 2.3.4 */
 
@@ -55,26 +57,19 @@ is_name_byte(char byte)
 static bool
 check_label(const char *label, size_t length, struct err *err)
 {
-	if (length == 0) {
-		err_set(err, "there is nothing between two dots");
-		return false;
-	}
-	if (length > LABEL_MAX) {
-		err_set(err, "no part between dots is longer than %d bytes",
-		    LABEL_MAX);
-		return false;
-	}
+	if (length == 0)
+		return err_set(err, "there is nothing between two dots");
+	if (length > LABEL_MAX)
+		return err_set(err,
+		    "no part between dots is longer than %d bytes", LABEL_MAX);
 	for (size_t i = 0; i < length; i++) {
-		if (label[i] == '*') {
-			err_set(err,
+		if (label[i] == '*')
+			return err_set(err,
 			    "a * stands for the whole first label and nothing "
 			    "else: *.example.org");
-			return false;
-		}
-		if (!is_name_byte(label[i])) {
-			err_set(err, "a name cannot contain '%c'", label[i]);
-			return false;
-		}
+		if (!is_name_byte(label[i]))
+			return err_set(
+			    err, "a name cannot contain '%c'", label[i]);
 	}
 	return true;
 }
@@ -126,11 +121,9 @@ pattern_normalise(
 		return false;
 	if (length > wild && text[length - 1] == '.')
 		length--;
-	if (length > PATTERN_NAME_MAX) {
-		err_set(
+	if (length > PATTERN_NAME_MAX)
+		return err_set(
 		    err, "no name is longer than %d bytes", PATTERN_NAME_MAX);
-		return false;
-	}
 	if (!check_labels(text + wild, length - wild, err))
 		return false;
 	for (size_t i = 0; i < length; i++)
@@ -149,8 +142,8 @@ check_mail(const char *text, struct err *err)
 	    (strchr(text, '*') == NULL ||
 		(text[0] == '*' && at == text + 1 && strchr(at, '*') == NULL)))
 		return true;
-	err_set(err, "\"%.64s\" is neither name@domain nor *@domain", text);
-	return false;
+	return err_set(
+	    err, "\"%.64s\" is neither name@domain nor *@domain", text);
 }
 
 /* "https://a.example*" would match https://a.example.net. */
@@ -180,30 +173,24 @@ check_uri(const char *text, struct err *err)
 {
 	const char *star = text;
 
-	if (strchr(text, ':') == NULL) {
-		err_set(err,
+	if (strchr(text, ':') == NULL)
+		return err_set(err,
 		    "\"%.64s\" is not a URI: write its scheme, as in "
 		    "spiffe://example.org/ns/a",
 		    text);
-		return false;
-	}
 	while ((star = strchr(star, '*')) != NULL) {
-		if (is_in_authority(text, star)) {
-			err_set(err,
+		if (is_in_authority(text, star))
+			return err_set(err,
 			    "\"%.64s\" would match other hosts as well: the * "
 			    "stands for one path segment, as in https://host/*",
 			    text);
-			return false;
-		}
-		if (!is_whole_segment(text, star)) {
-			err_set(err,
+		if (!is_whole_segment(text, star))
+			return err_set(err,
 			    "\"%.64s\": a * stands for a whole path segment "
 			    "or the end of the last one, ** for all segments "
 			    "that follow: spiffe://host/ns/*/sa/a, "
 			    "spiffe://host/**",
 			    text);
-			return false;
-		}
 		star += strspn(star, "*");
 	}
 	return true;
@@ -214,12 +201,10 @@ check_host(const char *text, struct err *err)
 {
 	char name[PATTERN_NAME_MAX + 1];
 
-	if (is_address(text)) {
-		err_set(err,
+	if (is_address(text))
+		return err_set(err,
 		    "\"%.64s\" is not a name: write ip: before an address",
 		    text);
-		return false;
-	}
 	if (pattern_normalise(name, text, err))
 		return true;
 	err_prefix(err, "\"%.64s\"", text);
@@ -261,7 +246,10 @@ pattern_check_san(const char *text, struct err *err)
 static const char *
 skip_dashes(const char *text)
 {
-	return text + strspn(text, "-_");
+	/* Not by strspn(): this is the inner loop of finding a key. */
+	while (*text == '-' || *text == '_')
+		text++;
+	return text;
 }
 
 bool
@@ -369,6 +357,23 @@ fuzzy_offer(struct fuzzy_match *match, const char *candidate)
 		return;
 	match->distance = slips;
 	match->best = candidate;
+}
+
+bool
+strings_append(struct config_strings *list, char *text)
+{
+	char **items = NULL;
+
+	if (text != NULL)
+		items = realloc(
+		    list->items, (list->count + 1) * sizeof(*items));
+	if (items == NULL) {
+		free(text);
+		return false;
+	}
+	list->items = items;
+	items[list->count++] = text;
+	return true;
 }
 
 struct string_map_slot {

@@ -18,6 +18,9 @@ struct statement;
  * cert".  NULL: not such a key.  Any thread. */
 const char *stunnel_foreign_hint(const char *key);
 
+/* true: "yes" in any of stunnel's spellings. */
+bool stunnel_is_yes(const char *value);
+
 /* true: the text of a main file is stunnel's, by its path or its keys.  Used
  * before includes are read. */
 bool stunnel_is_text(const char *path, const char *bytes, size_t size);

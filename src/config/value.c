@@ -47,26 +47,17 @@ items_of(const void *field)
 }
 
 bool
-value_no_memory(struct err *err)
-{
-	err_set(err, "not enough memory");
-	return false;
-}
-
-bool
 value_append(const struct value_place *place, const void *item, struct err *err)
 {
 	struct value_items list = items_of(place->field);
 	size_t size = place->type->item_size;
 
-	if (list.count >= place->type->items_max) {
-		err_set(err, "there are more than %zu items in the list",
+	if (list.count >= place->type->items_max)
+		return err_set(err, "there are more than %zu items in the list",
 		    place->type->items_max);
-		return false;
-	}
 	list.items = arena_grow(place->arena, list.items, list.count, size);
 	if (list.items == NULL)
-		return value_no_memory(err);
+		return err_no_memory(err);
 	memcpy(list.items + list.count * size, item, size);
 	list.count++;
 	memcpy(place->field, &list, sizeof(list));
@@ -88,13 +79,12 @@ read_items(const struct value_place *place, const char *text, struct err *err)
 		}
 		while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
 			length--;
-		if (length == 0) {
-			err_set(err, "there is an empty item in the list");
-			return false;
-		}
+		if (length == 0)
+			return err_set(
+			    err, "there is an empty item in the list");
 		item = arena_copy(place->arena, text, length);
 		if (item == NULL)
-			return value_no_memory(err);
+			return err_no_memory(err);
 		if (!place->type->read(place, item, err))
 			return false;
 		if (*next == '\0')
@@ -220,15 +210,13 @@ read_number(const struct value_place *place, const char *text, struct err *err)
 		return true;
 	}
 	if (!read_count(&number, text) || number < rules->min ||
-	    number > rules->max) {
-		err_set(err,
+	    number > rules->max)
+		return err_set(err,
 		    "\"%.64s\" is not a number from %" PRIu32 " to %" PRIu32
 		    "%s%s",
 		    text, rules->min, rules->max,
 		    rules->zero != NULL ? " or " : "",
 		    rules->zero != NULL ? rules->zero : "");
-		return false;
-	}
 	*(uint32_t *)place->field = (uint32_t)number;
 	return true;
 }
@@ -273,17 +261,13 @@ value_read_duration(uint32_t *ms, const char *text, struct err *err)
 			if (strcasecmp(end, units[i].name) == 0)
 				scale = units[i].ms;
 	}
-	if (scale == 0) {
-		err_set(err,
+	if (scale == 0)
+		return err_set(err,
 		    "\"%.64s\" is not a duration such as 10s, 500ms, 5m, 2h "
 		    "or 1d",
 		    text);
-		return false;
-	}
-	if (number > UINT32_MAX / scale) {
-		err_set(err, "\"%.64s\" is too long", text);
-		return false;
-	}
+	if (number > UINT32_MAX / scale)
+		return err_set(err, "\"%.64s\" is too long", text);
 	*ms = (uint32_t)(number * scale);
 	return true;
 }
@@ -358,10 +342,9 @@ read_duration(
 	    ms > rules->max) {
 		value_format_duration(min, rules->min);
 		value_format_duration(max, rules->max);
-		err_set(err, "\"%.64s\" is not from %s to %s%s%s", text, min,
-		    max, rules->zero != NULL ? " or " : "",
+		return err_set(err, "\"%.64s\" is not from %s to %s%s%s", text,
+		    min, max, rules->zero != NULL ? " or " : "",
 		    rules->zero != NULL ? rules->zero : "");
-		return false;
 	}
 	*(uint32_t *)place->field = ms;
 	return true;
@@ -391,11 +374,9 @@ read_mode(const struct value_place *place, const char *text, struct err *err)
 		}
 		mode = mode * 8 + (unsigned)(*at - '0');
 	}
-	if (mode > 0777) {
-		err_set(err, "\"%.64s\" is not a file mode from 0000 to 0777",
-		    text);
-		return false;
-	}
+	if (mode > 0777)
+		return err_set(err,
+		    "\"%.64s\" is not a file mode from 0000 to 0777", text);
 	*(unsigned *)place->field = mode;
 	return true;
 }
@@ -464,7 +445,7 @@ static bool
 keep(const struct value_place *place, char *text, struct err *err)
 {
 	if (text == NULL)
-		return value_no_memory(err);
+		return err_no_memory(err);
 	*(const char **)place->field = text;
 	return true;
 }
@@ -509,10 +490,8 @@ read_colons(const struct value_place *place, const char *text, struct err *err)
 		out += length;
 		text += length + (text[length] != '\0');
 	}
-	if (list != NULL && out == list) {
-		err_set(err, "the list is empty");
-		return false;
-	}
+	if (list != NULL && out == list)
+		return err_set(err, "the list is empty");
 	return keep(place, list, err);
 }
 
@@ -521,8 +500,7 @@ check_length(const char *path, struct err *err)
 {
 	if (strlen(path) < PATH_MAX)
 		return true;
-	err_set(err, "the path is longer than the system allows");
-	return false;
+	return err_set(err, "the path is longer than the system allows");
 }
 
 /* Refuse yes, no and the like, which would be used as file names. */
@@ -531,11 +509,10 @@ check_switch(const char *text, struct err *err)
 {
 	if (!fuzzy_in("yes no on off true false none", text))
 		return true;
-	err_set(err,
+	return err_set(err,
 	    "\"%s\" is not a path: leave the key out, or write ./%s for a file "
 	    "of that name",
 	    text, text);
-	return false;
 }
 
 static bool
@@ -566,7 +543,7 @@ append_path(const struct value_place *place, const char *text, struct err *err)
 		return false;
 	path.path = reader_path(place->arena, place->where->file, text);
 	return path.path != NULL ? value_append(place, &path, err)
-				 : value_no_memory(err);
+				 : err_no_memory(err);
 }
 
 /* An empty pid means none, as in stunnel. */
@@ -580,14 +557,25 @@ read_pid_path(
 	return true;
 }
 
-static bool
-is_sink_word(const struct value_rules *rules, const char *text)
+static const struct value_word *
+find_word(const struct value_word *words, const char *text)
 {
-	for (const struct value_word *word = rules->words; word->word != NULL;
-	     word++)
-		if (strcmp(word->word, text) == 0)
-			return true;
-	return false;
+	for (; words->word != NULL; words++)
+		if (strcasecmp(words->word, text) == 0)
+			return words;
+	return NULL;
+}
+
+/* The word that a misspelt one resembles; NULL: none. */
+static const char *
+nearest_word(const struct value_word *words, const char *text)
+{
+	struct fuzzy_match match;
+
+	fuzzy_start(&match, text);
+	for (; words->word != NULL; words++)
+		fuzzy_offer(&match, words->word);
+	return match.best;
 }
 
 /* Words for log outputs in other programs. */
@@ -638,18 +626,12 @@ refuse_sink(const char *text, const char *nearest, struct err *err)
 static bool
 read_sink(const struct value_place *place, const char *text, struct err *err)
 {
-	const struct value_word *word = place->rules->words;
-	struct fuzzy_match match;
+	const char *nearest = nearest_word(place->rules->words, text);
 
-	fuzzy_start(&match, text);
-	for (; word->word != NULL; word++)
-		fuzzy_offer(&match, word->word);
-	if (match.best != NULL && fuzzy_same(match.best, text))
-		return keep(place,
-		    arena_copy(place->arena, match.best, strlen(match.best)),
-		    err);
+	if (nearest != NULL && fuzzy_same(nearest, text))
+		return read_text(place, nearest, err);
 	if (strpbrk(text, "/.") == NULL)
-		return refuse_sink(text, match.best, err);
+		return refuse_sink(text, nearest, err);
 	return read_path(place, text, err);
 }
 
@@ -659,7 +641,7 @@ print_sink(FILE *out, const char *key, const void *field,
 {
 	const char *text = *(const char *const *)field;
 
-	if (text != NULL && is_sink_word(rules, text))
+	if (text != NULL && find_word(rules->words, text) != NULL)
 		value_print_text(out, key, text);
 	else if (text != NULL)
 		value_print_path(out, key, "", text);
@@ -716,35 +698,18 @@ _Static_assert(sizeof(enum config_tls_version) == sizeof(int) &&
     "enumerations are read and written as int");
 
 static const struct value_word boolean_words[] = {
-	{ "yes", 1 },
-	{ "no", 0 },
-	{ "on", 1 },
-	{ "off", 0 },
-	{ "true", 1 },
-	{ "false", 0 },
-	{ "1", 1 },
-	{ "0", 0 },
+	VALUE_YES(1),
+	VALUE_NO(0),
 	{ NULL, 0 },
 };
-
-static const struct value_word *
-find_word(const struct value_word *words, const char *text)
-{
-	for (; words->word != NULL; words++)
-		if (strcasecmp(words->word, text) == 0)
-			return words;
-	return NULL;
-}
 
 static bool
 read_boolean(const struct value_place *place, const char *text, struct err *err)
 {
 	const struct value_word *word = find_word(boolean_words, text);
 
-	if (word == NULL) {
-		err_set(err, "\"%.64s\" is neither yes nor no", text);
-		return false;
-	}
+	if (word == NULL)
+		return err_set(err, "\"%.64s\" is neither yes nor no", text);
 	*(bool *)place->field = word->number != 0;
 	return true;
 }
@@ -786,20 +751,18 @@ read_choice(const struct value_place *place, const char *text, struct err *err)
 {
 	const struct value_word *words = place->rules->words;
 	const struct value_word *word = find_word(words, text);
+	const char *nearest;
 	char known[128];
-	struct fuzzy_match match;
 
 	if (word != NULL) {
 		*(int *)place->field = word->number;
 		return true;
 	}
-	fuzzy_start(&match, text);
-	for (word = words; word->word != NULL; word++)
-		fuzzy_offer(&match, word->word);
+	nearest = nearest_word(words, text);
 	list_words(known, sizeof(known), words);
-	if (match.best != NULL)
+	if (nearest != NULL)
 		err_set(err, "\"%.64s\" is unknown: did you mean \"%s\"?", text,
-		    match.best);
+		    nearest);
 	else
 		err_set(err, "\"%.64s\" is not one of: %s", text, known);
 	return false;
@@ -833,13 +796,11 @@ read_version(const struct value_place *place, const char *text, struct err *err)
 	static const char old[] = "SSLv2 SSLv3 TLSv1 TLSv1.0 TLSv1.1 TLS1 "
 				  "TLS1.0 TLS1.1 1.0 1.1";
 
-	if (fuzzy_in(old, text)) {
-		err_set(err,
+	if (fuzzy_in(old, text))
+		return err_set(err,
 		    "%s is not offered, as it is not secure: use TLSv1.2 or "
 		    "TLSv1.3",
 		    text);
-		return false;
-	}
 	return read_choice(place, text, err);
 }
 
@@ -848,15 +809,13 @@ static bool
 read_stapling(
     const struct value_place *place, const char *text, struct err *err)
 {
-	if (strstr(text, "://") != NULL) {
-		err_set(err,
+	if (strstr(text, "://") != NULL)
+		return err_set(err,
 		    "\"%.64s\" is not a mode: stunnel checks client "
 		    "certificates at that responder, for which clinch has "
 		    "crl_file; responders for stapling are set by url in "
 		    "[ocsp]",
 		    text);
-		return false;
-	}
 	return read_choice(place, text, err);
 }
 
@@ -865,13 +824,11 @@ read_switch(const struct value_place *place, const char *text, struct err *err)
 {
 	const struct value_word *word = find_word(place->rules->words, text);
 
-	if (word == NULL) {
-		err_set(err,
+	if (word == NULL)
+		return err_set(err,
 		    "\"%.64s\" is neither yes nor no: use mode, url and the "
 		    "like in [ocsp]",
 		    text);
-		return false;
-	}
 	*(int *)place->field = word->number;
 	return true;
 }

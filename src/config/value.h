@@ -22,6 +22,18 @@ struct value_word {
 	int number; /* of several words for a number the first is printed */
 };
 
+/* The words for yes and no, as items of a table. */
+#define VALUE_YES(number)                                        \
+	{ "yes", number }, { "on", number }, { "true", number }, \
+	{                                                        \
+		"1", number                                      \
+	}
+#define VALUE_NO(number)                                          \
+	{ "no", number }, { "off", number }, { "false", number }, \
+	{                                                         \
+		"0", number                                       \
+	}
+
 /* The rules of one key. */
 struct value_rules {
 	uint32_t min; /* durations in milliseconds */
@@ -114,8 +126,6 @@ void value_print_path(
 /* For readers of lists: copy an item to the end of the list. */
 bool value_append(const struct value_place *place, const void *item,
     struct err *err) MUST_CHECK;
-/* Set an error and return false. */
-bool value_no_memory(struct err *err);
 
 /* For a field or item that begins with a const char *. */
 void value_print_string(FILE *out, const char *key, const void *field,

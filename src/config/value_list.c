@@ -34,8 +34,7 @@ append_string(
 {
 	if (strlen(text) <= ALPN_MAX)
 		return value_append(place, &text, err);
-	err_set(err, "a name has at most %d bytes", ALPN_MAX);
-	return false;
+	return err_set(err, "a name has at most %d bytes", ALPN_MAX);
 }
 
 static bool
@@ -248,7 +247,7 @@ add_localhost(
 	const char *v6 = arena_format(place->arena, "[::1]:%s", port);
 
 	if (v4 == NULL || v6 == NULL)
-		return value_no_memory(err);
+		return err_no_memory(err);
 	return add_accept(place, v4, true, err) &&
 	       (!has_loopback6() || add_accept(place, v6, true, err));
 }
@@ -275,16 +274,14 @@ append_accept(
 	text = is_socket(text) ? place_socket(place, text)
 			       : rewrite(place->arena, text);
 	if (text == NULL)
-		return value_no_memory(err);
+		return err_no_memory(err);
 	if (strncasecmp(text, "localhost:", 10) == 0)
 		return add_localhost(place, text + 10, err);
-	if (!is_socket(text) && is_name(text)) {
-		err_set(err,
+	if (!is_socket(text) && is_name(text))
+		return err_set(err,
 		    "\"%s\": names are not resolved in accept, except "
 		    "localhost: write the address, or only the port for all",
 		    given);
-		return false;
-	}
 	return add_accept(place, text, false, err);
 }
 
@@ -320,14 +317,12 @@ split_name(struct config_connect *connect, const struct value_place *place,
 {
 	char host[256];
 
-	if (strncmp(text, "*:", 2) == 0) {
-		err_set(err, "\"%s\": a backend needs a host", text);
-		return false;
-	}
+	if (strncmp(text, "*:", 2) == 0)
+		return err_set(err, "\"%s\": a backend needs a host", text);
 	if (!addr_split(text, host, sizeof(host), &connect->port, err))
 		return false;
 	connect->host = arena_copy(place->arena, host, strlen(host));
-	return connect->host != NULL || value_no_memory(err);
+	return connect->host != NULL || err_no_memory(err);
 }
 
 static bool
@@ -338,17 +333,15 @@ read_backend(struct config_connect *connect, const struct value_place *place,
 		text = place_socket(place, text);
 		return text != NULL
 			   ? addr_parse(&connect->fixed, NULL, text, err)
-			   : value_no_memory(err);
+			   : err_no_memory(err);
 	}
 	text = rewrite(place->arena, text);
 	if (text == NULL)
-		return value_no_memory(err);
+		return err_no_memory(err);
 	if (!split_name(connect, place, text, err))
 		return false;
-	if (connect->port == 0) {
-		err_set(err, "\"%s\": a backend needs a port", text);
-		return false;
-	}
+	if (connect->port == 0)
+		return err_set(err, "\"%s\": a backend needs a port", text);
 	/* Not numeric: a name, which is resolved later. */
 	if (!addr_parse(&connect->fixed, NULL, text, NULL))
 		connect->fixed = (struct addr){ 0 };
@@ -444,16 +437,12 @@ check_authority(const char *text, struct err *err)
 	size_t length = strcspn(text, "/?#");
 	uint16_t port;
 
-	if (length > AUTHORITY_MAX) {
-		err_set(err, "the host is longer than 253 characters");
-		return false;
-	}
+	if (length > AUTHORITY_MAX)
+		return err_set(err, "the host is longer than 253 characters");
 	memcpy(authority, text, length);
 	authority[length] = '\0';
-	if (strchr(authority, '@') != NULL) {
-		err_set(err, "leave out the user name and password");
-		return false;
-	}
+	if (strchr(authority, '@') != NULL)
+		return err_set(err, "leave out the user name and password");
 	if (length == 0 || authority[length - 1] == ']' ||
 	    strchr(authority, ':') == NULL)
 		memcpy(authority + length, ":80", sizeof(":80"));
@@ -469,20 +458,15 @@ check_url(const char *url, struct err *err)
 {
 	const char *authority = after_scheme(url);
 
-	if (authority == NULL) {
-		err_set(err,
+	if (authority == NULL)
+		return err_set(err,
 		    "\"%.64s\" does not begin with http:// or https://", url);
-		return false;
-	}
-	if (strlen(url) > URL_LENGTH_MAX) {
-		err_set(err, "a URL has at most %d bytes", URL_LENGTH_MAX);
-		return false;
-	}
-	if (!is_plain(url)) {
-		err_set(err,
+	if (strlen(url) > URL_LENGTH_MAX)
+		return err_set(
+		    err, "a URL has at most %d bytes", URL_LENGTH_MAX);
+	if (!is_plain(url))
+		return err_set(err,
 		    "a URL is ASCII without blanks: write other bytes as %%XX");
-		return false;
-	}
 	return check_authority(authority, err);
 }
 
@@ -510,16 +494,15 @@ read_proxy(const struct value_place *place, const char *text, struct err *err)
 	if (strcasecmp(text, "none") == 0)
 		text = "";
 	else if (has_user(text)) {
-		err_set(err,
+		return err_set(err,
 		    "a user and a password do not belong in this file: leave "
 		    "the key out and name the proxy in the environment of the "
 		    "process, http_proxy=http://USER:PASSWORD@HOST:PORT");
-		return false;
 	} else if (!check_url(text, err))
 		return false;
 	copy = arena_copy(place->arena, text, strlen(text));
 	if (copy == NULL)
-		return value_no_memory(err);
+		return err_no_memory(err);
 	*(const char **)place->field = copy;
 	return true;
 }
@@ -559,8 +542,8 @@ append_rule(const struct value_place *place, const char *text, struct err *err)
 {
 	if (strlen(text) <= RULE_LENGTH_MAX)
 		return value_append(place, &text, err);
-	err_set(err, "a name here has at most %d bytes", RULE_LENGTH_MAX);
-	return false;
+	return err_set(
+	    err, "a name here has at most %d bytes", RULE_LENGTH_MAX);
 }
 
 static bool
@@ -575,13 +558,11 @@ append_cn(const struct value_place *place, const char *text, struct err *err)
 {
 	const char *name = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
 
-	if (name[0] == '\0' || strchr(name, '*') != NULL) {
-		err_set(err,
+	if (name[0] == '\0' || strchr(name, '*') != NULL)
+		return err_set(err,
 		    "\"%.64s\": a * stands for the whole first label and "
 		    "nothing else: *.example.org",
 		    text);
-		return false;
-	}
 	return append_rule(place, text, err);
 }
 

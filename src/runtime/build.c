@@ -200,7 +200,8 @@ fail_trust(struct build *build, const struct config_listener *settings,
 
 	err_prefix(err, is_list ? "crl_file" : "ca_file");
 	build_fail(build, ERROR_CONFIG,
-	    is_list ? &settings->crl_file_where : &settings->ca_file_where,
+	    config_where_of(
+		settings->places, is_list ? KEY_CRL_FILE : KEY_CA_FILE),
 	    settings, err);
 }
 
@@ -265,12 +266,21 @@ find_or_read_trust(struct build *build, const struct config_listener *settings,
 static const char **
 find_failing_key(struct config_listener *settings, const struct err *err)
 {
-	if (config_where_begins(&settings->ciphers_where, err->text))
-		return &settings->ciphers;
-	if (config_where_begins(&settings->ciphersuites_where, err->text))
-		return &settings->ciphersuites;
-	if (config_where_begins(&settings->groups_where, err->text))
-		return &settings->groups;
+	const struct {
+		enum config_key key;
+		const char **value;
+	} keys[] = {
+		{ KEY_CIPHERS, &settings->ciphers },
+		{ KEY_CIPHERSUITES, &settings->ciphersuites },
+		{ KEY_GROUPS, &settings->groups },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(keys); i++)
+		if (config_where_begins(
+			config_where_of(settings->places, keys[i].key),
+			err->text))
+			return keys[i].value;
 	return NULL;
 }
 
@@ -778,8 +788,8 @@ check_list(struct build *build, size_t i)
 		return true;
 	err_set(
 	    &err, "cert_dir: no file in %s can be used", listener->cert_dir);
-	build_fail(
-	    build, ERROR_CONFIG, &listener->cert_dir_where, listener, &err);
+	build_fail(build, ERROR_CONFIG,
+	    config_where_of(listener->places, KEY_CERT_DIR), listener, &err);
 	return false;
 }
 
@@ -988,7 +998,8 @@ static void
 check_tickets(struct build *build)
 {
 	const struct config *config = build->config;
-	const struct config_where *where = &config->ticket_key_file_where;
+	const struct config_where *where = config_where_of(
+	    config->places, KEY_TLS_TICKET_KEY_FILE);
 	struct err err = { "" };
 
 	if (config->ticket_key_file == NULL ||

@@ -428,6 +428,7 @@ watch_identity(struct build *build, const struct cert_load *load,
 {
 	const struct cert_slot_key *id = &load->fresh->id;
 	const struct config_listener *settings = load->request->settings;
+	const struct config_where *where = config_ocsp_where(settings);
 	struct policy_eval eval = eval_of(build);
 	struct err err = { "" };
 
@@ -441,8 +442,7 @@ watch_identity(struct build *build, const struct cert_load *load,
 		fail_leniently(build, load, &err);
 	else
 		build_fail(build, ERROR_SYSTEM,
-		    settings->ocsp_where.line > 0 ? &settings->ocsp_where
-						  : &load->request->cert->where,
+		    where->line > 0 ? where : &load->request->cert->where,
 		    settings, &err);
 	return false;
 }
@@ -921,8 +921,9 @@ add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 		keep_cert_dir(build, list, i, &err);
 	} else {
 		err_prefix(&err, "cert_dir");
-		build_fail(build, ERROR_CONFIG, &settings->cert_dir_where,
-		    settings, &err);
+		build_fail(build, ERROR_CONFIG,
+		    config_where_of(settings->places, KEY_CERT_DIR), settings,
+		    &err);
 	}
 	cert_dir_free(&folder);
 }

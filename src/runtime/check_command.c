@@ -129,14 +129,16 @@ can_hold_folders(const char *store_dir)
 static bool
 check_store(const struct config *config)
 {
+	const struct config_where *where;
+
 	if (config->store_dir == NULL ||
 	    (is_folder(config->store_dir)
 		    ? can_hold_folders(config->store_dir)
 		    : errno == ENOENT && process_can_write(config->store_dir)))
 		return true;
+	where = config_where_of(config->places, KEY_GLOBAL_STORE_DIR);
 	fprintf(stderr, "%s:%u: store_dir: %s cannot be used or made: %s\n",
-	    config->store_dir_where.file, config->store_dir_where.line,
-	    config->store_dir, strerror(errno));
+	    where->file, where->line, config->store_dir, strerror(errno));
 	return false;
 }
 

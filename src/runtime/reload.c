@@ -195,8 +195,11 @@ struct staple_refusal {
 static const struct config_where *
 where_of(const struct evaluated_cert *cert)
 {
-	return cert->slot->id.in_folder ? &cert->settings->cert_dir_where
-					: &cert->settings->certs.items[0].where;
+	const struct config_listener *settings = cert->settings;
+
+	return cert->slot->id.in_folder
+		   ? config_where_of(settings->places, KEY_CERT_DIR)
+		   : &settings->certs.items[0].where;
 }
 
 /* At a start also on stderr, unless the log goes there. */

@@ -198,7 +198,7 @@ drain_init(struct server *server)
 static uint32_t
 drain_limit_ms(const struct config *config)
 {
-	if (config->drain_timeout_set)
+	if (config_is_set(config->places, KEY_GLOBAL_DRAIN_TIMEOUT))
 		return config->drain_timeout_ms;
 	return notify_is_wanted() ? DRAIN_SYSTEMD_MS : DRAIN_MS;
 }

@@ -528,15 +528,17 @@ stapling_mode_name(enum staple_mode mode)
 static void
 prefix_key(const struct config *config, struct err *err)
 {
-	if (err_names(err, config->ocsp.ca_file))
-		err_prefix(err, "%s:%u: ca_file",
-		    config->ocsp.ca_file_where.file,
-		    config->ocsp.ca_file_where.line);
-	else if (config->store_dir && strstr(err->text, config->store_dir))
-		err_prefix(err, "%s:%u: store_dir",
-		    config->store_dir_where.file, config->store_dir_where.line);
-	else
+	const struct config_where *where;
+
+	if (err_names(err, config->ocsp.ca_file)) {
+		where = config_where_of(config->places, KEY_OCSP_CA_FILE);
+		err_prefix(err, "%s:%u: ca_file", where->file, where->line);
+	} else if (config->store_dir && strstr(err->text, config->store_dir)) {
+		where = config_where_of(config->places, KEY_GLOBAL_STORE_DIR);
+		err_prefix(err, "%s:%u: store_dir", where->file, where->line);
+	} else {
 		err_prefix(err, "%s: [ocsp]", config->file);
+	}
 }
 
 static bool

@@ -52,13 +52,44 @@
 	"TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519MLKEM768:X25519:P-256:P-384"
 
+/* The keys that hold a list in OpenSSL's syntax. */
+enum list_kind { LIST_CIPHERS, LIST_SUITES, LIST_GROUPS, LISTS };
+
+static const char *const list_keys[LISTS] = {
+	[LIST_CIPHERS] = "ciphers",
+	[LIST_SUITES] = "ciphersuites",
+	[LIST_GROUPS] = "groups",
+};
+
+static const char *
+text_of(const struct config_listener *settings, enum list_kind list)
+{
+	if (list == LIST_CIPHERS)
+		return settings->ciphers;
+	return list == LIST_SUITES ? settings->ciphersuites : settings->groups;
+}
+
+static const struct config_where *
+where_of(const struct config_listener *settings, enum list_kind list)
+{
+	static const enum config_key keys[LISTS] = {
+		[LIST_CIPHERS] = KEY_CIPHERS,
+		[LIST_SUITES] = KEY_CIPHERSUITES,
+		[LIST_GROUPS] = KEY_GROUPS,
+	};
+
+	return config_where_of(settings->places, keys[list]);
+}
+
 /* An invalid value: file:line, key = value, and the sentence. */
 static bool
-refuse(struct err *err, const struct config_where *where, const char *key,
-    const char *value, const char *sentence)
+refuse(struct err *err, const struct config_listener *config,
+    enum list_kind list, const char *value, const char *sentence)
 {
-	tls_error_set(err, "%s = %s: %s", key, value, sentence);
-	if (where->file != NULL && where->line > 0)
+	const struct config_where *where = where_of(config, list);
+
+	tls_error_set(err, "%s = %s: %s", list_keys[list], value, sentence);
+	if (where->line > 0)
 		err_prefix(err, "%s:%u", where->file, where->line);
 	return false;
 }
@@ -202,7 +233,7 @@ use_suites(SSL_CTX *context, const struct config_listener *config,
 	if (kept == NULL) {
 		err_set(err, "out of memory");
 	} else if (!ok) {
-		refuse(err, &config->ciphersuites_where, "ciphersuites", suites,
+		refuse(err, config, LIST_SUITES, suites,
 		    "this OpenSSL supports none of them (TLS 1.2 has its own "
 		    "key, ciphers)");
 	} else if (SSL_CTX_set_ciphersuites(context, kept) != 1) {
@@ -235,7 +266,7 @@ set_ciphers(struct ssl_ctx_st *context, const struct config_listener *config,
 	if (suites == NULL)
 		suites = CIPHERSUITES;
 	if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
-		return refuse(err, &config->ciphers_where, "ciphers", ciphers,
+		return refuse(err, config, LIST_CIPHERS, ciphers,
 		    "this OpenSSL supports none of them (TLS 1.3 has its own "
 		    "key, ciphersuites)");
 	return use_suites(context, config, suites, err);
@@ -257,7 +288,7 @@ set_groups(struct ssl_ctx_st *context, const struct config_listener *config,
 	}
 	if (kept[0] == '\0') {
 		free(kept);
-		return refuse(err, &config->groups_where, "groups", wanted,
+		return refuse(err, config, LIST_GROUPS, wanted,
 		    "this OpenSSL supports none of them");
 	}
 	*taken = kept;
@@ -611,8 +642,6 @@ tls_context_digest(const struct config_listener *settings,
 
 /* ---- Names without effect ---- */
 
-enum surveyed_kind { LIST_CIPHERS, LIST_SUITES, LIST_GROUPS, LISTS };
-
 /* One name of a list; `wrong` becomes NULL when a site can use it. */
 struct surveyed_name {
 	char *text;
@@ -621,7 +650,7 @@ struct surveyed_name {
 
 /* One list of the configuration, with the names it consists of. */
 struct surveyed_list {
-	enum surveyed_kind list;
+	enum list_kind list;
 	const struct config_where *where;
 	struct surveyed_name *names;
 	size_t count;
@@ -644,29 +673,6 @@ struct offer {
 	STACK_OF(SSL_CIPHER) * ciphers; /* enabled, whatever the certificate */
 	unsigned kinds;
 };
-
-static const char *const list_keys[LISTS] = {
-	[LIST_CIPHERS] = "ciphers",
-	[LIST_SUITES] = "ciphersuites",
-	[LIST_GROUPS] = "groups",
-};
-
-static const char *
-text_of(const struct config_listener *settings, enum surveyed_kind list)
-{
-	if (list == LIST_CIPHERS)
-		return settings->ciphers;
-	return list == LIST_SUITES ? settings->ciphersuites : settings->groups;
-}
-
-static const struct config_where *
-where_of(const struct config_listener *settings, enum surveyed_kind list)
-{
-	if (list == LIST_CIPHERS)
-		return &settings->ciphers_where;
-	return list == LIST_SUITES ? &settings->ciphersuites_where
-				   : &settings->groups_where;
-}
 
 static bool
 is_same_place(const struct config_where *a, const struct config_where *b)
@@ -737,7 +743,7 @@ add_name(struct surveyed_list *list, const char *name)
 
 /* An exclusion or a command in a cipher list: it may match nothing. */
 static bool
-is_operator(enum surveyed_kind list, const char *name)
+is_operator(enum list_kind list, const char *name)
 {
 	return list == LIST_CIPHERS && strchr("!-+@", name[0]) != NULL;
 }
@@ -758,7 +764,7 @@ split_names(struct surveyed_list *list, const char *text)
 /* The list of this key at its file:line; added if new.  NULL: no memory. */
 static struct surveyed_list *
 find_list(struct policy_survey *survey, const struct config_listener *settings,
-    enum surveyed_kind list)
+    enum list_kind list)
 {
 	const struct config_where *where = where_of(settings, list);
 	struct surveyed_list *grown;
@@ -918,7 +924,7 @@ check_group(SSL_CTX *probe, const struct offer *offer, const char *name)
 }
 
 static const char *
-check_name(struct policy_survey *survey, enum surveyed_kind list,
+check_name(struct policy_survey *survey, enum list_kind list,
     const struct offer *offer, const char *name)
 {
 	if (list == LIST_CIPHERS)
@@ -944,8 +950,7 @@ has_usable(const struct offer *offer, bool tls13)
 }
 
 static bool
-leaves_nothing(
-    const struct offer *offer, enum surveyed_kind list, size_t usable)
+leaves_nothing(const struct offer *offer, enum list_kind list, size_t usable)
 {
 	if (list == LIST_CIPHERS)
 		return offer->tls12 && !has_usable(offer, false);
@@ -956,7 +961,7 @@ leaves_nothing(
 
 static bool
 survey_list(struct policy_survey *survey,
-    const struct config_listener *settings, enum surveyed_kind list,
+    const struct config_listener *settings, enum list_kind list,
     const struct offer *offer, struct err *err)
 {
 	struct surveyed_list *found = find_list(survey, settings, list);
@@ -975,8 +980,7 @@ survey_list(struct policy_survey *survey,
 	}
 	if (!leaves_nothing(offer, list, usable))
 		return true;
-	return refuse(err, where_of(settings, list), list_keys[list],
-	    text_of(settings, list),
+	return refuse(err, settings, list, text_of(settings, list),
 	    "none of them can be used with the versions and certificates "
 	    "here");
 }
@@ -987,7 +991,7 @@ is_seen(struct policy_survey *survey, const SSL_CTX *context,
     const struct config_listener *settings, unsigned kinds)
 {
 	bool same = survey->context == context && survey->settings != NULL;
-	enum surveyed_kind list;
+	enum list_kind list;
 
 	for (list = 0; same && list < LISTS; list++)
 		same = is_same_place(
@@ -1013,7 +1017,7 @@ policy_survey_add(struct policy_survey *survey, struct ssl_ctx_st *context,
 		.kinds = kinds != 0 ? kinds : (1u << IDENTITY_KINDS) - 1,
 	};
 	SSL *ssl;
-	enum surveyed_kind list;
+	enum list_kind list;
 	bool ok = true;
 
 	if (is_seen(survey, context, settings, kinds))

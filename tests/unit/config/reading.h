@@ -23,6 +23,13 @@ read_text(const char *text, struct config_errors *errors)
 	return config_parse("t.ini", text, strlen(text), errors);
 }
 
+/* The line where a key was set; 0: built in. */
+static inline unsigned
+line_of(const struct config_place *places, enum config_key key)
+{
+	return config_where_of(places, key)->line;
+}
+
 /* Parse a text that must be valid. */
 static inline const struct config *
 read_good(const char *text)

@@ -63,21 +63,21 @@ Test(clients, have_settings_with_their_places)
 	const struct config_listener *b = &a->hosts[0];
 
 	cr_expect_str_eq(config->ticket_key_file, "f");
-	cr_expect_eq(config->ticket_key_file_where.line, 4);
+	cr_expect_eq(line_of(config->places, KEY_TLS_TICKET_KEY_FILE), 4);
 	cr_expect_not(a->watch);
 	cr_expect_eq(a->verify, VERIFY_OPTIONAL);
-	cr_expect_eq(a->verify_where.line, 9);
+	cr_expect_eq(line_of(a->places, KEY_VERIFY), 9);
 	cr_expect_str_eq(a->ca_file, "t");
-	cr_expect_eq(a->ca_file_where.line, 2);
+	cr_expect_eq(line_of(a->places, KEY_CA_FILE), 2);
 	cr_expect_str_eq(a->crl_file, "r");
-	cr_expect_eq(a->crl_file_where.line, 10);
+	cr_expect_eq(line_of(a->places, KEY_CRL_FILE), 10);
 	cr_expect_eq(b->verify, VERIFY_REQUIRE);
 	cr_expect_str_eq(b->ca_file, "h");
-	cr_expect_eq(b->ca_file_where.line, 16);
+	cr_expect_eq(line_of(b->places, KEY_CA_FILE), 16);
 	cr_expect_str_eq(b->crl_file, "r");
 	cr_expect_eq(b->crl_check, CRL_CHECK_CHAIN);
 	cr_expect_str_eq(b->allow_cn.items[0], "Jane Doe");
-	cr_expect_eq(b->allow_san_where.line, 13);
+	cr_expect_eq(line_of(b->places, KEY_ALLOW_SAN), 13);
 	config_unref(config);
 }
 
@@ -114,6 +114,22 @@ Test(clients, need_a_ca_file_to_be_verified)
 	};
 
 	walk(rows, ARRAY_LEN(rows));
+}
+
+/* The value is inherited, so the place is that of the inherited value. */
+Test(clients, have_the_place_of_a_valid_value)
+{
+	struct config_errors errors;
+	const struct config *config = read_text(
+	    "verify = require\n" LISTENER("a") "verify = bogus\n", &errors);
+
+	cr_assert_null(config);
+	cr_assert_eq(errors.list.count, 2);
+	cr_expect_str_eq(errors.list.items[0],
+	    "t.ini:1: listener a verifies clients but has no ca_file: name a "
+	    "PEM file with the CA certificates for clients");
+	cr_expect_eq(strncmp(errors.list.items[1], "t.ini:6: verify: ", 17), 0);
+	config_errors_free(&errors);
 }
 
 Test(clients, have_no_rules_without_effect)
@@ -422,7 +438,7 @@ Test(stapling, has_the_built_in_defaults)
 	cr_expect(ocsp->aia_issuer);
 	cr_expect_null(config->store_dir);
 	cr_expect_eq(config->listeners[0].staple_files.count, 0);
-	cr_expect_not(config->listeners[0].ocsp_set);
+	cr_expect_not(config_is_set(config->listeners[0].places, KEY_OCSP));
 	config_unref(config);
 }
 
@@ -467,9 +483,10 @@ Test(stapling, takes_the_mode_from_the_listener_then_ocsp_then_global)
 		const struct config_listener *a = &config->listeners[0];
 
 		cr_expect_eq(a->ocsp, rows[i].expect, "%s", rows[i].what);
-		cr_expect_eq(
-		    a->ocsp_where.line, rows[i].line, "%s", rows[i].what);
-		cr_expect_eq(a->ocsp_set, rows[i].set, "%s", rows[i].what);
+		cr_expect_eq(config_ocsp_where(a)->line, rows[i].line, "%s",
+		    rows[i].what);
+		cr_expect_eq(config_is_set(a->places, KEY_OCSP), rows[i].set,
+		    "%s", rows[i].what);
 		config_unref(config);
 	}
 }
@@ -538,9 +555,9 @@ Test(stapling, remembers_the_places_of_its_files)
 		"a") "staple_file = f\n");
 
 	cr_expect_str_eq(config->store_dir, "s");
-	cr_expect_eq(config->store_dir_where.line, 1);
+	cr_expect_eq(line_of(config->places, KEY_GLOBAL_STORE_DIR), 1);
 	cr_expect_str_eq(config->ocsp.ca_file, "c");
-	cr_expect_eq(config->ocsp.ca_file_where.line, 3);
+	cr_expect_eq(line_of(config->places, KEY_OCSP_CA_FILE), 3);
 	cr_expect_str_eq(config->listeners[0].staple_files.items[0].path, "f");
 	cr_expect_eq(config->listeners[0].staple_files.items[0].where.line, 8);
 	config_unref(config);

@@ -16,7 +16,7 @@ Test(parse, has_the_built_in_defaults)
 	cr_expect_eq(config->log.level, LEVEL_NOTICE);
 	cr_expect_str_eq(config->log.output, "stderr");
 	cr_expect_str_eq(config->log.access, "off");
-	cr_expect_not(config->drain_timeout_set);
+	cr_expect_not(config_is_set(config->places, KEY_GLOBAL_DRAIN_TIMEOUT));
 	cr_expect_eq(config->ticket_rotate_ms, 12 * 3600 * 1000);
 	cr_expect_eq(web->min_version, TLS_VERSION_1_2);
 	cr_expect_eq(web->max_version, TLS_VERSION_ANY);

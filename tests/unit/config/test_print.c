@@ -32,8 +32,9 @@ expect_same(const struct config *a, const struct config *b, const char *what)
 
 	cr_expect_eq(changes.count, 0, "%s", what);
 	config_strings_free(&changes);
-	cr_expect_eq(a->drain_timeout_set, b->drain_timeout_set, "%s", what);
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	cr_expect_eq(config_is_set(a->places, KEY_GLOBAL_DRAIN_TIMEOUT),
+	    config_is_set(b->places, KEY_GLOBAL_DRAIN_TIMEOUT), "%s", what);
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		cr_expect(
@@ -248,7 +249,7 @@ Test(sample, is_good_with_every_key_uncommented)
 
 	uncomment(text);
 	config = read_good(text);
-	cr_expect(config->drain_timeout_set);
+	cr_expect(config_is_set(config->places, KEY_GLOBAL_DRAIN_TIMEOUT));
 	cr_expect_not_null(config->user);
 	cr_expect_eq(config->listeners[0].deny.count, 1);
 	expect_round_trip(config, "the sample");
@@ -275,12 +276,12 @@ Test(sample, shows_every_key_at_its_default)
 	const struct config *plain = read_good(LISTENER("web"));
 	const struct config *full;
 
-	for (enum schema_key i = 0; i < KEY_COUNT; i++)
+	for (enum config_key i = 0; i < KEY_COUNT; i++)
 		cr_expect(mentions(text, schema_row(i)->name), "%s",
 		    schema_row(i)->name);
 	uncomment(text);
 	full = read_good(text);
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		/* The sample has another value of max_version than the

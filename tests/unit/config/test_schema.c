@@ -87,7 +87,7 @@ Test(schema, gives_every_spelling_to_one_key_in_a_section)
 		SCHEMA_HOST };
 
 	for (size_t s = 0; s < ARRAY_LEN(sections); s++)
-		for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+		for (enum config_key i = 0; i < KEY_COUNT; i++) {
 			const struct schema_row *row = schema_row(i);
 
 			if ((row->sections & sections[s]) == 0)
@@ -99,7 +99,7 @@ Test(schema, gives_every_spelling_to_one_key_in_a_section)
 
 Test(schema, has_every_field_of_every_key)
 {
-	for (enum schema_key i = 0; i < KEY_COUNT; i++) {
+	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
 		cr_expect_not_null(row->meaning, "%s", row->name);

@@ -202,6 +202,9 @@ Test(stunnel, sends_the_log_to_syslog_unless_a_file_is_named)
 		{ "not", "syslog = no\n" SERVICE("a"), "stderr" },
 		{ "a file too", "syslog = yes\noutput = /s.log\n" SERVICE("a"),
 		    "/s.log" },
+		{ "a file in [log]",
+		    "[log]\noutput = /s.log\nsyslog = yes\n" SERVICE("a"),
+		    "/s.log" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -287,7 +290,7 @@ Test(stunnel, translates_keys_about_clients)
 		"ip:::1" };
 
 	cr_expect_eq(a->verify, VERIFY_REQUIRE);
-	cr_expect_eq(a->verify_where.line, 7);
+	cr_expect_eq(line_of(a->places, KEY_VERIFY), 7);
 	cr_expect_str_eq(a->ca_file, "/ca.pem");
 	cr_expect_str_eq(a->crl_file, "/crl.pem");
 	cr_expect_eq(a->proxy_out, PROXY_OUT_V1);
@@ -328,7 +331,7 @@ Test(stunnel, translates_levels_of_verify)
 		config = read_good(text);
 		cr_expect_eq(config->listeners[0].verify, rows[i].expect, "%s",
 		    rows[i].given);
-		cr_expect_eq(config->listeners[0].verify_where.line,
+		cr_expect_eq(line_of(config->listeners[0].places, KEY_VERIFY),
 		    rows[i].line, "%s", rows[i].given);
 		config_unref(config);
 	}

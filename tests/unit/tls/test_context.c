@@ -15,12 +15,24 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "config/parse.h"
+#include "config/reader.h"
 #include "tests/support/crl.h"
 #include "tests/support/link.h"
 #include "tls/ca_store.h"
 #include "tls/identity.h"
 
 static struct ticket_keys *keys;
+
+#define PLACE(of, in, at)                                      \
+	&(struct config_place)                                 \
+	{                                                      \
+		.key = (of), .is_valid = true,                 \
+		.statement = &(struct statement)               \
+		{                                              \
+			.where = {.file = (in), .line = (at) } \
+		}                                              \
+	}
 
 static void
 set_up(void)
@@ -253,7 +265,7 @@ static const struct config_listener alike[] = {
 	{ .name = "b" },
 	{ .name = "a", .pattern = "a.example" },
 	{ .where = { "clinch.ini", 7 } },
-	{ .ciphers_where = { "clinch.ini", 7 } },
+	{ .places = PLACE(KEY_CIPHERS, "clinch.ini", 7) },
 	{ .ca_file = "a path", .crl_file = "another" },
 	{ .certs = { files, 1 }, .certs_own = true },
 	{ .keys = { files, 1 }, .cert_dir = "x" },
@@ -430,15 +442,16 @@ Test(policy, follows_prefer_server_ciphers)
 
 Test(policy, reports_the_line_of_an_unusable_list)
 {
-	static const struct {
+	const struct {
 		struct config_listener given;
 		const char *expect;
 	} rows[] = {
-		{ { .ciphers = "ROT13", .ciphers_where = { "clinch.ini", 7 } },
+		{ { .ciphers = "ROT13",
+		      .places = PLACE(KEY_CIPHERS, "clinch.ini", 7) },
 		    "clinch.ini:7: ciphers = ROT13: this OpenSSL "
 		    "supports none" },
 		{ { .ciphersuites = "TLS_ROT13",
-		      .ciphersuites_where = { "clinch.ini", 7 } },
+		      .places = PLACE(KEY_CIPHERSUITES, "clinch.ini", 7) },
 		    "clinch.ini:7: ciphersuites = TLS_ROT13: "
 		    "this OpenSSL supports none of them" },
 	};
@@ -549,7 +562,7 @@ Test(policy, leaves_unknown_suites_out_one_by_one)
 Test(policy, needs_one_group_at_least)
 {
 	struct config_listener given = { .groups = "Q-7:R-8",
-		.groups_where = { "clinch.ini", 9 } };
+		.places = PLACE(KEY_GROUPS, "clinch.ini", 9) };
 	struct err err;
 
 	cr_assert_null(tls_context_new(&given, NULL, &err));
@@ -662,14 +675,14 @@ Test(policy, finds_an_effect_in_any_user_of_a_line)
 {
 	struct config_listener one = {
 		.ciphers = E_ECDSA ":" E_RSA ":NOSUCH",
-		.ciphers_where = { "clinch.ini", 3 },
+		.places = PLACE(KEY_CIPHERS, "clinch.ini", 3),
 	};
 	struct config_listener other = one, apart = one;
 	struct policy_survey *survey = policy_survey_new();
 	char said[1024] = "";
 	struct err err;
 
-	apart.ciphers_where.line = 9;
+	apart.places = PLACE(KEY_CIPHERS, "clinch.ini", 9);
 	cr_assert(survey_one(survey, &one, ECDSA, &err));
 	cr_assert(survey_one(survey, &other, RSA, &err));
 	cr_assert(survey_one(survey, &apart, RSA, &err));
@@ -684,15 +697,17 @@ Test(policy, finds_an_effect_in_any_user_of_a_line)
 
 Test(policy, refuses_lists_that_leave_nothing)
 {
-	static const struct {
+	const struct {
 		struct config_listener given;
 		unsigned kinds;
 		const char *expect;
 	} rows[] = {
-		{ { .ciphers = E_ECDSA, .ciphers_where = { "c.ini", 4 } }, RSA,
+		{ { .ciphers = E_ECDSA,
+		      .places = PLACE(KEY_CIPHERS, "c.ini", 4) },
+		    RSA,
 		    "c.ini:4: ciphers = " E_ECDSA ": none of them can be" },
 		{ { .groups = "ffdhe2048",
-		      .groups_where = { "c.ini", 5 },
+		      .places = PLACE(KEY_GROUPS, "c.ini", 5),
 		      .max_version = TLS_VERSION_1_2 },
 		    RSA, "c.ini:5: groups = ffdhe2048: none of them can be" },
 	};

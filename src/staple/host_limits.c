@@ -123,12 +123,6 @@ staple_permits_until(const struct staple_permits *permits,
 	return oldest_ms + STAPLE_SLOW_PERMIT_MS;
 }
 
-unsigned
-staple_permits_taken(const struct staple_permits *permits)
-{
-	return permits->count;
-}
-
 /* ---- Hosts ---- */
 
 enum {

@@ -167,8 +167,6 @@ void staple_permits_return(
 int64_t staple_permits_until(const struct staple_permits *permits,
     const struct staple_host *host, int64_t mono_ms);
 
-unsigned staple_permits_taken(const struct staple_permits *permits);
-
 /* ---- Queues ---- */
 
 /* Wait for a permit of this host.  Not twice.  false: no memory. */

@@ -749,12 +749,6 @@ staple_response_expires(const struct staple_response *response)
 	return response->facts.expires;
 }
 
-int64_t
-staple_response_revoked_at(const struct staple_response *response)
-{
-	return response->facts.single.revoked_at;
-}
-
 const char *
 staple_response_signer(const struct staple_response *response)
 {

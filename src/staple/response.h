@@ -71,8 +71,6 @@ int64_t staple_response_next_update(
  * thisUpdate plus the default lifetime.  Exclusive: at this second it is not
  * sent any more. */
 int64_t staple_response_expires(const struct staple_response *response);
-int64_t staple_response_revoked_at(
-    const struct staple_response *response); /* 0: good */
 const char *staple_response_signer(
     const struct staple_response *response); /* printable name; borrowed */
 

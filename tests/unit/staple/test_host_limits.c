@@ -52,12 +52,26 @@ take(const char *host, unsigned want, int64_t mono_ms)
 	return got;
 }
 
+/* The number of permits that are taken, of 32; takes the rest of them. */
+static unsigned
+count_taken(void)
+{
+	char host[16];
+	unsigned rest = 0;
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(host, sizeof(host), "rest%d:80", i);
+		rest += take(host, 4, 0);
+	}
+	return 32 - rest;
+}
+
 Test(permits, gives_four_to_a_host_at_first)
 {
 	cr_expect_eq(take("a:80", 9, 0), STAPLE_HOST_PERMITS);
 	cr_expect_eq(take("b:80", 9, 0), STAPLE_HOST_PERMITS);
 	cr_expect_eq(take("a:81", 9, 0), STAPLE_HOST_PERMITS, "another port");
-	cr_expect_eq(staple_permits_taken(permits), 12);
+	cr_expect_eq(count_taken(), 12);
 }
 
 Test(permits, gives_no_more_than_all_there_are)
@@ -70,7 +84,7 @@ Test(permits, gives_no_more_than_all_there_are)
 		got += take(host, 4, 0);
 	}
 	cr_expect_eq(got, 32);
-	cr_expect_eq(staple_permits_taken(permits), 32);
+	cr_expect_eq(count_taken(), 32);
 }
 
 Test(permits, gives_again_what_was_returned)
@@ -82,7 +96,7 @@ Test(permits, gives_again_what_was_returned)
 	cr_expect_eq(take("a:80", 9, 0), 3);
 	staple_permits_return(permits, permit);
 	cr_expect_eq(take("a:80", 9, 0), 1);
-	cr_expect_eq(staple_permits_taken(permits), 4);
+	cr_expect_eq(count_taken(), 4);
 }
 
 static const struct slow_row {

@@ -409,12 +409,6 @@ static void
 start_seeking(struct staple_job *job, struct staple_permit *permit)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	const struct staple_request_options by = {
-		.fetcher = job->worker->fetcher,
-		.timeout_ms = time_for_try(attempt),
-		.done = job->worker->fetched,
-		.arg = job,
-	};
 	enum staple_origin origin;
 
 	if (staple_job_known_issuer(job, job->cert, &origin) != NULL) {
@@ -431,8 +425,9 @@ start_seeking(struct staple_job *job, struct staple_permit *permit)
 	if (attempt->began_ms == 0)
 		attempt->began_ms = job->worker->mono_ms;
 	attempt->permit = permit;
-	attempt->fetch = staple_issuer_fetch(
-	    job->cert, attempt->issuer_url, &by);
+	attempt->fetch = staple_issuer_fetch(job->worker->fetcher, job->cert,
+	    attempt->issuer_url, time_for_try(attempt), job->worker->fetched,
+	    job);
 	if (attempt->fetch != NULL)
 		return;
 	staple_permits_return(job->worker->permits, permit);
@@ -491,25 +486,23 @@ static void
 begin(struct staple_job *job)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	struct staple_request_order_start start = {
-		.method = settings_of(job)->method,
-		.no_cache = got_old(job),
-		.worked = job->worked_once ? &job->worked : NULL,
-		.confirm = staple_job_is_confirming(job) ? &job->revoked_variant
-							 : NULL,
-		.in_vain = job->unconfirmable,
-	};
 
 	*attempt = (struct staple_attempt){
 		.busy = true,
-		.confirming = start.confirm != NULL,
+		.confirming = staple_job_is_confirming(job),
 		.timeout_ms = settings_of(job)->timeout_ms,
 		.left_ms = settings_of(job)->timeout_ms,
 		.nearest = STAPLE_UNASKED,
 		.blame = STAPLE_UNASKED,
 	};
 	job->probe_due = false;
-	staple_request_order_begin(&attempt->order, job->cert, &start);
+	staple_request_order_begin(
+	    &attempt->order, job->cert, settings_of(job)->method, got_old(job));
+	if (job->worked_once)
+		staple_request_order_prefer(&attempt->order, &job->worked);
+	if (attempt->confirming)
+		staple_request_order_confirm(
+		    &attempt->order, &job->revoked_variant, job->unconfirmable);
 	describe_waiter(job);
 }
 
@@ -585,13 +578,6 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	    waiter, struct staple_attempt, waiter);
 	struct staple_job *job = container_of(
 	    attempt, struct staple_job, attempt);
-	const struct staple_request_options by = {
-		.fetcher = job->worker->fetcher,
-		.timeout_ms = time_for_try(attempt),
-		.no_cache = attempt->order.no_cache,
-		.done = job->worker->fetched,
-		.arg = job,
-	};
 
 	if (is_seeking(job)) {
 		start_seeking(job, permit);
@@ -604,8 +590,9 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	attempt->permit = permit;
 	if (staple_job_spares_request(job))
 		return;
-	attempt->fetch = staple_request_start(
-	    job->cert, &attempt->variant, &by);
+	attempt->fetch = staple_request_start(job->worker->fetcher, job->cert,
+	    &attempt->variant, time_for_try(attempt), job->worker->fetched,
+	    job);
 	if (attempt->fetch != NULL)
 		return;
 	staple_permits_return(job->worker->permits, permit);

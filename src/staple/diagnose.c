@@ -26,7 +26,6 @@ struct exam {
 	/* the current variant */
 	struct staple_request_variant variant;
 	bool waiting;
-	bool no_cache;
 	bool told_to_wait; /* Retry-After */
 	enum staple_outcome outcome;
 	uint32_t took_ms;
@@ -60,7 +59,7 @@ report_variant(struct exam *exam, const struct staple_check_result *checked)
 	const struct staple_finding finding = { exam->variant, checked->outcome,
 		exam->took_ms, said.text };
 
-	if (exam->no_cache)
+	if (exam->variant.no_cache)
 		err_prefix(&said, "with Cache-Control: no-cache");
 	exam->outcome = checked->outcome;
 	exam->question->found(exam->question->arg, &finding);
@@ -106,15 +105,14 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 static void
 send_variant(struct exam *exam, uint32_t timeout_ms)
 {
-	const struct staple_request_options by = { exam->fetcher, timeout_ms,
-		exam->no_cache, on_fetched, exam };
 	struct staple_check_result checked = { STAPLE_NO_MEMORY,
 		{ "out of memory" } };
 
 	exam->took_ms = 0;
 	exam->told_to_wait = false;
-	exam->waiting = staple_request_start(
-			    exam->question->cert, &exam->variant, &by) != NULL;
+	exam->waiting = staple_request_start(exam->fetcher,
+			    exam->question->cert, &exam->variant, timeout_ms,
+			    on_fetched, exam) != NULL;
 	if (!exam->waiting) {
 		exam->nearest = staple_outcome_nearer(
 		    exam->nearest, checked.outcome);
@@ -133,9 +131,8 @@ try_past_caches(struct exam *exam, uint32_t timeout_ms)
 	send_variant(exam, timeout_ms);
 	if (exam->outcome != STAPLE_EXPIRED)
 		return;
-	exam->no_cache = true;
+	exam->variant.no_cache = true;
 	send_variant(exam, timeout_ms);
-	exam->no_cache = false;
 }
 
 /* By each hash, first by the method that the daemon uses first. */
@@ -153,7 +150,7 @@ try_url(struct exam *exam, size_t url)
 		    exam->question->cert, url, hashes[i], values->method);
 
 		exam->variant = (struct staple_request_variant){ url,
-			i % 2 == 0 ? get : !get, hashes[i] };
+			i % 2 == 0 ? get : !get, hashes[i], false };
 		try_past_caches(exam, share_ms);
 		if (exam->told_to_wait || is_dead(exam->outcome))
 			return;
@@ -171,18 +168,15 @@ static void
 try_to_first_answer(struct exam *exam)
 {
 	const struct staple_options *values = &exam->question->settings->values;
-	const struct staple_request_order_start start = {
-		.method = values->method
-	};
 	uint32_t left_ms = values->timeout_ms, share_ms;
 	struct staple_request_order attempt;
 
-	staple_request_order_begin(&attempt, exam->question->cert, &start);
+	staple_request_order_begin(
+	    &attempt, exam->question->cert, values->method, false);
 	while ((share_ms = staple_request_time(values->timeout_ms, left_ms)) !=
 		   0 &&
 	       staple_request_order_next(
 		   &attempt, exam->outcome, &exam->variant)) {
-		exam->no_cache = attempt.no_cache;
 		send_variant(exam, share_ms);
 		if (exam->told_to_wait)
 			staple_request_order_skip_host(&attempt);
@@ -230,15 +224,9 @@ on_issuer(void *arg, const struct staple_fetch_result *result)
 static void
 fetch_issuer(struct issuer_fetch *search, size_t url, uint32_t timeout_ms)
 {
-	const struct staple_request_options by = {
-		.fetcher = search->fetcher,
-		.timeout_ms = timeout_ms,
-		.done = on_issuer,
-		.arg = search,
-	};
-
 	err_set(&search->checked.said, "out of memory");
-	search->waiting = staple_issuer_fetch(search->cert, url, &by) != NULL;
+	search->waiting = staple_issuer_fetch(search->fetcher, search->cert,
+			      url, timeout_ms, on_issuer, search) != NULL;
 	while (search->waiting)
 		staple_fetcher_turn(search->fetcher, TURN_MS);
 }

@@ -17,8 +17,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "staple/fetch.h"
-#include "staple/request_order.h"
 #include "staple/store.h"
 #include "staple/time_text.h"
 
@@ -125,17 +123,18 @@ staple_issuers_failed(const struct staple_issuers *issuers,
 /* ---- Fetching ---- */
 
 struct staple_fetch *
-staple_issuer_fetch(const struct staple_cert *cert, size_t url,
-    const struct staple_request_options *by)
+staple_issuer_fetch(struct staple_fetcher *fetcher,
+    const struct staple_cert *cert, size_t url, uint32_t timeout_ms,
+    staple_fetch_fn *done, void *arg)
 {
 	const struct staple_fetch_order order = {
 		.url = cert->issuer_urls[url],
 		.get = true,
 		.issuer = true,
-		.timeout_ms = by->timeout_ms,
+		.timeout_ms = timeout_ms,
 	};
 
-	return staple_fetch_start(by->fetcher, &order, by->done, by->arg);
+	return staple_fetch_start(fetcher, &order, done, arg);
 }
 
 /* ---- From bytes to certificates ---- */

@@ -193,7 +193,7 @@ leave_host(struct staple_job *job, const struct staple_host *next)
 /* An exchange with the host has ended. */
 static void
 note_for_host(struct staple_job *job, enum staple_outcome outcome,
-    const struct staple_fetch_result *result)
+    const struct staple_fetch_result *fetched)
 {
 	struct staple_attempt *attempt = &job->attempt;
 	bool was_down = attempt->host->down;
@@ -201,12 +201,12 @@ note_for_host(struct staple_job *job, enum staple_outcome outcome,
 	attempt->blame = STAPLE_UNASKED;
 	if (staple_host_is_blamed(outcome)) {
 		attempt->blame = outcome;
-		attempt->blame_retry_s = result->retry_after_s;
+		attempt->blame_retry_s = fetched->retry_after_s;
 		return;
 	}
 	if (outcome == STAPLE_NO_MEMORY || outcome == STAPLE_BAD_URL)
 		return;
-	staple_host_works(attempt->host, result->took_ms);
+	staple_host_works(attempt->host, fetched->took_ms);
 	if (was_down)
 		log_up(job, attempt->host);
 }
@@ -230,19 +230,28 @@ static void
 give_up(struct staple_job *job)
 {
 	end(job);
-	staple_job_failed(job, job->attempt.nearest);
+	staple_job_failed(job, &job->attempt.result);
 }
 
-/* A variant that failed without an exchange. */
+/* The variant in hand has ended. */
+static void
+note_variant(struct staple_job *job, const struct staple_result *result,
+    unsigned took_ms)
+{
+	struct staple_result *whole = &job->attempt.result;
+
+	staple_report_variant(job, result, took_ms);
+	whole->outcome = staple_outcome_nearer(whole->outcome, result->outcome);
+}
+
+/* ...without an exchange. */
 static enum staple_outcome
 miss(struct staple_job *job, enum staple_outcome outcome)
 {
-	struct staple_check_result checked = { outcome, { "" } };
+	struct staple_result result = { .outcome = outcome };
 
-	err_set(&checked.said, "%s", staple_outcome_sentence(outcome));
-	staple_report_variant(job, &checked, 0);
-	job->attempt.nearest = staple_outcome_nearer(
-	    job->attempt.nearest, outcome);
+	err_set(&result.said, "%s", staple_outcome_sentence(outcome));
+	note_variant(job, &result, 0);
 	return outcome;
 }
 
@@ -250,14 +259,12 @@ miss(struct staple_job *job, enum staple_outcome outcome)
 static enum staple_outcome
 skip(struct staple_job *job, const struct staple_host *host)
 {
-	struct staple_check_result checked = { host->outcome, { "" } };
+	struct staple_result result = { .outcome = host->outcome };
 
 	job->attempt.skipped = true;
-	err_set(&checked.said, "host is down: %s",
+	err_set(&result.said, "host is down: %s",
 	    staple_outcome_name(host->outcome));
-	staple_report_variant(job, &checked, 0);
-	job->attempt.nearest = staple_outcome_nearer(
-	    job->attempt.nearest, host->outcome);
+	note_variant(job, &result, 0);
 	return SKIPPED;
 }
 
@@ -286,8 +293,9 @@ describe_waiter(struct staple_job *job)
 static bool
 got_old(const struct staple_job *job)
 {
-	return job->outcome == STAPLE_EXPIRED ||
-	       (job->outcome == STAPLE_UNCHANGED && job->tries_since != 0);
+	return job->result.outcome == STAPLE_EXPIRED ||
+	       (job->result.outcome == STAPLE_UNCHANGED &&
+		   job->tries_since != 0);
 }
 
 static bool
@@ -314,18 +322,18 @@ static void
 note_issuer(
     struct staple_job *job, enum staple_outcome outcome, const char *said)
 {
-	struct staple_check_result checked = { outcome, { "" } };
+	struct staple_result result = { .outcome = outcome };
 
-	err_set(&checked.said, "%s", said);
-	staple_report_issuer(job, &checked, 0);
+	err_set(&result.said, "%s", said);
+	staple_report_issuer(job, &result, 0);
 	job->attempt.issuer_url++;
 }
 
 static void
 give_up_issuer(struct staple_job *job)
 {
-	end(job);
-	staple_job_failed(job, STAPLE_NO_ISSUER);
+	job->attempt.result.outcome = STAPLE_NO_ISSUER;
+	give_up(job);
 }
 
 /*
@@ -397,10 +405,14 @@ seek_on(struct staple_job *job)
 static void
 take_issuer(struct staple_job *job)
 {
+	struct staple_result unused = job->attempt.result;
+
 	end(job);
 	staple_job_update(job);
-	if (job->cert->issuer_url_count > 0)
-		staple_job_failed(job, STAPLE_NO_MEMORY);
+	if (job->cert->issuer_url_count == 0)
+		return;
+	unused.outcome = STAPLE_NO_MEMORY;
+	staple_job_failed(job, &unused);
 }
 
 /* A permit is free.  Another job, or another process that shares the store, may
@@ -459,19 +471,20 @@ keep_issuer(struct staple_job *job, X509 *issuer)
 }
 
 static void
-sought(struct staple_job *job, const struct staple_fetch_result *result)
+sought(struct staple_job *job, const struct staple_fetch_result *fetched)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	struct staple_check_result checked;
-	X509 *issuer = staple_issuer_check(job->cert, result, &checked);
+	struct staple_result result;
+	X509 *issuer = staple_issuer_check(job->cert, fetched, &result);
 
 	/* Any HTTP response proves that the host is up. */
 	note_for_host(job,
-	    result->http_status == 0 ? result->outcome : STAPLE_GOOD, result);
-	staple_report_issuer(job, &checked, result->took_ms);
+	    fetched->http_status == 0 ? fetched->outcome : STAPLE_GOOD,
+	    fetched);
+	staple_report_issuer(job, &result, fetched->took_ms);
 	if (issuer == NULL) {
 		staple_issuers_fail(&job->worker->issuers, job->cert,
-		    attempt->issuer_url, job, checked.said.text,
+		    attempt->issuer_url, job, result.said.text,
 		    job->worker->mono_ms);
 		attempt->issuer_url++;
 		seek_on(job);
@@ -492,8 +505,6 @@ begin(struct staple_job *job)
 		.confirming = staple_job_is_confirming(job),
 		.timeout_ms = settings_of(job)->timeout_ms,
 		.left_ms = settings_of(job)->timeout_ms,
-		.nearest = STAPLE_UNASKED,
-		.blame = STAPLE_UNASKED,
 	};
 	job->probe_due = false;
 	staple_request_order_begin(
@@ -511,7 +522,7 @@ static void
 block(struct staple_job *job)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	enum staple_outcome outcome = attempt->nearest;
+	struct staple_result result = attempt->result;
 	struct staple_host *host = NULL;
 
 	begin(job);
@@ -521,11 +532,12 @@ block(struct staple_job *job)
 				   &attempt->order, SKIPPED, &attempt->variant))
 		host = host_of(job, attempt->variant.url);
 	if (host == NULL || !join(job, host)) {
-		attempt->nearest = outcome;
+		attempt->result = result;
 		give_up(job);
 		return;
 	}
-	staple_job_blocked(job, host->outcome);
+	result.outcome = host->outcome;
+	staple_job_blocked(job, &result);
 }
 
 /* Queue for the next variant, given the outcome of the last one. */
@@ -602,8 +614,8 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 }
 
 static struct staple_response *
-check_response(struct staple_job *job, const struct staple_fetch_result *result,
-    struct staple_check_result *checked)
+check_response(struct staple_job *job,
+    const struct staple_fetch_result *fetched, struct staple_result *result)
 {
 	struct staple_response *held = staple_cache_response(job->entry);
 	struct staple_response *fresh;
@@ -614,7 +626,7 @@ check_response(struct staple_job *job, const struct staple_fetch_result *result,
 		    settings_of(job)->default_lifetime_s },
 	};
 
-	fresh = staple_response_check_fetched(result, &check, checked);
+	fresh = staple_response_check_fetched(fetched, &check, result);
 	staple_response_unref(held);
 	return fresh;
 }
@@ -630,19 +642,19 @@ remember(struct staple_job *job)
 }
 
 static void
-put_down(struct staple_job *job, const struct staple_fetch_result *result)
+put_down(struct staple_job *job, const struct staple_fetch_result *fetched)
 {
 	struct staple_attempt *attempt = &job->attempt;
 
 	attempt->fetch = NULL;
 	staple_permits_return(job->worker->permits, attempt->permit);
 	attempt->permit = NULL;
-	attempt->left_ms -= result->took_ms < attempt->left_ms
-				? result->took_ms
+	attempt->left_ms -= fetched->took_ms < attempt->left_ms
+				? fetched->took_ms
 				: attempt->left_ms;
-	if (result->retry_after_s > attempt->retry_after_s)
-		attempt->retry_after_s = result->retry_after_s;
-	if (result->retry_after_s > 0)
+	if (fetched->retry_after_s > attempt->retry_after_s)
+		attempt->retry_after_s = fetched->retry_after_s;
+	if (fetched->retry_after_s > 0)
 		staple_request_order_skip_host(&attempt->order);
 }
 
@@ -669,31 +681,30 @@ guide(const struct staple_job *job, enum staple_outcome outcome)
 
 void
 staple_attempt_fetched(
-    struct staple_job *job, const struct staple_fetch_result *result)
+    struct staple_job *job, const struct staple_fetch_result *fetched)
 {
-	struct staple_check_result checked;
-	struct staple_job_result answer;
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_response *response;
+	struct staple_result result;
 
-	put_down(job, result);
+	put_down(job, fetched);
 	if (is_seeking(job)) {
-		sought(job, result);
+		sought(job, fetched);
 		return;
 	}
-	answer.response = check_response(job, result, &checked);
-	answer.outcome = checked.outcome;
-	answer.freshness_s = result->freshness_s;
-	staple_report_variant(job, &checked, result->took_ms);
-	note_for_host(job, checked.outcome, result);
-	if (answer.response == NULL) {
-		job->attempt.nearest = staple_outcome_nearer(
-		    job->attempt.nearest, answer.outcome);
-		go_on(job, guide(job, answer.outcome));
+	response = check_response(job, fetched, &result);
+	note_variant(job, &result, fetched->took_ms);
+	note_for_host(job, result.outcome, fetched);
+	if (response == NULL) {
+		go_on(job, guide(job, result.outcome));
 		return;
 	}
 	end(job);
 	remember(job);
-	staple_job_answered(job, &answer);
-	staple_response_unref(answer.response);
+	attempt->result.outcome = result.outcome;
+	staple_job_answered(
+	    job, response, &attempt->result, fetched->freshness_s);
+	staple_response_unref(response);
 }
 
 void

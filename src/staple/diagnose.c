@@ -53,7 +53,7 @@ is_dead(enum staple_outcome outcome)
 /* ---- One variant ---- */
 
 static void
-report_variant(struct exam *exam, const struct staple_check_result *checked)
+report_variant(struct exam *exam, const struct staple_result *checked)
 {
 	struct err said = checked->said;
 	const struct staple_finding finding = { exam->variant, checked->outcome,
@@ -87,7 +87,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 		.clock = { now,
 		    exam->question->settings->values.default_lifetime_s },
 	};
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_response *fresh = staple_response_check_fetched(
 	    result, &check, &checked);
 
@@ -105,7 +105,7 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 static void
 send_variant(struct exam *exam, uint32_t timeout_ms)
 {
-	struct staple_check_result checked = { STAPLE_NO_MEMORY,
+	struct staple_result checked = { STAPLE_NO_MEMORY,
 		{ "out of memory" } };
 
 	exam->took_ms = 0;
@@ -208,7 +208,7 @@ struct issuer_fetch {
 	struct staple_fetcher *fetcher;
 	bool waiting;
 	X509 *found;
-	struct staple_check_result checked;
+	struct staple_result checked;
 };
 
 static void

@@ -209,7 +209,7 @@ static STACK_OF(X509) *
 
 static X509 *
 choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
-    struct staple_check_result *checked)
+    struct staple_result *checked)
 {
 	bool namesake = false;
 
@@ -237,7 +237,7 @@ choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
 
 static X509 *
 read_issuer(const struct staple_cert *cert, const unsigned char *bytes,
-    size_t len, struct staple_check_result *checked)
+    size_t len, struct staple_result *checked)
 {
 	STACK_OF(X509) *certificates = read_certificates(bytes, len);
 	X509 *found = NULL;
@@ -255,8 +255,7 @@ read_issuer(const struct staple_cert *cert, const unsigned char *bytes,
 
 X509 *
 staple_issuer_check(const struct staple_cert *cert,
-    const struct staple_fetch_result *result,
-    struct staple_check_result *checked)
+    const struct staple_fetch_result *result, struct staple_result *checked)
 {
 	if (result->outcome == STAPLE_GOOD)
 		return read_issuer(cert, result->body, result->len, checked);
@@ -297,7 +296,7 @@ staple_issuer_load(
     struct staple_store *store, const struct staple_cert *cert, struct err *err)
 {
 	char id[2 * STAPLE_KEY_SIZE + 1];
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_bytes bytes;
 	X509 *found = NULL;
 

@@ -84,7 +84,7 @@ struct staple_fetch *staple_issuer_fetch(struct staple_fetcher *fetcher,
  */
 X509 *staple_issuer_check(const struct staple_cert *cert,
     const struct staple_fetch_result *result,
-    struct staple_check_result *checked) MUST_CHECK;
+    struct staple_result *checked) MUST_CHECK;
 
 /*
  * In the store an issuer has the same id for all its certificates: SHA-256 of

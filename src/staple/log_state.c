@@ -282,24 +282,27 @@ staple_report_message(struct staple_worker *worker, enum staple_level level,
 	log_event(worker, &event);
 }
 
+/* Between the results of two URLs. */
+static const char *
+separator(const struct err *said)
+{
+	return said->text[0] != '\0' ? "; " : "";
+}
+
 void
 staple_report_variant(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms)
+    const struct staple_result *result, unsigned took_ms)
 {
 	const struct staple_request_variant *tried = &job->attempt.variant;
 	const char *url = job->cert->urls[tried->url];
 	const char *get = tried->get ? " by GET" : "";
 	const char *hash = tried->hash == STAPLE_SHA256 ? " with SHA-256" : "";
+	struct err *said = &job->attempt.result.said;
 
-	if (job->attempt.has_text)
-		err_set(&job->said, "%s; %s%s%s: %s", job->said.text, url, get,
-		    hash, checked->said.text);
-	else
-		err_set(&job->said, "%s%s%s: %s", url, get, hash,
-		    checked->said.text);
-	job->attempt.has_text = true;
-	staple_report_line(job, STAPLE_LEVEL_DEBUG, checked->outcome,
-	    "%s%s%s: %s (%u ms)", url, get, hash, checked->said.text, took_ms);
+	err_set(said, "%s%s%s%s%s: %s", said->text, separator(said), url, get,
+	    hash, result->said.text);
+	staple_report_line(job, STAPLE_LEVEL_DEBUG, result->outcome,
+	    "%s%s%s: %s (%u ms)", url, get, hash, result->said.text, took_ms);
 }
 
 enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
@@ -336,24 +339,21 @@ staple_report_flaws(
 }
 
 void
-staple_report_issuer(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms)
+staple_report_issuer(struct staple_job *job, const struct staple_result *result,
+    unsigned took_ms)
 {
 	const char *url = job->cert->issuer_urls[job->attempt.issuer_url];
+	struct err *said = &job->attempt.result.said;
 
-	if (job->attempt.has_text)
-		err_set(&job->said, "%s; issuer %s: %s", job->said.text, url,
-		    checked->said.text);
-	else
-		err_set(&job->said, "issuer %s: %s", url, checked->said.text);
-	job->attempt.has_text = true;
-	if (checked->outcome == STAPLE_GOOD)
+	err_set(said, "%s%sissuer %s: %s", said->text, separator(said), url,
+	    result->said.text);
+	if (result->outcome == STAPLE_GOOD)
 		staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
 		    "issuer fetched from %s (%u ms)", url, took_ms);
 	else
-		staple_report_line(job, STAPLE_LEVEL_DEBUG, checked->outcome,
+		staple_report_line(job, STAPLE_LEVEL_DEBUG, result->outcome,
 		    "issuer not fetched from %s: %s (%u ms)", url,
-		    checked->said.text, took_ms);
+		    result->said.text, took_ms);
 }
 
 /* The regular check of a file is not a fetch. */
@@ -372,13 +372,13 @@ update_cache(const struct staple_job *job)
 		.settled = job->settled,
 		.confirmed = job->confirmed,
 		.unconfirmable = job->unconfirmable,
-		.outcome = job->outcome,
+		.outcome = job->result.outcome,
 		.failures = job->failures,
 		.next_try = next_try(job),
 	};
 
 	snprintf(progress.said, sizeof(progress.said), "%.*s",
-	    (int)sizeof(progress.said) - 1, job->said.text);
+	    (int)sizeof(progress.said) - 1, job->result.said.text);
 	staple_cache_set_progress(job->entry, &progress);
 }
 
@@ -420,8 +420,8 @@ status_of(const struct staple_job *job)
 	struct staple_status status = {
 		.name = job->cert->name,
 		.id = job->cert->id,
-		.outcome = job->outcome,
-		.said = job->said.text,
+		.outcome = job->result.outcome,
+		.said = job->result.said.text,
 		.fatal = job->requirement == STAPLE_REQUIRE_FATAL,
 		.must_staple = job->cert->must_staple,
 		.from_file = job->cert->staple_file != NULL,

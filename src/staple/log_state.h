@@ -30,7 +30,7 @@
 struct staple_job;
 struct staple_fetch_result;
 struct staple_response;
-struct staple_check_result;
+struct staple_result;
 struct staple_worker;
 
 #define STAPLE_LOG_TEXT_MAX 1024
@@ -79,13 +79,13 @@ void staple_report_state(struct staple_job *job);
 /* Time has passed: the expiry warnings, and an expiry that was reached. */
 void staple_report_time(struct staple_job *job);
 
-/* One variant has ended: add it to job->said, and log a line for debugging. */
+/* One variant has ended: add it to the text of the attempt, and log a line for debugging. */
 void staple_report_variant(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms);
+    const struct staple_result *result, unsigned took_ms);
 
 /* The same for a fetch of the issuer from one URL. */
 void staple_report_issuer(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms);
+    const struct staple_result *result, unsigned took_ms);
 
 /* A line about one certificate. */
 void staple_report_line(struct staple_job *job, enum staple_level level,

@@ -645,7 +645,7 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 /* NULL: no memory; or, with another outcome, it cannot be stapled. */
 static struct staple_response *
 make(const struct facts *facts, const unsigned char *der, size_t len,
-    struct staple_check_result *checked)
+    struct staple_result *checked)
 {
 	struct staple_response *response = NULL;
 	size_t trimmed_len;
@@ -666,7 +666,7 @@ make(const struct facts *facts, const unsigned char *der, size_t len,
 }
 
 static bool
-is_answer(const struct staple_check_result *checked)
+is_answer(const struct staple_result *checked)
 {
 	return checked->outcome == STAPLE_GOOD ||
 	       checked->outcome == STAPLE_REVOKED;
@@ -674,8 +674,7 @@ is_answer(const struct staple_check_result *checked)
 
 struct staple_response *
 staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
-    size_t len, const struct staple_clock *clock,
-    struct staple_check_result *checked)
+    size_t len, const struct staple_clock *clock, struct staple_result *checked)
 {
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
@@ -826,15 +825,15 @@ compare(const struct staple_response *held, const struct staple_response *fresh,
 }
 
 static void
-pass(struct staple_check_result *checked, enum staple_outcome outcome)
+pass(struct staple_result *checked, enum staple_outcome outcome)
 {
 	checked->outcome = outcome;
 	err_set(&checked->said, "%s", staple_outcome_sentence(outcome));
 }
 
 struct staple_response *
-staple_response_check(const struct staple_response_check *check,
-    struct staple_check_result *checked)
+staple_response_check(
+    const struct staple_response_check *check, struct staple_result *checked)
 {
 	struct staple_response *fresh;
 
@@ -852,8 +851,7 @@ staple_response_check(const struct staple_response_check *check,
 
 struct staple_response *
 staple_response_check_fetched(const struct staple_fetch_result *result,
-    const struct staple_response_check *check,
-    struct staple_check_result *checked)
+    const struct staple_response_check *check, struct staple_result *checked)
 {
 	struct staple_response_check brought = *check;
 	struct staple_response *fresh;

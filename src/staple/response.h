@@ -16,8 +16,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "base/err.h"
-#include "staple/response.h"
+#include "staple/outcome.h"
 #include "staple/staple.h"
 
 struct staple_cert;
@@ -35,13 +34,6 @@ struct staple_clock {
 	int64_t default_lifetime_s; /* for a response without nextUpdate */
 };
 
-/* The outcome of a check, and its text: the signer, the offset of a clock, time
- * and reason of a revocation.  Safe to print. */
-struct staple_check_result {
-	enum staple_outcome outcome;
-	struct err said;
-};
-
 /*
  * In this order, first failure wins: encoding with nothing left over,
  * responder status (RFC 6960 4.2.1), the certificate id (either hash), the
@@ -56,7 +48,7 @@ struct staple_check_result {
  */
 struct staple_response *staple_response_verify(const struct staple_cert *cert,
     const unsigned char *der, size_t len, const struct staple_clock *clock,
-    struct staple_check_result *checked) MUST_CHECK;
+    struct staple_result *checked) MUST_CHECK;
 
 struct staple_response *staple_response_ref(struct staple_response *response);
 void staple_response_unref(struct staple_response *response); /* NULL ok */
@@ -116,13 +108,13 @@ struct staple_response_check {
  */
 struct staple_response *staple_response_check(
     const struct staple_response_check *check,
-    struct staple_check_result *checked) MUST_CHECK;
+    struct staple_result *checked) MUST_CHECK;
 
 /* The same for the result of an exchange, which replaces check->der and
  * check->len. */
 struct staple_response *staple_response_check_fetched(
     const struct staple_fetch_result *result,
     const struct staple_response_check *check,
-    struct staple_check_result *checked) MUST_CHECK;
+    struct staple_result *checked) MUST_CHECK;
 
 #endif

@@ -260,7 +260,7 @@ is_newer(const struct job *job, const struct staple_bytes *bytes)
 	/* A response without nextUpdate that is too old is older than ours. */
 	const struct staple_clock clock = { .now_s = clock_wall_ms() / 1000,
 		.default_lifetime_s = INT32_MAX };
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_response *saved;
 	bool newer;
 

@@ -914,7 +914,7 @@ judge_make(enum ocsp_status status, int64_t this_update)
 
 static struct staple_response *
 judge(const struct ocsp_made *made, const struct staple_response *held,
-    struct staple_check_result *checked)
+    struct staple_result *checked)
 {
 	const struct staple_response_check matter = {
 		.cert = cert,
@@ -960,7 +960,7 @@ Test(response_check, weighs_what_comes_against_what_is_held)
 		struct ocsp_made new = judge_make(
 		    row->fresh, NOW - row->fresh_age);
 		struct staple_response *held = NULL, *fresh;
-		struct staple_check_result checked;
+		struct staple_result checked;
 		bool answer = row->expect <= STAPLE_REVOKED;
 
 		if (row->holds)
@@ -981,7 +981,7 @@ Test(response_check, recognises_the_bytes_that_are_held)
 {
 	struct ocsp_made made = judge_make(OCSP_SAYS_GOOD, NOW - 60);
 	struct ocsp_made bad = judge_make(OCSP_SAYS_REVOKED, NOW - 60);
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_response *held = judge(&made, NULL, &checked);
 	struct staple_response *again = judge(&made, held, &checked);
 	struct staple_response *revoked;
@@ -1032,7 +1032,7 @@ Test(response_check, has_the_outcome_of_the_exchange)
 		};
 		const struct staple_response_check matter = { .cert = cert,
 			.clock = { NOW, HOUR } };
-		struct staple_check_result checked;
+		struct staple_result checked;
 		struct staple_response *fresh = staple_response_check_fetched(
 		    &result, &matter, &checked);
 

@@ -617,16 +617,11 @@ static struct staple_response *
 check_response(struct staple_job *job,
     const struct staple_fetch_result *fetched, struct staple_result *result)
 {
+	const struct staple_clock clock = staple_job_clock(job);
 	struct staple_response *held = staple_cache_response(job->entry);
-	struct staple_response *fresh;
-	struct staple_response_check check = {
-		.cert = job->cert,
-		.held = held,
-		.clock = { job->worker->wall_s,
-		    settings_of(job)->default_lifetime_s },
-	};
+	struct staple_response *fresh = staple_response_check_fetched(
+	    job->cert, held, fetched, &clock, result);
 
-	fresh = staple_response_check_fetched(fetched, &check, result);
 	staple_response_unref(held);
 	return fresh;
 }

@@ -39,30 +39,30 @@ enum {
 	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
 };
 
-/* ---- The saved response ---- */
-
 static const struct staple_options *
 settings_of(const struct staple_job *job)
 {
 	return &job->worker->settings->values;
 }
 
+/* ---- The saved response ---- */
+
+struct staple_clock
+staple_job_clock(const struct staple_job *job)
+{
+	return (struct staple_clock){ job->worker->wall_s,
+		settings_of(job)->default_lifetime_s };
+}
+
 static struct staple_response *
 check_bytes(const struct staple_job *job, const struct staple_bytes *bytes,
     struct staple_result *checked)
 {
+	const struct staple_clock clock = staple_job_clock(job);
 	struct staple_response *held = staple_cache_response(job->entry);
-	struct staple_response *fresh;
-	struct staple_response_check check = {
-		.cert = job->cert,
-		.held = held,
-		.der = bytes->data,
-		.len = bytes->len,
-		.clock = { job->worker->wall_s,
-		    settings_of(job)->default_lifetime_s },
-	};
+	struct staple_response *fresh = staple_response_check(
+	    job->cert, held, bytes->data, bytes->len, &clock, checked);
 
-	fresh = staple_response_check(&check, checked);
 	staple_response_unref(held);
 	return fresh;
 }

@@ -18,6 +18,7 @@
 #include "staple/log_state.h"
 #include "staple/outcome.h"
 #include "staple/request_order.h"
+#include "staple/response.h"
 #include "staple/store.h"
 #include "staple/worker.h"
 
@@ -27,7 +28,6 @@ struct staple_entry;
 struct staple_fetch;
 struct staple_host;
 struct staple_permit;
-struct staple_response;
 
 /* One attempt: attempt.c. */
 struct staple_attempt {
@@ -124,6 +124,9 @@ void staple_job_update(struct staple_job *job);
  * store; borrowed from the worker.  NULL: it has to be fetched. */
 X509 *staple_job_known_issuer(struct staple_job *job,
     const struct staple_cert *cert, enum staple_origin *origin);
+
+/* The time and the lifetime for the check of a response. */
+struct staple_clock staple_job_clock(const struct staple_job *job);
 
 /* Start a fetch that is due, and log warnings before an expiry. */
 void staple_job_review(struct staple_job *job);

@@ -832,16 +832,16 @@ pass(struct staple_result *checked, enum staple_outcome outcome)
 }
 
 struct staple_response *
-staple_response_check(
-    const struct staple_response_check *check, struct staple_result *checked)
+staple_response_check(const struct staple_cert *cert,
+    const struct staple_response *held, const unsigned char *der, size_t len,
+    const struct staple_clock *clock, struct staple_result *checked)
 {
-	struct staple_response *fresh;
+	struct staple_response *fresh = staple_response_verify(
+	    cert, der, len, clock, checked);
 
-	fresh = staple_response_verify(
-	    check->cert, check->der, check->len, &check->clock, checked);
 	if (fresh == NULL)
 		return NULL;
-	checked->outcome = compare(check->held, fresh, check->clock.now_s);
+	checked->outcome = compare(held, fresh, clock->now_s);
 	if (checked->outcome != STAPLE_OLDER)
 		return fresh;
 	pass(checked, STAPLE_OLDER);
@@ -850,23 +850,23 @@ staple_response_check(
 }
 
 struct staple_response *
-staple_response_check_fetched(const struct staple_fetch_result *result,
-    const struct staple_response_check *check, struct staple_result *checked)
+staple_response_check_fetched(const struct staple_cert *cert,
+    const struct staple_response *held,
+    const struct staple_fetch_result *fetched, const struct staple_clock *clock,
+    struct staple_result *checked)
 {
-	struct staple_response_check brought = *check;
 	struct staple_response *fresh;
 
-	if (result->outcome != STAPLE_GOOD) {
-		checked->outcome = result->outcome;
-		err_set(&checked->said, "%s", result->said);
+	if (fetched->outcome != STAPLE_GOOD) {
+		checked->outcome = fetched->outcome;
+		err_set(&checked->said, "%s", fetched->said);
 		return NULL;
 	}
-	brought.der = result->body;
-	brought.len = result->len;
-	fresh = staple_response_check(&brought, checked);
+	fresh = staple_response_check(
+	    cert, held, fetched->body, fetched->len, clock, checked);
 	/* A login page is not a malformed response: see its Content-Type.  A
 	 * valid response with a wrong Content-Type is accepted. */
-	if (checked->outcome == STAPLE_MALFORMED && !result->right_type)
+	if (checked->outcome == STAPLE_MALFORMED && !fetched->right_type)
 		pass(checked, STAPLE_NOT_OCSP);
 	return fresh;
 }

@@ -92,29 +92,20 @@ bool staple_response_same(
 bool staple_response_may_replace(const struct staple_response *held,
     const struct staple_response *fresh, int64_t now_s);
 
-/* The input of a check; all borrowed. */
-struct staple_response_check {
-	const struct staple_cert *cert;
-	const struct staple_response *held; /* NULL: nothing */
-	const unsigned char *der;
-	size_t len;
-	struct staple_clock clock;
-};
-
 /*
+ * Verify, then compare with the held response (NULL: none).
  * GOOD, UNCHANGED (the very bytes that are held) or REVOKED with a response,
  * the caller's reference; or NULL with UNKNOWN or a failure, OLDER among
  * them.  checked->said is never empty.
  */
-struct staple_response *staple_response_check(
-    const struct staple_response_check *check,
-    struct staple_result *checked) MUST_CHECK;
+struct staple_response *staple_response_check(const struct staple_cert *cert,
+    const struct staple_response *held, const unsigned char *der, size_t len,
+    const struct staple_clock *clock, struct staple_result *checked) MUST_CHECK;
 
-/* The same for the result of an exchange, which replaces check->der and
- * check->len. */
+/* The same for what an exchange ended with. */
 struct staple_response *staple_response_check_fetched(
-    const struct staple_fetch_result *result,
-    const struct staple_response_check *check,
+    const struct staple_cert *cert, const struct staple_response *held,
+    const struct staple_fetch_result *fetched, const struct staple_clock *clock,
     struct staple_result *checked) MUST_CHECK;
 
 #endif

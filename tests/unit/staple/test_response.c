@@ -916,15 +916,10 @@ static struct staple_response *
 judge(const struct ocsp_made *made, const struct staple_response *held,
     struct staple_result *checked)
 {
-	const struct staple_response_check matter = {
-		.cert = cert,
-		.held = held,
-		.der = made->der,
-		.len = made->len,
-		.clock = { NOW, HOUR },
-	};
+	static const struct staple_clock clock = { NOW, HOUR };
 
-	return staple_response_check(&matter, checked);
+	return staple_response_check(
+	    cert, held, made->der, made->len, &clock, checked);
 }
 
 static const struct held_row {
@@ -1030,11 +1025,10 @@ Test(response_check, has_the_outcome_of_the_exchange)
 			.len = row->body != NULL ? strlen(row->body) : made.len,
 			.said = "words",
 		};
-		const struct staple_response_check matter = { .cert = cert,
-			.clock = { NOW, HOUR } };
+		static const struct staple_clock clock = { NOW, HOUR };
 		struct staple_result checked;
 		struct staple_response *fresh = staple_response_check_fetched(
-		    &result, &matter, &checked);
+		    cert, NULL, &result, &clock, &checked);
 
 		cr_assert_eq(checked.outcome, row->expect, "%s", row->what);
 		cr_assert_eq(fresh != NULL, row->body == NULL, "%s", row->what);

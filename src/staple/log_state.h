@@ -28,7 +28,6 @@
 #include "staple/staple.h"
 
 struct staple_job;
-struct staple_fetch_result;
 struct staple_response;
 struct staple_result;
 struct staple_worker;
@@ -45,30 +44,20 @@ struct staple_log_state {
 	char text[STAPLE_LOG_TEXT_MAX];     /* behind the last event */
 };
 
-/* What has just happened to a certificate. */
-struct staple_status {
-	const char *name;
-	const char *id;
-	enum staple_outcome outcome;
-	const char *said;    /* each URL and what came of it; "" none */
-	bool fatal;          /* by policy failing is fatal: must or always */
-	bool must_staple;    /* the certificate carries the extension */
-	bool from_file;      /* responses come from a staple_file */
-	bool held;           /* something valid is held now */
-	bool revoked;        /* ...and its status is revoked */
-	int64_t expires;     /* of the last response; 0: there was none */
-	int64_t tries_since; /* first failure after the last success; 0 */
-	int64_t next_try;
-	int64_t now;
-};
-
-/* true: *event is to be logged (its strings live in state or in status). */
+/*
+ * An attempt has ended; info is the state after it, now.  fatal: the policy is
+ * must or always; from_file: responses come from a staple_file.  true: *event is
+ * to be logged (its strings live in state and in info).
+ */
 bool staple_log_state_attempt(struct staple_log_state *state,
-    const struct staple_status *status, struct staple_event *event);
+    const struct staple_info *info, bool fatal, bool from_file, int64_t now,
+    struct staple_event *event);
 
-/* The same for the expiry warnings; called at every review while failing. */
+/* The same for the expiry warnings, called at every review.  tries_since: the
+ * first failure after the last success; 0: none. */
 bool staple_log_state_expiry(struct staple_log_state *state,
-    const struct staple_status *status, struct staple_event *event);
+    const struct staple_info *info, int64_t tries_since, int64_t now,
+    struct staple_event *event);
 
 /* An attempt has ended: snapshot, log, application, in this order. */
 void staple_report_attempt(struct staple_job *job);

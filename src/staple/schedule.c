@@ -49,15 +49,15 @@ most(int64_t a, int64_t b)
 
 int64_t
 staple_schedule_refresh(const struct staple_window *window, int64_t now,
-    const struct staple_intervals *intervals, int64_t freshness_ends,
+    const struct staple_options *settings, int64_t freshness_ends,
     double jitter)
 {
 	int64_t length = window->expires - window->this_update;
 	int64_t half = length / 2;
 	int64_t middle = window->this_update + half;
 	int64_t left = most(window->expires - now, 0);
-	int64_t longest = intervals->max_interval_s;
-	int64_t shortest = least(intervals->min_interval_s, left / 4);
+	int64_t longest = settings->max_interval_s;
+	int64_t shortest = least(settings->min_interval_s, left / 4);
 	int64_t next;
 
 	next = middle + (int64_t)((double)half * (2 * jitter - 1) / 10);
@@ -239,18 +239,14 @@ staple_job_set_due(struct staple_job *job, int64_t due)
 void
 staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s)
 {
-	const struct staple_intervals intervals = {
-		settings_of(job)->min_interval_s,
-		settings_of(job)->max_interval_s
-	};
 	int64_t now = job->worker->wall_s;
 	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
 	struct staple_window window;
 
 	(void)staple_job_window(job, &window);
 	staple_job_set_due(
-	    job, staple_schedule_refresh(&window, now, &intervals, fresh_until,
-		     staple_schedule_jitter()));
+	    job, staple_schedule_refresh(&window, now, settings_of(job),
+		     fresh_until, staple_schedule_jitter()));
 }
 
 void

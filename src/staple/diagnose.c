@@ -182,17 +182,12 @@ try_to_first_answer(struct exam *exam)
 
 /* false: *err. */
 static bool
-make_fetcher(struct exam *exam, struct err *err)
+make_fetcher(
+    struct exam *exam, const struct staple_settings *settings, struct err *err)
 {
-	const struct staple_fetch_options options = {
-		.proxy = exam->settings->proxy,
-		.ca_file = exam->settings->ca_file,
-		.max_response = exam->settings->max_response,
-	};
-
 	exam->fetcher = staple_fetcher_new(err);
 	if (exam->fetcher != NULL)
-		staple_fetcher_configure(exam->fetcher, &options);
+		staple_settings_apply(settings, exam->fetcher);
 	return exam->fetcher != NULL;
 }
 
@@ -226,7 +221,7 @@ staple_diagnose_issuer(const struct staple_cert *cert,
 	struct exam exam = { .cert = cert, .settings = &settings->values };
 	struct staple_cert *whole = NULL;
 
-	if (!make_fetcher(&exam, err))
+	if (!make_fetcher(&exam, settings, err))
 		return NULL;
 	err_set(err, "%s", "");
 	for (size_t i = 0; exam.issuer == NULL && i < cert->issuer_url_count;
@@ -264,7 +259,7 @@ staple_diagnose(const struct staple_cert *cert,
 		result->outcome = STAPLE_NO_ISSUER;
 		return NULL;
 	}
-	if (!make_fetcher(&exam, &result->said)) {
+	if (!make_fetcher(&exam, settings, &result->said)) {
 		result->outcome = STAPLE_NO_MEMORY;
 		return NULL;
 	}

@@ -424,13 +424,13 @@ start_seeking(struct staple_job *job, struct staple_permit *permit)
 	enum staple_origin origin;
 
 	if (staple_job_known_issuer(job, job->cert, &origin) != NULL) {
-		staple_permits_return(job->worker->permits, permit);
+		staple_permit_return(permit);
 		take_issuer(job);
 		return;
 	}
 	if (staple_issuers_failed(&job->worker->issuers, job->cert,
 		attempt->issuer_url, job, job->worker->mono_ms) != NULL) {
-		staple_permits_return(job->worker->permits, permit);
+		staple_permit_return(permit);
 		seek_on(job);
 		return;
 	}
@@ -442,7 +442,7 @@ start_seeking(struct staple_job *job, struct staple_permit *permit)
 	    job);
 	if (attempt->fetch != NULL)
 		return;
-	staple_permits_return(job->worker->permits, permit);
+	staple_permit_return(permit);
 	attempt->permit = NULL;
 	note_issuer(
 	    job, STAPLE_NO_MEMORY, staple_outcome_sentence(STAPLE_NO_MEMORY));
@@ -607,7 +607,7 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	    job);
 	if (attempt->fetch != NULL)
 		return;
-	staple_permits_return(job->worker->permits, permit);
+	staple_permit_return(permit);
 	attempt->permit = NULL;
 	miss(job, STAPLE_NO_MEMORY);
 	give_up(job);
@@ -642,7 +642,7 @@ put_down(struct staple_job *job, const struct staple_fetch_result *fetched)
 	struct staple_attempt *attempt = &job->attempt;
 
 	attempt->fetch = NULL;
-	staple_permits_return(job->worker->permits, attempt->permit);
+	staple_permit_return(attempt->permit);
 	attempt->permit = NULL;
 	attempt->left_ms -= fetched->took_ms < attempt->left_ms
 				? fetched->took_ms
@@ -712,7 +712,7 @@ staple_attempt_cancel(struct staple_job *job)
 	staple_fetch_cancel(attempt->fetch);
 	attempt->fetch = NULL;
 	if (attempt->permit != NULL)
-		staple_permits_return(job->worker->permits, attempt->permit);
+		staple_permit_return(attempt->permit);
 	attempt->permit = NULL;
 	staple_claim_release(job->claim);
 	job->claim = NULL;

@@ -45,7 +45,7 @@ apply_settings(struct staple_worker *worker, struct staple_settings *settings)
 	staple_settings_ref(settings);
 	if (worker->fetcher != NULL)
 		staple_settings_apply(settings, worker->fetcher);
-	staple_permits_resize(worker->permits, settings->values.max_fetches);
+	worker->hosts.max_permits = settings->values.max_fetches;
 	/* Borrowed by the fetcher until now. */
 	staple_settings_unref(worker->settings);
 	worker->settings = settings;
@@ -72,15 +72,10 @@ open_tools(struct staple_worker *worker, struct staple_settings *settings,
 {
 	const struct staple_options *values = &settings->values;
 
-	staple_hosts_init(&worker->hosts);
+	staple_hosts_init(&worker->hosts, values->max_fetches);
 	worker->log = values->log;
 	worker->on_change = values->on_change;
 	worker->arg = values->arg;
-	worker->permits = staple_permits_new(values->max_fetches);
-	if (worker->permits == NULL) {
-		err_set(err, "out of memory");
-		return false;
-	}
 	apply_settings(worker, settings);
 	return open_store(worker, err);
 }
@@ -99,7 +94,6 @@ static void
 close_tools(struct staple_worker *worker)
 {
 	staple_fetcher_free(worker->fetcher);
-	staple_permits_free(worker->permits);
 	staple_hosts_fini(&worker->hosts);
 	heap_fini(&worker->agenda);
 	staple_store_close(worker->store);
@@ -347,8 +341,8 @@ start_exchanges(struct staple_worker *worker)
 	struct staple_waiter *waiter;
 	struct staple_permit *permit;
 
-	while ((waiter = staple_queue_next(&worker->hosts, worker->permits,
-		    worker->mono_ms, &permit)) != NULL)
+	while ((waiter = staple_queue_next(
+		    &worker->hosts, worker->mono_ms, &permit)) != NULL)
 		staple_attempt_start(waiter, permit);
 }
 
@@ -372,8 +366,7 @@ find_wait(const struct staple_worker *worker)
 	if (first != NULL && first->key - worker->wall_s < NAP_MS / 1000)
 		wait_ms = earlier(
 		    wait_ms, (first->key - worker->wall_s) * INT64_C(1000));
-	permit_ms = staple_queue_until(
-	    &worker->hosts, worker->permits, worker->mono_ms);
+	permit_ms = staple_queue_until(&worker->hosts, worker->mono_ms);
 	if (permit_ms <= worker->mono_ms)
 		permit_ms = worker->mono_ms + RETRY_MS;
 	wait_ms = earlier(wait_ms, permit_ms - worker->mono_ms);

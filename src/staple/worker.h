@@ -48,8 +48,7 @@ struct staple_worker {
 	/* staple thread only, from here on */
 
 	/* fixed before the first turn */
-	struct staple_fetcher *fetcher; /* NULL: not prepared */
-	struct staple_permits *permits;
+	struct staple_fetcher *fetcher;    /* NULL: not prepared */
 	struct staple_store *store;        /* NULL: none */
 	struct staple_store *issuer_store; /* NULL: none */
 	struct staple_writer *writer;      /* NULL: nothing is saved */

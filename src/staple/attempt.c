@@ -18,21 +18,14 @@
 #include "staple/request_order.h"
 #include "staple/response.h"
 #include "staple/schedule.h"
-#include "staple/settings.h"
 #include "staple/url.h"
 #include "staple/writer.h"
 
-enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
+enum { SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
 
 /* The outcome of a variant that is not sent because its host is down: the next
  * URL follows, whatever the method. */
 #define SKIPPED STAPLE_CONNECTION_REFUSED
-
-static const struct staple_options *
-settings_of(const struct staple_job *job)
-{
-	return &job->worker->settings->values;
-}
 
 /* ---- Hosts ---- */
 
@@ -41,7 +34,7 @@ static struct staple_host *
 host_of(struct staple_job *job, size_t url)
 {
 	struct staple_worker *worker = job->worker;
-	char name[HOST_MAX];
+	char name[STAPLE_URL_HOST_MAX];
 
 	if (job->hosts[url] == NULL &&
 	    staple_url_host(job->cert->urls[url], name, sizeof(name)))
@@ -53,7 +46,7 @@ host_of(struct staple_job *job, size_t url)
 static enum staple_outcome
 why_no_host(const struct staple_job *job)
 {
-	char name[HOST_MAX];
+	char name[STAPLE_URL_HOST_MAX];
 
 	return staple_url_host(job->cert->urls[job->attempt.variant.url], name,
 		   sizeof(name))
@@ -345,11 +338,11 @@ static struct staple_host *
 issuer_host(struct staple_job *job)
 {
 	struct staple_worker *worker = job->worker;
-	char name[HOST_MAX + sizeof("issuer ")] = "issuer ";
+	char name[STAPLE_URL_HOST_MAX + sizeof("issuer ")] = "issuer ";
 	size_t prefix = strlen(name);
 
 	if (!staple_url_host(job->cert->issuer_urls[job->attempt.issuer_url],
-		name + prefix, HOST_MAX))
+		name + prefix, STAPLE_URL_HOST_MAX))
 		return NULL;
 	return staple_hosts_hold(&worker->hosts, name, worker->mono_ms);
 }
@@ -503,12 +496,12 @@ begin(struct staple_job *job)
 	*attempt = (struct staple_attempt){
 		.busy = true,
 		.confirming = staple_job_is_confirming(job),
-		.timeout_ms = settings_of(job)->timeout_ms,
-		.left_ms = settings_of(job)->timeout_ms,
+		.timeout_ms = staple_job_settings(job)->timeout_ms,
+		.left_ms = staple_job_settings(job)->timeout_ms,
 	};
 	job->probe_due = false;
-	staple_request_order_begin(
-	    &attempt->order, job->cert, settings_of(job)->method, got_old(job));
+	staple_request_order_begin(&attempt->order, job->cert,
+	    staple_job_settings(job)->method, got_old(job));
 	if (job->worked_once)
 		staple_request_order_prefer(&attempt->order, &job->worked);
 	if (attempt->confirming)

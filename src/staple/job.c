@@ -39,8 +39,8 @@ enum {
 	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
 };
 
-static const struct staple_options *
-settings_of(const struct staple_job *job)
+const struct staple_options *
+staple_job_settings(const struct staple_job *job)
 {
 	return &job->worker->settings->values;
 }
@@ -51,7 +51,7 @@ struct staple_clock
 staple_job_clock(const struct staple_job *job)
 {
 	return (struct staple_clock){ job->worker->wall_s,
-		settings_of(job)->default_lifetime_s };
+		staple_job_settings(job)->default_lifetime_s };
 }
 
 static struct staple_response *
@@ -119,7 +119,7 @@ load_saved(struct staple_job *job)
 		return;
 	staple_store_stamp(job->worker->store, job->cert->id, &job->saved);
 	if (!staple_store_read(job->worker->store, job->cert->id,
-		settings_of(job)->max_response, &bytes, &err)) {
+		staple_job_settings(job)->max_response, &bytes, &err)) {
 		staple_report_line(job, STAPLE_LEVEL_WARNING,
 		    STAPLE_FILE_UNREADABLE, "saved response not used: %s",
 		    err.text);
@@ -165,8 +165,8 @@ read_changed(struct staple_job *job, struct staple_result *checked)
 	if (memcmp(&stamp, &job->saved, sizeof(stamp)) == 0)
 		return NULL;
 	job->saved = stamp;
-	if (!staple_store_read(
-		store, id, settings_of(job)->max_response, &bytes, &err))
+	if (!staple_store_read(store, id,
+		staple_job_settings(job)->max_response, &bytes, &err))
 		return NULL;
 	if (bytes.data != NULL && !is_held(job, &bytes))
 		fresh = check_bytes(job, &bytes, checked);
@@ -398,7 +398,7 @@ must_check_file(struct staple_job *job)
 static bool
 read_file(struct staple_job *job, struct staple_bytes *bytes, struct err *err)
 {
-	size_t max = settings_of(job)->max_response;
+	size_t max = staple_job_settings(job)->max_response;
 
 	if (!staple_file_read(
 		job->cert->staple_file, TEXT_FACTOR * max, bytes, err))

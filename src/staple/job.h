@@ -125,6 +125,9 @@ void staple_job_update(struct staple_job *job);
 X509 *staple_job_known_issuer(struct staple_job *job,
     const struct staple_cert *cert, enum staple_origin *origin);
 
+/* The settings of now; borrowed from the worker. */
+const struct staple_options *staple_job_settings(const struct staple_job *job);
+
 /* The time and the lifetime for the check of a response. */
 struct staple_clock staple_job_clock(const struct staple_job *job);
 

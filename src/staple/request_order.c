@@ -19,8 +19,7 @@
 enum {
 	GET_URL_MAX = 255,
 	GET_DER_MAX = GET_URL_MAX / 4 * 3,
-	BASE64_MAX = GET_DER_MAX / 3 * 4 + 1,
-	HOST_MAX = 512
+	BASE64_MAX = GET_DER_MAX / 3 * 4 + 1
 };
 
 static uint8_t
@@ -217,7 +216,7 @@ staple_request_order_next(struct staple_request_order *order,
 static bool
 is_same_host(const char *a, const char *b)
 {
-	char host_a[HOST_MAX], host_b[HOST_MAX];
+	char host_a[STAPLE_URL_HOST_MAX], host_b[STAPLE_URL_HOST_MAX];
 
 	return staple_url_host(a, host_a, sizeof(host_a)) &&
 	       staple_url_host(b, host_b, sizeof(host_b)) &&

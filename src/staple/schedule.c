@@ -20,7 +20,6 @@
 #include "staple/cache.h"
 #include "staple/job.h"
 #include "staple/response.h"
-#include "staple/settings.h"
 
 enum {
 	BACKOFF_S = 10,
@@ -188,12 +187,6 @@ staple_schedule_jitter(void)
 	return bits / 4294967296.0;
 }
 
-static const struct staple_options *
-settings_of(const struct staple_job *job)
-{
-	return &job->worker->settings->values;
-}
-
 bool
 staple_job_window(const struct staple_job *job, struct staple_window *window)
 {
@@ -245,7 +238,7 @@ staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s)
 
 	(void)staple_job_window(job, &window);
 	staple_job_set_due(
-	    job, staple_schedule_refresh(&window, now, settings_of(job),
+	    job, staple_schedule_refresh(&window, now, staple_job_settings(job),
 		     fresh_until, staple_schedule_jitter()));
 }
 
@@ -286,7 +279,7 @@ void
 staple_job_correct_schedule(struct staple_job *job)
 {
 	int64_t now = job->worker->wall_s;
-	int64_t latest = now + settings_of(job)->max_interval_s;
+	int64_t latest = now + staple_job_settings(job)->max_interval_s;
 
 	if (now < job->planned && job->failures != 0)
 		staple_job_schedule_retry(job);

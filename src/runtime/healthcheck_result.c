@@ -192,7 +192,7 @@ check_staple(const struct healthcheck_eval *eval,
 		.default_lifetime_s = eval->config->ocsp.default_lifetime_ms /
 				      1000,
 	};
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_response *response;
 
 	if (cert->issuer == NULL)

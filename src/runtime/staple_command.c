@@ -255,31 +255,29 @@ print_facts(const struct staple_print *print, const struct chain *chain)
 /* ---- The report: attempts ---- */
 
 static void
-note(struct staple_print *print, const struct staple_finding *found)
+note(struct staple_print *print, size_t url, enum staple_outcome outcome)
 {
-	size_t url = found->asked.url;
-
 	print->asked[url] = true;
-	if (found->outcome == STAPLE_GOOD || found->outcome == STAPLE_REVOKED)
+	if (outcome == STAPLE_GOOD || outcome == STAPLE_REVOKED)
 		print->answered[url] = true;
 	else
 		print->failure[url] = staple_outcome_nearer(
-		    print->failure[url], found->outcome);
+		    print->failure[url], outcome);
 }
 
 static void
-print_finding(void *arg, const struct staple_finding *found)
+print_exchange(void *arg, const struct staple_request_variant *variant,
+    const struct staple_result *result, uint32_t took_ms)
 {
 	struct staple_print *print = arg;
-	size_t url = found->asked.url;
 
-	if (!print->asked[url])
-		fprintf(print->out, "\n%s\n", print->cert->urls[url]);
-	note(print, found);
+	if (!print->asked[variant->url])
+		fprintf(print->out, "\n%s\n", print->cert->urls[variant->url]);
+	note(print, variant->url, result->outcome);
 	fprintf(print->out, "  %-4s %-7s %6u ms  %s: %s\n",
-	    found->asked.get ? "GET" : "POST",
-	    found->asked.hash == STAPLE_SHA256 ? "SHA-256" : "SHA-1",
-	    found->took_ms, staple_outcome_name(found->outcome), found->said);
+	    variant->get ? "GET" : "POST",
+	    variant->hash == STAPLE_SHA256 ? "SHA-256" : "SHA-1", took_ms,
+	    staple_outcome_name(result->outcome), result->said.text);
 	fflush(print->out);
 }
 
@@ -346,14 +344,15 @@ print_useless(const struct staple_print *print)
 }
 
 static void
-print_result(const struct staple_print *print, enum staple_outcome outcome,
-    const struct staple_response *response, const char *hint)
+print_result(const struct staple_print *print,
+    const struct staple_result *result, const struct staple_response *response)
 {
-	fprintf(print->out, "\nverdict: %s: %s\n", staple_outcome_name(outcome),
-	    staple_outcome_sentence(outcome));
-	if (*hint != '\0')
-		fprintf(print->out, "  %s\n", hint);
-	advise(print, outcome);
+	fprintf(print->out, "\nverdict: %s: %s\n",
+	    staple_outcome_name(result->outcome),
+	    staple_outcome_sentence(result->outcome));
+	if (result->said.text[0] != '\0')
+		fprintf(print->out, "  %s\n", result->said.text);
+	advise(print, result->outcome);
 	if (print->now_s >= print->cert->not_after)
 		fputs("  the certificate itself has expired: the daemon would "
 		      "ask nobody about it\n",
@@ -390,8 +389,9 @@ load(struct run *run, struct err *err)
 	return run->cert != NULL;
 }
 
-static enum staple_outcome
-query_responders(struct run *run, struct err *hint)
+/* result->said: why there is no issuer. */
+static void
+query_responders(struct run *run, struct staple_result *result)
 {
 	struct staple_print print = { .out = run->out,
 		.cert = run->cert,
@@ -399,17 +399,11 @@ query_responders(struct run *run, struct err *hint)
 		.ca_file = run->arguments->ca_file,
 		.issuer_at = run->issuer_at,
 		.now_s = clock_wall_ms() / 1000 };
-	const struct staple_question question = { .cert = run->cert,
-		.settings = run->settings,
-		.all = !run->arguments->fetch,
-		.found = print_finding,
-		.arg = &print };
-	enum staple_outcome outcome;
 
 	print_facts(&print, &run->chain);
-	run->response = staple_diagnose(&question, &outcome, hint);
-	print_result(&print, outcome, run->response, hint->text);
-	return outcome;
+	run->response = staple_diagnose(run->cert, run->settings,
+	    !run->arguments->fetch, print_exchange, &print, result);
+	print_result(&print, result, run->response);
 }
 
 /* As a daemon with that store_dir finds it. */
@@ -456,10 +450,11 @@ find_issuer(struct run *run, struct err *hint)
 static enum staple_outcome
 query(struct run *run)
 {
-	struct err hint = { "" };
+	struct staple_result result = { .outcome = STAPLE_UNASKED };
 
-	find_issuer(run, &hint);
-	return query_responders(run, &hint);
+	find_issuer(run, &result.said);
+	query_responders(run, &result);
+	return result.outcome;
 }
 
 static enum staple_exit

@@ -18,21 +18,14 @@
 #include "staple/request_order.h"
 #include "staple/response.h"
 #include "staple/schedule.h"
-#include "staple/settings.h"
 #include "staple/url.h"
 #include "staple/writer.h"
 
-enum { HOST_MAX = 512, SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
+enum { SECOND_MS = 1000, LOG_PAUSE_MS = 3600 * 1000 };
 
 /* The outcome of a variant that is not sent because its host is down: the next
  * URL follows, whatever the method. */
 #define SKIPPED STAPLE_CONNECTION_REFUSED
-
-static const struct staple_options *
-settings_of(const struct staple_job *job)
-{
-	return &job->worker->settings->values;
-}
 
 /* ---- Hosts ---- */
 
@@ -41,7 +34,7 @@ static struct staple_host *
 host_of(struct staple_job *job, size_t url)
 {
 	struct staple_worker *worker = job->worker;
-	char name[HOST_MAX];
+	char name[STAPLE_URL_HOST_MAX];
 
 	if (job->hosts[url] == NULL &&
 	    staple_url_host(job->cert->urls[url], name, sizeof(name)))
@@ -53,7 +46,7 @@ host_of(struct staple_job *job, size_t url)
 static enum staple_outcome
 why_no_host(const struct staple_job *job)
 {
-	char name[HOST_MAX];
+	char name[STAPLE_URL_HOST_MAX];
 
 	return staple_url_host(job->cert->urls[job->attempt.variant.url], name,
 		   sizeof(name))
@@ -193,7 +186,7 @@ leave_host(struct staple_job *job, const struct staple_host *next)
 /* An exchange with the host has ended. */
 static void
 note_for_host(struct staple_job *job, enum staple_outcome outcome,
-    const struct staple_fetch_result *result)
+    const struct staple_fetch_result *fetched)
 {
 	struct staple_attempt *attempt = &job->attempt;
 	bool was_down = attempt->host->down;
@@ -201,12 +194,12 @@ note_for_host(struct staple_job *job, enum staple_outcome outcome,
 	attempt->blame = STAPLE_UNASKED;
 	if (staple_host_is_blamed(outcome)) {
 		attempt->blame = outcome;
-		attempt->blame_retry_s = result->retry_after_s;
+		attempt->blame_retry_s = fetched->retry_after_s;
 		return;
 	}
 	if (outcome == STAPLE_NO_MEMORY || outcome == STAPLE_BAD_URL)
 		return;
-	staple_host_works(attempt->host, result->took_ms);
+	staple_host_works(attempt->host, fetched->took_ms);
 	if (was_down)
 		log_up(job, attempt->host);
 }
@@ -230,19 +223,28 @@ static void
 give_up(struct staple_job *job)
 {
 	end(job);
-	staple_job_failed(job, job->attempt.nearest);
+	staple_job_failed(job, &job->attempt.result);
 }
 
-/* A variant that failed without an exchange. */
+/* The variant in hand has ended. */
+static void
+note_variant(struct staple_job *job, const struct staple_result *result,
+    unsigned took_ms)
+{
+	struct staple_result *whole = &job->attempt.result;
+
+	staple_report_variant(job, result, took_ms);
+	whole->outcome = staple_outcome_nearer(whole->outcome, result->outcome);
+}
+
+/* ...without an exchange. */
 static enum staple_outcome
 miss(struct staple_job *job, enum staple_outcome outcome)
 {
-	struct staple_check_result checked = { outcome, { "" } };
+	struct staple_result result = { .outcome = outcome };
 
-	err_set(&checked.said, "%s", staple_outcome_sentence(outcome));
-	staple_report_variant(job, &checked, 0);
-	job->attempt.nearest = staple_outcome_nearer(
-	    job->attempt.nearest, outcome);
+	err_set(&result.said, "%s", staple_outcome_sentence(outcome));
+	note_variant(job, &result, 0);
 	return outcome;
 }
 
@@ -250,14 +252,12 @@ miss(struct staple_job *job, enum staple_outcome outcome)
 static enum staple_outcome
 skip(struct staple_job *job, const struct staple_host *host)
 {
-	struct staple_check_result checked = { host->outcome, { "" } };
+	struct staple_result result = { .outcome = host->outcome };
 
 	job->attempt.skipped = true;
-	err_set(&checked.said, "host is down: %s",
+	err_set(&result.said, "host is down: %s",
 	    staple_outcome_name(host->outcome));
-	staple_report_variant(job, &checked, 0);
-	job->attempt.nearest = staple_outcome_nearer(
-	    job->attempt.nearest, host->outcome);
+	note_variant(job, &result, 0);
 	return SKIPPED;
 }
 
@@ -286,8 +286,9 @@ describe_waiter(struct staple_job *job)
 static bool
 got_old(const struct staple_job *job)
 {
-	return job->outcome == STAPLE_EXPIRED ||
-	       (job->outcome == STAPLE_UNCHANGED && job->tries_since != 0);
+	return job->result.outcome == STAPLE_EXPIRED ||
+	       (job->result.outcome == STAPLE_UNCHANGED &&
+		   job->tries_since != 0);
 }
 
 static bool
@@ -314,18 +315,18 @@ static void
 note_issuer(
     struct staple_job *job, enum staple_outcome outcome, const char *said)
 {
-	struct staple_check_result checked = { outcome, { "" } };
+	struct staple_result result = { .outcome = outcome };
 
-	err_set(&checked.said, "%s", said);
-	staple_report_issuer(job, &checked, 0);
+	err_set(&result.said, "%s", said);
+	staple_report_issuer(job, &result, 0);
 	job->attempt.issuer_url++;
 }
 
 static void
 give_up_issuer(struct staple_job *job)
 {
-	end(job);
-	staple_job_failed(job, STAPLE_NO_ISSUER);
+	job->attempt.result.outcome = STAPLE_NO_ISSUER;
+	give_up(job);
 }
 
 /*
@@ -337,11 +338,11 @@ static struct staple_host *
 issuer_host(struct staple_job *job)
 {
 	struct staple_worker *worker = job->worker;
-	char name[HOST_MAX + sizeof("issuer ")] = "issuer ";
+	char name[STAPLE_URL_HOST_MAX + sizeof("issuer ")] = "issuer ";
 	size_t prefix = strlen(name);
 
 	if (!staple_url_host(job->cert->issuer_urls[job->attempt.issuer_url],
-		name + prefix, HOST_MAX))
+		name + prefix, STAPLE_URL_HOST_MAX))
 		return NULL;
 	return staple_hosts_hold(&worker->hosts, name, worker->mono_ms);
 }
@@ -397,10 +398,14 @@ seek_on(struct staple_job *job)
 static void
 take_issuer(struct staple_job *job)
 {
+	struct staple_result unused = job->attempt.result;
+
 	end(job);
 	staple_job_update(job);
-	if (job->cert->issuer_url_count > 0)
-		staple_job_failed(job, STAPLE_NO_MEMORY);
+	if (job->cert->issuer_url_count == 0)
+		return;
+	unused.outcome = STAPLE_NO_MEMORY;
+	staple_job_failed(job, &unused);
 }
 
 /* A permit is free.  Another job, or another process that shares the store, may
@@ -409,33 +414,28 @@ static void
 start_seeking(struct staple_job *job, struct staple_permit *permit)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	const struct staple_request_options by = {
-		.fetcher = job->worker->fetcher,
-		.timeout_ms = time_for_try(attempt),
-		.done = job->worker->fetched,
-		.arg = job,
-	};
 	enum staple_origin origin;
 
 	if (staple_job_known_issuer(job, job->cert, &origin) != NULL) {
-		staple_permits_return(job->worker->permits, permit);
+		staple_permit_return(permit);
 		take_issuer(job);
 		return;
 	}
 	if (staple_issuers_failed(&job->worker->issuers, job->cert,
 		attempt->issuer_url, job, job->worker->mono_ms) != NULL) {
-		staple_permits_return(job->worker->permits, permit);
+		staple_permit_return(permit);
 		seek_on(job);
 		return;
 	}
 	if (attempt->began_ms == 0)
 		attempt->began_ms = job->worker->mono_ms;
 	attempt->permit = permit;
-	attempt->fetch = staple_issuer_fetch(
-	    job->cert, attempt->issuer_url, &by);
+	attempt->fetch = staple_issuer_fetch(job->worker->fetcher, job->cert,
+	    attempt->issuer_url, time_for_try(attempt), job->worker->fetched,
+	    job);
 	if (attempt->fetch != NULL)
 		return;
-	staple_permits_return(job->worker->permits, permit);
+	staple_permit_return(permit);
 	attempt->permit = NULL;
 	note_issuer(
 	    job, STAPLE_NO_MEMORY, staple_outcome_sentence(STAPLE_NO_MEMORY));
@@ -464,19 +464,20 @@ keep_issuer(struct staple_job *job, X509 *issuer)
 }
 
 static void
-sought(struct staple_job *job, const struct staple_fetch_result *result)
+sought(struct staple_job *job, const struct staple_fetch_result *fetched)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	struct staple_check_result checked;
-	X509 *issuer = staple_issuer_check(job->cert, result, &checked);
+	struct staple_result result;
+	X509 *issuer = staple_issuer_check(job->cert, fetched, &result);
 
 	/* Any HTTP response proves that the host is up. */
 	note_for_host(job,
-	    result->http_status == 0 ? result->outcome : STAPLE_GOOD, result);
-	staple_report_issuer(job, &checked, result->took_ms);
+	    fetched->http_status == 0 ? fetched->outcome : STAPLE_GOOD,
+	    fetched);
+	staple_report_issuer(job, &result, fetched->took_ms);
 	if (issuer == NULL) {
 		staple_issuers_fail(&job->worker->issuers, job->cert,
-		    attempt->issuer_url, job, checked.said.text,
+		    attempt->issuer_url, job, result.said.text,
 		    job->worker->mono_ms);
 		attempt->issuer_url++;
 		seek_on(job);
@@ -491,25 +492,21 @@ static void
 begin(struct staple_job *job)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	struct staple_request_order_start start = {
-		.method = settings_of(job)->method,
-		.no_cache = got_old(job),
-		.worked = job->worked_once ? &job->worked : NULL,
-		.confirm = staple_job_is_confirming(job) ? &job->revoked_variant
-							 : NULL,
-		.in_vain = job->unconfirmable,
-	};
 
 	*attempt = (struct staple_attempt){
 		.busy = true,
-		.confirming = start.confirm != NULL,
-		.timeout_ms = settings_of(job)->timeout_ms,
-		.left_ms = settings_of(job)->timeout_ms,
-		.nearest = STAPLE_UNASKED,
-		.blame = STAPLE_UNASKED,
+		.confirming = staple_job_is_confirming(job),
+		.timeout_ms = staple_job_settings(job)->timeout_ms,
+		.left_ms = staple_job_settings(job)->timeout_ms,
 	};
 	job->probe_due = false;
-	staple_request_order_begin(&attempt->order, job->cert, &start);
+	staple_request_order_begin(&attempt->order, job->cert,
+	    staple_job_settings(job)->method, got_old(job));
+	if (job->worked_once)
+		staple_request_order_prefer(&attempt->order, &job->worked);
+	if (attempt->confirming)
+		staple_request_order_confirm(
+		    &attempt->order, &job->revoked_variant, job->unconfirmable);
 	describe_waiter(job);
 }
 
@@ -518,7 +515,7 @@ static void
 block(struct staple_job *job)
 {
 	struct staple_attempt *attempt = &job->attempt;
-	enum staple_outcome outcome = attempt->nearest;
+	struct staple_result result = attempt->result;
 	struct staple_host *host = NULL;
 
 	begin(job);
@@ -528,11 +525,12 @@ block(struct staple_job *job)
 				   &attempt->order, SKIPPED, &attempt->variant))
 		host = host_of(job, attempt->variant.url);
 	if (host == NULL || !join(job, host)) {
-		attempt->nearest = outcome;
+		attempt->result = result;
 		give_up(job);
 		return;
 	}
-	staple_job_blocked(job, host->outcome);
+	result.outcome = host->outcome;
+	staple_job_blocked(job, &result);
 }
 
 /* Queue for the next variant, given the outcome of the last one. */
@@ -585,13 +583,6 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	    waiter, struct staple_attempt, waiter);
 	struct staple_job *job = container_of(
 	    attempt, struct staple_job, attempt);
-	const struct staple_request_options by = {
-		.fetcher = job->worker->fetcher,
-		.timeout_ms = time_for_try(attempt),
-		.no_cache = attempt->order.no_cache,
-		.done = job->worker->fetched,
-		.arg = job,
-	};
 
 	if (is_seeking(job)) {
 		start_seeking(job, permit);
@@ -604,30 +595,26 @@ staple_attempt_start(struct staple_waiter *waiter, struct staple_permit *permit)
 	attempt->permit = permit;
 	if (staple_job_spares_request(job))
 		return;
-	attempt->fetch = staple_request_start(
-	    job->cert, &attempt->variant, &by);
+	attempt->fetch = staple_request_start(job->worker->fetcher, job->cert,
+	    &attempt->variant, time_for_try(attempt), job->worker->fetched,
+	    job);
 	if (attempt->fetch != NULL)
 		return;
-	staple_permits_return(job->worker->permits, permit);
+	staple_permit_return(permit);
 	attempt->permit = NULL;
 	miss(job, STAPLE_NO_MEMORY);
 	give_up(job);
 }
 
 static struct staple_response *
-check_response(struct staple_job *job, const struct staple_fetch_result *result,
-    struct staple_check_result *checked)
+check_response(struct staple_job *job,
+    const struct staple_fetch_result *fetched, struct staple_result *result)
 {
+	const struct staple_clock clock = staple_job_clock(job);
 	struct staple_response *held = staple_cache_response(job->entry);
-	struct staple_response *fresh;
-	struct staple_response_check check = {
-		.cert = job->cert,
-		.held = held,
-		.clock = { job->worker->wall_s,
-		    settings_of(job)->default_lifetime_s },
-	};
+	struct staple_response *fresh = staple_response_check_fetched(
+	    job->cert, held, fetched, &clock, result);
 
-	fresh = staple_response_check_fetched(result, &check, checked);
 	staple_response_unref(held);
 	return fresh;
 }
@@ -643,19 +630,19 @@ remember(struct staple_job *job)
 }
 
 static void
-put_down(struct staple_job *job, const struct staple_fetch_result *result)
+put_down(struct staple_job *job, const struct staple_fetch_result *fetched)
 {
 	struct staple_attempt *attempt = &job->attempt;
 
 	attempt->fetch = NULL;
-	staple_permits_return(job->worker->permits, attempt->permit);
+	staple_permit_return(attempt->permit);
 	attempt->permit = NULL;
-	attempt->left_ms -= result->took_ms < attempt->left_ms
-				? result->took_ms
+	attempt->left_ms -= fetched->took_ms < attempt->left_ms
+				? fetched->took_ms
 				: attempt->left_ms;
-	if (result->retry_after_s > attempt->retry_after_s)
-		attempt->retry_after_s = result->retry_after_s;
-	if (result->retry_after_s > 0)
+	if (fetched->retry_after_s > attempt->retry_after_s)
+		attempt->retry_after_s = fetched->retry_after_s;
+	if (fetched->retry_after_s > 0)
 		staple_request_order_skip_host(&attempt->order);
 }
 
@@ -682,31 +669,30 @@ guide(const struct staple_job *job, enum staple_outcome outcome)
 
 void
 staple_attempt_fetched(
-    struct staple_job *job, const struct staple_fetch_result *result)
+    struct staple_job *job, const struct staple_fetch_result *fetched)
 {
-	struct staple_check_result checked;
-	struct staple_job_result answer;
+	struct staple_attempt *attempt = &job->attempt;
+	struct staple_response *response;
+	struct staple_result result;
 
-	put_down(job, result);
+	put_down(job, fetched);
 	if (is_seeking(job)) {
-		sought(job, result);
+		sought(job, fetched);
 		return;
 	}
-	answer.response = check_response(job, result, &checked);
-	answer.outcome = checked.outcome;
-	answer.freshness_s = result->freshness_s;
-	staple_report_variant(job, &checked, result->took_ms);
-	note_for_host(job, checked.outcome, result);
-	if (answer.response == NULL) {
-		job->attempt.nearest = staple_outcome_nearer(
-		    job->attempt.nearest, answer.outcome);
-		go_on(job, guide(job, answer.outcome));
+	response = check_response(job, fetched, &result);
+	note_variant(job, &result, fetched->took_ms);
+	note_for_host(job, result.outcome, fetched);
+	if (response == NULL) {
+		go_on(job, guide(job, result.outcome));
 		return;
 	}
 	end(job);
 	remember(job);
-	staple_job_answered(job, &answer);
-	staple_response_unref(answer.response);
+	attempt->result.outcome = result.outcome;
+	staple_job_answered(
+	    job, response, &attempt->result, fetched->freshness_s);
+	staple_response_unref(response);
 }
 
 void
@@ -719,7 +705,7 @@ staple_attempt_cancel(struct staple_job *job)
 	staple_fetch_cancel(attempt->fetch);
 	attempt->fetch = NULL;
 	if (attempt->permit != NULL)
-		staple_permits_return(job->worker->permits, attempt->permit);
+		staple_permit_return(attempt->permit);
 	attempt->permit = NULL;
 	staple_claim_release(job->claim);
 	job->claim = NULL;

@@ -35,7 +35,7 @@ void staple_attempt_start(
 
 /* The exchange has ended; the time of the worker is up to date. */
 void staple_attempt_fetched(
-    struct staple_job *job, const struct staple_fetch_result *result);
+    struct staple_job *job, const struct staple_fetch_result *fetched);
 
 /* A host went down or up: queue at another one, or leave the queue. */
 void staple_attempt_reconsider(struct staple_job *job);

@@ -771,52 +771,53 @@ staple_cache_read(
  * meanwhile may or may not be visited.
  */
 
-struct roll {
+struct entry_list {
 	struct staple_entry **items;
 	size_t count, room;
 };
 
 static bool
-grow(struct roll *roll)
+grow(struct entry_list *list)
 {
-	size_t room = 2 * roll->room + 64;
+	size_t room = 2 * list->room + 64;
 	struct staple_entry **items = realloc(
-	    roll->items, room * sizeof(struct staple_entry *));
+	    list->items, room * sizeof(struct staple_entry *));
 
 	if (items == NULL)
 		return false;
-	roll->items = items;
-	roll->room = room;
+	list->items = items;
+	list->room = room;
 	return true;
 }
 
 /* All of a bucket; false: none of it, the array is too small. */
 static bool gather_locked(struct staple_cache *cache, size_t bucket,
-    struct roll *roll) REQUIRES(cache->lock);
+    struct entry_list *list) REQUIRES(cache->lock);
 
 static bool
-gather_locked(struct staple_cache *cache, size_t bucket, struct roll *roll)
+gather_locked(
+    struct staple_cache *cache, size_t bucket, struct entry_list *list)
 {
-	size_t count = roll->count;
+	size_t count = list->count;
 
 	LIST_FOREACH(&cache->buckets[bucket], node) {
-		if (count == roll->room)
+		if (count == list->room)
 			return false;
-		roll->items[count++] = container_of(
+		list->items[count++] = container_of(
 		    node, struct staple_entry, in_bucket);
 	}
-	while (roll->count < count)
-		roll->items[roll->count++]->references++;
+	while (list->count < count)
+		list->items[list->count++]->references++;
 	return true;
 }
 
 static bool
-gather(struct staple_cache *cache, size_t bucket, struct roll *roll)
+gather(struct staple_cache *cache, size_t bucket, struct entry_list *list)
 {
 	bool all;
 
 	mutex_lock(&cache->lock);
-	all = gather_locked(cache, bucket, roll);
+	all = gather_locked(cache, bucket, list);
 	mutex_unlock(&cache->lock);
 	return all;
 }
@@ -824,22 +825,22 @@ gather(struct staple_cache *cache, size_t bucket, struct roll *roll)
 struct staple_entry **
 staple_cache_list(struct staple_cache *cache, size_t *count)
 {
-	struct roll roll = { 0 };
+	struct entry_list list = { 0 };
 
-	if (!grow(&roll))
+	if (!grow(&list))
 		return NULL;
 	for (size_t i = 0; i < STAPLE_CACHE_BUCKETS; i++) {
-		while (!gather(cache, i, &roll)) {
-			if (!grow(&roll))
+		while (!gather(cache, i, &list)) {
+			if (!grow(&list))
 				goto fail;
 		}
 	}
-	*count = roll.count;
-	return roll.items;
+	*count = list.count;
+	return list.items;
 fail:
-	while (roll.count > 0)
-		staple_entry_unref(roll.items[--roll.count]);
-	free(roll.items);
+	while (list.count > 0)
+		staple_entry_unref(list.items[--list.count]);
+	free(list.items);
 	return NULL;
 }
 

@@ -683,15 +683,6 @@ carries_must_staple(const X509 *leaf)
 	return found;
 }
 
-bool
-staple_cert_must_staple(X509 *leaf)
-{
-	bool found = carries_must_staple(leaf);
-
-	ERR_clear_error();
-	return found;
-}
-
 /* A responder, or the staple_file of another tool. */
 static bool
 has_responder(const struct staple_cert *cert)
@@ -721,12 +712,13 @@ staple_cert_requirement(
 	return STAPLE_REQUIRE_NONE;
 }
 
+/* 0: not readable. */
 static int64_t
-seconds_of(const ASN1_TIME *when)
+read_date(const ASN1_TIME *date)
 {
-	struct tm tm;
+	int64_t seconds;
 
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+	return staple_time_read(date, &seconds) ? seconds : 0;
 }
 
 static bool
@@ -735,8 +727,8 @@ read_leaf(struct staple_cert *cert, X509 *leaf)
 	staple_text_hex(
 	    cert->id, sizeof(cert->id), cert->key, sizeof(cert->key));
 	print_name(leaf, cert->name, sizeof(cert->name));
-	cert->not_before = seconds_of(X509_get0_notBefore(leaf));
-	cert->not_after = seconds_of(X509_get0_notAfter(leaf));
+	cert->not_before = read_date(X509_get0_notBefore(leaf));
+	cert->not_after = read_date(X509_get0_notAfter(leaf));
 	cert->must_staple = carries_must_staple(leaf);
 	return !staple_memory_failed(false);
 }

@@ -144,9 +144,6 @@ bool staple_cert_fits_chain(
 /* The key alone; false: it cannot be encoded. */
 bool staple_cert_key(X509 *leaf, unsigned char key[STAPLE_KEY_SIZE]) MUST_CHECK;
 
-/* RFC 7633: the TLS feature extension holds status_request (5). */
-bool staple_cert_must_staple(X509 *leaf);
-
 /* What a policy makes of this certificate. */
 enum staple_requirement {
 	STAPLE_REQUIRE_NONE,   /* not stapled, not fetched */

@@ -18,17 +18,20 @@
 enum { TURN_MS = 1000 };
 
 struct exam {
-	const struct staple_question *question;
+	const struct staple_cert *cert;
+	const struct staple_options *settings;
 	struct staple_fetcher *fetcher;
+	staple_found_fn *found;
+	void *arg;
 	struct staple_response *best;
+	X509 *issuer;                /* that was fetched; owned reference */
 	enum staple_outcome nearest; /* of the variants that failed */
 
-	/* the current variant */
+	/* the current exchange */
 	struct staple_request_variant variant;
 	bool waiting;
-	bool no_cache;
 	bool told_to_wait; /* Retry-After */
-	enum staple_outcome outcome;
+	struct staple_result result;
 	uint32_t took_ms;
 };
 
@@ -54,23 +57,21 @@ is_dead(enum staple_outcome outcome)
 /* ---- One variant ---- */
 
 static void
-report_variant(struct exam *exam, const struct staple_check_result *checked)
+report_variant(struct exam *exam)
 {
-	struct err said = checked->said;
-	const struct staple_finding finding = { exam->variant, checked->outcome,
-		exam->took_ms, said.text };
-
-	if (exam->no_cache)
-		err_prefix(&said, "with Cache-Control: no-cache");
-	exam->outcome = checked->outcome;
-	exam->question->found(exam->question->arg, &finding);
+	if (exam->variant.no_cache)
+		err_prefix(&exam->result.said, "with Cache-Control: no-cache");
+	exam->found(exam->arg, &exam->variant, &exam->result, exam->took_ms);
 }
 
-/* Takes the reference. */
+/* NULL: the variant failed.  Takes the reference. */
 static void
 keep_newest(struct exam *exam, struct staple_response *fresh, int64_t now_s)
 {
-	if (staple_response_may_replace(exam->best, fresh, now_s)) {
+	if (fresh == NULL) {
+		exam->nearest = staple_outcome_nearer(
+		    exam->nearest, exam->result.outcome);
+	} else if (staple_response_may_replace(exam->best, fresh, now_s)) {
 		staple_response_unref(exam->best);
 		exam->best = fresh;
 	} else {
@@ -79,49 +80,43 @@ keep_newest(struct exam *exam, struct staple_response *fresh, int64_t now_s)
 }
 
 static void
-on_fetched(void *arg, const struct staple_fetch_result *result)
+on_fetched(void *arg, const struct staple_fetch_result *fetched)
 {
 	struct exam *exam = arg;
-	int64_t now = clock_wall_ms() / 1000;
-	const struct staple_response_check check = {
-		.cert = exam->question->cert,
-		.clock = { now,
-		    exam->question->settings->values.default_lifetime_s },
-	};
-	struct staple_check_result checked;
+	const struct staple_clock clock = { clock_wall_ms() / 1000,
+		exam->settings->default_lifetime_s };
 	struct staple_response *fresh = staple_response_check_fetched(
-	    result, &check, &checked);
+	    exam->cert, NULL, fetched, &clock, &exam->result);
 
 	exam->waiting = false;
-	exam->took_ms = result->took_ms;
-	exam->told_to_wait = result->retry_after_s > 0;
-	report_variant(exam, &checked);
-	if (fresh != NULL)
-		keep_newest(exam, fresh, now);
-	else
-		exam->nearest = staple_outcome_nearer(
-		    exam->nearest, checked.outcome);
+	exam->took_ms = fetched->took_ms;
+	exam->told_to_wait = fetched->retry_after_s > 0;
+	report_variant(exam);
+	keep_newest(exam, fresh, clock.now_s);
+}
+
+static void
+wait_for_exchange(struct exam *exam)
+{
+	while (exam->waiting)
+		staple_fetcher_turn(exam->fetcher, TURN_MS);
 }
 
 static void
 send_variant(struct exam *exam, uint32_t timeout_ms)
 {
-	const struct staple_request_options by = { exam->fetcher, timeout_ms,
-		exam->no_cache, on_fetched, exam };
-	struct staple_check_result checked = { STAPLE_NO_MEMORY,
-		{ "out of memory" } };
-
 	exam->took_ms = 0;
 	exam->told_to_wait = false;
-	exam->waiting = staple_request_start(
-			    exam->question->cert, &exam->variant, &by) != NULL;
+	exam->waiting = staple_request_start(exam->fetcher, exam->cert,
+			    &exam->variant, timeout_ms, on_fetched,
+			    exam) != NULL;
 	if (!exam->waiting) {
-		exam->nearest = staple_outcome_nearer(
-		    exam->nearest, checked.outcome);
-		report_variant(exam, &checked);
+		exam->result.outcome = STAPLE_NO_MEMORY;
+		err_set(&exam->result.said, "out of memory");
+		report_variant(exam);
+		keep_newest(exam, NULL, 0);
 	}
-	while (exam->waiting)
-		staple_fetcher_turn(exam->fetcher, TURN_MS);
+	wait_for_exchange(exam);
 }
 
 /* ---- All variants, or the order of the daemon ---- */
@@ -131,11 +126,10 @@ static void
 try_past_caches(struct exam *exam, uint32_t timeout_ms)
 {
 	send_variant(exam, timeout_ms);
-	if (exam->outcome != STAPLE_EXPIRED)
+	if (exam->result.outcome != STAPLE_EXPIRED)
 		return;
-	exam->no_cache = true;
+	exam->variant.no_cache = true;
 	send_variant(exam, timeout_ms);
-	exam->no_cache = false;
 }
 
 /* By each hash, first by the method that the daemon uses first. */
@@ -144,18 +138,18 @@ try_url(struct exam *exam, size_t url)
 {
 	static const enum staple_hash hashes[] = { STAPLE_SHA1, STAPLE_SHA1,
 		STAPLE_SHA256, STAPLE_SHA256 };
-	const struct staple_options *values = &exam->question->settings->values;
+	const struct staple_options *values = exam->settings;
 	uint32_t share_ms = staple_request_time(
 	    values->timeout_ms, values->timeout_ms);
 
 	for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
 		bool get = staple_request_prefers_get(
-		    exam->question->cert, url, hashes[i], values->method);
+		    exam->cert, url, hashes[i], values->method);
 
 		exam->variant = (struct staple_request_variant){ url,
-			i % 2 == 0 ? get : !get, hashes[i] };
+			i % 2 == 0 ? get : !get, hashes[i], false };
 		try_past_caches(exam, share_ms);
-		if (exam->told_to_wait || is_dead(exam->outcome))
+		if (exam->told_to_wait || is_dead(exam->result.outcome))
 			return;
 	}
 }
@@ -163,26 +157,22 @@ try_url(struct exam *exam, size_t url)
 static void
 try_all(struct exam *exam)
 {
-	for (size_t i = 0; i < exam->question->cert->url_count; i++)
+	for (size_t i = 0; i < exam->cert->url_count; i++)
 		try_url(exam, i);
 }
 
 static void
 try_to_first_answer(struct exam *exam)
 {
-	const struct staple_options *values = &exam->question->settings->values;
-	const struct staple_request_order_start start = {
-		.method = values->method
-	};
+	const struct staple_options *values = exam->settings;
 	uint32_t left_ms = values->timeout_ms, share_ms;
 	struct staple_request_order attempt;
 
-	staple_request_order_begin(&attempt, exam->question->cert, &start);
+	staple_request_order_begin(&attempt, exam->cert, values->method, false);
 	while ((share_ms = staple_request_time(values->timeout_ms, left_ms)) !=
 		   0 &&
 	       staple_request_order_next(
-		   &attempt, exam->outcome, &exam->variant)) {
-		exam->no_cache = attempt.no_cache;
+		   &attempt, exam->result.outcome, &exam->variant)) {
 		send_variant(exam, share_ms);
 		if (exam->told_to_wait)
 			staple_request_order_skip_host(&attempt);
@@ -190,117 +180,98 @@ try_to_first_answer(struct exam *exam)
 	}
 }
 
-/* NULL: *err. */
-static struct staple_fetcher *
-make_fetcher(const struct staple_settings *settings, struct err *err)
+/* false: *err. */
+static bool
+make_fetcher(
+    struct exam *exam, const struct staple_settings *settings, struct err *err)
 {
-	const struct staple_options *values = &settings->values;
-	const struct staple_fetch_options options = {
-		.proxy = values->proxy,
-		.ca_file = values->ca_file,
-		.max_response = values->max_response,
-	};
-	struct staple_fetcher *fetcher = staple_fetcher_new(err);
-
-	if (fetcher != NULL)
-		staple_fetcher_configure(fetcher, &options);
-	return fetcher;
+	exam->fetcher = staple_fetcher_new(err);
+	if (exam->fetcher != NULL)
+		staple_settings_apply(settings, exam->fetcher);
+	return exam->fetcher != NULL;
 }
 
 /* ---- The issuer ---- */
 
-struct issuer_fetch {
-	const struct staple_cert *cert;
-	struct staple_fetcher *fetcher;
-	bool waiting;
-	X509 *found;
-	struct staple_check_result checked;
-};
-
 static void
-on_issuer(void *arg, const struct staple_fetch_result *result)
+on_issuer(void *arg, const struct staple_fetch_result *fetched)
 {
-	struct issuer_fetch *search = arg;
+	struct exam *exam = arg;
 
-	search->waiting = false;
-	search->found = staple_issuer_check(
-	    search->cert, result, &search->checked);
+	exam->waiting = false;
+	exam->issuer = staple_issuer_check(exam->cert, fetched, &exam->result);
 }
 
 static void
-fetch_issuer(struct issuer_fetch *search, size_t url, uint32_t timeout_ms)
+fetch_issuer(struct exam *exam, size_t url)
 {
-	const struct staple_request_options by = {
-		.fetcher = search->fetcher,
-		.timeout_ms = timeout_ms,
-		.done = on_issuer,
-		.arg = search,
-	};
+	uint32_t timeout_ms = exam->settings->timeout_ms;
 
-	err_set(&search->checked.said, "out of memory");
-	search->waiting = staple_issuer_fetch(search->cert, url, &by) != NULL;
-	while (search->waiting)
-		staple_fetcher_turn(search->fetcher, TURN_MS);
+	err_set(&exam->result.said, "out of memory");
+	exam->waiting = staple_issuer_fetch(exam->fetcher, exam->cert, url,
+			    staple_request_time(timeout_ms, timeout_ms),
+			    on_issuer, exam) != NULL;
+	wait_for_exchange(exam);
 }
 
 struct staple_cert *
 staple_diagnose_issuer(const struct staple_cert *cert,
     const struct staple_settings *settings, const char **url, struct err *err)
 {
-	uint32_t timeout_ms = settings->values.timeout_ms;
-	struct issuer_fetch search = { .cert = cert };
+	struct exam exam = { .cert = cert, .settings = &settings->values };
 	struct staple_cert *whole = NULL;
 
-	search.fetcher = make_fetcher(settings, err);
-	if (search.fetcher == NULL)
+	if (!make_fetcher(&exam, settings, err))
 		return NULL;
 	err_set(err, "%s", "");
-	for (size_t i = 0; search.found == NULL && i < cert->issuer_url_count;
+	for (size_t i = 0; exam.issuer == NULL && i < cert->issuer_url_count;
 	     i++) {
 		*url = cert->issuer_urls[i];
-		fetch_issuer(
-		    &search, i, staple_request_time(timeout_ms, timeout_ms));
-		if (search.found == NULL)
+		fetch_issuer(&exam, i);
+		if (exam.issuer == NULL)
 			err_set(err, "%s%sissuer %s: %s", err->text,
-			    i > 0 ? "; " : "", *url, search.checked.said.text);
+			    i > 0 ? "; " : "", *url, exam.result.said.text);
 	}
-	if (search.found != NULL)
+	if (exam.issuer != NULL)
 		whole = staple_cert_with_issuer(
-		    cert, cert->leaf, search.found, STAPLE_ORIGIN_AIA, err);
-	X509_free(search.found);
-	staple_fetcher_free(search.fetcher);
+		    cert, cert->leaf, exam.issuer, STAPLE_ORIGIN_AIA, err);
+	X509_free(exam.issuer);
+	staple_fetcher_free(exam.fetcher);
 	return whole;
 }
 
 struct staple_response *
-staple_diagnose(const struct staple_question *question,
-    enum staple_outcome *outcome, struct err *err)
+staple_diagnose(const struct staple_cert *cert,
+    const struct staple_settings *settings, bool all, staple_found_fn *found,
+    void *arg, struct staple_result *result)
 {
-	struct exam exam = { .question = question };
+	struct exam exam = { .cert = cert,
+		.settings = &settings->values,
+		.found = found,
+		.arg = arg };
 
-	if (question->cert->unavailable_reason != STAPLE_UNASKED) {
-		*outcome = question->cert->unavailable_reason;
-		err_set(err, "%s", question->cert->hint);
+	if (cert->unavailable_reason != STAPLE_UNASKED) {
+		result->outcome = cert->unavailable_reason;
+		err_set(&result->said, "%s", cert->hint);
 		return NULL;
 	}
-	if (question->cert->issuer == NULL) { /* *err has the reason */
-		*outcome = STAPLE_NO_ISSUER;
+	if (cert->issuer == NULL) { /* result->said has the reason */
+		result->outcome = STAPLE_NO_ISSUER;
 		return NULL;
 	}
-	exam.fetcher = make_fetcher(question->settings, err);
-	if (exam.fetcher == NULL) {
-		*outcome = STAPLE_NO_MEMORY;
+	if (!make_fetcher(&exam, settings, &result->said)) {
+		result->outcome = STAPLE_NO_MEMORY;
 		return NULL;
 	}
-	if (question->all)
+	if (all)
 		try_all(&exam);
 	else
 		try_to_first_answer(&exam);
 	staple_fetcher_free(exam.fetcher);
-	*outcome = exam.nearest;
+	result->outcome = exam.nearest;
 	if (exam.best != NULL)
-		*outcome = staple_response_is_revoked(exam.best)
-			       ? STAPLE_REVOKED
-			       : STAPLE_GOOD;
+		result->outcome = staple_response_is_revoked(exam.best)
+				      ? STAPLE_REVOKED
+				      : STAPLE_GOOD;
 	return exam.best;
 }

@@ -11,41 +11,31 @@
 
 #include "base/attr.h"
 #include "staple/cert.h"
+#include "staple/outcome.h"
 #include "staple/request_order.h"
-#include "staple/staple.h"
 
 struct err;
 struct staple_response;
 struct staple_settings;
 
-/* One exchange that has ended.  Borrowed for the call. */
-struct staple_finding {
-	struct staple_request_variant asked;
-	enum staple_outcome outcome;
-	uint32_t took_ms;
-	const char *said; /* text: the signer, HTTP 503, ...; escaped */
-};
-typedef void staple_finding_fn(void *arg, const struct staple_finding *found);
-
-/* All borrowed for the call. */
-struct staple_question {
-	const struct staple_cert *cert;
-	const struct staple_settings *settings;
-	/* Send every variant to every URL, but not to a URL without a server;
-	 * else as the daemon does, until the first answer. */
-	bool all;
-	staple_finding_fn *found;
-	void *arg;
-};
+/* Called when the exchange of a variant has ended, after took_ms.  Borrowed for
+ * the call. */
+typedef void staple_found_fn(void *arg,
+    const struct staple_request_variant *variant,
+    const struct staple_result *result, uint32_t took_ms);
 
 /*
- * Send the requests.  Returns the newest verified response (the caller's
- * reference) or NULL.  *outcome: GOOD, REVOKED, UNKNOWN, the reason why no
- * request can be made, or the failure of staple_outcome_nearer.  Saved and
- * served responses are not used.
+ * Send the requests: every variant to every URL (all), but no other variant to
+ * a URL without a server; else as the daemon does, until the first answer.
+ * Returns the newest verified response (the caller's reference) or NULL.
+ * result->outcome: GOOD, REVOKED, UNKNOWN, the reason why no request can be
+ * made, or the failure of staple_outcome_nearer; result->said: the reason why
+ * no request can be made; else it stays as it is.  Saved and served responses
+ * are not used.
  */
-struct staple_response *staple_diagnose(const struct staple_question *question,
-    enum staple_outcome *outcome, struct err *err) MUST_CHECK;
+struct staple_response *staple_diagnose(const struct staple_cert *cert,
+    const struct staple_settings *settings, bool all, staple_found_fn *found,
+    void *arg, struct staple_result *result) MUST_CHECK;
 
 /*
  * Fetch the issuer from cert->issuer_urls, as the daemon does.  Returns the

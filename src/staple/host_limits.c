@@ -20,45 +20,10 @@
  */
 
 struct staple_permit {
-	struct list node;    /* of all */
-	struct list of_host; /* of host->permits */
+	struct staple_host *host;
+	struct list node; /* of host->permits */
 	int64_t since_ms;
 };
-
-struct staple_permits {
-	struct list taken;
-	unsigned count;
-	unsigned max;
-};
-
-struct staple_permits *
-staple_permits_new(unsigned max)
-{
-	struct staple_permits *permits = calloc(1, sizeof(*permits));
-
-	if (permits == NULL)
-		return NULL;
-	list_init(&permits->taken);
-	permits->max = max;
-	return permits;
-}
-
-void
-staple_permits_free(struct staple_permits *permits)
-{
-	if (permits == NULL)
-		return;
-	LIST_FOREACH(&permits->taken, node)
-		staple_permits_return(
-		    permits, container_of(node, struct staple_permit, node));
-	free(permits);
-}
-
-void
-staple_permits_resize(struct staple_permits *permits, unsigned max)
-{
-	permits->max = max;
-}
 
 /* How many of this host's permits count; since when the oldest of them does. */
 static unsigned
@@ -70,7 +35,7 @@ count_host(const struct staple_host *host, int64_t mono_ms, int64_t *oldest_ms)
 	for (struct list *node = host->permits.prev; node != &host->permits;
 	     node = node->prev) {
 		const struct staple_permit *permit = container_of(
-		    node, struct staple_permit, of_host);
+		    node, struct staple_permit, node);
 
 		if (mono_ms - permit->since_ms >= STAPLE_SLOW_PERMIT_MS)
 			break;
@@ -81,52 +46,43 @@ count_host(const struct staple_host *host, int64_t mono_ms, int64_t *oldest_ms)
 }
 
 struct staple_permit *
-staple_permits_take(
-    struct staple_permits *permits, struct staple_host *host, int64_t mono_ms)
+staple_permit_take(struct staple_host *host, int64_t mono_ms)
 {
+	struct staple_hosts *hosts = host->hosts;
 	struct staple_permit *permit;
 	int64_t oldest_ms;
 
-	if (permits->count >= permits->max ||
+	if (hosts->permits >= hosts->max_permits ||
 	    count_host(host, mono_ms, &oldest_ms) >= host->limit)
 		return NULL;
 	permit = malloc(sizeof(*permit));
 	if (permit == NULL)
 		return NULL;
+	permit->host = host;
 	permit->since_ms = mono_ms;
-	list_append(&permits->taken, &permit->node);
-	list_append(&host->permits, &permit->of_host);
-	permits->count++;
+	list_append(&host->permits, &permit->node);
+	hosts->permits++;
 	return permit;
 }
 
 void
-staple_permits_return(
-    struct staple_permits *permits, struct staple_permit *permit)
+staple_permit_return(struct staple_permit *permit)
 {
 	list_remove(&permit->node);
-	list_remove(&permit->of_host);
-	permits->count--;
+	permit->host->hosts->permits--;
 	free(permit);
 }
 
 int64_t
-staple_permits_until(const struct staple_permits *permits,
-    const struct staple_host *host, int64_t mono_ms)
+staple_permit_until(const struct staple_host *host, int64_t mono_ms)
 {
 	int64_t oldest_ms;
 
-	if (permits->count >= permits->max)
+	if (host->hosts->permits >= host->hosts->max_permits)
 		return INT64_MAX;
 	if (count_host(host, mono_ms, &oldest_ms) < host->limit)
 		return mono_ms;
 	return oldest_ms + STAPLE_SLOW_PERMIT_MS;
-}
-
-unsigned
-staple_permits_taken(const struct staple_permits *permits)
-{
-	return permits->count;
 }
 
 /* ---- Hosts ---- */
@@ -139,9 +95,9 @@ enum {
 };
 
 void
-staple_hosts_init(struct staple_hosts *hosts)
+staple_hosts_init(struct staple_hosts *hosts, unsigned max_permits)
 {
-	*hosts = (struct staple_hosts){ 0 };
+	*hosts = (struct staple_hosts){ .max_permits = max_permits };
 	for (size_t i = 0; i < STAPLE_HOST_BUCKETS; i++)
 		list_init(&hosts->buckets[i]);
 	list_init(&hosts->queues);
@@ -151,6 +107,9 @@ staple_hosts_init(struct staple_hosts *hosts)
 static void
 free_host(struct staple_host *host)
 {
+	LIST_FOREACH(&host->permits, node)
+		staple_permit_return(
+		    container_of(node, struct staple_permit, node));
 	list_remove(&host->node);
 	list_remove(&host->in_queues);
 	list_remove(&host->in_unused);
@@ -496,8 +455,8 @@ staple_queue_leave(struct staple_waiter *waiter)
 }
 
 static struct staple_waiter *
-next_probe(struct staple_hosts *hosts, struct staple_permits *permits,
-    int64_t mono_ms, struct staple_permit **permit)
+next_probe(
+    struct staple_hosts *hosts, int64_t mono_ms, struct staple_permit **permit)
 {
 	struct heap_node *first = heap_first(&hosts->probes);
 	struct staple_waiter *waiter;
@@ -506,7 +465,7 @@ next_probe(struct staple_hosts *hosts, struct staple_permits *permits,
 	if (first == NULL || first->key > mono_ms)
 		return NULL;
 	host = container_of(first, struct staple_host, probe);
-	*permit = staple_permits_take(permits, host, mono_ms);
+	*permit = staple_permit_take(host, mono_ms);
 	if (*permit == NULL)
 		return NULL;
 	waiter = waiter_of(heap_first(&host->waiting));
@@ -519,11 +478,10 @@ next_probe(struct staple_hosts *hosts, struct staple_permits *permits,
 }
 
 struct staple_waiter *
-staple_queue_next(struct staple_hosts *hosts, struct staple_permits *permits,
-    int64_t mono_ms, struct staple_permit **permit)
+staple_queue_next(
+    struct staple_hosts *hosts, int64_t mono_ms, struct staple_permit **permit)
 {
-	struct staple_waiter *waiter = next_probe(
-	    hosts, permits, mono_ms, permit);
+	struct staple_waiter *waiter = next_probe(hosts, mono_ms, permit);
 
 	if (waiter != NULL)
 		return waiter;
@@ -531,7 +489,7 @@ staple_queue_next(struct staple_hosts *hosts, struct staple_permits *permits,
 		struct staple_host *host = container_of(
 		    node, struct staple_host, in_queues);
 
-		*permit = staple_permits_take(permits, host, mono_ms);
+		*permit = staple_permit_take(host, mono_ms);
 		if (*permit == NULL)
 			continue;
 		/* The next turn is another host's. */
@@ -545,14 +503,13 @@ staple_queue_next(struct staple_hosts *hosts, struct staple_permits *permits,
 }
 
 int64_t
-staple_queue_until(const struct staple_hosts *hosts,
-    const struct staple_permits *permits, int64_t mono_ms)
+staple_queue_until(const struct staple_hosts *hosts, int64_t mono_ms)
 {
 	struct heap_node *probe = heap_first(&hosts->probes);
 	int64_t until, soonest = INT64_MAX;
 
 	LIST_FOREACH(&hosts->queues, node) {
-		until = staple_permits_until(permits,
+		until = staple_permit_until(
 		    container_of(node, struct staple_host, in_queues), mono_ms);
 		if (until < soonest)
 			soonest = until;
@@ -561,8 +518,8 @@ staple_queue_until(const struct staple_hosts *hosts,
 	}
 	if (probe == NULL)
 		return soonest;
-	until = staple_permits_until(
-	    permits, container_of(probe, struct staple_host, probe), mono_ms);
+	until = staple_permit_until(
+	    container_of(probe, struct staple_host, probe), mono_ms);
 	if (until < probe->key)
 		until = probe->key;
 	return until < soonest ? until : soonest;

@@ -37,8 +37,7 @@
 #include "base/list.h"
 #include "staple/staple.h"
 
-struct staple_permit; /* one that is taken; belongs to the permits */
-struct staple_permits;
+struct staple_permit; /* one that is taken; belongs to its host */
 
 #define STAPLE_HOST_PERMITS 4
 #define STAPLE_HOST_PERMITS_MAX 32
@@ -65,7 +64,9 @@ struct staple_hosts {
 	struct heap probes; /* hosts that are down, by time of the next probe */
 	struct list unused; /* hosts that no certificate names, oldest first */
 	size_t unused_count;
-	bool changed; /* one went down or up; the reader resets it */
+	bool changed;         /* one went down or up; the reader resets it */
+	unsigned max_permits; /* of all hosts; may change at any time */
+	unsigned permits;     /* taken */
 };
 
 struct staple_host {
@@ -101,8 +102,9 @@ struct staple_host {
 	char name[]; /* fixed at creation */
 };
 
-void staple_hosts_init(struct staple_hosts *hosts);
-void staple_hosts_fini(struct staple_hosts *hosts); /* nothing waits */
+void staple_hosts_init(struct staple_hosts *hosts, unsigned max_permits);
+/* Nothing waits; permits that are taken are given back. */
+void staple_hosts_fini(struct staple_hosts *hosts);
 
 /* One more certificate names this host.  NULL: no memory. */
 struct staple_host *staple_hosts_hold(
@@ -151,23 +153,14 @@ void staple_hosts_probe_now(struct staple_hosts *hosts, int64_t mono_ms);
 
 /* ---- Permits ---- */
 
-struct staple_permits *staple_permits_new(unsigned max) MUST_CHECK;
-void staple_permits_free(
-    struct staple_permits *permits); /* NULL ok; gives back */
-void staple_permits_resize(struct staple_permits *permits, unsigned max);
-
 /* NULL: not now (or no memory).  The host lives until it is given back. */
-struct staple_permit *staple_permits_take(struct staple_permits *permits,
+struct staple_permit *staple_permit_take(
     struct staple_host *host, int64_t mono_ms) MUST_CHECK;
-void staple_permits_return(
-    struct staple_permits *permits, struct staple_permit *permit);
+void staple_permit_return(struct staple_permit *permit);
 
 /* When a permit of this host may become free by turning slow (monotonic ms);
  * INT64_MAX: only by being given back. */
-int64_t staple_permits_until(const struct staple_permits *permits,
-    const struct staple_host *host, int64_t mono_ms);
-
-unsigned staple_permits_taken(const struct staple_permits *permits);
+int64_t staple_permit_until(const struct staple_host *host, int64_t mono_ms);
 
 /* ---- Queues ---- */
 
@@ -180,12 +173,10 @@ void staple_queue_leave(struct staple_waiter *waiter);
 
 /* Remove and return the next waiter; *permit is its permit.  NULL: no waiter
  * has a free permit. */
-struct staple_waiter *staple_queue_next(struct staple_hosts *hosts,
-    struct staple_permits *permits, int64_t mono_ms,
-    struct staple_permit **permit);
+struct staple_waiter *staple_queue_next(
+    struct staple_hosts *hosts, int64_t mono_ms, struct staple_permit **permit);
 
 /* When time alone may bring a turn (monotonic ms); INT64_MAX: never. */
-int64_t staple_queue_until(const struct staple_hosts *hosts,
-    const struct staple_permits *permits, int64_t mono_ms);
+int64_t staple_queue_until(const struct staple_hosts *hosts, int64_t mono_ms);
 
 #endif

@@ -17,8 +17,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "staple/fetch.h"
-#include "staple/request_order.h"
 #include "staple/store.h"
 #include "staple/time_text.h"
 
@@ -125,17 +123,18 @@ staple_issuers_failed(const struct staple_issuers *issuers,
 /* ---- Fetching ---- */
 
 struct staple_fetch *
-staple_issuer_fetch(const struct staple_cert *cert, size_t url,
-    const struct staple_request_options *by)
+staple_issuer_fetch(struct staple_fetcher *fetcher,
+    const struct staple_cert *cert, size_t url, uint32_t timeout_ms,
+    staple_fetch_fn *done, void *arg)
 {
 	const struct staple_fetch_order order = {
 		.url = cert->issuer_urls[url],
 		.get = true,
 		.issuer = true,
-		.timeout_ms = by->timeout_ms,
+		.timeout_ms = timeout_ms,
 	};
 
-	return staple_fetch_start(by->fetcher, &order, by->done, by->arg);
+	return staple_fetch_start(fetcher, &order, done, arg);
 }
 
 /* ---- From bytes to certificates ---- */
@@ -210,7 +209,7 @@ static STACK_OF(X509) *
 
 static X509 *
 choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
-    struct staple_check_result *checked)
+    struct staple_result *checked)
 {
 	bool namesake = false;
 
@@ -238,7 +237,7 @@ choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
 
 static X509 *
 read_issuer(const struct staple_cert *cert, const unsigned char *bytes,
-    size_t len, struct staple_check_result *checked)
+    size_t len, struct staple_result *checked)
 {
 	STACK_OF(X509) *certificates = read_certificates(bytes, len);
 	X509 *found = NULL;
@@ -256,8 +255,7 @@ read_issuer(const struct staple_cert *cert, const unsigned char *bytes,
 
 X509 *
 staple_issuer_check(const struct staple_cert *cert,
-    const struct staple_fetch_result *result,
-    struct staple_check_result *checked)
+    const struct staple_fetch_result *result, struct staple_result *checked)
 {
 	if (result->outcome == STAPLE_GOOD)
 		return read_issuer(cert, result->body, result->len, checked);
@@ -298,7 +296,7 @@ staple_issuer_load(
     struct staple_store *store, const struct staple_cert *cert, struct err *err)
 {
 	char id[2 * STAPLE_KEY_SIZE + 1];
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_bytes bytes;
 	X509 *found = NULL;
 

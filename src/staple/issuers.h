@@ -19,13 +19,11 @@
 
 #include "base/attr.h"
 #include "staple/cert.h"
+#include "staple/fetch.h"
 #include "staple/response.h"
 
 struct err;
-struct staple_fetch;
-struct staple_fetch_result;
 struct staple_store;
-struct staple_request_options;
 
 #define STAPLE_ISSUERS_MAX 64
 #define STAPLE_ISSUER_BYTES_MAX ((size_t)64 * 1024)
@@ -74,8 +72,9 @@ const char *staple_issuers_failed(const struct staple_issuers *issuers,
 
 /* Fetch cert->issuer_urls[url]; cert must live until the exchange has ended.
  * NULL: as staple_fetch_start. */
-struct staple_fetch *staple_issuer_fetch(const struct staple_cert *cert,
-    size_t url, const struct staple_request_options *by) MUST_CHECK;
+struct staple_fetch *staple_issuer_fetch(struct staple_fetcher *fetcher,
+    const struct staple_cert *cert, size_t url, uint32_t timeout_ms,
+    staple_fetch_fn *done, void *arg) MUST_CHECK;
 
 /*
  * From what was fetched: the issuer (the caller's reference), in DER, PEM or
@@ -85,7 +84,7 @@ struct staple_fetch *staple_issuer_fetch(const struct staple_cert *cert,
  */
 X509 *staple_issuer_check(const struct staple_cert *cert,
     const struct staple_fetch_result *result,
-    struct staple_check_result *checked) MUST_CHECK;
+    struct staple_result *checked) MUST_CHECK;
 
 /*
  * In the store an issuer has the same id for all its certificates: SHA-256 of

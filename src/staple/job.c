@@ -39,30 +39,30 @@ enum {
 	YIELD_WITHOUT_MS = 5000 /* while nothing valid is held */
 };
 
-/* ---- The saved response ---- */
-
-static const struct staple_options *
-settings_of(const struct staple_job *job)
+const struct staple_options *
+staple_job_settings(const struct staple_job *job)
 {
 	return &job->worker->settings->values;
 }
 
+/* ---- The saved response ---- */
+
+struct staple_clock
+staple_job_clock(const struct staple_job *job)
+{
+	return (struct staple_clock){ job->worker->wall_s,
+		staple_job_settings(job)->default_lifetime_s };
+}
+
 static struct staple_response *
 check_bytes(const struct staple_job *job, const struct staple_bytes *bytes,
-    struct staple_check_result *checked)
+    struct staple_result *checked)
 {
+	const struct staple_clock clock = staple_job_clock(job);
 	struct staple_response *held = staple_cache_response(job->entry);
-	struct staple_response *fresh;
-	struct staple_response_check check = {
-		.cert = job->cert,
-		.held = held,
-		.der = bytes->data,
-		.len = bytes->len,
-		.clock = { job->worker->wall_s,
-		    settings_of(job)->default_lifetime_s },
-	};
+	struct staple_response *fresh = staple_response_check(
+	    job->cert, held, bytes->data, bytes->len, &clock, checked);
 
-	fresh = staple_response_check(&check, checked);
 	staple_response_unref(held);
 	return fresh;
 }
@@ -95,7 +95,7 @@ level_of(enum staple_outcome outcome)
 static void
 use_saved_bytes(struct staple_job *job, const struct staple_bytes *bytes)
 {
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_response *saved = check_bytes(job, bytes, &checked);
 
 	if (saved != NULL)
@@ -119,7 +119,7 @@ load_saved(struct staple_job *job)
 		return;
 	staple_store_stamp(job->worker->store, job->cert->id, &job->saved);
 	if (!staple_store_read(job->worker->store, job->cert->id,
-		settings_of(job)->max_response, &bytes, &err)) {
+		staple_job_settings(job)->max_response, &bytes, &err)) {
 		staple_report_line(job, STAPLE_LEVEL_WARNING,
 		    STAPLE_FILE_UNREADABLE, "saved response not used: %s",
 		    err.text);
@@ -152,7 +152,7 @@ is_held(struct staple_job *job, const struct staple_bytes *bytes)
  * was last read, if it is newer than the held one.  NULL: there is none.  Other
  * contents are not logged; the fetch replaces them. */
 static struct staple_response *
-read_changed(struct staple_job *job, struct staple_check_result *checked)
+read_changed(struct staple_job *job, struct staple_result *checked)
 {
 	struct staple_store *store = job->worker->store;
 	const char *id = job->cert->id;
@@ -165,8 +165,8 @@ read_changed(struct staple_job *job, struct staple_check_result *checked)
 	if (memcmp(&stamp, &job->saved, sizeof(stamp)) == 0)
 		return NULL;
 	job->saved = stamp;
-	if (!staple_store_read(
-		store, id, settings_of(job)->max_response, &bytes, &err))
+	if (!staple_store_read(store, id,
+		staple_job_settings(job)->max_response, &bytes, &err))
 		return NULL;
 	if (bytes.data != NULL && !is_held(job, &bytes))
 		fresh = check_bytes(job, &bytes, checked);
@@ -190,27 +190,25 @@ is_fresh(const struct staple_job *job)
 static bool
 take_saved(struct staple_job *job)
 {
-	struct staple_job_result result = { .outcome = STAPLE_GOOD,
-		.freshness_s = -1 };
-	struct staple_check_result checked;
+	struct staple_result result;
+	struct staple_response *saved = read_changed(job, &result);
 	bool spared;
 
-	result.response = read_changed(job, &checked);
-	if (result.response == NULL)
+	if (saved == NULL)
 		return false;
-	staple_cache_publish(job->entry, result.response);
-	if (staple_response_is_revoked(result.response))
+	staple_cache_publish(job->entry, saved);
+	if (staple_response_is_revoked(saved))
 		job->revoked_by = STAPLE_REVOKED_BY_UNKNOWN;
 	staple_report_line(job, STAPLE_LEVEL_DEBUG, STAPLE_UNASKED,
 	    "response saved by another process used");
 	spared = is_fresh(job);
 	if (spared) {
 		staple_attempt_cancel(job);
-		err_set(&job->said, "saved by another process: %s",
-		    checked.said.text);
-		staple_job_answered(job, &result);
+		result.outcome = STAPLE_GOOD;
+		err_prefix(&result.said, "saved by another process");
+		staple_job_answered(job, saved, &result, -1);
 	}
-	staple_response_unref(result.response);
+	staple_response_unref(saved);
 	return spared;
 }
 
@@ -400,7 +398,7 @@ must_check_file(struct staple_job *job)
 static bool
 read_file(struct staple_job *job, struct staple_bytes *bytes, struct err *err)
 {
-	size_t max = settings_of(job)->max_response;
+	size_t max = staple_job_settings(job)->max_response;
 
 	if (!staple_file_read(
 		job->cert->staple_file, TEXT_FACTOR * max, bytes, err))
@@ -424,33 +422,30 @@ read_file(struct staple_job *job, struct staple_bytes *bytes, struct err *err)
 static void
 use_file(struct staple_job *job, const struct staple_bytes *bytes)
 {
-	struct staple_job_result result = { .freshness_s = -1 };
-	struct staple_check_result checked;
+	struct staple_result result;
+	struct staple_response *fresh = check_bytes(job, bytes, &result);
 
-	result.response = check_bytes(job, bytes, &checked);
-	result.outcome = checked.outcome;
-	err_set(
-	    &job->said, "%s: %s", job->cert->staple_file, checked.said.text);
-	if (result.response != NULL)
-		staple_job_answered(job, &result);
+	err_prefix(&result.said, "%s", job->cert->staple_file);
+	if (fresh != NULL)
+		staple_job_answered(job, fresh, &result, -1);
 	else
-		staple_job_failed(job, checked.outcome);
-	staple_response_unref(result.response);
+		staple_job_failed(job, &result);
+	staple_response_unref(fresh);
 }
 
 static void
 check_file(struct staple_job *job)
 {
+	struct staple_result unread = { .outcome = STAPLE_FILE_UNREADABLE };
 	struct staple_bytes bytes;
-	struct err err;
 
 	if (!must_check_file(job))
 		return;
 	job->file_checked = true;
 	job->file_checked_s = job->worker->wall_s;
-	if (!read_file(job, &bytes, &err)) {
-		err_set(&job->said, "%s: %s", job->cert->staple_file, err.text);
-		staple_job_failed(job, STAPLE_FILE_UNREADABLE);
+	if (!read_file(job, &bytes, &unread.said)) {
+		err_prefix(&unread.said, "%s", job->cert->staple_file);
+		staple_job_failed(job, &unread);
 		return;
 	}
 	use_file(job, &bytes);
@@ -552,7 +547,7 @@ note_revoked(struct staple_job *job)
 		job->unconfirmable = false;
 		staple_report_line(job, STAPLE_LEVEL_ERROR, STAPLE_REVOKED,
 		    "revocation confirmed by a second answer: %s",
-		    job->said.text);
+		    job->result.said.text);
 	}
 }
 
@@ -570,12 +565,13 @@ note_status(struct staple_job *job, const struct staple_response *fresh)
 /* An unchanged response is normal until the last quarter of its window.  From
  * then on it counts as a failure for the expiry warnings. */
 static void
-note_stale(struct staple_job *job, enum staple_outcome outcome)
+note_stale(struct staple_job *job)
 {
 	int64_t now = job->worker->wall_s;
 	struct staple_window window;
 
-	if (outcome != STAPLE_UNCHANGED || !staple_job_window(job, &window) ||
+	if (job->result.outcome != STAPLE_UNCHANGED ||
+	    !staple_job_window(job, &window) ||
 	    now < staple_schedule_quarters(&window, 3))
 		job->tries_since = 0;
 	else if (job->tries_since == 0)
@@ -594,58 +590,61 @@ end_claim(struct staple_job *job)
 }
 
 void
-staple_job_answered(
-    struct staple_job *job, const struct staple_job_result *result)
+staple_job_answered(struct staple_job *job, struct staple_response *response,
+    const struct staple_result *result, int64_t freshness_s)
 {
-	publish(job, result->response);
+	publish(job, response);
 	end_claim(job);
-	staple_report_flaws(job, result->response);
-	note_status(job, result->response);
-	note_stale(job, result->outcome);
+	staple_report_flaws(job, response);
+	job->result = *result;
+	note_status(job, response);
+	note_stale(job);
 	job->failures = 0;
-	job->outcome = result->outcome;
 	job->settled = !is_in_doubt(job);
-	staple_job_schedule_refresh(job, result->freshness_s);
+	staple_job_schedule_refresh(job, freshness_s);
 	staple_report_attempt(job);
 	if (is_in_doubt(job))
 		staple_attempt_begin(job);
 	staple_job_schedule_review(job);
 }
 
+static void
+settle_failed(struct staple_job *job, const struct staple_result *result)
+{
+	job->result = *result;
+	job->settled = true;
+	/* There was no second answer: staple_wait stops waiting for it. */
+	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
+		job->unconfirmable = true;
+}
+
 void
-staple_job_failed(struct staple_job *job, enum staple_outcome outcome)
+staple_job_failed(struct staple_job *job, const struct staple_result *result)
 {
 	end_claim(job);
 	job->failures++;
 	if (job->tries_since == 0)
 		job->tries_since = job->worker->wall_s;
-	job->outcome = outcome;
-	job->settled = true;
-	/* There was no second answer: staple_wait stops waiting for it. */
-	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
-		job->unconfirmable = true;
+	settle_failed(job, result);
 	staple_job_schedule_retry(job);
 	staple_report_attempt(job);
 	staple_job_schedule_review(job);
 }
 
 void
-staple_job_blocked(struct staple_job *job, enum staple_outcome outcome)
+staple_job_blocked(struct staple_job *job, const struct staple_result *result)
 {
 	if (job->tries_since == 0)
 		job->tries_since = job->worker->wall_s;
 	if (job->failures == 0)
 		job->failures = 1;
 	if (job->settled) {
+		job->result.said = result->said;
 		staple_report_state(job);
-		staple_job_schedule_review(job);
-		return;
+	} else {
+		settle_failed(job, result);
+		staple_report_attempt(job);
 	}
-	job->outcome = outcome;
-	job->settled = true;
-	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)
-		job->unconfirmable = true;
-	staple_report_attempt(job);
 	staple_job_schedule_review(job);
 }
 
@@ -663,15 +662,15 @@ find_unavailable_reason(const struct staple_job *job)
 static void
 stop_fetching(struct staple_job *job, enum staple_outcome unavailable_reason)
 {
-	if (job->settled && job->outcome == unavailable_reason)
+	if (job->settled && job->result.outcome == unavailable_reason)
 		return;
 	staple_attempt_cancel(job);
 	job->due = 0;
 	job->failures = 0;
 	job->tries_since = 0;
-	job->outcome = unavailable_reason;
 	job->settled = true;
-	err_set(&job->said, "%s",
+	job->result.outcome = unavailable_reason;
+	err_set(&job->result.said, "%s",
 	    unavailable_reason == job->cert->unavailable_reason
 		? job->cert->hint
 		: "");

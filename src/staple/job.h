@@ -11,13 +11,14 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "base/err.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "staple/cert.h"
 #include "staple/host_limits.h"
 #include "staple/log_state.h"
+#include "staple/outcome.h"
 #include "staple/request_order.h"
+#include "staple/response.h"
 #include "staple/store.h"
 #include "staple/worker.h"
 
@@ -27,7 +28,6 @@ struct staple_entry;
 struct staple_fetch;
 struct staple_host;
 struct staple_permit;
-struct staple_response;
 
 /* One attempt: attempt.c. */
 struct staple_attempt {
@@ -37,7 +37,6 @@ struct staple_attempt {
 	    issuer_url; /* of cert->issuer_urls, while the issuer is missing */
 	struct staple_request_order order;
 	struct staple_request_variant variant;
-	bool has_text;       /* job->said has text of this attempt */
 	bool tried;          /* an exchange was started */
 	int64_t began_ms;    /* its first exchange */
 	bool skipped;        /* at least one host that is down */
@@ -51,9 +50,10 @@ struct staple_attempt {
 	int64_t blame_retry_s;        /* the Retry-After of that request */
 	struct staple_permit *permit; /* during an exchange */
 	struct staple_fetch *fetch;
-	enum staple_outcome
-	    nearest;           /* of the failures, see staple_outcome_nearer */
 	int64_t retry_after_s; /* the longest that was received */
+	/* So far: of the failures that of staple_outcome_nearer; each URL and
+	 * its result. */
+	struct staple_result result;
 };
 
 /* The source of the first "revoked": only the answer of another variant
@@ -80,15 +80,13 @@ struct staple_job {
 	unsigned failures;
 	int64_t tries_since; /* first failure after the last success; 0 */
 
-	/* the attempt, and its text URL by URL */
 	struct staple_attempt attempt;
-	struct err said;
 	bool worked_once;
 	struct staple_request_variant worked;
 
-	/* the last result */
-	bool settled;
-	enum staple_outcome outcome;
+	/* of the last attempt */
+	bool settled; /* one has ended with these facts */
+	struct staple_result result;
 	enum staple_revoked_by revoked_by;
 	struct staple_request_variant revoked_variant;
 	bool confirmed, unconfirmable;
@@ -127,6 +125,12 @@ void staple_job_update(struct staple_job *job);
 X509 *staple_job_known_issuer(struct staple_job *job,
     const struct staple_cert *cert, enum staple_origin *origin);
 
+/* The settings of now; borrowed from the worker. */
+const struct staple_options *staple_job_settings(const struct staple_job *job);
+
+/* The time and the lifetime for the check of a response. */
+struct staple_clock staple_job_clock(const struct staple_job *job);
+
 /* Start a fetch that is due, and log warnings before an expiry. */
 void staple_job_review(struct staple_job *job);
 
@@ -134,19 +138,18 @@ void staple_job_review(struct staple_job *job);
 void staple_job_refresh(struct staple_job *job);
 
 /* An attempt has ended: with a verified response (borrowed) and its HTTP
- * freshness (-1: none), or with a failure. */
-struct staple_job_result {
-	enum staple_outcome outcome; /* GOOD, UNCHANGED or REVOKED */
-	struct staple_response *response;
-	int64_t freshness_s;
-};
-void staple_job_answered(
-    struct staple_job *job, const struct staple_job_result *result);
-void staple_job_failed(struct staple_job *job, enum staple_outcome outcome);
+ * freshness (-1: none), the outcome is GOOD, UNCHANGED or REVOKED; or with a
+ * failure. */
+void staple_job_answered(struct staple_job *job,
+    struct staple_response *response, const struct staple_result *result,
+    int64_t freshness_s);
+void staple_job_failed(
+    struct staple_job *job, const struct staple_result *result);
 
 /* Every responder host is down.  For staple_wait and the policy that counts as
  * a failed attempt; the attempt stays in the queue. */
-void staple_job_blocked(struct staple_job *job, enum staple_outcome outcome);
+void staple_job_blocked(
+    struct staple_job *job, const struct staple_result *result);
 
 /* Will the next attempt try to confirm the answer of job->revoked_variant?  It
  * still does after a failure to confirm (job->unconfirmable), but staple_wait

@@ -26,10 +26,7 @@
 
 /* ---- Lines of one certificate ---- */
 
-enum {
-	SILENCE_S = 3600,
-	SAID_MAX = 560 /* of many URLs: leaves room for the other clauses */
-};
+enum { SILENCE_S = 3600 };
 
 static void add(struct staple_log_state *state, const char *format, ...)
     PRINTF_LIKE(2, 3);
@@ -52,18 +49,33 @@ kind_of(enum staple_outcome outcome)
 	return outcome == STAPLE_UNCHANGED ? STAPLE_GOOD : outcome;
 }
 
-static bool
-is_expired(const struct staple_status *status)
+/* Of the held response; 0: none is held, or it is dated in the future. */
+static int64_t
+expiry_of(const struct staple_info *info, int64_t now)
 {
-	return !status->held && status->expires != 0;
+	return info->held && info->this_update <= now + STAPLE_SKEW_S
+		   ? info->expires
+		   : 0;
+}
+
+static bool
+is_valid(const struct staple_info *info, int64_t now)
+{
+	return now < expiry_of(info, now);
+}
+
+static bool
+is_expired(const struct staple_info *info, int64_t now)
+{
+	return expiry_of(info, now) != 0 && !is_valid(info, now);
 }
 
 static enum staple_level
-level_of(const struct staple_status *status)
+level_of(const struct staple_info *info, bool fatal, int64_t now)
 {
-	bool matters = status->fatal || status->must_staple;
+	bool matters = fatal || info->must_staple;
 
-	switch (status->outcome) {
+	switch (info->outcome) {
 	case STAPLE_GOOD:
 	case STAPLE_UNCHANGED:
 		return STAPLE_LEVEL_NOTICE;
@@ -72,19 +84,19 @@ level_of(const struct staple_status *status)
 		return matters ? STAPLE_LEVEL_WARNING : STAPLE_LEVEL_INFO;
 	case STAPLE_NO_ISSUER:
 		/* Where it can be fetched, that failed like any attempt. */
-		if (status->next_try == 0)
+		if (info->next_try == 0)
 			return STAPLE_LEVEL_WARNING;
 		break;
 	case STAPLE_REVOKED:
 		return STAPLE_LEVEL_ERROR;
 	case STAPLE_UNKNOWN:
-		if (status->fatal)
+		if (fatal)
 			return STAPLE_LEVEL_ERROR;
 		break;
 	default:
 		break;
 	}
-	if (!status->held && (status->fatal || is_expired(status)))
+	if (!is_valid(info, now) && (fatal || is_expired(info, now)))
 		return STAPLE_LEVEL_ERROR;
 	return STAPLE_LEVEL_WARNING;
 }
@@ -92,42 +104,44 @@ level_of(const struct staple_status *status)
 /* ---- clauses ---- */
 
 static void
-add_reason(struct staple_log_state *state, const struct staple_status *status)
+add_reason(struct staple_log_state *state, const struct staple_info *info)
 {
-	add(state, "%s", staple_outcome_sentence(status->outcome));
-	if (*status->said != '\0')
-		add(state, " (%.*s)", SAID_MAX, status->said);
+	add(state, "%s", staple_outcome_sentence(info->outcome));
+	if (info->said[0] != '\0')
+		add(state, " (%s)", info->said);
 }
 
 static void
-add_served(struct staple_log_state *state, const struct staple_status *status)
+add_served(
+    struct staple_log_state *state, const struct staple_info *info, int64_t now)
 {
-	const char *which = status->revoked ? "held response (revoked)"
-					    : "held response";
+	const char *which = info->revoked ? "held response (revoked)"
+					  : "held response";
 
-	if (status->held)
+	if (is_valid(info, now))
 		add(state, "; %s valid until %s (%s left)", which,
-		    staple_time_date(status->expires).text,
-		    staple_time_span(status->expires - status->now).text);
-	else if (is_expired(status))
+		    staple_time_date(info->expires).text,
+		    staple_time_span(info->expires - now).text);
+	else if (is_expired(info, now))
 		add(state, "; %s expired at %s, not stapled", which,
-		    staple_time_date(status->expires).text);
+		    staple_time_date(info->expires).text);
 	else
 		add(state, "; no staple available");
 }
 
 static void
-add_next(struct staple_log_state *state, const struct staple_status *status)
+add_next(
+    struct staple_log_state *state, const struct staple_info *info, int64_t now)
 {
-	if (status->next_try > status->now)
+	if (info->next_try > now)
 		add(state, "; next attempt in %s",
-		    staple_time_span(status->next_try - status->now).text);
+		    staple_time_span(info->next_try - now).text);
 }
 
 static void
-add_advice(struct staple_log_state *state, const struct staple_status *status)
+add_advice(struct staple_log_state *state, const struct staple_info *info)
 {
-	const char *advice = staple_outcome_advice(status->outcome);
+	const char *advice = staple_outcome_advice(info->outcome);
 
 	if (*advice != '\0')
 		add(state, " (%s)", advice);
@@ -148,99 +162,102 @@ add_good(struct staple_log_state *state)
 
 /* An issuer that cannot be fetched (no next attempt) is no failed fetch. */
 static bool
-is_fetch_failure(const struct staple_status *status)
+is_fetch_failure(const struct staple_info *info)
 {
-	return staple_outcome_is_failure(status->outcome) &&
-	       (status->outcome != STAPLE_NO_ISSUER || status->next_try != 0);
+	return staple_outcome_is_failure(info->outcome) &&
+	       (info->outcome != STAPLE_NO_ISSUER || info->next_try != 0);
 }
 
 static void
-add_failure(struct staple_log_state *state, const struct staple_status *status)
+add_failure(struct staple_log_state *state, const struct staple_info *info,
+    bool from_file)
 {
 	if (state->repeated != 0)
 		add(state, "repeated %u times since %s: ", state->repeated,
 		    staple_time_date(state->logged_at).text);
-	if (is_fetch_failure(status))
-		add(state,
-		    "%s failed: ", status->from_file ? "staple_file" : "fetch");
-	add_reason(state, status);
+	if (is_fetch_failure(info))
+		add(state, "%s failed: ", from_file ? "staple_file" : "fetch");
+	add_reason(state, info);
 }
 
 /* Not within the hour, unless the clock was set back meanwhile. */
 static bool
-is_too_soon(
-    const struct staple_log_state *state, const struct staple_status *status)
+is_too_soon(const struct staple_log_state *state, int64_t now)
 {
-	return status->now >= state->logged_at &&
-	       status->now - state->logged_at < SILENCE_S;
+	return now >= state->logged_at && now - state->logged_at < SILENCE_S;
 }
 
 static void
 fill(struct staple_event *event, enum staple_level level,
-    const struct staple_log_state *state, const struct staple_status *status)
+    const struct staple_log_state *state, const struct staple_info *info)
 {
 	*event = (struct staple_event){ .level = level,
-		.certificate = status->name,
-		.id = status->id,
-		.outcome = status->outcome,
+		.certificate = info->name,
+		.id = info->id,
+		.outcome = info->outcome,
 		.message = state->text };
 }
 
 bool
 staple_log_state_attempt(struct staple_log_state *state,
-    const struct staple_status *status, struct staple_event *event)
+    const struct staple_info *info, bool fatal, bool from_file, int64_t now,
+    struct staple_event *event)
 {
-	bool is_good = kind_of(status->outcome) == STAPLE_GOOD;
-	bool is_same = state->logged && state->last == kind_of(status->outcome);
+	bool is_good = kind_of(info->outcome) == STAPLE_GOOD;
+	bool is_same = state->logged && state->last == kind_of(info->outcome);
 
 	if (is_same && is_good)
 		return false;
 	state->repeated = is_same ? state->repeated + 1 : 0;
-	if (is_same && is_too_soon(state, status))
+	if (is_same && is_too_soon(state, now))
 		return false;
 	state->text[0] = '\0';
 	if (is_good)
 		add_good(state);
 	else
-		add_failure(state, status);
-	add_served(state, status);
-	add_next(state, status);
-	add_advice(state, status);
-	fill(event, level_of(status), state, status);
+		add_failure(state, info, from_file);
+	add_served(state, info, now);
+	add_next(state, info, now);
+	add_advice(state, info);
+	fill(event, level_of(info, fatal, now), state, info);
 	state->logged = true;
-	state->last = kind_of(status->outcome);
-	state->logged_at = status->now;
+	state->last = kind_of(info->outcome);
+	state->logged_at = now;
 	state->repeated = 0;
 	return true;
 }
 
 bool
 staple_log_state_expiry(struct staple_log_state *state,
-    const struct staple_status *status, struct staple_event *event)
+    const struct staple_info *info, int64_t tries_since, int64_t now,
+    struct staple_event *event)
 {
+	int64_t expires = expiry_of(info, now);
 	enum staple_expiry_warning warning = staple_schedule_expiry_warning(
-	    status->tries_since, status->expires, status->now);
+	    tries_since, expires, now);
 
-	if (state->warning_of != status->expires)
+	if (tries_since == 0 || expires == 0)
+		return false;
+	if (state->warning_of != expires)
 		state->warning = STAPLE_EXPIRY_WARNING_NONE;
-	state->warning_of = status->expires;
+	state->warning_of = expires;
 	if (warning <= state->warning)
 		return false;
 	state->warning = warning;
 	state->text[0] = '\0';
 	add(state, "no new response since %s",
-	    staple_time_date(status->tries_since).text);
-	if (staple_outcome_is_failure(status->outcome)) {
+	    staple_time_date(tries_since).text);
+	if (staple_outcome_is_failure(info->outcome)) {
 		add(state, ": ");
-		add_reason(state, status);
+		add_reason(state, info);
 	}
-	add_served(state, status);
-	add_next(state, status);
-	add_advice(state, status);
+	add_served(state, info, now);
+	add_next(state, info, now);
+	add_advice(state, info);
 	fill(event,
 	    warning == STAPLE_EXPIRY_WARNING_EXPIRED ? STAPLE_LEVEL_ERROR
 						     : STAPLE_LEVEL_WARNING,
-	    state, status);
+	    state, info);
 	return true;
 }
 
@@ -282,24 +299,27 @@ staple_report_message(struct staple_worker *worker, enum staple_level level,
 	log_event(worker, &event);
 }
 
+/* Between the results of two URLs. */
+static const char *
+separator(const struct err *said)
+{
+	return said->text[0] != '\0' ? "; " : "";
+}
+
 void
 staple_report_variant(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms)
+    const struct staple_result *result, unsigned took_ms)
 {
 	const struct staple_request_variant *tried = &job->attempt.variant;
 	const char *url = job->cert->urls[tried->url];
 	const char *get = tried->get ? " by GET" : "";
 	const char *hash = tried->hash == STAPLE_SHA256 ? " with SHA-256" : "";
+	struct err *said = &job->attempt.result.said;
 
-	if (job->attempt.has_text)
-		err_set(&job->said, "%s; %s%s%s: %s", job->said.text, url, get,
-		    hash, checked->said.text);
-	else
-		err_set(&job->said, "%s%s%s: %s", url, get, hash,
-		    checked->said.text);
-	job->attempt.has_text = true;
-	staple_report_line(job, STAPLE_LEVEL_DEBUG, checked->outcome,
-	    "%s%s%s: %s (%u ms)", url, get, hash, checked->said.text, took_ms);
+	err_set(said, "%s%s%s%s%s: %s", said->text, separator(said), url, get,
+	    hash, result->said.text);
+	staple_report_line(job, STAPLE_LEVEL_DEBUG, result->outcome,
+	    "%s%s%s: %s (%u ms)", url, get, hash, result->said.text, took_ms);
 }
 
 enum { FLAW_WEAK = 1, FLAW_NOT_FIRST = 2 };
@@ -336,24 +356,21 @@ staple_report_flaws(
 }
 
 void
-staple_report_issuer(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms)
+staple_report_issuer(struct staple_job *job, const struct staple_result *result,
+    unsigned took_ms)
 {
 	const char *url = job->cert->issuer_urls[job->attempt.issuer_url];
+	struct err *said = &job->attempt.result.said;
 
-	if (job->attempt.has_text)
-		err_set(&job->said, "%s; issuer %s: %s", job->said.text, url,
-		    checked->said.text);
-	else
-		err_set(&job->said, "issuer %s: %s", url, checked->said.text);
-	job->attempt.has_text = true;
-	if (checked->outcome == STAPLE_GOOD)
+	err_set(said, "%s%sissuer %s: %s", said->text, separator(said), url,
+	    result->said.text);
+	if (result->outcome == STAPLE_GOOD)
 		staple_report_line(job, STAPLE_LEVEL_INFO, STAPLE_UNASKED,
 		    "issuer fetched from %s (%u ms)", url, took_ms);
 	else
-		staple_report_line(job, STAPLE_LEVEL_DEBUG, checked->outcome,
+		staple_report_line(job, STAPLE_LEVEL_DEBUG, result->outcome,
 		    "issuer not fetched from %s: %s (%u ms)", url,
-		    checked->said.text, took_ms);
+		    result->said.text, took_ms);
 }
 
 /* The regular check of a file is not a fetch. */
@@ -372,13 +389,13 @@ update_cache(const struct staple_job *job)
 		.settled = job->settled,
 		.confirmed = job->confirmed,
 		.unconfirmable = job->unconfirmable,
-		.outcome = job->outcome,
+		.outcome = job->result.outcome,
 		.failures = job->failures,
 		.next_try = next_try(job),
 	};
 
 	snprintf(progress.said, sizeof(progress.said), "%.*s",
-	    (int)sizeof(progress.said) - 1, job->said.text);
+	    (int)sizeof(progress.said) - 1, job->result.said.text);
 	staple_cache_set_progress(job->entry, &progress);
 }
 
@@ -386,9 +403,8 @@ static uint32_t
 pack(const struct staple_info *info, int64_t now)
 {
 	const bool facts[] = { info->wanted, info->settled, info->held,
-		info->held && info->this_update <= now + STAPLE_SKEW_S &&
-		    now < info->expires,
-		info->revoked, info->confirmed, info->unconfirmable };
+		is_valid(info, now), info->revoked, info->confirmed,
+		info->unconfirmable };
 	uint32_t packed = 1; /* differs from 0: nothing was reported yet */
 
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
@@ -398,75 +414,54 @@ pack(const struct staple_info *info, int64_t now)
 }
 
 static void
-call_application(struct staple_job *job)
+call_application(struct staple_job *job, const struct staple_info *info)
 {
 	struct staple_worker *worker = job->worker;
-	struct staple_info info;
-	uint32_t packed;
+	uint32_t packed = pack(info, worker->wall_s);
 
-	staple_cache_read(job->entry, worker->wall_s, &info);
-	packed = pack(&info, worker->wall_s);
 	if (packed == job->reported)
 		return;
 	job->reported = packed;
 	if (worker->on_change != NULL)
-		worker->on_change(worker->arg, &info);
-}
-
-static struct staple_status
-status_of(const struct staple_job *job)
-{
-	struct staple_response *held = staple_cache_response(job->entry);
-	struct staple_status status = {
-		.name = job->cert->name,
-		.id = job->cert->id,
-		.outcome = job->outcome,
-		.said = job->said.text,
-		.fatal = job->requirement == STAPLE_REQUIRE_FATAL,
-		.must_staple = job->cert->must_staple,
-		.from_file = job->cert->staple_file != NULL,
-		.tries_since = job->tries_since,
-		.next_try = next_try(job),
-		.now = job->worker->wall_s,
-	};
-
-	if (held != NULL) {
-		if (!staple_response_is_ahead(held, status.now))
-			status.expires = staple_response_expires(held);
-		status.held = staple_response_is_current(held, status.now);
-		status.revoked = staple_response_is_revoked(held);
-	}
-	staple_response_unref(held);
-	return status;
+		worker->on_change(worker->arg, info);
 }
 
 void
 staple_report_state(struct staple_job *job)
 {
+	struct staple_info info;
+
 	update_cache(job);
-	call_application(job);
+	staple_cache_read(job->entry, job->worker->wall_s, &info);
+	call_application(job, &info);
 }
 
 void
 staple_report_attempt(struct staple_job *job)
 {
-	struct staple_status status = status_of(job);
+	int64_t now = job->worker->wall_s;
 	struct staple_event event;
+	struct staple_info info;
 
 	update_cache(job);
-	if (staple_log_state_attempt(&job->log_state, &status, &event))
+	staple_cache_read(job->entry, now, &info);
+	if (staple_log_state_attempt(&job->log_state, &info,
+		job->requirement == STAPLE_REQUIRE_FATAL,
+		job->cert->staple_file != NULL, now, &event))
 		log_event(job->worker, &event);
-	call_application(job);
+	call_application(job, &info);
 }
 
 void
 staple_report_time(struct staple_job *job)
 {
-	struct staple_status status = status_of(job);
+	int64_t now = job->worker->wall_s;
 	struct staple_event event;
+	struct staple_info info;
 
-	if (status.tries_since != 0 && status.expires != 0 &&
-	    staple_log_state_expiry(&job->log_state, &status, &event))
+	staple_cache_read(job->entry, now, &info);
+	if (staple_log_state_expiry(
+		&job->log_state, &info, job->tries_since, now, &event))
 		log_event(job->worker, &event);
-	call_application(job);
+	call_application(job, &info);
 }

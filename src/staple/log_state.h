@@ -28,9 +28,8 @@
 #include "staple/staple.h"
 
 struct staple_job;
-struct staple_fetch_result;
 struct staple_response;
-struct staple_check_result;
+struct staple_result;
 struct staple_worker;
 
 #define STAPLE_LOG_TEXT_MAX 1024
@@ -45,30 +44,20 @@ struct staple_log_state {
 	char text[STAPLE_LOG_TEXT_MAX];     /* behind the last event */
 };
 
-/* What has just happened to a certificate. */
-struct staple_status {
-	const char *name;
-	const char *id;
-	enum staple_outcome outcome;
-	const char *said;    /* each URL and what came of it; "" none */
-	bool fatal;          /* by policy failing is fatal: must or always */
-	bool must_staple;    /* the certificate carries the extension */
-	bool from_file;      /* responses come from a staple_file */
-	bool held;           /* something valid is held now */
-	bool revoked;        /* ...and its status is revoked */
-	int64_t expires;     /* of the last response; 0: there was none */
-	int64_t tries_since; /* first failure after the last success; 0 */
-	int64_t next_try;
-	int64_t now;
-};
-
-/* true: *event is to be logged (its strings live in state or in status). */
+/*
+ * An attempt has ended; info is the state after it, now.  fatal: the policy is
+ * must or always; from_file: responses come from a staple_file.  true: *event is
+ * to be logged (its strings live in state and in info).
+ */
 bool staple_log_state_attempt(struct staple_log_state *state,
-    const struct staple_status *status, struct staple_event *event);
+    const struct staple_info *info, bool fatal, bool from_file, int64_t now,
+    struct staple_event *event);
 
-/* The same for the expiry warnings; called at every review while failing. */
+/* The same for the expiry warnings, called at every review.  tries_since: the
+ * first failure after the last success; 0: none. */
 bool staple_log_state_expiry(struct staple_log_state *state,
-    const struct staple_status *status, struct staple_event *event);
+    const struct staple_info *info, int64_t tries_since, int64_t now,
+    struct staple_event *event);
 
 /* An attempt has ended: snapshot, log, application, in this order. */
 void staple_report_attempt(struct staple_job *job);
@@ -79,13 +68,13 @@ void staple_report_state(struct staple_job *job);
 /* Time has passed: the expiry warnings, and an expiry that was reached. */
 void staple_report_time(struct staple_job *job);
 
-/* One variant has ended: add it to job->said, and log a line for debugging. */
+/* One variant has ended: add it to the text of the attempt, and log a line for debugging. */
 void staple_report_variant(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms);
+    const struct staple_result *result, unsigned took_ms);
 
 /* The same for a fetch of the issuer from one URL. */
 void staple_report_issuer(struct staple_job *job,
-    const struct staple_check_result *checked, unsigned took_ms);
+    const struct staple_result *result, unsigned took_ms);
 
 /* A line about one certificate. */
 void staple_report_line(struct staple_job *job, enum staple_level level,

@@ -1,5 +1,5 @@
 /*
- * The table behind enum staple_outcome: name, class, sentence.  A new outcome
+ * Results, and the table behind enum staple_outcome: name, class, sentence.  A new outcome
  * is one enumerator in staple.h, one row in outcome.c, one line in staple(3).
  * Constant; any thread.
  */
@@ -8,7 +8,18 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
 #include "staple/staple.h"
+
+/*
+ * What a check, an exchange or an attempt has ended with, and in words: the
+ * signer, the offset of a clock, time and reason of a revocation; of an attempt
+ * each URL and its result.  Safe to print.
+ */
+struct staple_result {
+	enum staple_outcome outcome;
+	struct err said;
+};
 
 /* What an attempt does next. */
 enum staple_class {

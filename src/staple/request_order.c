@@ -19,8 +19,7 @@
 enum {
 	GET_URL_MAX = 255,
 	GET_DER_MAX = GET_URL_MAX / 4 * 3,
-	BASE64_MAX = GET_DER_MAX / 3 * 4 + 1,
-	HOST_MAX = 512
+	BASE64_MAX = GET_DER_MAX / 3 * 4 + 1
 };
 
 static uint8_t
@@ -154,16 +153,6 @@ turn_from(struct staple_request_order *order, enum staple_class class)
 	return true;
 }
 
-/* The same variant again with no-cache: once. */
-static bool
-bypasses_caches(struct staple_request_order *order, enum staple_outcome last)
-{
-	bool now = last == STAPLE_EXPIRED && !order->no_cache;
-
-	order->no_cache = now || order->never_cached;
-	return now;
-}
-
 static bool
 begin(struct staple_request_order *order)
 {
@@ -176,44 +165,48 @@ begin(struct staple_request_order *order)
 
 void
 staple_request_order_begin(struct staple_request_order *order,
-    const struct staple_cert *cert,
-    const struct staple_request_order_start *start)
+    const struct staple_cert *cert, enum staple_method method, bool no_cache)
 {
-	const struct staple_request_variant *confirm = start->confirm;
-	const struct staple_request_variant *worked = start->worked;
-
 	*order = (struct staple_request_order){
-		.cert = cert,
-		.method = start->method,
-		.no_cache = start->no_cache,
-		.never_cached = start->no_cache,
+		.cert = cert, .method = method, .no_cache = no_cache
 	};
-	if (confirm != NULL && confirm->url < cert->url_count) {
-		mark_done(order, confirm);
-		order->last = *confirm;
-		order->last.get = confirm->get == start->in_vain;
-		order->has_last = true;
-	} else if (worked != NULL && worked->url < cert->url_count) {
-		order->first = *worked;
-		order->has_first = true;
-	}
 }
 
-static bool
-move_on(struct staple_request_order *order, enum staple_outcome last)
+void
+staple_request_order_prefer(struct staple_request_order *order,
+    const struct staple_request_variant *worked)
 {
-	if (!order->begun)
-		return begin(order);
-	return bypasses_caches(order, last) ||
-	       turn_from(order, staple_outcome_class(last));
+	order->first = *worked;
+	order->has_first = worked->url < order->cert->url_count;
+}
+
+void
+staple_request_order_confirm(struct staple_request_order *order,
+    const struct staple_request_variant *revoked, bool in_vain)
+{
+	if (revoked->url >= order->cert->url_count)
+		return;
+	mark_done(order, revoked);
+	order->last = *revoked;
+	order->last.get = revoked->get == in_vain;
+	order->has_last = true;
+	order->has_first = false;
 }
 
 bool
 staple_request_order_next(struct staple_request_order *order,
     enum staple_outcome last, struct staple_request_variant *next)
 {
-	if (!move_on(order, last))
+	/* The same variant again, past the caches: once. */
+	bool again = order->begun && last == STAPLE_EXPIRED &&
+		     !order->current.no_cache;
+	bool goes_on = order->begun ? again || turn_from(order,
+						   staple_outcome_class(last))
+				    : begin(order);
+
+	if (!goes_on)
 		return false;
+	order->current.no_cache = again || order->no_cache;
 	mark_done(order, &order->current);
 	*next = order->current;
 	return true;
@@ -223,7 +216,7 @@ staple_request_order_next(struct staple_request_order *order,
 static bool
 is_same_host(const char *a, const char *b)
 {
-	char host_a[HOST_MAX], host_b[HOST_MAX];
+	char host_a[STAPLE_URL_HOST_MAX], host_b[STAPLE_URL_HOST_MAX];
 
 	return staple_url_host(a, host_a, sizeof(host_a)) &&
 	       staple_url_host(b, host_b, sizeof(host_b)) &&
@@ -269,18 +262,11 @@ staple_request_time(uint32_t timeout_ms, uint32_t left_ms)
 	return share < left_ms ? share : left_ms;
 }
 
-static struct staple_fetch *
-start(const struct staple_fetch_order *order,
-    const struct staple_request_options *options)
-{
-	return staple_fetch_start(
-	    options->fetcher, order, options->done, options->arg);
-}
-
 struct staple_fetch *
-staple_request_start(const struct staple_cert *cert,
-    const struct staple_request_variant *variant,
-    const struct staple_request_options *options)
+staple_request_start(struct staple_fetcher *fetcher,
+    const struct staple_cert *cert,
+    const struct staple_request_variant *variant, uint32_t timeout_ms,
+    staple_fetch_fn *done, void *arg)
 {
 	const struct staple_request *request = &cert->requests[variant->hash];
 	struct staple_fetch_order order = {
@@ -288,19 +274,19 @@ staple_request_start(const struct staple_cert *cert,
 		.body = request->der,
 		.len = request->len,
 		.get = variant->get,
-		.no_cache = options->no_cache,
-		.timeout_ms = options->timeout_ms,
+		.no_cache = variant->no_cache,
+		.timeout_ms = timeout_ms,
 	};
 	struct staple_fetch *fetch;
 	char *url;
 
 	if (!variant->get)
-		return start(&order, options);
+		return staple_fetch_start(fetcher, &order, done, arg);
 	url = staple_url_for_get(order.url, request->der, request->len);
 	if (url == NULL)
 		return NULL;
 	order.url = url;
-	fetch = start(&order, options);
+	fetch = staple_fetch_start(fetcher, &order, done, arg);
 	free(url);
 	return fetch;
 }

@@ -30,34 +30,19 @@
 #include "base/attr.h"
 #include "staple/cert.h"
 #include "staple/fetch.h"
-#include "staple/request_order.h"
 #include "staple/staple.h"
-
-struct staple_cert;
 
 struct staple_request_variant {
 	size_t url; /* index into cert->urls */
 	bool get;
 	enum staple_hash hash;
-};
-
-/* The input of an order.  A variant whose URL cert does not have (any more)
- * counts as NULL. */
-struct staple_request_order_start {
-	enum staple_method method;
-	bool no_cache; /* the last attempt came upon an old response */
-	const struct staple_request_variant
-	    *worked; /* last time; NULL: nothing did */
-	const struct staple_request_variant
-	    *confirm; /* answered revoked; NULL: not confirming */
-	bool in_vain; /* an earlier attempt failed to confirm it */
+	bool no_cache; /* with Cache-Control: no-cache; set by the order */
 };
 
 struct staple_request_order {
 	const struct staple_cert *cert; /* borrowed */
 	enum staple_method method;
-	bool no_cache;     /* the current variant is sent with no-cache */
-	bool never_cached; /* all variants are */
+	bool no_cache; /* of every variant */
 	bool begun;
 	bool has_first, has_last;
 	struct staple_request_variant first; /* out of order: what worked */
@@ -67,9 +52,18 @@ struct staple_request_order {
 	uint8_t done[STAPLE_URLS_MAX]; /* bits of (get, hash) tried, by URL */
 };
 
+/* no_cache: the last attempt came upon an old response. */
 void staple_request_order_begin(struct staple_request_order *order,
-    const struct staple_cert *cert,
-    const struct staple_request_order_start *start);
+    const struct staple_cert *cert, enum staple_method method, bool no_cache);
+
+/* Both before the first variant; one whose URL cert does not have (any more)
+ * changes nothing.  Begin with what worked last time. */
+void staple_request_order_prefer(struct staple_request_order *order,
+    const struct staple_request_variant *worked);
+/* Confirm the "revoked" of this variant; then nothing is preferred.  in_vain:
+ * an earlier attempt failed to confirm it. */
+void staple_request_order_confirm(struct staple_request_order *order,
+    const struct staple_request_variant *revoked, bool in_vain);
 
 /* The next variant, given the outcome of the last one (ignored the first time).
  * false: the attempt is over; it has its answer, or no variant is left. */
@@ -84,15 +78,6 @@ void staple_request_order_skip_host(struct staple_request_order *order);
 bool staple_request_prefers_get(const struct staple_cert *cert, size_t url,
     enum staple_hash hash, enum staple_method method) MUST_CHECK;
 
-/* The fetcher, the time limit and the callback of one exchange. */
-struct staple_request_options {
-	struct staple_fetcher *fetcher;
-	uint32_t timeout_ms;
-	bool no_cache; /* with Cache-Control: no-cache */
-	staple_fetch_fn *done;
-	void *arg;
-};
-
 /*
  * The time limit of the next exchange of an attempt with left_ms of timeout_ms
  * left: at most a third of timeout_ms, so that a URL that hangs leaves time for
@@ -100,10 +85,11 @@ struct staple_request_options {
  */
 uint32_t staple_request_time(uint32_t timeout_ms, uint32_t left_ms);
 
-/* cert must live until the exchange has ended.  NULL: as
- * staple_fetch_start. */
-struct staple_fetch *staple_request_start(const struct staple_cert *cert,
-    const struct staple_request_variant *variant,
-    const struct staple_request_options *options) MUST_CHECK;
+/* Start the exchange of a variant.  cert must live until it has ended.  NULL:
+ * as staple_fetch_start. */
+struct staple_fetch *staple_request_start(struct staple_fetcher *fetcher,
+    const struct staple_cert *cert,
+    const struct staple_request_variant *variant, uint32_t timeout_ms,
+    staple_fetch_fn *done, void *arg) MUST_CHECK;
 
 #endif

@@ -645,7 +645,7 @@ new_response(const struct facts *facts, const unsigned char *der, size_t len)
 /* NULL: no memory; or, with another outcome, it cannot be stapled. */
 static struct staple_response *
 make(const struct facts *facts, const unsigned char *der, size_t len,
-    struct staple_check_result *checked)
+    struct staple_result *checked)
 {
 	struct staple_response *response = NULL;
 	size_t trimmed_len;
@@ -666,7 +666,7 @@ make(const struct facts *facts, const unsigned char *der, size_t len,
 }
 
 static bool
-is_answer(const struct staple_check_result *checked)
+is_answer(const struct staple_result *checked)
 {
 	return checked->outcome == STAPLE_GOOD ||
 	       checked->outcome == STAPLE_REVOKED;
@@ -674,8 +674,7 @@ is_answer(const struct staple_check_result *checked)
 
 struct staple_response *
 staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
-    size_t len, const struct staple_clock *clock,
-    struct staple_check_result *checked)
+    size_t len, const struct staple_clock *clock, struct staple_result *checked)
 {
 	struct staple_response *response = NULL;
 	OCSP_BASICRESP *basic = NULL;
@@ -747,12 +746,6 @@ int64_t
 staple_response_expires(const struct staple_response *response)
 {
 	return response->facts.expires;
-}
-
-int64_t
-staple_response_revoked_at(const struct staple_response *response)
-{
-	return response->facts.single.revoked_at;
 }
 
 const char *
@@ -832,23 +825,23 @@ compare(const struct staple_response *held, const struct staple_response *fresh,
 }
 
 static void
-pass(struct staple_check_result *checked, enum staple_outcome outcome)
+pass(struct staple_result *checked, enum staple_outcome outcome)
 {
 	checked->outcome = outcome;
 	err_set(&checked->said, "%s", staple_outcome_sentence(outcome));
 }
 
 struct staple_response *
-staple_response_check(const struct staple_response_check *check,
-    struct staple_check_result *checked)
+staple_response_check(const struct staple_cert *cert,
+    const struct staple_response *held, const unsigned char *der, size_t len,
+    const struct staple_clock *clock, struct staple_result *checked)
 {
-	struct staple_response *fresh;
+	struct staple_response *fresh = staple_response_verify(
+	    cert, der, len, clock, checked);
 
-	fresh = staple_response_verify(
-	    check->cert, check->der, check->len, &check->clock, checked);
 	if (fresh == NULL)
 		return NULL;
-	checked->outcome = compare(check->held, fresh, check->clock.now_s);
+	checked->outcome = compare(held, fresh, clock->now_s);
 	if (checked->outcome != STAPLE_OLDER)
 		return fresh;
 	pass(checked, STAPLE_OLDER);
@@ -857,24 +850,23 @@ staple_response_check(const struct staple_response_check *check,
 }
 
 struct staple_response *
-staple_response_check_fetched(const struct staple_fetch_result *result,
-    const struct staple_response_check *check,
-    struct staple_check_result *checked)
+staple_response_check_fetched(const struct staple_cert *cert,
+    const struct staple_response *held,
+    const struct staple_fetch_result *fetched, const struct staple_clock *clock,
+    struct staple_result *checked)
 {
-	struct staple_response_check brought = *check;
 	struct staple_response *fresh;
 
-	if (result->outcome != STAPLE_GOOD) {
-		checked->outcome = result->outcome;
-		err_set(&checked->said, "%s", result->said);
+	if (fetched->outcome != STAPLE_GOOD) {
+		checked->outcome = fetched->outcome;
+		err_set(&checked->said, "%s", fetched->said);
 		return NULL;
 	}
-	brought.der = result->body;
-	brought.len = result->len;
-	fresh = staple_response_check(&brought, checked);
+	fresh = staple_response_check(
+	    cert, held, fetched->body, fetched->len, clock, checked);
 	/* A login page is not a malformed response: see its Content-Type.  A
 	 * valid response with a wrong Content-Type is accepted. */
-	if (checked->outcome == STAPLE_MALFORMED && !result->right_type)
+	if (checked->outcome == STAPLE_MALFORMED && !fetched->right_type)
 		pass(checked, STAPLE_NOT_OCSP);
 	return fresh;
 }

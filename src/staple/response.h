@@ -16,8 +16,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "base/err.h"
-#include "staple/response.h"
+#include "staple/outcome.h"
 #include "staple/staple.h"
 
 struct staple_cert;
@@ -35,13 +34,6 @@ struct staple_clock {
 	int64_t default_lifetime_s; /* for a response without nextUpdate */
 };
 
-/* The outcome of a check, and its text: the signer, the offset of a clock, time
- * and reason of a revocation.  Safe to print. */
-struct staple_check_result {
-	enum staple_outcome outcome;
-	struct err said;
-};
-
 /*
  * In this order, first failure wins: encoding with nothing left over,
  * responder status (RFC 6960 4.2.1), the certificate id (either hash), the
@@ -56,7 +48,7 @@ struct staple_check_result {
  */
 struct staple_response *staple_response_verify(const struct staple_cert *cert,
     const unsigned char *der, size_t len, const struct staple_clock *clock,
-    struct staple_check_result *checked) MUST_CHECK;
+    struct staple_result *checked) MUST_CHECK;
 
 struct staple_response *staple_response_ref(struct staple_response *response);
 void staple_response_unref(struct staple_response *response); /* NULL ok */
@@ -71,8 +63,6 @@ int64_t staple_response_next_update(
  * thisUpdate plus the default lifetime.  Exclusive: at this second it is not
  * sent any more. */
 int64_t staple_response_expires(const struct staple_response *response);
-int64_t staple_response_revoked_at(
-    const struct staple_response *response); /* 0: good */
 const char *staple_response_signer(
     const struct staple_response *response); /* printable name; borrowed */
 
@@ -102,29 +92,20 @@ bool staple_response_same(
 bool staple_response_may_replace(const struct staple_response *held,
     const struct staple_response *fresh, int64_t now_s);
 
-/* The input of a check; all borrowed. */
-struct staple_response_check {
-	const struct staple_cert *cert;
-	const struct staple_response *held; /* NULL: nothing */
-	const unsigned char *der;
-	size_t len;
-	struct staple_clock clock;
-};
-
 /*
+ * Verify, then compare with the held response (NULL: none).
  * GOOD, UNCHANGED (the very bytes that are held) or REVOKED with a response,
  * the caller's reference; or NULL with UNKNOWN or a failure, OLDER among
  * them.  checked->said is never empty.
  */
-struct staple_response *staple_response_check(
-    const struct staple_response_check *check,
-    struct staple_check_result *checked) MUST_CHECK;
+struct staple_response *staple_response_check(const struct staple_cert *cert,
+    const struct staple_response *held, const unsigned char *der, size_t len,
+    const struct staple_clock *clock, struct staple_result *checked) MUST_CHECK;
 
-/* The same for the result of an exchange, which replaces check->der and
- * check->len. */
+/* The same for what an exchange ended with. */
 struct staple_response *staple_response_check_fetched(
-    const struct staple_fetch_result *result,
-    const struct staple_response_check *check,
-    struct staple_check_result *checked) MUST_CHECK;
+    const struct staple_cert *cert, const struct staple_response *held,
+    const struct staple_fetch_result *fetched, const struct staple_clock *clock,
+    struct staple_result *checked) MUST_CHECK;
 
 #endif

@@ -20,7 +20,6 @@
 #include "staple/cache.h"
 #include "staple/job.h"
 #include "staple/response.h"
-#include "staple/settings.h"
 
 enum {
 	BACKOFF_S = 10,
@@ -49,15 +48,15 @@ most(int64_t a, int64_t b)
 
 int64_t
 staple_schedule_refresh(const struct staple_window *window, int64_t now,
-    const struct staple_intervals *intervals, int64_t freshness_ends,
+    const struct staple_options *settings, int64_t freshness_ends,
     double jitter)
 {
 	int64_t length = window->expires - window->this_update;
 	int64_t half = length / 2;
 	int64_t middle = window->this_update + half;
 	int64_t left = most(window->expires - now, 0);
-	int64_t longest = intervals->max_interval_s;
-	int64_t shortest = least(intervals->min_interval_s, left / 4);
+	int64_t longest = settings->max_interval_s;
+	int64_t shortest = least(settings->min_interval_s, left / 4);
 	int64_t next;
 
 	next = middle + (int64_t)((double)half * (2 * jitter - 1) / 10);
@@ -188,12 +187,6 @@ staple_schedule_jitter(void)
 	return bits / 4294967296.0;
 }
 
-static const struct staple_options *
-settings_of(const struct staple_job *job)
-{
-	return &job->worker->settings->values;
-}
-
 bool
 staple_job_window(const struct staple_job *job, struct staple_window *window)
 {
@@ -239,18 +232,14 @@ staple_job_set_due(struct staple_job *job, int64_t due)
 void
 staple_job_schedule_refresh(struct staple_job *job, int64_t freshness_s)
 {
-	const struct staple_intervals intervals = {
-		settings_of(job)->min_interval_s,
-		settings_of(job)->max_interval_s
-	};
 	int64_t now = job->worker->wall_s;
 	int64_t fresh_until = freshness_s < 0 ? 0 : now + freshness_s;
 	struct staple_window window;
 
 	(void)staple_job_window(job, &window);
 	staple_job_set_due(
-	    job, staple_schedule_refresh(&window, now, &intervals, fresh_until,
-		     staple_schedule_jitter()));
+	    job, staple_schedule_refresh(&window, now, staple_job_settings(job),
+		     fresh_until, staple_schedule_jitter()));
 }
 
 void
@@ -290,7 +279,7 @@ void
 staple_job_correct_schedule(struct staple_job *job)
 {
 	int64_t now = job->worker->wall_s;
-	int64_t latest = now + settings_of(job)->max_interval_s;
+	int64_t latest = now + staple_job_settings(job)->max_interval_s;
 
 	if (now < job->planned && job->failures != 0)
 		staple_job_schedule_retry(job);

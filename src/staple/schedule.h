@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "staple/staple.h"
 
 struct staple_job;
 
@@ -24,13 +25,9 @@ struct staple_window {
 	int64_t expires; /* exclusive */
 };
 
-struct staple_intervals {
-	int64_t min_interval_s;
-	int64_t max_interval_s;
-};
-
 /*
- * The next regular fetch after a response with this window, exactly:
+ * The next regular fetch after a response with this window, by min_interval and
+ * max_interval of the settings, exactly:
  *
  *   length  expires - thisUpdate
  *   half    length / 2
@@ -54,7 +51,7 @@ struct staple_intervals {
  * staple_schedule_retry.)
  */
 int64_t staple_schedule_refresh(const struct staple_window *window, int64_t now,
-    const struct staple_intervals *intervals, int64_t freshness_ends,
+    const struct staple_options *settings, int64_t freshness_ends,
     double jitter);
 
 /*

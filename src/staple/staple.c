@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "staple/cache.h"
 #include "staple/cert.h"
+#include "staple/fetch.h"
 #include "staple/openssl_hooks.h"
 #include "staple/settings.h"
 #include "staple/worker.h"
@@ -102,6 +103,19 @@ staple_settings_unref(struct staple_settings *settings)
 	if (settings != NULL && atomic_fetch_sub_explicit(&settings->references,
 				    1, memory_order_acq_rel) == 1)
 		free(settings);
+}
+
+void
+staple_settings_apply(
+    const struct staple_settings *settings, struct staple_fetcher *fetcher)
+{
+	const struct staple_fetch_options options = {
+		.proxy = settings->values.proxy,
+		.ca_file = settings->values.ca_file,
+		.max_response = settings->values.max_response,
+	};
+
+	staple_fetcher_configure(fetcher, &options);
 }
 
 struct staple {

@@ -11,6 +11,7 @@
 #include "base/attr.h"
 
 #define STAPLE_URL_LENGTH_MAX 2048
+#define STAPLE_URL_HOST_MAX 512 /* room for a host of staple_url_host */
 
 /*
  * A URL that is accepted: http or https, a host, no userinfo, no control

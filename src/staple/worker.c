@@ -1,7 +1,7 @@
 /*
  * The staple thread and its turn.  Other threads reach it in two ways: through
- * the cache, which hands over entries that changed, and through the inbox.  The
- * wait ends with the next due time and never lasts longer than a minute, so
+ * the cache, which hands over entries that changed, and through fields of the
+ * worker under its lock.  The wait ends with the next due time and never lasts longer than a minute, so
  * that a jump of the clock is noticed.  Of the files of the thread only this
  * one reads clocks; the others take the time from the worker.
  *
@@ -40,25 +40,12 @@ enum {
 /* ---- Settings and tools ---- */
 
 static void
-configure_fetcher(
-    struct staple_worker *worker, const struct staple_options *values)
-{
-	const struct staple_fetch_options options = {
-		.proxy = values->proxy,
-		.ca_file = values->ca_file,
-		.max_response = values->max_response,
-	};
-
-	staple_fetcher_configure(worker->fetcher, &options);
-}
-
-static void
 apply_settings(struct staple_worker *worker, struct staple_settings *settings)
 {
 	staple_settings_ref(settings);
 	if (worker->fetcher != NULL)
-		configure_fetcher(worker, &settings->values);
-	staple_permits_resize(worker->permits, settings->values.max_fetches);
+		staple_settings_apply(settings, worker->fetcher);
+	worker->hosts.max_permits = settings->values.max_fetches;
 	/* Borrowed by the fetcher until now. */
 	staple_settings_unref(worker->settings);
 	worker->settings = settings;
@@ -85,15 +72,10 @@ open_tools(struct staple_worker *worker, struct staple_settings *settings,
 {
 	const struct staple_options *values = &settings->values;
 
-	staple_hosts_init(&worker->hosts);
+	staple_hosts_init(&worker->hosts, values->max_fetches);
 	worker->log = values->log;
 	worker->on_change = values->on_change;
 	worker->arg = values->arg;
-	worker->permits = staple_permits_new(values->max_fetches);
-	if (worker->permits == NULL) {
-		err_set(err, "out of memory");
-		return false;
-	}
 	apply_settings(worker, settings);
 	return open_store(worker, err);
 }
@@ -104,7 +86,7 @@ make_fetcher(struct staple_worker *worker, struct err *err)
 	worker->fetcher = staple_fetcher_new(err);
 	if (worker->fetcher == NULL)
 		return false;
-	configure_fetcher(worker, &worker->settings->values);
+	staple_settings_apply(worker->settings, worker->fetcher);
 	return true;
 }
 
@@ -112,7 +94,6 @@ static void
 close_tools(struct staple_worker *worker)
 {
 	staple_fetcher_free(worker->fetcher);
-	staple_permits_free(worker->permits);
 	staple_hosts_fini(&worker->hosts);
 	heap_fini(&worker->agenda);
 	staple_store_close(worker->store);
@@ -147,22 +128,11 @@ on_fetched(void *arg, const struct staple_fetch_result *result)
 }
 
 /*
- * ---- The inbox ----
+ * ---- From other threads ----
  *
  * Nothing is queued: of two settings or two refreshes that have not been read,
  * the newer replaces the older.
  */
-
-static void
-take_inbox(struct staple_worker *worker, struct staple_inbox *taken)
-{
-	mutex_lock(&worker->lock);
-	*taken = worker->inbox;
-	worker->inbox.settings = NULL;
-	worker->inbox.refresh = false;
-	worker->inbox.disk_changed = false;
-	mutex_unlock(&worker->lock);
-}
 
 static void
 report_disk(struct staple_worker *worker, const char *failure)
@@ -179,19 +149,30 @@ report_disk(struct staple_worker *worker, const char *failure)
 
 /* false: stop. */
 static bool
-empty_inbox(struct staple_worker *worker)
+read_sent(struct staple_worker *worker)
 {
-	struct staple_inbox inbox;
+	struct staple_settings *settings;
+	bool stop, disk_changed;
+	struct err disk_error;
 
-	take_inbox(worker, &inbox);
-	if (inbox.settings != NULL)
-		apply_settings(worker, inbox.settings);
-	worker->review_all |= inbox.settings != NULL;
-	staple_settings_unref(inbox.settings);
-	if (inbox.disk_changed)
-		report_disk(worker, inbox.disk_error.text);
-	worker->refresh_wanted |= inbox.refresh;
-	return !inbox.stop;
+	mutex_lock(&worker->lock);
+	settings = worker->new_settings;
+	worker->new_settings = NULL;
+	worker->refresh_wanted |= worker->refresh;
+	worker->refresh = false;
+	stop = worker->stop;
+	disk_changed = worker->disk_changed;
+	worker->disk_changed = false;
+	disk_error = worker->disk_error;
+	mutex_unlock(&worker->lock);
+
+	if (settings != NULL)
+		apply_settings(worker, settings);
+	worker->review_all |= settings != NULL;
+	staple_settings_unref(settings);
+	if (disk_changed)
+		report_disk(worker, disk_error.text);
+	return !stop;
 }
 
 void
@@ -209,8 +190,8 @@ staple_worker_configure(
 
 	staple_settings_ref(settings);
 	mutex_lock(&worker->lock);
-	unread = worker->inbox.settings;
-	worker->inbox.settings = settings;
+	unread = worker->new_settings;
+	worker->new_settings = settings;
 	mutex_unlock(&worker->lock);
 	staple_settings_unref(unread);
 	staple_worker_wake(worker);
@@ -220,7 +201,7 @@ void
 staple_worker_refresh(struct staple_worker *worker)
 {
 	mutex_lock(&worker->lock);
-	worker->inbox.refresh = true;
+	worker->refresh = true;
 	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 }
@@ -235,8 +216,8 @@ on_disk(void *arg, const char *id, const char *failure)
 	if (failure != NULL)
 		err_set(&error, "%s: %s", id, failure);
 	mutex_lock(&worker->lock);
-	worker->inbox.disk_changed = true;
-	worker->inbox.disk_error = error;
+	worker->disk_changed = true;
+	worker->disk_error = error;
 	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 }
@@ -360,8 +341,8 @@ start_exchanges(struct staple_worker *worker)
 	struct staple_waiter *waiter;
 	struct staple_permit *permit;
 
-	while ((waiter = staple_queue_next(&worker->hosts, worker->permits,
-		    worker->mono_ms, &permit)) != NULL)
+	while ((waiter = staple_queue_next(
+		    &worker->hosts, worker->mono_ms, &permit)) != NULL)
 		staple_attempt_start(waiter, permit);
 }
 
@@ -385,8 +366,7 @@ find_wait(const struct staple_worker *worker)
 	if (first != NULL && first->key - worker->wall_s < NAP_MS / 1000)
 		wait_ms = earlier(
 		    wait_ms, (first->key - worker->wall_s) * INT64_C(1000));
-	permit_ms = staple_queue_until(
-	    &worker->hosts, worker->permits, worker->mono_ms);
+	permit_ms = staple_queue_until(&worker->hosts, worker->mono_ms);
 	if (permit_ms <= worker->mono_ms)
 		permit_ms = worker->mono_ms + RETRY_MS;
 	wait_ms = earlier(wait_ms, permit_ms - worker->mono_ms);
@@ -396,10 +376,9 @@ find_wait(const struct staple_worker *worker)
 bool
 staple_worker_turn(struct staple_worker *worker)
 {
-
 	read_clocks(worker);
 	worker->wake_ms = worker->mono_ms + NAP_MS;
-	if (!empty_inbox(worker))
+	if (!read_sent(worker))
 		return false;
 	take_over_changed(worker);
 	review_if_due(worker);
@@ -457,7 +436,6 @@ staple_worker_prepare(struct staple_worker *worker, struct err *err)
 bool
 staple_worker_start(struct staple_worker *worker, struct err *err)
 {
-
 	if (!staple_worker_prepare(worker, err))
 		return false;
 	/* It is there already when a start that failed is tried again. */
@@ -473,11 +451,10 @@ staple_worker_start(struct staple_worker *worker, struct err *err)
 void
 staple_worker_free(struct staple_worker *worker)
 {
-
 	if (worker == NULL)
 		return;
 	mutex_lock(&worker->lock);
-	worker->inbox.stop = true;
+	worker->stop = true;
 	mutex_unlock(&worker->lock);
 	staple_worker_wake(worker);
 	thread_join(&worker->thread);
@@ -488,7 +465,7 @@ staple_worker_free(struct staple_worker *worker)
 	staple_writer_stop(worker->writer);
 	close_tools(worker);
 	staple_cache_unref(worker->cache);
-	staple_settings_unref(worker->inbox.settings);
+	staple_settings_unref(worker->new_settings);
 	mutex_fini(&worker->lock);
 	free(worker);
 }

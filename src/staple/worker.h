@@ -27,22 +27,19 @@ struct staple_settings;
 struct staple_store;
 struct staple_writer;
 
-/* What other threads send to the staple thread, of each the newest. */
-struct staple_inbox {
-	struct staple_settings *settings; /* a reference; NULL: no new ones */
-	bool refresh;
-	bool stop;
-	bool disk_changed;     /* writing began to fail, or works again */
-	struct err disk_error; /* why it fails; "": it works again */
-};
-
 struct staple_worker {
 	/* fixed at creation */
 	struct staple_cache *cache; /* owned reference */
 	struct thread thread;
 
 	struct mutex lock;
-	struct staple_inbox inbox; /* under lock */
+
+	/* under lock: what other threads have sent, of each the newest */
+	struct staple_settings *new_settings; /* a reference; NULL: none */
+	bool refresh;
+	bool stop;
+	bool disk_changed;     /* writing began to fail, or works again */
+	struct err disk_error; /* why it fails; "": it works again */
 
 	/* fetcher exists.  Settings that were sent before are read in the
 	 * first turn. */
@@ -51,8 +48,7 @@ struct staple_worker {
 	/* staple thread only, from here on */
 
 	/* fixed before the first turn */
-	struct staple_fetcher *fetcher; /* NULL: not prepared */
-	struct staple_permits *permits;
+	struct staple_fetcher *fetcher;    /* NULL: not prepared */
 	struct staple_store *store;        /* NULL: none */
 	struct staple_store *issuer_store; /* NULL: none */
 	struct staple_writer *writer;      /* NULL: nothing is saved */

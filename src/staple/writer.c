@@ -39,7 +39,7 @@ enum {
 };
 
 /* Belongs to the list it is in; while it is written, to the thread. */
-struct job {
+struct save {
 	struct list node;
 	char id[ID_SIZE];
 	struct staple_cert *cert;         /* owned; of a response */
@@ -65,7 +65,7 @@ struct staple_writer {
 	/* under lock */
 	struct list queued;
 	struct list failed;
-	unsigned failures; /* jobs, wherever they are, that have failed */
+	unsigned failures; /* saves, wherever they are, that have failed */
 	int64_t retry_ms;  /* monotonic; when some wait in `failed` */
 	bool is_reporting;
 	bool is_stopping;
@@ -81,40 +81,40 @@ struct staple_writer {
 	struct thread thread;
 };
 
-static struct job *find_locked(struct staple_writer *writer, const char *id)
+static struct save *find_locked(struct staple_writer *writer, const char *id)
     REQUIRES(writer->lock);
 static void wait_locked(struct staple_writer *writer) REQUIRES(writer->lock);
-static struct job *settle_locked(struct staple_writer *writer, struct job *job,
-    bool ok, int64_t now_ms) REQUIRES(writer->lock);
+static struct save *settle_locked(struct staple_writer *writer,
+    struct save *save, bool ok, int64_t now_ms) REQUIRES(writer->lock);
 
 static void
-free_job(struct job *job)
+free_save(struct save *save)
 {
-	if (job == NULL)
+	if (save == NULL)
 		return;
-	staple_claim_release(job->claim);
-	staple_response_unref(job->response);
-	staple_cert_unref(job->cert);
-	if (job->store != NULL)
-		staple_store_close(job->store);
-	free(job->data);
-	free(job);
+	staple_claim_release(save->claim);
+	staple_response_unref(save->response);
+	staple_cert_unref(save->cert);
+	if (save->store != NULL)
+		staple_store_close(save->store);
+	free(save->data);
+	free(save);
 }
 
 static void
-free_jobs(struct list *jobs)
+free_saves(struct list *saves)
 {
-	LIST_FOREACH(jobs, node) {
-		free_job(container_of(node, struct job, node));
+	LIST_FOREACH(saves, node) {
+		free_save(container_of(node, struct save, node));
 	}
-	list_init(jobs);
+	list_init(saves);
 }
 
 static void
 destroy(struct staple_writer *writer)
 {
-	free_jobs(&writer->queued);
-	free_jobs(&writer->failed);
+	free_saves(&writer->queued);
+	free_saves(&writer->failed);
 	staple_sweep_close(writer->sweep);
 	staple_store_close(writer->store);
 	if (writer->issuers != NULL)
@@ -133,25 +133,25 @@ moment(int64_t mono_ms)
 		.tv_nsec = mono_ms % 1000 * 1000000 };
 }
 
-static struct job *
-find_in(struct list *jobs, const char *id)
+static struct save *
+find_in(struct list *saves, const char *id)
 {
-	LIST_FOREACH(jobs, node) {
-		struct job *job = container_of(node, struct job, node);
+	LIST_FOREACH(saves, node) {
+		struct save *save = container_of(node, struct save, node);
 
-		if (strcmp(job->id, id) == 0)
-			return job;
+		if (strcmp(save->id, id) == 0)
+			return save;
 	}
 	return NULL;
 }
 
 /* There is at most one, and the one that is being written besides. */
-static struct job *
+static struct save *
 find_locked(struct staple_writer *writer, const char *id)
 {
-	struct job *job = find_in(&writer->queued, id);
+	struct save *save = find_in(&writer->queued, id);
 
-	return job != NULL ? job : find_in(&writer->failed, id);
+	return save != NULL ? save : find_in(&writer->failed, id);
 }
 
 /* ---- the thread ---- */
@@ -180,65 +180,65 @@ is_sweeping(const struct staple_writer *writer)
 	return writer->sweep != NULL || writer->sweep_ms == 0;
 }
 
-/* A job, or NULL: sweep on.  false: it is time to end. */
+/* A save, or NULL: sweep on.  false: it is time to end. */
 static bool
-next_work(struct staple_writer *writer, struct job **job)
+next_work(struct staple_writer *writer, struct save **save)
 {
 	bool goes_on;
 
-	*job = NULL;
+	*save = NULL;
 	mutex_lock(&writer->lock);
 	while (list_is_empty(&writer->queued) && !writer->is_stopping &&
 	       !is_sweeping(writer))
 		wait_locked(writer);
 	if (!list_is_empty(&writer->queued)) {
-		*job = container_of(writer->queued.next, struct job, node);
-		list_remove(&(*job)->node);
+		*save = container_of(writer->queued.next, struct save, node);
+		list_remove(&(*save)->node);
 	}
-	goes_on = *job != NULL || !writer->is_stopping;
+	goes_on = *save != NULL || !writer->is_stopping;
 	mutex_unlock(&writer->lock);
 	return goes_on;
 }
 
-/* Returns the job if it is not needed any more. */
-static struct job *
+/* Returns the save if it is not needed any more. */
+static struct save *
 settle_locked(
-    struct staple_writer *writer, struct job *job, bool ok, int64_t now_ms)
+    struct staple_writer *writer, struct save *save, bool ok, int64_t now_ms)
 {
-	struct job *newer;
+	struct save *newer;
 
-	writer->failures -= job->failed;
+	writer->failures -= save->failed;
 	if (ok)
-		return job;
+		return save;
 	writer->failures++;
-	newer = find_locked(writer, job->id);
+	newer = find_locked(writer, save->id);
 	if (newer != NULL) {
 		newer->failed = true;
-		return job;
+		return save;
 	}
 	/* The first failure sets the time; later ones must not prolong it. */
 	if (list_is_empty(&writer->failed))
 		writer->retry_ms = now_ms + RETRY_MS;
-	job->failed = true;
-	list_append(&writer->failed, &job->node);
+	save->failed = true;
+	list_append(&writer->failed, &save->node);
 	return NULL;
 }
 
-/* The result of a job, and whether it is reported. */
+/* The result of a save, and whether it is reported. */
 static bool
-settle(struct staple_writer *writer, struct job *job, bool ok)
+settle(struct staple_writer *writer, struct save *save, bool ok)
 {
 	int64_t now_ms = clock_mono_ms();
 	bool failed_before, reporting;
 
 	mutex_lock(&writer->lock);
 	failed_before = writer->failures > 0;
-	job = settle_locked(writer, job, ok, now_ms);
+	save = settle_locked(writer, save, ok, now_ms);
 	reporting = !writer->is_abandoned &&
 		    failed_before != (writer->failures > 0);
 	writer->is_reporting = reporting;
 	mutex_unlock(&writer->lock);
-	free_job(job);
+	free_save(save);
 	return reporting;
 }
 
@@ -255,26 +255,26 @@ report(struct staple_writer *writer, const char *id, const char *failure)
 /* Does the file hold a valid response of this certificate that ours must not
  * replace? */
 static bool
-is_newer(const struct job *job, const struct staple_bytes *bytes)
+is_newer(const struct save *save, const struct staple_bytes *bytes)
 {
 	/* A response without nextUpdate that is too old is older than ours. */
 	const struct staple_clock clock = { .now_s = clock_wall_ms() / 1000,
 		.default_lifetime_s = INT32_MAX };
-	struct staple_check_result checked;
+	struct staple_result checked;
 	struct staple_response *saved;
 	bool newer;
 
 	saved = staple_response_verify(
-	    job->cert, bytes->data, bytes->len, &clock, &checked);
-	newer = saved != NULL &&
-		!staple_response_may_replace(saved, job->response, clock.now_s);
+	    save->cert, bytes->data, bytes->len, &clock, &checked);
+	newer = saved != NULL && !staple_response_may_replace(
+				     saved, save->response, clock.now_s);
 	staple_response_unref(saved);
 	return newer;
 }
 
 /* Has another process saved this one, or a newer one? */
 static bool
-is_saved(struct staple_writer *writer, const struct job *job)
+is_saved(struct staple_writer *writer, const struct save *save)
 {
 	struct staple_bytes bytes;
 	const unsigned char *der;
@@ -283,36 +283,36 @@ is_saved(struct staple_writer *writer, const struct job *job)
 	size_t len;
 
 	if (!staple_store_read(
-		writer->store, job->id, FILE_MAX, &bytes, &err) ||
+		writer->store, save->id, FILE_MAX, &bytes, &err) ||
 	    bytes.data == NULL)
 		return false;
-	der = staple_response_der(job->response, &len);
+	der = staple_response_der(save->response, &len);
 	saved = (bytes.len == len && memcmp(bytes.data, der, len) == 0) ||
-		is_newer(job, &bytes);
+		is_newer(save, &bytes);
 	free(bytes.data);
 	return saved;
 }
 
 static void
-write_job(struct staple_writer *writer, struct job *job)
+write_save(struct staple_writer *writer, struct save *save)
 {
 	struct staple_store *store = writer->store;
-	const unsigned char *der = job->data;
-	size_t len = job->len;
+	const unsigned char *der = save->data;
+	size_t len = save->len;
 	char id[ID_SIZE];
 	struct err err;
 	bool ok;
 
-	memcpy(id, job->id, sizeof(id));
-	if (job->response != NULL)
-		der = staple_response_der(job->response, &len);
+	memcpy(id, save->id, sizeof(id));
+	if (save->response != NULL)
+		der = staple_response_der(save->response, &len);
 	else
-		store = job->store;
-	ok = (job->response != NULL && is_saved(writer, job)) ||
+		store = save->store;
+	ok = (save->response != NULL && is_saved(writer, save)) ||
 	     staple_store_write(store, id, der, len, &err);
-	staple_claim_release(job->claim);
-	job->claim = NULL;
-	if (settle(writer, job, ok))
+	staple_claim_release(save->claim);
+	save->claim = NULL;
+	if (settle(writer, save, ok))
 		report(writer, id, ok ? NULL : err.text);
 }
 
@@ -384,11 +384,11 @@ static void
 run(void *arg)
 {
 	struct staple_writer *writer = arg;
-	struct job *job;
+	struct save *save;
 
-	while (next_work(writer, &job)) {
-		if (job != NULL)
-			write_job(writer, job);
+	while (next_work(writer, &save)) {
+		if (save != NULL)
+			write_save(writer, save);
 		else
 			sweep(writer);
 	}
@@ -436,11 +436,11 @@ staple_writer_start(struct staple_store *store, struct staple_store *issuers,
 	return NULL;
 }
 
-/* The queued job keeps its position and takes the new contents. */
+/* The queued save keeps its position and takes the new contents. */
 static void
-swap_contents(struct job *queued, struct job *fresh)
+swap_contents(struct save *queued, struct save *fresh)
 {
-	struct job old = *queued;
+	struct save old = *queued;
 
 	/* What has failed may wait for a minute, and a claim must not. */
 	if (!queued->failed) {
@@ -459,58 +459,58 @@ swap_contents(struct job *queued, struct job *fresh)
 
 /* A SHA-256 each: an issuer and a response never have the same id. */
 static void
-enqueue(struct staple_writer *writer, struct job *job)
+enqueue(struct staple_writer *writer, struct save *save)
 {
-	struct job *queued;
+	struct save *queued;
 
 	mutex_lock(&writer->lock);
-	queued = find_locked(writer, job->id);
+	queued = find_locked(writer, save->id);
 	if (queued != NULL) {
-		swap_contents(queued, job);
+		swap_contents(queued, save);
 	} else {
-		list_append(&writer->queued, &job->node);
-		job = NULL;
+		list_append(&writer->queued, &save->node);
+		save = NULL;
 	}
 	pthread_cond_signal(&writer->work);
 	mutex_unlock(&writer->lock);
-	free_job(job);
+	free_save(save);
 }
 
 void
 staple_writer_save(struct staple_writer *writer, struct staple_cert *cert,
     struct staple_response *response, struct staple_claim *claim)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct save *save = calloc(1, sizeof(*save));
 
-	if (job == NULL) {
+	if (save == NULL) {
 		staple_claim_release(claim);
 		return;
 	}
-	memcpy(job->id, cert->id, sizeof(job->id));
-	job->cert = staple_cert_ref(cert);
-	job->response = staple_response_ref(response);
-	job->claim = claim;
-	enqueue(writer, job);
+	memcpy(save->id, cert->id, sizeof(save->id));
+	save->cert = staple_cert_ref(cert);
+	save->response = staple_response_ref(response);
+	save->claim = claim;
+	enqueue(writer, save);
 }
 
 void
 staple_writer_save_bytes(struct staple_writer *writer, const char *id,
     struct staple_store *store, const unsigned char *data, size_t len)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct save *save = calloc(1, sizeof(*save));
 
-	if (job == NULL)
+	if (save == NULL)
 		return;
-	snprintf(job->id, sizeof(job->id), "%s", id);
-	job->store = staple_store_ref(store);
-	job->len = len;
-	job->data = malloc(len);
-	if (job->data == NULL) {
-		free_job(job);
+	snprintf(save->id, sizeof(save->id), "%s", id);
+	save->store = staple_store_ref(store);
+	save->len = len;
+	save->data = malloc(len);
+	if (save->data == NULL) {
+		free_save(save);
 		return;
 	}
-	memcpy(job->data, data, len);
-	enqueue(writer, job);
+	memcpy(save->data, data, len);
+	enqueue(writer, save);
 }
 
 /* Tell the thread to end and wait for it a while; false: it is stuck. */
@@ -537,7 +537,7 @@ end(struct staple_writer *writer)
 	writer->is_abandoned = !is_ended;
 	mutex_unlock(&writer->lock);
 	/* From here on an abandoned writer belongs to its thread. */
-	free_jobs(&lost);
+	free_saves(&lost);
 	if (is_ended)
 		thread_join(&thread);
 	else

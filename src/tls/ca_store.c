@@ -32,6 +32,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "tls/asn1_time.h"
 #include "tls/error.h"
 #include "tls/identity.h"
 #include "tls/pem.h"
@@ -440,27 +441,19 @@ read_crls(struct ca_store_load *load, const char *path, struct err *err)
 
 /* ---- Dates and signers of CRLs ---- */
 
-static int64_t
-seconds_of(const ASN1_TIME *when)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
 /* RFC 5280 section 5.1.2.5 requires a nextUpdate; OpenSSL does not. */
 static int64_t
 end_of(const X509_CRL *crl)
 {
 	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
 
-	return next ? seconds_of(next) : INT64_MAX;
+	return next ? asn1_time_seconds(next) : INT64_MAX;
 }
 
 static int64_t
 start_of(const X509_CRL *crl)
 {
-	return seconds_of(X509_CRL_get0_lastUpdate(crl));
+	return asn1_time_seconds(X509_CRL_get0_lastUpdate(crl));
 }
 
 /* By the signature too: two issuers can have one name. */

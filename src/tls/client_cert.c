@@ -30,6 +30,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "tls/asn1_time.h"
 #include "tls/ca_store.h"
 #include "tls/context.h"
 #include "tls/error.h"
@@ -417,15 +418,6 @@ client_cert_on_verify(int ok, X509_STORE_CTX *store)
 	return 0;
 }
 
-/* An invalid date is 0, long ago. */
-static int64_t
-seconds_of(const ASN1_TIME *when)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
 static int64_t
 earlier(int64_t a, int64_t b)
 {
@@ -447,7 +439,7 @@ client_cert_valid_until(struct ssl_st *ssl)
 	for (i = 0; i < sk_X509_num(chain); i++) {
 		certificate = sk_X509_value(chain, i);
 		until = earlier(
-		    until, seconds_of(X509_get0_notAfter(certificate)));
+		    until, asn1_time_seconds(X509_get0_notAfter(certificate)));
 		if (i == 0 || ca_store_checks_chain(ca_store))
 			until = earlier(
 			    until, ca_store_crl_end(ca_store, certificate));

@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "tls/asn1_time.h"
 #include "tls/error.h"
 #include "tls/pem.h"
 #include "tls/sni.h"
@@ -412,14 +413,6 @@ check_pair(const struct identity *identity, struct identity_load *load)
 	return false;
 }
 
-static int64_t
-seconds_of(const ASN1_TIME *when)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
 static void
 warn_of_date(struct identity_load *load, const char *what, int64_t seconds)
 {
@@ -441,9 +434,9 @@ check_dates(struct identity *identity, struct identity_load *load)
 {
 	int64_t now = clock_wall_ms() / 1000;
 
-	identity->not_before = seconds_of(
+	identity->not_before = asn1_time_seconds(
 	    X509_get0_notBefore(identity->chain.leaf));
-	identity->not_after = seconds_of(
+	identity->not_after = asn1_time_seconds(
 	    X509_get0_notAfter(identity->chain.leaf));
 	if (identity->not_after <= now)
 		warn_of_date(load, "expired on", identity->not_after);

@@ -71,7 +71,7 @@ make_response(struct stage *stage, struct staple_cert *cert, int64_t age_s)
 		.next_update = now + 3600 };
 	const struct staple_clock clock = { now, 86400 };
 	struct ocsp_made made = ocsp_make(&wish);
-	struct staple_check_result verdict;
+	struct staple_result verdict;
 	struct staple_response *response;
 
 	response = staple_response_verify(

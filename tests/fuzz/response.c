@@ -11,7 +11,7 @@ static void
 check(struct staple_cert *cert, const uint8_t *der, const uint8_t *end)
 {
 	struct staple_clock noon = { 1940630400, 86400 };
-	struct staple_check_result verdict;
+	struct staple_result verdict;
 	size_t kept, len = (size_t)(end - der);
 	struct staple_response *again,
 	    *response = staple_response_verify(cert, der, len, &noon, &verdict);

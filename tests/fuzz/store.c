@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	const uint8_t *end = data + size;
 	struct staple_cert *cert = NULL;
-	struct staple_check_result verdict;
+	struct staple_result verdict;
 	struct staple_bytes file;
 	struct scratch scratch;
 	X509 *one;

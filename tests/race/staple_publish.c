@@ -91,7 +91,7 @@ swap(struct staple_entry *entry, const struct staple_cert *cert,
 {
 	const struct staple_clock clock = { now, HOUR };
 	struct staple_progress progress = { .settled = true };
-	struct staple_check_result verdict;
+	struct staple_result verdict;
 	struct staple_response *fresh;
 
 	for (int i = 0; i < FRESH; i++) {

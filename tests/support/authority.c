@@ -80,7 +80,7 @@ authority_response(const struct authority *authority, const struct pki *leaf,
 		.default_lifetime_s = 3600 };
 	struct ocsp_made made = authority_answer(authority, leaf, wish);
 	struct staple_cert *cert = authority_facts(authority, leaf, NULL);
-	struct staple_check_result verdict;
+	struct staple_result verdict;
 	struct staple_response *response = staple_response_verify(
 	    cert, made.der, made.len, &clock, &verdict);
 

@@ -21,8 +21,8 @@ struct rig {
 	struct pki issuer;
 	struct pki leaf;
 	struct staple_cert *cert;
-	struct staple_clock clock;          /* now, and a day */
-	struct staple_check_result checked; /* of the last verification */
+	struct staple_clock clock;    /* now, and a day */
+	struct staple_result checked; /* of the last verification */
 };
 
 void rig_init(struct rig *rig, enum pki_key key);

@@ -19,7 +19,7 @@ struct findings {
 static struct staple_settings *settings;
 static struct findings findings;
 static struct err err;
-static enum staple_outcome checked;
+static struct staple_result result;
 
 static void
 set_up(void)
@@ -31,6 +31,7 @@ set_up(void)
 	cr_assert_not_null(settings);
 	findings = (struct findings){ .slow = 0 };
 	err_set(&err, "%s", "");
+	result = (struct staple_result){ .outcome = STAPLE_UNASKED };
 }
 
 static void
@@ -43,31 +44,27 @@ tear_down(void)
 TestSuite(diagnose, .init = set_up, .fini = tear_down);
 
 static void
-on_found(void *arg, const struct staple_finding *found)
+on_found(void *arg, const struct staple_request_variant *variant,
+    const struct staple_result *found, uint32_t took_ms)
 {
 	const struct staple_cert *cert = arg;
 	size_t len = strlen(findings.text);
 
-	findings.slow += found->took_ms >= 1000;
-	cr_assert_str_not_empty(found->said);
+	findings.slow += took_ms >= 1000;
+	cr_assert_str_not_empty(found->said.text);
 	snprintf(findings.text + len, sizeof(findings.text) - len,
-	    "%c%s%s %s; ", cert->urls[found->asked.url][7],
-	    found->asked.get ? "/get" : "",
-	    found->asked.hash == STAPLE_SHA256 ? "/256" : "",
+	    "%c%s%s %s; ", cert->urls[variant->url][7],
+	    variant->get ? "/get" : "",
+	    variant->hash == STAPLE_SHA256 ? "/256" : "",
 	    staple_outcome_name(found->outcome));
 }
 
-/* Is there a response?  The outcome is in `verdict`. */
+/* Is there a response?  The outcome is in `result`. */
 static bool
 diagnose(const struct stage_actor *actor, bool all)
 {
-	const struct staple_question question = { .cert = actor->cert,
-		.settings = settings,
-		.all = all,
-		.found = on_found,
-		.arg = actor->cert };
 	struct staple_response *response = staple_diagnose(
-	    &question, &checked, &err);
+	    actor->cert, settings, all, on_found, actor->cert, &result);
 	bool found = response != NULL;
 
 	staple_response_unref(response);
@@ -83,7 +80,7 @@ Test(diagnose, fetches_an_issuer_that_is_not_at_hand)
 	const char *url = NULL;
 
 	cr_expect_not(diagnose(actor, true));
-	cr_expect_eq(checked, STAPLE_NO_ISSUER);
+	cr_expect_eq(result.outcome, STAPLE_NO_ISSUER);
 	STAGE_PLAY(STAGE_CA, .way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX);
 	whole = staple_diagnose_issuer(actor->cert, settings, &url, &err);
 	cr_assert_not_null(whole);
@@ -107,7 +104,7 @@ Test(diagnose, sends_every_variant_to_every_url)
 	    &(const struct stage_part){
 		.way = STAGE_FAILS, .outcome = STAPLE_HTTP_4XX });
 	cr_assert(diagnose(actor, true));
-	cr_assert_eq(checked, STAPLE_GOOD);
+	cr_assert_eq(result.outcome, STAPLE_GOOD);
 	cr_assert_str_eq(findings.text,
 	    "a/get http_4xx; a good; a/get/256 http_4xx; a/256 good; "
 	    "b/get good; b good; b/get/256 good; b/256 good; ");
@@ -192,7 +189,7 @@ Test(diagnose, sends_one_request_to_a_closed_port)
 		actor = stage_enter(STAGE_AIA_BOTH, STAPLE_REQUIRE_NONE);
 		STAGE_PLAY(NULL, .way = STAGE_FAILS, .outcome = dead[i]);
 		cr_assert(!diagnose(actor, true));
-		cr_assert_eq(checked, dead[i]);
+		cr_assert_eq(result.outcome, dead[i]);
 		cr_assert_eq(
 		    stage.asked_count, 2, "%s", staple_outcome_name(dead[i]));
 	}
@@ -204,7 +201,7 @@ Test(diagnose, gives_each_try_a_third_of_the_time)
 
 	STAGE_PLAY(NULL, .way = STAGE_HANGS);
 	cr_assert(!diagnose(actor, true));
-	cr_assert_eq(checked, STAPLE_TIMEOUT_HEADERS);
+	cr_assert_eq(result.outcome, STAPLE_TIMEOUT_HEADERS);
 	cr_assert_eq(findings.slow, 4);
 	cr_assert_eq(stage.asked[0].timeout_ms, 3333);
 }
@@ -254,8 +251,8 @@ Test(diagnose, returns_the_newest_response_or_the_nearest_failure)
 		stage_play(STAGE_B, STAGE_ANY, &rows[i].b);
 		cr_assert_eq(diagnose(actor, true), rows[i].response, "%s",
 		    rows[i].what);
-		cr_assert_eq(checked, rows[i].expect, "%s: %s", rows[i].what,
-		    staple_outcome_name(checked));
+		cr_assert_eq(result.outcome, rows[i].expect, "%s: %s",
+		    rows[i].what, staple_outcome_name(result.outcome));
 	}
 }
 
@@ -264,7 +261,7 @@ Test(diagnose, has_the_reason_why_no_request_can_be_made)
 	struct stage_actor *actor = stage_enter(NULL, STAPLE_REQUIRE_NONE);
 
 	cr_assert(!diagnose(actor, true));
-	cr_assert_eq(checked, STAPLE_NO_RESPONDER);
-	cr_assert_str_not_empty(err.text);
+	cr_assert_eq(result.outcome, STAPLE_NO_RESPONDER);
+	cr_assert_str_not_empty(result.said.text);
 	cr_assert_eq(stage.asked_count, 0);
 }

@@ -12,20 +12,16 @@
 #define SLOW STAPLE_SLOW_PERMIT_MS
 
 static struct staple_hosts hosts;
-static struct staple_permits *permits;
 
 static void
 set_up(void)
 {
-	staple_hosts_init(&hosts);
-	permits = staple_permits_new(32);
-	cr_assert_not_null(permits);
+	staple_hosts_init(&hosts, 32);
 }
 
 static void
 tear_down(void)
 {
-	staple_permits_free(permits);
 	staple_hosts_fini(&hosts);
 }
 
@@ -46,10 +42,23 @@ take(const char *host, unsigned want, int64_t mono_ms)
 {
 	unsigned got = 0;
 
-	while (got < want &&
-	       staple_permits_take(permits, host_of(host), mono_ms) != NULL)
+	while (got < want && staple_permit_take(host_of(host), mono_ms) != NULL)
 		got++;
 	return got;
+}
+
+/* The number of permits that are taken, of 32; takes the rest of them. */
+static unsigned
+count_taken(void)
+{
+	char host[16];
+	unsigned rest = 0;
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(host, sizeof(host), "rest%d:80", i);
+		rest += take(host, 4, 0);
+	}
+	return 32 - rest;
 }
 
 Test(permits, gives_four_to_a_host_at_first)
@@ -57,7 +66,7 @@ Test(permits, gives_four_to_a_host_at_first)
 	cr_expect_eq(take("a:80", 9, 0), STAPLE_HOST_PERMITS);
 	cr_expect_eq(take("b:80", 9, 0), STAPLE_HOST_PERMITS);
 	cr_expect_eq(take("a:81", 9, 0), STAPLE_HOST_PERMITS, "another port");
-	cr_expect_eq(staple_permits_taken(permits), 12);
+	cr_expect_eq(count_taken(), 12);
 }
 
 Test(permits, gives_no_more_than_all_there_are)
@@ -70,19 +79,18 @@ Test(permits, gives_no_more_than_all_there_are)
 		got += take(host, 4, 0);
 	}
 	cr_expect_eq(got, 32);
-	cr_expect_eq(staple_permits_taken(permits), 32);
+	cr_expect_eq(count_taken(), 32);
 }
 
 Test(permits, gives_again_what_was_returned)
 {
-	struct staple_permit *permit = staple_permits_take(
-	    permits, host_of("a:80"), 0);
+	struct staple_permit *permit = staple_permit_take(host_of("a:80"), 0);
 
 	cr_assert_not_null(permit);
 	cr_expect_eq(take("a:80", 9, 0), 3);
-	staple_permits_return(permits, permit);
+	staple_permit_return(permit);
 	cr_expect_eq(take("a:80", 9, 0), 1);
-	cr_expect_eq(staple_permits_taken(permits), 4);
+	cr_expect_eq(count_taken(), 4);
 }
 
 static const struct slow_row {
@@ -109,7 +117,7 @@ Test(permits, does_not_count_a_slow_permit_toward_its_host)
 
 Test(permits, counts_a_slow_permit_toward_all)
 {
-	staple_permits_resize(permits, 4);
+	hosts.max_permits = 4;
 	cr_expect_eq(take("a:80", 4, 0), 4);
 	cr_expect_eq(take("a:80", 1, SLOW), 0);
 	cr_expect_eq(take("b:80", 1, SLOW), 0);
@@ -141,28 +149,25 @@ Test(permits, returns_when_a_permit_may_be_free)
 	for (size_t i = 0; i < ARRAY_LEN(until_rows); i++) {
 		const struct until_row *row = &until_rows[i];
 
-		cr_expect_eq(
-		    staple_permits_until(permits, host_of(row->host), row->at),
+		cr_expect_eq(staple_permit_until(host_of(row->host), row->at),
 		    row->expect, "%s", row->what);
 	}
-	staple_permits_resize(permits, 4);
-	cr_expect_eq(staple_permits_until(permits, host_of("b:80"), 20),
-	    INT64_MAX, "only when one is given back");
+	hosts.max_permits = 4;
+	cr_expect_eq(staple_permit_until(host_of("b:80"), 20), INT64_MAX,
+	    "only when one is given back");
 }
 
 Test(permits, gives_none_above_a_smaller_limit)
 {
-	struct staple_permit *first = staple_permits_take(
-	    permits, host_of("a:80"), 0);
-	struct staple_permit *second = staple_permits_take(
-	    permits, host_of("b:80"), 0);
+	struct staple_permit *first = staple_permit_take(host_of("a:80"), 0);
+	struct staple_permit *second = staple_permit_take(host_of("b:80"), 0);
 
 	cr_assert(first != NULL && second != NULL);
-	staple_permits_resize(permits, 1);
-	staple_permits_return(permits, first);
-	cr_expect_null(staple_permits_take(permits, host_of("c:80"), 0));
-	staple_permits_return(permits, second);
-	cr_expect_not_null(staple_permits_take(permits, host_of("c:80"), 0));
+	hosts.max_permits = 1;
+	staple_permit_return(first);
+	cr_expect_null(staple_permit_take(host_of("c:80"), 0));
+	staple_permit_return(second);
+	cr_expect_not_null(staple_permit_take(host_of("c:80"), 0));
 }
 
 /* ---- the limit of a host ---- */
@@ -195,7 +200,7 @@ Test(permits, follow_how_quickly_a_host_answers)
 	cr_expect_eq(take("h1:80", 99, 0), 32);
 	staple_host_works(host, 600);
 	cr_expect_eq(host->limit, STAPLE_HOST_PERMITS);
-	cr_expect_eq(staple_permits_until(permits, host, 1), INT64_MAX);
+	cr_expect_eq(staple_permit_until(host, 1), INT64_MAX);
 }
 
 enum { WAITERS = 8 };
@@ -206,9 +211,8 @@ static struct staple_permit *permit; /* of the last turn */
 static void
 queue_set_up(void)
 {
-	staple_hosts_init(&hosts);
-	permits = staple_permits_new(100);
-	cr_assert_not_null(permits);
+	staple_hosts_init(&hosts, 32);
+	hosts.max_permits = 100;
 }
 
 static void
@@ -216,7 +220,6 @@ queue_tear_down(void)
 {
 	for (int i = 0; i < WAITERS; i++)
 		staple_queue_leave(&waiters[i]);
-	staple_permits_free(permits);
 	staple_hosts_fini(&hosts);
 }
 
@@ -233,7 +236,7 @@ static int
 next(int64_t mono_ms)
 {
 	struct staple_waiter *waiter = staple_queue_next(
-	    &hosts, permits, mono_ms, &permit);
+	    &hosts, mono_ms, &permit);
 
 	return waiter != NULL ? (int)(waiter - waiters) : -1;
 }
@@ -241,7 +244,7 @@ next(int64_t mono_ms)
 Test(queue, is_empty_at_first)
 {
 	cr_assert_eq(next(0), -1);
-	cr_assert_eq(staple_queue_until(&hosts, permits, 0), INT64_MAX);
+	cr_assert_eq(staple_queue_until(&hosts, 0), INT64_MAX);
 }
 
 Test(queue, serves_a_host_by_due_time)
@@ -272,14 +275,12 @@ Test(queue, serves_hosts_in_turn)
 Test(queue, skips_a_host_whose_permits_are_taken)
 {
 	for (int i = 0; i < STAPLE_HOST_PERMITS; i++)
-		cr_assert_not_null(
-		    staple_permits_take(permits, host_of("a:80"), 0));
+		cr_assert_not_null(staple_permit_take(host_of("a:80"), 0));
 	join(0, "a:80", 1);
 	join(1, "b:80", 2);
 	cr_assert_eq(next(0), 1);
 	cr_assert_eq(next(0), -1);
-	cr_assert_eq(
-	    staple_queue_until(&hosts, permits, 0), STAPLE_SLOW_PERMIT_MS);
+	cr_assert_eq(staple_queue_until(&hosts, 0), STAPLE_SLOW_PERMIT_MS);
 	cr_assert_eq(next(STAPLE_SLOW_PERMIT_MS), 0);
 }
 
@@ -287,14 +288,14 @@ Test(queue, serves_none_while_all_permits_are_taken)
 {
 	struct staple_permit *taken;
 
-	staple_permits_resize(permits, 1);
+	hosts.max_permits = 1;
 	join(0, "a:80", 1);
 	join(1, "b:80", 1);
 	cr_assert_eq(next(0), 0);
 	taken = permit;
 	cr_assert_eq(next(0), -1);
-	cr_assert_eq(staple_queue_until(&hosts, permits, 0), INT64_MAX);
-	staple_permits_return(permits, taken);
+	cr_assert_eq(staple_queue_until(&hosts, 0), INT64_MAX);
+	staple_permit_return(taken);
 	cr_assert_eq(next(0), 1);
 }
 
@@ -341,12 +342,12 @@ Test(queue, lets_one_probe_a_host_that_is_down)
 	cr_assert(host->down);
 	cr_assert_eq(next(0), 2, "the other host is not concerned");
 	cr_assert_eq(next(0), -1);
-	cr_assert_eq(staple_queue_until(&hosts, permits, 0), host->probe_ms);
+	cr_assert_eq(staple_queue_until(&hosts, 0), host->probe_ms);
 	cr_assert_eq(next(host->probe_ms - 1), -1);
 	cr_assert_eq(next(host->probe_ms), 0);
 	cr_assert_eq(next(host->probe_ms), -1, "one at a time");
-	cr_assert_eq(staple_queue_until(&hosts, permits, host->probe_ms),
-	    INT64_MAX, "until it has ended");
+	cr_assert_eq(staple_queue_until(&hosts, host->probe_ms), INT64_MAX,
+	    "until it has ended");
 }
 
 Test(queue, serves_the_second_try_of_a_probe_first)
@@ -383,7 +384,7 @@ static struct staple_waiter waiter, other;
 static void
 hosts_set_up(void)
 {
-	staple_hosts_init(&hosts);
+	staple_hosts_init(&hosts, 32);
 	host = staple_hosts_hold(&hosts, "a:80", 0);
 	cr_assert_not_null(host);
 	waiter.expires = other.expires = NOW + 7 * DAY;

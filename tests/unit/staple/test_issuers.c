@@ -231,7 +231,7 @@ expect(const char *what, struct bytes bytes, const char *said)
 	const struct staple_fetch_result result = {
 		.outcome = STAPLE_GOOD, .body = bytes.data, .len = bytes.len
 	};
-	struct staple_check_result checked;
+	struct staple_result checked;
 	X509 *found = staple_issuer_check(fixture.cert, &result, &checked);
 
 	cr_expect_eq(
@@ -295,7 +295,7 @@ Test(issuers, that_could_not_be_fetched_keep_the_words_of_the_exchange)
 {
 	const struct staple_fetch_result result = { .outcome = STAPLE_TOO_LARGE,
 		.said = "too large by far" };
-	struct staple_check_result checked;
+	struct staple_result checked;
 
 	cr_expect_null(staple_issuer_check(fixture.cert, &result, &checked));
 	cr_expect_eq(checked.outcome, STAPLE_TOO_LARGE);

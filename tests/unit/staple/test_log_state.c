@@ -23,25 +23,31 @@ set_up(void)
 
 TestSuite(log_state, .init = set_up);
 
-static struct staple_status
-status_of(enum staple_outcome outcome, int64_t now)
+/* Expires: of the held response; 0: none is held. */
+static struct staple_info
+info_of(enum staple_outcome outcome, int64_t expires)
 {
-	return (struct staple_status){ .name = "a.example",
+	return (struct staple_info){ .name = "a.example",
 		.id = "1f",
 		.outcome = outcome,
-		.said = "",
-		.now = now };
+		.held = expires != 0,
+		.expires = expires };
+}
+
+static bool
+attempt(const struct staple_info *info, bool fatal, int64_t now)
+{
+	return staple_log_state_attempt(
+	    &state, info, fatal, false, now, &event);
 }
 
 /* With a staple that is valid for a long time. */
 static bool
 logs(enum staple_outcome outcome, int64_t now)
 {
-	struct staple_status status = status_of(outcome, now);
+	struct staple_info info = info_of(outcome, NOON + 300 * DAY);
 
-	status.held = true;
-	status.expires = NOON + 300 * DAY;
-	return staple_log_state_attempt(&state, &status, &event);
+	return attempt(&info, false, now);
 }
 
 static void
@@ -109,29 +115,27 @@ static const struct level_row {
 	    true, STAPLE_LEVEL_WARNING },
 };
 
-static struct staple_status
-status_of_row(const struct level_row *row)
+static struct staple_info
+info_of_row(const struct level_row *row)
 {
-	struct staple_status status = status_of(row->outcome, NOON);
+	struct staple_info info = info_of(row->outcome, row->held == NOTHING ? 0
+							: row->held == LOST
+							    ? NOON
+							    : NOON + DAY);
 
-	status.fatal = row->fatal;
-	status.must_staple = row->must_staple;
-	status.held = row->held == GOOD || row->held == REVOKED;
-	status.revoked = row->held == REVOKED;
-	if (row->held != NOTHING)
-		status.expires = row->held == LOST ? NOON : NOON + DAY;
-	return status;
+	info.must_staple = row->must_staple;
+	info.revoked = row->held == REVOKED;
+	return info;
 }
 
 Test(log_state, has_the_level_of_the_matrix)
 {
 	for (size_t i = 0; i < ARRAY_LEN(level_rows); i++) {
 		const struct level_row *row = &level_rows[i];
-		struct staple_status status = status_of_row(row);
+		struct staple_info info = info_of_row(row);
 
 		set_up();
-		cr_expect(staple_log_state_attempt(&state, &status, &event),
-		    "%s", row->what);
+		cr_expect(attempt(&info, row->fatal, NOON), "%s", row->what);
 		cr_expect_eq(event.level, row->expect, "%s", row->what);
 		cr_expect_str_eq(event.certificate, "a.example");
 		cr_expect_str_eq(event.id, "1f");
@@ -143,13 +147,12 @@ Test(log_state, has_the_level_of_the_matrix)
 Test(log_state, calls_no_failure_an_error_while_something_valid_is_held)
 {
 	for (int i = STAPLE_NO_RESPONDER; i < STAPLE_OUTCOMES; i++) {
-		struct staple_status status = status_of(
-		    (enum staple_outcome)i, NOON);
+		struct staple_info info = info_of(
+		    (enum staple_outcome)i, NOON + 1);
 
 		set_up();
-		status.fatal = status.must_staple = status.held = true;
-		status.expires = NOON + 1;
-		cr_expect(staple_log_state_attempt(&state, &status, &event));
+		info.must_staple = true;
+		cr_expect(attempt(&info, true, NOON));
 		cr_expect_eq(
 		    event.level, STAPLE_LEVEL_WARNING, "outcome %d", i);
 	}
@@ -224,14 +227,12 @@ Test(log_state, is_not_silenced_by_a_clock_that_was_set_back)
 
 Test(log_state, names_the_failure_what_is_served_and_the_remedy)
 {
-	struct staple_status status = status_of(
-	    STAPLE_CONNECTION_REFUSED, NOON);
+	struct staple_info info = info_of(
+	    STAPLE_CONNECTION_REFUSED, NOON + 26 * HOUR);
 
-	status.said = "http://ocsp.example/: connection refused";
-	status.held = true;
-	status.expires = NOON + 26 * HOUR;
-	status.next_try = NOON + 12;
-	cr_expect(staple_log_state_attempt(&state, &status, &event));
+	strcpy(info.said, "http://ocsp.example/: connection refused");
+	info.next_try = NOON + 12;
+	cr_expect(attempt(&info, false, NOON));
 	cr_expect_str_eq(event.message,
 	    "fetch failed: connection refused (http://ocsp.example/: "
 	    "connection refused); held response valid until 2026-01-02 "
@@ -265,10 +266,10 @@ Test(log_state, names_what_clients_get)
 		const struct clause_row *row = &clause_rows[i];
 		struct level_row held = { .outcome = row->outcome,
 			.held = row->held };
-		struct staple_status status = status_of_row(&held);
+		struct staple_info info = info_of_row(&held);
 
 		set_up();
-		cr_expect(staple_log_state_attempt(&state, &status, &event));
+		cr_expect(attempt(&info, false, NOON));
 		expect_text(row->says);
 		expect_no_text("asked again");
 	}
@@ -276,19 +277,15 @@ Test(log_state, names_what_clients_get)
 
 Test(log_state, has_room_for_advice_after_many_urls)
 {
-	struct staple_status status = status_of(STAPLE_NOT_OCSP, NOON);
-	char said[1024];
+	struct staple_info info = info_of(STAPLE_NOT_OCSP, NOON + 300 * DAY);
 
-	memset(said, 'u', sizeof(said) - 1);
-	said[sizeof(said) - 1] = '\0';
-	status.said = said;
-	status.held = status.revoked = true;
-	status.expires = NOON + 300 * DAY;
-	status.next_try = NOON + HOUR - 1;
+	memset(info.said, 'u', sizeof(info.said) - 1);
+	info.revoked = true;
+	info.next_try = NOON + HOUR - 1;
 	state = (struct staple_log_state){
 		.logged = true, .last = STAPLE_NOT_OCSP, .repeated = 4000000000
 	};
-	cr_expect(staple_log_state_attempt(&state, &status, &event));
+	cr_expect(attempt(&info, false, NOON));
 	expect_text("or proxy answers in its place");
 }
 
@@ -298,12 +295,9 @@ Test(log_state, has_room_for_advice_after_many_urls)
 static bool
 climbs(int64_t now, int64_t expires)
 {
-	struct staple_status status = status_of(STAPLE_TRY_LATER, now);
+	struct staple_info info = info_of(STAPLE_TRY_LATER, expires);
 
-	status.held = now < expires;
-	status.expires = expires;
-	status.tries_since = NOON;
-	return staple_log_state_expiry(&state, &status, &event);
+	return staple_log_state_expiry(&state, &info, NOON, now, &event);
 }
 
 Test(log_state, rises_to_an_error_each_level_once)
@@ -361,25 +355,20 @@ Test(log_state, begins_anew_with_another_expiry)
 /* A responder that gives the same old one again resets tries_since. */
 Test(log_state, logs_no_level_twice_for_one_expiry)
 {
-	struct staple_status status = status_of(
-	    STAPLE_UNCHANGED, NOON + DAY / 2);
+	struct staple_info info = info_of(STAPLE_UNCHANGED, NOON + DAY);
 
 	cr_expect(climbs(NOON + DAY / 2, NOON + DAY));
-	status.held = true;
-	status.expires = NOON + DAY;
-	cr_expect_not(staple_log_state_expiry(&state, &status, &event));
+	cr_expect_not(
+	    staple_log_state_expiry(&state, &info, 0, NOON + DAY / 2, &event));
 	cr_expect_not(climbs(NOON + DAY / 2 + 1, NOON + DAY));
 	cr_expect(climbs(NOON + DAY * 3 / 4, NOON + DAY));
 }
 
 Test(log_state, does_not_blame_a_response_that_is_only_old)
 {
-	struct staple_status status = status_of(
-	    STAPLE_UNCHANGED, NOON + DAY / 2);
+	struct staple_info info = info_of(STAPLE_UNCHANGED, NOON + DAY);
 
-	status.held = true;
-	status.expires = NOON + DAY;
-	status.tries_since = NOON;
-	cr_expect(staple_log_state_expiry(&state, &status, &event));
+	cr_expect(staple_log_state_expiry(
+	    &state, &info, NOON, NOON + DAY / 2, &event));
 	expect_text("since 2026-01-01 12:00:00 UTC; held response");
 }

@@ -75,11 +75,30 @@ outcome(char letter)
 	}
 }
 
+/* How an order is begun. */
+struct order_start {
+	enum staple_method method;
+	bool no_cache;
+	const struct staple_request_variant *worked, *confirm; /* NULL: none */
+	bool in_vain;
+};
+
+static void
+begin(struct staple_request_order *order, const struct order_start *start)
+{
+	staple_request_order_begin(
+	    order, &cert, start->method, start->no_cache);
+	if (start->worked != NULL)
+		staple_request_order_prefer(order, start->worked);
+	if (start->confirm != NULL)
+		staple_request_order_confirm(
+		    order, start->confirm, start->in_vain);
+}
+
 /* Every variant of an attempt; `ends` has the outcome of each, the last one for
  * all that follow. */
 static void
-play(const struct staple_request_order_start *start, const char *ends,
-    char *tries)
+play(const struct order_start *start, const char *ends, char *tries)
 {
 	enum staple_outcome last = STAPLE_UNASKED;
 	struct staple_request_order order;
@@ -87,11 +106,11 @@ play(const struct staple_request_order_start *start, const char *ends,
 	size_t count = 0;
 
 	*tries = '\0';
-	staple_request_order_begin(&order, &cert, start);
+	begin(&order, start);
 	while (staple_request_order_next(&order, last, &variant)) {
 		cr_assert_lt(count++, TRIES_MAX, "without end: %s", tries);
 		print(tries, &variant);
-		if (order.no_cache)
+		if (variant.no_cache)
 			strcat(tries, "!");
 		if (*ends == 'w')
 			staple_request_order_skip_host(&order);
@@ -176,9 +195,7 @@ Test(request_order, has_the_order_of_what_may_succeed)
 
 	for (size_t i = 0; i < ARRAY_LEN(order_rows); i++) {
 		const struct order_row *row = &order_rows[i];
-		struct staple_request_order_start start = {
-			.method = row->method
-		};
+		struct order_start start = { .method = row->method };
 		struct staple_request_variant worked, confirm;
 
 		if (row->worked != NULL) {
@@ -213,7 +230,7 @@ Test(request_order, repeats_at_last_what_was_not_confirmed_before)
 		const struct vain_row *row = &vain_rows[i];
 		const struct staple_request_variant confirm = parse(
 		    row->confirm);
-		const struct staple_request_order_start start = {
+		const struct order_start start = {
 			.method = POST, .confirm = &confirm, .in_vain = true
 		};
 
@@ -243,8 +260,8 @@ Test(request_order, makes_no_try_twice)
 	cert.url_count = 3;
 	for (unsigned n = 0; n < 729 * 24; n++) {
 		struct staple_request_variant known = { n % 3, n / 3 % 2,
-			n / 6 % 2 ? STAPLE_SHA256 : STAPLE_SHA1 };
-		struct staple_request_order_start start = { .method = POST,
+			n / 6 % 2 ? STAPLE_SHA256 : STAPLE_SHA1, false };
+		struct order_start start = { .method = POST,
 			.worked = &known,
 			.confirm = n / 12 % 2 ? &known : NULL,
 			.in_vain = n % 5 == 0 };
@@ -281,7 +298,7 @@ static const struct length_row {
 
 Test(request_order, begins_with_get_where_that_is_short)
 {
-	static const struct staple_request_order_start start = { 0 };
+	static const struct order_start start = { 0 };
 
 	cert.url_count = 1;
 	for (size_t i = 0; i < ARRAY_LEN(length_rows); i++) {
@@ -296,7 +313,7 @@ Test(request_order, begins_with_get_where_that_is_short)
 		urls[0] = url;
 		memset(request, row->byte, sizeof(request));
 		cert.requests[STAPLE_SHA1].len = row->request_len;
-		staple_request_order_begin(&order, &cert, &start);
+		begin(&order, &start);
 		cr_expect(staple_request_order_next(
 		    &order, STAPLE_UNASKED, &variant));
 		cr_expect_eq(variant.get, row->get, "%s", row->what);
@@ -306,7 +323,7 @@ Test(request_order, begins_with_get_where_that_is_short)
 /* A SHA-256 id makes a request longer. */
 Test(request_order, turns_to_post_where_the_other_hash_is_too_long_for_get)
 {
-	static const struct staple_request_order_start start = { 0 };
+	static const struct order_start start = { 0 };
 	char tries[TRIES_MAX * 5 + 1];
 
 	cert.url_count = 1;
@@ -331,7 +348,7 @@ Test(request_order, begins_with_a_forced_method_whatever_the_length)
 	cert.url_count = 1;
 	cert.requests[STAPLE_SHA1].len = 200;
 	for (size_t i = 0; i < ARRAY_LEN(forced_rows); i++) {
-		const struct staple_request_order_start start = {
+		const struct order_start start = {
 			.method = forced_rows[i].method
 		};
 
@@ -342,9 +359,7 @@ Test(request_order, begins_with_a_forced_method_whatever_the_length)
 
 Test(request_order, bypasses_caches_from_the_start_after_an_old_answer)
 {
-	static const struct staple_request_order_start start = {
-		.no_cache = true
-	};
+	static const struct order_start start = { .no_cache = true };
 	char tries[TRIES_MAX * 5 + 1];
 
 	cert.url_count = 3;
@@ -355,7 +370,7 @@ Test(request_order, bypasses_caches_from_the_start_after_an_old_answer)
 /* GET is what is left when a POST was refused, however long its URL. */
 Test(request_order, turns_to_get_whatever_the_length)
 {
-	static const struct staple_request_order_start start = { 0 };
+	static const struct order_start start = { 0 };
 	char tries[TRIES_MAX * 5 + 1];
 
 	cert.url_count = 1;

@@ -12,7 +12,8 @@
 #define NOON ((int64_t)1767268800) /* some noon of 2026 */
 #define ALMOST_ONE 0.9999999
 
-static const struct staple_intervals intervals = { 5 * MINUTE, 7 * DAY };
+static const struct staple_options intervals = { .min_interval_s = 5 * MINUTE,
+	.max_interval_s = 7 * DAY };
 static const double rolls[] = { 0, 0.1, 0.25, 0.5, 0.75, 0.9, ALMOST_ONE };
 
 /* Lifetimes of responses, from the absurd to the whole range of ASN.1. */
@@ -95,14 +96,14 @@ Test(schedule, fetches_in_the_middle_of_the_window)
 
 static const struct pace_row {
 	const char *what;
-	struct staple_intervals intervals;
+	uint32_t min_s, max_s;
 	int64_t expect; /* of a fresh response of 8 hours */
 } pace_rows[] = {
-	{ "neither limit matters", { MINUTE, 12 * HOUR }, 4 * HOUR },
-	{ "a short longest interval", { MINUTE, 10 * MINUTE }, 570 },
-	{ "a long shortest interval", { 5 * HOUR, 12 * HOUR }, 4 * HOUR },
-	{ "both at the middle", { 4 * HOUR, 5 * HOUR }, 4 * HOUR },
-	{ "contradicting: the shorter wins", { HOUR, MINUTE }, 57 },
+	{ "neither limit matters", MINUTE, 12 * HOUR, 4 * HOUR },
+	{ "a short longest interval", MINUTE, 10 * MINUTE, 570 },
+	{ "a long shortest interval", 5 * HOUR, 12 * HOUR, 4 * HOUR },
+	{ "both at the middle", 4 * HOUR, 5 * HOUR, 4 * HOUR },
+	{ "contradicting: the shorter wins", HOUR, MINUTE, 57 },
 };
 
 Test(schedule, keeps_to_the_configured_intervals)
@@ -111,8 +112,12 @@ Test(schedule, keeps_to_the_configured_intervals)
 
 	for (size_t i = 0; i < ARRAY_LEN(pace_rows); i++) {
 		const struct pace_row *row = &pace_rows[i];
+		const struct staple_options limits = {
+			.min_interval_s = row->min_s,
+			.max_interval_s = row->max_s
+		};
 		int64_t next = staple_schedule_refresh(
-		    &window, NOON, &row->intervals, 0, 0.5);
+		    &window, NOON, &limits, 0, 0.5);
 
 		cr_expect_eq(next - NOON, row->expect, "%s: %" PRId64,
 		    row->what, next - NOON);

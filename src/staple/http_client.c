@@ -614,8 +614,8 @@ error_of(const struct staple_transfer *transfer)
 }
 
 void
-staple_transfer_get_result(const struct staple_transfer *transfer,
-    struct staple_transfer_result *result)
+staple_transfer_get_result(
+    const struct staple_transfer *transfer, struct staple_fetch_result *result)
 {
 	long proxy = 0, sys_errno = 0;
 

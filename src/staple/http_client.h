@@ -25,7 +25,6 @@
 #include "base/addr.h"
 #include "base/attr.h"
 #include "staple/fetch.h"
-#include "staple/transfer_result.h"
 
 struct err;
 struct staple_http_response;
@@ -65,8 +64,8 @@ const struct staple_http_response *staple_transfer_response(
 
 /* Of an ended one: all but `dripping` and `took_ms`; `detail` is borrowed from
  * the transfer. */
-void staple_transfer_get_result(const struct staple_transfer *transfer,
-    struct staple_transfer_result *result);
+void staple_transfer_get_result(
+    const struct staple_transfer *transfer, struct staple_fetch_result *result);
 
 /* Of one that has ended: were all addresses of the name left out because they
  * failed lately, so that none was tried? */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "staple/transfer_result.h"
+#include "staple/fetch.h"
 
 #define STAPLE_HEADERS_MAX ((size_t)16 * 1024)
 

@@ -18,35 +18,11 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/list.h"
-#include "staple/cert.h"
 #include "staple/http_client.h"
-#include "staple/http_response.h"
-#include "staple/issuers.h"
 #include "staple/url.h"
 
 #define REDIRECTS_MAX 3
 #define HOST_MAX 512
-
-struct staple_fetcher {
-	struct staple_http_client *client;
-	struct list pending; /* their next transfer begins with the next turn */
-	struct list running;
-	struct staple_lookups lookups;
-	struct staple_fetch_options options;
-};
-
-struct staple_fetch {
-	struct list node; /* pending or running; alone: calling back */
-	struct staple_fetcher *fetcher;
-	char *url; /* redirects replace it */
-	struct staple_fetch_order order;
-	staple_fetch_fn *done;
-	void *arg;
-	int64_t begun_ms;                 /* monotonic; 0: not yet */
-	unsigned redirects;               /* followed */
-	bool any_address;                 /* also those that failed lately */
-	struct staple_transfer *transfer; /* NULL: pending, or never begun */
-};
 
 struct staple_fetcher *
 staple_fetcher_new(struct err *err)
@@ -59,9 +35,8 @@ staple_fetcher_new(struct err *err)
 	}
 	list_init(&fetcher->pending);
 	list_init(&fetcher->running);
-	fetcher->client = staple_http_client_new(err);
-	if (fetcher->client == NULL) {
-		free(fetcher);
+	if (!staple_http_init(fetcher, err)) {
+		staple_fetcher_free(fetcher);
 		return NULL;
 	}
 	return fetcher;
@@ -74,11 +49,17 @@ staple_fetcher_configure(
 	fetcher->options = *options;
 }
 
+static bool
+is_begun(const struct staple_fetch *fetch)
+{
+	return fetch->transfer.easy != NULL;
+}
+
 static void
 free_fetch(struct staple_fetch *fetch)
 {
 	list_remove(&fetch->node);
-	staple_transfer_free(fetch->transfer);
+	staple_http_end(fetch);
 	free(fetch->url);
 	free(fetch);
 }
@@ -91,14 +72,14 @@ staple_fetcher_free(struct staple_fetcher *fetcher)
 	list_splice(&fetcher->running, &fetcher->pending);
 	LIST_FOREACH(&fetcher->running, node)
 		free_fetch(container_of(node, struct staple_fetch, node));
-	staple_http_client_free(fetcher->client);
+	staple_http_fini(fetcher);
 	free(fetcher);
 }
 
 void
 staple_fetcher_wake(struct staple_fetcher *fetcher)
 {
-	staple_http_client_wake(fetcher->client);
+	staple_http_wake(fetcher);
 }
 
 /* ---- Start and cancel ---- */
@@ -155,8 +136,7 @@ count_lookup(const struct staple_fetch *fetch)
 {
 	char host[HOST_MAX];
 
-	if (fetch->transfer == NULL ||
-	    staple_transfer_phase(fetch->transfer) != STAPLE_AT_NAME)
+	if (!is_begun(fetch) || staple_http_phase(fetch) != STAPLE_AT_NAME)
 		return;
 	find_host(fetch, host);
 	staple_lookups_abandon(&fetch->fetcher->lookups, host, clock_mono_ms());
@@ -420,25 +400,10 @@ staple_fetch_outcome(const struct staple_fetch_result *result, char *said)
 static bool
 is_dripping(const struct staple_fetch *fetch, int64_t now_ms)
 {
-	int64_t last_byte_ms =
-	    staple_transfer_response(fetch->transfer)->last_byte_ms;
+	int64_t last_byte_ms = fetch->transfer.response.last_byte_ms;
 
 	return last_byte_ms != 0 &&
 	       now_ms - last_byte_ms <= (int64_t)fetch->order.timeout_ms / 3;
-}
-
-static void
-copy_response(const struct staple_http_response *response,
-    struct staple_fetch_result *result)
-{
-	bool is_later = result->http_status == 429 ||
-			result->http_status == 503;
-
-	result->body = response->body;
-	result->len = response->len;
-	result->right_type = response->right_type;
-	result->retry_after_s = is_later ? response->retry_after_s : 0;
-	result->freshness_s = staple_http_response_freshness(response);
 }
 
 /* Call back, then free.  Its own node is alone meanwhile, so cancelling it in
@@ -450,11 +415,7 @@ finish(struct staple_fetch *fetch, struct staple_fetch_result *result)
 	char said[STAPLE_SAID_MAX];
 
 	result->took_ms = (uint32_t)(now_ms - fetch->begun_ms);
-	if (fetch->transfer != NULL) {
-		result->dripping = is_dripping(fetch, now_ms);
-		copy_response(
-		    staple_transfer_response(fetch->transfer), result);
-	}
+	result->dripping = is_dripping(fetch, now_ms);
 	result->outcome = staple_fetch_outcome(result, said);
 	result->said = said;
 	list_remove(&fetch->node);
@@ -473,7 +434,7 @@ is_secure(const char *url)
 static bool
 is_redirect(const struct staple_fetch *fetch, int status)
 {
-	if (staple_transfer_response(fetch->transfer)->location == NULL)
+	if (fetch->transfer.response.location == NULL)
 		return false;
 	return status == 301 || status == 302 || status == 303 ||
 	       status == 307 || status == 308;
@@ -499,8 +460,7 @@ check_redirect(const struct staple_fetch *fetch, const char *where)
 static void
 begin_anew(struct staple_fetch *fetch)
 {
-	staple_transfer_free(fetch->transfer);
-	fetch->transfer = NULL;
+	staple_http_end(fetch);
 	list_remove(&fetch->node);
 	list_append(&fetch->fetcher->pending, &fetch->node);
 }
@@ -508,7 +468,7 @@ begin_anew(struct staple_fetch *fetch)
 static enum staple_transfer_error
 follow(struct staple_fetch *fetch)
 {
-	char *where = staple_transfer_location(fetch->transfer);
+	char *where = staple_http_location(fetch);
 	enum staple_transfer_error error = check_redirect(fetch, where);
 
 	if (error != STAPLE_ERROR_NONE) {
@@ -537,7 +497,7 @@ is_answered(const struct staple_fetch_result *ended)
 static bool
 tries_all_addresses(struct staple_fetch *fetch)
 {
-	if (!staple_transfer_has_skipped_all(fetch->transfer))
+	if (!fetch->transfer.skipped || fetch->transfer.tried_count > 0)
 		return false;
 	fetch->any_address = true;
 	begin_anew(fetch);
@@ -551,8 +511,8 @@ on_ended(struct staple_fetch *fetch)
 
 	if (tries_all_addresses(fetch))
 		return;
-	staple_transfer_get_result(fetch->transfer, &result);
-	staple_transfer_note_addresses(fetch->transfer, is_answered(&result));
+	staple_http_get_result(fetch, &result);
+	staple_http_note_addresses(fetch, is_answered(&result));
 	if (is_redirect(fetch, result.http_status)) {
 		result.error = follow(fetch);
 		if (result.error == STAPLE_ERROR_NONE)
@@ -577,9 +537,6 @@ time_left(const struct staple_fetch *fetch)
 static enum staple_transfer_error
 begin(struct staple_fetch *fetch)
 {
-	struct staple_fetcher *fetcher = fetch->fetcher;
-	struct staple_fetch_options options = fetcher->options;
-	struct staple_fetch_order order = fetch->order;
 	const char *why;
 
 	if (fetch->begun_ms == 0)
@@ -588,14 +545,8 @@ begin(struct staple_fetch *fetch)
 		return STAPLE_ERROR_URL;
 	if (!may_ask(fetch))
 		return STAPLE_ERROR_LOOKUPS;
-	order.url = fetch->url;
-	order.timeout_ms = time_left(fetch);
-	if (order.issuer)
-		options.max_response = STAPLE_ISSUER_BYTES_MAX;
-	fetch->transfer = staple_transfer_new(
-	    fetcher->client, &order, &options, fetch->any_address, fetch);
-	return fetch->transfer != NULL ? STAPLE_ERROR_NONE
-				       : STAPLE_ERROR_MEMORY;
+	return staple_http_begin(fetch, time_left(fetch)) ? STAPLE_ERROR_NONE
+							  : STAPLE_ERROR_MEMORY;
 }
 
 static struct staple_fetch *
@@ -644,7 +595,7 @@ staple_fetcher_turn(struct staple_fetcher *fetcher, uint32_t wait_ms)
 
 	if (!begin_pending(fetcher))
 		wait_ms = 0;
-	staple_http_client_turn(fetcher->client, wait_ms);
-	while ((fetch = staple_http_client_ended(fetcher->client)) != NULL)
+	staple_http_turn(fetcher, wait_ms);
+	while ((fetch = staple_http_ended(fetcher)) != NULL)
 		on_ended(fetch);
 }

@@ -1,6 +1,6 @@
 /*
  * HTTP transfers on libcurl's multi interface; the only file with
- * <curl/curl.h>.  Staple thread only, except staple_http_client_wake.  Each
+ * <curl/curl.h>.  Staple thread only, except staple_http_wake.  Each
  * transfer has a connection of its own: a connection kept open would be to an
  * address that may be outdated, and could be closed by the peer at any moment.
  */
@@ -19,7 +19,8 @@
 #include "base/attr.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "staple/http_response.h"
+#include "staple/cert.h"
+#include "staple/issuers.h"
 
 /* ---- Addresses that failed ---- */
 
@@ -126,40 +127,11 @@ staple_lookups_abandon(
 
 enum {
 	TURN_MS = 100,   /* while a transfer connects */
-	TRIED_MAX = 16,  /* addresses that a transfer records */
 	TOO_LARGE = 100, /* CURLE_TOO_LARGE, since libcurl 8.6 */
 	RESOLVERS_MAX = 4 * STAPLE_LOOKUPS_MAX
 };
 
-struct staple_http_client {
-	CURLM *multi;
-	struct curl_slist *headers[2][2]; /* by order->get and no_cache */
-	struct curl_slist *issuer_headers;
-	struct staple_addresses addresses;
-	unsigned connecting; /* transfers in that phase */
-};
-
-struct staple_transfer {
-	struct staple_http_client *client;
-	void *owner;
-	CURL *easy;
-	CURLcode code; /* how it ended */
-
-	/* How far it came.  libcurl's own times and ports differ from version
-	 * to version; its callbacks come at the same places in all. */
-	bool named;     /* a socket was requested for an address */
-	bool securing;  /* the TLS handshake has begun */
-	bool connected; /* TLS included; the request may be sent */
-
-	bool any_address; /* also those that failed lately */
-	bool skipped;     /* one of those */
-	unsigned tried_count;
-	struct addr tried[TRIED_MAX];
-	struct addr peer; /* of the connection; len 0: none yet */
-
-	struct staple_http_response response;
-	char detail[CURL_ERROR_SIZE];
-};
+_Static_assert(STAPLE_DETAIL_MAX >= CURL_ERROR_SIZE, "libcurl writes more");
 
 static void
 init_libcurl(void)
@@ -198,13 +170,13 @@ add_headers(struct curl_slist **list, bool get, bool no_cache)
 }
 
 static bool
-make_headers(struct staple_http_client *client)
+make_headers(struct staple_fetcher *fetcher)
 {
 	for (int i = 0; i < 4; i++) {
 		bool get = i / 2, no_cache = i % 2;
 
 		if (!add_headers(
-			&client->headers[get][no_cache], get, no_cache))
+			&fetcher->headers[get][no_cache], get, no_cache))
 			return false;
 	}
 	return true;
@@ -227,101 +199,75 @@ set_resolvers(CURLM *multi)
 #endif
 }
 
-struct staple_http_client *
-staple_http_client_new(struct err *err)
+bool
+staple_http_init(struct staple_fetcher *fetcher, struct err *err)
 {
 	static const char issuer[] = /* RFC 5280 4.2.2.1 */
 	    "Accept: application/pkix-cert, application/pkcs7-mime, */*;q=0.5";
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct staple_http_client *client = calloc(1, sizeof(*client));
 
 	pthread_once(&once, init_libcurl);
-	if (client == NULL)
-		goto fail;
-	client->multi = curl_multi_init();
-	if (client->multi != NULL)
-		set_resolvers(client->multi);
-	client->issuer_headers = curl_slist_append(NULL, issuer);
-	if (client->multi == NULL || client->issuer_headers == NULL ||
-	    !make_headers(client))
-		goto fail;
-	return client;
-fail:
+	fetcher->multi = curl_multi_init();
+	if (fetcher->multi != NULL)
+		set_resolvers(fetcher->multi);
+	fetcher->issuer_headers = curl_slist_append(NULL, issuer);
+	if (fetcher->multi != NULL && fetcher->issuer_headers != NULL &&
+	    make_headers(fetcher))
+		return true;
 	err_set(err, "no memory to set up libcurl");
-	staple_http_client_free(client);
-	return NULL;
+	return false;
 }
 
 void
-staple_http_client_free(struct staple_http_client *client)
+staple_http_fini(struct staple_fetcher *fetcher)
 {
-	if (client == NULL)
-		return;
-	curl_multi_cleanup(client->multi);
+	curl_multi_cleanup(fetcher->multi);
 	for (int i = 0; i < 4; i++)
-		curl_slist_free_all(client->headers[i / 2][i % 2]);
-	curl_slist_free_all(client->issuer_headers);
-	free(client);
+		curl_slist_free_all(fetcher->headers[i / 2][i % 2]);
+	curl_slist_free_all(fetcher->issuer_headers);
 }
 
 void
-staple_http_client_turn(struct staple_http_client *client, uint32_t wait_ms)
+staple_http_turn(struct staple_fetcher *fetcher, uint32_t wait_ms)
 {
 	int running, wait = wait_ms < INT32_MAX ? (int)wait_ms : INT32_MAX;
 
 	/* When libcurl turns from an address to the next one, 7.88 does not
 	 * poll the new socket: only the time ends the wait. */
-	if (client->connecting > 0 && wait > TURN_MS)
+	if (fetcher->connecting > 0 && wait > TURN_MS)
 		wait = TURN_MS;
 	/* Failures here are reported by the transfers. */
-	(void)curl_multi_poll(client->multi, NULL, 0, wait, NULL);
-	(void)curl_multi_perform(client->multi, &running);
+	(void)curl_multi_poll(fetcher->multi, NULL, 0, wait, NULL);
+	(void)curl_multi_perform(fetcher->multi, &running);
 	ERR_clear_error();
 }
 
 void
-staple_http_client_wake(struct staple_http_client *client)
+staple_http_wake(struct staple_fetcher *fetcher)
 {
-	(void)curl_multi_wakeup(client->multi);
-}
-
-void *
-staple_http_client_ended(struct staple_http_client *client)
-{
-	struct staple_transfer *transfer;
-	CURLMsg *message;
-	int more;
-
-	do {
-		message = curl_multi_info_read(client->multi, &more);
-		if (message == NULL)
-			return NULL;
-	} while (message->msg != CURLMSG_DONE);
-	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-	transfer->code = message->data.result;
-	return transfer->owner;
+	(void)curl_multi_wakeup(fetcher->multi);
 }
 
 /* ---- Callbacks of libcurl; a return value below the bytes given ends the
  * transfer ---- */
 
 static int
-status_of(const struct staple_transfer *transfer)
+status_of(const struct staple_fetch *fetch)
 {
 	long status = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(
+	    fetch->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
 	return (int)status;
 }
 
 static size_t
 on_header(char *line, size_t size, size_t count, void *arg)
 {
-	struct staple_transfer *transfer = arg;
+	struct staple_fetch *fetch = arg;
 
-	return staple_http_response_header(&transfer->response,
-		   status_of(transfer), line, size * count,
-		   clock_wall_ms() / 1000)
+	return staple_http_response_header(&fetch->transfer.response,
+		   status_of(fetch), line, size * count, clock_wall_ms() / 1000)
 		   ? size * count
 		   : 0;
 }
@@ -329,47 +275,48 @@ on_header(char *line, size_t size, size_t count, void *arg)
 static size_t
 on_body(char *bytes, size_t size, size_t count, void *arg)
 {
-	struct staple_transfer *transfer = arg;
+	struct staple_fetch *fetch = arg;
 
-	return staple_http_response_body(
-		   &transfer->response, bytes, size * count, clock_mono_ms())
+	return staple_http_response_body(&fetch->transfer.response, bytes,
+		   size * count, clock_mono_ms())
 		   ? size * count
 		   : 0;
 }
 
 /* Is it connecting, for the wait of a turn? */
 static bool
-is_connecting(const struct staple_transfer *transfer)
+is_connecting(const struct staple_fetch *fetch)
 {
-	return transfer->named && !transfer->securing && !transfer->connected;
+	return fetch->transfer.named && !fetch->transfer.securing &&
+	       !fetch->transfer.connected;
 }
 
 static void
-advance(struct staple_transfer *transfer, bool *reached)
+advance(struct staple_fetch *fetch, bool *reached)
 {
-	transfer->client->connecting -= is_connecting(transfer);
+	fetch->fetcher->connecting -= is_connecting(fetch);
 	*reached = true;
-	transfer->client->connecting += is_connecting(transfer);
+	fetch->fetcher->connecting += is_connecting(fetch);
 }
 
 /* Without a socket, libcurl tries the next address of the name. */
 static curl_socket_t
 on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct staple_transfer *transfer = arg;
+	struct staple_fetch *fetch = arg;
 	struct addr addr;
 
 	(void)purpose;
-	advance(transfer, &transfer->named);
+	advance(fetch, &fetch->transfer.named);
 	addr_from_sockaddr(&addr, &address->addr, address->addrlen);
-	if (!transfer->any_address &&
+	if (!fetch->any_address &&
 	    staple_addresses_failed(
-		&transfer->client->addresses, &addr, clock_mono_ms())) {
-		transfer->skipped = true;
+		&fetch->fetcher->addresses, &addr, clock_mono_ms())) {
+		fetch->transfer.skipped = true;
 		return CURL_SOCKET_BAD;
 	}
-	if (transfer->tried_count < TRIED_MAX)
-		transfer->tried[transfer->tried_count++] = addr;
+	if (fetch->transfer.tried_count < STAPLE_TRIED_MAX)
+		fetch->transfer.tried[fetch->transfer.tried_count++] = addr;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC,
 	    address->protocol);
 }
@@ -377,10 +324,10 @@ on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 static CURLcode
 on_tls(CURL *easy, void *context, void *arg)
 {
-	struct staple_transfer *transfer = arg;
+	struct staple_fetch *fetch = arg;
 
 	(void)easy, (void)context;
-	advance(transfer, &transfer->securing);
+	advance(fetch, &fetch->transfer.securing);
 	return CURLE_OK;
 }
 
@@ -389,36 +336,34 @@ static int
 on_connected(
     void *arg, char *remote, char *local, int remote_port, int local_port)
 {
-	struct staple_transfer *transfer = arg;
+	struct staple_fetch *fetch = arg;
 	char text[ADDR_TEXT_MAX];
 
 	(void)local, (void)local_port;
-	advance(transfer, &transfer->connected);
+	advance(fetch, &fetch->transfer.connected);
 	(void)snprintf(text, sizeof(text),
 	    strchr(remote, ':') != NULL ? "[%s]:%d" : "%s:%d", remote,
 	    remote_port);
-	if (!addr_parse(&transfer->peer, NULL, text, NULL))
-		transfer->peer.len = 0;
+	if (!addr_parse(&fetch->transfer.peer, NULL, text, NULL))
+		fetch->transfer.peer.len = 0;
 	return CURL_PREREQFUNC_OK;
 }
 
 /* ---- Transfers ---- */
 
 static unsigned
-set_request(
-    struct staple_transfer *transfer, const struct staple_fetch_order *order)
+set_request(struct staple_fetch *fetch, uint32_t timeout_ms)
 {
-	const struct staple_http_client *client = transfer->client;
+	const struct staple_fetcher *fetcher = fetch->fetcher;
+	const struct staple_fetch_order *order = &fetch->order;
 	struct curl_slist *headers_of =
-	    client->headers[order->get][order->no_cache];
-	CURL *easy = transfer->easy;
+	    order->issuer ? fetcher->issuer_headers
+			  : fetcher->headers[order->get][order->no_cache];
+	CURL *easy = fetch->transfer.easy;
 	unsigned bad = 0;
 
-	if (order->issuer)
-		headers_of = client->issuer_headers;
-	bad |= curl_easy_setopt(easy, CURLOPT_URL, order->url);
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
+	bad |= curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
+	bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of);
 	if (order->get)
 		return bad;
@@ -471,109 +416,98 @@ set_options(CURL *easy, const struct staple_fetch_options *options)
 }
 
 static unsigned
-set_callbacks(struct staple_transfer *transfer)
+set_callbacks(struct staple_fetch *fetch)
 {
-	CURL *easy = transfer->easy;
+	CURL *easy = fetch->transfer.easy;
 	unsigned bad = 0;
 
-	bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-	bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
+	bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
+	bad |= curl_easy_setopt(
+	    easy, CURLOPT_ERRORBUFFER, fetch->transfer.detail);
 	bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
 	bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
 	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, fetch);
 	bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-	bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
 	/* Not with every TLS library; the phase is then called connecting. */
 	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, transfer);
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, fetch);
 	return bad;
 }
 
-struct staple_transfer *
-staple_transfer_new(struct staple_http_client *client,
-    const struct staple_fetch_order *order,
-    const struct staple_fetch_options *options, bool any_address, void *owner)
+bool
+staple_http_begin(struct staple_fetch *fetch, uint32_t timeout_ms)
 {
-	struct staple_transfer *transfer = calloc(1, sizeof(*transfer));
+	struct staple_fetch_options options = fetch->fetcher->options;
+	CURL *easy = curl_easy_init();
 
-	if (transfer == NULL)
-		return NULL;
-	transfer->client = client;
-	transfer->owner = owner;
-	transfer->any_address = any_address;
-	staple_http_response_init(&transfer->response, options->max_response);
-	transfer->easy = curl_easy_init();
+	if (fetch->order.issuer)
+		options.max_response = STAPLE_ISSUER_BYTES_MAX;
+	staple_http_response_init(
+	    &fetch->transfer.response, options.max_response);
+	fetch->transfer.easy = easy;
 	/* A setting that was lost could widen trust, so none may be. */
-	if (transfer->easy != NULL && set_request(transfer, order) == 0 &&
-	    set_manners(transfer->easy) == 0 &&
-	    set_options(transfer->easy, options) == 0 &&
-	    set_callbacks(transfer) == 0 &&
-	    curl_multi_add_handle(client->multi, transfer->easy) == CURLM_OK)
-		return transfer;
-	staple_transfer_free(transfer);
-	return NULL;
+	if (easy != NULL && set_request(fetch, timeout_ms) == 0 &&
+	    set_manners(easy) == 0 && set_options(easy, &options) == 0 &&
+	    set_callbacks(fetch) == 0 &&
+	    curl_multi_add_handle(fetch->fetcher->multi, easy) == CURLM_OK)
+		return true;
+	staple_http_end(fetch);
+	return false;
 }
 
 void
-staple_transfer_free(struct staple_transfer *transfer)
+staple_http_end(struct staple_fetch *fetch)
 {
-	if (transfer == NULL)
-		return;
-	if (transfer->easy != NULL)
+	if (fetch->transfer.easy != NULL)
 		curl_multi_remove_handle(
-		    transfer->client->multi, transfer->easy);
-	transfer->client->connecting -= is_connecting(transfer);
-	curl_easy_cleanup(transfer->easy);
+		    fetch->fetcher->multi, fetch->transfer.easy);
+	fetch->fetcher->connecting -= is_connecting(fetch);
+	curl_easy_cleanup(fetch->transfer.easy);
 	ERR_clear_error();
-	staple_http_response_fini(&transfer->response);
-	free(transfer);
+	staple_http_response_fini(&fetch->transfer.response);
+	memset(&fetch->transfer, 0, sizeof(fetch->transfer));
 }
 
 /* ---- Results ---- */
 
 static bool
-has_passed(const struct staple_transfer *transfer, CURLINFO time)
+has_passed(const struct staple_fetch *fetch, CURLINFO time)
 {
 	curl_off_t us = 0;
 
-	curl_easy_getinfo(transfer->easy, time, &us);
+	curl_easy_getinfo(fetch->transfer.easy, time, &us);
 	return us > 0;
 }
 
 enum staple_transfer_phase
-staple_transfer_phase(const struct staple_transfer *transfer)
+staple_http_phase(const struct staple_fetch *fetch)
 {
-	if (transfer->response.headed)
+	if (fetch->transfer.response.headed)
 		return STAPLE_AT_BODY;
-	if (transfer->connected)
+	if (fetch->transfer.connected)
 		return STAPLE_AT_HEADERS;
-	if (transfer->securing)
+	if (fetch->transfer.securing)
 		return STAPLE_AT_TLS;
-	return transfer->named ? STAPLE_AT_CONNECT : STAPLE_AT_NAME;
-}
-
-const struct staple_http_response *
-staple_transfer_response(const struct staple_transfer *transfer)
-{
-	return &transfer->response;
+	return fetch->transfer.named ? STAPLE_AT_CONNECT : STAPLE_AT_NAME;
 }
 
 /* CURLE_WRITE_ERROR: ended by on_header, which needs no body. */
 static enum staple_transfer_error
-error_of(const struct staple_transfer *transfer)
+error_of(const struct staple_fetch *fetch, CURLcode code)
 {
-	if (transfer->response.error != STAPLE_ERROR_NONE)
-		return transfer->response.error;
-	if ((int)transfer->code == TOO_LARGE)
+	if (fetch->transfer.response.error != STAPLE_ERROR_NONE)
+		return fetch->transfer.response.error;
+	if ((int)code == TOO_LARGE)
 		return STAPLE_ERROR_SIZE;
-	switch (transfer->code) {
+	switch (code) {
 	case CURLE_OK:
 	case CURLE_WRITE_ERROR:
-		return transfer->response.headed ? STAPLE_ERROR_NONE
-						 : STAPLE_ERROR_CUT;
+		return fetch->transfer.response.headed ? STAPLE_ERROR_NONE
+						       : STAPLE_ERROR_CUT;
 	case CURLE_URL_MALFORMAT:
 		return STAPLE_ERROR_URL;
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -605,7 +539,7 @@ error_of(const struct staple_transfer *transfer)
 		return STAPLE_ERROR_TLS;
 	case CURLE_OUT_OF_MEMORY:
 		/* Before 8.6 also libcurl's code for a line of over 100 KiB. */
-		return has_passed(transfer, CURLINFO_STARTTRANSFER_TIME_T)
+		return has_passed(fetch, CURLINFO_STARTTRANSFER_TIME_T)
 			   ? STAPLE_ERROR_SIZE
 			   : STAPLE_ERROR_MEMORY;
 	default:
@@ -613,59 +547,82 @@ error_of(const struct staple_transfer *transfer)
 	}
 }
 
-void
-staple_transfer_get_result(
-    const struct staple_transfer *transfer, struct staple_fetch_result *result)
+struct staple_fetch *
+staple_http_ended(struct staple_fetcher *fetcher)
 {
+	struct staple_fetch *fetch;
+	CURLMsg *message;
+	CURLcode code;
+	int more;
+
+	do {
+		message = curl_multi_info_read(fetcher->multi, &more);
+		if (message == NULL)
+			return NULL;
+	} while (message->msg != CURLMSG_DONE);
+	code = message->data.result;
+	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &fetch);
+	fetch->transfer.error = error_of(fetch, code);
+	if (fetch->transfer.detail[0] == '\0')
+		(void)snprintf(fetch->transfer.detail, STAPLE_DETAIL_MAX, "%s",
+		    curl_easy_strerror(code));
+	return fetch;
+}
+
+void
+staple_http_get_result(
+    const struct staple_fetch *fetch, struct staple_fetch_result *result)
+{
+	const struct staple_http_response *response = &fetch->transfer.response;
 	long proxy = 0, sys_errno = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
-	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &sys_errno);
-	result->error = error_of(transfer);
-	result->phase = staple_transfer_phase(transfer);
-	result->http_status = status_of(transfer);
+	curl_easy_getinfo(
+	    fetch->transfer.easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
+	curl_easy_getinfo(fetch->transfer.easy, CURLINFO_OS_ERRNO, &sys_errno);
+	result->error = fetch->transfer.error;
+	result->phase = staple_http_phase(fetch);
+	result->http_status = status_of(fetch);
 	result->proxy_status = proxy >= 300 ? (int)proxy : 0;
 	result->sys_errno = (int)sys_errno;
-	result->len = transfer->response.len;
-	result->detail = transfer->detail[0] != '\0'
-			     ? transfer->detail
-			     : curl_easy_strerror(transfer->code);
-}
-
-bool
-staple_transfer_has_skipped_all(const struct staple_transfer *transfer)
-{
-	return transfer->skipped && transfer->tried_count == 0;
+	result->detail = fetch->transfer.detail;
+	result->body = response->body;
+	result->len = response->len;
+	result->right_type = response->right_type;
+	result->freshness_s = staple_http_response_freshness(response);
+	if (result->http_status == 429 || result->http_status == 503)
+		result->retry_after_s = response->retry_after_s;
 }
 
 void
-staple_transfer_note_addresses(struct staple_transfer *transfer, bool answered)
+staple_http_note_addresses(struct staple_fetch *fetch, bool answered)
 {
-	struct staple_addresses *addresses = &transfer->client->addresses;
-	const struct addr *peer = &transfer->peer;
+	struct staple_addresses *addresses = &fetch->fetcher->addresses;
+	const struct addr *peer = &fetch->transfer.peer;
 	int64_t now_ms = clock_mono_ms();
 
-	if (peer->len == 0 && transfer->securing && transfer->tried_count > 0)
-		peer = &transfer->tried[transfer->tried_count - 1];
-	for (unsigned i = 0; i < transfer->tried_count; i++) {
-		const struct addr *addr = &transfer->tried[i];
+	if (peer->len == 0 && fetch->transfer.securing &&
+	    fetch->transfer.tried_count > 0)
+		peer = &fetch->transfer.tried[fetch->transfer.tried_count - 1];
+	for (unsigned i = 0; i < fetch->transfer.tried_count; i++) {
+		const struct addr *addr = &fetch->transfer.tried[i];
 
 		if (addr_equal(addr, peer))
 			staple_addresses_note(
 			    addresses, addr, answered, now_ms);
-		else if (transfer->tried_count > 1 || transfer->skipped)
+		else if (fetch->transfer.tried_count > 1 ||
+			 fetch->transfer.skipped)
 			staple_addresses_note(addresses, addr, false, now_ms);
 	}
 }
 
 char *
-staple_transfer_location(const struct staple_transfer *transfer)
+staple_http_location(const struct staple_fetch *fetch)
 {
-	const char *location = transfer->response.location;
+	const char *location = fetch->transfer.response.location;
 	CURLU *url = curl_url();
 	char *base = NULL, *absolute = NULL, *copy = NULL;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &base);
+	curl_easy_getinfo(fetch->transfer.easy, CURLINFO_EFFECTIVE_URL, &base);
 	if (url != NULL && base != NULL && location != NULL &&
 	    curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
 	    curl_url_set(url, CURLUPART_URL, location, 0) == CURLUE_OK &&

@@ -400,7 +400,7 @@ staple_fetch_outcome(const struct staple_fetch_result *result, char *said)
 static bool
 is_dripping(const struct staple_fetch *fetch, int64_t now_ms)
 {
-	int64_t last_byte_ms = fetch->transfer.response.last_byte_ms;
+	int64_t last_byte_ms = fetch->transfer.last_byte_ms;
 
 	return last_byte_ms != 0 &&
 	       now_ms - last_byte_ms <= (int64_t)fetch->order.timeout_ms / 3;
@@ -431,15 +431,6 @@ is_secure(const char *url)
 	return strncasecmp(url, "https:", 6) == 0;
 }
 
-static bool
-is_redirect(const struct staple_fetch *fetch, int status)
-{
-	if (fetch->transfer.response.location == NULL)
-		return false;
-	return status == 301 || status == 302 || status == 303 ||
-	       status == 307 || status == 308;
-}
-
 /* Is the redirect allowed?  Never from https to http: such a redirect may come
  * from an attacker. */
 static enum staple_transfer_error
@@ -465,10 +456,10 @@ begin_anew(struct staple_fetch *fetch)
 	list_append(&fetch->fetcher->pending, &fetch->node);
 }
 
+/* where: owned from now on. */
 static enum staple_transfer_error
-follow(struct staple_fetch *fetch)
+follow(struct staple_fetch *fetch, char *where)
 {
-	char *where = staple_http_location(fetch);
 	enum staple_transfer_error error = check_redirect(fetch, where);
 
 	if (error != STAPLE_ERROR_NONE) {
@@ -508,13 +499,14 @@ static void
 on_ended(struct staple_fetch *fetch)
 {
 	struct staple_fetch_result result = { .freshness_s = -1 };
+	char *where;
 
 	if (tries_all_addresses(fetch))
 		return;
 	staple_http_get_result(fetch, &result);
 	staple_http_note_addresses(fetch, is_answered(&result));
-	if (is_redirect(fetch, result.http_status)) {
-		result.error = follow(fetch);
+	if (staple_http_redirects(fetch, &where)) {
+		result.error = follow(fetch, where);
 		if (result.error == STAPLE_ERROR_NONE)
 			return;
 	}

@@ -123,6 +123,257 @@ staple_lookups_abandon(
 		hash(host) };
 }
 
+/*
+ * ---- Header values, RFC 9110 and 9111 ----
+ *
+ * libcurl splits and trims the headers, keeps those of the response apart from
+ * those of interim responses, proxies and trailers, and computes dates.  A value
+ * that does not match its grammar to the last byte counts as absent, because a
+ * wrong time is worse than the schedule without one.  CURLINFO_RETRY_AFTER
+ * accepts "120s" and returns the value of an interim response.
+ */
+
+#define DAY_S (24 * 60 * 60)
+#define CENTURY_S (36525LL * DAY_S)
+#define DIGITS "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define BLANKS " \t"
+#define CACHE_CONTROLS_MAX 16 /* a look-up goes through all headers */
+
+/* A number before `end`.  RFC 9111 1.2.2: what is too large to hold is the
+ * largest that can be.  -1: none. */
+static int64_t
+seconds(const char *text, const char *end)
+{
+	size_t digits = strspn(text, DIGITS);
+	long long total;
+
+	if (digits == 0 || text + digits != end)
+		return -1;
+	total = strtoll(text, NULL, 10);
+	return total < INT32_MAX ? total : INT32_MAX;
+}
+
+static int64_t
+whole_seconds(const char *value)
+{
+	return seconds(value, value + strlen(value));
+}
+
+/* How many bytes stand for this letter of a form; 0: it does not fit. */
+static size_t
+eat(const char *text, char letter)
+{
+	switch (letter) {
+	case 'a':
+		return strspn(text, LETTERS);
+	case '0':
+		return strspn(text, DIGITS) > 0;
+	case '_':
+		return strspn(text, DIGITS " ") > 0;
+	default:
+		return *text == letter;
+	}
+}
+
+/* form: `a` is a word, `0` a digit, `_` a digit or a space; the rest stands for
+ * itself. */
+static bool
+has_form(const char *text, const char *form)
+{
+	for (; *form != '\0'; form++) {
+		size_t n = eat(text, *form);
+
+		if (n == 0)
+			return false;
+		text += n;
+	}
+	return *text == '\0';
+}
+
+/*
+ * RFC 9110 5.6.7; -1: not a date.  curl_getdate accepts more than its three
+ * forms: other zones, no seconds, bytes behind the date.  Two digits of a year
+ * are the last such year that is not more than 50 years ahead; curl_getdate has
+ * fixed limits, 1971 and 2070.
+ */
+static int64_t
+read_date(const char *value, int64_t now_s)
+{
+	static const int64_t fifty_years_s = CENTURY_S / 2 + DAY_S / 2;
+	bool two_digits = has_form(value, "a, 00-a-00 00:00:00 GMT");
+	int64_t when_s;
+
+	if (!two_digits && !has_form(value, "a, 00 a 0000 00:00:00 GMT") &&
+	    !has_form(value, "a a _0 00:00:00 0000"))
+		return -1;
+	when_s = curl_getdate(value, NULL);
+	if (when_s == -1 || !two_digits)
+		return when_s;
+	if (when_s > now_s + fifty_years_s)
+		return when_s - CENTURY_S;
+	return when_s < now_s - fifty_years_s ? when_s + CENTURY_S : when_s;
+}
+
+int64_t
+staple_http_retry_after(const char *value, int64_t now_s)
+{
+	int64_t wait_s = whole_seconds(value), when_s;
+
+	if (wait_s < 0 && (when_s = read_date(value, now_s)) != -1)
+		wait_s = when_s - now_s;
+	if (wait_s <= 0)
+		return 0;
+	return wait_s < DAY_S ? wait_s : DAY_S;
+}
+
+int64_t
+staple_http_age(const char *value)
+{
+	int64_t age_s = whole_seconds(value);
+
+	return age_s > 0 ? age_s : 0;
+}
+
+int64_t
+staple_http_expires(const char *value, int64_t now_s)
+{
+	int64_t when_s = read_date(value, now_s);
+
+	if (when_s == -1)
+		return -1;
+	return when_s > now_s ? when_s - now_s : 0;
+}
+
+/* Is this word all of the text, but for blanks at its end? */
+static bool
+is_word(const char *text, size_t len, const char *word)
+{
+	while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
+		len--;
+	return len == strlen(word) && strncasecmp(text, word, len) == 0;
+}
+
+bool
+staple_http_is_ocsp(const char *value)
+{
+	return is_word(value, strcspn(value, ";"), "application/ocsp-response");
+}
+
+/* ---- Cache-Control, RFC 9111 5.2: a list, values perhaps quoted ---- */
+
+/* Up to the next comma, quotes respected. */
+static size_t
+directive_length(const char *list)
+{
+	bool quoted = false;
+	size_t n;
+
+	for (n = 0; list[n] != '\0'; n++) {
+		if (list[n] == '"')
+			quoted = !quoted;
+		else if (quoted && list[n] == '\\' && list[n + 1] != '\0')
+			n++;
+		else if (!quoted && list[n] == ',')
+			break;
+	}
+	return n;
+}
+
+/* max-age=5, and max-age="5" as RFC 9111 5.2 requires to accept. */
+static int64_t
+read_max_age(const char *directive, size_t len)
+{
+	static const char name[] = "max-age=";
+	const char *value = directive + sizeof(name) - 1;
+	const char *end = directive + len;
+
+	if (strncasecmp(directive, name, sizeof(name) - 1) != 0)
+		return -1;
+	while (end > value && strchr(BLANKS, end[-1]) != NULL)
+		end--;
+	if (end - value >= 2 && *value == '"' && end[-1] == '"') {
+		value++;
+		end--;
+	}
+	return seconds(value, end);
+}
+
+/* RFC 9111 4.2.1: of two that differ, the more careful. */
+static int64_t
+lesser_age(int64_t a, int64_t b)
+{
+	return a >= 0 && (b < 0 || a < b) ? a : b;
+}
+
+int64_t
+staple_http_max_age(const char *value)
+{
+	int64_t least = -1;
+
+	for (;;) {
+		size_t len;
+
+		value += strspn(value, BLANKS ",");
+		if (*value == '\0')
+			return least;
+		len = directive_length(value);
+		if (is_word(value, len, "no-cache") ||
+		    is_word(value, len, "no-store"))
+			return 0;
+		least = lesser_age(least, read_max_age(value, len));
+		value += len;
+	}
+}
+
+/* ---- Headers of a response ---- */
+
+/* The value of the nth header of that name; NULL: none.  Not of an interim
+ * response or of a proxy (RFC 9110 15.2), nor of a trailer. */
+static const char *
+find_header(const struct staple_fetch *fetch, const char *name, size_t nth)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(fetch->transfer.easy, name, nth, CURLH_HEADER,
+		   -1, &header) == CURLHE_OK
+		   ? header->value
+		   : NULL;
+}
+
+/* RFC 9110 5.3: several lines of one name are one list. */
+static int64_t
+find_max_age(const struct staple_fetch *fetch)
+{
+	int64_t least = -1;
+	const char *value;
+
+	for (size_t i = 0; i < CACHE_CONTROLS_MAX; i++) {
+		value = find_header(fetch, "Cache-Control", i);
+		if (value == NULL)
+			break;
+		least = lesser_age(least, staple_http_max_age(value));
+	}
+	return least;
+}
+
+/* RFC 9111 4.2: seconds it is fresh for; -1: none. */
+static int64_t
+find_freshness(const struct staple_fetch *fetch, int64_t now_s)
+{
+	int64_t max_age_s = find_max_age(fetch), age_s = 0;
+	const char *value;
+
+	if (max_age_s < 0) {
+		value = find_header(fetch, "Expires", 0);
+		return value != NULL ? staple_http_expires(value, now_s) : -1;
+	}
+	value = find_header(fetch, "Age", 0);
+	if (value != NULL)
+		age_s = staple_http_age(value);
+	return max_age_s > age_s ? max_age_s - age_s : 0;
+}
+
 /* ---- The client ---- */
 
 enum {
@@ -265,22 +516,42 @@ static size_t
 on_header(char *line, size_t size, size_t count, void *arg)
 {
 	struct staple_fetch *fetch = arg;
+	size_t len = size * count;
 
-	return staple_http_response_header(&fetch->transfer.response,
-		   status_of(fetch), line, size * count, clock_wall_ms() / 1000)
-		   ? size * count
-		   : 0;
+	fetch->transfer.header_bytes += len;
+	if (fetch->transfer.header_bytes > STAPLE_HEADERS_MAX) {
+		fetch->transfer.error = STAPLE_ERROR_SIZE;
+		return 0;
+	}
+	/* The empty line, and not of an interim response or of a proxy. */
+	if (len > 0 && (line[0] == '\r' || line[0] == '\n') &&
+	    status_of(fetch) >= 200)
+		fetch->transfer.headed = true;
+	/* The body of an error may be endless and is not used. */
+	return fetch->transfer.headed && status_of(fetch) != 200 ? 0 : len;
 }
 
 static size_t
 on_body(char *bytes, size_t size, size_t count, void *arg)
 {
 	struct staple_fetch *fetch = arg;
+	size_t len = size * count, before = fetch->transfer.len;
+	unsigned char *larger;
 
-	return staple_http_response_body(&fetch->transfer.response, bytes,
-		   size * count, clock_mono_ms())
-		   ? size * count
-		   : 0;
+	if (len > fetch->transfer.max - before) {
+		fetch->transfer.error = STAPLE_ERROR_SIZE;
+		return 0;
+	}
+	larger = realloc(fetch->transfer.body, before + len + 1);
+	if (larger == NULL) {
+		fetch->transfer.error = STAPLE_ERROR_MEMORY;
+		return 0;
+	}
+	memcpy(larger + before, bytes, len);
+	fetch->transfer.body = larger;
+	fetch->transfer.len += len;
+	fetch->transfer.last_byte_ms = clock_mono_ms();
+	return len;
 }
 
 /* Is it connecting, for the wait of a turn? */
@@ -365,6 +636,8 @@ set_request(struct staple_fetch *fetch, uint32_t timeout_ms)
 	bad |= curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
 	bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of);
+	bad |= curl_easy_setopt(
+	    easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)fetch->transfer.max);
 	if (order->get)
 		return bad;
 	bad |= curl_easy_setopt(
@@ -398,8 +671,6 @@ set_options(CURL *easy, const struct staple_fetch_options *options)
 {
 	unsigned bad = 0;
 
-	bad |= curl_easy_setopt(
-	    easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->max_response);
 	if (options->proxy != NULL) {
 		bad |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
 		/* All through it, regardless of the environment. */
@@ -441,17 +712,15 @@ set_callbacks(struct staple_fetch *fetch)
 bool
 staple_http_begin(struct staple_fetch *fetch, uint32_t timeout_ms)
 {
-	struct staple_fetch_options options = fetch->fetcher->options;
+	const struct staple_fetch_options *options = &fetch->fetcher->options;
 	CURL *easy = curl_easy_init();
 
-	if (fetch->order.issuer)
-		options.max_response = STAPLE_ISSUER_BYTES_MAX;
-	staple_http_response_init(
-	    &fetch->transfer.response, options.max_response);
 	fetch->transfer.easy = easy;
+	fetch->transfer.max = fetch->order.issuer ? STAPLE_ISSUER_BYTES_MAX
+						  : options->max_response;
 	/* A setting that was lost could widen trust, so none may be. */
 	if (easy != NULL && set_request(fetch, timeout_ms) == 0 &&
-	    set_manners(easy) == 0 && set_options(easy, &options) == 0 &&
+	    set_manners(easy) == 0 && set_options(easy, options) == 0 &&
 	    set_callbacks(fetch) == 0 &&
 	    curl_multi_add_handle(fetch->fetcher->multi, easy) == CURLM_OK)
 		return true;
@@ -468,7 +737,7 @@ staple_http_end(struct staple_fetch *fetch)
 	fetch->fetcher->connecting -= is_connecting(fetch);
 	curl_easy_cleanup(fetch->transfer.easy);
 	ERR_clear_error();
-	staple_http_response_fini(&fetch->transfer.response);
+	free(fetch->transfer.body);
 	memset(&fetch->transfer, 0, sizeof(fetch->transfer));
 }
 
@@ -486,7 +755,7 @@ has_passed(const struct staple_fetch *fetch, CURLINFO time)
 enum staple_transfer_phase
 staple_http_phase(const struct staple_fetch *fetch)
 {
-	if (fetch->transfer.response.headed)
+	if (fetch->transfer.headed)
 		return STAPLE_AT_BODY;
 	if (fetch->transfer.connected)
 		return STAPLE_AT_HEADERS;
@@ -499,15 +768,15 @@ staple_http_phase(const struct staple_fetch *fetch)
 static enum staple_transfer_error
 error_of(const struct staple_fetch *fetch, CURLcode code)
 {
-	if (fetch->transfer.response.error != STAPLE_ERROR_NONE)
-		return fetch->transfer.response.error;
+	if (fetch->transfer.error != STAPLE_ERROR_NONE)
+		return fetch->transfer.error;
 	if ((int)code == TOO_LARGE)
 		return STAPLE_ERROR_SIZE;
 	switch (code) {
 	case CURLE_OK:
 	case CURLE_WRITE_ERROR:
-		return fetch->transfer.response.headed ? STAPLE_ERROR_NONE
-						       : STAPLE_ERROR_CUT;
+		return fetch->transfer.headed ? STAPLE_ERROR_NONE
+					      : STAPLE_ERROR_CUT;
 	case CURLE_URL_MALFORMAT:
 		return STAPLE_ERROR_URL;
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -573,24 +842,27 @@ void
 staple_http_get_result(
     const struct staple_fetch *fetch, struct staple_fetch_result *result)
 {
-	const struct staple_http_response *response = &fetch->transfer.response;
+	CURL *easy = fetch->transfer.easy;
+	const char *type = find_header(fetch, "Content-Type", 0);
+	const char *retry = find_header(fetch, "Retry-After", 0);
+	int64_t now_s = clock_wall_ms() / 1000;
 	long proxy = 0, sys_errno = 0;
 
-	curl_easy_getinfo(
-	    fetch->transfer.easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
-	curl_easy_getinfo(fetch->transfer.easy, CURLINFO_OS_ERRNO, &sys_errno);
+	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys_errno);
 	result->error = fetch->transfer.error;
 	result->phase = staple_http_phase(fetch);
 	result->http_status = status_of(fetch);
 	result->proxy_status = proxy >= 300 ? (int)proxy : 0;
 	result->sys_errno = (int)sys_errno;
 	result->detail = fetch->transfer.detail;
-	result->body = response->body;
-	result->len = response->len;
-	result->right_type = response->right_type;
-	result->freshness_s = staple_http_response_freshness(response);
-	if (result->http_status == 429 || result->http_status == 503)
-		result->retry_after_s = response->retry_after_s;
+	result->body = fetch->transfer.body;
+	result->len = fetch->transfer.len;
+	result->right_type = type != NULL && staple_http_is_ocsp(type);
+	result->freshness_s = find_freshness(fetch, now_s);
+	if (retry != NULL &&
+	    (result->http_status == 429 || result->http_status == 503))
+		result->retry_after_s = staple_http_retry_after(retry, now_s);
 }
 
 void
@@ -615,20 +887,29 @@ staple_http_note_addresses(struct staple_fetch *fetch, bool answered)
 	}
 }
 
-char *
-staple_http_location(const struct staple_fetch *fetch)
+/* Not CURLINFO_REDIRECT_URL: libcurl sets it when the body has ended, and
+ * on_header ends the transfer before it. */
+bool
+staple_http_redirects(const struct staple_fetch *fetch, char **where)
 {
-	const char *location = fetch->transfer.response.location;
-	CURLU *url = curl_url();
-	char *base = NULL, *absolute = NULL, *copy = NULL;
+	const char *location = find_header(fetch, "Location", 0);
+	char *base = NULL, *absolute = NULL;
+	int status = status_of(fetch);
+	CURLU *url;
 
+	*where = NULL;
+	if (location == NULL ||
+	    (status != 301 && status != 302 && status != 303 && status != 307 &&
+		status != 308))
+		return false;
+	url = curl_url();
 	curl_easy_getinfo(fetch->transfer.easy, CURLINFO_EFFECTIVE_URL, &base);
-	if (url != NULL && base != NULL && location != NULL &&
+	if (url != NULL && base != NULL &&
 	    curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
 	    curl_url_set(url, CURLUPART_URL, location, 0) == CURLUE_OK &&
 	    curl_url_get(url, CURLUPART_URL, &absolute, 0) == CURLUE_OK)
-		copy = strdup(absolute);
+		*where = strdup(absolute);
 	curl_free(absolute);
 	curl_url_cleanup(url);
-	return copy;
+	return true;
 }

@@ -26,7 +26,6 @@
 #include "base/attr.h"
 #include "base/list.h"
 #include "staple/fetch.h"
-#include "staple/http_response.h"
 
 struct curl_slist;
 struct err;
@@ -82,6 +81,8 @@ struct staple_fetcher {
 	unsigned connecting; /* transfers in that phase */
 };
 
+/* Bytes, those of interim responses and of a proxy included. */
+#define STAPLE_HEADERS_MAX ((size_t)16 * 1024)
 #define STAPLE_TRIED_MAX 16   /* addresses that a transfer records */
 #define STAPLE_DETAIL_MAX 256 /* CURL_ERROR_SIZE */
 
@@ -113,8 +114,13 @@ struct staple_fetch {
 		struct addr tried[STAPLE_TRIED_MAX];
 		struct addr peer; /* of the connection; len 0: none yet */
 
-		struct staple_http_response response;
-		enum staple_transfer_error error; /* of one that has ended */
+		bool headed; /* all headers of the response are there */
+		size_t header_bytes;
+		unsigned char *body; /* owned; NULL: none yet */
+		size_t len, max;
+		int64_t last_byte_ms; /* when its last bytes came; 0: none */
+
+		enum staple_transfer_error error; /* why it ended */
 		char detail[STAPLE_DETAIL_MAX];   /* libcurl's text */
 	} transfer;
 };
@@ -138,8 +144,8 @@ struct staple_fetch *staple_http_ended(
 bool staple_http_begin(
     struct staple_fetch *fetch, uint32_t timeout_ms) MUST_CHECK;
 
-/* Free the transfer.  Any time; never waits, not even for a name.  None: fine.
- */
+/* Free the transfer, if there is one.  Any time; never waits, not even for a
+ * name. */
 void staple_http_end(struct staple_fetch *fetch);
 
 enum staple_transfer_phase staple_http_phase(const struct staple_fetch *fetch);
@@ -154,8 +160,30 @@ void staple_http_get_result(
  * connected to. */
 void staple_http_note_addresses(struct staple_fetch *fetch, bool answered);
 
-/* Where a redirect leads, made absolute; free() it.  NULL: nowhere that can be
- * read. */
-char *staple_http_location(const struct staple_fetch *fetch) MUST_CHECK;
+/* Of one that has ended: is it a redirect?  *where: where to, made absolute;
+ * free() it.  NULL: nowhere that can be read. */
+bool staple_http_redirects(
+    const struct staple_fetch *fetch, char **where) MUST_CHECK;
+
+/*
+ * Header values as libcurl returns them, without blanks around.  Pure.  A value
+ * that does not match its grammar counts as absent.
+ */
+
+/* Retry-After: seconds, or a date relative to `now_s`.  0: none, past or
+ * invalid; at most a day. */
+int64_t staple_http_retry_after(const char *value, int64_t now_s);
+
+/* Cache-Control: max-age in seconds (no-cache and no-store: 0); -1: none. */
+int64_t staple_http_max_age(const char *value);
+
+/* Age in seconds; 0: none. */
+int64_t staple_http_age(const char *value);
+
+/* Expires as seconds from now, 0 when past; -1: invalid. */
+int64_t staple_http_expires(const char *value, int64_t now_s);
+
+/* Is it application/ocsp-response, parameters and case aside? */
+bool staple_http_is_ocsp(const char *value);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <criterion/criterion.h>
 
@@ -107,6 +108,8 @@ static const struct row {
 	{ "304 with a Location",
 	    { .bytes = "HTTP/1.1 304 Same\r\nLocation: /\r\n\r\n" }, LONG,
 	    STAPLE_HTTP_OTHER, "HTTP 304" },
+	{ "a header without a colon", { .bytes = OK "Cache-Control\r\n\r\n" },
+	    LONG, STAPLE_HTTP_OTHER, "what came is not HTTP" },
 	{ "no HTTP", { .bytes = "SSH-2.0-OpenSSH_9.2\r\n" }, LONG,
 	    STAPLE_HTTP_OTHER, "what came is not HTTP" },
 	{ "an empty body", { .bytes = OK TYPE LENGTH("0") END }, LONG,
@@ -139,6 +142,10 @@ static const struct row {
 	{ "endless headers",
 	    { .bytes = OK "A: b\r\n",
 		.repeat_from = 17,
+		.end = RESPONDER_REPEATS },
+	    LONG, STAPLE_TOO_LARGE, "the answer is larger" },
+	{ "endless interim answers",
+	    { .bytes = "HTTP/1.1 103 Early Hints\r\n\r\n",
 		.end = RESPONDER_REPEATS },
 	    LONG, STAPLE_TOO_LARGE, "the answer is larger" },
 	{ "an endless header",
@@ -297,6 +304,143 @@ Test(fetch, returns_retry_after_and_freshness)
 	cr_expect_eq(mute.result.retry_after_s, 0);
 }
 
+static const struct freshness_row {
+	const char *what, *response;
+	int64_t expect;
+} freshness_rows[] = {
+	{ "no header", OK END "good", -1 },
+	{ "max-age", OK "Cache-Control: max-age=60\r\n\r\ngood", 60 },
+	{ "less its age", OK "Age: 20\r\ncache-control:max-age=60\r\n\r\ngood",
+	    40 },
+	{ "older than that",
+	    OK "Cache-Control: max-age=6\r\nAge: 7\r\n\r\ngood", 0 },
+	{ "two lines",
+	    OK "Cache-Control: max-age=60\r\n"
+	       "Cache-Control: no-store\r\n\r\ngood",
+	    0 },
+	{ "two lines, the less second",
+	    OK "Cache-Control: max-age=60\r\n"
+	       "Cache-Control: max-age=50\r\n\r\ngood",
+	    50 },
+	{ "two lines, one without",
+	    OK "Cache-Control: max-age=60\r\n"
+	       "Cache-Control: public\r\n\r\ngood",
+	    60 },
+	{ "Expires", OK "Expires: Sun, 06 Nov 1994 08:50:37 GMT\r\n\r\ngood",
+	    0 },
+	{ "Expires that is no date", OK "Expires: 0\r\n\r\ngood", -1 },
+	{ "max-age comes before Expires",
+	    OK "Expires: Sun, 06 Nov 1994 08:50:37 GMT\r\n"
+	       "Cache-Control: max-age=5\r\n\r\ngood",
+	    5 },
+	{ "two of Age, the first counts",
+	    OK "Age: 1\r\nAge: 2\r\n"
+	       "Cache-Control: max-age=5\r\n\r\ngood",
+	    4 },
+	{ "bare newlines", "HTTP/1.1 200 OK\nCache-Control: max-age=60\n\ngood",
+	    60 },
+	{ "a folded line",
+	    OK "Cache-Control: public,\r\n max-age=60\r\n\r\ngood", 60 },
+	{ "a name that ends so", OK "X-Cache-Control: max-age=60\r\n\r\ngood",
+	    -1 },
+	{ "an interim response",
+	    "HTTP/1.1 103 Early Hints\r\nCache-Control: max-age=5\r\n\r\n" OK
+		END "good",
+	    -1 },
+	{ "a trailer",
+	    OK CHUNKED END "4\r\ngood\r\n0\r\n"
+			   "Cache-Control: max-age=5\r\n\r\n",
+	    -1 },
+};
+
+Test(fetch, returns_how_long_a_response_is_fresh)
+{
+	for (size_t i = 0; i < ARRAY_LEN(freshness_rows); i++) {
+		const struct freshness_row *row = &freshness_rows[i];
+		struct fetched got = hear(row->response);
+
+		cr_expect_eq(got.result.outcome, STAPLE_GOOD, "%s: %s",
+		    row->what, got.said);
+		cr_expect_eq(got.result.freshness_s, row->expect, "%s: %lld",
+		    row->what, (long long)got.result.freshness_s);
+	}
+}
+
+Test(fetch, counts_expires_from_now)
+{
+	char response[128];
+	time_t at = time(NULL) + 1000;
+	struct fetched got;
+	struct tm tm;
+
+	strftime(response, sizeof(response),
+	    OK "Expires: %a, %d %b %Y %H:%M:%S GMT\r\n\r\ngood",
+	    gmtime_r(&at, &tm));
+	got = hear(response);
+	cr_expect_leq(got.result.freshness_s, 1000);
+	cr_expect_geq(got.result.freshness_s, 900);
+}
+
+/* CURLINFO_RETRY_AFTER and CURLINFO_CONTENT_TYPE would be of the interim one. */
+Test(fetch, reads_no_header_of_an_interim_response)
+{
+	struct fetched got = hear("HTTP/1.1 103 Early Hints\r\n" TYPE
+				  "Retry-After: 5\r\nLocation: /\r\n\r\n"
+				  "HTTP/1.1 503 No\r\n\r\n");
+	struct fetched to = hear(
+	    "HTTP/1.1 103 Early Hints\r\nLocation: /\r\n\r\n"
+	    "HTTP/1.1 302 Found\r\n\r\n");
+
+	cr_expect_eq(got.result.http_status, 503);
+	cr_expect_eq(got.result.retry_after_s, 0);
+	cr_expect_not(got.result.right_type);
+	cr_expect_eq(to.result.outcome, STAPLE_HTTP_OTHER, "%s", to.said);
+}
+
+/* RFC 9111 4.2.1 and 5.1: the first, where there are two of what is no list. */
+Test(fetch, reads_the_first_of_two_headers)
+{
+	struct fetched got = hear("HTTP/1.1 429 No\r\n"
+				  "Content-Type:application/ocsp-response \r\n"
+				  "Content-Type: text/html\r\n"
+				  "Retry-After: \t5 \r\n"
+				  "Retry-After: 50\r\n\r\n");
+
+	cr_expect(got.result.right_type);
+	cr_expect_eq(got.result.retry_after_s, 5);
+}
+
+/* A look-up of libcurl goes through all headers: 950 of them took 90 ms. */
+Test(fetch, reads_sixteen_lines_of_cache_control)
+{
+	char response[1024] = OK;
+
+	for (unsigned i = 0; i < 15; i++)
+		strcat(response, "Cache-Control: max-age=7\r\n");
+	strcat(response, "Cache-Control: max-age=6\r\n"
+			 "Cache-Control: max-age=5\r\n\r\ngood");
+	cr_expect_eq(hear(response).result.freshness_s, 6);
+}
+
+Test(fetch, takes_no_more_headers_than_its_limit)
+{
+	static char response[STAPLE_HEADERS_MAX + 64];
+	const size_t head = STAPLE_HEADERS_MAX - 4; /* but for its end */
+	struct responder_act act = { .bytes = response };
+	struct fetched just, more;
+
+	memset(response, 'x', sizeof(response));
+	memcpy(response, OK "X: ", sizeof(OK "X: ") - 1);
+	for (size_t i = 1000; i + 1000 < head; i += 1000)
+		memcpy(response + i, "\r\nX: ", 5);
+	memcpy(response + head, "\r\n\r\ngood", 9);
+	just = ask(&act, false, LONG);
+	memcpy(response + head, "x\r\n\r\ngood", 10);
+	more = ask(&act, false, LONG);
+	cr_expect_eq(just.result.outcome, STAPLE_GOOD, "%s", just.said);
+	cr_expect_eq(more.result.outcome, STAPLE_TOO_LARGE, "%s", more.said);
+}
+
 Test(fetch, takes_a_body_of_just_the_limit)
 {
 	char answer[64 + 1000] = OK END;
@@ -392,6 +536,9 @@ static const struct responder_act maze[] = {
 	{ .path = "/broken", .bytes = TO("http://[::1/") },
 	{ .path = "/space", .bytes = TO("http://a b/") },
 	{ .path = "/name", .bytes = TO("http://none.test/") },
+	{ .path = "/both",
+	    .bytes = "HTTP/1.1 302 Found\r\nLocation: \t/good \r\n"
+		     "Location: /self\r\n\r\n" },
 	{ .path = "/307", .bytes = "HTTP/1.1 307 T\r\nLocation: /one\r\n\r\n" },
 	{ .path = "/endless",
 	    .bytes = TO("/good") "x",
@@ -410,6 +557,7 @@ static const struct redirect_row {
 	{ "/near3", STAPLE_GOOD, 4, "HTTP 200" },
 	{ "/near4", STAPLE_REDIRECT_LOOP, 4, "redirected too often" },
 	{ "/self", STAPLE_REDIRECT_LOOP, 4, "redirected too often" },
+	{ "/both", STAPLE_GOOD, 2, "HTTP 200" },
 	{ "/307", STAPLE_GOOD, 3, "HTTP 200" },
 	{ "/endless", STAPLE_GOOD, 2, "HTTP 200" },
 	{ "/ftp", STAPLE_REDIRECT_REFUSED, 1, "redirected to where we do" },

@@ -1,8 +1,9 @@
 /*
  * HTTP transfers on libcurl's multi interface; the only file with
- * <curl/curl.h>.  Staple thread only, except staple_http_wake.  Each
- * transfer has a connection of its own: a connection kept open would be to an
- * address that may be outdated, and could be closed by the peer at any moment.
+ * <curl/curl.h>.  Staple thread only, except staple_http_wake.  Each transfer
+ * has a connection of its own: a connection kept open would be to an address
+ * that may be outdated, and could be closed by the peer at any moment.  libcurl
+ * stores the headers of a response; they are read when the transfer has ended.
  */
 #include "staple/http_client.h"
 

@@ -6,44 +6,23 @@
  */
 #include "staple/fetch.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/addr.h"
+#include "base/attr.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/list.h"
-#include "staple/cert.h"
 #include "staple/http_client.h"
-#include "staple/http_response.h"
-#include "staple/issuers.h"
-#include "staple/transfer_result.h"
 #include "staple/url.h"
 
 #define REDIRECTS_MAX 3
 #define HOST_MAX 512
-
-struct staple_fetcher {
-	struct staple_http_client *client;
-	struct list pending; /* their next transfer begins with the next turn */
-	struct list running;
-	struct staple_lookups lookups;
-	struct staple_fetch_options options;
-};
-
-struct staple_fetch {
-	struct list node; /* pending or running; alone: calling back */
-	struct staple_fetcher *fetcher;
-	char *url; /* redirects replace it */
-	struct staple_fetch_order order;
-	staple_fetch_fn *done;
-	void *arg;
-	int64_t begun_ms;                 /* monotonic; 0: not yet */
-	unsigned redirects;               /* followed */
-	bool any_address;                 /* also those that failed lately */
-	struct staple_transfer *transfer; /* NULL: pending, or never begun */
-};
 
 struct staple_fetcher *
 staple_fetcher_new(struct err *err)
@@ -56,9 +35,8 @@ staple_fetcher_new(struct err *err)
 	}
 	list_init(&fetcher->pending);
 	list_init(&fetcher->running);
-	fetcher->client = staple_http_client_new(err);
-	if (fetcher->client == NULL) {
-		free(fetcher);
+	if (!staple_http_init(fetcher, err)) {
+		staple_fetcher_free(fetcher);
 		return NULL;
 	}
 	return fetcher;
@@ -71,11 +49,17 @@ staple_fetcher_configure(
 	fetcher->options = *options;
 }
 
+static bool
+is_begun(const struct staple_fetch *fetch)
+{
+	return fetch->transfer.easy != NULL;
+}
+
 static void
 free_fetch(struct staple_fetch *fetch)
 {
 	list_remove(&fetch->node);
-	staple_transfer_free(fetch->transfer);
+	staple_http_end(fetch);
 	free(fetch->url);
 	free(fetch);
 }
@@ -88,14 +72,14 @@ staple_fetcher_free(struct staple_fetcher *fetcher)
 	list_splice(&fetcher->running, &fetcher->pending);
 	LIST_FOREACH(&fetcher->running, node)
 		free_fetch(container_of(node, struct staple_fetch, node));
-	staple_http_client_free(fetcher->client);
+	staple_http_fini(fetcher);
 	free(fetcher);
 }
 
 void
 staple_fetcher_wake(struct staple_fetcher *fetcher)
 {
-	staple_http_client_wake(fetcher->client);
+	staple_http_wake(fetcher);
 }
 
 /* ---- Start and cancel ---- */
@@ -152,8 +136,7 @@ count_lookup(const struct staple_fetch *fetch)
 {
 	char host[HOST_MAX];
 
-	if (fetch->transfer == NULL ||
-	    staple_transfer_phase(fetch->transfer) != STAPLE_AT_NAME)
+	if (!is_begun(fetch) || staple_http_phase(fetch) != STAPLE_AT_NAME)
 		return;
 	find_host(fetch, host);
 	staple_lookups_abandon(&fetch->fetcher->lookups, host, clock_mono_ms());
@@ -168,6 +151,248 @@ staple_fetch_cancel(struct staple_fetch *fetch)
 	free_fetch(fetch);
 }
 
+/*
+ * ---- From the end of a transfer to outcome and words ----
+ *
+ * A received status takes precedence over any later error: a 503 whose body
+ * never ends is a 503.
+ */
+
+struct result_row {
+	enum staple_outcome outcome;
+	const char *words; /* NULL: made from the result */
+};
+
+/* By error; UNASKED: depends on the result. */
+static const struct result_row rows[] = {
+	[STAPLE_ERROR_NONE] = { STAPLE_UNASKED, NULL },
+	[STAPLE_ERROR_URL] = { STAPLE_BAD_URL, "not a URL that can be used" },
+	[STAPLE_ERROR_LOOKUPS] = { STAPLE_NAME_TIMEOUT,
+	    "too many name look-ups are hanging" },
+	[STAPLE_ERROR_NAME] = { STAPLE_NAME_NOT_FOUND, "no such host" },
+	[STAPLE_ERROR_PROXY_NAME] = { STAPLE_NAME_NOT_FOUND,
+	    "no such host: the proxy" },
+	[STAPLE_ERROR_CONNECT] = { STAPLE_UNASKED, NULL },
+	[STAPLE_ERROR_TLS] = { STAPLE_TLS_FAILED, NULL },
+	[STAPLE_ERROR_TIMEOUT] = { STAPLE_UNASKED, NULL },
+	[STAPLE_ERROR_CLOSED] = { STAPLE_CONNECTION_RESET,
+	    "closed without an answer" },
+	[STAPLE_ERROR_BROKEN] = { STAPLE_CONNECTION_RESET, NULL },
+	[STAPLE_ERROR_CUT] = { STAPLE_TRUNCATED, NULL },
+	[STAPLE_ERROR_SIZE] = { STAPLE_TOO_LARGE,
+	    "the answer is larger than allowed" },
+	[STAPLE_ERROR_NO_HTTP] = { STAPLE_HTTP_OTHER, "what came is not HTTP" },
+	[STAPLE_ERROR_REDIRECT] = { STAPLE_REDIRECT_REFUSED,
+	    "redirected to where we do not go" },
+	[STAPLE_ERROR_REDIRECTS] = { STAPLE_REDIRECT_LOOP,
+	    "redirected too often" },
+	[STAPLE_ERROR_MEMORY] = { STAPLE_NO_MEMORY, "out of memory" },
+	[STAPLE_ERROR_OTHER] = { STAPLE_UNREACHABLE, NULL },
+};
+
+static void describe(char *said, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void
+describe(char *said, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(said, STAPLE_SAID_MAX, format, args);
+	va_end(args);
+}
+
+/* Never empty. */
+static const char *
+detail_of(const struct staple_fetch_result *result)
+{
+	return result->detail != NULL && result->detail[0] != '\0'
+		   ? result->detail
+		   : "libcurl gives no reason";
+}
+
+static enum staple_outcome
+outcome_of_status(int status)
+{
+	switch (status / 100) {
+	case 4:
+		return STAPLE_HTTP_4XX;
+	case 5:
+		return STAPLE_HTTP_5XX;
+	default:
+		return STAPLE_HTTP_OTHER;
+	}
+}
+
+/* A proxy that denies CONNECT, or demands authentication (407, RFC 9110 section
+ * 15.5.8): the responder has not seen the request. */
+static enum staple_outcome
+outcome_of_proxy(int status, char *said)
+{
+	if (status == 407)
+		describe(said,
+		    "the proxy requires a user and a password (HTTP 407)");
+	else
+		describe(said, "HTTP %d from the proxy", status);
+	return status / 100 == 4 ? STAPLE_PROXY_DENIED
+				 : outcome_of_status(status);
+}
+
+static enum staple_outcome
+outcome_of_response(const struct staple_fetch_result *result, char *said)
+{
+	if (result->http_status == 407)
+		return outcome_of_proxy(result->http_status, said);
+	if (result->http_status != 200) {
+		describe(said, "HTTP %d", result->http_status);
+		return outcome_of_status(result->http_status);
+	}
+	if (result->len == 0) {
+		describe(said, "HTTP 200 without a body");
+		return STAPLE_EMPTY;
+	}
+	describe(said, "HTTP 200");
+	return STAPLE_GOOD;
+}
+
+static enum staple_outcome
+outcome_of_connect(const struct staple_fetch_result *result, char *said)
+{
+	switch (result->sys_errno) {
+	case ECONNREFUSED:
+		describe(said, "connection refused");
+		return STAPLE_CONNECTION_REFUSED;
+	case ECONNRESET:
+		describe(said, "connection reset");
+		return STAPLE_CONNECTION_RESET;
+	case ETIMEDOUT:
+		describe(said, "the kernel gave up connecting");
+		return STAPLE_TIMEOUT_CONNECT;
+	case 0:
+		describe(said, "%s", detail_of(result));
+		return STAPLE_UNREACHABLE;
+	default:
+		describe(said, "%s", strerror(result->sys_errno));
+		return STAPLE_UNREACHABLE;
+	}
+}
+
+static const struct result_row timeouts[] = {
+	[STAPLE_AT_NAME] = { STAPLE_NAME_TIMEOUT, "looking up the name" },
+	[STAPLE_AT_CONNECT] = { STAPLE_TIMEOUT_CONNECT, "connecting" },
+	[STAPLE_AT_TLS] = { STAPLE_TIMEOUT_CONNECT, "setting up TLS" },
+	[STAPLE_AT_HEADERS] = { STAPLE_TIMEOUT_HEADERS, "waiting for headers" },
+	[STAPLE_AT_BODY] = { STAPLE_TIMEOUT_BODY, "waiting for the body" },
+};
+
+static enum staple_outcome
+outcome_of_timeout(const struct staple_fetch_result *result, char *said)
+{
+	const struct result_row *row = &timeouts[result->phase];
+	double took_s = result->took_ms / 1000.0;
+
+	if (result->phase == STAPLE_AT_BODY && result->dripping) {
+		describe(said, "still dripping after %.1f s", took_s);
+		return STAPLE_SLOW_DRIP;
+	}
+	describe(said, "timed out after %.1f s %s", took_s, row->words);
+	return row->outcome;
+}
+
+/* Without the beginnings that libcurl 7.88 and 8.22 put before the reason of a
+ * refused certificate, and OpenSSL before any other:
+ * "error:0A00010B:SSL routines::wrong version number". */
+static void
+describe_tls(char *said, const char *detail)
+{
+	static const char *const usual[] = { "SSL certificate problem: ",
+		"SSL certificate OpenSSL verify result: ", "::" };
+
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
+		const char *found = strstr(detail, usual[i]);
+
+		if (found == NULL)
+			continue;
+		detail = found + strlen(usual[i]);
+		break;
+	}
+	describe(
+	    said, "TLS: %s", detail[0] != '\0' ? detail : "handshake failed");
+}
+
+static void
+describe_error(
+    const struct staple_fetch_result *result, const char *words, char *said)
+{
+	switch (result->error) {
+	case STAPLE_ERROR_TLS:
+		describe_tls(said, result->detail);
+		break;
+	case STAPLE_ERROR_BROKEN:
+		describe(said, "%s",
+		    result->sys_errno == ECONNRESET ? "connection reset"
+						    : detail_of(result));
+		break;
+	case STAPLE_ERROR_CUT:
+		if (result->phase == STAPLE_AT_BODY)
+			describe(
+			    said, "cut after %zu bytes of body", result->len);
+		else
+			describe(said, "cut in the headers");
+		break;
+	default:
+		describe(said, "%s", words != NULL ? words : detail_of(result));
+	}
+}
+
+/* RFC 9110 15.2: 1xx is not the response.  A 200 still needs its body. */
+static bool
+status_decides(const struct staple_fetch_result *result)
+{
+	switch (result->error) {
+	case STAPLE_ERROR_REDIRECT:
+	case STAPLE_ERROR_REDIRECTS:
+		return false; /* the status is that of the redirect */
+	default:
+		return result->http_status > 200;
+	}
+}
+
+static enum staple_outcome
+find_outcome(const struct staple_fetch_result *result, char *said)
+{
+	const struct result_row *row = &rows[result->error];
+
+	if (result->proxy_status != 0)
+		return outcome_of_proxy(result->proxy_status, said);
+	if (status_decides(result))
+		return outcome_of_response(result, said);
+	switch (result->error) {
+	case STAPLE_ERROR_NONE:
+		return outcome_of_response(result, said);
+	case STAPLE_ERROR_CONNECT:
+		return outcome_of_connect(result, said);
+	case STAPLE_ERROR_TIMEOUT:
+		return outcome_of_timeout(result, said);
+	default:
+		describe_error(result, row->words, said);
+		return row->outcome;
+	}
+}
+
+enum staple_outcome
+staple_fetch_outcome(const struct staple_fetch_result *result, char *said)
+{
+	enum staple_outcome outcome = find_outcome(result, said);
+
+	/* libcurl quotes names from untrusted certificates. */
+	for (; *said != '\0'; said++) {
+		if (*said < ' ' || *said > '~')
+			*said = '?';
+	}
+	return outcome;
+}
+
 /* ---- The end of an exchange ---- */
 
 /* A drip that came within the last third of the time was still coming: with
@@ -175,48 +400,26 @@ staple_fetch_cancel(struct staple_fetch *fetch)
 static bool
 is_dripping(const struct staple_fetch *fetch, int64_t now_ms)
 {
-	int64_t last_byte_ms =
-	    staple_transfer_response(fetch->transfer)->last_byte_ms;
+	int64_t last_byte_ms = fetch->transfer.last_byte_ms;
 
 	return last_byte_ms != 0 &&
 	       now_ms - last_byte_ms <= (int64_t)fetch->order.timeout_ms / 3;
 }
 
-static void
-copy_response(const struct staple_http_response *response,
-    struct staple_fetch_result *result)
-{
-	bool is_later = result->http_status == 429 ||
-			result->http_status == 503;
-
-	result->body = response->body;
-	result->len = response->len;
-	result->right_type = response->right_type;
-	result->retry_after_s = is_later ? response->retry_after_s : 0;
-	result->freshness_s = staple_http_response_freshness(response);
-}
-
 /* Call back, then free.  Its own node is alone meanwhile, so cancelling it in
  * the callback does nothing. */
 static void
-finish(struct staple_fetch *fetch, struct staple_transfer_result *ended)
+finish(struct staple_fetch *fetch, struct staple_fetch_result *result)
 {
-	struct staple_fetch_result result = { .freshness_s = -1 };
 	int64_t now_ms = clock_mono_ms();
 	char said[STAPLE_SAID_MAX];
 
-	ended->took_ms = (uint32_t)(now_ms - fetch->begun_ms);
-	result.http_status = ended->http_status;
-	if (fetch->transfer != NULL) {
-		ended->dripping = is_dripping(fetch, now_ms);
-		copy_response(
-		    staple_transfer_response(fetch->transfer), &result);
-	}
-	result.outcome = staple_transfer_outcome(ended, said);
-	result.said = said;
-	result.took_ms = ended->took_ms;
+	result->took_ms = (uint32_t)(now_ms - fetch->begun_ms);
+	result->dripping = is_dripping(fetch, now_ms);
+	result->outcome = staple_fetch_outcome(result, said);
+	result->said = said;
 	list_remove(&fetch->node);
-	fetch->done(fetch->arg, &result);
+	fetch->done(fetch->arg, result);
 	free_fetch(fetch);
 }
 
@@ -226,15 +429,6 @@ static bool
 is_secure(const char *url)
 {
 	return strncasecmp(url, "https:", 6) == 0;
-}
-
-static bool
-is_redirect(const struct staple_fetch *fetch, int status)
-{
-	if (staple_transfer_response(fetch->transfer)->location == NULL)
-		return false;
-	return status == 301 || status == 302 || status == 303 ||
-	       status == 307 || status == 308;
 }
 
 /* Is the redirect allowed?  Never from https to http: such a redirect may come
@@ -257,16 +451,15 @@ check_redirect(const struct staple_fetch *fetch, const char *where)
 static void
 begin_anew(struct staple_fetch *fetch)
 {
-	staple_transfer_free(fetch->transfer);
-	fetch->transfer = NULL;
+	staple_http_end(fetch);
 	list_remove(&fetch->node);
 	list_append(&fetch->fetcher->pending, &fetch->node);
 }
 
+/* where: owned from now on. */
 static enum staple_transfer_error
-follow(struct staple_fetch *fetch)
+follow(struct staple_fetch *fetch, char *where)
 {
-	char *where = staple_transfer_location(fetch->transfer);
 	enum staple_transfer_error error = check_redirect(fetch, where);
 
 	if (error != STAPLE_ERROR_NONE) {
@@ -283,7 +476,7 @@ follow(struct staple_fetch *fetch)
 
 /* A response, even one that is an error or too large. */
 static bool
-is_answered(const struct staple_transfer_result *ended)
+is_answered(const struct staple_fetch_result *ended)
 {
 	return ended->http_status >= 200 &&
 	       (ended->error == STAPLE_ERROR_NONE ||
@@ -295,7 +488,7 @@ is_answered(const struct staple_transfer_result *ended)
 static bool
 tries_all_addresses(struct staple_fetch *fetch)
 {
-	if (!staple_transfer_has_skipped_all(fetch->transfer))
+	if (!fetch->transfer.skipped || fetch->transfer.tried_count > 0)
 		return false;
 	fetch->any_address = true;
 	begin_anew(fetch);
@@ -305,20 +498,21 @@ tries_all_addresses(struct staple_fetch *fetch)
 static void
 on_ended(struct staple_fetch *fetch)
 {
-	struct staple_transfer_result ended = { 0 };
+	struct staple_fetch_result result = { .freshness_s = -1 };
+	char *where;
 
 	if (tries_all_addresses(fetch))
 		return;
-	staple_transfer_get_result(fetch->transfer, &ended);
-	staple_transfer_note_addresses(fetch->transfer, is_answered(&ended));
-	if (is_redirect(fetch, ended.http_status)) {
-		ended.error = follow(fetch);
-		if (ended.error == STAPLE_ERROR_NONE)
+	staple_http_get_result(fetch, &result);
+	staple_http_note_addresses(fetch, is_answered(&result));
+	if (staple_http_redirects(fetch, &where)) {
+		result.error = follow(fetch, where);
+		if (result.error == STAPLE_ERROR_NONE)
 			return;
 	}
-	if (ended.error == STAPLE_ERROR_TIMEOUT)
+	if (result.error == STAPLE_ERROR_TIMEOUT)
 		count_lookup(fetch);
-	finish(fetch, &ended);
+	finish(fetch, &result);
 }
 
 /* Redirects eat from the time of the exchange; 0 would be no limit. */
@@ -335,9 +529,6 @@ time_left(const struct staple_fetch *fetch)
 static enum staple_transfer_error
 begin(struct staple_fetch *fetch)
 {
-	struct staple_fetcher *fetcher = fetch->fetcher;
-	struct staple_fetch_options options = fetcher->options;
-	struct staple_fetch_order order = fetch->order;
 	const char *why;
 
 	if (fetch->begun_ms == 0)
@@ -346,14 +537,8 @@ begin(struct staple_fetch *fetch)
 		return STAPLE_ERROR_URL;
 	if (!may_ask(fetch))
 		return STAPLE_ERROR_LOOKUPS;
-	order.url = fetch->url;
-	order.timeout_ms = time_left(fetch);
-	if (order.issuer)
-		options.max_response = STAPLE_ISSUER_BYTES_MAX;
-	fetch->transfer = staple_transfer_new(
-	    fetcher->client, &order, &options, fetch->any_address, fetch);
-	return fetch->transfer != NULL ? STAPLE_ERROR_NONE
-				       : STAPLE_ERROR_MEMORY;
+	return staple_http_begin(fetch, time_left(fetch)) ? STAPLE_ERROR_NONE
+							  : STAPLE_ERROR_MEMORY;
 }
 
 static struct staple_fetch *
@@ -380,14 +565,16 @@ begin_pending(struct staple_fetcher *fetcher)
 	list_init(&now);
 	list_splice(&now, &fetcher->pending);
 	while ((fetch = take_first(&now)) != NULL) {
-		struct staple_transfer_result ended = { .error = begin(fetch) };
+		struct staple_fetch_result result = {
+			.freshness_s = -1,
+			.error = begin(fetch),
+		};
 
-		if (ended.error == STAPLE_ERROR_NONE) {
+		if (result.error == STAPLE_ERROR_NONE) {
 			list_append(&fetcher->running, &fetch->node);
 			continue;
 		}
-		ended.detail = "";
-		finish(fetch, &ended);
+		finish(fetch, &result);
 		all = false;
 	}
 	return all;
@@ -400,7 +587,7 @@ staple_fetcher_turn(struct staple_fetcher *fetcher, uint32_t wait_ms)
 
 	if (!begin_pending(fetcher))
 		wait_ms = 0;
-	staple_http_client_turn(fetcher->client, wait_ms);
-	while ((fetch = staple_http_client_ended(fetcher->client)) != NULL)
+	staple_http_turn(fetcher, wait_ms);
+	while ((fetch = staple_http_ended(fetcher)) != NULL)
 		on_ended(fetch);
 }

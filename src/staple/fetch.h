@@ -37,17 +37,56 @@ struct staple_fetch_order {
 	uint32_t timeout_ms; /* of this exchange, redirects included */
 };
 
+/* The last phase that was reached. */
+enum staple_transfer_phase {
+	STAPLE_AT_NAME,
+	STAPLE_AT_CONNECT,
+	STAPLE_AT_TLS,
+	STAPLE_AT_HEADERS,
+	STAPLE_AT_BODY
+};
+
+/* What stopped it. */
+enum staple_transfer_error {
+	STAPLE_ERROR_NONE, /* a complete HTTP response */
+	STAPLE_ERROR_URL,
+	STAPLE_ERROR_LOOKUPS, /* too many name look-ups were abandoned */
+	STAPLE_ERROR_NAME,
+	STAPLE_ERROR_PROXY_NAME,
+	STAPLE_ERROR_CONNECT,
+	STAPLE_ERROR_TLS,
+	STAPLE_ERROR_TIMEOUT,
+	STAPLE_ERROR_CLOSED,   /* before a byte of a response */
+	STAPLE_ERROR_BROKEN,   /* while bytes were transferred */
+	STAPLE_ERROR_CUT,      /* the headers or the body are not whole */
+	STAPLE_ERROR_SIZE,     /* above a size limit */
+	STAPLE_ERROR_NO_HTTP,  /* the bytes are not HTTP */
+	STAPLE_ERROR_REDIRECT, /* to a URL that is not allowed */
+	STAPLE_ERROR_REDIRECTS,
+	STAPLE_ERROR_MEMORY,
+	STAPLE_ERROR_OTHER
+};
+
+/* Pointers are borrowed for the call. */
 struct staple_fetch_result {
 	/* STAPLE_GOOD: there is a body; or the failure. */
 	enum staple_outcome outcome;
-	int http_status;           /* 0: none came */
-	const unsigned char *body; /* borrowed for the call */
-	size_t len;
+	int http_status; /* 0: none came */
+	const unsigned char *body;
+	size_t len;            /* of the body so far */
 	bool right_type;       /* application/ocsp-response */
 	int64_t retry_after_s; /* on 429 and 503; 0: none */
 	int64_t freshness_s;   /* from Cache-Control or Expires; -1: none */
 	uint32_t took_ms;
 	const char *said; /* in words: "HTTP 503", "connection refused" */
+
+	/* Outcome and words follow from these. */
+	enum staple_transfer_error error;
+	enum staple_transfer_phase phase;
+	int proxy_status;   /* of a CONNECT that the proxy refused; 0: none */
+	int sys_errno;      /* of ERROR_CONNECT and BROKEN; 0: unknown */
+	bool dripping;      /* bytes of the body came until the end */
+	const char *detail; /* libcurl's text; NULL: no transfer began */
 };
 
 /* Runs inside staple_fetcher_turn; may start and cancel others. */
@@ -75,5 +114,12 @@ void staple_fetcher_turn(struct staple_fetcher *fetcher, uint32_t wait_ms);
 
 /* End the wait early.  Any thread. */
 void staple_fetcher_wake(struct staple_fetcher *fetcher);
+
+#define STAPLE_SAID_MAX 256
+
+/* The outcome that follows from how an exchange ended; fills `said`
+ * (STAPLE_SAID_MAX bytes) with printable ASCII.  Pure. */
+enum staple_outcome staple_fetch_outcome(
+    const struct staple_fetch_result *result, char *said);
 
 #endif

@@ -1,10 +1,13 @@
 /*
  * Exchanges: what comes of one transfer for every behaviour of a responder,
- * redirects, cancelling, and how long a hanging peer can delay anything.
+ * redirects, cancelling, how long a hanging peer can delay anything, and the
+ * outcome and the text for every way in which a transfer can end.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <criterion/criterion.h>
 
@@ -105,6 +108,8 @@ static const struct row {
 	{ "304 with a Location",
 	    { .bytes = "HTTP/1.1 304 Same\r\nLocation: /\r\n\r\n" }, LONG,
 	    STAPLE_HTTP_OTHER, "HTTP 304" },
+	{ "a header without a colon", { .bytes = OK "Cache-Control\r\n\r\n" },
+	    LONG, STAPLE_HTTP_OTHER, "what came is not HTTP" },
 	{ "no HTTP", { .bytes = "SSH-2.0-OpenSSH_9.2\r\n" }, LONG,
 	    STAPLE_HTTP_OTHER, "what came is not HTTP" },
 	{ "an empty body", { .bytes = OK TYPE LENGTH("0") END }, LONG,
@@ -137,6 +142,10 @@ static const struct row {
 	{ "endless headers",
 	    { .bytes = OK "A: b\r\n",
 		.repeat_from = 17,
+		.end = RESPONDER_REPEATS },
+	    LONG, STAPLE_TOO_LARGE, "the answer is larger" },
+	{ "endless interim answers",
+	    { .bytes = "HTTP/1.1 103 Early Hints\r\n\r\n",
 		.end = RESPONDER_REPEATS },
 	    LONG, STAPLE_TOO_LARGE, "the answer is larger" },
 	{ "an endless header",
@@ -295,6 +304,143 @@ Test(fetch, returns_retry_after_and_freshness)
 	cr_expect_eq(mute.result.retry_after_s, 0);
 }
 
+static const struct freshness_row {
+	const char *what, *response;
+	int64_t expect;
+} freshness_rows[] = {
+	{ "no header", OK END "good", -1 },
+	{ "max-age", OK "Cache-Control: max-age=60\r\n\r\ngood", 60 },
+	{ "less its age", OK "Age: 20\r\ncache-control:max-age=60\r\n\r\ngood",
+	    40 },
+	{ "older than that",
+	    OK "Cache-Control: max-age=6\r\nAge: 7\r\n\r\ngood", 0 },
+	{ "two lines",
+	    OK "Cache-Control: max-age=60\r\n"
+	       "Cache-Control: no-store\r\n\r\ngood",
+	    0 },
+	{ "two lines, the less second",
+	    OK "Cache-Control: max-age=60\r\n"
+	       "Cache-Control: max-age=50\r\n\r\ngood",
+	    50 },
+	{ "two lines, one without",
+	    OK "Cache-Control: max-age=60\r\n"
+	       "Cache-Control: public\r\n\r\ngood",
+	    60 },
+	{ "Expires", OK "Expires: Sun, 06 Nov 1994 08:50:37 GMT\r\n\r\ngood",
+	    0 },
+	{ "Expires that is no date", OK "Expires: 0\r\n\r\ngood", -1 },
+	{ "max-age comes before Expires",
+	    OK "Expires: Sun, 06 Nov 1994 08:50:37 GMT\r\n"
+	       "Cache-Control: max-age=5\r\n\r\ngood",
+	    5 },
+	{ "two of Age, the first counts",
+	    OK "Age: 1\r\nAge: 2\r\n"
+	       "Cache-Control: max-age=5\r\n\r\ngood",
+	    4 },
+	{ "bare newlines", "HTTP/1.1 200 OK\nCache-Control: max-age=60\n\ngood",
+	    60 },
+	{ "a folded line",
+	    OK "Cache-Control: public,\r\n max-age=60\r\n\r\ngood", 60 },
+	{ "a name that ends so", OK "X-Cache-Control: max-age=60\r\n\r\ngood",
+	    -1 },
+	{ "an interim response",
+	    "HTTP/1.1 103 Early Hints\r\nCache-Control: max-age=5\r\n\r\n" OK
+		END "good",
+	    -1 },
+	{ "a trailer",
+	    OK CHUNKED END "4\r\ngood\r\n0\r\n"
+			   "Cache-Control: max-age=5\r\n\r\n",
+	    -1 },
+};
+
+Test(fetch, returns_how_long_a_response_is_fresh)
+{
+	for (size_t i = 0; i < ARRAY_LEN(freshness_rows); i++) {
+		const struct freshness_row *row = &freshness_rows[i];
+		struct fetched got = hear(row->response);
+
+		cr_expect_eq(got.result.outcome, STAPLE_GOOD, "%s: %s",
+		    row->what, got.said);
+		cr_expect_eq(got.result.freshness_s, row->expect, "%s: %lld",
+		    row->what, (long long)got.result.freshness_s);
+	}
+}
+
+Test(fetch, counts_expires_from_now)
+{
+	char response[128];
+	time_t at = time(NULL) + 1000;
+	struct fetched got;
+	struct tm tm;
+
+	strftime(response, sizeof(response),
+	    OK "Expires: %a, %d %b %Y %H:%M:%S GMT\r\n\r\ngood",
+	    gmtime_r(&at, &tm));
+	got = hear(response);
+	cr_expect_leq(got.result.freshness_s, 1000);
+	cr_expect_geq(got.result.freshness_s, 900);
+}
+
+/* CURLINFO_RETRY_AFTER and CURLINFO_CONTENT_TYPE would be of the interim one. */
+Test(fetch, reads_no_header_of_an_interim_response)
+{
+	struct fetched got = hear("HTTP/1.1 103 Early Hints\r\n" TYPE
+				  "Retry-After: 5\r\nLocation: /\r\n\r\n"
+				  "HTTP/1.1 503 No\r\n\r\n");
+	struct fetched to = hear(
+	    "HTTP/1.1 103 Early Hints\r\nLocation: /\r\n\r\n"
+	    "HTTP/1.1 302 Found\r\n\r\n");
+
+	cr_expect_eq(got.result.http_status, 503);
+	cr_expect_eq(got.result.retry_after_s, 0);
+	cr_expect_not(got.result.right_type);
+	cr_expect_eq(to.result.outcome, STAPLE_HTTP_OTHER, "%s", to.said);
+}
+
+/* RFC 9111 4.2.1 and 5.1: the first, where there are two of what is no list. */
+Test(fetch, reads_the_first_of_two_headers)
+{
+	struct fetched got = hear("HTTP/1.1 429 No\r\n"
+				  "Content-Type:application/ocsp-response \r\n"
+				  "Content-Type: text/html\r\n"
+				  "Retry-After: \t5 \r\n"
+				  "Retry-After: 50\r\n\r\n");
+
+	cr_expect(got.result.right_type);
+	cr_expect_eq(got.result.retry_after_s, 5);
+}
+
+/* A look-up of libcurl goes through all headers: 950 of them took 90 ms. */
+Test(fetch, reads_sixteen_lines_of_cache_control)
+{
+	char response[1024] = OK;
+
+	for (unsigned i = 0; i < 15; i++)
+		strcat(response, "Cache-Control: max-age=7\r\n");
+	strcat(response, "Cache-Control: max-age=6\r\n"
+			 "Cache-Control: max-age=5\r\n\r\ngood");
+	cr_expect_eq(hear(response).result.freshness_s, 6);
+}
+
+Test(fetch, takes_no_more_headers_than_its_limit)
+{
+	static char response[STAPLE_HEADERS_MAX + 64];
+	const size_t head = STAPLE_HEADERS_MAX - 4; /* but for its end */
+	struct responder_act act = { .bytes = response };
+	struct fetched just, more;
+
+	memset(response, 'x', sizeof(response));
+	memcpy(response, OK "X: ", sizeof(OK "X: ") - 1);
+	for (size_t i = 1000; i + 1000 < head; i += 1000)
+		memcpy(response + i, "\r\nX: ", 5);
+	memcpy(response + head, "\r\n\r\ngood", 9);
+	just = ask(&act, false, LONG);
+	memcpy(response + head, "x\r\n\r\ngood", 10);
+	more = ask(&act, false, LONG);
+	cr_expect_eq(just.result.outcome, STAPLE_GOOD, "%s", just.said);
+	cr_expect_eq(more.result.outcome, STAPLE_TOO_LARGE, "%s", more.said);
+}
+
 Test(fetch, takes_a_body_of_just_the_limit)
 {
 	char answer[64 + 1000] = OK END;
@@ -390,6 +536,9 @@ static const struct responder_act maze[] = {
 	{ .path = "/broken", .bytes = TO("http://[::1/") },
 	{ .path = "/space", .bytes = TO("http://a b/") },
 	{ .path = "/name", .bytes = TO("http://none.test/") },
+	{ .path = "/both",
+	    .bytes = "HTTP/1.1 302 Found\r\nLocation: \t/good \r\n"
+		     "Location: /self\r\n\r\n" },
 	{ .path = "/307", .bytes = "HTTP/1.1 307 T\r\nLocation: /one\r\n\r\n" },
 	{ .path = "/endless",
 	    .bytes = TO("/good") "x",
@@ -408,6 +557,7 @@ static const struct redirect_row {
 	{ "/near3", STAPLE_GOOD, 4, "HTTP 200" },
 	{ "/near4", STAPLE_REDIRECT_LOOP, 4, "redirected too often" },
 	{ "/self", STAPLE_REDIRECT_LOOP, 4, "redirected too often" },
+	{ "/both", STAPLE_GOOD, 2, "HTTP 200" },
 	{ "/307", STAPLE_GOOD, 3, "HTTP 200" },
 	{ "/endless", STAPLE_GOOD, 2, "HTTP 200" },
 	{ "/ftp", STAPLE_REDIRECT_REFUSED, 1, "redirected to where we do" },
@@ -962,4 +1112,196 @@ Test(fetch_bounds, is_not_redirected_to_names_when_too_many_hang)
 	cr_expect_eq(got.result.outcome, STAPLE_NAME_TIMEOUT);
 	cr_expect_not_null(strstr(got.said, "too many"), "%s", got.said);
 	free(url);
+}
+
+/* ---- Outcome and words ---- */
+
+static const struct end_row {
+	const char *what;
+	struct staple_fetch_result result;
+	enum staple_outcome expect;
+	const char *said;
+} end_rows[] = {
+	/* answers */
+	{ "a body", { .http_status = 200, .len = 5 }, STAPLE_GOOD, "HTTP 200" },
+	{ "no body", { .http_status = 200 }, STAPLE_EMPTY,
+	    "HTTP 200 without a body" },
+	{ "400", { .http_status = 400 }, STAPLE_HTTP_4XX, "HTTP 400" },
+	{ "499", { .http_status = 499, .len = 5 }, STAPLE_HTTP_4XX,
+	    "HTTP 499" },
+	{ "500", { .http_status = 500 }, STAPLE_HTTP_5XX, "HTTP 500" },
+	{ "600", { .http_status = 600 }, STAPLE_HTTP_OTHER, "HTTP 600" },
+	{ "206", { .http_status = 206, .len = 5 }, STAPLE_HTTP_OTHER,
+	    "HTTP 206" },
+	{ "304", { .http_status = 304 }, STAPLE_HTTP_OTHER, "HTTP 304" },
+	{ "a 503 that was too large",
+	    { .http_status = 503, .error = STAPLE_ERROR_SIZE }, STAPLE_HTTP_5XX,
+	    "HTTP 503" },
+	{ "a 503 that took too long",
+	    { .http_status = 503, .error = STAPLE_ERROR_TIMEOUT },
+	    STAPLE_HTTP_5XX, "HTTP 503" },
+	{ "a proxy that refuses",
+	    { .proxy_status = 407, .error = STAPLE_ERROR_BROKEN },
+	    STAPLE_PROXY_DENIED,
+	    "the proxy requires a user and a password (HTTP 407)" },
+	{ "a proxy that requires a user for http", { .http_status = 407 },
+	    STAPLE_PROXY_DENIED,
+	    "the proxy requires a user and a password (HTTP 407)" },
+	{ "a proxy with an error",
+	    { .proxy_status = 502, .error = STAPLE_ERROR_BROKEN },
+	    STAPLE_HTTP_5XX, "HTTP 502 from the proxy" },
+	/* redirects */
+	{ "too many redirects",
+	    { .http_status = 302, .error = STAPLE_ERROR_REDIRECTS },
+	    STAPLE_REDIRECT_LOOP, "redirected too often" },
+	{ "a redirect astray",
+	    { .http_status = 302, .error = STAPLE_ERROR_REDIRECT },
+	    STAPLE_REDIRECT_REFUSED, "redirected to where we do not go" },
+	{ "a name too many", { .error = STAPLE_ERROR_LOOKUPS },
+	    STAPLE_NAME_TIMEOUT, "too many name look-ups are hanging" },
+	/* no connection */
+	{ "a bad URL", { .error = STAPLE_ERROR_URL }, STAPLE_BAD_URL,
+	    "not a URL that can be used" },
+	{ "no name", { .error = STAPLE_ERROR_NAME }, STAPLE_NAME_NOT_FOUND,
+	    "no such host" },
+	{ "no name of the proxy", { .error = STAPLE_ERROR_PROXY_NAME },
+	    STAPLE_NAME_NOT_FOUND, "no such host: the proxy" },
+	{ "refused",
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = ECONNREFUSED },
+	    STAPLE_CONNECTION_REFUSED, "connection refused" },
+	{ "reset while connecting",
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = ECONNRESET },
+	    STAPLE_CONNECTION_RESET, "connection reset" },
+	{ "the kernel's timeout",
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = ETIMEDOUT },
+	    STAPLE_TIMEOUT_CONNECT, "the kernel gave up connecting" },
+	{ "no route",
+	    { .error = STAPLE_ERROR_CONNECT, .sys_errno = EHOSTUNREACH },
+	    STAPLE_UNREACHABLE, "No route to host" },
+	{ "no reason known",
+	    { .error = STAPLE_ERROR_CONNECT, .detail = "libcurl says" },
+	    STAPLE_UNREACHABLE, "libcurl says" },
+	{ "TLS: a certificate",
+	    { .error = STAPLE_ERROR_TLS,
+		.detail = "SSL certificate problem: certificate has expired" },
+	    STAPLE_TLS_FAILED, "TLS: certificate has expired" },
+	{ "TLS: a certificate, to libcurl 8.22",
+	    { .error = STAPLE_ERROR_TLS,
+		.detail = "SSL certificate OpenSSL verify result: certificate "
+			  "has expired (10)" },
+	    STAPLE_TLS_FAILED, "TLS: certificate has expired (10)" },
+	{ "TLS: a number",
+	    { .error = STAPLE_ERROR_TLS,
+		.detail = "x error:0A00010B:SSL routines::wrong version" },
+	    STAPLE_TLS_FAILED, "TLS: wrong version" },
+	{ "TLS: nothing known", { .error = STAPLE_ERROR_TLS, .detail = "" },
+	    STAPLE_TLS_FAILED, "TLS: handshake failed" },
+	{ "TLS: a stranger's bytes",
+	    { .error = STAPLE_ERROR_TLS, .detail = "\x1b[m\n and \xff" },
+	    STAPLE_TLS_FAILED, "TLS: ?[m? and ?" },
+	/* no response */
+	{ "closed", { .error = STAPLE_ERROR_CLOSED }, STAPLE_CONNECTION_RESET,
+	    "closed without an answer" },
+	{ "reset", { .error = STAPLE_ERROR_BROKEN, .sys_errno = ECONNRESET },
+	    STAPLE_CONNECTION_RESET, "connection reset" },
+	{ "broken otherwise",
+	    { .error = STAPLE_ERROR_BROKEN, .detail = "libcurl says" },
+	    STAPLE_CONNECTION_RESET, "libcurl says" },
+	{ "not HTTP", { .error = STAPLE_ERROR_NO_HTTP }, STAPLE_HTTP_OTHER,
+	    "what came is not HTTP" },
+	{ "cut in the headers",
+	    { .error = STAPLE_ERROR_CUT, .phase = STAPLE_AT_HEADERS },
+	    STAPLE_TRUNCATED, "cut in the headers" },
+	{ "cut in the body",
+	    { .error = STAPLE_ERROR_CUT,
+		.phase = STAPLE_AT_BODY,
+		.http_status = 200,
+		.len = 5 },
+	    STAPLE_TRUNCATED, "cut after 5 bytes of body" },
+	{ "too large", { .error = STAPLE_ERROR_SIZE, .http_status = 200 },
+	    STAPLE_TOO_LARGE, "the answer is larger than allowed" },
+	{ "out of memory", { .error = STAPLE_ERROR_MEMORY }, STAPLE_NO_MEMORY,
+	    "out of memory" },
+	{ "anything else",
+	    { .error = STAPLE_ERROR_OTHER, .detail = "libcurl says" },
+	    STAPLE_UNREACHABLE, "libcurl says" },
+	/* no words */
+	{ "no words for a connect",
+	    { .error = STAPLE_ERROR_CONNECT, .detail = "" }, STAPLE_UNREACHABLE,
+	    "libcurl gives no reason" },
+	{ "no words for what broke",
+	    { .error = STAPLE_ERROR_BROKEN, .detail = "" },
+	    STAPLE_CONNECTION_RESET, "libcurl gives no reason" },
+	{ "no words for anything else", { .error = STAPLE_ERROR_OTHER },
+	    STAPLE_UNREACHABLE, "libcurl gives no reason" },
+};
+
+Test(transfer_result, has_an_outcome_and_words_for_every_end)
+{
+	char said[STAPLE_SAID_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(end_rows); i++) {
+		const struct end_row *row = &end_rows[i];
+
+		cr_expect_eq(staple_fetch_outcome(&row->result, said),
+		    row->expect, "%s", row->what);
+		cr_expect_str_eq(said, row->said, "%s", row->what);
+	}
+}
+
+static const struct timeout_row {
+	enum staple_transfer_phase phase;
+	bool dripping;
+	int status;
+	enum staple_outcome expect;
+	const char *said;
+} timeout_rows[] = {
+	{ STAPLE_AT_NAME, false, 0, STAPLE_NAME_TIMEOUT,
+	    "timed out after 3.3 s looking up the name" },
+	{ STAPLE_AT_CONNECT, false, 0, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 3.3 s connecting" },
+	{ STAPLE_AT_TLS, false, 0, STAPLE_TIMEOUT_CONNECT,
+	    "timed out after 3.3 s setting up TLS" },
+	{ STAPLE_AT_HEADERS, false, 0, STAPLE_TIMEOUT_HEADERS,
+	    "timed out after 3.3 s waiting for headers" },
+	{ STAPLE_AT_HEADERS, false, 100, STAPLE_TIMEOUT_HEADERS,
+	    "timed out after 3.3 s waiting for headers" },
+	{ STAPLE_AT_BODY, false, 200, STAPLE_TIMEOUT_BODY,
+	    "timed out after 3.3 s waiting for the body" },
+	{ STAPLE_AT_BODY, true, 200, STAPLE_SLOW_DRIP,
+	    "still dripping after 3.3 s" },
+};
+
+Test(transfer_result, names_the_phase_of_a_timeout)
+{
+	char said[STAPLE_SAID_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(timeout_rows); i++) {
+		const struct timeout_row *row = &timeout_rows[i];
+		struct staple_fetch_result result = {
+			.error = STAPLE_ERROR_TIMEOUT,
+			.phase = row->phase,
+			.http_status = row->status,
+			.dripping = row->dripping,
+			.took_ms = 3333,
+		};
+
+		cr_expect_eq(staple_fetch_outcome(&result, said), row->expect,
+		    "%s", row->said);
+		cr_expect_str_eq(said, row->said);
+	}
+}
+
+Test(transfer_result, cuts_words_that_are_too_many)
+{
+	char said[STAPLE_SAID_MAX], detail[2 * STAPLE_SAID_MAX];
+	struct staple_fetch_result result = {
+		.error = STAPLE_ERROR_OTHER,
+		.detail = detail,
+	};
+
+	memset(detail, 'x', sizeof(detail));
+	detail[sizeof(detail) - 1] = '\0';
+	cr_expect_eq(staple_fetch_outcome(&result, said), STAPLE_UNREACHABLE);
+	cr_expect_eq(strlen(said), STAPLE_SAID_MAX - 1);
 }

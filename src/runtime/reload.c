@@ -18,6 +18,7 @@
  */
 #include "runtime/reload.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,40 @@
 #include "tls/identity.h"
 #include "tls/ticket.h"
 
-static void publish_pending(struct server *server, enum publish_reason reason);
+static void publish(struct server *server, struct generation *fresh,
+    enum publish_reason reason);
 static void try_to_publish(struct server *server);
+
+/* ---- States ---- */
+
+void
+server_enter(struct server *server, enum server_state state)
+{
+	static const unsigned successors[] = {
+		[SERVER_STARTING] = 1u << SERVER_PUBLISHING |
+				    1u << SERVER_ENDING,
+		[SERVER_PUBLISHING] = 1u << SERVER_SERVING |
+				      1u << SERVER_DRAINING,
+		[SERVER_SERVING] = 1u << SERVER_PENDING |
+				   1u << SERVER_PUBLISHING |
+				   1u << SERVER_DRAINING,
+		[SERVER_PENDING] = 1u << SERVER_PUBLISHING |
+				   1u << SERVER_SERVING | 1u << SERVER_DRAINING,
+		[SERVER_DRAINING] = 1u << SERVER_ENDING,
+		[SERVER_ENDING] = 1u << SERVER_ENDING, /* one more signal */
+	};
+
+	assert(successors[server->state] & 1u << state);
+	server->state = state;
+}
+
+/* Does `pending` wait for names or staples? */
+static bool
+is_waiting(const struct server *server)
+{
+	return server->state == SERVER_STARTING ||
+	       server->state == SERVER_PENDING;
+}
 
 /* ---- Staples ---- */
 
@@ -72,8 +105,7 @@ eval_now(const struct server *server, enum policy_phase phase)
 		.stapling = server->parts.stapling,
 		.phase = phase,
 		.now_s = clock_wall_ms() / 1000,
-		.timed_out = server->timed_out,
-		.start_wait_over = server->start_wait_over,
+		.wait = is_waiting(server) ? server->wait : START_WAIT_ALL,
 	};
 }
 
@@ -132,7 +164,7 @@ static void
 begin_waiting(struct server *server)
 {
 	stop_waiting(server);
-	server->timed_out = server->start_wait_over = false;
+	server->wait = START_WAIT_ALL;
 	server->answered = server->awaited = 0;
 	restart_start_timeout(server);
 	ev_timer_set(&server->start_wait_end, start_wait_s(server), 0.0);
@@ -154,7 +186,7 @@ update_waiting(struct server *server)
 
 	/* As long as answers arrive, go on waiting for certificates that must be
 	 * stapled and are still queued. */
-	if (sum.answered > server->answered && !server->timed_out)
+	if (sum.answered > server->answered && server->wait != START_WAIT_OVER)
 		restart_start_timeout(server);
 	server->answered = sum.answered;
 	server->awaited = sum.counts[POLICY_WAIT];
@@ -168,7 +200,7 @@ on_start_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	server->timed_out = true;
+	server->wait = START_WAIT_OVER;
 	try_to_publish(server);
 }
 
@@ -179,7 +211,8 @@ on_start_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	server->start_wait_over = true;
+	if (server->wait == START_WAIT_ALL)
+		server->wait = START_WAIT_STRICT;
 	try_to_publish(server);
 }
 
@@ -294,13 +327,12 @@ renew_pending(struct server *server)
 static void
 renew_current(struct server *server)
 {
-	server->pending = generation_ref(server->current);
-	if (renew(server, &server->pending)) {
-		publish_pending(server, PUBLISH_RENEWAL);
-		return;
-	}
-	generation_unref(server->pending);
-	server->pending = NULL;
+	struct generation *fresh = generation_ref(server->current);
+
+	if (renew(server, &fresh))
+		publish(server, fresh, PUBLISH_RENEWAL);
+	else
+		generation_unref(fresh);
 }
 
 /* ---- Staples: in force ---- */
@@ -453,7 +485,7 @@ evaluate_staples(struct server *server)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 
-	if (server->state == SERVER_RUNNING) {
+	if (server->current) {
 		policy_eval_each(
 		    &eval, server->current, report_revoked, server);
 		if (server->status == EXIT_REVOKED) {
@@ -461,9 +493,9 @@ evaluate_staples(struct server *server)
 			return;
 		}
 	}
-	if (server->pending)
+	if (is_waiting(server))
 		try_to_publish(server);
-	else if (server->state == SERVER_RUNNING && !server->publishing)
+	else if (server->state == SERVER_SERVING)
 		renew_current(server);
 }
 
@@ -787,16 +819,13 @@ rebuild_from_files(struct server *server)
 		return;
 	}
 	report_replaced(server, fresh);
-	server->pending = fresh;
-	publish_pending(server, PUBLISH_FILES);
+	publish(server, fresh, PUBLISH_FILES);
 }
 
-/* Handle changed files once no reload or publication is under way. */
 static void
 handle_changed_files(struct server *server)
 {
-	if (!server->files_wanted || server->state != SERVER_RUNNING ||
-	    server->pending || server->publishing)
+	if (!server->files_wanted || server->state != SERVER_SERVING)
 		return;
 	server->files_wanted = false;
 	rebuild_from_files(server);
@@ -928,16 +957,15 @@ is_new_configuration(enum publish_reason reason)
 	return reason == PUBLISH_START || reason == PUBLISH_RELOAD;
 }
 
-/* Publish `pending`: hand it to every loop. */
+/* Hand `fresh` (taken) to every loop. */
 static void
-publish_pending(struct server *server, enum publish_reason reason)
+publish(
+    struct server *server, struct generation *fresh, enum publish_reason reason)
 {
 	struct generation *old = server->current;
 	unsigned i;
 
-	server->current = server->pending;
-	server->pending = NULL;
-	server->publishing = true;
+	server->current = fresh;
 	server->reason = reason;
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
@@ -945,6 +973,7 @@ publish_pending(struct server *server, enum publish_reason reason)
 	/* Release it here first: removed sockets must close with the loops'
 	 * last reference. */
 	generation_unref(old);
+	server_enter(server, SERVER_PUBLISHING);
 	atomic_store(&server->adopted, 0);
 	for (i = 0; i < server->loop_count; i++)
 		loop_adopt(server->loops[i], server->current);
@@ -966,23 +995,27 @@ report_published(struct server *server)
 	send_ready(server);
 }
 
-void
-reload_settle(struct server *server)
+/* No change is under way any more: begin with the next one. */
+static void
+serve(struct server *server)
 {
-	if (!server->publishing ||
-	    atomic_load(&server->adopted) < server->loop_count)
-		return;
-	server->publishing = false;
-	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
-		return;
-	report_published(server);
-	server->state = SERVER_RUNNING;
+	server_enter(server, SERVER_SERVING);
 	/* Evaluate first: a revoked certificate may end the process. */
 	evaluate_staples(server);
 	if (server->reload_wanted)
 		reload_run(server);
 	else
 		handle_changed_files(server);
+}
+
+void
+reload_settle(struct server *server)
+{
+	if (server->state != SERVER_PUBLISHING ||
+	    atomic_load(&server->adopted) < server->loop_count)
+		return;
+	report_published(server);
+	serve(server);
 }
 
 /* ---- Reload and first start ---- */
@@ -1005,7 +1038,8 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 		return false;
 	}
 	server->pending = fresh;
-	server->names_pending = true;
+	if (server->state == SERVER_SERVING)
+		server_enter(server, SERVER_PENDING);
 	ev_timer_set(&server->names_timeout, NAMES_TIMEOUT_S, 0.0);
 	ev_now_update(server->ev); /* building may have taken long */
 	ev_timer_start(server->ev, &server->names_timeout);
@@ -1016,9 +1050,8 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 void
 reload_names(struct server *server)
 {
-	/* `pending` may be absent: the timeout has passed, or a generation made
+	/* Nothing may be pending: the timeout has passed, or a generation made
 	 * of the running one shares its names. */
-	server->names_pending = false;
 	ev_timer_stop(server->ev, &server->names_timeout);
 	try_to_publish(server);
 }
@@ -1129,12 +1162,7 @@ refuse_pending(struct server *server)
 		server->parts.log, generation_config(server->current), &err))
 		log_error(server->parts.log, "config", err.text);
 	refuse(server, fresh);
-	/* Staples of the running generation may have arrived in the meantime. */
-	evaluate_staples(server);
-	if (server->reload_wanted)
-		reload_run(server);
-	else
-		handle_changed_files(server);
+	serve(server);
 }
 
 /* Publish or refuse `pending`, unless it still waits for names or staples.
@@ -1143,16 +1171,19 @@ static void
 try_to_publish(struct server *server)
 {
 	bool starting = server->state == SERVER_STARTING;
+	struct generation *fresh;
 	enum server_exit refusal;
 
-	if (server->pending == NULL || server->state == SERVER_ENDING ||
-	    update_waiting(server) || server->names_pending)
+	if (!is_waiting(server) || update_waiting(server) ||
+	    ev_is_active(&server->names_timeout))
 		return;
 	refusal = refuse_by_policy(server);
 	if (refusal == EXIT_ASKED) {
 		renew_pending(server);
-		publish_pending(
-		    server, starting ? PUBLISH_START : PUBLISH_RELOAD);
+		fresh = server->pending;
+		server->pending = NULL;
+		publish(
+		    server, fresh, starting ? PUBLISH_START : PUBLISH_RELOAD);
 	} else if (starting) {
 		server->status = refusal;
 		server_end(server);
@@ -1166,10 +1197,9 @@ reload_run(struct server *server)
 {
 	struct generation *fresh;
 
-	server->reload_wanted = server->state == SERVER_STARTING ||
-				server->pending || server->publishing;
-	if (server->reload_wanted || server->state != SERVER_RUNNING)
-		return; /* called again afterwards, or the process ends */
+	server->reload_wanted = server->state != SERVER_SERVING;
+	if (server->reload_wanted)
+		return; /* called again by serve(), or the process ends */
 	notify_reloading();
 	fresh = build(server);
 	if (fresh == NULL || !accept_fresh(server, fresh))

@@ -165,8 +165,8 @@ policy_defers_renewal(const struct staple_policy *policy,
 static bool
 is_timed_out(const struct policy_eval *eval, const struct staple_policy *policy)
 {
-	return eval->timed_out ||
-	       (eval->start_wait_over && !policy_is_strict(policy));
+	return eval->wait == START_WAIT_OVER ||
+	       (eval->wait == START_WAIT_STRICT && !policy_is_strict(policy));
 }
 
 /*

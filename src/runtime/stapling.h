@@ -133,6 +133,14 @@ bool policy_defers_renewal(const struct staple_policy *policy,
 
 /* ---- Policy of a generation ---- */
 
+/* Whose first answers a start or a reload waits for. */
+enum start_wait {
+	START_WAIT_ALL,
+	START_WAIT_STRICT, /* start_wait has passed since the beginning: only
+			    * certificates under a strict policy */
+	START_WAIT_OVER    /* start_wait has passed since the last answer */
+};
+
 struct policy_eval {
 	const struct stapling *stapling; /* NULL: no stapling */
 	enum policy_phase phase;
@@ -140,10 +148,7 @@ struct policy_eval {
 	 * that fails there already does not refuse the reload. */
 	const struct generation *before;
 	int64_t now_s;
-	/* start_wait has passed since the last answer: wait for nothing.  Since
-	 * the beginning: wait only for certificates under a strict policy. */
-	bool timed_out;
-	bool start_wait_over;
+	enum start_wait wait;
 };
 
 /* The evaluation of one certificate.  Borrowed for the call. */

@@ -297,31 +297,28 @@ static bool
 renew(struct server *server, struct generation **generation)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RELOAD);
-	struct err err;
-	struct generation *fresh = renew_generation(
-	    *generation, &server->parts, &eval, &err);
+	struct generation_errors errors;
+	struct generation *fresh = generation_renew(
+	    *generation, &server->parts, &eval, &errors);
+	size_t i;
 
-	if (fresh && !resolver_follow(server->resolver, fresh)) {
-		err_set(&err, "out of memory for backend names");
+	for (i = 0; i < errors.all.list.count; i++)
+		log_error(server->parts.log, "ocsp",
+		    "renewed certificates stay out",
+		    LOG_S("error", errors.all.list.items[i]));
+	generation_errors_free(&errors);
+	if (fresh == NULL)
+		return false;
+	if (!resolver_follow(server->resolver, fresh)) {
+		log_error(server->parts.log, "ocsp",
+		    "renewed certificates stay out",
+		    LOG_S("error", "out of memory for backend names"));
 		generation_unref(fresh);
-		fresh = NULL;
-	}
-	if (fresh == NULL) {
-		if (err.text[0])
-			log_error(server->parts.log, "ocsp", err.text);
 		return false;
 	}
 	generation_unref(*generation);
 	*generation = fresh;
 	return true;
-}
-
-/* Before `pending` is published: put those of its renewed certificates in
- * service that have a staple already. */
-static void
-renew_pending(struct server *server)
-{
-	(void)renew(server, &server->pending);
 }
 
 static void
@@ -455,7 +452,7 @@ after_publication(struct server *server, const struct generation *old)
 
 	stop_waiting(server);
 	ev_timer_stop(server->ev, &server->renewals);
-	if (renew_is_waited_for(server->current)) {
+	if (generation_waits(server->current)) {
 		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
 		ev_timer_start(server->ev, &server->renewals);
 	}
@@ -1179,7 +1176,9 @@ try_to_publish(struct server *server)
 		return;
 	refusal = refuse_by_policy(server);
 	if (refusal == EXIT_ASKED) {
-		renew_pending(server);
+		/* Those of its renewed certificates that have their staple
+		 * already. */
+		(void)renew(server, &server->pending);
 		fresh = server->pending;
 		server->pending = NULL;
 		publish(

@@ -702,8 +702,8 @@ Test(renew, reports_whether_a_renewal_waits)
 	struct generation *fresh = reload("ocsp = auto\n");
 	struct generation *plain = reload("ocsp = never\n");
 
-	cr_expect(renew_is_waited_for(fresh));
-	cr_expect_not(renew_is_waited_for(plain));
+	cr_expect(generation_waits(fresh));
+	cr_expect_not(generation_waits(plain));
 	generation_unref(fresh);
 	generation_unref(plain);
 }
@@ -714,12 +714,13 @@ renew_at(struct generation *from, int64_t now_s)
 {
 	struct policy_eval eval = stapled_eval(&stapled, PHASE_RELOAD);
 	struct generation *next;
-	struct err err;
+	struct generation_errors errors;
 
 	eval.now_s = now_s;
-	next = renew_generation(from, &stapled.site.parts, &eval, &err);
+	next = generation_renew(from, &stapled.site.parts, &eval, &errors);
 
-	cr_expect_str_eq(err.text, "");
+	cr_expect_eq(errors.all.list.count, 0u);
+	generation_errors_free(&errors);
 	generation_unref(from);
 	return next;
 }
@@ -800,4 +801,38 @@ Test(renew, waits_across_another_reload)
 	generation_unref(fresh);
 	generation_unref(again);
 	generation_unref(back);
+}
+
+/* Hosts of one listener; `hosts` are their sections. */
+static struct generation *
+build_hosts(struct generation *old, const char *hosts)
+{
+	struct generation *generation;
+	char text[512];
+
+	snprintf(text, sizeof(text),
+	    "[listener a]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:1\n"
+	    "cert = cert.pem\nkey = key.pem\n%s",
+	    hosts);
+	generation = site_build(&stapled.site, old, text, false);
+	cr_assert_not_null(generation);
+	return generation;
+}
+
+Test(renew, replaces_the_certificate_of_its_host_in_any_order)
+{
+	struct pki second = stapled_issue(&stapled, "second.pem",
+	    &(struct pki_wish){ .name = "second", .aia = ASKED });
+	struct generation *old = build_hosts(NULL,
+	    "[host a one.example]\ncert = old.pem\n"
+	    "[host a two.example]\ncert = second.pem\n");
+	struct generation *fresh = build_hosts(old,
+	    "[host a two.example]\ncert = cert.pem\nkey = key.pem\n"
+	    "[host a one.example]\ncert = new.pem\n");
+
+	cr_expect_str_eq(site_shown(fresh, 0, "one.example"), "old");
+	cr_expect_str_neq(site_shown(fresh, 0, "two.example"), "second");
+	generation_unref(old);
+	generation_unref(fresh);
+	pki_drop(&second);
 }

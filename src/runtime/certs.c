@@ -616,6 +616,17 @@ is_expired_successor(const struct build *build, const struct cert_load *load,
 	return true;
 }
 
+/* Does the slot show a certificate of other files? */
+static bool
+has_predecessor(const struct cert_load *load)
+{
+	const struct cert_slot *previous = load->previous;
+
+	return previous && load->fresh->identity &&
+	       load->fresh->identity == previous->identity &&
+	       (previous != load->old || previous->predecessor_serves);
+}
+
 static void
 read_files(struct build *build, struct cert_load *load)
 {
@@ -637,6 +648,21 @@ read_files(struct build *build, struct cert_load *load)
 	else
 		keep_previous(load);
 	identity_unref(identity);
+}
+
+/* The slot of another place, with what serves here meanwhile. */
+static void
+copy_for_place(
+    struct build *build, struct cert_load *load, const struct cert_slot *from)
+{
+	load->fresh = cert_slot_copy(from, NULL, NULL);
+	if (load->fresh == NULL)
+		return;
+	if (from->renewal)
+		choose_identity(build, load, from->renewal);
+	else
+		keep_previous(load);
+	load->fresh->predecessor_serves = has_predecessor(load);
 }
 
 /* ---- Slots: one request ---- */
@@ -698,8 +724,10 @@ share_or_load(struct build *build, struct cert_load *load)
 		load->fresh = load->request->read
 				  ? cert_slot_ref(load->request->read->slot)
 				  : cert_slot_new(load->request->id);
-		if (load->fresh)
-			read_files(build, load);
+		if (load->fresh == NULL)
+			return;
+		read_files(build, load);
+		load->fresh->predecessor_serves = has_predecessor(load);
 	} else if (renews && policy_eval_is_due(&build->eval, load->old)) {
 		put_in_service(build, load);
 	} else {
@@ -710,8 +738,8 @@ share_or_load(struct build *build, struct cert_load *load)
 }
 
 /* The old slot at the same place.  What cert_dir brings has none. */
-static const struct cert_slot *
-find_previous(const struct build *build, const struct cert_request *request)
+static struct cert_slot *
+find_at_place(const struct build *build, const struct cert_request *request)
 {
 	const struct cert_place wanted = {
 		.settings = request->settings,
@@ -725,6 +753,14 @@ find_previous(const struct build *build, const struct cert_request *request)
 	return node ? (*node)->slot : NULL;
 }
 
+/* Does the slot show what another place than that of `at` (NULL ok) had? */
+static bool
+is_of_another_place(const struct cert_slot *slot, const struct cert_slot *at)
+{
+	return slot->predecessor_serves &&
+	       slot->identity != (at ? at->identity : NULL);
+}
+
 /* The slot of these files: one of `fresh`, or of `old` where nothing has
  * changed, or new.  Borrowed from `fresh`.  NULL: reported. */
 static struct cert_slot *
@@ -732,14 +768,24 @@ build_slot(struct build *build, const struct cert_request *request)
 {
 	const struct config_listener *settings = request->settings;
 	struct cert_slot *known = find_slot(build->slots, request->id);
+	struct cert_slot *at = find_at_place(build, request);
 	struct cert_load load = { .request = request };
 	struct err err = { "out of memory" };
 
-	if (known)
+	if (known && !is_of_another_place(known, at))
 		return known;
-	load.old = find_slot(build->old_slots, request->id);
-	load.previous = load.old ? load.old : find_previous(build, request);
-	share_or_load(build, &load);
+	load.old = at && cert_slot_compare(&at->id, request->id) == 0
+		       ? at
+		       : find_slot(build->old_slots, request->id);
+	load.previous = load.old && !is_of_another_place(load.old, at)
+			    ? load.old
+			    : at;
+	if (known && (at == NULL || load.old != at))
+		copy_for_place(build, &load, known);
+	else if (load.old != load.previous && may_share(build, &load))
+		copy_for_place(build, &load, load.old);
+	else
+		share_or_load(build, &load);
 	if (load.fresh && add_slot(build, settings, load.fresh))
 		return load.fresh;
 	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);

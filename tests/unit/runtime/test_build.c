@@ -836,3 +836,39 @@ Test(renew, replaces_the_certificate_of_its_host_in_any_order)
 	generation_unref(fresh);
 	pki_drop(&second);
 }
+
+/* Listeners that move to one certificate keep what each of them showed. */
+Test(renew, shows_no_place_the_old_certificate_of_another)
+{
+	struct pki second = stapled_issue(&stapled, "second.pem",
+	    &(struct pki_wish){ .name = "second", .aia = ASKED });
+	struct generation *old = build_hosts(NULL,
+	    "[host a one.example]\ncert = old.pem\n"
+	    "[host a two.example]\ncert = second.pem\n");
+	static const char text[] = "[host a one.example]\ncert = new.pem\n"
+				   "[host a two.example]\ncert = new.pem\n"
+				   "[host a added.example]\ncert = new.pem\n";
+	struct generation *fresh = build_hosts(old, text);
+	struct generation *again = build_hosts(fresh, text);
+	struct generation *touched = site_look_again(&stapled.site, again);
+	struct generation *all[] = { fresh, again, touched }, *next;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		cr_expect_str_eq(site_shown(all[i], 0, "one.example"), "old");
+		cr_expect_str_eq(
+		    site_shown(all[i], 0, "two.example"), "second", "%zu", i);
+		cr_expect_str_eq(
+		    site_shown(all[i], 0, "added.example"), "renewed");
+	}
+	cr_expect_not(generation_differs(again, fresh));
+	next = renew_at(touched, FAR - HOUR);
+	cr_assert_not_null(next);
+	cr_expect_str_eq(site_shown(next, 0, "one.example"), "renewed");
+	cr_expect_str_eq(site_shown(next, 0, "two.example"), "renewed");
+	cr_expect_eq(generation_cert_count(next), 2u, "one slot for the three");
+	generation_unref(old);
+	generation_unref(fresh);
+	generation_unref(again);
+	generation_unref(next);
+	pki_drop(&second);
+}

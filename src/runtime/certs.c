@@ -369,7 +369,7 @@ struct cert_load {
 static bool
 is_lenient(const struct build *build, const struct cert_load *load)
 {
-	return load->fresh->id.in_folder || build->same_config;
+	return load->request->id->in_folder || build->same_config;
 }
 
 /* Report each wrong line: that of the key as well, if it is wrong or
@@ -452,21 +452,30 @@ may_replace_unstapled(const struct build *build, const struct cert_load *load,
 	       policy_eval_ends_soon(eval, previous->identity);
 }
 
-/* Have libstaple watch this certificate.  false: reported. */
+/* Have libstaple watch this certificate.  false: *err, or policy refuses it. */
+static bool
+try_to_watch(struct build *build, const struct cert_load *load,
+    const struct identity *identity, struct err *err)
+{
+	const struct cert_slot_key *id = load->request->id;
+	struct policy_eval eval = build->eval;
+
+	eval.before = build->old;
+	return stapling_watch(
+		   build->parts->stapling, build->config, identity, id, err) &&
+	       (policy_eval_may_start(&eval, &id->policy, identity, err) ||
+		   may_replace_unstapled(build, load, &eval, identity));
+}
+
+/* false: reported. */
 static bool
 watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct cert_slot_key *id = &load->fresh->id;
 	const struct config_listener *settings = load->request->settings;
-	struct policy_eval eval = build->eval;
 	struct err err = { "" };
 
-	eval.before = build->old;
-	if (stapling_watch(
-		build->parts->stapling, build->config, identity, id, &err) &&
-	    (policy_eval_may_start(&eval, &id->policy, identity, &err) ||
-		may_replace_unstapled(build, load, &eval, identity)))
+	if (try_to_watch(build, load, identity, &err))
 		return true;
 	if (is_lenient(build, load))
 		fail_leniently(build, load, &err);
@@ -478,22 +487,23 @@ watch_identity(struct build *build, const struct cert_load *load,
 	return false;
 }
 
-/* Must the certificate wait for its first staple? */
+/* Must the certificate wait for its first staple?  Not while one serves that
+ * can never have what policy requires now. */
 static bool
 must_wait(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
+	const struct cert_slot_key *id = load->request->id;
 	const struct cert_slot *previous = load->previous;
-	const struct policy_eval *eval = &build->eval;
+	struct identity *served = previous ? previous->identity : NULL;
+	struct err err;
 
-	if (previous && previous->identity)
-		return !identity_equal(previous->identity, identity) &&
-		       watch_identity(build, load, previous->identity) &&
-		       policy_eval_defers(eval, &load->fresh->id.policy,
-			   identity, previous->identity);
 	/* A new certificate of cert_dir delays no start: it waits by itself. */
-	return load->fresh->id.in_folder &&
-	       !policy_eval_admits(eval, &load->fresh->id.policy, identity);
+	if (served ? identity_equal(served, identity) ||
+			 !try_to_watch(build, load, served, &err)
+		   : !id->in_folder)
+		return false;
+	return policy_eval_defers(&build->eval, &id->policy, identity, served);
 }
 
 /* Prefer an equal object of the old slot. */
@@ -655,11 +665,15 @@ static void
 copy_for_place(
     struct build *build, struct cert_load *load, const struct cert_slot *from)
 {
+	struct identity *newest = from->renewal;
+
+	if (newest == NULL && !from->predecessor_serves)
+		newest = from->identity;
 	load->fresh = cert_slot_copy(from, NULL, NULL);
 	if (load->fresh == NULL)
 		return;
-	if (from->renewal)
-		choose_identity(build, load, from->renewal);
+	if (newest)
+		choose_identity(build, load, newest);
 	else
 		keep_previous(load);
 	load->fresh->predecessor_serves = has_predecessor(load);
@@ -753,12 +767,41 @@ find_at_place(const struct build *build, const struct cert_request *request)
 	return node ? (*node)->slot : NULL;
 }
 
+/* ---- Slots: one place ---- */
+
 /* Does the slot show what another place than that of `at` (NULL ok) had? */
 static bool
 is_of_another_place(const struct cert_slot *slot, const struct cert_slot *at)
 {
 	return slot->predecessor_serves &&
 	       slot->identity != (at ? at->identity : NULL);
+}
+
+/* Can what serves at this place be something else than in `known`, a slot of the
+ * same files?  at: the old slot here. */
+static bool
+may_differ(const struct cert_slot *known, const struct cert_load *load,
+    const struct cert_slot *at)
+{
+	if (at &&
+	    (load->old == NULL || (load->old == at && at->predecessor_serves)))
+		return true;
+	return known->predecessor_serves;
+}
+
+static void
+make_slot(struct build *build, struct cert_load *load,
+    const struct cert_slot *known, const struct cert_slot *at)
+{
+	bool is_same_place = at && load->old == at;
+
+	if (known && !is_same_place)
+		copy_for_place(build, load, known);
+	else if (load->old && load->previous != load->old &&
+		 may_share(build, load))
+		copy_for_place(build, load, load->old);
+	else
+		share_or_load(build, load);
 }
 
 /* The slot of these files: one of `fresh`, or of `old` where nothing has
@@ -772,20 +815,20 @@ build_slot(struct build *build, const struct cert_request *request)
 	struct cert_load load = { .request = request };
 	struct err err = { "out of memory" };
 
-	if (known && !is_of_another_place(known, at))
-		return known;
 	load.old = at && cert_slot_compare(&at->id, request->id) == 0
 		       ? at
 		       : find_slot(build->old_slots, request->id);
+	if (known && !may_differ(known, &load, at))
+		return known;
 	load.previous = load.old && !is_of_another_place(load.old, at)
 			    ? load.old
 			    : at;
-	if (known && (at == NULL || load.old != at))
-		copy_for_place(build, &load, known);
-	else if (load.old != load.previous && may_share(build, &load))
-		copy_for_place(build, &load, load.old);
-	else
-		share_or_load(build, &load);
+	make_slot(build, &load, known, at);
+	if (known && load.fresh && load.fresh->identity == known->identity &&
+	    load.fresh->renewal == known->renewal) {
+		cert_slot_unref(load.fresh);
+		return known;
+	}
 	if (load.fresh && add_slot(build, settings, load.fresh))
 		return load.fresh;
 	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);

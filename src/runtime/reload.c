@@ -98,6 +98,16 @@ is_waiting(const struct server *server)
  * logged. */
 #define NAMED_MAX 16
 
+static void
+log_errors(struct server *server, const char *component,
+    const struct config_errors *errors)
+{
+	size_t i;
+
+	for (i = 0; i < errors->list.count; i++)
+		log_error(server->parts.log, component, errors->list.items[i]);
+}
+
 static struct policy_eval
 eval_now(const struct server *server, enum policy_phase phase)
 {
@@ -300,12 +310,11 @@ renew(struct server *server, struct generation **generation)
 	struct generation_errors errors;
 	struct generation *fresh = generation_renew(
 	    *generation, &server->parts, &eval, &errors);
-	size_t i;
 
-	for (i = 0; i < errors.all.list.count; i++)
+	if (errors.all.list.count > 0)
 		log_error(server->parts.log, "ocsp",
 		    "renewed certificates stay out",
-		    LOG_S("error", errors.all.list.items[i]));
+		    LOG_S("error", errors.all.list.items[0]));
 	generation_errors_free(&errors);
 	if (fresh == NULL)
 		return false;
@@ -778,10 +787,8 @@ build_from_files(struct server *server)
 	struct generation *fresh = generation_build(server->current,
 	    generation_config(server->current), &server->parts,
 	    GENERATION_FILES, &errors);
-	size_t i;
 
-	for (i = 0; i < errors.all.list.count; i++)
-		log_error(server->parts.log, "tls", errors.all.list.items[i]);
+	log_errors(server, "tls", &errors.all);
 	generation_errors_free(&errors);
 	return fresh;
 }
@@ -1053,15 +1060,6 @@ reload_names(struct server *server)
 	try_to_publish(server);
 }
 
-static void
-log_errors(struct server *server, const struct config_errors *errors)
-{
-	size_t i;
-
-	for (i = 0; i < errors->list.count; i++)
-		log_error(server->parts.log, "config", errors->list.items[i]);
-}
-
 /* Keys that need a restart are compared with their values at the start. */
 static void
 warn_about_fixed_keys(struct server *server, const struct config *config)
@@ -1093,7 +1091,7 @@ build(struct server *server)
 	memset(&errors, 0, sizeof(errors));
 	config = config_load(server->config_path, &errors);
 	if (config == NULL)
-		log_errors(server, &errors);
+		log_errors(server, "config", &errors);
 	config_errors_free(&errors);
 	if (config == NULL)
 		return NULL;
@@ -1101,7 +1099,7 @@ build(struct server *server)
 		fresh = generation_build(server->current, config,
 		    &server->parts, GENERATION_FULL, &build_errors);
 		if (fresh == NULL)
-			log_errors(server, &build_errors.all);
+			log_errors(server, "config", &build_errors.all);
 		generation_errors_free(&build_errors);
 	} else {
 		log_error(server->parts.log, "config", err.text);

@@ -104,6 +104,9 @@ enum policy_result {
 /* Does a missing staple end a start under this policy? */
 bool policy_is_strict(const struct staple_policy *policy);
 
+/* Is a handshake without a staple refused under this policy? */
+bool policy_refuses_unstapled(const struct staple_policy *policy);
+
 /* Does this policy require a staple of this certificate? */
 bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);
@@ -189,14 +192,11 @@ bool policy_eval_may_start(const struct policy_eval *eval,
 bool policy_eval_ends_soon(
     const struct policy_eval *eval, const struct identity *served);
 
-/* Must `renewed` wait while `served` stays in service? */
+/* Must `renewed` wait while `served` stays in service?  served = NULL: while
+ * none does, as for a new certificate of cert_dir. */
 bool policy_eval_defers(const struct policy_eval *eval,
     const struct staple_policy *policy, const struct identity *renewed,
     const struct identity *served);
-
-/* May a new certificate without a predecessor go into service now? */
-bool policy_eval_admits(const struct policy_eval *eval,
-    const struct staple_policy *policy, const struct identity *identity);
 
 /* May the renewal of this slot go into service now? */
 bool policy_eval_is_due(

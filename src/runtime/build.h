@@ -31,7 +31,8 @@ enum generation_cause {
 	/* files have changed: bad ones are left out, and what they would
 	 * replace stays */
 	GENERATION_FILES,
-	GENERATION_RENEWAL /* certificates that waited for a staple are due */
+	/* certificates that waited are due; generation_renew() alone */
+	GENERATION_RENEWAL
 };
 
 /*

@@ -8,6 +8,11 @@
  * files have changed by themselves (and in cert_dir always) it is one line in
  * the log, and the certificate that it would have replaced stays.
  *
+ * Slots are found by their files, so that thousands of names share one, and
+ * predecessors by their place: the listener, the pattern of the host, and the
+ * index of the key.  While a slot shows the predecessor of a renewal that waits,
+ * only places that had the same one share it.
+ *
  * libstaple keeps the strongest requirement for each certificate object, so an
  * old object is reused for an equal policy only: the policy is part of the key.
  */

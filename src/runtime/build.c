@@ -16,8 +16,9 @@
  * host's own; else the listener's that matches, one of each kind; else the
  * listener's first.
  *
- * A renewal reads no file: the next generation is made of the slots of the old
- * one, with renewed certificates in place of the ones they replace.
+ * A renewal is such a build as well: from the configuration of the running
+ * generation, with its files as they were read, and with renewed certificates
+ * in place of the ones they replace.
  */
 #include "runtime/build.h"
 
@@ -149,9 +150,11 @@ stamp_trust(const struct config_listener *settings)
 }
 
 static bool
-is_current_ca(const struct ca_entry *old, const struct ca_entry *now)
+may_share_ca(const struct build *build, const struct ca_entry *old,
+    const struct ca_entry *now)
 {
-	return old->settled && ca_entry_has_equal_stamps(old, now);
+	return build->cause == GENERATION_RENEWAL ||
+	       (old->settled && ca_entry_has_equal_stamps(old, now));
 }
 
 static bool
@@ -169,13 +172,13 @@ read_trust(struct build *build, const struct config_listener *settings,
 {
 	struct err warning = { "" };
 	struct ca_store *trust = ca_store_load(settings->ca_file,
-	    settings->crl_file, settings->crl_check, build->now_s, &warning,
-	    err);
+	    settings->crl_file, settings->crl_check, build->eval.now_s,
+	    &warning, err);
 
 	if (trust == NULL)
 		return NULL;
-	if (build->cause == GENERATION_FILES && old &&
-	    !ca_store_crls_fit(trust) && ca_store_crls_fit(old->trust)) {
+	if (build->same_config && old && !ca_store_crls_fit(trust) &&
+	    ca_store_crls_fit(old->trust)) {
 		err_set(err, "%s", warning.text);
 		ca_store_unref(trust);
 		return NULL;
@@ -214,8 +217,9 @@ choose_trust(struct build *build, const struct config_listener *settings,
 	struct err err = { "" };
 	struct ca_store *trust;
 
-	if (old && is_current_ca(old, now)) {
-		now->warned = old->warned;
+	if (old && may_share_ca(build, old, now)) {
+		*now = *old;
+		now->settings = settings;
 		return ca_store_ref(old->trust);
 	}
 	trust = read_trust(build, settings, old, &err);
@@ -223,10 +227,11 @@ choose_trust(struct build *build, const struct config_listener *settings,
 		now->warned = old && is_same_digest(trust, old->trust)
 				  ? old->warned
 				  : validity_warning(ca_store_crls_start(trust),
-					ca_store_crls_end(trust), build->now_s);
+					ca_store_crls_end(trust),
+					build->eval.now_s);
 		return trust;
 	}
-	if (build->cause != GENERATION_FILES || old == NULL) {
+	if (!build->same_config || old == NULL) {
 		fail_trust(build, settings, &err);
 		return NULL;
 	}
@@ -408,17 +413,18 @@ report_duplicate(struct sites *sites, const struct config_listener *host,
 }
 
 static void
-fill_host(struct sites *sites, size_t i, size_t *next)
+fill_host_sets(struct sites *sites)
 {
-	const struct config_listener *host = &sites->listener->hosts[i];
-	const struct cert_slot *slot;
-	struct cert_set *set = &sites->host_sets[i];
-	size_t k;
+	const struct config_listener *hosts = sites->listener->hosts;
+	const struct cert_place *place;
+	size_t i;
 
-	for (k = 0; k < host->certs.count && *next < sites->list->count; k++) {
-		slot = sites->list->items[(*next)++];
-		if (!cert_set_add(set, slot))
-			report_duplicate(sites, host, slot);
+	for (i = 0; i < sites->list->count; i++) {
+		place = &sites->list->items[i];
+		if (place->settings != sites->listener &&
+		    !cert_set_add(&sites->host_sets[place->settings - hosts],
+			place->slot))
+			report_duplicate(sites, place->settings, place->slot);
 	}
 }
 
@@ -426,20 +432,18 @@ static bool
 fill_hosts(struct sites *sites)
 {
 	const struct config_listener *listener = sites->listener;
-	size_t i, next = sites->map.count;
+	size_t i;
 
 	sites->host_sets = calloc(
 	    listener->host_count + 1, sizeof(sites->host_sets[0]));
 	sites->by_host = sni_table_new(listener->host_count);
 	if (!sites->host_sets || !sites->by_host)
 		return false;
-	for (i = 0; i < listener->host_count; i++) {
+	fill_host_sets(sites);
+	for (i = 0; i < listener->host_count; i++)
 		if (!sni_table_add(
 			sites->by_host, listener->hosts[i].pattern, i))
 			return false;
-		if (listener->hosts[i].certs_own)
-			fill_host(sites, i, &next);
-	}
 	sni_table_seal(sites->by_host);
 	return true;
 }
@@ -476,7 +480,7 @@ prefix_file(
 	size_t i, kind;
 
 	for (i = 0; i < sites->list->count; i++) {
-		slot = sites->list->items[i];
+		slot = sites->list->items[i].slot;
 		if (slot->identity == NULL)
 			continue;
 		kind = identity_kind(slot->identity);
@@ -498,7 +502,7 @@ leave_out(struct sites *sites, const struct config_listener *settings,
 	struct build *build = sites->build;
 
 	prefix_file(sites, set, err);
-	if (!set->in_folder && build->cause != GENERATION_FILES) {
+	if (!set->in_folder && !build->same_config) {
 		build_fail(
 		    build, ERROR_CONFIG, &settings->where, settings, err);
 		return false;
@@ -591,13 +595,10 @@ static bool
 prepare_sites(struct sites *sites)
 {
 	const struct config_listener *listener = sites->listener;
-	const struct cert_list *list = sites->list;
 	struct err err = { "out of memory" };
 	size_t names;
 
-	if (name_map_init(&sites->map, list->items, listener->certs.count,
-		listener->certs.count + list->folder_count,
-		sites->build->now_s) &&
+	if (name_map_init(&sites->map, sites->list, sites->build->eval.now_s) &&
 	    fill_hosts(sites)) {
 		names = listener->host_count + sites->map.pattern_count;
 		sites->server = tls_server_new(
@@ -777,14 +778,18 @@ check_list(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
 	const struct cert_list *list = &build->fresh->cert_lists[i];
+	const struct cert_slot *slot;
 	struct err err;
+	bool any = false;
 	size_t k;
 
-	for (k = 0; k < list->folder_count; k++)
-		if (!list->items[listener->certs.count + k]->bad)
+	for (k = 0; k < list->count; k++) {
+		slot = list->items[k].slot;
+		any |= slot->id.in_folder;
+		if (slot->id.in_folder && !slot->bad)
 			return true;
-	if (list->folder_count == 0 || listener->certs.count > 0 ||
-	    build->cause == GENERATION_FILES)
+	}
+	if (!any || listener->certs.count > 0 || build->same_config)
 		return true;
 	err_set(
 	    &err, "cert_dir: no file in %s can be used", listener->cert_dir);
@@ -825,12 +830,11 @@ static bool
 is_named(const struct build *build, size_t i, const struct identity *identity)
 {
 	const struct cert_list *list = &build->fresh->cert_lists[i];
-	size_t named = build->config->listeners[i].certs.count;
 	size_t k;
 
 	for (k = 0; k < list->count; k++)
-		if (list->items[k]->identity == identity)
-			return k < named || k >= named + list->folder_count;
+		if (list->items[k].slot->identity == identity)
+			return !list->items[k].slot->id.in_folder;
 	return true;
 }
 
@@ -1002,8 +1006,7 @@ check_tickets(struct build *build)
 	    config->places, KEY_TLS_TICKET_KEY_FILE);
 	struct err err = { "" };
 
-	if (config->ticket_key_file == NULL ||
-	    build->cause == GENERATION_FILES ||
+	if (config->ticket_key_file == NULL || build->same_config ||
 	    ticket_keys_check(config->ticket_key_file,
 		config->ticket_key_permissions, NULL, &err))
 		return;
@@ -1111,21 +1114,37 @@ build_all(struct build *build)
 	check_tickets(build);
 	for (i = 0; i < build->config->listener_count; i++)
 		certs_build_list(build, i);
-	if (build->cause != GENERATION_FILES)
+	if (!build->same_config)
 		check_sources(build);
 	/* Build contexts even after errors: one run reports everything. */
 	for (i = 0; i < build->config->listener_count; i++)
 		build_service(build, i);
 	/* With a service missing, a cipher might only seem unused. */
-	if (!build->failed && build->cause != GENERATION_FILES)
+	if (!build->failed && !build->same_config)
 		build_survey(build);
 	if (build->failed || build->cause == GENERATION_CHECK)
 		return;
-	if (build->cause == GENERATION_FILES)
+	if (build->same_config)
 		share_all_sockets(build);
 	else
 		build_all_sockets(build);
 	build_admin(build);
+}
+
+/* NULL: failed, see the errors. */
+static struct generation *
+run(struct build *build)
+{
+	build->fresh = generation_new(build->config);
+	if (build->fresh && certs_index(build))
+		build_all(build);
+	else
+		build_error(build, ERROR_SYSTEM, "out of memory");
+	certs_fini(build);
+	if (!build->failed)
+		return build->fresh;
+	generation_unref(build->fresh);
+	return NULL;
 }
 
 struct generation *
@@ -1138,35 +1157,18 @@ generation_build(struct generation *old, const struct config *config,
 		.config = config,
 		.parts = parts,
 		.cause = cause,
-		.now_s = clock_wall_ms() / 1000,
+		.same_config = cause == GENERATION_FILES,
+		.eval = {
+			.stapling = parts->stapling,
+			.phase = old ? PHASE_RELOAD : PHASE_START,
+			.now_s = clock_wall_ms() / 1000,
+		},
 		.errors = errors,
 		.rewatch = must_rewatch(config, old),
 	};
 
 	memset(errors, 0, sizeof(*errors));
-	build.fresh = generation_new(config);
-	if (build.fresh && certs_index(&build))
-		build_all(&build);
-	else
-		build_error(&build, ERROR_SYSTEM, "out of memory");
-	certs_fini(&build);
-	if (!build.failed)
-		return build.fresh;
-	generation_unref(build.fresh);
-	return NULL;
-}
-
-/* ---- Renewal ---- */
-
-bool
-renew_is_waited_for(const struct generation *generation)
-{
-	size_t i;
-
-	for (i = 0; i < generation->cert_count; i++)
-		if (generation->certs[i].slot->renewal)
-			return true;
-	return false;
+	return run(&build);
 }
 
 static bool
@@ -1180,146 +1182,20 @@ is_any_due(const struct policy_eval *eval, const struct generation *generation)
 	return false;
 }
 
-/* The slot with its renewal in service. */
-static struct cert_slot *
-with_renewal(const struct policy_eval *eval, const struct cert_slot *slot)
-{
-	struct cert_slot *fresh = cert_slot_copy(slot, slot->renewal, NULL);
-	struct err err;
-
-	if (fresh)
-		fresh->unstapled = !policy_eval_may_start(
-		    eval, &slot->id.policy, slot->renewal, &err);
-	return fresh;
-}
-
-/* All certificates, with the due renewals in service. */
-static bool
-copy_certs(struct build *build, const struct policy_eval *eval)
-{
-	const struct cert_entry *entry;
-	struct cert_slot *slot;
-	size_t i;
-
-	for (i = 0; i < build->old->cert_count; i++) {
-		entry = &build->old->certs[i];
-		slot = entry->slot;
-		slot = policy_eval_is_due(eval, slot) ? with_renewal(eval, slot)
-						      : cert_slot_ref(slot);
-		if (!slot || !certs_add(build, entry->settings, slot))
-			return false;
-	}
-	return true;
-}
-
-static bool
-copy_cas(struct build *build)
-{
-	struct ca_entry entry;
-	size_t i;
-
-	for (i = 0; i < build->old->trust_count; i++) {
-		entry = build->old->trusts[i];
-		entry.trust = ca_store_ref(entry.trust);
-		if (!generation_add_ca(build->fresh, &entry))
-			return false;
-	}
-	return true;
-}
-
-/* The same list with the slots of `fresh`. */
-static bool
-copy_cert_list(struct build *build, size_t i)
-{
-	const struct cert_list *old = &build->old->cert_lists[i];
-	struct cert_list *list = &build->fresh->cert_lists[i];
-	struct cert_slot *slot;
-	size_t k;
-
-	list->folder_count = old->folder_count;
-	for (k = 0; k < old->count; k++) {
-		slot = certs_share(
-		    build, &build->config->listeners[i], old->items[k]);
-		if (!slot || !cert_list_add(list, slot))
-			return false;
-	}
-	return true;
-}
-
-static bool
-build_renewed(
-    struct build *build, const struct policy_eval *eval, struct err *err)
-{
-	struct generation *fresh = build->fresh, *old = build->old;
-	size_t i;
-
-	err_set(err, "out of memory");
-	if (!copy_certs(build, eval) || !copy_cas(build))
-		return false;
-	for (i = 0; i < build->config->listener_count; i++) {
-		if (!copy_cert_list(build, i))
-			return false;
-		build_service(build, i);
-	}
-	build_admin(build);
-	err_set(err, "%s", "");
-	if (!build->failed)
-		return sockets_share(&fresh->sockets, &old->sockets,
-		    old->services, fresh->services, err);
-	if (build->errors->all.list.count > 0)
-		err_set(err, "%s", build->errors->all.list.items[0]);
-	return false;
-}
-
-static void
-log_renewals(const struct generation *fresh, const struct generation *from,
-    struct log *log)
-{
-	const struct cert_slot *before, *after;
-	size_t i;
-
-	for (i = 0; i < fresh->cert_count; i++) {
-		before = from->certs[i].slot;
-		after = fresh->certs[i].slot;
-		if (before == after)
-			continue;
-		log_notice(log, "ocsp",
-		    before->identity ? "renewed certificate in service"
-				     : "certificate in service",
-		    LOG_S("listener", fresh->certs[i].settings->name),
-		    LOG_S("cert", identity_name(after->identity)),
-		    LOG_S("file", after->id.cert));
-	}
-}
-
 struct generation *
-renew_generation(struct generation *from, const struct generation_parts *parts,
-    const struct policy_eval *eval, struct err *err)
+generation_renew(struct generation *from, const struct generation_parts *parts,
+    const struct policy_eval *eval, struct generation_errors *errors)
 {
-	struct generation_errors errors;
 	struct build build = {
 		.old = from,
 		.config = from->config,
 		.parts = parts,
-		.cause = GENERATION_FILES,
-		.now_s = eval->now_s,
-		.errors = &errors,
+		.cause = GENERATION_RENEWAL,
+		.same_config = true,
+		.eval = *eval,
+		.errors = errors,
 	};
-	bool fine;
 
-	memset(&errors, 0, sizeof(errors));
-	err_set(err, "%s", "");
-	if (!is_any_due(eval, from))
-		return NULL;
-	build.fresh = generation_new(from->config);
-	fine = build.fresh && build_renewed(&build, eval, err);
-	certs_fini(&build);
-	generation_errors_free(&errors);
-	if (fine) {
-		log_renewals(build.fresh, from, parts->log);
-		return build.fresh;
-	}
-	err_prefix(err, "renewed certificates stay out");
-	generation_unref(build.fresh);
-	return NULL;
+	memset(errors, 0, sizeof(*errors));
+	return is_any_due(eval, from) ? run(&build) : NULL;
 }

@@ -10,12 +10,12 @@
 
 #include "base/attr.h"
 #include "config/config.h"
+#include "runtime/stapling.h"
 
 struct err;
 struct generation;
 struct generation_parts;
 struct identity_loader;
-struct policy_eval;
 
 /* All errors of a build, and whether the configuration is at fault. */
 struct generation_errors {
@@ -30,7 +30,9 @@ enum generation_cause {
 	GENERATION_FULL,  /* a start or a reload: every error refuses it */
 	/* files have changed: bad ones are left out, and what they would
 	 * replace stays */
-	GENERATION_FILES
+	GENERATION_FILES,
+	/* certificates that waited are due; generation_renew() alone */
+	GENERATION_RENEWAL
 };
 
 /*
@@ -46,17 +48,14 @@ struct generation *generation_build(struct generation *old,
     const struct config *config, const struct generation_parts *parts,
     enum generation_cause cause, struct generation_errors *errors) MUST_CHECK;
 
-/* Does any renewal wait for its staple? */
-bool renew_is_waited_for(const struct generation *generation);
-
 /*
  * The same generation with every due renewal in service: it has its staple, or
  * the certificate it replaces ends soon.  No file is read; everything else is
- * shared.  Each renewal is logged.  NULL: nothing is due, or *err.
+ * shared.  Each renewal is logged.  NULL: nothing is due, or `errors`.
  */
-struct generation *renew_generation(struct generation *from,
+struct generation *generation_renew(struct generation *from,
     const struct generation_parts *parts, const struct policy_eval *eval,
-    struct err *err) MUST_CHECK;
+    struct generation_errors *errors) MUST_CHECK;
 
 /* ---- Shared with certs.c: one run ---- */
 
@@ -65,16 +64,19 @@ struct build {
 	const struct config *config;
 	const struct generation_parts *parts;
 	enum generation_cause cause;
-	int64_t now_s;
+	bool same_config;        /* as `old`: bad files refuse nothing */
+	struct policy_eval eval; /* without `before` */
 	struct generation_errors *errors;
 	struct generation *fresh;
 	struct identity_loader *loader; /* made for the first file read */
 	bool rewatch;                   /* watch every certificate again */
 	bool failed;
 
-	/* trees of the slots of `fresh` and `old`, by key */
+	/* trees of the slots of `fresh` and `old`, by key, and of the places of
+	 * `old` */
 	void *slots;
 	void *old_slots;
+	void *old_places;
 };
 
 enum build_error_source { ERROR_CONFIG, ERROR_SYSTEM };

@@ -112,8 +112,10 @@ cert_slot_copy(const struct cert_slot *from, struct identity *identity,
 	atomic_init(&copy->references, 1);
 	copy->identity = identity ? identity_ref(identity) : NULL;
 	copy->renewal = renewal ? identity_ref(renewal) : NULL;
-	if (identity != from->identity)
+	if (identity != from->identity) {
 		copy->warned = VALIDITY_FINE;
+		copy->predecessor_serves = false;
+	}
 	if (own_texts(copy))
 		return copy;
 	cert_slot_unref(copy);

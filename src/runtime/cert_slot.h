@@ -48,6 +48,9 @@ struct cert_slot {
 	/* The identity replaced one that ended soon, although no responder can
 	 * answer for it and policy requires a staple. */
 	bool unstapled;
+	/* `identity` is of other files: of the certificate that had this place
+	 * before.  No other place shows it. */
+	bool predecessor_serves;
 	struct identity *identity; /* serves; NULL: none yet */
 	struct identity *renewal;  /* waits for its staple; NULL: none */
 

@@ -8,6 +8,11 @@
  * files have changed by themselves (and in cert_dir always) it is one line in
  * the log, and the certificate that it would have replaced stays.
  *
+ * Slots are found by their files, so that thousands of names share one, and
+ * predecessors by their place: the listener, the pattern of the host, and the
+ * index of the key.  While a slot shows the predecessor of a renewal that waits,
+ * only places that had the same one share it.
+ *
  * libstaple keeps the strongest requirement for each certificate object, so an
  * old object is reused for an equal policy only: the policy is part of the key.
  */
@@ -90,6 +95,17 @@ compare_entries(const void *a, const void *b)
 	return order;
 }
 
+/* NULL: without an identity, or a host's. */
+static const struct cert_slot *
+mapped_slot(const struct name_map *map, size_t i)
+{
+	const struct cert_place *place = &map->list->items[i];
+
+	return place->settings->pattern || place->slot->identity == NULL
+		   ? NULL
+		   : place->slot;
+}
+
 static struct name_entry *
 collect_entries(const struct name_map *map, size_t *count)
 {
@@ -98,13 +114,15 @@ collect_entries(const struct name_map *map, size_t *count)
 	size_t i, k, room = 0;
 
 	*count = 0;
-	for (i = 0; i < map->count; i++)
-		if (map->items[i]->identity)
-			room += identity_pattern_count(map->items[i]->identity);
+	for (i = 0; i < map->list->count; i++) {
+		slot = mapped_slot(map, i);
+		if (slot)
+			room += identity_pattern_count(slot->identity);
+	}
 	list = calloc(room + 1, sizeof(list[0]));
-	for (i = 0; list && i < map->count; i++) {
-		slot = map->items[i];
-		if (slot->identity == NULL)
+	for (i = 0; list && i < map->list->count; i++) {
+		slot = mapped_slot(map, i);
+		if (slot == NULL)
 			continue;
 		for (k = 0; k < identity_pattern_count(slot->identity); k++)
 			list[(*count)++] = (struct name_entry){
@@ -176,9 +194,9 @@ choose_named(struct name_map *map)
 	const struct cert_slot *item;
 	size_t i;
 
-	for (i = 0; i < map->named; i++) {
-		item = map->items[i];
-		if (item->identity == NULL)
+	for (i = 0; i < map->list->count; i++) {
+		item = mapped_slot(map, i);
+		if (item == NULL || item->id.in_folder)
 			continue;
 		if (first == NULL)
 			first = item->identity;
@@ -196,9 +214,10 @@ first_of_cert_dir(const struct name_map *map, bool valid)
 	const struct cert_slot *item;
 	size_t i;
 
-	for (i = map->named; i < map->count; i++) {
-		item = map->items[i];
-		if (item->identity && identity_pattern_count(item->identity) &&
+	for (i = 0; i < map->list->count; i++) {
+		item = mapped_slot(map, i);
+		if (item && item->id.in_folder &&
+		    identity_pattern_count(item->identity) &&
 		    (!valid || is_valid(map, item)))
 			return name_map_find(
 			    map, identity_pattern(item->identity, 0));
@@ -218,25 +237,19 @@ choose_from_cert_dir(struct name_map *map)
 }
 
 bool
-name_map_init(struct name_map *map, struct cert_slot *const *items,
-    size_t named, size_t count, int64_t now_s)
+name_map_init(struct name_map *map, const struct cert_list *list, int64_t now_s)
 {
-	struct name_entry *list;
-	size_t list_count;
+	struct name_entry *entries;
+	size_t count;
 	bool fine;
 
-	*map = (struct name_map){
-		.items = items,
-		.named = named,
-		.count = count,
-		.now_s = now_s,
-	};
-	list = collect_entries(map, &list_count);
-	if (list == NULL)
+	*map = (struct name_map){ .list = list, .now_s = now_s };
+	entries = collect_entries(map, &count);
+	if (entries == NULL)
 		return false;
-	qsort(list, list_count, sizeof(list[0]), compare_entries);
-	fine = group_entries(map, list, list_count);
-	free(list);
+	qsort(entries, count, sizeof(entries[0]), compare_entries);
+	fine = group_entries(map, entries, count);
+	free(entries);
 	if (fine && !choose_named(map))
 		choose_from_cert_dir(map);
 	return fine;
@@ -268,22 +281,55 @@ find_slot(void *tree, const struct cert_slot_key *id)
 	return node ? container_of(*node, struct cert_slot, id) : NULL;
 }
 
-bool
-certs_add(struct build *build, const struct config_listener *settings,
+static bool
+add_slot(struct build *build, const struct config_listener *settings,
     struct cert_slot *slot)
 {
 	return generation_add_cert(build->fresh, settings, slot) &&
 	       tsearch(&slot->id, &build->slots, compare_ids) != NULL;
 }
 
-bool
-certs_index(struct build *build)
+static int
+compare_places(const void *a, const void *b)
+{
+	const struct cert_place *one = a, *other = b;
+	const char *pattern = one->settings->pattern;
+	const char *other_pattern = other->settings->pattern;
+	int order = strcmp(one->settings->name, other->settings->name);
+
+	if (order == 0)
+		order = strcmp(
+		    pattern ? pattern : "", other_pattern ? other_pattern : "");
+	return order
+		   ? order
+		   : (one->index > other->index) - (one->index < other->index);
+}
+
+static bool
+index_places(struct build *build, struct cert_list *list)
 {
 	size_t i;
 
-	for (i = 0; build->old && i < build->old->cert_count; i++)
-		if (!tsearch(&build->old->certs[i].slot->id, &build->old_slots,
+	for (i = 0; i < list->count; i++)
+		if (!list->items[i].slot->id.in_folder &&
+		    !tsearch(
+			&list->items[i], &build->old_places, compare_places))
+			return false;
+	return true;
+}
+
+bool
+certs_index(struct build *build)
+{
+	struct generation *old = build->old;
+	size_t i;
+
+	for (i = 0; old && i < old->cert_count; i++)
+		if (!tsearch(&old->certs[i].slot->id, &build->old_slots,
 			compare_ids))
+			return false;
+	for (i = 0; old && i < old->config->listener_count; i++)
+		if (!index_places(build, &old->cert_lists[i]))
 			return false;
 	return true;
 }
@@ -291,7 +337,7 @@ certs_index(struct build *build)
 static void
 keep_node(void *node)
 {
-	(void)node; /* part of a slot */
+	(void)node; /* part of a slot or list */
 }
 
 void
@@ -300,6 +346,7 @@ certs_fini(struct build *build)
 	identity_loader_free(build->loader);
 	tdestroy(build->slots, keep_node);
 	tdestroy(build->old_slots, keep_node);
+	tdestroy(build->old_places, keep_node);
 }
 
 /* ---- Slots: errors ---- */
@@ -307,13 +354,12 @@ certs_fini(struct build *build)
 /* A slot to be built, and where it is configured. */
 struct cert_request {
 	const struct config_listener *settings;
+	size_t index;
 	const struct config_path *cert; /* NULL: found in the folder */
 	const struct config_path *key;
 	const struct cert_slot_key *id;
-	/* The old slot at the same position, whatever its files; NULL: none, or
-	 * the one of the same files. */
-	const struct cert_slot *previous;
 	struct preload_item *read; /* its files; NULL: not read yet */
+	bool keep; /* share the old slot, whatever its files are now */
 };
 
 /* The load state of one slot. */
@@ -328,7 +374,7 @@ struct cert_load {
 static bool
 is_lenient(const struct build *build, const struct cert_load *load)
 {
-	return load->fresh->id.in_folder || build->cause == GENERATION_FILES;
+	return load->request->id->in_folder || build->same_config;
 }
 
 /* Report each wrong line: that of the key as well, if it is wrong or
@@ -358,7 +404,7 @@ is_reported(const struct build *build, const struct cert_load *load)
 {
 	const struct cert_slot *old = load->old, *fresh = load->fresh;
 
-	return build->cause == GENERATION_FILES && old && old->bad &&
+	return build->same_config && old && old->bad &&
 	       cert_slot_has_equal_stamps(old, fresh);
 }
 
@@ -411,32 +457,30 @@ may_replace_unstapled(const struct build *build, const struct cert_load *load,
 	       policy_eval_ends_soon(eval, previous->identity);
 }
 
-static struct policy_eval
-eval_of(const struct build *build)
+/* Have libstaple watch this certificate.  false: *err, or policy refuses it. */
+static bool
+try_to_watch(struct build *build, const struct cert_load *load,
+    const struct identity *identity, struct err *err)
 {
-	return (struct policy_eval){
-		.stapling = build->parts->stapling,
-		.phase = build->old ? PHASE_RELOAD : PHASE_START,
-		.now_s = build->now_s,
-	};
+	const struct cert_slot_key *id = load->request->id;
+	struct policy_eval eval = build->eval;
+
+	eval.before = build->old;
+	return stapling_watch(
+		   build->parts->stapling, build->config, identity, id, err) &&
+	       (policy_eval_may_start(&eval, &id->policy, identity, err) ||
+		   may_replace_unstapled(build, load, &eval, identity));
 }
 
-/* Have libstaple watch this certificate.  false: reported. */
+/* false: reported. */
 static bool
 watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct cert_slot_key *id = &load->fresh->id;
 	const struct config_listener *settings = load->request->settings;
-	const struct config_where *where = config_ocsp_where(settings);
-	struct policy_eval eval = eval_of(build);
 	struct err err = { "" };
 
-	eval.before = build->old;
-	if (stapling_watch(
-		build->parts->stapling, build->config, identity, id, &err) &&
-	    (policy_eval_may_start(&eval, &id->policy, identity, &err) ||
-		may_replace_unstapled(build, load, &eval, identity)))
+	if (try_to_watch(build, load, identity, &err))
 		return true;
 	if (is_lenient(build, load))
 		fail_leniently(build, load, &err);
@@ -447,22 +491,23 @@ watch_identity(struct build *build, const struct cert_load *load,
 	return false;
 }
 
-/* Must the certificate wait for its first staple? */
+/* Must the certificate wait for its first staple?  Not while one serves that
+ * can never have what policy requires now. */
 static bool
 must_wait(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
+	const struct cert_slot_key *id = load->request->id;
 	const struct cert_slot *previous = load->previous;
-	const struct policy_eval eval = eval_of(build);
+	struct identity *served = previous ? previous->identity : NULL;
+	struct err err;
 
-	if (previous && previous->identity)
-		return !identity_equal(previous->identity, identity) &&
-		       watch_identity(build, load, previous->identity) &&
-		       policy_eval_defers(&eval, &load->fresh->id.policy,
-			   identity, previous->identity);
 	/* A new certificate of cert_dir delays no start: it waits by itself. */
-	return load->fresh->id.in_folder &&
-	       !policy_eval_admits(&eval, &load->fresh->id.policy, identity);
+	if (served ? identity_equal(served, identity) ||
+			 !try_to_watch(build, load, served, &err)
+		   : !id->in_folder)
+		return false;
+	return policy_eval_defers(&build->eval, &id->policy, identity, served);
 }
 
 /* Prefer an equal object of the old slot. */
@@ -485,12 +530,11 @@ static bool
 is_unstapled(const struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
-	const struct policy_eval eval = eval_of(build);
 	struct err err;
 
 	return load->previous && load->previous->identity &&
 	       !policy_eval_may_start(
-		   &eval, &load->fresh->id.policy, identity, &err);
+		   &build->eval, &load->fresh->id.policy, identity, &err);
 }
 
 static void
@@ -576,14 +620,25 @@ is_expired_successor(const struct build *build, const struct cert_load *load,
 	const struct cert_slot *previous = load->previous;
 
 	if (previous == NULL || previous->identity == NULL ||
-	    identity_not_after(identity) > build->now_s ||
-	    identity_not_after(previous->identity) <= build->now_s)
+	    identity_not_after(identity) > build->eval.now_s ||
+	    identity_not_after(previous->identity) <= build->eval.now_s)
 		return false;
 	err_set(err,
 	    "the certificate in %s has expired, and the one in service has "
 	    "not; put a valid certificate in place",
 	    load->fresh->id.cert);
 	return true;
+}
+
+/* Does the slot show a certificate of other files? */
+static bool
+has_predecessor(const struct cert_load *load)
+{
+	const struct cert_slot *previous = load->previous;
+
+	return previous && load->fresh->identity &&
+	       load->fresh->identity == previous->identity &&
+	       (previous != load->old || previous->predecessor_serves);
 }
 
 static void
@@ -609,14 +664,36 @@ read_files(struct build *build, struct cert_load *load)
 	identity_unref(identity);
 }
 
+/* The slot of another place, with what serves here meanwhile. */
+static void
+copy_for_place(
+    struct build *build, struct cert_load *load, const struct cert_slot *from)
+{
+	struct identity *newest = from->renewal;
+
+	if (newest == NULL && !from->predecessor_serves)
+		newest = from->identity;
+	load->fresh = cert_slot_copy(from, NULL, NULL);
+	if (load->fresh == NULL)
+		return;
+	if (newest)
+		choose_identity(build, load, newest);
+	else
+		keep_previous(load);
+	load->fresh->predecessor_serves = has_predecessor(load);
+}
+
 /* ---- Slots: one request ---- */
 
-/* Can the slot of an earlier generation be shared?  SIGHUP reports bad files
- * again. */
+/* Can the old slot be shared?  SIGHUP reports bad files again. */
 static bool
-may_share(const struct build *build, const struct cert_slot *old)
+may_share(const struct build *build, const struct cert_load *load)
 {
-	if (old == NULL || (old->bad && build->cause != GENERATION_FILES))
+	const struct cert_slot *old = load->old;
+
+	if (old && (load->request->keep || build->cause == GENERATION_RENEWAL))
+		return true;
+	if (old == NULL || (old->bad && !build->same_config))
 		return false;
 	return (old->identity || old->renewal || old->bad) &&
 	       cert_slot_is_current(old);
@@ -639,18 +716,96 @@ rewatch_slot(struct build *build, struct cert_load *load)
 }
 
 static void
+put_in_service(struct build *build, struct cert_load *load)
+{
+	const struct cert_slot *old = load->old;
+
+	load->fresh = cert_slot_copy(old, old->renewal, NULL);
+	if (load->fresh == NULL)
+		return;
+	load->fresh->unstapled = is_unstapled(build, load, old->renewal);
+	log_notice(build->parts->log, "ocsp",
+	    old->identity ? "renewed certificate in service"
+			  : "certificate in service",
+	    LOG_S("listener", load->request->settings->name),
+	    LOG_S("cert", identity_name(old->renewal)),
+	    LOG_S("file", old->id.cert));
+}
+
+/* load->fresh stays NULL without memory. */
+static void
 share_or_load(struct build *build, struct cert_load *load)
 {
-	if (may_share(build, load->old)) {
-		load->fresh = cert_slot_ref(load->old);
-		rewatch_slot(build, load);
-		return;
-	}
-	load->fresh = load->request->read
-			  ? cert_slot_ref(load->request->read->slot)
-			  : cert_slot_new(load->request->id);
-	if (load->fresh)
+	bool renews = build->cause == GENERATION_RENEWAL;
+
+	if (!may_share(build, load)) {
+		load->fresh = load->request->read
+				  ? cert_slot_ref(load->request->read->slot)
+				  : cert_slot_new(load->request->id);
+		if (load->fresh == NULL)
+			return;
 		read_files(build, load);
+		load->fresh->predecessor_serves = has_predecessor(load);
+	} else if (renews && policy_eval_is_due(&build->eval, load->old)) {
+		put_in_service(build, load);
+	} else {
+		load->fresh = cert_slot_ref(load->old);
+		if (!renews)
+			rewatch_slot(build, load);
+	}
+}
+
+/* The old slot at the same place.  What cert_dir brings has none. */
+static struct cert_slot *
+find_at_place(const struct build *build, const struct cert_request *request)
+{
+	const struct cert_place wanted = {
+		.settings = request->settings,
+		.index = request->index,
+	};
+	struct cert_place **node;
+
+	if (request->id->in_folder)
+		return NULL;
+	node = tfind(&wanted, &build->old_places, compare_places);
+	return node ? (*node)->slot : NULL;
+}
+
+/* ---- Slots: one place ---- */
+
+/* Does the slot show what another place than that of `at` (NULL ok) had? */
+static bool
+is_of_another_place(const struct cert_slot *slot, const struct cert_slot *at)
+{
+	return slot->predecessor_serves &&
+	       slot->identity != (at ? at->identity : NULL);
+}
+
+/* Can what serves at this place be something else than in `known`, a slot of the
+ * same files?  at: the old slot here. */
+static bool
+may_differ(const struct cert_slot *known, const struct cert_load *load,
+    const struct cert_slot *at)
+{
+	if (at &&
+	    (load->old == NULL || (load->old == at && at->predecessor_serves)))
+		return true;
+	return known->predecessor_serves;
+}
+
+static void
+make_slot(struct build *build, struct cert_load *load,
+    const struct cert_slot *known, const struct cert_slot *at)
+{
+	bool is_same_place = at && load->old == at;
+
+	if (known && !is_same_place)
+		copy_for_place(build, load, known);
+	else if (load->old && load->previous != load->old &&
+		 may_share(build, load))
+		copy_for_place(build, load, load->old);
+	else
+		share_or_load(build, load);
 }
 
 /* The slot of these files: one of `fresh`, or of `old` where nothing has
@@ -660,144 +815,56 @@ build_slot(struct build *build, const struct cert_request *request)
 {
 	const struct config_listener *settings = request->settings;
 	struct cert_slot *known = find_slot(build->slots, request->id);
+	struct cert_slot *at = find_at_place(build, request);
 	struct cert_load load = { .request = request };
 	struct err err = { "out of memory" };
 
-	if (known)
+	load.old = at && cert_slot_compare(&at->id, request->id) == 0
+		       ? at
+		       : find_slot(build->old_slots, request->id);
+	if (known && !may_differ(known, &load, at))
 		return known;
-	load.old = find_slot(build->old_slots, request->id);
-	load.previous = load.old ? load.old : request->previous;
-	share_or_load(build, &load);
-	if (load.fresh && certs_add(build, settings, load.fresh))
+	load.previous = load.old && !is_of_another_place(load.old, at)
+			    ? load.old
+			    : at;
+	make_slot(build, &load, known, at);
+	if (known && load.fresh && load.fresh->identity == known->identity &&
+	    load.fresh->renewal == known->renewal) {
+		cert_slot_unref(load.fresh);
+		return known;
+	}
+	if (load.fresh && add_slot(build, settings, load.fresh))
 		return load.fresh;
-	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
-	return NULL;
-}
-
-struct cert_slot *
-certs_share(struct build *build, const struct config_listener *settings,
-    struct cert_slot *slot)
-{
-	struct cert_slot *known = find_slot(build->slots, &slot->id);
-	struct err err = { "out of memory" };
-
-	if (known)
-		return known;
-	if (certs_add(build, settings, cert_slot_ref(slot)))
-		return slot;
 	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return NULL;
 }
 
 /* ---- Lists of certificates ---- */
 
+/* false: reported. */
 static bool
-append_slot(struct build *build, struct cert_list *list,
-    const struct config_listener *settings, struct cert_slot *slot)
+add_place(struct build *build, struct cert_list *list,
+    const struct cert_request *request)
 {
+	const struct config_listener *settings = request->settings;
+	const struct cert_place place = {
+		.settings = settings,
+		.index = request->index,
+		.slot = build_slot(build, request),
+	};
 	struct err err = { "out of memory" };
 
-	if (slot == NULL)
+	if (place.slot == NULL)
 		return false; /* reported */
-	if (cert_list_add(list, slot))
+	if (cert_list_add(list, &place))
 		return true;
 	build_fail(build, ERROR_SYSTEM, &settings->where, settings, &err);
 	return false;
 }
 
-/* ---- Lists: previous slots ---- */
-
-/* The old slots of one listener or host, in order. */
-struct previous_certs {
-	struct cert_slot *const *items;
-	size_t count;
-};
-
-/* Reloads rarely reorder: try the same index first. */
-static size_t
-find_listener(const struct config *config, const char *name, size_t i)
-{
-	size_t k;
-
-	if (i < config->listener_count &&
-	    strcmp(config->listeners[i].name, name) == 0)
-		return i;
-	for (k = 0; k < config->listener_count; k++)
-		if (strcmp(config->listeners[k].name, name) == 0)
-			return k;
-	return SIZE_MAX;
-}
-
-/* Hosts keep their order, so the next one is the usual match. */
-struct previous_walk {
-	const struct config_listener *listener; /* NULL: none */
-	const struct cert_list *list;
-	size_t host; /* the next host */
-	size_t item; /* the index of its first slot */
-};
-
-static void
-begin_walk(const struct build *build, struct previous_walk *walk, size_t i)
-{
-	const struct config_listener *listener = &build->config->listeners[i];
-	size_t at = SIZE_MAX;
-
-	*walk = (struct previous_walk){ 0 };
-	if (build->old)
-		at = find_listener(build->old->config, listener->name, i);
-	if (at == SIZE_MAX)
-		return;
-	walk->listener = &build->old->config->listeners[at];
-	walk->list = &build->old->cert_lists[at];
-	walk->item = walk->listener->certs.count + walk->list->folder_count;
-}
-
-static struct previous_certs
-previous_of_listener(const struct previous_walk *walk)
-{
-	if (walk->listener == NULL)
-		return (struct previous_certs){ 0 };
-	return (struct previous_certs){
-		walk->list->items,
-		walk->listener->certs.count,
-	};
-}
-
-static size_t
-own_count(const struct config_listener *host)
-{
-	return host->certs_own ? host->certs.count : 0;
-}
-
-/* Search from the walk's position to the end.  The position moves behind a
- * match, else it stays. */
-static struct previous_certs
-previous_of_host(struct previous_walk *walk, const char *pattern)
-{
-	const struct config_listener *hosts;
-	size_t host = walk->host, item = walk->item;
-	struct previous_certs found = { 0 };
-
-	for (; walk->listener && host < walk->listener->host_count; host++) {
-		hosts = walk->listener->hosts;
-		if (strcmp(hosts[host].pattern, pattern) == 0) {
-			found.items = walk->list->items + item;
-			found.count = own_count(&hosts[host]);
-			walk->host = host + 1;
-			walk->item = item + found.count;
-			return found;
-		}
-		item += own_count(&hosts[host]);
-	}
-	return found;
-}
-
-/* ---- Lists: keys and cert_dir ---- */
-
 static void
 add_own(struct build *build, struct cert_list *list,
-    const struct config_listener *settings,
-    const struct previous_certs *previous)
+    const struct config_listener *settings)
 {
 	const struct config_path *staple_file;
 	struct cert_slot_key id = {
@@ -810,14 +877,12 @@ add_own(struct build *build, struct cert_list *list,
 	for (i = 0; i < settings->certs.count; i++) {
 		request.cert = &settings->certs.items[i];
 		request.key = config_key_of(settings, i);
-		request.previous = i < previous->count ? previous->items[i]
-						       : NULL;
+		request.index = i;
 		staple_file = config_staple_file_of(settings, i);
 		id.cert = request.cert->path;
 		id.key = request.key->path;
 		id.staple_file = staple_file ? staple_file->path : NULL;
-		if (!append_slot(
-			build, list, settings, build_slot(build, &request)))
+		if (!add_place(build, list, &request))
 			return;
 	}
 }
@@ -866,38 +931,41 @@ add_cert_dir(struct build *build, struct cert_list *list,
 	read_ahead(build, settings, folder, &preload);
 	for (i = 0; i < folder->count; i++) {
 		id = id_in_folder(settings, &folder->items[i]);
+		request.index = i;
 		request.read = i < preload.count ? &preload.items[i] : NULL;
-		if (!append_slot(
-			build, list, settings, build_slot(build, &request)))
+		if (!add_place(build, list, &request))
 			break;
-		list->folder_count++;
 	}
 	preload_free(&preload);
 }
 
-/* The old certificates stay in service if cert_dir is unreadable or empty. */
+/* The certificates that the old generation has of cert_dir. */
 static void
-keep_cert_dir(
-    struct build *build, struct cert_list *list, size_t i, struct err *err)
+keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 {
-	const struct config_listener *settings = &build->config->listeners[i];
 	const struct cert_list *old = &build->old->cert_lists[i];
-	struct cert_slot *slot;
+	struct cert_request request = { .keep = true };
 	size_t k;
 
-	list->folder_kept = true;
-	if (!old->folder_kept)
+	for (k = 0; k < old->count; k++) {
+		if (!old->items[k].slot->id.in_folder)
+			continue;
+		request.settings = old->items[k].settings;
+		request.index = old->items[k].index;
+		request.id = &old->items[k].slot->id;
+		if (!add_place(build, list, &request))
+			return;
+	}
+}
+
+static void
+report_kept(const struct build *build, size_t i, const struct err *err)
+{
+	if (!build->old->cert_lists[i].folder_kept)
 		log_error(build->parts->log, "tls",
 		    "cert_dir not usable; its certificates stay in service",
-		    LOG_S("listener", settings->name),
+		    LOG_S("listener", build->config->listeners[i].name),
 		    LOG_S("error", err->text));
-	for (k = 0; k < old->folder_count; k++) {
-		slot = old->items[settings->certs.count + k];
-		if (!append_slot(build, list, settings,
-			certs_share(build, settings, slot)))
-			return;
-		list->folder_count++;
-	}
 }
 
 static void
@@ -906,8 +974,14 @@ add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 	const struct config_listener *settings = &build->config->listeners[i];
 	struct cert_dir folder;
 	struct err err = { "" };
-	bool fine = cert_dir_list(&folder, settings->cert_dir, &err);
+	bool fine;
 
+	if (build->cause == GENERATION_RENEWAL) {
+		list->folder_kept = build->old->cert_lists[i].folder_kept;
+		keep_cert_dir(build, list, i);
+		return;
+	}
+	fine = cert_dir_list(&folder, settings->cert_dir, &err);
 	if (fine && folder.count == 0 && settings->certs.count == 0) {
 		err_set(&err,
 		    "%s holds no certificate (*.pem, *.crt, or folders "
@@ -917,8 +991,10 @@ add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 	}
 	if (fine) {
 		add_cert_dir(build, list, settings, &folder);
-	} else if (build->cause == GENERATION_FILES) {
-		keep_cert_dir(build, list, i, &err);
+	} else if (build->same_config) {
+		list->folder_kept = true;
+		report_kept(build, i, &err);
+		keep_cert_dir(build, list, i);
 	} else {
 		err_prefix(&err, "cert_dir");
 		build_fail(build, ERROR_CONFIG,
@@ -933,20 +1009,12 @@ certs_build_list(struct build *build, size_t i)
 {
 	const struct config_listener *listener = &build->config->listeners[i];
 	struct cert_list *list = &build->fresh->cert_lists[i];
-	const struct config_listener *host;
-	struct previous_certs previous;
-	struct previous_walk walk;
 	size_t k;
 
-	begin_walk(build, &walk, i);
-	previous = previous_of_listener(&walk);
-	add_own(build, list, listener, &previous);
+	add_own(build, list, listener);
 	if (listener->cert_dir)
 		add_or_keep_cert_dir(build, list, i);
-	for (k = 0; k < listener->host_count; k++) {
-		host = &listener->hosts[k];
-		previous = previous_of_host(&walk, host->pattern);
-		if (host->certs_own)
-			add_own(build, list, host, &previous);
-	}
+	for (k = 0; k < listener->host_count; k++)
+		if (listener->hosts[k].certs_own)
+			add_own(build, list, &listener->hosts[k]);
 }

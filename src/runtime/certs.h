@@ -13,7 +13,7 @@
 #include "tls/identity.h"
 
 struct build;
-struct config_listener;
+struct cert_list;
 struct cert_slot;
 struct sni_table;
 
@@ -32,9 +32,7 @@ bool cert_set_add(struct cert_set *set, const struct cert_slot *slot);
 
 struct name_map {
 	/* as given */
-	struct cert_slot *const *items;
-	size_t named; /* set by keys; the others are from cert_dir */
-	size_t count;
+	const struct cert_list *list;
 	int64_t now_s;
 
 	/* the result: sorted patterns and a set for each */
@@ -46,14 +44,14 @@ struct name_map {
 };
 
 /*
- * Map the names of the first `count` items, of which `named` are the listener's
- * own.  Those precede the ones of cert_dir; among the latter, certificates that
- * are valid at now_s come first, and of these the one that lasts longest,
- * because a renewed certificate may be another file.  The items must outlive
- * the map.  false: no memory.
+ * Map the names of the certificates of the listener itself, not of its hosts.
+ * Those set by keys precede the ones of cert_dir; among the latter,
+ * certificates that are valid at now_s come first, and of these the one that
+ * lasts longest, because a renewed certificate may be another file.  The list
+ * must outlive the map.  false: no memory.
  */
-bool name_map_init(struct name_map *map, struct cert_slot *const *items,
-    size_t named, size_t count, int64_t now_s) MUST_CHECK;
+bool name_map_init(struct name_map *map, const struct cert_list *list,
+    int64_t now_s) MUST_CHECK;
 void name_map_fini(struct name_map *map); /* a zeroed one is fine */
 
 /* The set of a pattern: for a plain name its own or its wildcard's, for a
@@ -66,15 +64,6 @@ const struct cert_set *name_map_find(
 /* Build the certificate list of listener i and its hosts in `fresh`; errors are
  * reported. */
 void certs_build_list(struct build *build, size_t i);
-
-/* Share a slot of an earlier generation.  Borrowed from `fresh`.  NULL:
- * reported. */
-struct cert_slot *certs_share(struct build *build,
-    const struct config_listener *settings, struct cert_slot *slot) MUST_CHECK;
-
-/* Add a slot (takes the reference) to `fresh`.  false: no memory. */
-bool certs_add(struct build *build, const struct config_listener *settings,
-    struct cert_slot *slot) MUST_CHECK;
 
 /* Make and free the trees of slots. */
 bool certs_index(struct build *build) MUST_CHECK;

@@ -675,7 +675,8 @@ collect_reload_error(struct collect *collect, const char *text)
 
 	mutex_lock(&collect->lock);
 	used = strlen(error);
-	snprintf(error + used, max - used, "%s\n", text);
+	if (collect->reloads.running)
+		snprintf(error + used, max - used, "%s\n", text);
 	mutex_unlock(&collect->lock);
 }
 

@@ -45,7 +45,8 @@ void collect_set(struct collect *collect, enum overview_state state,
 bool collect_serve(struct collect *collect, const struct generation *generation,
     struct err *err) MUST_CHECK;
 
-/* A reload begins; a line of its errors; it is decided. */
+/* A reload begins; a line of its errors (of none if no reload is running); it is
+ * decided. */
 void collect_reload_begins(struct collect *collect);
 void collect_reload_error(struct collect *collect, const char *text);
 void collect_reloaded(struct collect *collect, bool adopted);

@@ -99,15 +99,15 @@ generation_add_context(
 }
 
 bool
-cert_list_add(struct cert_list *list, struct cert_slot *slot)
+cert_list_add(struct cert_list *list, const struct cert_place *place)
 {
-	struct cert_slot **grown = realloc(
+	struct cert_place *grown = realloc(
 	    list->items, (list->count + 1) * sizeof(grown[0]));
 
 	if (grown == NULL)
 		return false;
 	list->items = grown;
-	list->items[list->count++] = slot;
+	list->items[list->count++] = *place;
 	return true;
 }
 
@@ -211,6 +211,17 @@ generation_has(
 
 	for (i = 0; i < generation->cert_count; i++)
 		if (generation->certs[i].slot->identity == identity)
+			return true;
+	return false;
+}
+
+bool
+generation_waits(const struct generation *generation)
+{
+	size_t i;
+
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].slot->renewal)
 			return true;
 	return false;
 }

@@ -65,13 +65,19 @@ struct context_entry {
 	struct tls_context *context; /* a reference */
 };
 
-/* The certificates of one listener and its hosts, borrowed from `certs`: the
- * listener's own, then those of its cert_dir, then each host's own, in file
- * order. */
+/* A certificate of a listener or host.  A certificate that is set by a key
+ * replaces the one that was set at the same place before, whatever its file. */
+struct cert_place {
+	const struct config_listener *settings;
+	size_t index;           /* among its keys `cert`, or in its cert_dir */
+	struct cert_slot *slot; /* borrowed from `certs` */
+};
+
+/* The certificates of one listener and its hosts: the listener's own, then those
+ * of its cert_dir, then each host's own, in file order. */
 struct cert_list {
-	struct cert_slot **items;
+	struct cert_place *items;
 	size_t count;
-	size_t folder_count;
 	/* cert_dir is unreadable or empty, its certificates stay */
 	bool folder_kept;
 };
@@ -118,6 +124,9 @@ const struct cert_entry *generation_cert(
 bool generation_has(
     const struct generation *generation, const struct identity *identity);
 
+/* Does any certificate wait for its staple? */
+bool generation_waits(const struct generation *generation);
+
 /* Does anything but stamps differ?  Both of one configuration. */
 bool generation_differs(const struct generation *a, const struct generation *b);
 
@@ -139,6 +148,7 @@ bool generation_add_context(struct generation *generation,
     const struct context_entry *entry) MUST_CHECK;
 bool ca_entry_has_equal_stamps(
     const struct ca_entry *a, const struct ca_entry *b);
-bool cert_list_add(struct cert_list *list, struct cert_slot *slot) MUST_CHECK;
+bool cert_list_add(
+    struct cert_list *list, const struct cert_place *place) MUST_CHECK;
 
 #endif

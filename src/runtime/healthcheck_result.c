@@ -41,14 +41,6 @@ lacks_client_certificate(
 		   result->alert == PROBE_HANDSHAKE_FAILURE);
 }
 
-static bool
-refuses_unstapled(const struct staple_policy *policy)
-{
-	if (policy->without_staple == STAPLE_WITHOUT_BY_MODE)
-		return policy_is_strict(policy);
-	return policy->without_staple == STAPLE_WITHOUT_REFUSE;
-}
-
 /* The name of the certificate in an error, if the server sent none. */
 static const char *
 label_of(const struct healthcheck_target *target)
@@ -64,7 +56,8 @@ explain_end(const struct healthcheck_target *target,
     struct err *err)
 {
 	if (result->end == PROBE_ALERT &&
-	    result->alert == PROBE_INTERNAL_ERROR && refuses_unstapled(policy))
+	    result->alert == PROBE_INTERNAL_ERROR &&
+	    policy_refuses_unstapled(policy))
 		err_set(err,
 		    "no staple for %s, mode %s: clients are refused; see the log "
 		    "of the server for the reason",

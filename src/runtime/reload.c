@@ -18,6 +18,7 @@
  */
 #include "runtime/reload.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,40 @@
 #include "tls/identity.h"
 #include "tls/ticket.h"
 
-static void publish_pending(struct server *server, enum publish_reason reason);
+static void publish(struct server *server, struct generation *fresh,
+    enum publish_reason reason);
 static void try_to_publish(struct server *server);
+
+/* ---- States ---- */
+
+void
+server_enter(struct server *server, enum server_state state)
+{
+	static const unsigned successors[] = {
+		[SERVER_STARTING] = 1u << SERVER_PUBLISHING |
+				    1u << SERVER_ENDING,
+		[SERVER_PUBLISHING] = 1u << SERVER_SERVING |
+				      1u << SERVER_DRAINING,
+		[SERVER_SERVING] = 1u << SERVER_PENDING |
+				   1u << SERVER_PUBLISHING |
+				   1u << SERVER_DRAINING,
+		[SERVER_PENDING] = 1u << SERVER_PUBLISHING |
+				   1u << SERVER_SERVING | 1u << SERVER_DRAINING,
+		[SERVER_DRAINING] = 1u << SERVER_ENDING,
+		[SERVER_ENDING] = 1u << SERVER_ENDING, /* one more signal */
+	};
+
+	assert(successors[server->state] & 1u << state);
+	server->state = state;
+}
+
+/* Does `pending` wait for names or staples? */
+static bool
+is_waiting(const struct server *server)
+{
+	return server->state == SERVER_STARTING ||
+	       server->state == SERVER_PENDING;
+}
 
 /* ---- Staples ---- */
 
@@ -66,6 +99,24 @@ static void try_to_publish(struct server *server);
  * logged. */
 #define NAMED_MAX 16
 
+/* An error, for the log and, in a reload, for the client that requested it. */
+static void
+log_refusal(struct server *server, const char *component, const char *text)
+{
+	log_error(server->parts.log, component, text);
+	collect_reload_error(server->collect, text);
+}
+
+static void
+log_errors(struct server *server, const char *component,
+    const struct config_errors *errors)
+{
+	size_t i;
+
+	for (i = 0; i < errors->list.count; i++)
+		log_refusal(server, component, errors->list.items[i]);
+}
+
 static struct policy_eval
 eval_now(const struct server *server, enum policy_phase phase)
 {
@@ -73,8 +124,7 @@ eval_now(const struct server *server, enum policy_phase phase)
 		.stapling = server->parts.stapling,
 		.phase = phase,
 		.now_s = clock_wall_ms() / 1000,
-		.timed_out = server->timed_out,
-		.start_wait_over = server->start_wait_over,
+		.wait = is_waiting(server) ? server->wait : START_WAIT_ALL,
 	};
 }
 
@@ -133,7 +183,7 @@ static void
 begin_waiting(struct server *server)
 {
 	stop_waiting(server);
-	server->timed_out = server->start_wait_over = false;
+	server->wait = START_WAIT_ALL;
 	server->answered = server->awaited = 0;
 	restart_start_timeout(server);
 	ev_timer_set(&server->start_wait_end, start_wait_s(server), 0.0);
@@ -155,7 +205,7 @@ update_waiting(struct server *server)
 
 	/* As long as answers arrive, go on waiting for certificates that must be
 	 * stapled and are still queued. */
-	if (sum.answered > server->answered && !server->timed_out)
+	if (sum.answered > server->answered && server->wait != START_WAIT_OVER)
 		restart_start_timeout(server);
 	server->answered = sum.answered;
 	server->awaited = sum.counts[POLICY_WAIT];
@@ -169,7 +219,7 @@ on_start_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	server->timed_out = true;
+	server->wait = START_WAIT_OVER;
 	try_to_publish(server);
 }
 
@@ -180,7 +230,8 @@ on_start_wait_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	server->start_wait_over = true;
+	if (server->wait == START_WAIT_ALL)
+		server->wait = START_WAIT_STRICT;
 	try_to_publish(server);
 }
 
@@ -269,18 +320,22 @@ static bool
 renew(struct server *server, struct generation **generation)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RELOAD);
-	struct err err;
-	struct generation *fresh = renew_generation(
-	    *generation, &server->parts, &eval, &err);
+	struct generation_errors errors;
+	struct generation *fresh = generation_renew(
+	    *generation, &server->parts, &eval, &errors);
 
-	if (fresh && !resolver_follow(server->resolver, fresh)) {
-		err_set(&err, "out of memory for backend names");
+	if (errors.all.list.count > 0)
+		log_error(server->parts.log, "ocsp",
+		    "renewed certificates stay out",
+		    LOG_S("error", errors.all.list.items[0]));
+	generation_errors_free(&errors);
+	if (fresh == NULL)
+		return false;
+	if (!resolver_follow(server->resolver, fresh)) {
+		log_error(server->parts.log, "ocsp",
+		    "renewed certificates stay out",
+		    LOG_S("error", "out of memory for backend names"));
 		generation_unref(fresh);
-		fresh = NULL;
-	}
-	if (fresh == NULL) {
-		if (err.text[0])
-			log_error(server->parts.log, "ocsp", err.text);
 		return false;
 	}
 	generation_unref(*generation);
@@ -288,24 +343,15 @@ renew(struct server *server, struct generation **generation)
 	return true;
 }
 
-/* Before `pending` is published: put those of its renewed certificates in
- * service that have a staple already. */
-static void
-renew_pending(struct server *server)
-{
-	(void)renew(server, &server->pending);
-}
-
 static void
 renew_current(struct server *server)
 {
-	server->pending = generation_ref(server->current);
-	if (renew(server, &server->pending)) {
-		publish_pending(server, PUBLISH_RENEWAL);
-		return;
-	}
-	generation_unref(server->pending);
-	server->pending = NULL;
+	struct generation *fresh = generation_ref(server->current);
+
+	if (renew(server, &fresh))
+		publish(server, fresh, PUBLISH_RENEWAL);
+	else
+		generation_unref(fresh);
 }
 
 /* ---- Staples: in force ---- */
@@ -428,7 +474,7 @@ after_publication(struct server *server, const struct generation *old)
 
 	stop_waiting(server);
 	ev_timer_stop(server->ev, &server->renewals);
-	if (renew_is_waited_for(server->current)) {
+	if (generation_waits(server->current)) {
 		ev_timer_set(&server->renewals, RENEWALS_S, RENEWALS_S);
 		ev_timer_start(server->ev, &server->renewals);
 	}
@@ -458,7 +504,7 @@ evaluate_staples(struct server *server)
 {
 	const struct policy_eval eval = eval_now(server, PHASE_RUNNING);
 
-	if (server->state == SERVER_RUNNING) {
+	if (server->current) {
 		policy_eval_each(
 		    &eval, server->current, report_revoked, server);
 		if (server->status == EXIT_REVOKED) {
@@ -466,9 +512,9 @@ evaluate_staples(struct server *server)
 			return;
 		}
 	}
-	if (server->pending)
+	if (is_waiting(server))
 		try_to_publish(server);
-	else if (server->state == SERVER_RUNNING && !server->publishing)
+	else if (server->state == SERVER_SERVING)
 		renew_current(server);
 }
 
@@ -754,10 +800,8 @@ build_from_files(struct server *server)
 	struct generation *fresh = generation_build(server->current,
 	    generation_config(server->current), &server->parts,
 	    GENERATION_FILES, &errors);
-	size_t i;
 
-	for (i = 0; i < errors.all.list.count; i++)
-		log_error(server->parts.log, "tls", errors.all.list.items[i]);
+	log_errors(server, "tls", &errors.all);
 	generation_errors_free(&errors);
 	return fresh;
 }
@@ -792,16 +836,13 @@ rebuild_from_files(struct server *server)
 		return;
 	}
 	report_replaced(server, fresh);
-	server->pending = fresh;
-	publish_pending(server, PUBLISH_FILES);
+	publish(server, fresh, PUBLISH_FILES);
 }
 
-/* Handle changed files once no reload or publication is under way. */
 static void
 handle_changed_files(struct server *server)
 {
-	if (!server->files_wanted || server->state != SERVER_RUNNING ||
-	    server->pending || server->publishing)
+	if (!server->files_wanted || server->state != SERVER_SERVING)
 		return;
 	server->files_wanted = false;
 	rebuild_from_files(server);
@@ -972,16 +1013,15 @@ serve_admin(struct server *server, const struct generation *current,
 	}
 }
 
-/* Publish `pending`: hand it to every loop. */
+/* Hand `fresh` (taken) to every loop. */
 static void
-publish_pending(struct server *server, enum publish_reason reason)
+publish(
+    struct server *server, struct generation *fresh, enum publish_reason reason)
 {
 	struct generation *old = server->current;
 	unsigned i;
 
-	server->current = server->pending;
-	server->pending = NULL;
-	server->publishing = true;
+	server->current = fresh;
 	server->reason = reason;
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
@@ -993,6 +1033,7 @@ publish_pending(struct server *server, enum publish_reason reason)
 	/* Release it here first: removed sockets must close with the loops'
 	 * last reference. */
 	generation_unref(old);
+	server_enter(server, SERVER_PUBLISHING);
 	atomic_store(&server->adopted, 0);
 	for (i = 0; i < server->loop_count; i++)
 		loop_adopt(server->loops[i], server->current);
@@ -1016,24 +1057,28 @@ report_published(struct server *server)
 	send_ready(server);
 }
 
-void
-reload_settle(struct server *server)
+/* No change is under way any more: begin with the next one. */
+static void
+serve(struct server *server)
 {
-	if (!server->publishing ||
-	    atomic_load(&server->adopted) < server->loop_count)
-		return;
-	server->publishing = false;
-	if (server->state != SERVER_STARTING && server->state != SERVER_RUNNING)
-		return;
-	server->state = SERVER_RUNNING;
+	server_enter(server, SERVER_SERVING);
 	collect_set(server->collect, STATE_SERVING, server->current);
-	report_published(server);
 	/* Evaluate first: a revoked certificate may end the process. */
 	evaluate_staples(server);
 	if (server->reload_wanted)
 		reload_run(server);
 	else
 		handle_changed_files(server);
+}
+
+void
+reload_settle(struct server *server)
+{
+	if (server->state != SERVER_PUBLISHING ||
+	    atomic_load(&server->adopted) < server->loop_count)
+		return;
+	report_published(server);
+	serve(server);
 }
 
 /* ---- Reload and first start ---- */
@@ -1063,7 +1108,8 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 		return false;
 	}
 	server->pending = fresh;
-	server->names_pending = true;
+	if (server->state == SERVER_SERVING)
+		server_enter(server, SERVER_PENDING);
 	ev_timer_set(&server->names_timeout, NAMES_TIMEOUT_S, 0.0);
 	ev_now_update(server->ev); /* building may have taken long */
 	ev_timer_start(server->ev, &server->names_timeout);
@@ -1074,28 +1120,10 @@ reload_prepare(struct server *server, struct generation *fresh, struct err *err)
 void
 reload_names(struct server *server)
 {
-	/* `pending` may be absent: the timeout has passed, or a generation made
+	/* Nothing may be pending: the timeout has passed, or a generation made
 	 * of the running one shares its names. */
-	server->names_pending = false;
 	ev_timer_stop(server->ev, &server->names_timeout);
 	try_to_publish(server);
-}
-
-/* An error of a reload: for the log, and for the client that requested it. */
-static void
-log_refusal(struct server *server, const char *text)
-{
-	log_error(server->parts.log, "config", text);
-	collect_reload_error(server->collect, text);
-}
-
-static void
-log_errors(struct server *server, const struct config_errors *errors)
-{
-	size_t i;
-
-	for (i = 0; i < errors->list.count; i++)
-		log_refusal(server, errors->list.items[i]);
 }
 
 /* Keys that need a restart are compared with their values at the start. */
@@ -1129,7 +1157,7 @@ build(struct server *server)
 	memset(&errors, 0, sizeof(errors));
 	config = config_load(server->config_path, &errors);
 	if (config == NULL)
-		log_errors(server, &errors);
+		log_errors(server, "config", &errors);
 	config_errors_free(&errors);
 	if (config == NULL)
 		return NULL;
@@ -1137,10 +1165,10 @@ build(struct server *server)
 		fresh = generation_build(server->current, config,
 		    &server->parts, GENERATION_FULL, &build_errors);
 		if (fresh == NULL)
-			log_errors(server, &build_errors.all);
+			log_errors(server, "config", &build_errors.all);
 		generation_errors_free(&build_errors);
 	} else {
-		log_refusal(server, err.text);
+		log_refusal(server, "config", err.text);
 	}
 	config_unref(config); /* the generation has its own reference */
 	return fresh;
@@ -1155,7 +1183,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 	struct err err;
 
 	if (!load_log(server->parts.log, config, &err)) {
-		log_refusal(server, err.text);
+		log_refusal(server, "config", err.text);
 		return false;
 	}
 	warn_about_fixed_keys(server, config);
@@ -1163,7 +1191,7 @@ accept_fresh(struct server *server, struct generation *fresh)
 	    server->parts.log, config, generation_config(server->current));
 	if (reload_prepare(server, fresh, &err))
 		return true;
-	log_refusal(server, err.text);
+	log_refusal(server, "config", err.text);
 	return false;
 }
 
@@ -1196,12 +1224,7 @@ refuse_pending(struct server *server)
 		server->parts.log, generation_config(server->current), &err))
 		log_error(server->parts.log, "config", err.text);
 	refuse(server, fresh);
-	/* Staples of the running generation may have arrived in the meantime. */
-	evaluate_staples(server);
-	if (server->reload_wanted)
-		reload_run(server);
-	else
-		handle_changed_files(server);
+	serve(server);
 }
 
 /* Publish or refuse `pending`, unless it still waits for names or staples.
@@ -1210,16 +1233,21 @@ static void
 try_to_publish(struct server *server)
 {
 	bool starting = server->state == SERVER_STARTING;
+	struct generation *fresh;
 	enum server_exit refusal;
 
-	if (server->pending == NULL || server->state == SERVER_ENDING ||
-	    update_waiting(server) || server->names_pending)
+	if (!is_waiting(server) || update_waiting(server) ||
+	    ev_is_active(&server->names_timeout))
 		return;
 	refusal = refuse_by_policy(server);
 	if (refusal == EXIT_ASKED) {
-		renew_pending(server);
-		publish_pending(
-		    server, starting ? PUBLISH_START : PUBLISH_RELOAD);
+		/* Those of its renewed certificates that have their staple
+		 * already. */
+		(void)renew(server, &server->pending);
+		fresh = server->pending;
+		server->pending = NULL;
+		publish(
+		    server, fresh, starting ? PUBLISH_START : PUBLISH_RELOAD);
 	} else if (starting) {
 		server->status = refusal;
 		server_end(server);
@@ -1233,10 +1261,9 @@ reload_run(struct server *server)
 {
 	struct generation *fresh;
 
-	server->reload_wanted = server->state == SERVER_STARTING ||
-				server->pending || server->publishing;
-	if (server->reload_wanted || server->state != SERVER_RUNNING)
-		return; /* called again afterwards, or the process ends */
+	server->reload_wanted = server->state != SERVER_SERVING;
+	if (server->reload_wanted)
+		return; /* called again by serve(), or the process ends */
 	notify_reloading();
 	collect_reload_begins(server->collect);
 	fresh = build(server);

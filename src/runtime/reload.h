@@ -14,6 +14,7 @@
 #include "base/attr.h"
 #include "runtime/generation.h"
 #include "runtime/server.h"
+#include "runtime/stapling.h"
 #include "runtime/watch.h"
 
 struct collect;
@@ -22,9 +23,16 @@ struct loop;
 struct resolver;
 struct watch;
 
+/*
+ * The state of the main thread.  server_enter() is the only way from one to
+ * another.  The next reload, renewal or changed file begins in SERVER_SERVING;
+ * one that comes earlier is remembered.
+ */
 enum server_state {
-	SERVER_STARTING, /* no listener thread accepts yet */
-	SERVER_RUNNING,
+	SERVER_STARTING,   /* the first generation is pending */
+	SERVER_PUBLISHING, /* some loop serves the previous generation */
+	SERVER_SERVING,    /* every loop serves `current` */
+	SERVER_PENDING,    /* likewise, and a reload is pending */
 	SERVER_DRAINING,
 	SERVER_ENDING /* the main loop is ending */
 };
@@ -62,24 +70,20 @@ struct server {
 	enum server_exit status;    /* exit status */
 	struct generation *current; /* NULL: none yet, or released by a drain */
 	struct generation *pending; /* waits for names and staples; or NULL */
-	bool names_pending;         /* names of `pending` are being resolved */
-	bool timed_out;             /* no staple is waited for any more */
-	bool start_wait_over;       /* only required staples are waited for */
+	enum start_wait wait;       /* whose staples `pending` waits for */
 	size_t answered; /* certificates of `pending` with an answer */
 	size_t awaited;  /* certificates of `pending` without */
-	bool publishing; /* some loop serves the previous generation */
-	enum publish_reason reason; /* of the generation being published */
-	bool reload_wanted;         /* a SIGHUP came during a reload */
-	bool files_wanted;          /* files changed during a reload */
+	enum publish_reason reason; /* of the last publication */
+	bool reload_wanted;         /* a SIGHUP came before SERVER_SERVING */
+	bool files_wanted;          /* files changed before SERVER_SERVING */
 	struct resolver *resolver;
 	struct collect *collect; /* for the admin endpoint */
 	struct watch *watch;
 	struct stamp tickets_read; /* of ticket_key_file */
 	bool tickets_shared;       /* the keys come from that file */
-	uint64_t drain_limit_ms;
 
 	struct ev_signal signals[SERVER_SIGNALS];
-	struct ev_timer names_timeout;  /* resolving takes too long */
+	struct ev_timer names_timeout;  /* while names are being resolved */
 	struct ev_timer start_timeout;  /* start_wait since the last answer */
 	struct ev_timer start_wait_end; /* start_wait since the beginning */
 	struct ev_timer extend;   /* extend the service manager's timeout */
@@ -98,6 +102,10 @@ struct server {
 	atomic_uint adopted;
 	atomic_uint empty;
 };
+
+/* Set server->state.  There are no other transitions than those of the table in
+ * server_enter(). */
+void server_enter(struct server *server, enum server_state state);
 
 /* Timers, events of the staple thread, and the watch of files.  After
  * server->ev. */

@@ -152,7 +152,7 @@ load_print_errors(const struct config_errors *errors)
 void
 server_end(struct server *server)
 {
-	server->state = SERVER_ENDING;
+	server_enter(server, SERVER_ENDING);
 	ev_break(server->ev, EVBREAK_ALL);
 }
 
@@ -209,7 +209,7 @@ drain_begin(struct server *server)
 	uint32_t limit_ms = drain_limit_ms(generation_config(server->current));
 	unsigned i;
 
-	server->state = SERVER_DRAINING;
+	server_enter(server, SERVER_DRAINING);
 	notify_send("STOPPING=1\nSTATUS=Draining");
 	log_notice(server->parts.log, "server", "draining",
 	    LOG_N("connections", count_connections(server)),
@@ -244,11 +244,12 @@ on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	if (server->state == SERVER_RUNNING)
-		drain_begin(server);
-	else
+	if (server->state == SERVER_STARTING ||
+	    server->state >= SERVER_DRAINING)
 		/* no connection to wait for, or a second signal */
 		server_end(server);
+	else
+		drain_begin(server);
 }
 
 static void

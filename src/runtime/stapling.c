@@ -39,6 +39,14 @@ policy_is_strict(const struct staple_policy *policy)
 	return policy->mode == STAPLE_MUST || policy->mode == STAPLE_ALWAYS;
 }
 
+bool
+policy_refuses_unstapled(const struct staple_policy *policy)
+{
+	if (policy->without_staple == STAPLE_WITHOUT_BY_MODE)
+		return policy_is_strict(policy);
+	return policy->without_staple == STAPLE_WITHOUT_REFUSE;
+}
+
 static enum staple_on_revoked
 on_revoked(const struct staple_policy *policy)
 {
@@ -165,8 +173,8 @@ policy_defers_renewal(const struct staple_policy *policy,
 static bool
 is_timed_out(const struct policy_eval *eval, const struct staple_policy *policy)
 {
-	return eval->timed_out ||
-	       (eval->start_wait_over && !policy_is_strict(policy));
+	return eval->wait == START_WAIT_OVER ||
+	       (eval->wait == START_WAIT_STRICT && !policy_is_strict(policy));
 }
 
 /*
@@ -321,29 +329,10 @@ policy_eval_ends_soon(
 	return policy_ends_soon(identity_not_after(served), eval->now_s);
 }
 
-bool
-policy_eval_defers(const struct policy_eval *eval,
-    const struct staple_policy *policy, const struct identity *renewed,
-    const struct identity *served)
-{
-	struct staple_info fresh, old;
-	const struct policy_served before = {
-		.info = &old,
-		.ends_s = identity_not_after(served),
-	};
-
-	/* A certificate that is not valid yet replaces no valid one. */
-	if (identity_not_before(renewed) > eval->now_s &&
-	    before.ends_s > eval->now_s)
-		return true;
-	return stapling_state(eval->stapling, renewed, &fresh) &&
-	       stapling_state(eval->stapling, served, &old) &&
-	       policy_defers_renewal(policy, &fresh, &before, eval->now_s);
-}
-
-bool
-policy_eval_admits(const struct policy_eval *eval,
-    const struct staple_policy *policy, const struct identity *identity)
+/* May a certificate that replaces none go into service? */
+static bool
+admits(const struct policy_eval *eval, const struct staple_policy *policy,
+    const struct identity *identity)
 {
 	struct staple_info info;
 
@@ -361,15 +350,30 @@ policy_eval_admits(const struct policy_eval *eval,
 }
 
 bool
+policy_eval_defers(const struct policy_eval *eval,
+    const struct staple_policy *policy, const struct identity *renewed,
+    const struct identity *served)
+{
+	struct staple_info fresh, old;
+	struct policy_served before = { .info = &old };
+
+	if (served == NULL)
+		return !admits(eval, policy, renewed);
+	before.ends_s = identity_not_after(served);
+	/* A certificate that is not valid yet replaces no valid one. */
+	if (identity_not_before(renewed) > eval->now_s &&
+	    before.ends_s > eval->now_s)
+		return true;
+	return stapling_state(eval->stapling, renewed, &fresh) &&
+	       stapling_state(eval->stapling, served, &old) &&
+	       policy_defers_renewal(policy, &fresh, &before, eval->now_s);
+}
+
+bool
 policy_eval_is_due(const struct policy_eval *eval, const struct cert_slot *slot)
 {
-	const struct staple_policy *policy = &slot->id.policy;
-
-	if (slot->renewal == NULL)
-		return false;
-	if (slot->identity == NULL)
-		return policy_eval_admits(eval, policy, slot->renewal);
-	return !policy_eval_defers(eval, policy, slot->renewal, slot->identity);
+	return slot->renewal && !policy_eval_defers(eval, &slot->id.policy,
+				    slot->renewal, slot->identity);
 }
 
 void

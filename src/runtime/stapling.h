@@ -108,6 +108,9 @@ enum policy_result {
 /* Does a missing staple end a start under this policy? */
 bool policy_is_strict(const struct staple_policy *policy);
 
+/* Is a handshake without a staple refused under this policy? */
+bool policy_refuses_unstapled(const struct staple_policy *policy);
+
 /* Does this policy require a staple of this certificate? */
 bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);
@@ -137,6 +140,14 @@ bool policy_defers_renewal(const struct staple_policy *policy,
 
 /* ---- Policy of a generation ---- */
 
+/* Whose first answers a start or a reload waits for. */
+enum start_wait {
+	START_WAIT_ALL,
+	START_WAIT_STRICT, /* start_wait has passed since the beginning: only
+			    * certificates under a strict policy */
+	START_WAIT_OVER    /* start_wait has passed since the last answer */
+};
+
 struct policy_eval {
 	const struct stapling *stapling; /* NULL: no stapling */
 	enum policy_phase phase;
@@ -144,10 +155,7 @@ struct policy_eval {
 	 * that fails there already does not refuse the reload. */
 	const struct generation *before;
 	int64_t now_s;
-	/* start_wait has passed since the last answer: wait for nothing.  Since
-	 * the beginning: wait only for certificates under a strict policy. */
-	bool timed_out;
-	bool start_wait_over;
+	enum start_wait wait;
 };
 
 /* The evaluation of one certificate.  Borrowed for the call. */
@@ -188,14 +196,11 @@ bool policy_eval_may_start(const struct policy_eval *eval,
 bool policy_eval_ends_soon(
     const struct policy_eval *eval, const struct identity *served);
 
-/* Must `renewed` wait while `served` stays in service? */
+/* Must `renewed` wait while `served` stays in service?  served = NULL: while
+ * none does, as for a new certificate of cert_dir. */
 bool policy_eval_defers(const struct policy_eval *eval,
     const struct staple_policy *policy, const struct identity *renewed,
     const struct identity *served);
-
-/* May a new certificate without a predecessor go into service now? */
-bool policy_eval_admits(const struct policy_eval *eval,
-    const struct staple_policy *policy, const struct identity *identity);
 
 /* May the renewal of this slot go into service now? */
 bool policy_eval_is_due(

@@ -94,6 +94,17 @@ def test_taking_the_responder_away_is_refused(launch, ca, responders, stapled, m
     assert status_of(clinch.port(), ca) == "good"
 
 
+@pytest.mark.parametrize("mode", ["must", "always"])
+def test_a_strict_mode_may_come_with_its_certificate(launch, ca, responders, stapled, mode):
+    """Proves that the certificate that is replaced need not fulfil the new
+    mode: the new one serves, stapled, when the reload is done."""
+    old, new = ca.issue(label="plain"), ca.issue(ocsp=responders().url, must_staple=True, label="new")
+    clinch = launch(stapled(old, "mode = auto"))
+    clinch.write(stapled(new, f"mode = {mode}"))
+    assert "reloaded" in clinch.reload()
+    assert staple_of(clinch.port(), ca, new).status == "good"
+
+
 def test_what_was_held_is_inherited(launch, ca, responders, stapled):
     """Proves "failure, on reload: L is inherited", for a mode that changes."""
     responder = responders()

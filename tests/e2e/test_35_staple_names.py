@@ -214,3 +214,21 @@ def test_a_certificate_added_to_a_folder_comes_with_its_staple(launch, serve, ca
     assert meet(clinch.port(), name="strict.example").alert
     responder.behave("good", strict)
     until(lambda: status(clinch, "strict.example") == "good", "the strict one, stapled", 60)
+
+
+def test_a_start_without_answers_hurries_no_later_certificate(launch, serve, ca, responders, tmp_path):
+    """Proves that start_wait ends with the start: a certificate that is added
+    afterwards waits for its own first attempt, whatever others receive."""
+    responder = responders("hang")
+    first, slow, quick = (
+        ca.issue(f"{name}.example", ocsp=responder.url, must_staple=True, label=f"hurry-{name}") for name in ("first", "slow", "quick")
+    )
+    responder.behave("good", quick)
+    folder = folder_of(tmp_path, first)
+    text = head("timeout = 60s\nstart_wait = 1s") + web(serve().connect, f"cert_dir = {folder}\nsni_unknown = reject")
+    clinch = launch(text)
+    assert meet(clinch.port(), name="first.example").serial == first.serial
+    folder_of(tmp_path, slow, quick)
+    until(lambda: status(clinch, "quick.example") == "good", "the one with an answer")
+    assert responder.count(slow)
+    assert meet(clinch.port(), name="slow.example").alert

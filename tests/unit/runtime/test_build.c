@@ -702,8 +702,8 @@ Test(renew, reports_whether_a_renewal_waits)
 	struct generation *fresh = reload("ocsp = auto\n");
 	struct generation *plain = reload("ocsp = never\n");
 
-	cr_expect(renew_is_waited_for(fresh));
-	cr_expect_not(renew_is_waited_for(plain));
+	cr_expect(generation_waits(fresh));
+	cr_expect_not(generation_waits(plain));
 	generation_unref(fresh);
 	generation_unref(plain);
 }
@@ -714,12 +714,13 @@ renew_at(struct generation *from, int64_t now_s)
 {
 	struct policy_eval eval = stapled_eval(&stapled, PHASE_RELOAD);
 	struct generation *next;
-	struct err err;
+	struct generation_errors errors;
 
 	eval.now_s = now_s;
-	next = renew_generation(from, &stapled.site.parts, &eval, &err);
+	next = generation_renew(from, &stapled.site.parts, &eval, &errors);
 
-	cr_expect_str_eq(err.text, "");
+	cr_expect_eq(errors.all.list.count, 0u);
+	generation_errors_free(&errors);
 	generation_unref(from);
 	return next;
 }
@@ -800,4 +801,101 @@ Test(renew, waits_across_another_reload)
 	generation_unref(fresh);
 	generation_unref(again);
 	generation_unref(back);
+}
+
+/* Hosts of one listener; `hosts` are their sections. */
+static struct generation *
+build_hosts(struct generation *old, const char *hosts)
+{
+	struct generation *generation;
+	char text[512];
+
+	snprintf(text, sizeof(text),
+	    "[listener a]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:1\n"
+	    "cert = cert.pem\nkey = key.pem\n%s",
+	    hosts);
+	generation = site_build(&stapled.site, old, text, false);
+	cr_assert_not_null(generation);
+	return generation;
+}
+
+Test(renew, replaces_the_certificate_of_its_host_in_any_order)
+{
+	struct pki second = stapled_issue(&stapled, "second.pem",
+	    &(struct pki_wish){ .name = "second", .aia = ASKED });
+	struct generation *old = build_hosts(NULL,
+	    "[host a one.example]\ncert = old.pem\n"
+	    "[host a two.example]\ncert = second.pem\n");
+	struct generation *fresh = build_hosts(old,
+	    "[host a two.example]\ncert = cert.pem\nkey = key.pem\n"
+	    "[host a one.example]\ncert = new.pem\n");
+
+	cr_expect_str_eq(site_shown(fresh, 0, "one.example"), "old");
+	cr_expect_str_neq(site_shown(fresh, 0, "two.example"), "second");
+	generation_unref(old);
+	generation_unref(fresh);
+	pki_drop(&second);
+}
+
+/* One after the other: what a reload makes of `old`, of that, and so on. */
+static void
+check_places(struct generation *old, const char *text)
+{
+	struct generation *fresh = build_hosts(old, text);
+	struct generation *again = build_hosts(fresh, text);
+	struct generation *touched = site_look_again(&stapled.site, again);
+	struct generation *all[] = { fresh, again, touched }, *next;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		cr_expect_str_eq(site_shown(all[i], 0, "one.example"), "old");
+		cr_expect_str_eq(
+		    site_shown(all[i], 0, "two.example"), "second");
+		cr_expect_str_eq(
+		    site_shown(all[i], 0, "added.example"), "renewed");
+	}
+	cr_expect_not(generation_differs(again, fresh));
+	next = renew_at(touched, FAR - HOUR);
+	cr_assert_not_null(next);
+	cr_expect_str_eq(site_shown(next, 0, "one.example"), "renewed");
+	cr_expect_str_eq(site_shown(next, 0, "two.example"), "renewed");
+	cr_expect_eq(generation_cert_count(next), 2u, "one slot for the three");
+	generation_unref(fresh);
+	generation_unref(again);
+	generation_unref(next);
+}
+
+/* Hosts that move to one certificate keep what each of them showed. */
+Test(renew, shows_no_place_the_old_certificate_of_another)
+{
+	struct pki second = stapled_issue(&stapled, "second.pem",
+	    &(struct pki_wish){ .name = "second", .aia = ASKED });
+	struct generation *old = build_hosts(NULL,
+	    "[host a one.example]\ncert = old.pem\n"
+	    "[host a two.example]\ncert = second.pem\n");
+
+	check_places(old, "[host a one.example]\ncert = new.pem\n"
+			  "[host a two.example]\ncert = new.pem\n"
+			  "[host a added.example]\ncert = new.pem\n");
+	check_places(old, "[host a added.example]\ncert = new.pem\n"
+			  "[host a two.example]\ncert = new.pem\n"
+			  "[host a one.example]\ncert = new.pem\n");
+	generation_unref(old);
+	pki_drop(&second);
+}
+
+/* The old certificate need not fulfil what is required of the new one. */
+Test(renew, replaces_a_certificate_that_no_responder_can_answer_for)
+{
+	struct pki plain = stapled_issue(
+	    &stapled, "plain.pem", &(struct pki_wish){ .name = "plain" });
+	struct generation *old = stapled_build(
+	    &stapled, NULL, "plain.pem", "ocsp = auto\n");
+	struct generation *fresh = stapled_build(
+	    &stapled, old, "new.pem", "ocsp = always\n");
+
+	cr_expect_str_eq(served(fresh), "renewed");
+	cr_expect_str_eq(waiting(fresh), "nobody");
+	generation_unref(old);
+	generation_unref(fresh);
+	pki_drop(&plain);
 }

@@ -577,15 +577,15 @@ Test(policy_eval, waits_longer_under_a_strict_policy)
 {
 	static const struct {
 		const char *more;
-		bool start_wait_over, timed_out;
+		enum start_wait wait;
 		enum policy_result expect;
 	} rows[] = {
-		{ "ocsp = auto\n", true, false, POLICY_DEGRADED },
-		{ "ocsp = prefer\n", true, false, POLICY_DEGRADED },
-		{ "ocsp = must\n", true, false, POLICY_WAIT },
-		{ "ocsp = always\n", true, false, POLICY_WAIT },
-		{ "ocsp = prefer\n", false, true, POLICY_DEGRADED },
-		{ "ocsp = always\n", false, true, POLICY_FAILED },
+		{ "ocsp = auto\n", START_WAIT_STRICT, POLICY_DEGRADED },
+		{ "ocsp = prefer\n", START_WAIT_STRICT, POLICY_DEGRADED },
+		{ "ocsp = must\n", START_WAIT_STRICT, POLICY_WAIT },
+		{ "ocsp = always\n", START_WAIT_STRICT, POLICY_WAIT },
+		{ "ocsp = prefer\n", START_WAIT_OVER, POLICY_DEGRADED },
+		{ "ocsp = always\n", START_WAIT_OVER, POLICY_FAILED },
 	};
 	struct policy_eval eval = stapled_eval(&stapled, PHASE_START);
 	struct pki leaf = stapled_issue(&stapled, "leaf.pem", &demanding);
@@ -594,8 +594,7 @@ Test(policy_eval, waits_longer_under_a_strict_policy)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		generation = stapled_build(
 		    &stapled, NULL, "leaf.pem", rows[i].more);
-		eval.start_wait_over = rows[i].start_wait_over;
-		eval.timed_out = rows[i].timed_out;
+		eval.wait = rows[i].wait;
 		cr_expect_eq(
 		    policy_eval_all(&eval, generation).counts[rows[i].expect],
 		    1u, "%zu: %s", i, rows[i].more);

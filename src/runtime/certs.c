@@ -478,6 +478,7 @@ watch_identity(struct build *build, const struct cert_load *load,
     const struct identity *identity)
 {
 	const struct config_listener *settings = load->request->settings;
+	const struct config_where *where = config_ocsp_where(settings);
 	struct err err = { "" };
 
 	if (try_to_watch(build, load, identity, &err))

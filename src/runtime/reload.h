@@ -86,6 +86,7 @@ struct server {
 	struct ev_timer rotate;   /* ticket keys */
 	struct ev_timer expiry;   /* certificates that expire soon */
 	struct ev_timer drain_end;
+	struct ev_timer watchdog;     /* of the service manager */
 	struct ev_async loop_async;   /* by a listener thread */
 	struct ev_async staple_async; /* by the staple thread */
 

@@ -16,6 +16,7 @@
 #include "runtime/process.h"
 #include "runtime/server.h"
 #include "runtime/staple_command.h"
+#include "runtime/version.h"
 
 enum command {
 	COMMAND_RUN,
@@ -42,7 +43,7 @@ print_help(FILE *out)
 	      "would run\n"
 	      "      --print-config print the effective configuration\n"
 	      "      --list-keys    print every key that FILE may hold\n"
-	      "  -V, --version      print the version\n"
+	      "  -V, --version      print the version, libraries and features\n"
 	      "  -h, --help         print this\n"
 	      "does a running clinch answer, with the staples it should have?\n"
 	      "  healthcheck        one line; exit status 0 (healthy) or 1\n"
@@ -187,8 +188,7 @@ main(int argc, char **argv)
 		config_list_keys(stdout);
 		return flush(EXIT_ASKED);
 	case COMMAND_VERSION:
-		printf("clinch %s\n", PACKAGE_VERSION);
-		return flush(EXIT_ASKED);
+		return flush(version_print() ? EXIT_ASKED : EXIT_START_FAILED);
 	case COMMAND_HELP:
 		print_help(stdout);
 		return flush(EXIT_ASKED);

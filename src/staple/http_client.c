@@ -675,3 +675,9 @@ staple_transfer_location(const struct staple_transfer *transfer)
 	curl_url_cleanup(url);
 	return copy;
 }
+
+const char *
+staple_http_library(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}

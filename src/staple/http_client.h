@@ -120,4 +120,7 @@ bool staple_lookups_may(const struct staple_lookups *lookups, const char *host,
 void staple_lookups_abandon(
     struct staple_lookups *lookups, const char *host, int64_t mono_ms);
 
+/* The version of the libcurl that is loaded, "8.14.1".  Static. */
+const char *staple_http_library(void);
+
 #endif

@@ -81,6 +81,7 @@ struct server {
 	struct ev_timer start_timeout;  /* start_wait since the last answer */
 	struct ev_timer start_wait_end; /* start_wait since the beginning */
 	struct ev_timer extend;   /* extend the service manager's timeout */
+	struct ev_timer progress; /* of a start, on a terminal */
 	struct ev_timer renewals; /* while a certificate waits in current */
 	struct ev_timer debounce; /* delays the next evaluation */
 	struct ev_timer rotate;   /* ticket keys */

@@ -18,6 +18,7 @@
 #include "runtime/process.h"
 #include "runtime/server.h"
 #include "runtime/staple_command.h"
+#include "runtime/version.h"
 
 enum command {
 	COMMAND_RUN,
@@ -47,7 +48,7 @@ print_help(FILE *out)
 	      "would run\n"
 	      "      --print-config print the effective configuration\n"
 	      "      --list-keys    print every key that FILE may hold\n"
-	      "  -V, --version      print the version\n"
+	      "  -V, --version      print the version, libraries and features\n"
 	      "  -h, --help         print this\n"
 	      "of a running clinch, over its [admin] listen:\n"
 	      "  status             print its listeners and certificates\n"
@@ -201,8 +202,7 @@ main(int argc, char **argv)
 		config_list_keys(stdout);
 		return flush(EXIT_ASKED);
 	case COMMAND_VERSION:
-		printf("clinch %s\n", PACKAGE_VERSION);
-		return flush(EXIT_ASKED);
+		return flush(version_print() ? EXIT_ASKED : EXIT_START_FAILED);
 	case COMMAND_HELP:
 		print_help(stdout);
 		return flush(EXIT_ASKED);

@@ -13,4 +13,7 @@ int64_t clock_wall_ms(void);
 /* Monotonic time, milliseconds since an arbitrary start.  Never jumps. */
 int64_t clock_mono_ms(void);
 
+/* The same in microseconds. */
+int64_t clock_mono_us(void);
+
 #endif

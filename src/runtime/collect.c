@@ -474,8 +474,7 @@ collect_readiness(struct overview *overview, const struct stapling *stapling,
 		.stapling = stapling,
 		.phase = PHASE_START,
 		.now_s = overview->now_ms / 1000,
-		.timed_out = true,
-		.start_wait_over = true,
+		.wait = START_WAIT_OVER,
 	};
 	struct readiness readiness = { .overview = overview };
 	char text[64];

@@ -697,8 +697,26 @@ notify_reloading(void)
 
 	snprintf(text, sizeof(text),
 	    "RELOADING=1\nSTATUS=Reloading\nMONOTONIC_USEC=%lld",
-	    (long long)clock_mono_ms() * 1000);
+	    (long long)clock_mono_us());
 	notify_send(text);
+}
+
+double
+notify_watchdog_s(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	unsigned long long timeout;
+	char *end;
+
+	if (!notify_is_wanted() || usec == NULL ||
+	    (pid && strtoll(pid, NULL, 10) != getpid()))
+		return 0.0;
+	errno = 0;
+	timeout = strtoull(usec, &end, 10);
+	if (errno || end == usec || *end != '\0')
+		return 0.0;
+	return (double)timeout / 1e6 / 2;
 }
 
 void

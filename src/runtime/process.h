@@ -93,8 +93,13 @@ bool privilege_give(const char *path, const char *user, const char *group,
  */
 void notify_send(const char *state);
 
-/* RELOADING=1 with the monotonic time, as systemd requires. */
+/* RELOADING=1 with the monotonic time, which systemd compares in microseconds
+ * with the time of its signal (Type=notify-reload). */
 void notify_reloading(void);
+
+/* How often WATCHDOG=1 has to be sent, in seconds: half of WATCHDOG_USEC.  0: no
+ * watchdog, or WATCHDOG_PID is another process. */
+double notify_watchdog_s(void);
 
 /* EXTEND_TIMEOUT_USEC: a start or reload takes up to so many seconds more.
  * status: what it waits for. */

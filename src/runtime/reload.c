@@ -95,6 +95,9 @@ is_waiting(const struct server *server)
 #define EXTEND_EVERY_S 10.0
 #define EXTENSION_S 30
 
+/* Interval of the lines that a start prints on a terminal while it waits. */
+#define PROGRESS_S 3.0
+
 /* Of more certificates whose first attempt has not ended only the number is
  * logged. */
 #define NAMED_MAX 16
@@ -170,9 +173,51 @@ on_extend(struct ev_loop *ev, struct ev_timer *watcher, int events)
 	notify_extend(EXTENSION_S, status);
 }
 
+struct progress {
+	size_t wanted, stapled, failing; /* certificates */
+};
+
+static void
+count_progress(void *arg, const struct evaluated_cert *cert)
+{
+	struct progress *progress = arg;
+	bool stapled = cert->info.held && !cert->info.revoked;
+
+	progress->wanted += cert->info.wanted;
+	progress->stapled += cert->info.wanted && stapled;
+	progress->failing += cert->info.wanted && !stapled &&
+			     cert->info.failures > 0;
+}
+
+/* To stderr whatever [log] sets: [log] may be a file, and the terminal is
+ * where the start is waited for. */
+static void
+on_progress(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	const struct server *server = watcher->data;
+	const struct policy_eval eval = eval_pending(server);
+	struct progress progress = { 0 };
+
+	(void)ev;
+	(void)events;
+	policy_eval_each(&eval, server->pending, count_progress, &progress);
+	fprintf(stderr, "%zu of %zu certificates stapled, %zu failing\n",
+	    progress.stapled, progress.wanted, progress.failing);
+}
+
+static void
+show_progress(struct server *server)
+{
+	if (server->state != SERVER_STARTING || !isatty(STDERR_FILENO))
+		return;
+	ev_timer_set(&server->progress, PROGRESS_S, PROGRESS_S);
+	ev_timer_start(server->ev, &server->progress);
+}
+
 static void
 stop_waiting(struct server *server)
 {
+	ev_timer_stop(server->ev, &server->progress);
 	ev_timer_stop(server->ev, &server->start_timeout);
 	ev_timer_stop(server->ev, &server->start_wait_end);
 	ev_timer_stop(server->ev, &server->extend);
@@ -188,6 +233,7 @@ begin_waiting(struct server *server)
 	restart_start_timeout(server);
 	ev_timer_set(&server->start_wait_end, start_wait_s(server), 0.0);
 	ev_timer_start(server->ev, &server->start_wait_end);
+	show_progress(server);
 	if (!notify_is_wanted())
 		return;
 	ev_timer_set(&server->extend, EXTEND_FIRST_S, EXTEND_EVERY_S);
@@ -565,6 +611,8 @@ init_staple_timers(struct server *server)
 	server->start_wait_end.data = server;
 	ev_timer_init(&server->extend, on_extend, 0.0, 0.0);
 	server->extend.data = server;
+	ev_timer_init(&server->progress, on_progress, 0.0, 0.0);
+	server->progress.data = server;
 	ev_timer_init(&server->renewals, on_renewals, 0.0, 0.0);
 	server->renewals.data = server;
 	ev_timer_init(&server->debounce, on_debounce, 0.0, 0.0);

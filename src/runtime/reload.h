@@ -87,11 +87,13 @@ struct server {
 	struct ev_timer start_timeout;  /* start_wait since the last answer */
 	struct ev_timer start_wait_end; /* start_wait since the beginning */
 	struct ev_timer extend;   /* extend the service manager's timeout */
+	struct ev_timer progress; /* of a start, on a terminal */
 	struct ev_timer renewals; /* while a certificate waits in current */
 	struct ev_timer debounce; /* delays the next evaluation */
 	struct ev_timer rotate;   /* ticket keys */
 	struct ev_timer expiry;   /* certificates that expire soon */
 	struct ev_timer drain_end;
+	struct ev_timer watchdog;     /* of the service manager */
 	struct ev_async loop_async;   /* by a listener thread */
 	struct ev_async staple_async; /* by the staple thread */
 	struct ev_async admin_async;  /* by the admin endpoint */

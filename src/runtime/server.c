@@ -305,6 +305,27 @@ on_rotate(struct ev_loop *ev, struct ev_timer *watcher, int events)
 		log_error(server->parts.log, "tls", err.text);
 }
 
+/* The main loop turns. */
+static void
+on_watchdog(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)watcher;
+	(void)events;
+	notify_send("WATCHDOG=1");
+}
+
+/* Sent during a start and a drain, too: both may outlast WatchdogSec. */
+static void
+start_watchdog(struct server *server)
+{
+	double every_s = notify_watchdog_s();
+
+	ev_timer_init(&server->watchdog, on_watchdog, every_s, every_s);
+	if (every_s > 0.0)
+		ev_timer_start(server->ev, &server->watchdog);
+}
+
 typedef void signal_fn(struct ev_loop *, struct ev_signal *, int);
 
 static void
@@ -462,6 +483,7 @@ start_threads(struct server *server, struct err *err)
 	ev_timer_init(&server->rotate, on_rotate, 0.0, 0.0);
 	server->rotate.data = server;
 	drain_init(server);
+	start_watchdog(server);
 	ev_async_init(&server->loop_async, on_loop_async);
 	server->loop_async.data = server;
 	ev_async_start(server->ev, &server->loop_async);

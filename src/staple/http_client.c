@@ -914,3 +914,9 @@ staple_http_redirects(const struct staple_fetch *fetch, char **where)
 	curl_url_cleanup(url);
 	return true;
 }
+
+const char *
+staple_http_library(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}

@@ -186,4 +186,7 @@ int64_t staple_http_expires(const char *value, int64_t now_s);
 /* Is it application/ocsp-response, parameters and case aside? */
 bool staple_http_is_ocsp(const char *value);
 
+/* The version of the libcurl that is loaded, "8.14.1".  Static. */
+const char *staple_http_library(void);
+
 #endif

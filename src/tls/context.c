@@ -272,6 +272,25 @@ set_ciphers(struct ssl_ctx_st *context, const struct config_listener *config,
 	return use_suites(context, config, suites, err);
 }
 
+const char *
+tls_library_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}
+
+char *
+tls_library_groups(void)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	char *kept = NULL;
+
+	if (context)
+		kept = keep_known(context, set_group_list, GROUPS);
+	tls_error_clear();
+	SSL_CTX_free(context);
+	return kept;
+}
+
 /* *taken: the groups that OpenSSL accepts, for SSL_set1_groups_list; free()
  * it. */
 static bool

@@ -56,6 +56,13 @@ const struct ca_store *tls_context_ca_store(const struct tls_context *context);
 /* The OpenSSL object, to attach staples and for server.c.  Borrowed. */
 struct ssl_ctx_st *tls_context_native(const struct tls_context *context);
 
+/* The OpenSSL that is loaded, "OpenSSL 3.5.6 7 Apr 2026".  Static. */
+const char *tls_library_version(void);
+
+/* Those of the default groups that it has, joined by colons; free() it.  NULL: no
+ * memory. */
+char *tls_library_groups(void) MUST_CHECK;
+
 /*
  * Finds the names in ciphers, ciphersuites and groups that have no effect in
  * any site of a configuration.  A list is identified by its file and line: a

@@ -108,30 +108,11 @@ def test_threads_share_a_port(launch, listener, serve, tls):
     assert len([name for name in names if name.startswith("listener")]) == 4, names
 
 
-def activated(launch, config, sockets, names, **options):
-    """Start with sockets handed over as systemd does: from descriptor 3 on."""
-    shell = (
-        "import os, sys\n"
-        "fds = [int(n) for n in sys.argv[1].split(',')]\n"
-        "moved = [os.dup(fd) for fd in fds]\n"
-        "high = [os.dup2(fd, 100 + i) for i, fd in enumerate(moved)]\n"
-        "for i, fd in enumerate(high): os.dup2(fd, 3 + i)\n"
-        "os.environ['LISTEN_PID'] = str(os.getpid())\n"
-        "os.execvp(sys.argv[2], sys.argv[2:])\n"
-    )
-    env = {"LISTEN_FDS": str(len(sockets))}
-    if names:
-        env["LISTEN_FDNAMES"] = names
-    fds = [one.fileno() for one in sockets]
-    wrapper = ("/usr/bin/python3", "-c", shell, ",".join(map(str, fds)))
-    return launch(config, env=env, wrapper=wrapper, pass_fds=fds, **options)
-
-
 def test_inherited_by_address(launch, listener, serve, tls):
     """Proves LISTEN_FDS without names: the address decides."""
     with socket.create_server(("127.0.0.1", 0)) as given:
         port = given.getsockname()[1]
-        clinch = activated(launch, listener(serve().connect, accept=f"127.0.0.1:{port}"), [given], None)
+        clinch = proxy.activated(launch, listener(serve().connect, accept=f"127.0.0.1:{port}"), [given], None)
         assert tls(port).ping()
         clinch.reload()
         assert tls(port).ping()
@@ -141,7 +122,7 @@ def test_inherited_by_name(launch, serve, tls, site):
     """Proves fd = NAME with LISTEN_FDNAMES."""
     with socket.create_server(("127.0.0.1", 0)) as given:
         config = f"[listener web]\nfd = web\nconnect = {serve().connect}\ncert = {site.pem}\n"
-        activated(launch, config, [given], "web")
+        proxy.activated(launch, config, [given], "web")
         assert tls(given.getsockname()[1]).ping()
 
 

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 
 import pytest
@@ -120,6 +121,40 @@ def test_informative_options(option):
     """Proves that they answer on stdout with exit 0."""
     status, out, err = proxy.run(option)
     assert status == 0 and out and not err
+
+
+def version_lines():
+    """What --version prints, as {"clinch": "0.1.0", "libraries": ..., ...}."""
+    status, out, err = proxy.run("--version")
+    assert status == 0 and not err
+    return dict(re.match(r"(\w+):? (.+)", line).groups() for line in out.splitlines())
+
+
+def test_version_names_the_loaded_libraries():
+    """Proves that versions are those at run time: Python's OpenSSL and curl's libcurl are the same files."""
+    lines = version_lines()
+    assert list(lines) == ["clinch", "libraries", "groups", "features"]
+    curl = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout
+    expect = f"{ssl.OPENSSL_VERSION}, libcurl {re.search(r'libcurl/([0-9.]+)', curl)[1]}, libev 4."
+    assert lines["libraries"].startswith(expect)
+
+
+@pytest.mark.parametrize("group", ["X25519MLKEM768", "X25519", "P-256", "P-384"])
+def test_version_names_the_groups_that_are_there(listener, tmp_path, group):
+    """Proves that a default group is listed if and only if --test takes it alone, and the feature of the first."""
+    file = tmp_path / "clinch.ini"
+    file.write_text(listener("127.0.0.1:9", more=f"groups = {group}"))
+    status, _, err = proxy.run("-c", str(file), "--test")
+    lines = version_lines()
+    assert (group in lines["groups"].split(":")) == (status == 0), err
+    if "MLKEM" in group:
+        assert ("post-quantum" in lines["features"]) == (status == 0)
+
+
+def test_version_names_what_slows_it_down():
+    """Proves that a build with sanitizers or lock checks is told from a usual one."""
+    features = version_lines()["features"]
+    assert ("lock-checks" in features) == bool(os.environ.get("CLINCH_SANITIZED")), features
 
 
 def test_spelling_is_free(launch, site, serve, tls):

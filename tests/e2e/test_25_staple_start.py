@@ -1,8 +1,11 @@
 """What a start waits for, and what ends it."""
 
 import os
+import pty
+import select
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -133,6 +136,30 @@ def test_the_service_manager_is_told_that_a_start_waits(launch, ca, responders, 
         assert manager.recv(4096) == b"EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for 1 staples"
         os.kill(clinch.pid, signal.SIGTERM)
         assert clinch.wait_exit() == 0
+
+
+def test_a_start_that_waits_shows_its_progress(launch, ca, responders, serve, tmp_path):
+    """Proves a line each few seconds on a terminal, and none in a pipe: of three
+    certificates one is stapled, one fails and one waits."""
+    text = "threads = 1\n[ocsp]\nmode = always\ntimeout = 60s\nstart_wait = 60s\n"
+    for i, behaviour in enumerate(("good", "http_500", "hang")):
+        files = ca.issue(ocsp=responders(behaviour).url, label=f"p{i}")
+        text += f"[listener p{i}]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert = {files.pem}\n"
+    piped = launch(text, ready=False)
+    piped.wait_log("outcome=http_5xx")
+    (tmp_path / "clinch.ini").write_text(text)
+    master, slave = pty.openpty()
+    with subprocess.Popen([proxy.BINARY, "-c", str(tmp_path / "clinch.ini")], stderr=slave) as shown:
+        os.close(slave)
+        seen = b""
+        try:
+            while seen.count(b"\n1 of 3 certificates stapled, 1 failing\r\n") < 2:
+                assert select.select([master], [], [], 20)[0], seen
+                seen += os.read(master, 65536)
+        finally:
+            shown.terminate()
+            os.close(master)
+    assert not piped.grep("certificates stapled")
 
 
 def test_without_staple_at_start_is_for_later(launch, ca, responders, stapled):

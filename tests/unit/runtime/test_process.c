@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "tests/support/pki.h"
 
@@ -322,18 +323,62 @@ Test(notify, sends_to_a_socket_with_a_path)
 {
 	struct pki_folder folder;
 	char name[80], text[128];
+	const char *usec;
+	int64_t before, after;
 	int fd;
 
 	pki_folder_make(&folder);
 	snprintf(name, sizeof(name), "%s/notify", folder.path);
 	fd = listen_at(name);
+	before = clock_mono_us();
 	notify_reloading();
+	after = clock_mono_us();
 	cr_expect_eq(
 	    strncmp(receive(fd, text, sizeof(text)), "RELOADING=1\n", 12), 0,
 	    "%s", text);
-	cr_expect_not_null(strstr(text, "\nMONOTONIC_USEC="), "%s", text);
+	usec = strstr(text, "\nMONOTONIC_USEC=");
+	cr_assert_not_null(usec, "%s", text);
+	/* systemd ignores a time before that of its signal. */
+	cr_expect_geq(atoll(usec + 16), before);
+	cr_expect_leq(atoll(usec + 16), after);
 	close(fd);
 	pki_folder_remove(&folder);
+}
+
+Test(notify, halves_the_watchdog)
+{
+	char self[32];
+	const struct {
+		const char *usec, *pid;
+		double expect;
+	} rows[] = {
+		{ "30000000", NULL, 15.0 },
+		{ "30000000", self, 15.0 },
+		{ "500000", self, 0.25 },
+		{ "30000000", "1", 0.0 },
+		{ NULL, self, 0.0 },
+		{ "0", self, 0.0 },
+		{ "", self, 0.0 },
+		{ "30s", self, 0.0 },
+		{ "99999999999999999999", self, 0.0 },
+	};
+
+	snprintf(self, sizeof(self), "%ld", (long)getpid());
+	setenv("NOTIFY_SOCKET", "@clinch-watchdog", 1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsetenv("WATCHDOG_USEC");
+		unsetenv("WATCHDOG_PID");
+		if (rows[i].usec)
+			setenv("WATCHDOG_USEC", rows[i].usec, 1);
+		if (rows[i].pid)
+			setenv("WATCHDOG_PID", rows[i].pid, 1);
+		cr_expect_float_eq(
+		    notify_watchdog_s(), rows[i].expect, 1e-9, "row %zu", i);
+	}
+	setenv("WATCHDOG_USEC", "30000000", 1);
+	unsetenv("WATCHDOG_PID");
+	unsetenv("NOTIFY_SOCKET");
+	cr_expect_float_eq(notify_watchdog_s(), 0.0, 1e-9);
 }
 
 Test(notify, extends_the_timeout)

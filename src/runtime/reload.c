@@ -634,7 +634,6 @@ stop_staple_timers(struct server *server)
 
 struct watch_list {
 	struct watch_path *paths;
-	struct stamp *stamps; /* of the contents that were read */
 	size_t count;
 };
 
@@ -643,21 +642,19 @@ struct watch_list {
 static void
 add_read(struct watch_list *list, const char *path, const struct stamp *stamp)
 {
-	list->paths[list->count] = (struct watch_path){ .path = path };
-	list->stamps[list->count++] = *stamp;
+	list->paths[list->count++] = (struct watch_path){ .path = path,
+		.read = *stamp };
 }
 
 /* With the stamp that the path has now.  NULL ok. */
 static void
 add_now(struct watch_list *list, const char *path, bool is_folder)
 {
-	struct stamp stamp;
-
 	if (path == NULL)
 		return;
-	stamp = stamp_of(path);
-	add_read(list, path, &stamp);
-	list->paths[list->count - 1].is_folder = is_folder;
+	list->paths[list->count++] = (struct watch_path){
+		.path = path, .read = stamp_of(path), .is_folder = is_folder
+	};
 }
 
 static void
@@ -742,17 +739,14 @@ watch_paths(struct server *server)
 		      listeners + subfolders + 1;
 	struct watch_list list = {
 		.paths = calloc(room, sizeof(list.paths[0])),
-		.stamps = calloc(room, sizeof(list.stamps[0])),
 	};
-	bool fine = folders && list.paths && list.stamps;
+	bool fine = folders && list.paths;
 
 	if (fine) {
 		fill_list(&list, generation, folders);
-		fine = watch_follow(
-		    server->watch, list.paths, list.stamps, list.count);
+		fine = watch_follow(server->watch, list.paths, list.count);
 	}
 	free(list.paths);
-	free(list.stamps);
 	free_folders(folders, listeners);
 	return fine;
 }

@@ -37,6 +37,15 @@
 
 /* ---- Look-ups ---- */
 
+#define DNS_ADDRESSES_MAX 64
+
+struct dns_answer {
+	uint64_t id;
+	struct addr *addresses; /* ports are 0 */
+	size_t count;           /* 0: failed, see why */
+	char why[128];
+};
+
 struct dns_threads {
 	atomic_uint references; /* the owner and every thread */
 
@@ -57,7 +66,15 @@ struct dns_lookup {
 	struct dns_answer answer;
 };
 
-struct dns_threads *
+static void
+dns_answer_fini(struct dns_answer *answer)
+{
+	free(answer->addresses);
+	answer->addresses = NULL;
+	answer->count = 0;
+}
+
+static struct dns_threads *
 dns_threads_new(struct err *err)
 {
 	struct dns_threads *threads = calloc(1, sizeof(*threads));
@@ -97,13 +114,12 @@ free_lookup(struct dns_lookup *lookup)
 	free(lookup);
 }
 
-void
+/* Threads discard later answers. */
+static void
 dns_threads_free(struct dns_threads *threads)
 {
 	struct list unread;
 
-	if (threads == NULL)
-		return;
 	list_init(&unread);
 	mutex_lock(&threads->lock);
 	threads->closed = true;
@@ -115,7 +131,8 @@ dns_threads_free(struct dns_threads *threads)
 	unref_threads(threads);
 }
 
-int
+/* Readable when there may be answers. */
+static int
 dns_threads_fd(const struct dns_threads *threads)
 {
 	return threads->event;
@@ -176,7 +193,8 @@ copy_addresses(struct dns_answer *answer, const struct addrinfo *info)
 		    "the name has no address");
 }
 
-void
+/* Resolve on the calling thread.  Ends with dns_answer_fini. */
+static void
 dns_resolve(const char *host, struct dns_answer *answer)
 {
 	/* No AI_ADDRCONFIG: it ignores loopback, which a container without a
@@ -213,7 +231,8 @@ run_lookup(void *arg)
 	post_answer(lookup);
 }
 
-bool
+/* Start a thread that resolves host; its answer carries `id`. */
+static bool
 dns_threads_start(
     struct dns_threads *threads, const char *host, uint64_t id, struct err *err)
 {
@@ -244,7 +263,8 @@ no_memory:
 	return false;
 }
 
-bool
+/* The next answer; false: no more.  Ends with dns_answer_fini. */
+static bool
 dns_threads_take(struct dns_threads *threads, struct dns_answer *answer)
 {
 	struct dns_lookup *lookup = NULL;
@@ -269,15 +289,25 @@ dns_threads_take(struct dns_threads *threads, struct dns_answer *answer)
 	return true;
 }
 
-void
-dns_answer_fini(struct dns_answer *answer)
-{
-	free(answer->addresses);
-	answer->addresses = NULL;
-	answer->count = 0;
-}
-
 /* ---- Names ---- */
+
+struct dns_name {
+	char *host;
+	uint32_t every_ms;  /* the shortest `resolve` of its services */
+	int64_t due_ms;     /* monotonic; INT64_MAX: never again */
+	int64_t started_ms; /* start of the last look-up; 0: none yet */
+	uint64_t lookup;    /* id of the running look-up; 0: none */
+	bool ready;         /* resolved or failed once in this generation */
+	bool failing;       /* the last look-up failed, and this was logged */
+	struct addr *last;  /* the last answer */
+	size_t last_count;
+};
+
+/* The names of a generation. */
+struct dns_names {
+	struct dns_name *items;
+	size_t count;
+};
 
 /* A walk over all backends of a generation.  Sites that share theirs are
  * adjacent and are visited once. */
@@ -364,7 +394,22 @@ add_name(struct dns_names *names, const char *host, uint32_t every_ms)
 	return true;
 }
 
-bool
+static void
+dns_names_fini(struct dns_names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++) {
+		free(names->items[i].host);
+		free(names->items[i].last);
+	}
+	free(names->items);
+	names->items = NULL;
+	names->count = 0;
+}
+
+/* Every name of the generation, due at once.  false: no memory. */
+static bool
 dns_names_init(struct dns_names *names, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };
@@ -388,21 +433,9 @@ dns_names_init(struct dns_names *names, struct generation *generation)
 	return true;
 }
 
-void
-dns_names_fini(struct dns_names *names)
-{
-	size_t i;
-
-	for (i = 0; i < names->count; i++) {
-		free(names->items[i].host);
-		free(names->items[i].last);
-	}
-	free(names->items);
-	names->items = NULL;
-	names->count = 0;
-}
-
-void
+/* Take over the state of equal names: running look-ups, answers, failures
+ * already logged. */
+static void
 dns_names_inherit(struct dns_names *fresh, struct dns_names *old)
 {
 	struct dns_name *name, *known;
@@ -424,7 +457,8 @@ dns_names_inherit(struct dns_names *fresh, struct dns_names *old)
 	}
 }
 
-struct dns_name *
+/* The name whose look-up has this id; NULL: none. */
+static struct dns_name *
 dns_names_find(struct dns_names *names, uint64_t lookup)
 {
 	size_t i;
@@ -446,7 +480,9 @@ is_known(const struct dns_name *name, const struct addr *addr)
 	return false;
 }
 
-bool
+/* Store an answer.  *changed: it is another set than the last one (name servers
+ * shuffle; the order does not count).  false: no memory. */
+static bool
 dns_name_remember(struct dns_name *name, const struct addr *addresses,
     size_t count, bool *changed)
 {
@@ -485,7 +521,9 @@ next_of(struct backend_cursor *walk, const struct dns_name *name, size_t *i)
 	return NULL;
 }
 
-bool
+/* Put the last answer into every backend of that name, each with its own port.
+ * false: no memory, and some keep the old one. */
+static bool
 dns_name_put(const struct dns_name *name, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };
@@ -512,7 +550,9 @@ expedite_name(struct dns_names *names, const struct backends *backends,
 		name->due_ms = name->started_ms + least_ms;
 }
 
-void
+/* Names with a backend whose connect failed become due at once, but not before
+ * least_ms after the start of their last look-up. */
+static void
 dns_names_expedite(
     struct dns_names *names, struct generation *generation, int64_t least_ms)
 {
@@ -524,7 +564,8 @@ dns_names_expedite(
 			expedite_name(names, walk.met->backends, i, least_ms);
 }
 
-void
+/* A look-up begins: reset the failures of earlier connects. */
+static void
 dns_name_clear_failed(
     const struct dns_name *name, struct generation *generation)
 {
@@ -536,7 +577,8 @@ dns_name_clear_failed(
 		backends_clear_failed(backends, i);
 }
 
-bool
+/* Has every backend of that name an address? */
+static bool
 dns_name_is_resolved(const struct dns_name *name, struct generation *generation)
 {
 	struct backend_cursor walk = { .generation = generation };

@@ -1,18 +1,19 @@
 /*
- * Watching files: stamps, the set of watched files, inotify on their folders.
- * Main thread; stamp_of() on any thread.
+ * Watching files: stamps, the watched files, inotify on the folders that lead
+ * to them.  Main thread; stamp_of() on any thread.
  *
  * inotify events are hints: whether a file has changed is decided by comparing
  * stamps, so that a lost, merged or misleading event costs a comparison and
- * never a change.  Folders are watched before their contents are compared.
- * Watches are on folders and never on files, because a file that is replaced is
- * another inode.
+ * never a change.  Each folder is watched before anything in it is read, so no
+ * change falls between the two.  Watches are on folders and never on files,
+ * because a file that is replaced is another inode.
  */
 #include "runtime/watch.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <ev.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,692 +70,226 @@ stamp_is_settled(const struct stamp *stamp, int64_t now_ns)
 					 now_ns - stamp->ctime_ns >= NS_PER_S);
 }
 
-/* ---- The set of watched files ---- */
+/* ---- The watched files ---- */
 
-/* In `errnum`: equals no stamp that stat can give. */
-#define NO_SUCH_STAMP (-1)
+struct watch_file {
+	char *path;
+	struct stamp stamp; /* the last one */
+	bool settled;       /* when it was stamped */
+	bool is_folder;     /* everything in it is watched as well */
+};
+
+/* A zeroed one is empty. */
+struct watch_files {
+	struct watch_file *items; /* by path */
+	size_t count;
+};
 
 static int
 compare_files(const void *a, const void *b)
 {
 	const struct watch_file *first = a, *second = b;
-	int order = strcmp(first->path, second->path);
 
-	return order ? order : first->found - second->found;
+	return strcmp(first->path, second->path);
 }
 
-/* Merge two entries of one path.  The named one comes first. */
-static void
-join_files(struct watch_file *kept, const struct watch_file *other)
+static int
+compare_path(const void *path, const void *file)
 {
-	kept->is_folder |= other->is_folder;
-	if (!other->is_known)
-		return;
-	if (kept->is_known && !stamp_equal(&kept->stamp, &other->stamp))
-		kept->stamp.errnum = NO_SUCH_STAMP;
-	else
-		kept->stamp = other->stamp;
-	kept->is_known = true;
+	return strcmp(path, ((const struct watch_file *)file)->path);
 }
 
 static void
-sort_files(struct watch_set *set)
+sort_files(struct watch_files *files)
 {
-	size_t i, kept = 0;
-
-	if (set->count == 0)
-		return;
-	qsort(set->files, set->count, sizeof(set->files[0]), compare_files);
-	for (i = 1; i < set->count; i++) {
-		if (strcmp(set->files[kept].path, set->files[i].path) != 0) {
-			set->files[++kept] = set->files[i];
-			continue;
-		}
-		join_files(&set->files[kept], &set->files[i]);
-		free(set->files[i].path);
-	}
-	set->count = kept + 1;
+	if (files->count > 1)
+		qsort(files->items, files->count, sizeof(files->items[0]),
+		    compare_files);
 }
 
-static char *
-join_new(const char *folder, const char *name)
+static const struct watch_file *
+find_file(const struct watch_files *files, const char *path)
 {
-	size_t len = strlen(folder);
-	char *path = NULL;
-
-	while (len > 0 && folder[len - 1] == '/')
-		len--;
-	return asprintf(&path, "%.*s/%s", (int)len, folder, name) < 0 ? NULL
-								      : path;
+	if (files->count == 0)
+		return NULL;
+	return bsearch(path, files->items, files->count,
+	    sizeof(files->items[0]), compare_path);
 }
 
 /* Takes the path, which may be NULL.  NULL: no memory. */
 static struct watch_file *
-add_file(struct watch_set *set, char *path)
+add_file(struct watch_files *files, char *path)
 {
-	size_t capacity = set->capacity ? set->capacity * 2 : 64;
-	struct watch_file *grown = set->files;
+	struct watch_file *grown = NULL;
 
-	if (path && set->count == set->capacity) {
-		grown = realloc(set->files, capacity * sizeof(grown[0]));
-		if (grown) {
-			set->files = grown;
-			set->capacity = capacity;
-		}
-	}
-	if (path == NULL || grown == NULL) {
+	if (path)
+		grown = realloc(
+		    files->items, (files->count + 1) * sizeof(grown[0]));
+	if (grown == NULL) {
 		free(path);
 		return NULL;
 	}
-	grown[set->count] = (struct watch_file){ .path = path };
-	return &grown[set->count++];
+	files->items = grown;
+	grown[files->count] = (struct watch_file){ .path = path };
+	return &grown[files->count++];
 }
 
-bool
-watch_set_init(struct watch_set *set, const struct watch_path *paths,
-    const struct stamp *read, size_t count)
+static void
+free_files(struct watch_files *files)
+{
+	size_t i;
+
+	for (i = 0; i < files->count; i++)
+		free(files->items[i].path);
+	free(files->items);
+	*files = (struct watch_files){ 0 };
+}
+
+static bool
+name_files(
+    struct watch_files *files, const struct watch_path *paths, size_t count)
 {
 	struct watch_file *file;
 	size_t i;
 
-	*set = (struct watch_set){ 0 };
 	for (i = 0; i < count; i++) {
-		file = add_file(set, strdup(paths[i].path));
+		file = add_file(files, strdup(paths[i].path));
 		if (file == NULL) {
-			watch_set_fini(set);
+			free_files(files);
 			return false;
 		}
+		file->stamp = paths[i].read;
 		file->is_folder = paths[i].is_folder;
-		file->is_known = read != NULL;
-		if (read)
-			file->stamp = read[i];
 	}
-	sort_files(set);
+	sort_files(files);
 	return true;
 }
 
-void
-watch_set_fini(struct watch_set *set)
+static bool
+same_paths(const struct watch_files *a, const struct watch_files *b)
 {
+	bool same = a->count == b->count;
 	size_t i;
 
-	for (i = 0; i < set->count; i++)
-		free(set->files[i].path);
-	free(set->files);
-	*set = (struct watch_set){ 0 };
+	for (i = 0; same && i < a->count; i++)
+		same = a->items[i].is_folder == b->items[i].is_folder &&
+		       strcmp(a->items[i].path, b->items[i].path) == 0;
+	return same;
 }
 
-/* The next named file, from i on; NULL: none. */
-static const struct watch_file *
-next_named(const struct watch_set *set, size_t *i)
-{
-	while (*i < set->count && set->files[*i].found)
-		++*i;
-	return *i < set->count ? &set->files[(*i)++] : NULL;
-}
-
-bool
-watch_set_same(const struct watch_set *a, const struct watch_set *b)
-{
-	const struct watch_file *one, *other;
-	size_t i = 0, k = 0;
-
-	do {
-		one = next_named(a, &i);
-		other = next_named(b, &k);
-		if (one == NULL || other == NULL)
-			return one == other;
-	} while (one->is_folder == other->is_folder &&
-		 strcmp(one->path, other->path) == 0);
-	return false;
-}
-
-static void
-learn_file(struct watch_file *file, const struct watch_file *from, bool replace)
-{
-	if (!from->is_known || (file->is_known && !replace))
-		return;
-	file->stamp = from->stamp;
-	file->settled = from->settled;
-	file->is_known = true;
-}
-
-void
-watch_set_learn(
-    struct watch_set *set, const struct watch_set *from, bool replace)
-{
-	size_t i = 0, k = 0;
-	int order;
-
-	while (i < set->count && k < from->count) {
-		order = strcmp(set->files[i].path, from->files[k].path);
-		if (order == 0)
-			learn_file(&set->files[i], &from->files[k], replace);
-		i += order <= 0;
-		k += order >= 0;
-	}
-}
-
-/* Add everything in a folder; an unreadable one is empty. */
+/*
+ * Stamp all of them anew: has one changed?  touched: there was an event, so an
+ * equal stamp proves nothing unless it was settled.  A file that existed and may
+ * not be accessed now has not changed, because it could not be read either:
+ * *hidden is its path.
+ */
 static bool
-list_folder(struct watch_set *set, const char *path)
+have_changed(struct watch_files *files, bool touched, const char **hidden)
 {
-	DIR *dir = opendir(path);
-	struct watch_file *file;
-	struct dirent *entry;
-	bool fine = true;
-
-	if (dir == NULL)
-		return errno != ENOMEM;
-	while (fine && (entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 ||
-		    strcmp(entry->d_name, "..") == 0)
-			continue;
-		file = add_file(set, join_new(path, entry->d_name));
-		fine = file != NULL;
-		if (file)
-			file->found = true;
-	}
-	closedir(dir);
-	return fine;
-}
-
-bool
-watch_set_expand(struct watch_set *set, const struct watch_set *from)
-{
-	const struct watch_file *named;
-	struct watch_file *file;
-	bool fine = true;
-	size_t i = 0;
-
-	*set = (struct watch_set){ 0 };
-	while (fine && (named = next_named(from, &i)) != NULL) {
-		file = add_file(set, strdup(named->path));
-		if (file)
-			file->is_folder = named->is_folder;
-		fine = file &&
-		       (!named->is_folder || list_folder(set, named->path));
-	}
-	if (!fine) {
-		watch_set_fini(set);
-		return false;
-	}
-	sort_files(set);
-	watch_set_learn(set, from, true);
-	return true;
-}
-
-/* Has it changed?  Store the new stamp. */
-static bool
-compare_stamp(
-    struct watch_file *file, struct stamp now, bool touched, int64_t now_ns)
-{
-	bool differs = file->is_known && (!stamp_equal(&file->stamp, &now) ||
-					     (touched && !file->settled));
-
-	file->stamp = now;
-	file->settled = stamp_is_settled(&now, now_ns);
-	file->is_known = true;
-	return differs;
-}
-
-struct watch_look
-watch_set_look(struct watch_set *set, bool touched, int64_t now_ns)
-{
-	struct watch_look result = { 0 };
+	int64_t now_ns = clock_wall_ms() * INT64_C(1000000);
 	struct watch_file *file;
 	struct stamp now;
+	bool changed = false;
 	size_t i;
 
-	for (i = 0; i < set->count; i++) {
-		file = &set->files[i];
+	for (i = 0; i < files->count; i++) {
+		file = &files->items[i];
 		now = stamp_of(file->path);
-		if (now.errnum == EACCES && file->is_known &&
-		    file->stamp.errnum == 0)
-			result.hidden = file->path;
-		else if (compare_stamp(file, now, touched, now_ns))
-			result.differs = true;
-	}
-	return result;
-}
-
-/* ---- Places of a path ---- */
-
-#define LINKS_MAX 40 /* as many as the kernel follows */
-
-enum walked {
-	WALK_ARRIVED, /* `at` is the target folder */
-	WALK_ENDED,   /* at a file, or at a missing component */
-	WALK_NO_MEMORY
-};
-
-struct path_walk {
-	struct watch_places *places;
-	char *at;            /* PATH_MAX: a folder, free of links; "": root */
-	char rest[PATH_MAX]; /* the rest of the path */
-	unsigned links;
-	bool to_folder; /* walk into the last component as well */
-};
-
-static bool
-grow_places(struct watch_places *places)
-{
-	size_t capacity = places->capacity ? places->capacity * 2 : 64;
-	struct watch_place *grown;
-
-	if (places->count < places->capacity)
-		return true;
-	grown = realloc(places->items, capacity * sizeof(grown[0]));
-	if (grown == NULL)
-		return false;
-	places->items = grown;
-	places->capacity = capacity;
-	return true;
-}
-
-/* Folder and name share one piece of memory: there may be many. */
-static bool
-note_place(struct watch_places *places, const char *folder, const char *name)
-{
-	struct watch_place place = { 0 };
-	size_t len;
-
-	if (folder[0] == '\0')
-		folder = "/";
-	len = strlen(folder) + 1;
-	if (!grow_places(places))
-		return false;
-	place.folder = malloc(len + (name ? strlen(name) + 1 : 0));
-	if (place.folder == NULL)
-		return false;
-	memcpy(place.folder, folder, len);
-	if (name)
-		place.name = strcpy(place.folder + len, name);
-	places->items[places->count++] = place;
-	return true;
-}
-
-/* Take the next component off the rest.  false: none. */
-static bool
-take_component(struct path_walk *walk, char *name)
-{
-	size_t skipped = strspn(walk->rest, "/");
-	size_t len = strcspn(walk->rest + skipped, "/");
-
-	memcpy(name, walk->rest + skipped, len);
-	name[len] = '\0';
-	skipped += len;
-	skipped += strspn(walk->rest + skipped, "/");
-	memmove(
-	    walk->rest, walk->rest + skipped, strlen(walk->rest + skipped) + 1);
-	return len > 0;
-}
-
-static bool
-join_into(char *path, const char *folder, const char *name)
-{
-	return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
-}
-
-/* Put the target of the link in front of the rest. */
-static bool
-follow_link(struct path_walk *walk, const char *link)
-{
-	char text[PATH_MAX];
-	ssize_t len = readlink(link, text, sizeof(text));
-	size_t rest = strlen(walk->rest);
-
-	if (len <= 0 || (size_t)len + 1 + rest >= sizeof(walk->rest) ||
-	    ++walk->links > LINKS_MAX)
-		return false;
-	memmove(walk->rest + len + 1, walk->rest, rest + 1);
-	memcpy(walk->rest, text, (size_t)len);
-	walk->rest[len] = '/';
-	if (text[0] == '/')
-		walk->at[0] = '\0';
-	return true;
-}
-
-/* `at` is free of links, so its parent is its prefix. */
-static void
-climb(struct path_walk *walk)
-{
-	char *slash = strrchr(walk->at, '/');
-
-	if (slash)
-		*slash = '\0';
-}
-
-/* One component that is neither "." nor "..". */
-static bool
-step(struct path_walk *walk, const char *name, bool *ended)
-{
-	char path[PATH_MAX];
-	struct stat status;
-	bool found = join_into(path, walk->at, name) &&
-		     lstat(path, &status) == 0;
-
-	if (found && S_ISDIR(status.st_mode) &&
-	    (walk->rest[0] != '\0' || walk->to_folder)) {
-		strcpy(walk->at, path);
-		return note_place(walk->places, path, NULL);
-	}
-	if (!note_place(walk->places, walk->at, name))
-		return false;
-	*ended = !found || !S_ISLNK(status.st_mode) || !follow_link(walk, path);
-	return true;
-}
-
-static enum walked
-go(struct path_walk *walk)
-{
-	char name[PATH_MAX];
-	bool ended = false;
-
-	while (!ended && take_component(walk, name)) {
-		if (strcmp(name, ".") == 0)
+		if (now.errnum == EACCES && file->stamp.errnum == 0) {
+			*hidden = file->path;
 			continue;
-		if (strcmp(name, "..") == 0)
-			climb(walk);
-		else if (!step(walk, name, &ended))
-			return WALK_NO_MEMORY;
+		}
+		changed |= !stamp_equal(&file->stamp, &now) ||
+			   (touched && !file->settled);
+		file->stamp = now;
+		file->settled = stamp_is_settled(&now, now_ns);
 	}
-	return ended ? WALK_ENDED : WALK_ARRIVED;
+	return changed;
 }
 
-/* Walk to a folder, unless it is the last one. */
-static bool
-go_front(struct watch_places *places, const char *path, size_t len)
-{
-	struct path_walk walk = { .places = places, .to_folder = true };
-	enum walked walked;
-
-	if (len > 0 && strlen(places->front) == len &&
-	    memcmp(places->front, path, len) == 0)
-		return true;
-	walk.at = places->front_real;
-	if (path[0] == '/' || getcwd(walk.at, PATH_MAX) == NULL ||
-	    strcmp(walk.at, "/") == 0)
-		walk.at[0] = '\0';
-	memcpy(walk.rest, path, len);
-	walked = go(&walk);
-	memcpy(places->front, path, len);
-	places->front[len] = '\0';
-	places->front_there = walked == WALK_ARRIVED;
-	return walked != WALK_NO_MEMORY;
-}
-
-/* The length of a path without its last component. */
-static size_t
-measure_front(const char *path, size_t len)
-{
-	while (len > 0 && path[len - 1] != '/')
-		len--;
-	while (len > 0 && path[len - 1] == '/')
-		len--;
-	return len;
-}
-
-static bool
-go_file(struct watch_places *places, const char *path, size_t len)
-{
-	char at[PATH_MAX];
-	struct path_walk walk = { .places = places, .at = at };
-	size_t front = measure_front(path, len);
-
-	if (!go_front(places, path, front))
-		return false;
-	if (!places->front_there)
-		return true;
-	strcpy(at, places->front_real);
-	memcpy(walk.rest, path + front, len - front);
-	return go(&walk) != WALK_NO_MEMORY;
-}
-
-bool
-watch_places_add(struct watch_places *places, const char *path, bool is_folder)
-{
-	size_t len = strlen(path);
-
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	if (len >= PATH_MAX)
-		return true;
-	if (!is_folder)
-		return go_file(places, path, len);
-	return go_front(places, path, len) &&
-	       (!places->front_there ||
-		   note_place(places, places->front_real, ""));
-}
-
-/* In a folder: NULL, "", then the names. */
-static int
-compare_names(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return (a != NULL) - (b != NULL);
-	return strcmp(a, b);
-}
-
-static int
-compare_places(const void *a, const void *b)
-{
-	const struct watch_place *first = a, *second = b;
-	int order = strcmp(first->folder, second->folder);
-
-	return order ? order : compare_names(first->name, second->name);
-}
-
-void
-watch_places_sort(struct watch_places *places)
-{
-	size_t i, kept = 0;
-
-	if (places->count == 0)
-		return;
-	qsort(places->items, places->count, sizeof(places->items[0]),
-	    compare_places);
-	for (i = 1; i < places->count; i++) {
-		if (compare_places(&places->items[kept], &places->items[i]) ==
-		    0)
-			free(places->items[i].folder);
-		else
-			places->items[++kept] = places->items[i];
-	}
-	places->count = kept + 1;
-}
-
-size_t
-watch_places_run(const struct watch_places *places, size_t first)
-{
-	size_t end = first + 1;
-
-	while (end < places->count && strcmp(places->items[end].folder,
-					  places->items[first].folder) == 0)
-		end++;
-	return end - first;
-}
-
-bool
-watch_places_want(
-    const struct watch_place *places, size_t count, const char *name)
-{
-	struct watch_place key = { .folder = places[0].folder, .name = "" };
-
-	if (bsearch(&key, places, count, sizeof(key), compare_places))
-		return true;
-	key.name = name;
-	return bsearch(&key, places, count, sizeof(key), compare_places) !=
-	       NULL;
-}
-
-void
-watch_places_fini(struct watch_places *places)
-{
-	size_t i;
-
-	for (i = 0; i < places->count; i++)
-		free(places->items[i].folder);
-	free(places->items);
-	*places = (struct watch_places){ 0 };
-}
-
-/* ---- inotify ---- */
+/* ---- Hints: which events count ---- */
 
 /* Changes of the folder itself; not of names in it. */
 #define OF_SELF (IN_DELETE_SELF | IN_MOVE_SELF)
 /* Changes of names in it; IN_ATTRIB: of the folder as well. */
 #define OF_NAMES (IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVE)
+#define EVERY_NAME "/" /* no event has it */
 #define EVENTS_LEN 16384
 #define READS_MAX 16 /* at once; a writer may be faster than the reader */
 
-bool
-watch_folders_init(struct watch_folders *folders)
-{
-	*folders = (struct watch_folders){ 0 };
-	folders->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	return folders->fd >= 0;
-}
+/* Events on this watch about this name count, and those about the folder. */
+struct watch_hint {
+	int wd;
+	uint32_t name; /* its hash: an equal one of another name costs a look */
+};
 
-void
-watch_folders_fini(struct watch_folders *folders)
+/* A zeroed one is empty. */
+struct watch_hints {
+	struct watch_hint *items; /* sorted once it is complete */
+	size_t count;
+};
+
+/* FNV-1a. */
+static uint32_t
+hash_name(const char *name, size_t len)
 {
-	if (folders->fd >= 0)
-		close(folders->fd);
-	free(folders->folders);
-	watch_places_fini(&folders->places);
-	*folders = (struct watch_folders){ .fd = -1 };
+	uint32_t hash = UINT32_C(2166136261);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)name[i]) * UINT32_C(16777619);
+	return hash;
 }
 
 static int
-compare_wds(const void *a, const void *b)
+compare_hints(const void *a, const void *b)
 {
-	const struct watch_folder *first = a, *second = b;
+	const struct watch_hint *first = a, *second = b;
 
-	return (first->wd > second->wd) - (first->wd < second->wd);
+	if (first->wd != second->wd)
+		return first->wd < second->wd ? -1 : 1;
+	return (first->name > second->name) - (first->name < second->name);
 }
 
-/* The first folder with that wd: one inode may have two names. */
-static struct watch_folder *
-find_folder(const struct watch_folders *folders, int wd)
-{
-	struct watch_folder key = { .wd = wd }, *found;
-
-	if (folders->count == 0)
-		return NULL;
-	found = bsearch(&key, folders->folders, folders->count,
-	    sizeof(folders->folders[0]), compare_wds);
-	while (found > folders->folders && found[-1].wd == wd)
-		found--;
-	return found;
-}
-
-/* IN_MASK_ADD: the same inode may be watched by another name, for more. */
+/* Sort, each once: there is one for each component of each path. */
 static void
-add_folder(struct watch_folders *folders, struct watch_folder *folder)
+sort_hints(struct watch_hints *hints)
 {
-	const struct watch_place *places = folders->places.items;
-	uint32_t mask = OF_SELF | IN_ONLYDIR | IN_MASK_ADD;
+	struct watch_hint *items = hints->items;
+	size_t i, kept = 0;
 
-	if (places[folder->first + folder->count - 1].name)
-		mask |= OF_NAMES;
-	folder->wd = inotify_add_watch(folders->fd, folder->path, mask);
-}
-
-/* One folder for each run of places. */
-static bool
-gather_folders(struct watch_folders *folders)
-{
-	const struct watch_places *places = &folders->places;
-	struct watch_folder *folder;
-	size_t i, count = 0;
-
-	for (i = 0; i < places->count; i += watch_places_run(places, i))
-		count++;
-	folders->folders = calloc(count + 1, sizeof(folders->folders[0]));
-	if (folders->folders == NULL)
-		return false;
-	for (i = 0; i < places->count; i += folder->count) {
-		folder = &folders->folders[folders->count++];
-		folder->path = places->items[i].folder;
-		folder->first = i;
-		folder->count = watch_places_run(places, i);
-	}
-	return true;
-}
-
-static void
-add_all(struct watch_folders *fresh, const struct watch_folders *old,
-    struct watch_result *result)
-{
-	struct watch_folder *folder;
-	size_t i;
-
-	for (i = 0; i < fresh->count; i++) {
-		folder = &fresh->folders[i];
-		add_folder(fresh, folder);
-		if (folder->wd >= 0)
-			result->added |= find_folder(old, folder->wd) == NULL;
-		else if (result->errnum != ENOSPC)
-			result->errnum = errno;
-	}
-	qsort(fresh->folders, fresh->count, sizeof(fresh->folders[0]),
-	    compare_wds);
-}
-
-/* Remove the watches that are no longer needed. */
-static void
-drop_folders(const struct watch_folders *old, const struct watch_folders *fresh)
-{
-	size_t i;
-	int wd;
-
-	for (i = 0; i < old->count; i++) {
-		wd = old->folders[i].wd;
-		if (wd >= 0 && find_folder(fresh, wd) == NULL)
-			(void)inotify_rm_watch(old->fd, wd); /* gone: fine */
-	}
-}
-
-bool
-watch_folders_follow(struct watch_folders *folders, struct watch_places *places,
-    struct watch_result *result)
-{
-	struct watch_folders fresh = { .fd = folders->fd, .places = *places };
-
-	*places = (struct watch_places){ 0 };
-	*result = (struct watch_result){ 0 };
-	if (!gather_folders(&fresh)) {
-		watch_places_fini(&fresh.places);
-		return false;
-	}
-	add_all(&fresh, folders, result);
-	drop_folders(folders, &fresh);
-	folders->fd = -1;
-	watch_folders_fini(folders);
-	*folders = fresh;
-	return true;
+	if (hints->count == 0)
+		return;
+	qsort(items, hints->count, sizeof(items[0]), compare_hints);
+	for (i = 1; i < hints->count; i++)
+		if (compare_hints(&items[kept], &items[i]) != 0)
+			items[++kept] = items[i];
+	hints->count = kept + 1;
 }
 
 static bool
-matters(const struct watch_folders *folders, const struct inotify_event *event)
+has_hint(const struct watch_hints *hints, int wd, uint32_t name)
 {
-	const struct watch_folder *folder = find_folder(folders, event->wd);
-	const struct watch_folder *end = folders->folders + folders->count;
+	const struct watch_hint key = { wd, name };
 
-	if (event->mask & IN_Q_OVERFLOW)
-		return true;
-	for (; folder && folder < end && folder->wd == event->wd; folder++) {
-		if (event->len == 0 ||
-		    watch_places_want(&folders->places.items[folder->first],
-			folder->count, event->name))
-			return true;
-	}
-	return false;
+	return hints->count > 0 && bsearch(&key, hints->items, hints->count,
+				       sizeof(key), compare_hints) != NULL;
+}
+
+/* Does this event count?  IN_IGNORED follows the removal of a watch by us, or
+ * an event that counts. */
+static bool
+matters(const struct watch_hints *hints, const struct inotify_event *event)
+{
+	if (event->len == 0)
+		return (event->mask & IN_IGNORED) == 0;
+	return has_hint(hints, event->wd,
+		   hash_name(event->name, strlen(event->name))) ||
+	       has_hint(hints, event->wd, hash_name(EVERY_NAME, 1));
 }
 
 static bool
-read_some(struct watch_folders *folders, ssize_t *len)
+read_some(int fd, const struct watch_hints *hints, ssize_t *len)
 {
 	union {
 		struct inotify_event event; /* for its alignment */
@@ -764,25 +299,261 @@ read_some(struct watch_folders *folders, ssize_t *len)
 	const char *at = buf.bytes;
 	bool matter = false;
 
-	*len = read(folders->fd, &buf, sizeof(buf));
+	*len = read(fd, &buf, sizeof(buf));
 	while (*len > 0 && at < buf.bytes + *len) {
 		event = (const struct inotify_event *)(const void *)at;
-		matter |= matters(folders, event);
+		matter |= matters(hints, event);
 		at += sizeof(*event) + event->len;
 	}
 	return matter;
 }
 
-bool
-watch_folders_read(struct watch_folders *folders)
+/* Read pending events, a few buffers at most.  Did one of them matter, or were
+ * any lost? */
+static bool
+read_events(int fd, const struct watch_hints *hints)
 {
 	bool matter = false;
 	ssize_t len = 1;
 	int i;
 
 	for (i = 0; i < READS_MAX && len > 0; i++)
-		matter |= read_some(folders, &len);
+		matter |= read_some(fd, hints, &len);
 	return matter;
+}
+
+/* Remove the watches that only `old` has. */
+static void
+drop_watches(
+    int fd, const struct watch_hints *old, const struct watch_hints *fresh)
+{
+	size_t i, k = 0;
+	int wd;
+
+	for (i = 0; i < old->count; i++) {
+		wd = old->items[i].wd;
+		while (k < fresh->count && fresh->items[k].wd < wd)
+			k++;
+		if (k == fresh->count || fresh->items[k].wd != wd)
+			(void)inotify_rm_watch(fd, wd); /* gone: fine */
+	}
+}
+
+/* ---- The scan: watch what leads to each path, list folders ---- */
+
+#define LINKS_MAX 40 /* as many as the kernel follows */
+
+struct watch_scan {
+	int fd; /* -1: no inotify */
+	const struct watch_files *named;
+	const struct watch_files *known; /* found by the last scan */
+	struct watch_files found;        /* in folders, and not named */
+	struct watch_hints hints;
+	/* why some folder is not watched; ENOSPC wins; 0: all are */
+	int errnum;
+	bool no_memory;
+
+	/* The last folder walked to, with the slash at its end (empty: the
+	 * current one): the files of one folder cost one walk. */
+	char front[PATH_MAX];
+	char front_real[PATH_MAX]; /* without links */
+	bool front_there;
+};
+
+/*
+ * Watch the folder that is the first len bytes of path (none: the current one),
+ * for events about `name`, of name_len bytes (none: for those about the folder).
+ * false: there is no such folder, or it is a link.
+ */
+static bool
+add_hint(struct watch_scan *scan, const char *path, size_t len,
+    const char *name, size_t name_len)
+{
+	uint32_t mask = OF_SELF | IN_ONLYDIR | IN_DONT_FOLLOW | IN_MASK_ADD;
+	struct watch_hint *grown;
+	char folder[PATH_MAX];
+	int wd;
+
+	snprintf(folder, sizeof(folder), "%.*s", len ? (int)len : 1,
+	    len ? path : ".");
+	/* IN_MASK_ADD: it may be watched already, for more. */
+	wd = inotify_add_watch(
+	    scan->fd, folder, name_len ? mask | OF_NAMES : mask);
+	if (wd < 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return false;
+		if (scan->errnum != ENOSPC)
+			scan->errnum = errno;
+		return true;
+	}
+	grown = realloc(
+	    scan->hints.items, (scan->hints.count + 1) * sizeof(grown[0]));
+	if (grown == NULL) {
+		scan->no_memory = true;
+		return true;
+	}
+	scan->hints.items = grown;
+	grown[scan->hints.count++] = (struct watch_hint){ wd,
+		hash_name(name, name_len) };
+	return true;
+}
+
+/*
+ * Watch a component, path[at] to path[end].  Is it a folder to walk into (there
+ * is a slash after it)?  Else its name is watched, and then it is tried again:
+ * it may have become a folder in between.
+ */
+static bool
+enter_component(
+    struct watch_scan *scan, const char *path, size_t at, size_t end)
+{
+	bool more = path[end] == '/';
+
+	if (more && add_hint(scan, path, end, NULL, 0))
+		return true;
+	(void)add_hint(scan, path, at, path + at, end - at);
+	return more && add_hint(scan, path, end, NULL, 0);
+}
+
+/* Put the target of the link, path[*at] to path[end], in its place in path (of
+ * PATH_MAX bytes); *at is where the walk goes on.  false: there is no link. */
+static bool
+replace_link(char *path, size_t *at, size_t end)
+{
+	char link[PATH_MAX], target[PATH_MAX], whole[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "%.*s", (int)end, path);
+	len = readlink(link, target, sizeof(target));
+	if (len <= 0)
+		return false;
+	if (target[0] == '/')
+		*at = 0;
+	if (snprintf(whole, sizeof(whole), "%.*s%.*s%s", (int)*at, path,
+		(int)len, target, path + end) >= (int)sizeof(whole))
+		return false;
+	strcpy(path, whole);
+	return true;
+}
+
+/*
+ * Watch what leads to the end of path (of PATH_MAX bytes), from path[at] on, and
+ * replace the links in it.  true: it is a folder, with a slash at its end; false:
+ * it is a file, or something is missing.
+ */
+static bool
+walk(struct watch_scan *scan, char *path, size_t at)
+{
+	unsigned links = 0;
+	size_t end;
+
+	for (;;) {
+		at += strspn(path + at, "/");
+		end = at + strcspn(path + at, "/");
+		if (end == at)
+			return true;
+		if (enter_component(scan, path, at, end))
+			at = end;
+		else if (++links > LINKS_MAX || !replace_link(path, &at, end))
+			return false;
+	}
+}
+
+/* Watch what leads to this path; is_folder: and everything in it. */
+static void
+add_hints(struct watch_scan *scan, const char *path, bool is_folder)
+{
+	const char *slash = strrchr(path, '/');
+	size_t front = slash ? (size_t)(slash - path) + 1 : 0, len;
+	char rest[PATH_MAX];
+
+	if (scan->fd < 0 || strlen(path) >= PATH_MAX)
+		return;
+	if (strlen(scan->front) != front ||
+	    memcmp(scan->front, path, front) != 0) {
+		snprintf(scan->front, PATH_MAX, "%.*s", (int)front, path);
+		strcpy(scan->front_real, scan->front);
+		scan->front_there = walk(scan, scan->front_real, 0);
+	}
+	len = strlen(scan->front_real);
+	if (!scan->front_there ||
+	    snprintf(rest, sizeof(rest), "%s%s%s", scan->front_real,
+		path + front, is_folder ? "/" : "") >= PATH_MAX)
+		return;
+	if (walk(scan, rest, len) && is_folder)
+		(void)add_hint(scan, rest, strlen(rest), EVERY_NAME, 1);
+}
+
+/* A path in a folder.  Takes it; NULL: no memory. */
+static void
+add_found(struct watch_scan *scan, char *path)
+{
+	const struct watch_file *known;
+	struct watch_file *file;
+
+	if (path && find_file(scan->named, path)) {
+		free(path);
+		return;
+	}
+	file = add_file(&scan->found, path);
+	if (file == NULL) {
+		scan->no_memory = true;
+		return;
+	}
+	add_hints(scan, path, false);
+	known = find_file(scan->known, path);
+	if (known) {
+		file->stamp = known->stamp;
+		file->settled = known->settled;
+	} else {
+		file->stamp = stamp_of(path);
+	}
+}
+
+/* Add everything in a folder; an unreadable one is empty. */
+static void
+list_folder(struct watch_scan *scan, const char *path)
+{
+	size_t len = strlen(path);
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	char *joined;
+
+	if (dir == NULL) {
+		scan->no_memory |= errno == ENOMEM;
+		return;
+	}
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	while (!scan->no_memory && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (asprintf(
+			&joined, "%.*s/%s", (int)len, path, entry->d_name) < 0)
+			joined = NULL;
+		add_found(scan, joined);
+	}
+	closedir(dir);
+}
+
+static void
+scan_paths(struct watch_scan *scan)
+{
+	const struct watch_file *file;
+	size_t i;
+
+	for (i = 0; i < scan->named->count && !scan->no_memory; i++) {
+		file = &scan->named->items[i];
+		if (i > 0 && strcmp(file[-1].path, file->path) == 0 &&
+		    file[-1].is_folder == file->is_folder)
+			continue; /* as a key in the file of its certificate */
+		add_hints(scan, file->path, file->is_folder);
+		if (file->is_folder)
+			list_folder(scan, file->path);
+	}
+	sort_files(&scan->found);
+	sort_hints(&scan->hints);
 }
 
 /* ---- The watch ---- */
@@ -790,8 +561,6 @@ watch_folders_read(struct watch_folders *folders)
 #define QUIET_S 0.3
 #define MOST_S 3.0
 #define COMPARE_S 60.0
-/* links that move all the time are not followed for ever */
-#define REFRESH_MAX 4
 
 struct watch {
 	/* fixed at creation */
@@ -801,8 +570,10 @@ struct watch {
 	void *arg;
 	struct watch_timing timing;
 
-	struct watch_set set;
-	struct watch_folders folders;
+	int fd;                   /* of inotify; -1: none */
+	struct watch_files named; /* by watch_follow */
+	struct watch_files found; /* in the folders among them */
+	struct watch_hints hints;
 	struct ev_io events;
 	struct ev_timer quiet;   /* the end of a burst of changes */
 	struct ev_timer compare; /* always active */
@@ -844,23 +615,24 @@ warn_hidden(struct watch *watch, const char *path)
 	watch->warned_hidden = path != NULL;
 }
 
-/* Is there a new change? */
+/* Is there a new change?  touched: there was an event. */
 static bool
 look(struct watch *watch, bool touched)
 {
-	struct watch_look result = watch_set_look(
-	    &watch->set, touched, clock_wall_ms() * INT64_C(1000000));
+	const char *hidden = NULL;
+	bool changed = have_changed(&watch->named, touched, &hidden);
 
-	watch->differs |= result.differs;
-	warn_hidden(watch, result.hidden);
-	return result.differs;
+	changed |= have_changed(&watch->found, touched, &hidden);
+	watch->differs |= changed;
+	warn_hidden(watch, hidden);
+	return changed;
 }
 
 static void
-note_result(struct watch *watch, const struct watch_result *result)
+note_errnum(struct watch *watch, int errnum)
 {
-	watch->partial = result->errnum != 0;
-	if (result->errnum != ENOSPC || watch->warned_space)
+	watch->partial = errnum != 0;
+	if (errnum != ENOSPC || watch->warned_space)
 		return;
 	watch->warned_space = true;
 	log_warning(watch->log, "watch",
@@ -869,74 +641,32 @@ note_result(struct watch *watch, const struct watch_result *result)
 	    "fs.inotify.max_user_watches)");
 }
 
-static bool
-gather_places(struct watch_places *places, const struct watch_set *set)
-{
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		if (!watch_places_add(
-			places, set->files[i].path, set->files[i].is_folder))
-			return false;
-	watch_places_sort(places);
-	return true;
-}
-
-/* Watch the folders of these files. */
-static bool
-follow_folders(struct watch *watch, const struct watch_set *set,
-    struct watch_result *result)
-{
-	struct watch_places places = { 0 };
-
-	*result = (struct watch_result){ 0 };
-	if (watch->folders.fd < 0)
-		return true;
-	if (!gather_places(&places, set)) {
-		watch_places_fini(&places);
-		return false;
-	}
-	return watch_folders_follow(&watch->folders, &places, result);
-}
-
-/* Follow the paths of `names` (may be this watch's own set).  false: no memory,
- * and nothing has changed. */
-static bool
-adopt(struct watch *watch, const struct watch_set *names,
-    struct watch_result *result)
-{
-	struct watch_set fresh;
-
-	if (!watch_set_expand(&fresh, names))
-		return false;
-	if (!follow_folders(watch, &fresh, result)) {
-		watch_set_fini(&fresh);
-		return false;
-	}
-	watch_set_fini(&watch->set);
-	watch->set = fresh;
-	note_result(watch, result);
-	return true;
-}
-
 /*
- * As adopt, repeated while a folder is new: changes in it between the walk and
- * the watch were not seen.
+ * Watch what leads to these files, and what is in folders among them.  Watches
+ * that stay have no gap.  false: no memory, and the old ones stay.
  */
 static bool
-refresh(struct watch *watch, const struct watch_set *names)
+rescan(struct watch *watch, const struct watch_files *named)
 {
-	struct watch_result result;
-	int i;
+	struct watch_scan scan = { .fd = watch->fd,
+		.named = named,
+		.known = &watch->found,
+		.front_there = true };
 
-	if (!adopt(watch, names, &result))
+	scan_paths(&scan);
+	if (scan.no_memory) {
+		drop_watches(watch->fd, &scan.hints, &watch->hints);
+		free(scan.hints.items);
+		free_files(&scan.found);
+		watch->partial = true; /* tried again */
 		return false;
-	for (i = 1; i < REFRESH_MAX; i++) {
-		if (!result.added && result.errnum != ENOENT)
-			break;
-		if (!adopt(watch, &watch->set, &result))
-			watch->partial = true;
 	}
+	drop_watches(watch->fd, &watch->hints, &scan.hints);
+	free(watch->hints.items);
+	free_files(&watch->found);
+	watch->hints = scan.hints;
+	watch->found = scan.found;
+	note_errnum(watch, scan.errnum);
 	return true;
 }
 
@@ -947,7 +677,7 @@ on_events(struct ev_loop *loop, struct ev_io *io, int events)
 
 	(void)loop;
 	(void)events;
-	if (!watch_folders_read(&watch->folders))
+	if (!read_events(watch->fd, &watch->hints))
 		return;
 	watch->touched = true;
 	wait_for_quiet(watch);
@@ -960,8 +690,7 @@ on_quiet(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	if (!refresh(watch, &watch->set))
-		watch->partial = true;
+	(void)rescan(watch, &watch->named);
 	(void)look(watch, watch->touched);
 	watch->touched = false;
 	watch->waits = false;
@@ -978,9 +707,8 @@ on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	/* A failure leaves it partial, and the next time tries again. */
 	if (watch->partial)
-		(void)!refresh(watch, &watch->set);
+		(void)rescan(watch, &watch->named);
 	if (look(watch, false))
 		wait_for_quiet(watch);
 }
@@ -993,10 +721,11 @@ start_comparing(struct watch *watch)
 }
 
 static void
-open_folders(struct watch *watch)
+open_inotify(struct watch *watch)
 {
-	if (watch_folders_init(&watch->folders)) {
-		ev_io_set(&watch->events, watch->folders.fd, EV_READ);
+	watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (watch->fd >= 0) {
+		ev_io_set(&watch->events, watch->fd, EV_READ);
 		ev_io_start(watch->loop, &watch->events);
 		return;
 	}
@@ -1027,7 +756,7 @@ watch_new(struct ev_loop *loop, struct log *log, watch_fn *changed, void *arg,
 	watch->events.data = watch;
 	watch->quiet.data = watch;
 	watch->compare.data = watch;
-	open_folders(watch);
+	open_inotify(watch);
 	start_comparing(watch);
 	return watch;
 }
@@ -1040,23 +769,18 @@ watch_set_timing(struct watch *watch, const struct watch_timing *timing)
 }
 
 bool
-watch_follow(struct watch *watch, const struct watch_path *paths,
-    const struct stamp *read, size_t count)
+watch_follow(struct watch *watch, const struct watch_path *paths, size_t count)
 {
-	struct watch_set fresh;
-	bool fine = true;
+	struct watch_files named = { 0 };
 
-	if (!watch_set_init(&fresh, paths, read, count))
+	if (!name_files(&named, paths, count))
 		return false;
-	if (watch_set_same(&fresh, &watch->set)) {
-		watch_set_learn(&watch->set, &fresh, true);
-	} else {
-		watch_set_learn(&fresh, &watch->set, false);
-		fine = refresh(watch, &fresh);
+	if (!same_paths(&named, &watch->named) && !rescan(watch, &named)) {
+		free_files(&named);
+		return false;
 	}
-	watch_set_fini(&fresh);
-	if (!fine)
-		return false;
+	free_files(&watch->named);
+	watch->named = named;
 	if (look(watch, false))
 		wait_for_quiet(watch);
 	return true;
@@ -1070,7 +794,10 @@ watch_free(struct watch *watch)
 	ev_io_stop(watch->loop, &watch->events);
 	ev_timer_stop(watch->loop, &watch->quiet);
 	ev_timer_stop(watch->loop, &watch->compare);
-	watch_folders_fini(&watch->folders);
-	watch_set_fini(&watch->set);
+	if (watch->fd >= 0)
+		close(watch->fd);
+	free(watch->hints.items);
+	free_files(&watch->named);
+	free_files(&watch->found);
 	free(watch);
 }

@@ -1,25 +1,156 @@
 /*
- * The resolver in its event loop: when it reports, and that the answer reaches
- * the backends.  Then its parts: the table of names (which are there, what is
- * another answer, what the next generation takes over), and look-ups.  Only
- * localhost is looked up, which needs no name server.
+ * The resolver in its event loop: when it looks up which name, when it reports,
+ * that answers reach the backends, and what the next generation takes over.  The
+ * clock and getaddrinfo() are those of this program, in place of those of the
+ * libraries: no test waits for time, and no name server is needed.
  */
 #include "runtime/resolve.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <ev.h>
-#include <poll.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "proxy/backend.h"
 #include "proxy/service.h"
 #include "tests/support/site.h"
 
 #define DEADLINE_S 20.0
+
+/* ---- The clock ---- */
+
+static _Atomic int64_t mono_ms = 1000000;
+
+int64_t
+clock_mono_ms(void)
+{
+	return mono_ms;
+}
+
+int64_t
+clock_wall_ms(void)
+{
+	return (int64_t)time(NULL) * 1000;
+}
+
+/* ---- The name server ---- */
+
+#define ANSWER_MAX 2
+
+/* Of every name but db.example, which does not exist. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t released;
+
+	/* under lock */
+	const char *answer[ANSWER_MAX]; /* up to a NULL */
+	bool held;                      /* no answer yet */
+	unsigned asked_app, asked_db;   /* of app.example and db.example */
+	unsigned done;                  /* of all names: answered */
+} server = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.released = PTHREAD_COND_INITIALIZER,
+	.answer = { "127.0.0.1" } };
+
+static void
+set_answer(const char *const *answer)
+{
+	pthread_mutex_lock(&server.lock);
+	memcpy(server.answer, answer, sizeof(server.answer));
+	pthread_mutex_unlock(&server.lock);
+}
+
+static void
+hold(bool held)
+{
+	pthread_mutex_lock(&server.lock);
+	server.held = held;
+	pthread_cond_broadcast(&server.released);
+	pthread_mutex_unlock(&server.lock);
+}
+
+static unsigned
+count(const unsigned *counter)
+{
+	unsigned value;
+
+	pthread_mutex_lock(&server.lock);
+	value = *counter;
+	pthread_mutex_unlock(&server.lock);
+	return value;
+}
+
+/* One address, in front of the others. */
+static struct addrinfo *
+add_info(const char *text, struct addrinfo *others)
+{
+	struct info {
+		struct addrinfo info;
+		union {
+			struct sockaddr any;
+			struct sockaddr_in four;
+			struct sockaddr_in6 six;
+		} addr;
+	} *info = calloc(1, sizeof(*info));
+
+	info->info.ai_addr = &info->addr.any;
+	info->info.ai_next = others;
+	if (inet_pton(AF_INET, text, &info->addr.four.sin_addr) == 1) {
+		info->info.ai_addrlen = sizeof(info->addr.four);
+		info->addr.any.sa_family = AF_INET;
+	} else {
+		info->info.ai_addrlen = sizeof(info->addr.six);
+		info->addr.any.sa_family = AF_INET6;
+		inet_pton(AF_INET6, text, &info->addr.six.sin6_addr);
+	}
+	info->info.ai_family = info->addr.any.sa_family;
+	return &info->info;
+}
+
+int
+getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+    struct addrinfo **found)
+{
+	bool exists = strcmp(host, "db.example") != 0;
+
+	(void)port;
+	(void)hints;
+	*found = NULL;
+	pthread_mutex_lock(&server.lock);
+	server.asked_app += strcmp(host, "app.example") == 0;
+	server.asked_db += !exists;
+	while (server.held)
+		pthread_cond_wait(&server.released, &server.lock);
+	for (size_t i = ANSWER_MAX; exists && i-- > 0;)
+		if (server.answer[i])
+			*found = add_info(server.answer[i], *found);
+	server.done++;
+	pthread_mutex_unlock(&server.lock);
+	return exists ? 0 : EAI_NONAME;
+}
+
+void
+freeaddrinfo(struct addrinfo *info)
+{
+	struct addrinfo *next;
+
+	for (; info; info = next) {
+		next = info->ai_next;
+		free(info);
+	}
+}
+
+/* ---- The resolver ---- */
 
 static const char no_name[] =
     "[listener a]\naccept = 127.0.0.1:0\nconnect = 127.0.0.1:1\n"
@@ -31,6 +162,8 @@ static const char one_name[] =
 static struct site site;
 static struct ev_loop *loop;
 static struct resolver *resolver;
+static struct log *log_file; /* to site.folder, as "log" */
+static char log_path[128];
 static int reports;
 
 static void
@@ -44,9 +177,14 @@ on_first(void *arg)
 static void
 set_up(void)
 {
+	struct log_options options = { LEVEL_INFO, LOG_TEXT, log_path, "off" };
+
 	site_open(&site, 1);
+	snprintf(log_path, sizeof(log_path), "%s/log", site.folder.path);
+	log_file = log_new();
+	cr_assert(log_configure(log_file, &options, NULL));
 	loop = ev_loop_new(EVFLAG_AUTO);
-	resolver = resolver_new(loop, NULL, on_first, NULL, NULL);
+	resolver = resolver_new(loop, log_file, on_first, NULL, NULL);
 	cr_assert_not_null(resolver);
 }
 
@@ -54,18 +192,53 @@ static void
 tear_down(void)
 {
 	resolver_free(resolver);
+	log_free(log_file);
 	ev_loop_destroy(loop);
 	site_close(&site);
+}
+
+/* The number of lines with this text; ends the resolver and the log, so that all
+ * are in the file. */
+static int
+count_logged(const char *text)
+{
+	char line[1024];
+	int lines = 0;
+	FILE *file;
+
+	resolver_free(resolver);
+	resolver = NULL;
+	log_free(log_file);
+	log_file = NULL;
+	file = fopen(log_path, "r");
+	cr_assert_not_null(file);
+	while (fgets(line, sizeof(line), file))
+		lines += strstr(line, text) != NULL;
+	fclose(file);
+	return lines;
 }
 
 TestSuite(resolve, .init = set_up, .fini = tear_down);
 
 static void
-on_impatient(struct ev_loop *its_loop, struct ev_timer *timer, int events)
+on_tick(struct ev_loop *its_loop, struct ev_timer *timer, int events)
 {
 	(void)timer;
 	(void)events;
 	ev_break(its_loop, EVBREAK_ALL);
+}
+
+/* Run the loop for at most this long. */
+static void
+run(double seconds)
+{
+	struct ev_timer tick;
+
+	ev_now_update(loop);
+	ev_timer_init(&tick, on_tick, seconds, 0.0);
+	ev_timer_start(loop, &tick);
+	ev_run(loop, 0);
+	ev_timer_stop(loop, &tick);
 }
 
 /* Follow, and run the loop until the resolver reports. */
@@ -73,15 +246,38 @@ static struct generation *
 follow(struct generation *old, const char *text)
 {
 	struct generation *fresh = site_build(&site, old, text, true);
-	struct ev_timer impatient;
 
 	cr_assert_not_null(fresh);
 	cr_assert(resolver_follow(resolver, fresh));
-	ev_timer_init(&impatient, on_impatient, DEADLINE_S, 0.0);
-	ev_timer_start(loop, &impatient);
-	ev_run(loop, 0);
-	ev_timer_stop(loop, &impatient);
+	run(DEADLINE_S);
 	return fresh;
+}
+
+/* Let at most this much time pass, and run the loop, until there were so many
+ * look-ups.  A look-up begins after the answer to the one before it. */
+static bool
+pass_until(int64_t ms, const unsigned *counter, unsigned expect)
+{
+	const int64_t step_ms = 20;
+
+	for (; ms > 0 && count(counter) < expect; ms -= step_ms) {
+		mono_ms += step_ms;
+		resolver_look(resolver);
+		run(0.005);
+	}
+	return count(counter) == expect;
+}
+
+/* Wait until a look-up has begun. */
+static bool
+wait_for(const unsigned *counter, unsigned expect)
+{
+	for (int i = 0; i < DEADLINE_S / 0.005; i++) {
+		if (count(counter) == expect)
+			return true;
+		run(0.005);
+	}
+	return false;
 }
 
 Test(resolve, reports_even_when_there_is_no_name)
@@ -122,8 +318,29 @@ Test(resolve, may_be_freed_during_a_look_up)
 {
 	struct generation *generation = site_build(&site, NULL, one_name, true);
 
+	hold(true);
 	cr_assert(resolver_follow(resolver, generation));
-	ev_run(loop, EVRUN_NOWAIT); /* the look-up starts */
+	run(0.005); /* the look-up starts */
+	generation_unref(generation);
+	resolver_free(resolver);
+	resolver = NULL;
+	hold(false);
+	cr_expect(wait_for(&server.done, 1));
+}
+
+Test(resolve, reports_when_the_name_server_does_not_answer)
+{
+	struct generation *generation = site_build(&site, NULL, one_name, true);
+
+	hold(true);
+	cr_assert(resolver_follow(resolver, generation));
+	run(0.005);
+	cr_expect_eq(reports, 0);
+	mono_ms += 5000;
+	resolver_look(resolver);
+	cr_expect_eq(reports, 1);
+	hold(false);
+	cr_expect_eq(count_logged("the name server does not answer"), 1);
 	generation_unref(generation);
 }
 
@@ -138,232 +355,141 @@ static const char two_services[] = SECTION(
     SECTION("two", "connect = app.example:81\nconnect = db.example:82\n"
 		   "resolve = 10s");
 
-static struct generation *generation;
-static struct dns_names names;
+TestSuite(dns_names, .init = set_up, .fini = tear_down);
 
-static void
-set_up_names(void)
+static bool
+is_resolved(struct generation *generation, size_t service, size_t backend)
 {
-	site_open(&site, 1);
-	generation = site_build(&site, NULL, two_services, true);
-	cr_assert_not_null(generation);
-	cr_assert(dns_names_init(&names, generation));
+	return backends_resolved(
+	    generation_service(generation, service)->sites[0].backends,
+	    backend);
 }
 
-static void
-tear_down_names(void)
+Test(dns_names, are_looked_up_once_and_at_the_shortest_interval)
 {
-	dns_names_fini(&names);
+	struct generation *generation = follow(NULL, two_services);
+
+	cr_expect_eq(reports, 1);
+	cr_expect_eq(count(&server.asked_app), 1u);
+	cr_expect_eq(count(&server.asked_db), 1u);
+	cr_expect(pass_until(10100, &server.asked_app, 2));
 	generation_unref(generation);
-	site_close(&site);
 }
 
-TestSuite(dns_names, .init = set_up_names, .fini = tear_down_names);
-
-static size_t
-parse(const char *const *texts, size_t count, struct addr *addresses)
+Test(dns_names, are_not_looked_up_before_their_time)
 {
-	for (size_t i = 0; i < count; i++)
-		cr_assert(addr_parse(&addresses[i], NULL, texts[i], NULL));
-	return count;
-}
+	struct generation *generation = follow(NULL, two_services);
 
-Test(dns_names, are_each_there_once_with_the_shortest_interval)
-{
-	cr_assert_eq(names.count, 2u);
-	cr_expect_str_eq(names.items[0].host, "app.example");
-	cr_expect_eq(names.items[0].every_ms, 10000u);
-	cr_expect_str_eq(names.items[1].host, "db.example");
-}
-
-Test(dns_names, are_found_by_the_look_up_under_way)
-{
-	names.items[1].lookup = 7;
-	cr_expect_eq(dns_names_find(&names, 7), &names.items[1]);
-	cr_expect_null(dns_names_find(&names, 8));
-	cr_expect_null(dns_names_find(&names, 0));
-}
-
-Test(dns_names, differ_by_addresses_and_not_by_order)
-{
-	static const struct {
-		const char *what, *given[2];
-		size_t count;
-		bool expect;
-	} rows[] = {
-		{ "first answer", { "192.0.2.1:0", "192.0.2.2:0" }, 2, true },
-		{ "the same", { "192.0.2.1:0", "192.0.2.2:0" }, 2, false },
-		{ "shuffled", { "192.0.2.2:0", "192.0.2.1:0" }, 2, false },
-		{ "one less", { "192.0.2.2:0" }, 1, true },
-		{ "another", { "192.0.2.3:0" }, 1, true },
-	};
-	struct addr addresses[2];
-	bool changed;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		parse(rows[i].given, rows[i].count, addresses);
-		cr_assert(dns_name_remember(
-		    &names.items[0], addresses, rows[i].count, &changed));
-		cr_expect_eq(changed, rows[i].expect, "%s", rows[i].what);
-	}
+	mono_ms += 9990;
+	resolver_look(resolver);
+	run(0.005);
+	cr_expect_eq(count(&server.asked_app), 1u);
+	generation_unref(generation);
 }
 
 Test(dns_names, put_their_answer_into_every_backend)
 {
-	static const char *const texts[] = { "192.0.2.1:0" };
-	struct addr addresses[1];
-	bool changed;
+	struct generation *generation = follow(NULL, two_services);
 
-	cr_assert(dns_name_remember(
-	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
-	cr_expect_not(dns_name_is_resolved(&names.items[0], generation));
-	cr_assert(dns_name_put(&names.items[0], generation));
-	cr_expect(dns_name_is_resolved(&names.items[0], generation));
-	cr_expect_not(dns_name_is_resolved(&names.items[1], generation));
-	cr_expect(backends_resolved(
-	    generation_service(generation, 1)->sites[0].backends, 0));
+	cr_expect(is_resolved(generation, 0, 0));
+	cr_expect(is_resolved(generation, 1, 0));
+	cr_expect_not(is_resolved(generation, 1, 1), "the other name");
+	cr_expect_eq(count_logged("name does not resolve"), 1);
+	generation_unref(generation);
 }
 
-Test(dns_names, pass_their_state_on)
+/* Each answer is taken before the next look-up begins. */
+Test(dns_names, differ_by_addresses_and_not_by_order)
 {
-	static const char *const texts[] = { "192.0.2.1:0" };
-	struct addr addresses[1];
-	struct dns_names fresh;
-	bool changed;
+	static const char *const answers[][ANSWER_MAX] = {
+		{ "192.0.2.1", "192.0.2.2" },
+		{ "192.0.2.1", "192.0.2.2" },
+		{ "192.0.2.2", "192.0.2.1" },
+		{ "192.0.2.2", NULL },
+		{ "2001:db8::3", NULL },
+		{ "192.0.2.4", "::ffff:192.0.2.4" },
+		{ NULL, NULL },
+		{ NULL, NULL },
+	};
+	const size_t rows = sizeof(answers) / sizeof(answers[0]);
+	struct generation *generation;
 
-	cr_assert(dns_name_remember(
-	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
-	names.items[0].lookup = 9;
-	names.items[0].failing = true;
-	cr_assert(dns_names_init(&fresh, generation));
-	dns_names_inherit(&fresh, &names);
-	cr_expect_eq(fresh.items[0].lookup, 9u);
-	cr_expect(fresh.items[0].failing);
-	cr_expect_eq(fresh.items[0].last_count, 1u);
-	cr_expect_eq(names.items[0].last_count, 0u);
-	cr_expect_eq(fresh.items[1].last_count, 0u);
-	dns_names_fini(&fresh);
+	set_answer(answers[0]);
+	generation = follow(
+	    NULL, SECTION("one", "connect = app.example:80\nresolve = 1s"));
+	for (size_t i = 1; i < rows; i++) {
+		set_answer(answers[i]);
+		cr_assert(pass_until(4000, &server.asked_app, (unsigned)i + 1),
+		    "%zu", i);
+	}
+	cr_expect_eq(count_logged("name has new addresses"), 3);
+	cr_expect_eq(count_logged("addresses=1 first=192.0.2.2"), 1);
+	cr_expect_eq(count_logged("addresses=1 first=2001:db8::3"), 1);
+	cr_expect_eq(count_logged("addresses=1 first=192.0.2.4"), 1);
+	cr_expect_eq(count_logged("the name has no address"), 1);
+	generation_unref(generation);
+}
+
+Test(dns_names, pass_a_running_look_up_on)
+{
+	struct generation *old = site_build(&site, NULL, two_services, true);
+	struct generation *fresh;
+
+	hold(true);
+	cr_assert(resolver_follow(resolver, old));
+	cr_assert(wait_for(&server.asked_app, 1));
+	fresh = site_build(&site, NULL, two_services, true);
+	cr_assert(resolver_follow(resolver, fresh));
+	run(0.005);
+	hold(false);
+	run(DEADLINE_S);
+	cr_expect_eq(reports, 1);
+	cr_expect(is_resolved(fresh, 0, 0));
+	cr_expect_eq(count(&server.asked_app), 1u);
+	generation_unref(old);
+	generation_unref(fresh);
+}
+
+Test(dns_names, pass_a_logged_failure_on)
+{
+	generation_unref(follow(NULL, two_services));
+	generation_unref(follow(NULL, two_services));
+	cr_expect_eq(reports, 2);
+	cr_expect_eq(count(&server.asked_app), 1u, "it is known");
+	cr_expect_eq(count(&server.asked_db), 2u);
+	cr_expect_eq(count_logged("name does not resolve"), 1);
 }
 
 /* A connect to the first backend of the first service fails. */
 static void
-fail_connect(void)
+fail_connect(struct generation *generation)
 {
-	static const char *const texts[] = { "127.0.0.1:0" };
 	struct backends *backends;
 	struct backend_walk walk;
-	struct addr addresses[1];
-	bool changed;
 	int fd;
 
 	backends = generation_service(generation, 0)->sites[0].backends;
-	cr_assert(dns_name_remember(
-	    &names.items[0], addresses, parse(texts, 1, addresses), &changed));
-	cr_assert(dns_name_put(&names.items[0], generation));
 	backend_walk_init(&walk, backends);
 	if (backend_walk_next(&walk, 1, &fd) != BACKEND_NONE)
 		close(fd);
 	if (!backends_failed(backends, 0))
 		backend_walk_failed(&walk, walk.candidate, ETIMEDOUT, 1);
 	backend_walk_fini(&walk);
+	cr_assert(backends_failed(backends, 0));
 }
 
+/* At most once a second, and once for each failure. */
 Test(dns_names, are_due_at_once_after_a_failed_connect)
 {
-	static const struct {
-		const char *what;
-		int64_t started_ms, due_ms, expect;
-	} rows[] = {
-		{ "long ago", 1000, 60000, 2000 },
-		{ "due before", 1000, 1500, 1500 },
-	};
-	size_t i;
+	struct generation *generation = follow(NULL, two_services);
 
-	fail_connect();
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		names.items[0].started_ms = rows[i].started_ms;
-		names.items[0].due_ms = rows[i].due_ms;
-		names.items[1].due_ms = 70000;
-		dns_names_expedite(&names, generation, 1000);
-		cr_expect_eq(
-		    names.items[0].due_ms, rows[i].expect, "%s", rows[i].what);
-		cr_expect_eq(names.items[1].due_ms, 70000, "it is another");
-	}
-	names.items[0].due_ms = 60000;
-	dns_name_clear_failed(&names.items[0], generation);
-	dns_names_expedite(&names, generation, 1000);
-	cr_expect_eq(names.items[0].due_ms, 60000, "it is being looked up");
-}
-
-/* ---- Look-ups ---- */
-
-#define DEADLINE_MS 10000
-
-static bool
-wait_for_answer(struct dns_threads *threads, struct dns_answer *answer)
-{
-	struct pollfd watched = { .fd = dns_threads_fd(threads),
-		.events = POLLIN };
-
-	while (!dns_threads_take(threads, answer))
-		if (poll(&watched, 1, DEADLINE_MS) != 1)
-			return false;
-	return true;
-}
-
-Test(dns_threads, resolve_on_the_calling_thread)
-{
-	static const struct {
-		const char *given, *expect; /* NULL: fails */
-	} rows[] = {
-		{ "192.0.2.1", "192.0.2.1" },
-		{ "2001:db8::1", "2001:db8::1" },
-		{ "::ffff:192.0.2.1", "192.0.2.1" },
-		{ "not a name", NULL },
-	};
-	struct dns_answer answer;
-	char text[ADDR_TEXT_MAX];
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		dns_resolve(rows[i].given, &answer);
-		cr_expect_eq(answer.count, rows[i].expect ? 1u : 0u, "%s",
-		    rows[i].given);
-		if (answer.count > 0)
-			cr_expect_str_eq(addr_print_host(&answer.addresses[0],
-					     text, sizeof(text)),
-			    rows[i].expect);
-		else
-			cr_expect_neq(answer.why[0], '\0', "%s", rows[i].given);
-		dns_answer_fini(&answer);
-	}
-}
-
-Test(dns_threads, post_each_answer_once_with_its_id)
-{
-	struct dns_threads *threads = dns_threads_new(NULL);
-	struct dns_answer answer;
-	unsigned seen = 0;
-
-	cr_assert_not_null(threads);
-	cr_assert(dns_threads_start(threads, "192.0.2.1", 1, NULL));
-	cr_assert(dns_threads_start(threads, "192.0.2.2", 2, NULL));
-	for (int i = 0; i < 2; i++) {
-		cr_assert(wait_for_answer(threads, &answer));
-		cr_expect_eq(answer.count, 1u);
-		seen |= 1u << answer.id;
-		dns_answer_fini(&answer);
-	}
-	cr_expect_eq(seen, 1u << 1 | 1u << 2);
-	cr_expect_not(dns_threads_take(threads, &answer));
-	dns_threads_free(threads);
-}
-
-Test(dns_threads, may_be_freed_while_they_run)
-{
-	struct dns_threads *threads = dns_threads_new(NULL);
-
-	cr_assert_not_null(threads);
-	for (uint64_t id = 1; id <= 4; id++)
-		cr_assert(dns_threads_start(threads, "192.0.2.1", id, NULL));
-	dns_threads_free(threads);
+	fail_connect(generation);
+	mono_ms += 900;
+	resolver_look(resolver);
+	run(0.005);
+	cr_expect_eq(count(&server.asked_app), 1u);
+	cr_expect(pass_until(200, &server.asked_app, 2));
+	cr_expect_not(pass_until(3000, &server.asked_app, 3));
+	cr_expect_eq(count(&server.asked_db), 1u, "it is another");
+	generation_unref(generation);
 }

@@ -120,18 +120,35 @@ on_limit(struct ev_loop *loop, struct ev_timer *timer, int events)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-bool
-rig_until(struct watch_rig *rig, int calls)
+/* Run until there were so many calls, or for so long. */
+static void
+run(struct watch_rig *rig, int calls, double limit_s)
 {
 	struct ev_timer limit;
 
 	rig->late = false;
-	ev_timer_init(&limit, on_limit, RIG_LIMIT_S, 0);
+	ev_now_update(rig->loop); /* it may not have run for long */
+	ev_timer_init(&limit, on_limit, limit_s, 0);
 	limit.data = rig;
 	ev_timer_start(rig->loop, &limit);
 	while (rig->calls < calls && !rig->late)
 		ev_run(rig->loop, 0);
 	ev_timer_stop(rig->loop, &limit);
+}
+
+bool
+rig_until(struct watch_rig *rig, int calls)
+{
+	run(rig, calls, RIG_LIMIT_S);
+	return rig->calls == calls;
+}
+
+bool
+rig_rests(struct watch_rig *rig)
+{
+	int calls = rig->calls;
+
+	run(rig, calls + 1, RIG_REST_S);
 	return rig->calls == calls;
 }
 
@@ -166,13 +183,23 @@ rig_close(struct watch_rig *rig)
 }
 
 void
-rig_follow(struct watch_rig *rig, const char *name)
+rig_follow_both(struct watch_rig *rig, const char *name, const char *folder)
 {
-	struct watch_path path = { rig->path, false };
+	struct watch_path paths[] = { { .path = rig->path },
+		{ .path = scene_path(&rig->scene, folder ? folder : ""),
+		    .is_folder = true } };
 
 	snprintf(
 	    rig->path, sizeof(rig->path), "%s", scene_path(&rig->scene, name));
-	cr_assert(watch_follow(rig->watch, &path, NULL, 1));
+	paths[0].read = stamp_of(rig->path);
+	paths[1].read = stamp_of(paths[1].path);
+	cr_assert(watch_follow(rig->watch, paths, folder ? 2 : 1));
+}
+
+void
+rig_follow(struct watch_rig *rig, const char *name)
+{
+	rig_follow_both(rig, name, NULL);
 }
 
 static void

@@ -47,6 +47,7 @@ void scene_remove(const struct scene *scene, const char *name);
 
 #define RIG_LIMIT_S 10.0
 #define RIG_NEVER_S 3600.0
+#define RIG_REST_S 0.25
 #define RIG_CALLS_MAX 8
 
 struct watch_rig {
@@ -67,10 +68,17 @@ void rig_close(struct watch_rig *rig);
 void rig_watch(
     struct watch_rig *rig, struct log *log, double quiet_s, double compare_s);
 
+/* Follow a file, and a folder with all in it (NULL: none). */
+void rig_follow_both(
+    struct watch_rig *rig, const char *name, const char *folder);
 void rig_follow(struct watch_rig *rig, const char *name);
 
 /* Run until there were so many calls; false: fewer, or more. */
 bool rig_until(struct watch_rig *rig, int calls);
+
+/* Run for RIG_REST_S, several times as long as a burst; false: there was a
+ * call. */
+bool rig_rests(struct watch_rig *rig);
 
 /* One way to renew the target of current/tls.crt, to "new". */
 struct watch_way {

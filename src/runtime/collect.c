@@ -24,7 +24,7 @@
 #include "runtime/generation.h"
 #include "runtime/stapling.h"
 #include "tls/ca_store.h"
-#include "tls/error.h"
+#include "tls/context.h"
 #include "tls/identity.h"
 
 enum { REASONS_MAX = 20 };
@@ -527,7 +527,7 @@ collect_overview(void *arg)
 	overview->now_ms = clock_wall_ms();
 	overview->start_s = collect->start_s;
 	overview->config_file = collect->config_path;
-	overview->openssl = tls_openssl_version();
+	overview->openssl = tls_library_version();
 	overview->threads = collect->parts->threads;
 	overview->log_lines_dropped = log_dropped(collect->parts->log);
 	if (collect_all(overview, collect->parts->stapling, overview->owner))

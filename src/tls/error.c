@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "base/err.h"
@@ -52,10 +51,4 @@ tls_error_set(struct err *err, const char *format, ...)
 		err_set(err, "%s", text);
 	else
 		err_set(err, "%s: %s", text, tls_error_reason(code));
-}
-
-const char *
-tls_openssl_version(void)
-{
-	return OpenSSL_version(OPENSSL_VERSION_STRING);
 }

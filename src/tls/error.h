@@ -18,9 +18,6 @@ void tls_error_set(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Empty the queue, so that SSL_get_error sees no stale error. */
 void tls_error_clear(void);
 
-/* The version of OpenSSL at run time, such as "3.0.17". */
-const char *tls_openssl_version(void);
-
 /* The earliest error of the queue; 0: none.  Empties the queue. */
 unsigned long tls_error_take(void);
 

@@ -39,6 +39,12 @@ clock_mono_ms(void)
 }
 
 int64_t
+clock_mono_us(void)
+{
+	return mono_ms * 1000;
+}
+
+int64_t
 clock_wall_ms(void)
 {
 	return (int64_t)time(NULL) * 1000;

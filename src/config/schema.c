@@ -624,6 +624,8 @@ schema_section_name(unsigned sections)
 		return "[tls]";
 	if (sections == SCHEMA_OCSP)
 		return "[ocsp]";
+	if (sections == SCHEMA_ADMIN)
+		return "[admin]";
 	if (sections == SCHEMA_LISTENER)
 		return "[listener NAME]";
 	if (sections == (SCHEMA_LISTENER | SCHEMA_HOST))

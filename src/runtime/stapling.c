@@ -694,34 +694,29 @@ stapling_restore(struct stapling *stapling, const struct generation *generation)
 		    LOG_S("reason", err.text));
 }
 
-struct refresh {
-	const char *certificate;
-	size_t count;
-};
-
 static void
 count_wanted(void *arg, const struct staple_info *info)
 {
-	struct refresh *refresh = arg;
-	const char *name = refresh->certificate;
+	size_t *count = arg;
 
-	if (info->wanted &&
-	    (name[0] == '\0' || strcmp(info->name, name) == 0 ||
-		strncmp(info->id, name, strlen(name)) == 0))
-		refresh->count++;
+	if (info->wanted)
+		(*count)++;
 }
 
 size_t
 stapling_refresh(struct stapling *stapling, const char *certificate)
 {
-	struct refresh refresh = { .certificate = certificate };
+	size_t count = 0;
 
 	if (stapling == NULL)
 		return 0;
-	staple_inspect(stapling->staple, count_wanted, &refresh);
-	if (refresh.count > 0)
+	if (certificate[0] != '\0')
+		return staple_refresh_certificate(
+		    stapling->staple, certificate);
+	staple_inspect(stapling->staple, count_wanted, &count);
+	if (count > 0)
 		staple_refresh(stapling->staple);
-	return refresh.count;
+	return count;
 }
 
 bool

@@ -57,6 +57,7 @@ struct staple_entry {
 	enum staple_requirement requirement; /* the strongest of them */
 	bool known;                          /* to the staple thread */
 	bool awaited;                        /* counted in cache->awaited */
+	bool fetch_requested;
 	struct staple_cert *cert;
 	struct staple_response *response; /* NULL: none */
 	struct staple_progress progress;
@@ -572,6 +573,32 @@ staple_cache_check_file(struct staple_entry *entry)
 }
 
 void
+staple_cache_request_fetch(struct staple_entry *entry)
+{
+	struct staple_cache *cache = entry->cache;
+
+	mutex_lock(&cache->lock);
+	if (entry->requirement != STAPLE_REQUIRE_NONE) {
+		entry->fetch_requested = true;
+		hand_over_locked(cache, entry);
+	}
+	mutex_unlock(&cache->lock);
+}
+
+bool
+staple_entry_take_request(struct staple_entry *entry)
+{
+	struct staple_cache *cache = entry->cache;
+	bool requested;
+
+	mutex_lock(&cache->lock);
+	requested = entry->fetch_requested;
+	entry->fetch_requested = false;
+	mutex_unlock(&cache->lock);
+	return requested;
+}
+
+void
 staple_cache_release(
     struct staple_entry *entry, enum staple_requirement requirement)
 {
@@ -701,6 +728,8 @@ describe_progress(
 	info->outcome = progress->outcome;
 	info->failures = progress->failures;
 	info->next_try = progress->next_try;
+	info->last_success = progress->last_success;
+	memcpy(info->fetches, progress->fetches, sizeof(info->fetches));
 	info->confirmed = progress->confirmed;
 	info->unconfirmable = progress->unconfirmable;
 	memcpy(info->said, progress->said, sizeof(info->said));

@@ -51,6 +51,8 @@ void staple_cache_set_requirement(struct staple_entry *entry,
     enum staple_requirement before, enum staple_requirement now);
 /* Its staple_file may have changed: hand the entry over. */
 void staple_cache_check_file(struct staple_entry *entry);
+/* Fetch its response now: hand the entry over, if it is wanted. */
+void staple_cache_request_fetch(struct staple_entry *entry);
 /* Remove a holder. */
 void staple_cache_release(
     struct staple_entry *entry, enum staple_requirement requirement);
@@ -90,6 +92,9 @@ void staple_cache_unsent(struct staple_entry *entry, enum staple_unsent reason);
  */
 struct staple_entry *staple_cache_next_changed(struct staple_cache *cache);
 bool staple_cache_has_changed(struct staple_cache *cache);
+
+/* Was a fetch requested since the last call? */
+bool staple_entry_take_request(struct staple_entry *entry);
 
 /* The strongest requirement of any holder. */
 enum staple_requirement staple_entry_requirement(struct staple_entry *entry);
@@ -131,6 +136,8 @@ struct staple_progress {
 	enum staple_outcome outcome;
 	unsigned failures;
 	int64_t next_try;
+	int64_t last_success;
+	uint32_t fetches[STAPLE_OUTCOMES];
 	char said[512];
 };
 void staple_cache_set_progress(

@@ -589,6 +589,17 @@ end_claim(struct staple_job *job)
 	job->on_demand = false;
 }
 
+/* An attempt has ended. */
+static void
+take_result(struct staple_job *job, const struct staple_result *result)
+{
+	job->result = *result;
+	job->fetches[result->outcome]++;
+	if (result->outcome == STAPLE_GOOD ||
+	    result->outcome == STAPLE_UNCHANGED)
+		job->last_success = job->worker->wall_s;
+}
+
 void
 staple_job_answered(struct staple_job *job, struct staple_response *response,
     const struct staple_result *result, int64_t freshness_s)
@@ -596,7 +607,7 @@ staple_job_answered(struct staple_job *job, struct staple_response *response,
 	publish(job, response);
 	end_claim(job);
 	staple_report_flaws(job, response);
-	job->result = *result;
+	take_result(job, result);
 	note_status(job, response);
 	note_stale(job);
 	job->failures = 0;
@@ -611,7 +622,7 @@ staple_job_answered(struct staple_job *job, struct staple_response *response,
 static void
 settle_failed(struct staple_job *job, const struct staple_result *result)
 {
-	job->result = *result;
+	take_result(job, result);
 	job->settled = true;
 	/* There was no second answer: staple_wait stops waiting for it. */
 	if (job->revoked_by != STAPLE_REVOKED_BY_NONE && !job->confirmed)

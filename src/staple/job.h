@@ -87,6 +87,8 @@ struct staple_job {
 	/* of the last attempt */
 	bool settled; /* one has ended with these facts */
 	struct staple_result result;
+	int64_t last_success;              /* wall seconds; 0: none yet */
+	uint32_t fetches[STAPLE_OUTCOMES]; /* ended attempts, by outcome */
 	enum staple_revoked_by revoked_by;
 	struct staple_request_variant revoked_variant;
 	bool confirmed, unconfirmable;

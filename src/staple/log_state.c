@@ -392,10 +392,12 @@ update_cache(const struct staple_job *job)
 		.outcome = job->result.outcome,
 		.failures = job->failures,
 		.next_try = next_try(job),
+		.last_success = job->last_success,
 	};
 
 	snprintf(progress.said, sizeof(progress.said), "%.*s",
 	    (int)sizeof(progress.said) - 1, job->result.said.text);
+	memcpy(progress.fetches, job->fetches, sizeof(progress.fetches));
 	staple_cache_set_progress(job->entry, &progress);
 }
 

@@ -319,6 +319,36 @@ staple_refresh(struct staple *staple)
 	staple_worker_refresh(staple->worker);
 }
 
+static bool
+is_named(const struct staple_info *info, const char *certificate)
+{
+	return strcmp(info->name, certificate) == 0 ||
+	       (certificate[0] != '\0' &&
+		   strncmp(info->id, certificate, strlen(certificate)) == 0);
+}
+
+size_t
+staple_refresh_certificate(struct staple *staple, const char *certificate)
+{
+	struct staple_info info;
+	size_t count = 0, found = 0;
+	struct staple_entry **entries = staple_cache_list(
+	    staple->cache, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		staple_cache_read(entries[i], now_s(), &info);
+		if (info.wanted && is_named(&info, certificate)) {
+			staple_cache_request_fetch(entries[i]);
+			found++;
+		}
+		staple_entry_unref(entries[i]);
+	}
+	free(entries);
+	if (found > 0)
+		staple_worker_wake(staple->worker);
+	return found;
+}
+
 /* A new reference, or NULL. */
 static struct staple_entry *
 find(struct staple *staple, X509 *certificate)

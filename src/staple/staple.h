@@ -8,7 +8,7 @@
  *
  * Threads: staple_new to staple_free are called by one thread at a time (as a
  * rule the one that sets up contexts), except staple_state, staple_inspect,
- * staple_refresh and staple_wait, which any thread may call while the object
+ * staple_refresh, staple_refresh_certificate and staple_wait, which any thread may call while the object
  * lives.  SSL, SSL_CTX and X509 objects may be freed by any thread, before or
  * after staple_free.
  *
@@ -315,6 +315,11 @@ bool staple_state(
 
 /* Fetch the responses of all wanted certificates now, within the limits. */
 void staple_refresh(struct staple *staple);
+
+/* The same for the wanted certificates with this name, or an id that begins
+ * with it (lower case).  Returns how many there are. */
+size_t staple_refresh_certificate(
+    struct staple *staple, const char *certificate);
 
 typedef void staple_visit_fn(void *arg, const struct staple_info *info);
 /* Every certificate, one after the other, with no lock held. */

@@ -242,6 +242,10 @@ take_over(struct staple_worker *worker, struct staple_entry *entry)
 		list_append(&worker->jobs, &job->node);
 	}
 	staple_job_update(job);
+	if (staple_entry_take_request(entry)) {
+		staple_hosts_probe_now(&worker->hosts, worker->mono_ms);
+		staple_job_refresh(job);
+	}
 	return true;
 }
 

@@ -289,7 +289,8 @@ def test_a_drain_is_visible(one, tls):
 def test_a_start_that_waits_for_staples_is_visible(launch, ca, responders, stapled):
     """Proves that the endpoint answers before the listeners do: the process turns,
     is not ready, and shows what it waits for."""
-    responder = responders("hang")
+    responder = responders("late")
+    responder.latency = 60
     site = ca.issue(ocsp=responder.url)
     clinch = launch(ADMIN + stapled(site, "mode = always\nstart_wait = 60s\ntimeout = 60s"), ready=False)
     until(lambda: responder.count() > 0, "the first request")
@@ -298,7 +299,6 @@ def test_a_start_that_waits_for_staples_is_visible(launch, ca, responders, stapl
     assert code == 503 and "starting" in body
     [row] = admin.status(clinch)["certificates"]
     assert row["name"] == "localhost" and row["staple"]["state"] == "none"
-    responder.behave("good")
     responder.released.set()
     clinch.ready()
     until(lambda: request(clinch, "/ready")[0] == 200, "ready")

@@ -708,9 +708,8 @@ leave_out(const struct parser *parser, struct accept_use *loser)
 	char text[ADDR_TEXT_MAX];
 
 	loser->left_out = true;
-	diag_note(parser->diag,
-	    "%s:%u: listener %.64s leaves %s to the listener that names it",
-	    loser->accept->where.file, loser->accept->where.line,
+	diag_note(parser->diag, &loser->accept->where,
+	    "listener %.64s leaves %s to the listener that names it",
 	    loser->listener->name,
 	    addr_print(&loser->accept->addr, text, sizeof(text)));
 }
@@ -823,10 +822,9 @@ check_tickets(const struct parser *parser)
 	    parser, KEY_TLS_TICKET_ROTATE);
 
 	if (where != NULL && parser->config->ticket_key_file != NULL)
-		diag_note(parser->diag,
-		    "%s:%u: ticket_rotate has no effect beside "
-		    "ticket_key_file: keys change when that file does",
-		    where->file, where->line);
+		diag_note(parser->diag, where,
+		    "ticket_rotate has no effect beside ticket_key_file: keys "
+		    "change when that file does");
 }
 
 /* The backends of one listener, each with the first section that uses it. */
@@ -888,12 +886,11 @@ note_shared(struct shared_backends *shared, const char *backend,
 
 	if (shared->found++ >= NOTES_MAX)
 		return;
-	diag_note(shared->parser->diag,
-	    "%s:%u: %s and %s have different rules for clients but share the "
-	    "backend %s: a client admitted to one can send requests for the "
-	    "other, as SNI is not authorisation",
-	    second->where.file, second->where.line, parse_name(one, second),
-	    parse_name(other, first), backend);
+	diag_note(shared->parser->diag, &second->where,
+	    "%s and %s have different rules for clients but share the backend "
+	    "%s: a client admitted to one can send requests for the other, as "
+	    "SNI is not authorisation",
+	    parse_name(one, second), parse_name(other, first), backend);
 }
 
 /* false: no memory. */
@@ -977,7 +974,7 @@ check_shared(const struct parser *parser)
 		}
 	}
 	if (shared.found > NOTES_MAX)
-		diag_note(parser->diag,
+		diag_note(parser->diag, NULL,
 		    "%zu more hosts share a backend with others that have "
 		    "different rules for clients",
 		    shared.found - NOTES_MAX);

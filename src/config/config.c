@@ -61,6 +61,7 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 		.config = &counted->config,
 		.arena = counted->arena,
 		.diag = diag,
+		.whole = { .file = counted->config.file },
 	};
 
 	if (counted->config.file == NULL) {

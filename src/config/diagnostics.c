@@ -45,14 +45,6 @@ order_of(const struct diagnostics *diag, const char *file)
 	return i;
 }
 
-static void
-blank_controls(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 bool
 diag_is_full(const struct diagnostics *diag)
 {
@@ -85,6 +77,22 @@ add(struct diagnostics *diag, const struct config_where *where,
 	diag->count++;
 }
 
+/* A copy without control bytes; an allocation failure is recorded. */
+static char *
+keep_text(struct diagnostics *diag, const char *text)
+{
+	char *copy = arena_copy(diag->arena, text, strlen(text));
+
+	if (copy == NULL) {
+		diag_no_memory(diag);
+		return NULL;
+	}
+	for (char *at = copy; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	return copy;
+}
+
 void
 diag_error(struct diagnostics *diag, const struct config_where *where,
     const char *format, ...)
@@ -96,28 +104,32 @@ diag_error(struct diagnostics *diag, const struct config_where *where,
 	va_start(args, format);
 	vsnprintf(err.text, sizeof(err.text), format, args);
 	va_end(args);
-	blank_controls(err.text);
-	text = arena_copy(diag->arena, err.text, strlen(err.text));
-	if (text == NULL)
-		diag_no_memory(diag);
-	else
+	text = keep_text(diag, err.text);
+	if (text != NULL)
 		add(diag, where, text);
 }
 
 void
-diag_note(struct diagnostics *diag, const char *format, ...)
+diag_note(struct diagnostics *diag, const struct config_where *where,
+    const char *format, ...)
 {
 	struct config_strings *notes = &diag->notes;
 	struct err err;
 	va_list args;
-	char **items;
+	char *text, **items;
 
 	va_start(args, format);
 	vsnprintf(err.text, sizeof(err.text), format, args);
 	va_end(args);
-	blank_controls(err.text);
+	if (where != NULL && where->line > 0)
+		err_prefix(&err, "%s:%u", where->file, where->line);
+	else if (where != NULL)
+		err_prefix(&err, "%s", where->file);
+	text = keep_text(diag, err.text);
+	if (text == NULL)
+		return;
 	for (size_t i = 0; i < notes->count; i++)
-		if (strcmp(notes->items[i], err.text) == 0)
+		if (strcmp(notes->items[i], text) == 0)
 			return;
 	items = arena_grow(
 	    diag->arena, notes->items, notes->count, sizeof(*items));
@@ -126,12 +138,7 @@ diag_note(struct diagnostics *diag, const char *format, ...)
 		return;
 	}
 	notes->items = items;
-	items[notes->count] = arena_copy(
-	    diag->arena, err.text, strlen(err.text));
-	if (items[notes->count] == NULL)
-		diag_no_memory(diag);
-	else
-		notes->count++;
+	items[notes->count++] = text;
 }
 
 bool

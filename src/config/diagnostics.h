@@ -48,9 +48,10 @@ void diag_error(struct diagnostics *diag, const struct config_where *where,
 /* Record an allocation failure: the run returns no configuration. */
 void diag_no_memory(struct diagnostics *diag);
 
-/* Add one note, which is logged once.  A repeated text is dropped. */
-void diag_note(struct diagnostics *diag, const char *format, ...)
-    PRINTF_LIKE(2, 3);
+/* Add one note, which is logged once, with its place (NULL: none).  A repeated
+ * text is dropped. */
+void diag_note(struct diagnostics *diag, const struct config_where *where,
+    const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* true: further errors are only counted, so hints need not be computed. */
 bool diag_is_full(const struct diagnostics *diag);

@@ -476,7 +476,6 @@ apply_section(struct parser *parser, const struct section *section,
 static void
 apply_defaults(struct parser *parser)
 {
-	struct config_where where = { parser->config->file, 0 };
 	struct err err;
 
 	for (enum config_key i = 0; i < KEY_COUNT; i++) {
@@ -486,12 +485,12 @@ apply_defaults(struct parser *parser)
 			.field = schema_field(
 			    row, parser->config, &parser->defaults),
 			.arena = parser->arena,
-			.where = &where,
+			.where = &parser->whole,
 		};
 
 		if (row->initial != NULL &&
 		    !value_read(row->type, &place, row->initial, &err))
-			diag_error(parser->diag, &where,
+			diag_error(parser->diag, &parser->whole,
 			    "the default of %s: %s", row->name, err.text);
 	}
 	parser->builtin = parser->defaults;
@@ -556,8 +555,7 @@ init_parser(struct parser *parser, const struct source *source)
 	}
 	count = set_kinds(parser, source);
 	if (count > PARSE_LISTENERS_MAX) {
-		diag_error(parser->diag,
-		    &(struct config_where){ config->file, 0 },
+		diag_error(parser->diag, &parser->whole,
 		    "there are more than %d listeners", PARSE_LISTENERS_MAX);
 		return false;
 	}
@@ -867,8 +865,7 @@ apply_hosts(struct parser *parser, const struct source *source)
 	for (size_t i = 0; i < source->count; i++)
 		count += is_host(parser->kinds[i]);
 	if (count > PARSE_HOSTS_MAX)
-		diag_error(parser->diag,
-		    &(struct config_where){ parser->config->file, 0 },
+		diag_error(parser->diag, &parser->whole,
 		    "there are more than %d hosts: put certificates without "
 		    "settings of their own into a folder named by cert_dir",
 		    PARSE_HOSTS_MAX);
@@ -909,9 +906,8 @@ parse_config(struct parser *parser, const struct source *source)
 		diag_no_memory(parser->diag);
 	apply_hosts(parser, source);
 	if (parser->ignored[0] != '\0')
-		diag_note(parser->diag,
-		    "%s: these keys have no effect here: %s",
-		    parser->config->file, parser->ignored);
+		diag_note(parser->diag, &parser->whole,
+		    "these keys have no effect here: %s", parser->ignored);
 	finish_sites(parser);
 	check_config(parser);
 }

@@ -48,6 +48,7 @@ struct parser {
 	struct config *config;
 	struct arena *arena;
 	struct diagnostics *diag;
+	struct config_where whole; /* the main file, without a line */
 	struct config_listener builtin;
 	struct config_listener defaults; /* builtin, top and [tls] */
 	enum section_kind *kinds; /* one for each section of the source */

@@ -633,14 +633,13 @@ note_passed_over(struct diagnostics *diag, const struct config_where *where,
 	int others = scandir(folder, &entries, is_conf, compare_names);
 
 	if (others > 0)
-		diag_note(diag,
-		    "%s:%u: of the folder %s the files named *.ini are read, "
-		    "and %s is not one: rename it",
-		    where->file, where->line, folder, entries[0]->d_name);
+		diag_note(diag, where,
+		    "of the folder %s the files named *.ini are read, and %s "
+		    "is not one: rename it",
+		    folder, entries[0]->d_name);
 	else if (count == 0)
-		diag_note(diag,
-		    "%s:%u: the folder %s contains no file named *.ini",
-		    where->file, where->line, folder);
+		diag_note(diag, where,
+		    "the folder %s contains no file named *.ini", folder);
 	free_entries(entries, others);
 }
 

@@ -358,93 +358,6 @@ is_stunnel_path(const char *path)
 	return folder != NULL && folder + strlen("/stunnel") == base;
 }
 
-/* Values of stunnel's options. */
-enum stunnel_option {
-	OPTION_UNKNOWN,
-	OPTION_NO_EFFECT,
-	OPTION_NO_TLS12,
-	OPTION_NO_TLS13,
-	OPTION_NO_TICKET,
-	OPTION_SERVER_ORDER,
-	OPTION_REFUSED /* would enable a weak feature */
-};
-
-static enum stunnel_option
-read_option(const char *option)
-{
-	/* Always off, or always on, in clinch. */
-	static const char no_effect[] =
-	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
-	    "NO_COMPRESSION NO_RENEGOTIATION "
-	    "SINGLE_DH_USE SINGLE_ECDH_USE "
-	    "NO_SESSION_RESUMPTION_ON_RENEGOTIATION";
-
-	if (option[0] == '-' || fuzzy_same(option, "LEGACY_SERVER_CONNECT") ||
-	    fuzzy_in("ALLOW_UNSAFE_LEGACY_RENEGOTIATION "
-		     "ALLOW_CLIENT_RENEGOTIATION",
-		option))
-		return OPTION_REFUSED;
-	if (fuzzy_in(no_effect, option))
-		return OPTION_NO_EFFECT;
-	if (fuzzy_in("NO_TLSv1_2 NO_TLSv1.2", option))
-		return OPTION_NO_TLS12;
-	if (fuzzy_in("NO_TLSv1_3 NO_TLSv1.3", option))
-		return OPTION_NO_TLS13;
-	if (fuzzy_same(option, "NO_TICKET"))
-		return OPTION_NO_TICKET;
-	if (fuzzy_same(option, "CIPHER_SERVER_PREFERENCE"))
-		return OPTION_SERVER_ORDER;
-	return OPTION_UNKNOWN;
-}
-
-/* Values of stunnel's socket = a|l|r:OPTION=VALUE. */
-enum stunnel_socket {
-	SOCKET_NO_EFFECT,
-	SOCKET_KEEPALIVE,  /* no effect: use keepalive */
-	SOCKET_BIND_EARLY, /* bind_early = VALUE */
-	SOCKET_DEVICE,     /* device = VALUE */
-	SOCKET_REFUSED     /* the missing effect would matter */
-};
-
-/* true: text begins with "OPTION=". */
-static bool
-names_option(const char *text, const char *option)
-{
-	size_t len = strlen(option);
-
-	return strncasecmp(text, option, len) == 0 && text[len] == '=';
-}
-
-static enum stunnel_socket
-read_socket(const char *option)
-{
-	/* Always set, or sizes of buffers. */
-	static const char *const no_effect[] = { "TCP_NODELAY", "SO_REUSEADDR",
-		"SO_SNDBUF", "SO_RCVBUF", "SO_SNDLOWAT", "SO_RCVLOWAT",
-		"SO_SNDTIMEO", "SO_RCVTIMEO", "SO_LINGER", "SO_OOBINLINE" };
-	static const char *const keepalive[] = { "SO_KEEPALIVE", "TCP_KEEPIDLE",
-		"TCP_KEEPINTVL", "TCP_KEEPCNT" };
-	const char *name = strchr(option, ':');
-
-	if (name == NULL)
-		return SOCKET_REFUSED;
-	name++;
-	for (size_t i = 0; i < ARRAY_LEN(no_effect); i++)
-		if (names_option(name, no_effect[i]))
-			return SOCKET_NO_EFFECT;
-	for (size_t i = 0; i < ARRAY_LEN(keepalive); i++)
-		if (names_option(name, keepalive[i]))
-			return SOCKET_KEEPALIVE;
-	/* "a" is the listening socket. */
-	if (option[0] != 'a' || name != option + 2)
-		return SOCKET_REFUSED;
-	if (names_option(name, "IP_FREEBIND"))
-		return SOCKET_BIND_EARLY;
-	if (names_option(name, "SO_BINDTODEVICE"))
-		return SOCKET_DEVICE;
-	return SOCKET_REFUSED;
-}
-
 static void
 ignore_key(struct parser *parser, const char *key)
 {
@@ -477,40 +390,47 @@ apply_version(
 static void
 apply_option(const struct parse_scope *scope, const struct statement *statement)
 {
+	/* Always off, or always on, in clinch. */
+	static const char no_effect[] =
+	    "ALL NO_SSLv2 NO_SSLv3 NO_TLSv1 NO_TLSv1_1 NO_TLSv1.1 "
+	    "NO_COMPRESSION NO_RENEGOTIATION "
+	    "SINGLE_DH_USE SINGLE_ECDH_USE "
+	    "NO_SESSION_RESUMPTION_ON_RENEGOTIATION";
+	static const char weak[] =
+	    "LEGACY_SERVER_CONNECT ALLOW_UNSAFE_LEGACY_RENEGOTIATION "
+	    "ALLOW_CLIENT_RENEGOTIATION";
+	static const struct {
+		const char *names;
+		enum config_key key;
+	} options[] = {
+		{ "NO_TLSv1_2 NO_TLSv1.2", KEY_STUNNEL_NO_TLS12 },
+		{ "NO_TLSv1_3 NO_TLSv1.3", KEY_STUNNEL_NO_TLS13 },
+		{ "NO_TICKET", KEY_STUNNEL_NO_TICKETS },
+		{ "CIPHER_SERVER_PREFERENCE", KEY_STUNNEL_SERVER_ORDER },
+	};
 	struct diagnostics *diag = scope->parser->diag;
+	const char *option = statement->value;
+	size_t i = 0;
 
-	switch (read_option(statement->value)) {
-	case OPTION_NO_EFFECT:
-		break;
-	case OPTION_NO_TLS12:
-		(void)parse_record(scope, KEY_STUNNEL_NO_TLS12, statement);
-		break;
-	case OPTION_NO_TLS13:
-		(void)parse_record(scope, KEY_STUNNEL_NO_TLS13, statement);
-		break;
-	case OPTION_NO_TICKET:
-		(void)parse_record(scope, KEY_STUNNEL_NO_TICKETS, statement);
-		if (scope->section == SCHEMA_HOST)
-			diag_error(diag, &statement->where,
-			    "options = %s: tickets are a setting of the whole "
-			    "listener: put it there",
-			    statement->value);
-		break;
-	case OPTION_SERVER_ORDER:
-		(void)parse_record(scope, KEY_STUNNEL_SERVER_ORDER, statement);
-		break;
-	case OPTION_REFUSED:
+	if (option[0] == '-' || fuzzy_in(weak, option)) {
 		diag_error(diag, &statement->where,
 		    "options = %s: would weaken TLS below what clinch offers: "
 		    "remove it",
-		    statement->value);
-		break;
-	case OPTION_UNKNOWN:
-		diag_note(diag, "%s:%u: options = %s has no effect here",
-		    statement->where.file, statement->where.line,
-		    statement->value);
-		break;
+		    option);
+		return;
 	}
+	while (i < ARRAY_LEN(options) && !fuzzy_in(options[i].names, option))
+		i++;
+	if (i < ARRAY_LEN(options))
+		(void)parse_record(scope, options[i].key, statement);
+	else if (!fuzzy_in(no_effect, option))
+		diag_note(diag, &statement->where,
+		    "options = %s has no effect here", option);
+	if (scope->section == SCHEMA_HOST && fuzzy_same(option, "NO_TICKET"))
+		diag_error(diag, &statement->where,
+		    "options = %s: tickets are a setting of the whole "
+		    "listener: put it there",
+		    option);
 }
 
 static void
@@ -526,34 +446,49 @@ apply_socket_key(const struct parse_scope *scope,
 		    statement->value);
 }
 
+/* true: the text is "OPTION=VALUE" with one of these options. */
+static bool
+names_option(const char *text, const char *const *options, size_t count)
+{
+	size_t length = strcspn(text, "=");
+
+	if (text[length] == '\0')
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (strlen(options[i]) == length &&
+		    strncasecmp(text, options[i], length) == 0)
+			return true;
+	return false;
+}
+
+/* socket = a|l|r:OPTION=VALUE; "a" is the listening socket. */
 static void
 apply_socket(const struct parse_scope *scope, const struct statement *statement)
 {
-	struct diagnostics *diag = scope->parser->diag;
+	/* Always set, or sizes of buffers. */
+	static const char *const no_effect[] = { "TCP_NODELAY", "SO_REUSEADDR",
+		"SO_SNDBUF", "SO_RCVBUF", "SO_SNDLOWAT", "SO_RCVLOWAT",
+		"SO_SNDTIMEO", "SO_RCVTIMEO", "SO_LINGER", "SO_OOBINLINE" };
+	static const char *const keepalive[] = { "SO_KEEPALIVE", "TCP_KEEPIDLE",
+		"TCP_KEEPINTVL", "TCP_KEEPCNT" };
+	const char *value = statement->value, *colon = strchr(value, ':');
+	const char *option = colon != NULL ? colon + 1 : "";
+	bool listens = strncmp(value, "a:", 2) == 0;
 
-	switch (read_socket(statement->value)) {
-	case SOCKET_NO_EFFECT:
+	if (names_option(option, no_effect, ARRAY_LEN(no_effect)))
 		ignore_key(scope->parser, "socket");
-		break;
-	case SOCKET_KEEPALIVE:
-		diag_note(diag,
-		    "%s:%u: socket = %s has no effect here: use keepalive",
-		    statement->where.file, statement->where.line,
-		    statement->value);
-		break;
-	case SOCKET_BIND_EARLY:
+	else if (names_option(option, keepalive, ARRAY_LEN(keepalive)))
+		diag_note(scope->parser->diag, &statement->where,
+		    "socket = %s has no effect here: use keepalive", value);
+	else if (listens && strncasecmp(option, "IP_FREEBIND=", 12) == 0)
 		apply_socket_key(scope, statement, KEY_BIND_EARLY);
-		break;
-	case SOCKET_DEVICE:
+	else if (listens && strncasecmp(option, "SO_BINDTODEVICE=", 16) == 0)
 		apply_socket_key(scope, statement, KEY_DEVICE);
-		break;
-	case SOCKET_REFUSED:
-		diag_error(diag, &statement->where,
+	else
+		diag_error(scope->parser->diag, &statement->where,
 		    "socket = %.64s: clinch does not set this option: remove "
 		    "it",
-		    statement->value);
-		break;
-	}
+		    value);
 }
 
 static void
@@ -767,28 +702,26 @@ stunnel_detect(struct parser *parser, const struct source *source)
 void
 stunnel_set_defaults(struct parser *parser)
 {
+	static const char *const differences[] = {
+		"a port alone in accept means IPv4 and IPv6",
+		"TLS 1.2 is the lowest version offered",
+		("without ciphers, fewer are offered than by stunnel (profile "
+		 "= intermediate)"),
+	};
 	struct config_listener *defaults = &parser->defaults;
 
 	defaults->timeout_handshake_ms = 300 * 1000;
 	defaults->timeout_connect_ms = 10 * 1000;
 	defaults->timeout_idle_ms = 43200 * 1000;
 	defaults->timeout_close_ms = 60 * 1000;
-	diag_note(parser->diag,
+	diag_note(parser->diag, NULL,
 	    "%s is read as a stunnel.conf, because of %s, with stunnel's "
 	    "timeouts: clinch stays in the foreground",
 	    parser->config->file, parser->stunnel_reason);
-	diag_note(parser->diag,
-	    "%s is read as a stunnel.conf: a port alone in accept means IPv4 "
-	    "and IPv6",
-	    parser->config->file);
-	diag_note(parser->diag,
-	    "%s is read as a stunnel.conf: TLS 1.2 is the lowest version "
-	    "offered",
-	    parser->config->file);
-	diag_note(parser->diag,
-	    "%s is read as a stunnel.conf: without ciphers, fewer are offered "
-	    "than by stunnel (profile = intermediate)",
-	    parser->config->file);
+	for (size_t i = 0; i < ARRAY_LEN(differences); i++)
+		diag_note(parser->diag, NULL,
+		    "%s is read as a stunnel.conf: %s", parser->config->file,
+		    differences[i]);
 }
 
 /* A free name, "a#2" for a second [a].  NULL: no memory. */
@@ -823,10 +756,9 @@ stunnel_number_services(const struct parser *parser)
 			    parser, &names, listener->name);
 			if (listener->name == NULL)
 				return false;
-			diag_note(parser->diag,
-			    "%s:%u: there is another service of this name: "
-			    "this one is called %.64s in logs",
-			    listener->where.file, listener->where.line,
+			diag_note(parser->diag, &listener->where,
+			    "there is another service of this name: this one "
+			    "is called %.64s in logs",
 			    listener->name);
 			first = string_map_at(&names, listener->name);
 		}

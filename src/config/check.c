@@ -636,27 +636,29 @@ check_versions(const struct parser *parser, const struct site *site)
 		    parse_name(name, settings));
 }
 
+/* Report each listener or host that has the name of an earlier one. */
 static void
-check_names(const struct parser *parser)
+check_unique(const struct parser *parser, const struct config_listener *list,
+    size_t count)
 {
-	const struct config *config = parser->config;
+	char name[PARSE_NAME_MAX];
 	struct string_map names;
 
-	if (!string_map_init(&names, parser->arena, config->listener_count)) {
+	if (!string_map_init(&names, parser->arena, count)) {
 		diag_no_memory(parser->diag);
 		return;
 	}
-	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct config_listener *listener = &config->listeners[i];
-		const void **first = string_map_at(&names, listener->name);
+	for (size_t i = 0; i < count; i++) {
+		const void **first = string_map_at(&names,
+		    list[i].pattern != NULL ? list[i].pattern : list[i].name);
 		const struct config_listener *other = *first;
 
 		if (other == NULL)
-			*first = listener;
+			*first = &list[i];
 		else
-			diag_error(parser->diag, &listener->where,
-			    "there is already a listener %.64s in %s:%u",
-			    listener->name, other->where.file,
+			diag_error(parser->diag, &list[i].where,
+			    "there is already a %s in %s:%u",
+			    parse_name(name, &list[i]), other->where.file,
 			    other->where.line);
 	}
 }
@@ -986,6 +988,9 @@ check_config(const struct parser *parser)
 	const struct config *config = parser->config;
 	struct site site = { 0 };
 
+	for (size_t i = 0; i < config->listener_count; i++)
+		check_unique(parser, config->listeners[i].hosts,
+		    config->listeners[i].host_count);
 	settle_stapling(parser);
 	settle_clients(parser);
 	while (parse_next_site(parser, &site)) {
@@ -996,7 +1001,7 @@ check_config(const struct parser *parser)
 		check_files_of(parser, &site);
 		check_versions(parser, &site);
 	}
-	check_names(parser);
+	check_unique(parser, config->listeners, config->listener_count);
 	check_addresses(parser);
 	check_tickets(parser);
 	check_shared(parser);

@@ -811,32 +811,6 @@ apply_orphan(struct parser *parser, const struct host *from)
 	apply_section(parser, from->section, SCHEMA_HOST, host.places, &host);
 }
 
-/* Report duplicate patterns of one listener.  false: no memory. */
-static bool
-check_patterns(
-    const struct parser *parser, const struct config_listener *listener)
-{
-	struct string_map patterns;
-
-	if (!string_map_init(&patterns, parser->arena, listener->host_count))
-		return false;
-	for (size_t i = 0; i < listener->host_count; i++) {
-		const struct config_listener *host = &listener->hosts[i];
-		const void **first = string_map_at(&patterns, host->pattern);
-		const struct config_listener *first_host = *first;
-
-		if (first_host != NULL)
-			diag_error(parser->diag, &host->where,
-			    "there is already a host %s of listener %.64s in "
-			    "%s:%u",
-			    host->pattern, host->name, first_host->where.file,
-			    first_host->where.line);
-		else
-			*first = host;
-	}
-	return true;
-}
-
 static bool
 add_hosts(struct parser *parser, const struct source *source, size_t count)
 {
@@ -850,10 +824,6 @@ add_hosts(struct parser *parser, const struct source *source, size_t count)
 			add_host(parser, &hosts[i]);
 		else
 			apply_orphan(parser, &hosts[i]);
-	for (size_t i = 0; i < parser->config->listener_count; i++)
-		if (parser->config->listeners[i].host_count > 0 &&
-		    !check_patterns(parser, &parser->config->listeners[i]))
-			return false;
 	return true;
 }
 

@@ -38,10 +38,10 @@
 
 /* A file's content (terminated, the NUL not counted) and its identity. */
 struct file_bytes {
-	char *bytes; /* in the arena */
+	const char *bytes; /* in the arena */
 	size_t size;
 	dev_t device;
-	ino_t inode;
+	ino_t inode; /* 0: bytes of no file */
 };
 
 static bool
@@ -85,6 +85,7 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 	struct stat status;
 	ssize_t got;
 	size_t room;
+	char *bytes;
 
 	if (fstat(fd, &status) < 0)
 		return err_set_errno(err, errno, "cannot be read");
@@ -92,10 +93,10 @@ take_bytes(struct file_bytes *file, struct arena *arena, int fd, size_t max,
 		return false;
 	/* Files of /proc report size 0. */
 	room = status.st_size > 0 ? (size_t)status.st_size : 4096;
-	file->bytes = arena_alloc(arena, room + 1);
-	if (file->bytes == NULL)
+	file->bytes = bytes = arena_alloc(arena, room + 1);
+	if (bytes == NULL)
 		return err_no_memory(err);
-	got = read_all(fd, file->bytes, room);
+	got = read_all(fd, bytes, room);
 	if (got < 0)
 		return err_set_errno(err, errno, "cannot be read");
 	file->size = (size_t)got;
@@ -402,10 +403,7 @@ struct reader {
 	struct arena *arena;
 	struct diagnostics *diag;
 	size_t files;
-	/* The main file, for stunnel_is_text(). */
-	const char *name;
-	const char *bytes;
-	size_t size;
+	const struct open_file *main;
 };
 
 /* One file being read, and the file that includes it. */
@@ -413,11 +411,9 @@ struct open_file {
 	struct reader *reader;
 	const struct open_file *parent;
 	const char *name;
+	const struct file_bytes *bytes;
 	unsigned depth;
 	size_t section; /* where statements are added */
-	bool has_identity;
-	dev_t device;
-	ino_t inode;
 };
 
 static void include(struct open_file *file, const struct statement *statement);
@@ -520,8 +516,8 @@ static const struct open_file *
 find_open(const struct open_file *file, const struct file_bytes *bytes)
 {
 	for (; file != NULL; file = file->parent)
-		if (file->has_identity && file->device == bytes->device &&
-		    file->inode == bytes->inode)
+		if (file->bytes->inode == bytes->inode &&
+		    file->bytes->device == bytes->device)
 			return file;
 	return NULL;
 }
@@ -575,11 +571,9 @@ include_file(struct open_file *parent, const struct config_where *where,
 	    &(struct open_file){ .reader = reader,
 		.parent = parent,
 		.name = path,
+		.bytes = &bytes,
 		.depth = parent->depth + 1,
-		.section = parent->section,
-		.has_identity = true,
-		.device = bytes.device,
-		.inode = bytes.inode });
+		.section = parent->section });
 }
 
 static bool
@@ -659,7 +653,8 @@ include_folder(struct open_file *parent, const struct config_where *where,
 {
 	struct reader *reader = parent->reader;
 	struct dirent **entries = NULL;
-	bool all = stunnel_is_text(reader->name, reader->bytes, reader->size);
+	bool all = stunnel_is_text(reader->main->name,
+	    reader->main->bytes->bytes, reader->main->bytes->size);
 	int count = scandir(
 	    folder, &entries, all ? is_any : is_ini, compare_names);
 	char *path;
@@ -711,55 +706,46 @@ include(struct open_file *file, const struct statement *statement)
 }
 
 static void
-read_main(struct reader *reader, struct open_file *file, const char *bytes,
-    size_t size)
-{
-	reader->files = 1;
-	reader->name = file->name;
-	reader->bytes = bytes;
-	reader->size = size;
-	add_section(file, "", 0);
-	ini_read(bytes, size, on_item, file);
-}
-
-void
-reader_load(struct source *source, struct diagnostics *diag, const char *path)
+read_main(struct source *source, struct diagnostics *diag, const char *name,
+    const struct file_bytes *bytes)
 {
 	struct reader reader = {
 		.source = source,
 		.arena = diag->arena,
 		.diag = diag,
+		.files = 1,
 	};
+	struct open_file file = {
+		.reader = &reader,
+		.name = name,
+		.bytes = bytes,
+	};
+
+	reader.main = &file;
+	add_section(&file, "", 0);
+	ini_read(bytes->bytes, bytes->size, on_item, &file);
+}
+
+void
+reader_load(struct source *source, struct diagnostics *diag, const char *path)
+{
 	struct config_where where = { path, 0 };
-	struct file_bytes bytes;
+	struct file_bytes file;
 	struct err err;
 
 	diag_file(diag, path);
-	if (!read_file(&bytes, diag->arena, path, FILE_SIZE_MAX, &err)) {
+	if (read_file(&file, diag->arena, path, FILE_SIZE_MAX, &err))
+		read_main(source, diag, path, &file);
+	else
 		diag_error(diag, &where, "%s", err.text);
-		return;
-	}
-	read_main(&reader,
-	    &(struct open_file){ .reader = &reader,
-		.name = path,
-		.has_identity = true,
-		.device = bytes.device,
-		.inode = bytes.inode },
-	    bytes.bytes, bytes.size);
 }
 
 void
 reader_parse(struct source *source, struct diagnostics *diag, const char *name,
     const char *bytes, size_t size)
 {
-	struct reader reader = {
-		.source = source,
-		.arena = diag->arena,
-		.diag = diag,
-	};
+	struct file_bytes file = { .bytes = bytes, .size = size };
 
 	diag_file(diag, name);
-	read_main(&reader,
-	    &(struct open_file){ .reader = &reader, .name = name }, bytes,
-	    size);
+	read_main(source, diag, name, &file);
 }

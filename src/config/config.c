@@ -18,6 +18,7 @@
 #include "config/parse.h"
 #include "config/reader.h"
 #include "config/schema.h"
+#include "config/strings.h"
 #include "config/value.h"
 
 struct counted_config {
@@ -245,22 +246,6 @@ config_listener_equal(
 	return true;
 }
 
-static bool
-append_copy(struct config_strings *strings, const char *text)
-{
-	char **items = realloc(
-	    strings->items, (strings->count + 1) * sizeof(*items));
-
-	if (items == NULL)
-		return false;
-	strings->items = items;
-	items[strings->count] = strdup(text);
-	if (items[strings->count] == NULL)
-		return false;
-	strings->count++;
-	return true;
-}
-
 struct config_strings
 config_fixed_changes(const struct config *old, const struct config *fresh)
 {
@@ -275,7 +260,7 @@ config_fixed_changes(const struct config *old, const struct config *fresh)
 			continue;
 		/* The list is for a warning: on an allocation failure it is cut
 		 * short. */
-		if (!append_copy(&changes, row->name))
+		if (!strings_append(&changes, strdup(row->name)))
 			break;
 	}
 	return changes;

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "config/arena.h"
+#include "config/strings.h"
 
 void
 diag_no_memory(struct diagnostics *diag)
@@ -176,23 +177,6 @@ sentence(const struct diag_item *item)
 	return length < 0 ? NULL : text;
 }
 
-static void
-append(struct config_errors *errors, char *text)
-{
-	struct config_strings *list = &errors->list;
-	char **items;
-
-	if (text == NULL)
-		return;
-	items = realloc(list->items, (list->count + 1) * sizeof(*items));
-	if (items == NULL) {
-		free(text);
-		return;
-	}
-	list->items = items;
-	items[list->count++] = text;
-}
-
 void
 diag_finish(struct diagnostics *diag, struct config_errors *errors)
 {
@@ -201,10 +185,11 @@ diag_finish(struct diagnostics *diag, struct config_errors *errors)
 	if (diag->count > 1)
 		qsort(diag->items, diag->count, sizeof(*diag->items), compare);
 	for (size_t i = 0; i < diag->count; i++)
-		append(errors, sentence(&diag->items[i]));
+		(void)strings_append(&errors->list, sentence(&diag->items[i]));
 	if (diag->dropped > 0 &&
 	    asprintf(&more, "and %zu more errors", diag->dropped) > 0)
-		append(errors, more);
+		(void)strings_append(&errors->list, more);
 	if (diag->no_memory)
-		append(errors, strdup("not enough memory to read it"));
+		(void)strings_append(
+		    &errors->list, strdup("not enough memory to read it"));
 }

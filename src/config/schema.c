@@ -81,66 +81,46 @@ static const struct value_word choice_profiles[] = {
 
 static const struct value_word choice_server_orders[] = {
 	{ "auto", SERVER_ORDER_AUTO },
-	{ "yes", SERVER_ORDER_YES },
-	{ "on", SERVER_ORDER_YES },
-	{ "true", SERVER_ORDER_YES },
-	{ "1", SERVER_ORDER_YES },
-	{ "no", SERVER_ORDER_NO },
-	{ "off", SERVER_ORDER_NO },
-	{ "false", SERVER_ORDER_NO },
-	{ "0", SERVER_ORDER_NO },
+	VALUE_YES(SERVER_ORDER_YES),
+	VALUE_NO(SERVER_ORDER_NO),
 	{ NULL, 0 },
 };
 
+#define VERSION_WORDS(text, number)                      \
+	{ "TLSv" text, number }, { "TLS" text, number }, \
+	{                                                \
+		text, number                             \
+	}
+
 /* stunnel's "all" as a lower bound is the lowest version. */
 static const struct value_word choice_min_versions[] = {
-	{ "TLSv1.2", TLS_VERSION_1_2 },
-	{ "TLS1.2", TLS_VERSION_1_2 },
-	{ "1.2", TLS_VERSION_1_2 },
+	VERSION_WORDS("1.2", TLS_VERSION_1_2),
 	{ "all", TLS_VERSION_1_2 },
-	{ "TLSv1.3", TLS_VERSION_1_3 },
-	{ "TLS1.3", TLS_VERSION_1_3 },
-	{ "1.3", TLS_VERSION_1_3 },
+	VERSION_WORDS("1.3", TLS_VERSION_1_3),
 	{ NULL, 0 },
 };
 
 static const struct value_word choice_max_versions[] = {
-	{ "TLSv1.2", TLS_VERSION_1_2 },
-	{ "TLS1.2", TLS_VERSION_1_2 },
-	{ "1.2", TLS_VERSION_1_2 },
-	{ "TLSv1.3", TLS_VERSION_1_3 },
-	{ "TLS1.3", TLS_VERSION_1_3 },
-	{ "1.3", TLS_VERSION_1_3 },
+	VERSION_WORDS("1.2", TLS_VERSION_1_2),
+	VERSION_WORDS("1.3", TLS_VERSION_1_3),
 	{ "all", TLS_VERSION_ANY },
 	{ NULL, 0 },
 };
 
 /* `ocsp` of [global], as a mode. */
 static const struct value_word choice_switches[] = {
-	{ "yes", OCSP_MODE_AUTO },
-	{ "on", OCSP_MODE_AUTO },
-	{ "true", OCSP_MODE_AUTO },
-	{ "1", OCSP_MODE_AUTO },
-	{ "no", OCSP_MODE_NEVER },
-	{ "off", OCSP_MODE_NEVER },
-	{ "false", OCSP_MODE_NEVER },
-	{ "0", OCSP_MODE_NEVER },
+	VALUE_YES(OCSP_MODE_AUTO),
+	VALUE_NO(OCSP_MODE_NEVER),
 	{ NULL, 0 },
 };
 
 static const struct value_word choice_modes[] = {
 	{ "auto", OCSP_MODE_AUTO },
-	{ "yes", OCSP_MODE_AUTO },
-	{ "on", OCSP_MODE_AUTO },
-	{ "true", OCSP_MODE_AUTO },
-	{ "1", OCSP_MODE_AUTO },
+	VALUE_YES(OCSP_MODE_AUTO),
 	{ "must", OCSP_MODE_MUST },
 	{ "always", OCSP_MODE_ALWAYS },
 	{ "never", OCSP_MODE_NEVER },
-	{ "no", OCSP_MODE_NEVER },
-	{ "off", OCSP_MODE_NEVER },
-	{ "false", OCSP_MODE_NEVER },
-	{ "0", OCSP_MODE_NEVER },
+	VALUE_NO(OCSP_MODE_NEVER),
 	{ "prefer", OCSP_MODE_PREFER },
 	{ NULL, 0 },
 };

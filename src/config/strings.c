@@ -18,12 +18,14 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/addr.h"
 #include "base/err.h"
 #include "config/arena.h"
+#include "config/config.h"
 
 #define LABEL_MAX 63 /* RFC 1035 section 2.3.4 */
 
@@ -355,6 +357,23 @@ fuzzy_offer(struct fuzzy_match *match, const char *candidate)
 		return;
 	match->distance = slips;
 	match->best = candidate;
+}
+
+bool
+strings_append(struct config_strings *list, char *text)
+{
+	char **items = NULL;
+
+	if (text != NULL)
+		items = realloc(
+		    list->items, (list->count + 1) * sizeof(*items));
+	if (items == NULL) {
+		free(text);
+		return false;
+	}
+	list->items = items;
+	items[list->count++] = text;
+	return true;
 }
 
 struct string_map_slot {

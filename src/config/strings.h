@@ -12,6 +12,7 @@
 #include "base/attr.h"
 
 struct arena;
+struct config_strings;
 struct err;
 
 #define PATTERN_NAME_MAX 253 /* RFC 1035 section 2.3.4, without the last dot */
@@ -46,6 +47,10 @@ struct fuzzy_match {
 };
 void fuzzy_start(struct fuzzy_match *match, const char *given);
 void fuzzy_offer(struct fuzzy_match *match, const char *candidate);
+
+/* Append a text of malloc() (NULL: that failed), which config_strings_free frees
+ * with the list.  false: no memory. */
+bool strings_append(struct config_strings *list, char *text);
 
 /* A map from strings to pointers.  Keys are borrowed; the slots live in the
  * arena. */

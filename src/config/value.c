@@ -557,14 +557,25 @@ read_pid_path(
 	return true;
 }
 
-static bool
-is_sink_word(const struct value_rules *rules, const char *text)
+static const struct value_word *
+find_word(const struct value_word *words, const char *text)
 {
-	for (const struct value_word *word = rules->words; word->word != NULL;
-	     word++)
-		if (strcmp(word->word, text) == 0)
-			return true;
-	return false;
+	for (; words->word != NULL; words++)
+		if (strcasecmp(words->word, text) == 0)
+			return words;
+	return NULL;
+}
+
+/* The word that a misspelt one resembles; NULL: none. */
+static const char *
+nearest_word(const struct value_word *words, const char *text)
+{
+	struct fuzzy_match match;
+
+	fuzzy_start(&match, text);
+	for (; words->word != NULL; words++)
+		fuzzy_offer(&match, words->word);
+	return match.best;
 }
 
 /* Words for log outputs in other programs. */
@@ -615,18 +626,12 @@ refuse_sink(const char *text, const char *nearest, struct err *err)
 static bool
 read_sink(const struct value_place *place, const char *text, struct err *err)
 {
-	const struct value_word *word = place->rules->words;
-	struct fuzzy_match match;
+	const char *nearest = nearest_word(place->rules->words, text);
 
-	fuzzy_start(&match, text);
-	for (; word->word != NULL; word++)
-		fuzzy_offer(&match, word->word);
-	if (match.best != NULL && fuzzy_same(match.best, text))
-		return keep(place,
-		    arena_copy(place->arena, match.best, strlen(match.best)),
-		    err);
+	if (nearest != NULL && fuzzy_same(nearest, text))
+		return read_text(place, nearest, err);
 	if (strpbrk(text, "/.") == NULL)
-		return refuse_sink(text, match.best, err);
+		return refuse_sink(text, nearest, err);
 	return read_path(place, text, err);
 }
 
@@ -636,7 +641,7 @@ print_sink(FILE *out, const char *key, const void *field,
 {
 	const char *text = *(const char *const *)field;
 
-	if (text != NULL && is_sink_word(rules, text))
+	if (text != NULL && find_word(rules->words, text) != NULL)
 		value_print_text(out, key, text);
 	else if (text != NULL)
 		value_print_path(out, key, "", text);
@@ -693,25 +698,10 @@ _Static_assert(sizeof(enum config_tls_version) == sizeof(int) &&
     "enumerations are read and written as int");
 
 static const struct value_word boolean_words[] = {
-	{ "yes", 1 },
-	{ "no", 0 },
-	{ "on", 1 },
-	{ "off", 0 },
-	{ "true", 1 },
-	{ "false", 0 },
-	{ "1", 1 },
-	{ "0", 0 },
+	VALUE_YES(1),
+	VALUE_NO(0),
 	{ NULL, 0 },
 };
-
-static const struct value_word *
-find_word(const struct value_word *words, const char *text)
-{
-	for (; words->word != NULL; words++)
-		if (strcasecmp(words->word, text) == 0)
-			return words;
-	return NULL;
-}
 
 static bool
 read_boolean(const struct value_place *place, const char *text, struct err *err)
@@ -761,20 +751,18 @@ read_choice(const struct value_place *place, const char *text, struct err *err)
 {
 	const struct value_word *words = place->rules->words;
 	const struct value_word *word = find_word(words, text);
+	const char *nearest;
 	char known[128];
-	struct fuzzy_match match;
 
 	if (word != NULL) {
 		*(int *)place->field = word->number;
 		return true;
 	}
-	fuzzy_start(&match, text);
-	for (word = words; word->word != NULL; word++)
-		fuzzy_offer(&match, word->word);
+	nearest = nearest_word(words, text);
 	list_words(known, sizeof(known), words);
-	if (match.best != NULL)
+	if (nearest != NULL)
 		err_set(err, "\"%.64s\" is unknown: did you mean \"%s\"?", text,
-		    match.best);
+		    nearest);
 	else
 		err_set(err, "\"%.64s\" is not one of: %s", text, known);
 	return false;

@@ -22,6 +22,18 @@ struct value_word {
 	int number; /* of several words for a number the first is printed */
 };
 
+/* The words for yes and no, as items of a table. */
+#define VALUE_YES(number)                                        \
+	{ "yes", number }, { "on", number }, { "true", number }, \
+	{                                                        \
+		"1", number                                      \
+	}
+#define VALUE_NO(number)                                          \
+	{ "no", number }, { "off", number }, { "false", number }, \
+	{                                                         \
+		"0", number                                       \
+	}
+
 /* The rules of one key. */
 struct value_rules {
 	uint32_t min; /* durations in milliseconds */

@@ -28,15 +28,17 @@
 #include "config/strings.h"
 #include "config/stunnel.h"
 
-/* Sections without a name of their own. */
+/* Sections without a name of their own, in the order they are applied in. */
 static const struct {
 	const char *name;
 	enum section_kind kind;
+	enum schema_section schema;
 } singles[] = {
-	{ "global", SECTION_GLOBAL },
-	{ "log", SECTION_LOG },
-	{ "tls", SECTION_TLS },
-	{ "ocsp", SECTION_OCSP },
+	{ "", SECTION_TOP, SCHEMA_TOP },
+	{ "global", SECTION_GLOBAL, SCHEMA_GLOBAL },
+	{ "log", SECTION_LOG, SCHEMA_LOG },
+	{ "tls", SECTION_TLS, SCHEMA_TLS },
+	{ "ocsp", SECTION_OCSP, SCHEMA_OCSP },
 };
 
 /* The error for a section that a later version may have; NULL: another name. */
@@ -164,8 +166,6 @@ kind_of(const struct section *section)
 	const char *listener = after_word(section->name, "listener");
 	const char *host = after_word(section->name, "host");
 
-	if (section->name[0] == '\0')
-		return SECTION_TOP;
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
 		if (strcasecmp(section->name, singles[i].name) == 0)
 			return singles[i].kind;
@@ -569,22 +569,14 @@ init_parser(struct parser *parser, const struct source *source)
 /* Apply the sections of a kind without names: several of them count as one. */
 static void
 apply_single(struct parser *parser, const struct source *source,
-    enum section_kind wanted)
+    enum section_kind kind, enum schema_section schema)
 {
-	static const enum schema_section schema_sections[] = {
-		[SECTION_TOP] = SCHEMA_TOP,
-		[SECTION_GLOBAL] = SCHEMA_GLOBAL,
-		[SECTION_LOG] = SCHEMA_LOG,
-		[SECTION_TLS] = SCHEMA_TLS,
-		[SECTION_OCSP] = SCHEMA_OCSP,
-	};
 	const struct config_place *inherited = parser->defaults.places;
 
 	for (size_t i = 0; i < source->count; i++)
-		if (parser->kinds[i] == wanted)
-			apply_section(parser, &source->sections[i],
-			    schema_sections[wanted], inherited,
-			    &parser->defaults);
+		if (parser->kinds[i] == kind)
+			apply_section(parser, &source->sections[i], schema,
+			    inherited, &parser->defaults);
 }
 
 static void
@@ -865,11 +857,9 @@ parse_config(struct parser *parser, const struct source *source)
 	parser->is_stunnel = stunnel_detect(parser, source);
 	if (parser->is_stunnel)
 		stunnel_set_defaults(parser);
-	apply_single(parser, source, SECTION_TOP);
-	apply_single(parser, source, SECTION_GLOBAL);
-	apply_single(parser, source, SECTION_LOG);
-	apply_single(parser, source, SECTION_TLS);
-	apply_single(parser, source, SECTION_OCSP);
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		apply_single(
+		    parser, source, singles[i].kind, singles[i].schema);
 	parser->config->places = parser->defaults.places;
 	apply_listeners(parser, source);
 	if (parser->is_stunnel && !stunnel_number_services(parser))

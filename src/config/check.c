@@ -988,8 +988,7 @@ is_local(const struct addr *addr)
 {
 	if (addr->sa.sa_family == AF_INET)
 		return ntohl(addr->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return addr_is_unix(addr) ||
-	       IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr);
+	return addr_is_unix(addr) || IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr);
 }
 
 static void

@@ -28,16 +28,18 @@
 #include "config/strings.h"
 #include "config/stunnel.h"
 
-/* Sections without a name of their own. */
+/* Sections without a name of their own, in the order they are applied in. */
 static const struct {
 	const char *name;
 	enum section_kind kind;
+	enum schema_section schema;
 } singles[] = {
-	{ "global", SECTION_GLOBAL },
-	{ "log", SECTION_LOG },
-	{ "tls", SECTION_TLS },
-	{ "ocsp", SECTION_OCSP },
-	{ "admin", SECTION_ADMIN },
+	{ "", SECTION_TOP, SCHEMA_TOP },
+	{ "global", SECTION_GLOBAL, SCHEMA_GLOBAL },
+	{ "log", SECTION_LOG, SCHEMA_LOG },
+	{ "tls", SECTION_TLS, SCHEMA_TLS },
+	{ "ocsp", SECTION_OCSP, SCHEMA_OCSP },
+	{ "admin", SECTION_ADMIN, SCHEMA_ADMIN },
 };
 
 /* The text after `word` in the heading; NULL: another heading. */
@@ -151,8 +153,7 @@ parse_is_own_section(const char *name)
 
 /* A stunnel.conf may have a service of that name. */
 static bool
-is_service_called_admin(
-    const struct section *section, enum section_kind kind)
+is_service_called_admin(const struct section *section, enum section_kind kind)
 {
 	return kind == SECTION_ADMIN && has_key(section, KEY_CONNECT);
 }
@@ -163,8 +164,6 @@ kind_of(const struct section *section)
 	const char *listener = after_word(section->name, "listener");
 	const char *host = after_word(section->name, "host");
 
-	if (section->name[0] == '\0')
-		return SECTION_TOP;
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
 		if (strcasecmp(section->name, singles[i].name) == 0 &&
 		    !is_service_called_admin(section, singles[i].kind))
@@ -566,23 +565,14 @@ init_parser(struct parser *parser, const struct source *source)
 /* Apply the sections of a kind without names: several of them count as one. */
 static void
 apply_single(struct parser *parser, const struct source *source,
-    enum section_kind wanted)
+    enum section_kind kind, enum schema_section schema)
 {
-	static const enum schema_section schema_sections[] = {
-		[SECTION_TOP] = SCHEMA_TOP,
-		[SECTION_GLOBAL] = SCHEMA_GLOBAL,
-		[SECTION_LOG] = SCHEMA_LOG,
-		[SECTION_TLS] = SCHEMA_TLS,
-		[SECTION_OCSP] = SCHEMA_OCSP,
-		[SECTION_ADMIN] = SCHEMA_ADMIN,
-	};
 	const struct config_place *inherited = parser->defaults.places;
 
 	for (size_t i = 0; i < source->count; i++)
-		if (parser->kinds[i] == wanted)
-			apply_section(parser, &source->sections[i],
-			    schema_sections[wanted], inherited,
-			    &parser->defaults);
+		if (parser->kinds[i] == kind)
+			apply_section(parser, &source->sections[i], schema,
+			    inherited, &parser->defaults);
 }
 
 static void
@@ -863,12 +853,9 @@ parse_config(struct parser *parser, const struct source *source)
 	parser->is_stunnel = stunnel_detect(parser, source);
 	if (parser->is_stunnel)
 		stunnel_set_defaults(parser);
-	apply_single(parser, source, SECTION_TOP);
-	apply_single(parser, source, SECTION_GLOBAL);
-	apply_single(parser, source, SECTION_LOG);
-	apply_single(parser, source, SECTION_TLS);
-	apply_single(parser, source, SECTION_OCSP);
-	apply_single(parser, source, SECTION_ADMIN);
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		apply_single(
+		    parser, source, singles[i].kind, singles[i].schema);
 	parser->config->places = parser->defaults.places;
 	apply_listeners(parser, source);
 	if (parser->is_stunnel && !stunnel_number_services(parser))

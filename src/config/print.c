@@ -120,28 +120,17 @@ print_key(FILE *out, const struct schema_row *row, const struct config *config,
 		    schema_field_const(row, config, listener), &row->rules);
 }
 
+/* Print the keys of one section, and an empty line. */
 static void
-print_section(FILE *out, const struct config *config, unsigned section)
+print_section(FILE *out, const struct config *config,
+    const struct config_listener *listener, unsigned section)
 {
-	fprintf(out, "%s\n", schema_section_name(section));
 	for (enum config_key i = 0; i < KEY_COUNT; i++) {
 		const struct schema_row *row = schema_row(i);
 
-		if (!row->of_listener && (row->sections & section) != 0)
-			print_key(out, row, config, NULL);
-	}
-	fputc('\n', out);
-}
-
-static void
-print_listener(FILE *out, const struct config_listener *listener)
-{
-	fprintf(out, "[listener %s]\n", listener->name);
-	for (enum config_key i = 0; i < KEY_COUNT; i++) {
-		const struct schema_row *row = schema_row(i);
-
-		if (row->of_listener)
-			print_key(out, row, NULL, listener);
+		if (row->of_listener == (listener != NULL) &&
+		    (row->sections & section) != 0)
+			print_key(out, row, config, listener);
 	}
 	fputc('\n', out);
 }
@@ -178,15 +167,18 @@ print_host(FILE *out, const struct config_listener *host,
 void
 config_print(const struct config *config, FILE *out)
 {
-	print_section(out, config, SCHEMA_GLOBAL);
-	print_section(out, config, SCHEMA_LOG);
-	print_section(out, config, SCHEMA_TLS);
-	print_section(out, config, SCHEMA_OCSP);
-	print_section(out, config, SCHEMA_ADMIN);
+	static const unsigned sections[] = { SCHEMA_GLOBAL, SCHEMA_LOG,
+		SCHEMA_TLS, SCHEMA_OCSP, SCHEMA_ADMIN };
+
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		fprintf(out, "%s\n", schema_section_name(sections[i]));
+		print_section(out, config, NULL, sections[i]);
+	}
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 
-		print_listener(out, listener);
+		fprintf(out, "[listener %s]\n", listener->name);
+		print_section(out, config, listener, SCHEMA_LISTENER);
 		for (size_t k = 0; k < listener->host_count; k++)
 			print_host(out, &listener->hosts[k], listener);
 	}

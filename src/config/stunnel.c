@@ -705,8 +705,8 @@ stunnel_set_defaults(struct parser *parser)
 	static const char *const differences[] = {
 		"a port alone in accept means IPv4 and IPv6",
 		"TLS 1.2 is the lowest version offered",
-		"without ciphers, fewer are offered than by stunnel (profile = "
-		"intermediate)",
+		("without ciphers, fewer are offered than by stunnel (profile "
+		 "= intermediate)"),
 	};
 	struct config_listener *defaults = &parser->defaults;
 

@@ -106,12 +106,12 @@ def test_certificates_are_shown_as_they_are(four, page):
     page.until(SHOWN)
     until(lambda: "a staple: good" in row(page, "healthy.example"), "healthy", 20)
     until(lambda: "a staple: revoked" in row(page, "revoked.example"), "revoked", 20)
-    until(lambda: "5xx" in row(page, "failing.example"), "failing", 20)
+    until(lambda: "HTTP 500" in row(page, "failing.example"), "failing", 20)
     healthy, expiring = row(page, "healthy.example"), row(page, "expiring.example")
     failing, revoked = row(page, "failing.example"), row(page, "revoked.example")
     assert "✓ good" in healthy and "ends in 89 days" in healthy and "next fetch in" in healthy
     assert "Last error" not in healthy
-    assert "✕ critical" in expiring and "ends in 4 days" in expiring
+    assert "▲ warning" in expiring and "ends in 4 days" in expiring
     assert "good" not in failing and "none held" in failing and "Last error" in failing
     assert "✕ critical" in revoked and "Staple revoked" in revoked
     names = page.texts(".certificate h3")
@@ -131,7 +131,7 @@ def test_connections_and_a_failed_reload_are_shown(four, page, tls):
     client = tls(clinch.port("healthy"))
     assert client.ping()
     card = "return [...document.querySelectorAll('.listener')].find((one) => one.innerText.startsWith('healthy')).innerText"
-    until(lambda: page.run(card).split("\n")[2:4] == ["1", "connections"] or "1\nconnections" in page.run(card), "1 connection", 20)
+    until(lambda: "1\nconnections" in page.run(card), "1 connection", 20)
     until(lambda: "1 done" in page.run(card), "1 handshake", 20)
     clinch.write("[listener healthy]\nacept = 443\n")
     clinch.reload()
@@ -203,18 +203,14 @@ def test_the_bars_have_the_scale_of_the_document(show, page):
 
 
 def test_a_thousand_certificates(page, show):
-    """Proves that they are drawn in well under a second, fifty at a time, and
-    that filter and severity find each of them."""
-    page.run_first(
-        """const json = Response.prototype.json;
-        Response.prototype.json = async function () {
-            const value = await json.call(this), began = performance.now();
-            requestAnimationFrame(() => setTimeout(() => window.drawn ??= performance.now() - began));
-            return value;
-        };"""
-    )
+    """Proves that they are drawn in well under a second (of CPU: other tests run
+    beside this one), fifty at a time, and that filter and severity find each."""
+    page.cdp("Performance.enable", timeDomain="threadTicks")
     server = show(sample.many(1000))
-    assert page.until("window.drawn") < 1000
+    assert page.value("document.body.offsetHeight") > 0, "layout is done"
+    spent = {one["name"]: one["value"] for one in page.cdp("Performance.getMetrics")["metrics"]}["TaskDuration"]
+    page.cdp("Performance.disable")
+    assert spent < 0.6, "seconds of CPU, loading included"
     rows = "document.querySelectorAll('.certificate').length"
     assert page.value(rows) == 50 and "50 of 1,000" in page.text("#shown")
     page.run("document.getElementById('more').click()")
@@ -442,7 +438,7 @@ def test_it_can_be_used_without_a_mouse_and_without_sight(show, page):
 
 
 def test_motion_can_be_reduced(show, page):
-    """Proves that bars do not move where the system asks for none."""
+    """Proves that bars do not move where the system prefers none."""
     seconds = "getComputedStyle(document.querySelector('.bar i')).transitionDuration"
     show(sample.status())
     assert page.value(seconds).startswith("0.4s")

@@ -121,6 +121,7 @@ def status(certificates=None, now=None, accepted=512_340, **changes):
         certificates = [*good, *special(now)]
     made = {
         "version": "0.1.0",
+        "openssl": "3.5.4",
         "pid": 4711,
         "start_time": now - 12 * DAY - 5 * HOUR,
         "now": now,

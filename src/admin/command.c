@@ -173,11 +173,11 @@ count_attempts(json_t *certificate)
 	json_t *fetches = json_object_get(
 	    json_object_get(certificate, "staple"), "fetches");
 	json_int_t sum = 0;
-	const char *key;
-	json_t *value;
+	void *at;
 
-	json_object_foreach(fetches, key, value)
-	    sum += json_integer_value(value);
+	for (at = json_object_iter(fetches); at != NULL;
+	     at = json_object_iter_next(fetches, at))
+		sum += json_integer_value(json_object_iter_value(at));
 	return sum;
 }
 
@@ -185,12 +185,11 @@ count_attempts(json_t *certificate)
 static json_t *
 find_certificate(json_t *document, const char *id)
 {
-	json_t *certificate;
+	json_t *list = json_object_get(document, "certificates");
 	size_t i;
 
-	json_array_foreach(
-	    json_object_get(document, "certificates"), i, certificate)
-	{
+	for (i = 0; i < json_array_size(list); i++) {
+		json_t *certificate = json_array_get(list, i);
 		const char *other = json_string_value(
 		    json_object_get(certificate, "id"));
 
@@ -220,14 +219,19 @@ print_result(json_t *certificate)
 static json_t *
 list_selected(const struct arguments *arguments, json_t *document)
 {
-	json_t *selected = json_object(), *certificate;
+	json_t *list = json_object_get(document, "certificates");
+	json_t *selected = json_object();
 	size_t i;
 
-	json_array_foreach(json_object_get(document, "certificates"), i,
-	    certificate) if (is_selected(arguments, certificate))
-	    json_object_set_new(selected,
-		json_string_value(json_object_get(certificate, "id")),
-		json_integer(count_attempts(certificate)));
+	for (i = 0; i < json_array_size(list); i++) {
+		json_t *certificate = json_array_get(list, i);
+
+		if (is_selected(arguments, certificate))
+			json_object_set_new(selected,
+			    json_string_value(
+				json_object_get(certificate, "id")),
+			    json_integer(count_attempts(certificate)));
+	}
 	return selected;
 }
 
@@ -235,16 +239,18 @@ list_selected(const struct arguments *arguments, json_t *document)
 static bool
 take_results(json_t *selected, json_t *document)
 {
+	void *at = json_object_iter(selected), *next;
+	json_t *certificate;
 	bool fine = true;
 	const char *id;
-	json_t *before, *certificate;
-	void *next;
 
-	json_object_foreach_safe(selected, next, id, before)
-	{
+	for (; at != NULL; at = next) {
+		next = json_object_iter_next(selected, at);
+		id = json_object_iter_key(at);
 		certificate = find_certificate(document, id);
 		if (certificate &&
-		    count_attempts(certificate) <= json_integer_value(before))
+		    count_attempts(certificate) <=
+			json_integer_value(json_object_iter_value(at)))
 			continue;
 		if (certificate)
 			fine &= print_result(certificate);

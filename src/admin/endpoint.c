@@ -281,7 +281,6 @@ respond_refresh(struct exchange *exchange, const char *certificate)
 static void
 finish_waiting(struct endpoint *endpoint)
 {
-	struct list *node, *next;
 	uint64_t pongs, reloads;
 	char *errors;
 	bool adopted;
@@ -292,12 +291,10 @@ finish_waiting(struct endpoint *endpoint)
 	adopted = endpoint->adopted;
 	errors = endpoint->errors ? strdup(endpoint->errors) : NULL;
 	mutex_unlock(&endpoint->lock);
-	for (node = endpoint->exchanges.next; node != &endpoint->exchanges;
-	     node = next) {
+	LIST_FOREACH(&endpoint->exchanges, node) {
 		struct exchange *exchange = container_of(
 		    node, struct exchange, all);
 
-		next = node->next;
 		if (exchange->wait == WAIT_PONG && pongs >= exchange->awaited)
 			respond_text(exchange, 200, "ok\n");
 		else if (exchange->wait != WAIT_RELOAD ||
@@ -502,10 +499,7 @@ begin_exchange(struct door *door, int fd)
 static bool
 end_oldest(struct endpoint *endpoint)
 {
-	struct list *node;
-
-	for (node = endpoint->exchanges.next; node != &endpoint->exchanges;
-	     node = node->next) {
+	LIST_FOREACH(&endpoint->exchanges, node) {
 		struct exchange *exchange = container_of(
 		    node, struct exchange, all);
 
@@ -540,10 +534,7 @@ on_client(struct ev_loop *ev, struct ev_io *watcher, int events)
 static void
 pause_doors(struct endpoint *endpoint, bool pause)
 {
-	struct list *node;
-
-	for (node = endpoint->doors.next; node != &endpoint->doors;
-	     node = node->next) {
+	LIST_FOREACH(&endpoint->doors, node) {
 		struct door *door = container_of(node, struct door, all);
 
 		if (pause)
@@ -558,8 +549,8 @@ pause_doors(struct endpoint *endpoint, bool pause)
 static void
 free_doors(struct list *doors)
 {
-	while (!list_is_empty(doors)) {
-		struct door *door = container_of(doors->next, struct door, all);
+	LIST_FOREACH(doors, node) {
+		struct door *door = container_of(node, struct door, all);
 
 		list_remove(&door->all);
 		ev_io_stop(door->endpoint->ev, &door->io);
@@ -660,9 +651,9 @@ run(void *arg)
 static void
 free_endpoint(struct endpoint *endpoint)
 {
-	while (!list_is_empty(&endpoint->exchanges))
-		end_exchange(container_of(
-		    endpoint->exchanges.next, struct exchange, all));
+	LIST_FOREACH(&endpoint->exchanges, node) {
+		end_exchange(container_of(node, struct exchange, all));
+	}
 	free_doors(&endpoint->doors);
 	free_doors(&endpoint->arriving);
 	if (endpoint->ev)

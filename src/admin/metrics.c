@@ -420,15 +420,41 @@ last_success_of(const struct overview_certificate *c)
 	return c->staple.last_success;
 }
 
+/* A family of times, one for each certificate. */
+struct time_row {
+	const char *name;
+	const char *help;
+	time_of_fn *time_of;
+	bool serial; /* has that label */
+};
+
+static void
+print_time(
+    FILE *out, const struct overview *overview, const struct time_row *row)
+{
+	size_t i;
+
+	family(out, row->name, "gauge", row->help);
+	for (i = 0; i < overview->certificate_count;
+	     i = overview_next_certificate(overview, i)) {
+		const struct overview_certificate *c =
+		    &overview->certificates[i];
+
+		if (row->time_of(c) == 0)
+			continue;
+		certificate(out, row->name, c);
+		if (row->serial) {
+			fputc(',', out);
+			label(out, "serial", c->serial);
+		}
+		fprintf(out, "} %" PRId64 "\n", row->time_of(c));
+	}
+}
+
 static void
 print_times(FILE *out, const struct overview *overview)
 {
-	static const struct {
-		const char *name;
-		const char *help;
-		time_of_fn *time_of;
-		bool serial;
-	} rows[] = {
+	static const struct time_row rows[] = {
 		{ "clinch_certificate_not_before_timestamp_seconds",
 		    "notBefore of the certificate.", not_before_of, true },
 		{ "clinch_certificate_not_after_timestamp_seconds",
@@ -445,25 +471,10 @@ print_times(FILE *out, const struct overview *overview)
 		    "When a good response was received last.", last_success_of,
 		    false },
 	};
-	size_t i, k;
+	size_t i;
 
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		family(out, rows[i].name, "gauge", rows[i].help);
-		for (k = 0; k < overview->certificate_count;
-		     k = overview_next_certificate(overview, k)) {
-			const struct overview_certificate *c =
-			    &overview->certificates[k];
-
-			if (rows[i].time_of(c) == 0)
-				continue;
-			certificate(out, rows[i].name, c);
-			if (rows[i].serial) {
-				fputc(',', out);
-				label(out, "serial", c->serial);
-			}
-			fprintf(out, "} %" PRId64 "\n", rows[i].time_of(c));
-		}
-	}
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		print_time(out, overview, &rows[i]);
 }
 
 static void

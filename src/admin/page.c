@@ -4,6 +4,12 @@
  */
 #include "admin/page.h"
 
+#include <stdint.h>
+
+#ifndef PAGE_FILE /* for tools that do not run make */
+#define PAGE_FILE "src/admin/page.html"
+#endif
+
 extern const char page_begin[], page_end[];
 
 __asm__(".section .rodata\n"
@@ -24,5 +30,5 @@ page_text(void)
 size_t
 page_len(void)
 {
-	return (size_t)(page_end - page_begin);
+	return (size_t)((uintptr_t)page_end - (uintptr_t)page_begin);
 }

@@ -167,7 +167,7 @@ static void
 print_process(const struct table *table, json_t *document)
 {
 	char span[TABLE_SPAN_MAX];
-	json_t *reason;
+	json_t *reasons = json_object_get(document, "reasons");
 	size_t i;
 
 	table_print_span(span, table->now - number(document, "start_time"));
@@ -183,11 +183,12 @@ print_process(const struct table *table, json_t *document)
 	fputs("\nconfiguration  ", table->out);
 	put(table, text(document, "config"));
 	fputc('\n', table->out);
-	json_array_foreach(json_object_get(document, "reasons"), i, reason)
-	{
+	for (i = 0; i < json_array_size(reasons); i++) {
+		const char *reason = json_string_value(
+		    json_array_get(reasons, i));
+
 		fputs("  ", table->out);
-		put(table, json_string_value(reason) ? json_string_value(reason)
-						     : "-");
+		put(table, reason ? reason : "-");
 		fputc('\n', table->out);
 	}
 	print_reload(table, json_object_get(document, "reload"));
@@ -201,11 +202,11 @@ print_process(const struct table *table, json_t *document)
 static void
 print_backends(const struct table *table, json_t *listener)
 {
-	json_t *backend;
+	json_t *backends = json_object_get(listener, "backends");
 	size_t i;
 
-	json_array_foreach(json_object_get(listener, "backends"), i, backend)
-	{
+	for (i = 0; i < json_array_size(backends); i++) {
+		json_t *backend = json_array_get(backends, i);
 		bool up = strcmp(text(backend, "state"), "up") == 0;
 
 		fputs("  backend ", table->out);
@@ -322,12 +323,12 @@ table_print(struct json_t *document, FILE *out, bool colours)
 	struct table table = {
 		.out = out, .colours = colours, .now = number(document, "now")
 	};
-	json_t *listener;
+	json_t *listeners = json_object_get(document, "listeners");
 	size_t i;
 
 	print_process(&table, document);
 	fputc('\n', out);
-	json_array_foreach(json_object_get(document, "listeners"), i, listener)
-	    print_listener(&table, listener);
+	for (i = 0; i < json_array_size(listeners); i++)
+		print_listener(&table, json_array_get(listeners, i));
 	print_certificates(&table, document);
 }

@@ -110,8 +110,8 @@ static void
 print_key(FILE *out, const struct schema_row *row, const struct config *config,
     const struct config_listener *listener)
 {
-	const struct config_place *places = row->of_listener ? listener->places
-							     : config->places;
+	const struct config_place *places = listener ? listener->places
+						     : config->places;
 
 	if (row->only_if_set && !config_is_set(places, schema_key_of(row)))
 		fprintf(out, "; %s: %s\n", row->name, row->shown);

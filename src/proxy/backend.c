@@ -268,8 +268,8 @@ backends_inherit(struct backends *fresh, struct backends *old)
 			if (!is_same_target(&fresh->items[i], &old->items[j]))
 				continue;
 			atomic_store_explicit(&fresh->items[i].errors,
-			    atomic_load_explicit(&old->items[j].errors,
-				memory_order_relaxed),
+			    atomic_load_explicit(
+				&old->items[j].errors, memory_order_relaxed),
 			    memory_order_relaxed);
 			known = current_addresses(old, j);
 			if (known != NULL)
@@ -616,9 +616,8 @@ backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
 	walk->last_errno = errnum;
 	if (is_local_error(errnum))
 		return;
-	atomic_fetch_add_explicit(
-	    &walk->backends->items[walk->current].errors, 1,
-	    memory_order_relaxed);
+	atomic_fetch_add_explicit(&walk->backends->items[walk->current].errors,
+	    1, memory_order_relaxed);
 	backend_walk_overtaken(walk, candidate, now_ms);
 }
 

@@ -49,7 +49,8 @@ bool backends_put(struct backends *backends, size_t i,
 
 /* Backend i at a moment, for display. */
 struct backend_view {
-	const char *name; /* as written in connect=; lives as long as backends */
+	const char
+	    *name; /* as written in connect=; lives as long as backends */
 	size_t addresses; /* 0: not resolved yet */
 	size_t resting;   /* of these */
 	uint64_t errors;  /* connects that failed, over reloads */

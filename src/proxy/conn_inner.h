@@ -68,8 +68,8 @@ struct conn {
 	struct list runnable;
 	struct list deferred;
 	struct list unread;
-	struct conn_set *set;    /* borrowed; outlives its connections */
-	struct service *service; /* a reference */
+	struct conn_set *set;        /* borrowed; outlives its connections */
+	struct service *service;     /* a reference */
 	struct stats_counts *counts; /* of the service, for this thread */
 	/* The listener's; after the handshake those of the site. */
 	const struct config_listener *settings;

@@ -691,8 +691,8 @@ identity_print_key(EVP_PKEY *key, char *out, size_t max)
 }
 
 void
-identity_describe(const struct identity *identity,
-    struct identity_description *description)
+identity_describe(
+    const struct identity *identity, struct identity_description *description)
 {
 	X509 *certificate = identity_certificate(identity);
 	unsigned char digest[32];
@@ -703,10 +703,10 @@ identity_describe(const struct identity *identity,
 		for (unsigned i = 0; i < len; i++)
 			snprintf(description->id + (size_t)2 * i, 3, "%02x",
 			    digest[i]);
-	chain_print_serial(certificate, description->serial,
-	    sizeof(description->serial));
-	chain_print_issuer(certificate, description->issuer,
-	    sizeof(description->issuer));
+	chain_print_serial(
+	    certificate, description->serial, sizeof(description->serial));
+	chain_print_issuer(
+	    certificate, description->issuer, sizeof(description->issuer));
 	identity_print_key(X509_get0_pubkey(certificate), description->key,
 	    sizeof(description->key));
 	tls_error_clear();

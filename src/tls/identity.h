@@ -101,8 +101,8 @@ struct identity_description {
 	char key[16];     /* "RSA2048", "EC256", "ED25519" */
 	char issuer[256]; /* one line, escaped */
 };
-void identity_describe(const struct identity *identity,
-    struct identity_description *description);
+void identity_describe(
+    const struct identity *identity, struct identity_description *description);
 
 enum identity_kind identity_kind(const struct identity *identity);
 const char *identity_kind_name(enum identity_kind kind); /* "RSA", ... */

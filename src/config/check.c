@@ -361,7 +361,7 @@ check_require(const struct parser *parser, const struct site *site)
 		 verify != VERIFY_NONE)
 		diag_error(parser->diag, &provenance->require_cert->where,
 		    "%s contradicts verify or verifyChain: write verify = "
-		    "optional or verify = require alone",
+		    "optional or verify = require",
 		    provenance->require_cert->key);
 }
 

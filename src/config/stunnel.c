@@ -28,7 +28,7 @@
 #define ENGINES "OpenSSL engines are not supported: put the key into a PEM file"
 #define PSK "pre-shared keys are not supported: use a certificate"
 #define SERVER_ONLY                                                \
-	"clinch only serves TLS: to speak TLS to a backend, keep " \
+	"clinch is only a TLS server: for TLS to a backend, keep " \
 	"stunnel for that service"
 #define NO_PROGRAMS                                               \
 	"clinch starts no programs: let the program listen on a " \
@@ -765,7 +765,7 @@ stunnel_set_defaults(struct parser *parser)
 	    "timeouts: clinch stays in the foreground",
 	    parser->config->file, parser->stunnel_reason);
 	diag_note(parser->diag,
-	    "%s is read as a stunnel.conf: a port alone in accept means IPv4 "
+	    "%s is read as a stunnel.conf: a port without an address means IPv4 "
 	    "and IPv6",
 	    parser->config->file);
 	diag_note(parser->diag,

@@ -51,7 +51,7 @@ static const struct {
 	[CONN_CLIENT_GONE] = { "client_gone",
 	    "client closed before its handshake was done", LEVEL_INFO, CLIENT,
 	    true, false },
-	[CONN_HEALTH_CHECK] = { "health_check", "health check answered",
+	[CONN_HEALTH_CHECK] = { "health_check", "health check completed",
 	    LEVEL_INFO, NONE, true, false },
 	[CONN_BAD_PROXY] = { "bad_proxy_header",
 	    "client refused: bad PROXY header", LEVEL_NOTICE, PROXY_HEADER,

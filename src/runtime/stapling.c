@@ -384,7 +384,7 @@ policy_explain(const struct staple_info *info, char *out, size_t max)
 		snprintf(out, max, "%s", info->said);
 	else if (outcome == STAPLE_UNASKED)
 		snprintf(out, max,
-		    "no responder (of %u) has answered yet; check that this "
+		    "no response yet from any of %u responders; check that this "
 		    "host can reach them, or allow more start_wait",
 		    info->responders);
 	else

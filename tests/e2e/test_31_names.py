@@ -227,7 +227,7 @@ def test_what_a_test_run_says_of_names(serve, shown, tmp_path):
     assert status == 0, errors
     assert "host a.example -> 127.0.0.1:1" in out
     assert "certificate a.example until" in out
-    assert "any other name is refused" in out
+    assert "any other name is rejected" in out
 
 
 def test_the_default_of_a_folder_is_valid(launch, serve, ca, tmp_path):

@@ -126,7 +126,7 @@ REFUSED = {
     "empty": (lambda ca, depot: depot.put("/x"), "without a body"),
     "redirect to https": (lambda ca, depot: depot.put("/x", status=301, Location=HTTPS), "not http"),
     "nobody": (lambda ca, depot: "http://127.0.0.1:1/x", "connection refused"),
-    "https": (lambda ca, depot: HTTPS, "issuers are fetched by http alone"),
+    "https": (lambda ca, depot: HTTPS, "issuers are fetched only by http"),
 }
 
 
@@ -142,7 +142,7 @@ def test_what_is_no_issuer_is_refused_with_a_line(launch, ca, depot, bare, stapl
     assert words in line
     assert bare.responder.count() == 0
     code, out, _ = proxy.run("staple", "check", site.pem)
-    assert code == 4 and "verdict: no_issuer" in out and words in out and "CN=test CA, not found" in out
+    assert code == 4 and "result: no_issuer" in out and words in out and "CN=test CA, not found" in out
 
 
 def test_a_strict_start_ends_without_an_issuer(launch, ca, depot, bare, stapled):

@@ -374,7 +374,7 @@ def test_a_stopped_server_takes_no_longer_than_it_may(launch, site):
         begun = time.monotonic()
         status, line = check(clinch, "--timeout", "700ms")
         assert time.monotonic() - begun < 3
-        assert status == 1 and "listener web" in line and "no answer within 700ms" in line and line.endswith("; 1 more")
+        assert status == 1 and "listener web" in line and "no response within 700ms" in line and line.endswith("; 1 more")
     finally:
         clinch.process.send_signal(signal.SIGCONT)
     healthy(clinch, 2)
@@ -412,7 +412,7 @@ def test_a_full_unix_queue(site, tmp_path):
     file = tmp_path / "check.ini"
     file.write_text(section("web", site, f"unix:{path}"))
     status, out, _ = proxy.run("healthcheck", "-c", file, "--timeout", "500ms")
-    assert status == 1 and "no answer within 500ms" in out
+    assert status == 1 and "no response within 500ms" in out
     for one in [*clients, listening]:
         one.close()
 

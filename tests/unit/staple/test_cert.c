@@ -555,7 +555,7 @@ Test(issuer, is_missing_when_no_candidate_exists)
 
 	cr_expect_eq(cert->unavailable_reason, STAPLE_NO_ISSUER);
 	cr_expect_str_eq(
-	    cert->hint, "its issuer (/CN=Authority) is nowhere to be found");
+	    cert->hint, "its issuer (/CN=Authority) was not found");
 	staple_cert_unref(cert);
 	expect(NULL, STAPLE_ORIGIN_NONE);
 }
@@ -585,8 +585,8 @@ Test(issuer, that_is_a_namesake_is_mentioned)
 	chain_up(&fixture.impostor);
 	cert = issuer_know(&fixture.leaf);
 	cr_expect_str_eq(cert->hint,
-	    "a certificate of its issuer's name (/CN=Authority) is at hand, "
-	    "but did not sign it");
+	    "a certificate with its issuer's name (/CN=Authority) was found, "
+	    "but its key did not sign it");
 	staple_cert_unref(cert);
 }
 

@@ -756,7 +756,7 @@ static const struct {
 	{ "ahead by the skew", 300, 400, STAPLE_GOOD, "" },
 	{ "ahead by more", 301, 400, STAPLE_NOT_YET_VALID,
 	    "it begins at 2031-07-01 00:05:01 UTC, 5 min 1 s from now: is the "
-	    "clock of this machine (2031-07-01 00:00:00 UTC) right?" },
+	    "clock of this host (2031-07-01 00:00:00 UTC) correct?" },
 	{ "the clock is an hour slow", 3600, 86400, STAPLE_NOT_YET_VALID,
 	    "1 h 0 min from now: is the clock" },
 	{ "one second is left", -10, 1, STAPLE_GOOD, "" },

@@ -17,11 +17,11 @@
 #include "staple/url.h"
 #include "tests/support/pki.h"
 
-#define NO_HOST "it names no proper host"
-#define NO_BYTE "it holds a byte that no URL may hold"
-#define NO_PORT "its port is no number from 1 to 65535"
+#define NO_HOST "it has no valid host"
+#define NO_BYTE "it has a byte that is not valid in a URL"
+#define NO_PORT "its port is not a number from 1 to 65535"
 #define NO_SCHEME "it is neither http nor https"
-#define USER "it holds a user name"
+#define USER "it has a user name"
 
 /* fault NULL: the URL is valid. */
 static const struct {

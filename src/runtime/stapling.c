@@ -384,7 +384,7 @@ policy_explain(const struct staple_info *info, char *out, size_t max)
 		snprintf(out, max, "%s", info->said);
 	else if (outcome == STAPLE_UNASKED)
 		snprintf(out, max,
-		    "no response yet from any of %u responders; check that this "
+		    "no response yet (responders: %u); check that this "
 		    "host can reach them, or allow more start_wait",
 		    info->responders);
 	else

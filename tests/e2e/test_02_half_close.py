@@ -87,7 +87,7 @@ def test_an_upload_may_change_its_keys_after_the_service_ended(launch, listener,
     clinch.wait_log(r"access .*reason=done")
 
 
-def test_a_client_that_ended_even_in_tcp_is_told_that_it_got_all(launch, listener, serve, tls, version):
+def test_a_client_that_ended_even_in_tcp_gets_close_notify_after_all_bytes(launch, listener, serve, tls, version):
     """Proves that an answer which was complete before the client ended is
     closed with close_notify too: without it, it looks cut off."""
 

@@ -68,7 +68,7 @@ def test_a_failed_one_rests_for_retry_after(launch, listener, serve, tls):
     holder.close()
 
 
-def test_nobody_answers(launch, listener, tls):
+def test_no_backend_answers(launch, listener, tls):
     """Proves a clear reason, a closed client, and that the process goes on."""
     holder, dead = service.refused_port()
     clinch = launch(listener(f"127.0.0.1:{dead}", head=ACCESS))

@@ -34,7 +34,7 @@ def test_json_lines(launch, listener, serve, tls):
         assert {"time", "level"} <= set(json.loads(line)), line
 
 
-def test_access_line_tells_the_whole_connection(launch, listener, serve, tls, tmp_path):
+def test_access_line_has_the_whole_connection(launch, listener, serve, tls, tmp_path):
     """Proves each field of the access log against what the client knows."""
     path = tmp_path / "access.log"
     echo = serve(service.answer_after_end)
@@ -79,7 +79,7 @@ def test_usr1_reopens_files(launch, listener, serve, tls, tmp_path):
     assert "reloaded" not in old.read_text()
 
 
-def test_a_reader_that_stopped_stops_nobody(listener, serve, ca, site, tmp_path):
+def test_a_log_reader_that_stopped_blocks_nothing(listener, serve, ca, site, tmp_path):
     """Proves that a full pipe behind stderr holds no client, and that the end
     is not waited for either."""
     from lib import client

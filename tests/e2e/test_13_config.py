@@ -19,7 +19,7 @@ def check(folder, text, *arguments, env=None):
     return proxy.run("-c", file, *(arguments or ["--test"]), env=env)
 
 
-def test_test_says_what_would_run(tmp_path, listener):
+def test_test_prints_what_would_run(tmp_path, listener):
     """Proves --test: exit 0, in words, and no socket opened."""
     status, out, err = check(tmp_path, listener("127.0.0.1:9", accept="127.0.0.1:8443"))
     assert status == 0, err
@@ -643,7 +643,7 @@ connect = {backend}
 """
 
 
-def test_four_differences_are_told(tmp_path, site):
+def test_four_differences_are_logged(tmp_path, site):
     """Proves what is said once of a stunnel.conf."""
     status, _, err = check(tmp_path, "foreground = yes\n" + WEB_SECTION.format(pem=site.pem))
     assert status == 0 and err.count("is read as a stunnel.conf") == 4, err

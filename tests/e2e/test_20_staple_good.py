@@ -48,7 +48,7 @@ def test_plain_certificates_are_stapled_by_mode(launch, ca, responders, stapled,
     assert responder.count() == (0 if expect is None else 2)
 
 
-def test_never_staples_nothing_and_says_so(launch, ca, responders, stapled):
+def test_never_staples_nothing_and_logs_it(launch, ca, responders, stapled):
     """Proves never, and its one warning for a certificate that demands a staple."""
     responder = responders()
     site = ca.issue(ocsp=responder.url, must_staple=True)
@@ -58,7 +58,7 @@ def test_never_staples_nothing_and_says_so(launch, ca, responders, stapled):
     assert len(clinch.grep("warning ocsp .*must-staple.*")) == 1
 
 
-def test_nothing_for_clients_that_do_not_ask(launch, ca, responders, stapled):
+def test_nothing_for_clients_without_status_request(launch, ca, responders, stapled):
     """Proves rule 31: no status_request, no staple, and no refusal either."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
@@ -160,7 +160,7 @@ def test_url_replaces_the_certificates_own(launch, ca, responders, stapled):
     assert own.count() == 0 and first.count() > 0 and second.count() > 0
 
 
-def test_what_worked_is_asked_first_the_next_time(launch, ca, responders, stapled):
+def test_what_worked_is_requested_first_the_next_time(launch, ca, responders, stapled):
     """Proves rule 24's memory: a dead first URL costs one try, not one for
     every refresh."""
     dead, alive = responders("http_404"), responders()

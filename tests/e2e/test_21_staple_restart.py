@@ -73,7 +73,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_bad_files_are_said_once_and_never_served(launch, ca, responders, stapled, kept, broken):
+def test_bad_files_are_logged_once_and_never_served(launch, ca, responders, stapled, kept, broken):
     """Proves rule 2: disk is verified like the network, never fatal, and the
     next good answer mends the file."""
     responder = responders()

@@ -47,7 +47,7 @@ def test_restart_after_next_update(launch, ca, responders, stapled, tmp_path):
 
 
 @needs_faketime
-def test_a_clock_an_hour_slow_is_told(launch, ca, responders, stapled, tmp_path):
+def test_a_clock_an_hour_slow_is_logged(launch, ca, responders, stapled, tmp_path):
     """Proves rule 15: a response from the future is refused with a hint."""
     responder, clock = responders(), Clock(tmp_path)
     clock.set(-HOUR)
@@ -132,7 +132,7 @@ def test_expiry_without_a_refresh(launch, ca, responders, stapled):
     clinch.wait_log(r"error ocsp .*expired")
 
 
-def test_the_ladder_of_warnings(launch, ca, responders, stapled):
+def test_the_expiry_warnings_rise(launch, ca, responders, stapled):
     """Proves rule 37: warnings before the loss, then one error."""
     responder = responders()
     responder.window(-10, 10)

@@ -53,7 +53,7 @@ def test_while_running_it_is_confirmed_then_ends(launch, ca, responders, stapled
     assert "POST" in methods, "the second answer came the other way"
 
 
-def test_one_answer_alone_stops_nothing(launch, ca, responders, stapled):
+def test_one_response_stops_nothing(launch, ca, responders, stapled):
     """Proves that a "revoked" which no second answer confirms is stapled, and
     that the process goes on."""
     first, second = responders(), responders()
@@ -70,7 +70,7 @@ def test_one_answer_alone_stops_nothing(launch, ca, responders, stapled):
     assert status_of(clinch.port(), ca) == "revoked"
 
 
-def test_confirmation_asks_another_url_first(launch, ca, responders, stapled):
+def test_confirmation_uses_another_url_first(launch, ca, responders, stapled):
     """Proves that the second word comes from another responder if there is one."""
     first, second = responders("revoked"), responders("revoked")
     site = ca.issue(ocsp=[first.url, second.url], must_staple=True)
@@ -79,7 +79,7 @@ def test_confirmation_asks_another_url_first(launch, ca, responders, stapled):
     assert (first.count(), second.count()) == (1, 1)
 
 
-def test_a_newer_good_answer_lifts_it(launch, ca, responders, stapled):
+def test_a_newer_good_response_lifts_it(launch, ca, responders, stapled):
     """Proves certificateHold: an older good answer does not replace a revoked
     one, a newer one does."""
     responder = responders("revoked")
@@ -149,7 +149,7 @@ def keep_revoked(launch, ca, responder, stapled, site, state):
         ("must", "revoked", 3),
     ],
 )
-def test_a_revoked_file_asks_first(launch, ca, responders, stapled, tmp_path, mode, answer, ends):
+def test_a_revoked_file_is_confirmed_by_a_request(launch, ca, responders, stapled, tmp_path, mode, answer, ends):
     """Proves the row "revoked L on disk": it never stops a process by itself;
     a newer good answer lifts it, a failed attempt or a second word lets it count."""
     responder = responders()

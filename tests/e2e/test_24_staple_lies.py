@@ -72,7 +72,7 @@ def test_each_failure_has_its_name(launch, ca, responders, stapled, behaviour):
         ("https://127.0.0.1:1/", "connection_refused"),
     ],
 )
-def test_nobody_there(launch, ca, stapled, url, outcome):
+def test_no_server_there(launch, ca, stapled, url, outcome):
     """Proves the outcomes of URLs that lead nowhere."""
     site = ca.issue(ocsp=url, must_staple=True)
     clinch = launch(stapled(site, "mode = auto\ntimeout = 2s"))
@@ -167,7 +167,7 @@ def test_hostile_urls_in_a_certificate(launch, ca, responders, stapled):
     assert status_of(clinch.port(), ca) == "good"
 
 
-def test_the_second_url_is_always_asked(launch, ca, responders, stapled):
+def test_the_second_url_is_always_tried(launch, ca, responders, stapled):
     """Proves rule 25: one try gets at most a third of the deadline, so a slow
     drip on the first URL does not cost the staple."""
     dripping, honest = responders("slow_drip"), responders()

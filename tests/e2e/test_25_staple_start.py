@@ -14,7 +14,7 @@ NOBODY = {"auto": None, "prefer": None, "must": 1, "always": 1}
 
 
 @pytest.mark.parametrize("mode", NOBODY)
-def test_nobody_to_ask(launch, ca, stapled, mode):
+def test_no_responder(launch, ca, stapled, mode):
     """Proves the row "nobody to ask": a warning or an info line, or exit 1
     with a sentence that names the certificate and says what to do."""
     site = ca.issue(must_staple=True)
@@ -68,17 +68,17 @@ def test_listeners_stay_closed_until_answered(launch, ca, responders, stapled):
     assert clinch.wait_exit() == 0
 
 
-def test_start_wait_ends_the_patience(launch, ca, responders, stapled):
+def test_start_wait_ends_the_wait(launch, ca, responders, stapled):
     """Proves start_wait: nothing answered for this time opens the listeners in
     prefer and ends the start in always."""
     responder = responders("hang")
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, "mode = prefer\ntimeout = 60s\nstart_wait = 1s"))
     assert status_of(clinch.port(), ca) is None
-    assert clinch.grep("warning ocsp serving without a staple .*has answered yet")
+    assert clinch.grep("warning ocsp serving without a staple .*no response yet")
     strict = launch(stapled(site, "mode = always\ntimeout = 60s\nstart_wait = 1s"), ready=False)
     assert strict.wait_exit() == 1
-    assert strict.grep(r"error ocsp certificate localhost must be stapled.*no responder \(of 1\) has answered yet")
+    assert strict.grep(r"error ocsp certificate localhost must be stapled.*no response yet \(responders: 1\)")
 
 
 def many(ca, connect, responder, mode, count=24):
@@ -106,7 +106,7 @@ def test_start_wait_opens_whatever_is_queued(launch, ca, responders, serve):
 
 
 @pytest.mark.parametrize("mode", ["prefer", "always"])
-def test_a_dead_responder_holds_no_start_up(launch, ca, responders, serve, mode):
+def test_a_dead_responder_delays_no_start(launch, ca, responders, serve, mode):
     """Proves that certificates whose responder host is down count as tried: of
     24, four at a time, each for 1 s, a start does not wait for the last."""
     hanging = responders("hang")
@@ -121,7 +121,7 @@ def test_a_dead_responder_holds_no_start_up(launch, ca, responders, serve, mode)
     assert hanging.count() < 24
 
 
-def test_the_service_manager_is_told_that_a_start_waits(launch, ca, responders, stapled, tmp_path):
+def test_the_service_manager_is_notified_that_a_start_waits(launch, ca, responders, stapled, tmp_path):
     """Proves EXTEND_TIMEOUT_USEC under systemd while a start waits."""
     path = str(tmp_path / "notify")
     responder = responders("hang")
@@ -161,7 +161,7 @@ def test_listener_overrides_the_mode(launch, ca, responders, stapled):
     assert status_of(clinch.port("b"), ca) is None
 
 
-def test_test_says_what_would_be_stapled(ca, responders, stapled, tmp_path):
+def test_test_prints_what_would_be_stapled(ca, responders, stapled, tmp_path):
     """Proves `clinch --test`: it names mode, must-staple and responders, finds
     nobody to ask, and asks nobody."""
     responder = responders()

@@ -10,7 +10,7 @@ from lib.stapled import Refused, s_client, staple_of, status_of, wait_staple
 from lib.wait import stays, until
 
 
-def test_reload_asks_nobody(launch, ca, responders, stapled):
+def test_a_reload_sends_no_request(launch, ca, responders, stapled):
     """Proves rule 1 for reloads: the same staple before, during and after, and
     no request for a certificate that did not change."""
     responder = responders()
@@ -69,7 +69,7 @@ def test_a_lenient_reload_goes_through(launch, ca, responders, stapled, mode, be
 
 
 @pytest.mark.parametrize("mode", ["must", "always"])
-def test_nobody_to_ask_refuses_the_reload(launch, ca, responders, stapled, mode):
+def test_no_responder_refuses_the_reload(launch, ca, responders, stapled, mode):
     """Proves the row "nobody to ask" for reloads."""
     site, new = ca.issue(ocsp=responders().url, must_staple=True), ca.issue(must_staple=True, label="new")
     clinch = launch(stapled(site, f"mode = {mode}"))
@@ -222,13 +222,13 @@ def test_a_revoked_certificate_gives_way_to_its_renewal(renewing, ca, stapled):
     os.kill(one.clinch.pid, signal.SIGHUP)
     until(lambda: one.responder.count(other), "the reload waits")
     one.responder.behave("revoked", one.old)
-    one.clinch.wait_log("confirmed by a second answer")
+    one.clinch.wait_log("confirmed by a second response")
     assert one.shows(one.old)
     one.clinch.wait_log("reload refused", deadline=20)
     until(lambda: one.shows(one.new), "the new one serves", 20)
 
 
-def test_a_dying_certificate_is_not_held_on_to(renewing, ca):
+def test_a_certificate_that_expires_soon_is_replaced(renewing, ca):
     """Proves the end of rule 5a: with less than an hour to notAfter the new one
     serves, staple or not."""
     one = renewing("auto", days=0.03)

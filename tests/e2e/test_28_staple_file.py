@@ -85,7 +85,7 @@ def test_bad_text_is_malformed(launch, ca, stapled, pushed, damage):
 
 
 @pytest.mark.parametrize("what", ["missing", "expired", "other"])
-def test_a_strict_start_wants_it(launch, ca, stapled, pushed, what):
+def test_a_strict_start_requires_it(launch, ca, stapled, pushed, what):
     """Proves exit status 1 with a sentence that names the file."""
     site, other = ca.issue(label="pushed"), ca.issue(label="other")
     if what == "expired":

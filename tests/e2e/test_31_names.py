@@ -158,7 +158,7 @@ def test_a_folder_without_any_good_file_is_an_error(tmp_path, serve):
         assert f"{file}:4: listener web: cert_dir: " in errors
 
 
-def test_a_host_keeps_its_say_over_names_from_the_folder(launch, serve, ca, tmp_path):
+def test_a_host_applies_to_names_from_the_folder(launch, serve, ca, tmp_path):
     """Proves that policy and certificate of a name are found apart: a wildcard
     host that demands client certificates does so for a name that has a
     certificate of its own in the folder."""
@@ -219,7 +219,7 @@ def test_a_hostile_name_is_an_unknown_name(launch, serve, shown, name, unknown):
     assert clinch.process.poll() is None
 
 
-def test_what_a_test_run_says_of_names(serve, shown, tmp_path):
+def test_what_a_test_run_prints_about_names(serve, shown, tmp_path):
     """Proves that --test tells the hosts, their certificates and backends."""
     file = tmp_path / "clinch.ini"
     file.write_text(config("127.0.0.1:1", shown, "sni_unknown = reject"))

@@ -147,7 +147,7 @@ def test_a_file_that_is_gone_changes_nothing(launch, serve, pair):
     until(lambda: shows(clinch, new), "the new certificate")
 
 
-def test_nothing_is_picked_up_where_nobody_watches(launch, serve, pair):
+def test_no_change_is_loaded_without_watch(launch, serve, pair):
     """Proves watch = no: a reload is needed then."""
     folder, old, new = pair
     joint = folder / "joint.pem"
@@ -185,7 +185,7 @@ def test_files_come_and_go_in_a_folder(launch, serve, ca, tmp_path):
     assert shows(clinch, first, "first.example")
 
 
-def test_only_what_changed_is_said(launch, serve, pair, tmp_path):
+def test_only_changes_are_logged(launch, serve, pair, tmp_path):
     """Proves that a file touched without a change, and other files in the same
     folder, make no new certificate and no line."""
     folder, old, _ = pair
@@ -304,7 +304,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_bad_state_is_told_once_and_costs_nothing(launch, serve, pair, state):
+def test_a_bad_state_is_logged_once_and_costs_nothing(launch, serve, pair, state):
     """Proves that a bad file is one line and read once, that a change of
     another file repeats neither, that SIGHUP gives the reason again, and that
     the next state counts."""
@@ -346,7 +346,7 @@ def test_a_file_touched_without_a_change_costs_nothing(launch, serve, pair):
 
 
 @pytest.mark.parametrize("state", ["removed", "empty"])
-def test_a_bad_ca_file_is_told_once(launch, serve, pair, ca, state):
+def test_a_bad_ca_file_is_logged_once(launch, serve, pair, ca, state):
     """Proves the same of those who vouch for clients."""
     folder, old, _ = pair
     trust = folder / "ca.pem"
@@ -362,7 +362,7 @@ def test_a_bad_ca_file_is_told_once(launch, serve, pair, ca, state):
     assert len(clinch.grep(r"client CA files not replaced; the previous ones stay in use")) == 1
 
 
-def test_a_bad_file_in_a_folder_is_told_once(launch, serve, ca, tmp_path):
+def test_a_bad_file_in_a_folder_is_logged_once(launch, serve, ca, tmp_path):
     """Proves the same of cert_dir, also when another file changes."""
     folder = tmp_path / "certs"
     folder.mkdir()

@@ -39,7 +39,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("mode", TAKEN)
-def test_verify_means_what_it_says(launch, serve, ca, site, people, mode, version):
+def test_verify_has_its_documented_meaning(launch, serve, ca, site, people, mode, version):
     """Proves none, optional and require in both versions: with a good
     certificate, without one, with one that has ended and with a stranger's."""
     backend = serve()
@@ -100,7 +100,7 @@ SENTENCES = [
 ]
 
 
-def test_the_log_says_why_a_client_was_refused(launch, serve, ca, site, people):
+def test_the_log_has_the_reason_for_a_refused_client(launch, serve, ca, site, people):
     """Proves that each refusal names its reason, and the peer."""
     more = f"verify = require\nca_file = {ca.file}\nallow_san = dns:*.partner.example"
     clinch = launch(config(serve().connect, site, more))
@@ -126,7 +126,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("rules, expect", RULES)
-def test_only_those_who_match_are_let_in(launch, serve, ca, site, people, rules, expect):
+def test_only_clients_that_match_are_accepted(launch, serve, ca, site, people, rules, expect):
     """Proves allow_san and allow_cn: one match of either is enough."""
     clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\n{rules}"))
     assert [who for who in ("alice", "bob") if admitted(clinch, ca, people, who)] == expect

@@ -194,7 +194,7 @@ def test_keys_of_a_fleet_are_rotated_by_their_file(launch, serve, ca, site, vers
     assert not visit(clinch.port(), made, session=begun).resumed
 
 
-def test_who_leaves_the_fleet_signs_with_a_key_of_its_own(launch, serve, ca, site, version, tmp_path):
+def test_a_server_without_the_key_file_signs_with_a_generated_key(launch, serve, ca, site, version, tmp_path):
     """Proves that a reload without ticket_key_file makes a new key at once, and
     that what the fleet has given out is still taken."""
     keys, made = tmp_path / "keys", context(ca, version)

@@ -123,7 +123,7 @@ def test_a_renewal_without_a_responder_serves_before_the_old_one_ends(launch, se
 
 
 @pytest.mark.parametrize("by", ["files", "reload"])
-def test_a_renewal_without_a_responder_replaces_a_dying_certificate(launch, serve, ca, responders, tmp_path, by):
+def test_a_renewal_without_a_responder_replaces_a_certificate_that_expires_soon(launch, serve, ca, responders, tmp_path, by):
     """With less than an hour left the renewed certificate serves at once."""
     responder = responders()
     old = ca.issue("localhost", ocsp=responder.url, label="dying", days=0.03)

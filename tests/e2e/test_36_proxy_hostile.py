@@ -223,7 +223,7 @@ def test_max_connections_counts_sockets(guarded, tls):
     until(lambda: not turned_away(tls, clinch, "192.0.2.1"), "room again")
 
 
-def test_who_failed_is_named_by_the_carried_address(guarded):
+def test_a_failed_client_is_logged_by_the_carried_address(guarded):
     """Proves that a line of a failed handshake names the client and the peer."""
     clinch = guarded()
     with connect(clinch) as sock:

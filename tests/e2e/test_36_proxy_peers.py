@@ -206,7 +206,7 @@ def test_nginx_before(launch, listener, tls, told, peers, version):
 
 @needs_nginx
 @needs_haproxy
-def test_a_client_is_known_all_the_way(launch, listener, tls, peers):
+def test_the_address_of_a_client_reaches_log_and_backend(launch, listener, tls, peers):
     """Proves nginx, clinch and haproxy in a row: the last knows the first."""
     path, behind = peers.path("in"), peers.path("h")
     peers.haproxy(HAPROXY_BEHIND.format(path=behind)).answering(behind)

@@ -31,7 +31,7 @@ def alice(ca):
 # ---- Out ----
 
 
-def test_version_1_tells_who_came_and_where_to(launch, listener, told, tls, version):
+def test_version_1_has_the_addresses_of_both_ends(launch, listener, told, tls, version):
     """Proves proxy_out = v1: both addresses, one line, and every byte after it."""
     clinch = launch(listener(told.connect, "proxy_out = v1"))
     one = tls(clinch.port(), version)
@@ -41,7 +41,7 @@ def test_version_1_tells_who_came_and_where_to(launch, listener, told, tls, vers
     assert (header.version, header.client, header.server) == (1, one.sock.getsockname(), one.sock.getpeername())
 
 
-def test_version_2_tells_what_was_agreed(launch, listener, told, tls, version):
+def test_version_2_has_what_was_negotiated(launch, listener, told, tls, version):
     """Proves proxy_out = v2 and what proxy_tlv tells when nothing is said."""
     clinch = launch(listener(told.connect, "proxy_out = v2\nalpn = h2, http/1.1"))
     one = tls(clinch.port(), version, alpn=["http/1.1"])
@@ -70,7 +70,7 @@ WANTED = {
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_proxy_tlv_says_what_is_told(launch, listener, told, tls, wanted):
+def test_proxy_tlv_selects_the_tlvs(launch, listener, told, tls, wanted):
     """Proves each word of proxy_tlv, and that nothing else is told."""
     clinch = launch(listener(told.connect, f"proxy_out = v2\nproxy_tlv = {wanted}\nalpn = h2"))
     one = tls(clinch.port(), alpn=["h2"])
@@ -81,7 +81,7 @@ def test_proxy_tlv_says_what_is_told(launch, listener, told, tls, wanted):
         assert header.sum_is_right()
 
 
-def test_nothing_is_told_of_what_there_is_not(launch, listener, told, ca):
+def test_absent_facts_have_no_tlv(launch, listener, told, ca):
     """Proves that a client without SNI and ALPN leaves both out."""
     clinch = launch(listener(told.connect, "proxy_out = v2\nalpn = h2"))
     made = client.context(ca.file)
@@ -103,7 +103,7 @@ def test_ids_are_of_one_connection(launch, listener, told, tls):
 VERIFY = "proxy_out = v2\nproxy_tlv = ssl, cn, cert, crc32c\nverify = {}\nca_file = {}"
 
 
-def test_a_verified_client_is_told_of(launch, listener, told, tls, ca, alice, version):
+def test_a_verified_client_has_a_tlv(launch, listener, told, tls, ca, alice, version):
     """Proves the bits, the verdict, the name and the certificate; of a resumed
     session too, where the certificate was shown before and not now."""
     clinch = launch(listener(told.connect, VERIFY.format("require", ca.file)))
@@ -163,7 +163,7 @@ def test_a_unix_client_has_no_address(launch, listener, told, ca, tmp_path, out)
     assert out == "v1" or header.text(pp.AUTHORITY) == "localhost"
 
 
-def test_the_backend_that_answers_is_told(launch, listener, told, tls):
+def test_the_backend_that_accepts_gets_the_header(launch, listener, told, tls):
     """Proves that a header goes to the backend that takes the connection, once,
     after another has refused it."""
     sock, port = service.refused_port()
@@ -233,7 +233,7 @@ NOBODY = {
 
 
 @pytest.mark.parametrize("kind", NOBODY)
-def test_a_header_of_nobody(launch, listener, told, tls, kind):
+def test_a_header_without_addresses(launch, listener, told, tls, kind):
     """Proves that the connection's own addresses count, and that it is served."""
     clinch = launch(listener(told.connect, IN + "proxy_out = v2"))
     one = tls(pp.Fronted(clinch.port(), NOBODY[kind]))

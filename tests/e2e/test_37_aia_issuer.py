@@ -104,7 +104,7 @@ def test_many_certificates_of_one_issuer_fetch_it_few_times(launch, ca, depot, b
     assert 1 <= len(depot.fetched) <= 4
 
 
-def test_the_next_url_is_asked(launch, ca, depot, bare, stapled):
+def test_the_next_url_is_fetched(launch, ca, depot, bare, stapled):
     """Proves that a dead URL and a wrong certificate do not end the search."""
     namesake, _ = stranger(ca)
     wrong = depot.put("/wrong.crt", namesake.public_bytes(Encoding.DER))
@@ -185,7 +185,7 @@ def test_the_chain_comes_first(launch, ca, responders, depot, stapled):
 # ---- The command ----
 
 
-def test_check_says_where_the_issuer_was_found(ca, depot, bare, tmp_path, launch, stapled):
+def test_check_prints_where_the_issuer_was_found(ca, depot, bare, tmp_path, launch, stapled):
     """Proves the words for AIA, the store and ca_file."""
     url = depot.put("/ca.crt", der(ca))
     site = bare(url)

@@ -425,7 +425,7 @@ def test_another_program_on_the_port(site, tmp_path, text):
     file.write_text(section("web", site, f"127.0.0.1:{other.port}"))
     status, out, _ = proxy.run("healthcheck", "-c", file)
     other.close()
-    assert status == 1 and "does not speak TLS" in out, out
+    assert status == 1 and "does not use TLS" in out, out
 
 
 def test_another_tls_server_on_the_port(site, tmp_path):

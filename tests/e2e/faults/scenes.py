@@ -176,7 +176,7 @@ def told(clinch, faults):
     silent = [fault for fault in faults if fault.behaviour != "good"]
     # Only a certificate without a responder may be reported by these words: for
     # another fault they would end the wait before its outcome is known.
-    other = lambda fault: "|names no responder" if fault.name == "nobody to ask" else ""
+    other = lambda fault: "|has no responder URL" if fault.name == "nobody to ask" else ""
     said = lambda fault: clinch.grep(rf"ocsp .*(outcome={fault.outcome}\b{other(fault)})")
     until(lambda: all(map(said, silent)), "every outcome is told", 40)
 

@@ -64,7 +64,7 @@ static const struct {
 	    "DER:300E0209050505050505050505020105", true },
 };
 
-Test(cert, must_be_stapled_when_the_feature_list_holds_5)
+Test(cert, must_be_stapled_when_the_feature_list_has_5)
 {
 	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
 		struct pki leaf = pki_make(
@@ -155,7 +155,7 @@ Test(cert, without_a_name_is_called_by_its_serial_number)
 	pki_drop(&leaf);
 }
 
-Test(cert, is_known_by_the_hash_of_its_encoding)
+Test(cert, is_identified_by_the_hash_of_its_encoding)
 {
 	struct pki leaf = pki_make(&(struct pki_wish){ .name = "a" });
 	unsigned char *der = NULL, expect[STAPLE_KEY_SIZE];
@@ -177,7 +177,7 @@ Test(cert, is_known_by_the_hash_of_its_encoding)
 	pki_drop(&leaf);
 }
 
-Test(cert, when_renewed_is_known_by_another_key)
+Test(cert, when_renewed_is_identified_by_another_key)
 {
 	struct pki_wish wish = { .name = "a.example" };
 	struct staple_cert *old = know_wish(&wish, NULL);
@@ -748,7 +748,7 @@ decode(int hash)
 	return asked;
 }
 
-Test(request, asks_for_one_certificate_by_each_hash)
+Test(request, is_for_one_certificate_by_each_hash)
 {
 	for (int i = 0; i < STAPLE_HASHES; i++) {
 		OCSP_REQUEST *asked = decode(i);
@@ -767,7 +767,7 @@ Test(request, asks_for_one_certificate_by_each_hash)
 	}
 }
 
-Test(request, keeps_the_ids_to_know_the_answer_by)
+Test(request, keeps_the_ids_to_match_the_response)
 {
 	for (int i = 0; i < STAPLE_HASHES; i++) {
 		ASN1_OBJECT *digest;

@@ -450,7 +450,7 @@ Test(schedule, ends_on_the_last_level_whenever_it_began)
 #define YEAR_0 ((int64_t)-62167219200)
 #define YEAR_9999 ((int64_t)253402300799)
 
-Test(schedule, survives_all_times_that_a_certificate_can_say)
+Test(schedule, survives_all_times_that_a_certificate_can_have)
 {
 	static const int64_t times[] = { YEAR_0, -1, 1, NOON, YEAR_9999 };
 	const size_t count = ARRAY_LEN(times);

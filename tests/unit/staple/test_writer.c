@@ -503,7 +503,7 @@ Test(writer, does_not_try_again_in_a_hurry)
 	cr_expect_eq(atomic_load(&told.count), 1);
 }
 
-Test(writer, lets_one_bad_file_hold_up_no_other)
+Test(writer, lets_one_bad_file_delay_no_other)
 {
 	atomic_store(&disk.bad_id, A);
 	save(A, 0);

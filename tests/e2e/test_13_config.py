@@ -365,7 +365,7 @@ def readme_block(after):
 
 def test_the_readme_shows_the_errors_that_are_printed(tmp_path):
     """Each error message in the README is one that the program prints."""
-    lines = readme_block("with its line and what to do")
+    lines = readme_block("with its line and remedy")
     text = "[listner web]\naccept = 1\n[listener a]\naccept = 127.0.0.1:0\ntimeout_idel = 1s\n"
     (tmp_path / "clinch.ini").write_text(text)
     _, _, errors = proxy.run("-c", "clinch.ini", "--test", cwd=tmp_path)

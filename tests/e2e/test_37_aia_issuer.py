@@ -119,7 +119,7 @@ def test_the_next_url_is_fetched(launch, ca, depot, bare, stapled):
 # ---- What is refused ----
 
 REFUSED = {
-    "namesake": (lambda ca, depot: depot.put("/x", stranger(ca)[0].public_bytes(Encoding.DER)), "whose key did not sign"),
+    "namesake": (lambda ca, depot: depot.put("/x", stranger(ca)[0].public_bytes(Encoding.DER)), "but its key did not sign"),
     "garbage": (lambda ca, depot: depot.put("/x", b"<html>hello</html>"), "no certificate"),
     "oversized": (lambda ca, depot: depot.put("/x", der(ca) + b"\0" * 70000), "larger than allowed"),
     "404": (lambda ca, depot: depot.put("/x", der(ca), status=404), "HTTP 404"),

@@ -1,4 +1,5 @@
-"""Garbage, scanners and half-dead clients: a line, no leak, nobody else hurt."""
+"""Garbage, scanners and clients that stop half-way: each is logged, leaks
+nothing and affects no other client."""
 
 import os
 import re
@@ -95,7 +96,7 @@ def test_garbage_after_the_handshake(launch, listener, serve, tls, version):
 
 
 def test_the_service_gets_no_connection_without_tls(launch, listener, serve):
-    """Proves that the backend is asked only after the handshake."""
+    """Proves that the backend is connected to only after the handshake."""
     echo = serve()
     clinch = launch(listener(echo.connect, head=CONFIG))
     with socket.create_connection(("127.0.0.1", clinch.port())) as sock:

@@ -12,9 +12,9 @@ HOUR = 3600
 @needs_faketime
 @pytest.mark.parametrize("without, ends", [("serve", None), ("refuse", Refused)])
 def test_over_next_update(launch, ca, responders, stapled, tmp_path, without, ends):
-    """Proves rule 6 with the real binary's clock moved: stapled one second
-    before nextUpdate, not one second after, and without_staple decides about
-    those who ask; those who do not ask are never concerned."""
+    """Proves rule 6 with the clock of the real binary moved: stapled one
+    second before nextUpdate, not one second after, and without_staple applies
+    to clients with status_request only."""
     responder, clock = responders(), Clock(tmp_path)
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, f"mode = always\nwithout_staple = {without}"), env=clock.env())
@@ -59,8 +59,8 @@ def test_a_clock_an_hour_slow_is_logged(launch, ca, responders, stapled, tmp_pat
 
 @needs_faketime
 def test_a_jump_of_the_clock_is_noticed(launch, ca, responders, stapled, tmp_path):
-    """Proves rule 22: within a minute after a jump over nextUpdate the
-    responder is asked again, although nothing was due for half an hour."""
+    """Proves rule 22: within a minute after a jump over nextUpdate a request
+    is sent, although none was due for half an hour."""
     responder, clock = responders(), Clock(tmp_path)
     responder.window(-60, HOUR)
     site = ca.issue(ocsp=responder.url)

@@ -37,8 +37,8 @@ REFUSED = ["revoked", "http_500", "unknown", "hang"]
 @pytest.mark.parametrize("behaviour", REFUSED)
 @pytest.mark.parametrize("mode", ["must", "always"])
 def test_a_strict_reload_is_refused(launch, ca, responders, stapled, mode, behaviour):
-    """Proves that the old generation goes on, staple and all, where a new
-    certificate is revoked or gets no answer."""
+    """Proves that the old generation goes on with its staple if a new
+    certificate is revoked or gets no response."""
     responder = responders()
     site, new = ca.issue(ocsp=responder.url, must_staple=True), ca.issue(ocsp=responder.url, must_staple=True, label="new")
     responder.behave(behaviour, new)
@@ -70,7 +70,7 @@ def test_a_lenient_reload_goes_through(launch, ca, responders, stapled, mode, be
 
 @pytest.mark.parametrize("mode", ["must", "always"])
 def test_no_responder_refuses_the_reload(launch, ca, responders, stapled, mode):
-    """Proves the row "nobody to ask" for reloads."""
+    """Proves the row "no responder" for reloads."""
     site, new = ca.issue(ocsp=responders().url, must_staple=True), ca.issue(must_staple=True, label="new")
     clinch = launch(stapled(site, f"mode = {mode}"))
     clinch.write(both(stapled, site, new, mode))
@@ -108,7 +108,7 @@ def test_what_was_held_is_inherited(launch, ca, responders, stapled):
 
 def test_from_never_to_always_and_back(launch, ca, responders, stapled):
     """Proves that the mode is reloadable and that a reload waits for the first
-    answer."""
+    response."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, "mode = never"))
@@ -122,7 +122,8 @@ def test_from_never_to_always_and_back(launch, ca, responders, stapled):
 
 
 def test_settings_are_put_back_with_a_refused_reload(launch, ca, responders, stapled):
-    """Proves that a refused reload changes nothing about whom is asked."""
+    """Proves that a refused reload leaves the settings of the requests
+    unchanged."""
     first, second = responders(), responders("http_500")
     first.window(-4, 6)
     site, new = ca.issue(label="a"), ca.issue(label="b")
@@ -170,7 +171,7 @@ def renewing(launch, ca, responders, stapled, tmp_path):
 
 @pytest.mark.parametrize("mode", ["auto", "must", "always", "prefer"])
 def test_a_renewal_with_its_staple_serves_at_once(renewing, ca, mode):
-    """Proves rule 5a's everyday case: when the reload is said to be done, the
+    """Proves rule 5a's everyday case: when the reload is logged as done, the
     new certificate serves, stapled."""
     one = renewing(mode)
     assert "reloaded" in one.renew()
@@ -210,8 +211,8 @@ def test_a_revoked_renewal(renewing, ca, mode, said):
 
 def test_a_revoked_certificate_gives_way_to_its_renewal(renewing, ca, stapled):
     """Proves that rule 5a ends with the old certificate's validity: a CA often
-    revokes what it has replaced.  No strict mode ends the process for a
-    certificate that is to go anyway, not even while a reload holds the swap up."""
+    revokes a replaced certificate. No strict mode ends the process for a
+    certificate that is being replaced, even while a reload delays the swap."""
     one = renewing("always\nmin_interval = 1s\nmax_interval = 2s")
     other = ca.issue(ocsp=one.responder.url, label="other")
     one.responder.behave("unauthorized", one.new)

@@ -1,4 +1,5 @@
-"""`clinch staple check` and `fetch`: what the operator is told, and what a script gets."""
+"""`clinch staple check` and `fetch`: their output for an operator and for a
+script."""
 
 import datetime
 import os
@@ -40,7 +41,7 @@ def test_exit_status_is_the_status_in_the_response(ca, openssl_ocsp, state, stat
 
 
 def test_check_prints_until_when_it_can_be_stapled(ca, openssl_ocsp):
-    """Proves that a good verdict names the time, and whoever signed."""
+    """Proves that a good result has the time and the signer."""
     site = ca.issue("good")
     _, out, _ = check(site, "--url", openssl_ocsp(good=[site], minutes=90).url)
     assert re.search(r"can be stapled until 20.*, for 1 h (29|30) min\n", out), out
@@ -48,7 +49,7 @@ def test_check_prints_until_when_it_can_be_stapled(ca, openssl_ocsp):
 
 
 def test_check_prints_that_nextupdate_is_missing(ca, openssl_ocsp):
-    """Proves that a responder without nextUpdate is understood (rule 8)."""
+    """Proves that a response without nextUpdate is accepted (rule 8)."""
     site = ca.issue("good")
     code, out, _ = check(site, "--url", openssl_ocsp(good=[site]).url)
     assert code == 0
@@ -82,14 +83,16 @@ def test_check_sends_every_request_to_every_url(ca, responders):
 
 
 def test_check_respects_retry_after(ca, responders):
-    """Proves that a responder that asks to wait is asked once, and the next one."""
+    """Proves that after Retry-After no second request goes to the responder,
+    and that the next one is used."""
     one, two = responders("retry_after"), responders()
     code, _, _ = check(ca.issue("wait", ocsp=[one.url, two.url]))
     assert (code, one.count(), two.count()) == (0, 1, 4)
 
 
 def test_check_names_the_dead_first_url(ca, responders):
-    """Proves that a dead URL is told although another one answers."""
+    """Proves that a dead URL is printed although another one has a
+    response."""
     site = ca.issue("dead", ocsp=[NOBODY, responders().url])
     code, out, _ = check(site)
     assert code == 0
@@ -97,7 +100,8 @@ def test_check_names_the_dead_first_url(ca, responders):
 
 
 def test_check_mentions_a_url_that_is_left_out(ca, responders):
-    """Proves that an AIA entry that cannot be asked is named although another one answers."""
+    """Proves that an unusable AIA entry is printed although another one has a
+    response."""
     site = ca.issue("partly", ocsp=["ldap://ca.example/", f" {responders().url}/ "])
     code, out, _ = check(site)
     assert code == 0
@@ -195,7 +199,8 @@ def test_fetch_writes_nothing_that_is_not_good(ca, responders, tmp_path, behavio
 
 
 def test_fetch_sends_the_requests_of_the_daemon(ca, responders, tmp_path):
-    """Proves that the first answer ends it, and that POST follows on a refused GET."""
+    """Proves that the first response ends it, and that POST follows a refused
+    GET."""
     one, two = responders("only_post"), responders()
     assert fetch(ca.issue("order", ocsp=[one.url, two.url]), tmp_path / "x")[0] == 0
     assert [a.method for a in one.asked] == ["GET", "POST"]
@@ -215,7 +220,7 @@ def test_fetch_replaces_no_device(ca, responders, tmp_path):
 
 
 def test_fetch_prints_that_it_cannot_write(ca, responders, tmp_path):
-    """Proves that a folder that is not there is told by name."""
+    """Proves that the error about a missing folder has its name."""
     out = tmp_path / "no" / "such" / "folder"
     code, _, err = fetch(ca.issue("unwritten", ocsp=responders().url), out)
     assert code == 4

@@ -50,8 +50,8 @@ def test_a_file_written_in_place_and_one_renamed_over_it(launch, serve, pair):
 
 
 def test_certbot_swaps_links(launch, serve, tmp_path, ca):
-    """Proves that a swap of the links in live/ is seen, which point into
-    archive/, where nothing of the old names changes."""
+    """Proves that a swap of the links in live/ is detected, which point into
+    archive/, where no old name changes."""
     live, archive = tmp_path / "live", tmp_path / "archive"
     live.mkdir(), archive.mkdir()
     made = [ca.issue("localhost", label=f"cert{i}") for i in (1, 2)]
@@ -73,8 +73,8 @@ def test_certbot_swaps_links(launch, serve, tmp_path, ca):
 
 
 def test_kubernetes_swaps_a_folder(launch, serve, tmp_path, ca):
-    """Proves that a swap of ..data is seen: the links named in the
-    configuration never change, the folder they lead through does."""
+    """Proves that a swap of ..data is detected: the links in the configuration
+    never change, the folder that they lead through does."""
     made = [ca.issue("localhost", label=f"k8s{i}") for i in (1, 2)]
     mount = Projected(tmp_path / "mount")
     mount.write({"tls.crt": made[0].crt.read_bytes(), "tls.key": made[0].key.read_bytes()})
@@ -85,7 +85,8 @@ def test_kubernetes_swaps_a_folder(launch, serve, tmp_path, ca):
 
 
 class Load:
-    """Clients that connect and talk one after the other, until told to end."""
+    """Clients that connect and exchange bytes one after the other, until
+    stopped."""
 
     def __init__(self, port, made, count=3):
         self.port, self.made = port, made
@@ -334,7 +335,7 @@ def test_a_bad_state_is_logged_once_and_costs_nothing(launch, serve, pair, state
 
 
 def test_a_file_touched_without_a_change_costs_nothing(launch, serve, pair):
-    """Proves that another stamp of the same bytes is looked at once."""
+    """Proves that a new stamp with the same bytes is read once."""
     folder, old, _ = pair
     clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key"))
     before = bytes_read(clinch)
@@ -347,7 +348,7 @@ def test_a_file_touched_without_a_change_costs_nothing(launch, serve, pair):
 
 @pytest.mark.parametrize("state", ["removed", "empty"])
 def test_a_bad_ca_file_is_logged_once(launch, serve, pair, ca, state):
-    """Proves the same of those who vouch for clients."""
+    """Proves the same for the CA file of clients."""
     folder, old, _ = pair
     trust = folder / "ca.pem"
     shutil.copy(ca.file, trust)

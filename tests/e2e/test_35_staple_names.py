@@ -39,7 +39,7 @@ def test_each_host_has_a_mode_of_its_own(launch, serve, ca, site, responders):
 
 def test_a_revoked_host_leaves_the_others_alone(launch, serve, ca, responders):
     """Proves on_revoked of a host: by default its handshakes get an alert and
-    the process goes on; staple tells clients the truth."""
+    the process goes on; staple sends the status revoked."""
     responder = responders()
     good, bad, told = (ca.issue(f"{name}.example", ocsp=responder.url, label=f"rev-{name}") for name in ("good", "bad", "told"))
     for files in (bad, told):

@@ -1,5 +1,5 @@
-"""What a peer may not send where a PROXY header is due: each is closed, with a
-sentence that says why, and nobody else is hurt."""
+"""Invalid bytes in place of a PROXY header: each connection is closed and
+logged with the reason, and no other client is affected."""
 
 import socket
 import ssl
@@ -74,9 +74,9 @@ def connect(clinch):
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_headers(guarded, tls, kind):
-    """Proves that it is refused before the handshake's time is up, with a
-    sentence and the peer's address; that the service never sees it; and that
-    nothing is left open."""
+    """Proves that it is refused before timeout_handshake, with a sentence and
+    the peer's address; that the service gets no connection; and that no
+    descriptor stays open."""
     clinch = guarded(IN + "timeout_handshake = 30s")
     sent, sentence = HOSTILE[kind]
     assert tls(pp.Fronted(clinch.port(), GOOD)).ping()
@@ -100,8 +100,8 @@ UNTRUSTED = {
 
 @pytest.mark.parametrize("kind", UNTRUSTED)
 def test_an_untrusted_peer(guarded, kind):
-    """Proves that it is closed at once, whatever it sends, and that the line
-    says what to do."""
+    """Proves that it is closed at once, with any bytes sent, and that the line
+    has the remedy."""
     clinch = guarded("proxy_in = yes\nproxy_trust = 192.0.2.0/24, 127.0.0.2")
     with connect(clinch) as sock:
         try:
@@ -122,7 +122,7 @@ def test_a_trusted_peer_beside_it(guarded, tls):
 
 
 def test_a_header_without_proxy_in(launch, listener, serve, tls):
-    """Proves that nobody may carry an address who was not asked to."""
+    """Proves that an address outside proxy_trust may not send a header."""
     clinch = launch(listener(serve().connect, head=ACCESS))
     with connect(clinch) as sock:
         sock.sendall(GOOD + HELLO)
@@ -192,7 +192,8 @@ def turned_away(tls, clinch, host):
 
 
 def test_allow_and_deny_apply_to_the_carried_address(guarded, tls):
-    """Proves that lists see through the proxy, and not the proxy."""
+    """Proves that lists apply to the carried address, and not to the
+    proxy's."""
     clinch = guarded(IN + "allow = 192.0.2.0/24\ndeny = 192.0.2.66, 127.0.0.0/8")
     assert not turned_away(tls, clinch, "192.0.2.1")
     assert turned_away(tls, clinch, "192.0.2.66")

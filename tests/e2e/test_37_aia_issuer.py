@@ -1,4 +1,4 @@
-"""A certificate without its chain: the issuer is fetched from where AIA says."""
+"""A certificate without its chain: the issuer is fetched from the AIA URL."""
 
 import os
 
@@ -19,7 +19,8 @@ def der(ca):
 
 @pytest.fixture
 def bare(ca, responders, depot):
-    """bare(url, ...): a certificate alone in its file, whose issuer is there."""
+    """bare(url, ...): a file with only a certificate, whose issuer is at
+    url."""
     responder = responders()
 
     def issue(*urls, **options):
@@ -39,7 +40,8 @@ FORMATS = {
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_issuer_is_fetched_and_the_certificate_stapled(launch, ca, depot, bare, stapled, kind):
-    """Proves the whole path in a mode whose start waits, for each format."""
+    """Proves the whole path in a mode with a waiting start, for each
+    format."""
     site = bare(depot.put("/ca.crt", FORMATS[kind](ca)))
     clinch = launch(stapled(site, "mode = must"))
     assert staple_of(clinch.port(), ca, site).status == "good"
@@ -76,7 +78,7 @@ def test_a_restart_uses_the_stored_issuer(launch, ca, depot, bare, stapled, tmp_
 
 def test_a_reload_fetches_no_issuer(launch, ca, depot, bare, stapled):
     """Proves that an equal certificate, and a renewed one of the same issuer,
-    ask nobody for the issuer again."""
+    cause no second request for the issuer."""
     url = depot.put("/ca.crt", der(ca))
     site = bare(url, label="renewed")
     clinch = launch(stapled(site, "mode = must"))

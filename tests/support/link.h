@@ -71,7 +71,7 @@ struct ssl_ctx_st *link_native(const struct tls_server *server);
 
 void link_open_plain(struct link *link, enum link_kind kind);
 
-/* The client trusts anyone; set what else is wanted on link->client. */
+/* The client trusts every certificate; set other options on link->client. */
 void link_open_tls(
     struct link *link, enum link_kind kind, struct tls_server *server);
 void link_close(struct link *link); /* checks that no block is missing */
@@ -81,8 +81,8 @@ void link_feed(struct link *link);
 void link_push(struct link *link);
 
 /*
- * Both sides, until neither moves.  Returns the server's last answer;
- * *client (may be NULL) is what SSL_do_handshake said last: 1 is done.
+ * Both sides, until neither moves.  Returns the server's last result; *client
+ * (may be NULL) is the last result of SSL_do_handshake: 1 is done.
  */
 enum io link_handshake(struct link *link, int *client);
 

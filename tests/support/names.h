@@ -15,7 +15,7 @@
 /* The addresses of many.test, separated by spaces; at first it has none. */
 void names_set(const char *addresses);
 
-/* How many names have been asked for so far, and how many still hang. */
+/* How many names have been looked up so far, and how many still hang. */
 unsigned names_asked(void);
 unsigned names_hanging(void);
 

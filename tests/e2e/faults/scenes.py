@@ -77,7 +77,7 @@ class Scene:
 
     @property
     def lively(self):
-        """Does anybody ask anything at all?"""
+        """Is any request under way?"""
         return self.mode != "never" and not self.plain
 
     def cell(self, clinch, fault):
@@ -125,13 +125,14 @@ def each(scene, call):
 
 
 def answerable(scene):
-    """Those whose own responder can answer first and fail then."""
+    """Faults whose own responder can send a good response first and fail
+    then."""
     return [fault for fault in scene.faults if fault.behaviour]
 
 
 def unanswerable(scene):
-    """Those to whom no responder of their own ever answers: what they hold
-    came from a `url` that the configuration no longer has."""
+    """Faults whose own responder never sends a response: the held one came
+    from a `url` that the configuration no longer has."""
     return [fault for fault in scene.faults if not fault.behaviour]
 
 
@@ -153,7 +154,7 @@ def restart(scene):
         clinch.terminate()
     scene.responder.window(-60, HOUR)
     scene.spoil()
-    alone = [fault for fault in scene.faults if scene.mode in STRICT and fault.name in ("revoked", "nobody to ask")]
+    alone = [fault for fault in scene.faults if scene.mode in STRICT and fault.name in ("revoked", "no responder")]
     calm = [fault for fault in scene.faults if fault not in alone]
     second = scene.launch("second", held(scene, calm), store=True).ready()
     if scene.lively:
@@ -176,7 +177,7 @@ def told(clinch, faults):
     silent = [fault for fault in faults if fault.behaviour != "good"]
     # Only a certificate without a responder may be reported by these words: for
     # another fault they would end the wait before its outcome is known.
-    other = lambda fault: "|has no responder URL" if fault.name == "nobody to ask" else ""
+    other = lambda fault: "|has no responder URL" if fault.name == "no responder" else ""
     said = lambda fault: clinch.grep(rf"ocsp .*(outcome={fault.outcome}\b{other(fault)})")
     until(lambda: all(map(said, silent)), "every outcome is told", 40)
 

@@ -33,7 +33,7 @@ ERRORS = {
 
 
 class Asked:
-    """One request: when, how and about whom."""
+    """One request: time, method and certificate."""
 
     def __init__(self, method, path, headers, body):
         self.method, self.path, self.headers = method, path, headers
@@ -220,7 +220,7 @@ class Responder:
         self._signed_by(client, asked, "delegate", self.ca.signer)
 
     def do_only_sha256(self, client, asked):
-        """Knows nothing by SHA-1."""
+        """Recognises no certificate by SHA-1."""
         if asked.hash == "sha256":
             return send(client, self.response(asked))
         made = ocsp.OCSPResponseBuilder.build_unsuccessful(ERRORS["unauthorized"])
@@ -322,7 +322,7 @@ class Responder:
         send(client, self.response(asked, this_update=self.this_update - 600))
 
     def do_revoked_by_get(self, client, asked):
-        """Takes its word back when it is asked the other way."""
+        """Sends another status to the other method."""
         if asked.method == "GET":
             return self.do_revoked(client, asked)
         self.do_http_500(client, asked)
@@ -375,7 +375,7 @@ class Responder:
         send(client, b"", status=b"302 Found", more=b"Location: file:///etc/passwd\r\n")
 
     def do_redirect(self, client, asked):
-        """Once, to a path that answers."""
+        """Once, to a path with a response."""
         if "/moved" in asked.path:
             return self.do_good(client, asked)
         where = asked.path.replace("/", "/moved/", 1) if asked.method == "GET" else "/moved/"

@@ -352,7 +352,7 @@ is_handed_over(void)
 	return entry != NULL;
 }
 
-/* ---- Who keeps an entry ---- */
+/* ---- References to an entry ---- */
 
 Test(cache_holders, shares_one_entry_between_equal_certificates)
 {

@@ -590,7 +590,7 @@ Test(issuer, that_is_a_namesake_is_mentioned)
 	staple_cert_unref(cert);
 }
 
-/* The key fits, so only the name says that this is another authority. */
+/* The key matches, so only the name shows that this is another CA. */
 Test(issuer, has_the_issuer_name_of_the_leaf)
 {
 	struct pki other = pki_make(

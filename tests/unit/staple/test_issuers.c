@@ -1,4 +1,4 @@
-/* Issuers that were fetched: which bytes hold one, and what is remembered. */
+/* Issuers that were fetched: which bytes contain one, and what is cached. */
 #include "staple/issuers.h"
 
 #include <criterion/criterion.h>

@@ -294,7 +294,7 @@ lengthen(unsigned char *bytes, size_t at, size_t more)
 	bytes[at + 1] = (unsigned char)(len + more);
 }
 
-/* Behind the basic response, inside the octet string that holds it. */
+/* Behind the basic response, inside its octet string. */
 Test(ocsp_der, lets_nothing_follow_inside_either)
 {
 	static const size_t lengths[] = { 2, 9, 13, 28 };

@@ -580,7 +580,7 @@ Test(attach_policy, treats_one_certificate_by_the_policy_of_each_context)
 	SSL_CTX_free(silent);
 }
 
-/* ---- Whose a context is ---- */
+/* ---- The owner of a context ---- */
 
 static int
 on_own_status(SSL *ssl, void *arg)

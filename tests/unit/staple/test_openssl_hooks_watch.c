@@ -1,6 +1,6 @@
 /*
  * Certificates: what is tied to the object and for how long, which facts win,
- * and which facts a certificate has that no policy wants.
+ * and the facts of a certificate that no policy requires.
  */
 #include <string.h>
 

@@ -48,7 +48,7 @@ start(unsigned certificates)
 		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 }
 
-/* Certificates that hold nothing valid; or whose last attempt failed. */
+/* Certificates without a valid response; or whose last attempt failed. */
 static unsigned
 count(bool failing)
 {

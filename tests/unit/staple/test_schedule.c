@@ -1,4 +1,5 @@
-/* When to ask next, how long to back off, when to warn: rules 18, 19, 37. */
+/* Times of fetches, pauses after failures, times of warnings: rules 18, 19,
+ * 37. */
 #include "staple/schedule.h"
 
 #include <criterion/criterion.h>
@@ -334,7 +335,7 @@ Test(schedule, backs_off_between_5_seconds_and_an_hour)
 static const struct probe_row {
 	const char *what;
 	unsigned failures;
-	int64_t left; /* 0: one holds nothing valid */
+	int64_t left; /* 0: one has no valid response */
 	int64_t retry_after;
 	unsigned certificates;
 	double jitter;

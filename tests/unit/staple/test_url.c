@@ -114,7 +114,7 @@ Test(url, has_a_longest_length)
 	cr_expect_str_eq(why, "it is too long");
 }
 
-/* What is known of a certificate with this AIA extension (NULL: none). */
+/* The facts of a certificate with this AIA extension (NULL: none). */
 static struct staple_cert *
 know(const char *aia, const struct staple_source *source)
 {

@@ -112,7 +112,7 @@ def test_a_client_that_resets_while_its_backend_is_awaited(launch, listener, tls
         client = tls(sock)
         client.send(b"GET /")
         # Some of them within the milliseconds for which the ticket waits for
-        # an answer, and not before the request was read.
+        # a response, and not before the request was read.
         begin = time.monotonic()
         while time.monotonic() - begin < 0.0005 * (n % 10):
             pass

@@ -26,7 +26,7 @@ def holds(text, *words):
         assert word in text, f"{word!r} is missing in:\n{text}"
 
 
-# ---- What the real responder says ----
+# ---- The real responder ----
 
 
 @pytest.mark.parametrize("state, status", [("good", 0), ("revoked", 2), ("unknown", 3)])

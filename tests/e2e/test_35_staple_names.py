@@ -192,7 +192,7 @@ def test_one_bad_certificate_in_a_folder_stays_out(launch, serve, ca, responders
     assert clinch.process.poll() is None
     assert "reloaded" in clinch.reload()
     assert status(clinch, "good.example") == "good"
-    if fault == "http_500":  # a "revoked" is asked about again in half an hour
+    if fault == "http_500":  # a "revoked" is fetched again in half an hour
         responder.behave("good", bad)
         until(lambda: status(clinch, "bad.example") == "good", "the other one, once it is good", 60)
 

@@ -17,7 +17,7 @@ CLIENT, SERVER = ("192.0.2.1", 1025), ("198.51.100.2", 443)
 GOOD = pp.v2(CLIENT, SERVER)
 HELLO = bytes.fromhex("1603010200010001fc0303")
 
-# What is sent, and what is said of it.
+# The bytes sent, and the text in the log.
 HOSTILE = {
     "a TLS client without a header": (HELLO, "no PROXY header"),
     "one byte of TLS": (HELLO[:1], "no PROXY header"),

@@ -19,7 +19,7 @@ def telling(version, tlvs=EVERYTHING):
 
 CLIENT, SERVER = ("192.0.2.1", 1025), ("198.51.100.2", 443)
 
-# Says over HTTP what it understood; blank where it knows nothing.
+# Returns over HTTP what it parsed; blank for absent facts.
 HAPROXY_BEHIND = """\
 frontend behind
     mode http

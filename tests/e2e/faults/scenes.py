@@ -1,8 +1,8 @@
 """One scene for each phase: brings many certificates into it, each with a
-fault of its own, and tells what clients get then.  A cell is one of
+fault of its own, and returns what clients get then.  A cell is one of
 
     staple    a good staple, verified by the client
-    revoked   a staple that says revoked
+    revoked   a staple with the status revoked
     nothing   the handshake goes on without
     alert     the handshake is ended
     exit N    the process ended with this status
@@ -146,7 +146,7 @@ def kept(scene, faults):
 
 def restart(scene):
     """A valid response on disk, the fault there when the process starts."""
-    scene.responder.window(-HOUR, HOUR)  # past its middle: asked again at once
+    scene.responder.window(-HOUR, HOUR)  # past its middle: fetched again at once
     for label, faults, url in (("first", answerable(scene), None), ("other", unanswerable(scene), scene.responder.url)):
         clinch = scene.launch(label, held(scene, faults), store=True, url=url, healthy=True).ready()
         already = faults if label == "first" else scene.faults
@@ -179,7 +179,7 @@ def told(clinch, faults):
     # another fault they would end the wait before its outcome is known.
     other = lambda fault: "|has no responder URL" if fault.name == "no responder" else ""
     said = lambda fault: clinch.grep(rf"ocsp .*(outcome={fault.outcome}\b{other(fault)})")
-    until(lambda: all(map(said, silent)), "every outcome is told", 40)
+    until(lambda: all(map(said, silent)), "every outcome is logged", 40)
 
 
 def running(scene, then=None):

@@ -1,10 +1,10 @@
 """An OCSP responder of ours that misbehaves on request, for what real ones
 do not do.  How it behaves is switched at run time, for all or per certificate:
 
-    responder.behave("http_500")              everybody
-    responder.behave("hang", site)            this certificate alone
+    responder.behave("http_500")              all
+    responder.behave("hang", site)            only this certificate
 
-Whatever it is asked stands in responder.asked.
+Every request is in responder.asked.
 """
 
 import base64
@@ -71,7 +71,7 @@ class Responder:
         self._others = []
         self._listen(0)
 
-    # ---- What a test says ----
+    # ---- What a test calls ----
 
     def behave(self, behaviour, who=None):
         assert behaviour in ERRORS or hasattr(self, f"do_{behaviour}"), behaviour
@@ -261,7 +261,7 @@ class Responder:
         more = der.entries(self.response(asked, about=other))
         send(client, der.resign(self.response(asked), self.ca.key, lambda ours: more + ours))
 
-    # ---- Lies ----
+    # ---- Invalid responses ----
 
     def do_wrong_serial(self, client, asked):
         other = next(one for serial, one in self.ca.issued.items() if serial != asked.serial)

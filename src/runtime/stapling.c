@@ -396,7 +396,7 @@ policy_explain(const struct staple_info *info, char *out, size_t max)
 
 /* ---- Configuration and events ---- */
 
-/* So much of the fingerprint tells an old certificate from its successor. */
+/* Enough of the fingerprint to distinguish a certificate from its successor. */
 #define ID_SHOWN 8
 
 struct stapling {

@@ -338,7 +338,7 @@ readable(X509 *certificate)
 }
 
 /*
- * A self-signed certificate has no issuer that could speak for it (RFC 6960
+ * A self-signed certificate has no issuer that could sign a response (RFC 6960
  * 4.2.2.2), and a reference to itself would keep it alive for ever: its
  * equals do not count.
  */

@@ -1,6 +1,6 @@
 /*
  * Writes the corpus of the target `clienthello`: server_name extensions, sound
- * or wrong in one way each, and ClientHellos as OpenSSL says them.  To make
+ * or wrong in one way each, and ClientHellos as OpenSSL writes them.  To make
  * them anew, in the folder where configure ran:
  *
  *   make tests/fuzz/hello_seeds

@@ -2,7 +2,7 @@
  * Both ends of one connection inside a test: a struct stream (the server,
  * under test) on one end of a socket pair, and on the other a client the test
  * drives by hand.  A TLS client runs over memory BIOs, so the test sees every
- * byte on the wire, and nothing moves unless it says so.  One thread; aborts
+ * byte on the wire, and nothing moves without its call.  One thread; aborts
  * when the set-up fails.
  */
 #ifndef SUPPORT_LINK_H

@@ -1,5 +1,5 @@
 /*
- * A getaddrinfo of the tests' own, so that no test asks the network for a
+ * A getaddrinfo of the tests' own, so that no test uses the network for a
  * name.  A program that calls anything here gets it in place of libc's, inside
  * libcurl too.  Numbers are looked up as ever; of names it knows
  *

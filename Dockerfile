@@ -1,12 +1,12 @@
-# The image of clinch: one program, what it needs, and nothing else.
+# The image of clinch: one program and its dependencies.
 #
 #   docker build -t clinch --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) .
 #
 # BASE may carry a digest (debian:13-slim@sha256:...).  LIBCURL: static builds
 # libcurl for HTTP and HTTPS from Debian's source package; debian takes
 # Debian's shared library, with the 27 others that it needs, where the mirror
-# has no source packages; auto is the first where it can be had, and the list
-# of parts in /usr/share/doc/clinch/sbom.spdx.json holds the result.
+# has no source packages; auto is the first where it is available, and the list
+# of parts in /usr/share/doc/clinch/sbom.spdx.json has the result.
 #
 # scripts/image/make runs the same lines without a container engine: each RUN
 # of the build stage is one line for sh.

@@ -70,7 +70,7 @@ def healthcheck(stage):
 
 
 def config(stage):
-    """The part of the image's configuration that says how to run it."""
+    """The part of the image's configuration about how to run it."""
     return {
         "User": stage.last("USER"),
         "ExposedPorts": {f"{port}/tcp": {} for port in stage.last("EXPOSE").split()},

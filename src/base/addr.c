@@ -302,7 +302,8 @@ parse_any(
 	uint16_t number;
 
 	if (any_family == NULL) {
-		err_set(err, "a port alone will not do here: write host:port");
+		err_set(err,
+		    "a port without a host is not valid here: write host:port");
 		return false;
 	}
 	if (!parse_port(&number, port, err))

@@ -395,7 +395,7 @@ check_require(const struct parser *parser, const struct site *site)
 		 verify != VERIFY_NONE)
 		diag_error(parser->diag, &place->statement->where,
 		    "%s contradicts verify or verifyChain: write verify = "
-		    "optional or verify = require alone",
+		    "optional or verify = require",
 		    place->statement->key);
 }
 

@@ -20,7 +20,7 @@ struct err;
 /*
  * Normalise a host pattern: "Www.Example.org." becomes "www.example.org",
  * "*.Example.org" becomes "*.example.org" (lower case, no final dot).  false:
- * no client can send such a name; *err says what to write instead.
+ * no client can send such a name; *err has what to write instead.
  */
 bool pattern_normalise(char out[PATTERN_NAME_MAX + 1], const char *text,
     struct err *err) MUST_CHECK;

@@ -28,7 +28,7 @@
 #define ENGINES "OpenSSL engines are not supported: put the key into a PEM file"
 #define PSK "pre-shared keys are not supported: use a certificate"
 #define SERVER_ONLY                                                \
-	"clinch only serves TLS: to speak TLS to a backend, keep " \
+	"clinch is only a TLS server: for TLS to a backend, keep " \
 	"stunnel for that service"
 #define NO_PROGRAMS                                               \
 	"clinch starts no programs: let the program listen on a " \
@@ -703,7 +703,7 @@ void
 stunnel_set_defaults(struct parser *parser)
 {
 	static const char *const differences[] = {
-		"a port alone in accept means IPv4 and IPv6",
+		"a port without an address means IPv4 and IPv6",
 		"TLS 1.2 is the lowest version offered",
 		("without ciphers, fewer are offered than by stunnel (profile "
 		 "= intermediate)"),

@@ -32,7 +32,7 @@ static const struct {
 	enum error_source source;
 	bool limited; /* clients can cause it: the line is rate-limited */
 	bool reset;   /* the client is closed with a reset */
-} close_reasons[CONN_REASON_COUNT] = {
+} close_reasons[] = {
 	[CONN_DONE] = { "done", "closed", LEVEL_INFO, NONE, false, false },
 	[CONN_TRUNCATED] = { "truncated", "closed without close_notify",
 	    LEVEL_INFO, NONE, false, false },
@@ -51,7 +51,7 @@ static const struct {
 	[CONN_CLIENT_GONE] = { "client_gone",
 	    "client closed before its handshake was done", LEVEL_INFO, CLIENT,
 	    true, false },
-	[CONN_HEALTH_CHECK] = { "health_check", "health check answered",
+	[CONN_HEALTH_CHECK] = { "health_check", "health check completed",
 	    LEVEL_INFO, NONE, true, false },
 	[CONN_BAD_PROXY] = { "bad_proxy_header",
 	    "client refused: bad PROXY header", LEVEL_NOTICE, PROXY_HEADER,
@@ -84,6 +84,8 @@ static const struct {
 	[CONN_NO_MEMORY] = { "no_memory", "out of memory", LEVEL_ERROR, NONE,
 	    true, true },
 };
+_Static_assert(
+    ARRAY_LEN(close_reasons) == CONN_REASON_COUNT, "a reason has no row");
 
 const char *
 conn_reason_name(enum conn_reason reason)

@@ -559,7 +559,7 @@ read_inet6(struct addr *addr, const uint8_t *host, const uint8_t *port)
 	addr_from_sockaddr(addr, (struct sockaddr *)&in6, sizeof(in6));
 }
 
-/* A Unix client has no address here, nor one the sender does not know. */
+/* A Unix client has no address here, nor one unknown to the sender. */
 static void
 read_addresses(
     struct proxyproto_header *header, unsigned family, const uint8_t *block)

@@ -985,7 +985,7 @@ add_or_keep_cert_dir(struct build *build, struct cert_list *list, size_t i)
 	fine = cert_dir_list(&folder, settings->cert_dir, &err);
 	if (fine && folder.count == 0 && settings->certs.count == 0) {
 		err_set(&err,
-		    "%s holds no certificate (*.pem, *.crt, or folders "
+		    "%s has no certificate (*.pem, *.crt, or folders "
 		    "with fullchain.pem and privkey.pem)",
 		    settings->cert_dir);
 		fine = false;

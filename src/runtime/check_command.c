@@ -50,9 +50,9 @@ print_source(const struct config *config, const char *staple_file,
 	for (i = 0; !staple_file && i < config->ocsp.urls.count; i++)
 		printf("%s%s", i ? ", " : ": ", config->ocsp.urls.items[i]);
 	if (config->store_dir)
-		printf(", kept in %s", config->store_dir);
+		printf(", saved in %s", config->store_dir);
 	else
-		printf(", not kept over restarts (no store_dir)");
+		printf(", not saved over restarts (no store_dir)");
 }
 
 static void
@@ -137,7 +137,7 @@ check_store(const struct config *config)
 		    : errno == ENOENT && process_can_write(config->store_dir)))
 		return true;
 	where = config_where_of(config->places, KEY_GLOBAL_STORE_DIR);
-	fprintf(stderr, "%s:%u: store_dir: %s cannot be used or made: %s\n",
+	fprintf(stderr, "%s:%u: store_dir: %s cannot be used or created: %s\n",
 	    where->file, where->line, config->store_dir, strerror(errno));
 	return false;
 }
@@ -214,10 +214,10 @@ print_clients(const struct config_listener *settings)
 	printf(", client certificates %s %s",
 	    settings->verify == VERIFY_PINNED    ? "required, one of"
 	    : settings->verify == VERIFY_REQUIRE ? "required, by"
-						 : "taken, by",
+						 : "optional, by",
 	    settings->ca_file);
 	if (settings->crl_file)
-		printf(" less %s", settings->crl_file);
+		printf(", CRLs %s", settings->crl_file);
 }
 
 static const char *
@@ -272,7 +272,7 @@ print_hosts(const struct service *service)
 		print_site(service, i);
 	}
 	if (printed > SITES_SHOWN)
-		printf("  and %zu hosts more\n", printed - SITES_SHOWN);
+		printf("  and %zu more hosts\n", printed - SITES_SHOWN);
 }
 
 static void
@@ -285,7 +285,7 @@ print_service(const struct service *service)
 	print_site(service, 0);
 	print_hosts(service);
 	if (listener->sni_unknown == SNI_REJECT)
-		printf("  any other name is refused\n");
+		printf("  any other name is rejected\n");
 }
 
 static void

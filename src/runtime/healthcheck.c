@@ -293,7 +293,7 @@ time_out(struct lane *lane, uint32_t timeout_ms)
 		return;
 	value_format_duration(text, timeout_ms);
 	err_set(&err,
-	    "no answer within %s; the process hangs, or does not accept "
+	    "no response within %s; the process hangs, or does not accept "
 	    "connections (max_connections)",
 	    text);
 	fail(lane, &err);

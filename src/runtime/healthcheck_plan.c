@@ -106,7 +106,7 @@ reach(struct healthcheck_target *target, const struct config_listener *listener,
 	}
 	if (listener->device != NULL && strcmp(listener->device, "lo") != 0) {
 		err_set(err,
-		    "it takes connections from %s alone (device), not "
+		    "it accepts connections only through %s (device), not "
 		    "from this host",
 		    listener->device);
 		return false;

@@ -168,7 +168,7 @@ lock_pid_file(const char *path, struct err *err)
 		}
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			err_set(err,
-			    "pid file %s is held by process %ld: is clinch "
+			    "pid file %s is locked by process %ld: is clinch "
 			    "running already?",
 			    path, read_pid(fd));
 			close(fd);
@@ -178,8 +178,7 @@ lock_pid_file(const char *path, struct err *err)
 			return fd;
 		close(fd);
 	}
-	err_set(err,
-	    "pid file %s was replaced again and again by other processes",
+	err_set(err, "pid file %s was replaced repeatedly by other processes",
 	    path);
 	return -1;
 }

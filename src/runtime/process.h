@@ -50,9 +50,9 @@ uint32_t process_default_connections(uint32_t descriptors);
 
 /*
  * Write the pid and keep the file locked; the lock, not the number in the file,
- * tells a running owner from a stale file (in a container every process is pid
- * 1).  Returns the descriptor of the lock, for process_remove_pid; -1 and *err:
- * another process has it, or there is no such folder.
+ * distinguishes a running owner from a stale file (in a container every process
+ * is pid 1).  Returns the descriptor of the lock, for process_remove_pid; -1 and
+ * *err: another process has it, or there is no such folder.
  */
 int process_write_pid(const char *path, struct err *err) MUST_CHECK;
 

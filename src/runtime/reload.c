@@ -449,7 +449,7 @@ report_new(
 	if (listener->ocsp == OCSP_MODE_PREFER &&
 	    info->unavailable_reason == STAPLE_NO_RESPONDER)
 		log_info(server->parts.log, "ocsp",
-		    "certificate names no responder; not stapled",
+		    "certificate has no responder URL; not stapled",
 		    LOG_S("listener", listener->name),
 		    LOG_S("cert", info->name), LOG_S("reason", info->said));
 }
@@ -757,7 +757,7 @@ watch_files(struct server *server)
 {
 	if (!watch_paths(server))
 		log_error(server->parts.log, "watch",
-		    "out of memory: changed files are not picked up");
+		    "out of memory: changed files are not loaded");
 	expiry_look(server->current, server->parts.log, clock_wall_ms() / 1000);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Reload and first start, and the state of the main thread that server.c and
- * reload.c share.  Main thread only, except where a field says otherwise.
+ * reload.c share.  Main thread only, except as noted at a field.
  */
 #ifndef RUNTIME_RELOAD_H
 #define RUNTIME_RELOAD_H

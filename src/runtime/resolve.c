@@ -706,7 +706,8 @@ abandon_late(struct resolver *resolver, int64_t now_ms)
 		slot->id = 0;
 		resolver->abandoned++;
 		if (name)
-			fail(resolver, name, "the name server does not answer");
+			fail(
+			    resolver, name, "no response from the name server");
 	}
 }
 

@@ -125,7 +125,7 @@ static bool
 take_rest(struct staple_arguments *arguments, int count, char **words)
 {
 	if (count < 1)
-		return refuse("say check or fetch", "");
+		return refuse("check or fetch is missing", "");
 	if (strcmp(words[0], "check") != 0 && strcmp(words[0], "fetch") != 0)
 		return refuse(words[0], "neither check nor fetch");
 	arguments->fetch = strcmp(words[0], "fetch") == 0;
@@ -137,7 +137,7 @@ take_rest(struct staple_arguments *arguments, int count, char **words)
 	if (arguments->fetch && arguments->out_file == NULL)
 		return refuse("fetch", "-o FILE is missing, - is stdout");
 	if (!arguments->fetch && arguments->out_file != NULL)
-		return refuse("check", "-o FILE goes with fetch alone");
+		return refuse("check", "-o FILE is an option of fetch");
 	return true;
 }
 
@@ -224,8 +224,8 @@ static void
 print_responders(const struct staple_print *print)
 {
 	const struct staple_cert *cert = print->cert;
-	const char *by = cert->urls_configured ? "given by --url"
-					       : "named by the certificate";
+	const char *by = cert->urls_configured ? "from --url"
+					       : "from the certificate";
 
 	for (size_t i = 0; i < cert->url_count; i++)
 		fprintf(
@@ -300,9 +300,9 @@ advise(const struct staple_print *print, enum staple_outcome outcome)
 	const char *advice = staple_outcome_advice(outcome);
 
 	if (*advice == '\0' && staple_outcome_is_failure(outcome))
-		advice = "wait; the daemon asks again by itself";
+		advice = "wait; the daemon repeats the attempt";
 	if (*advice != '\0')
-		fprintf(print->out, "  what to do: %s%s\n", advice,
+		fprintf(print->out, "  remedy: %s%s\n", advice,
 		    find_option(outcome));
 }
 
@@ -312,20 +312,20 @@ print_response(
 {
 	int64_t expires = staple_response_expires(response);
 
-	fprintf(print->out, "  it would be stapled until %s, for %s%s\n",
+	fprintf(print->out, "  can be stapled until %s, for %s%s\n",
 	    staple_time_date(expires).text,
 	    staple_time_span(expires - print->now_s).text,
 	    staple_response_next_update(response) == 0
-		? " (it names no nextUpdate)"
+		? " (it has no nextUpdate)"
 		: "");
-	fprintf(print->out, "  said at %s, signed by \"%s\"\n",
+	fprintf(print->out, "  thisUpdate %s, signed by \"%s\"\n",
 	    staple_time_date(staple_response_this_update(response)).text,
 	    staple_response_signer(response));
 	if (!staple_response_leads(response))
 		fprintf(print->out,
 		    "  its first entry is about another certificate: clients "
 		    "with GnuTLS refuse it, and it is\n"
-		    "  stapled only where the certificate or the mode demands "
+		    "  stapled only if the certificate or the mode requires "
 		    "a staple\n");
 }
 
@@ -336,8 +336,7 @@ print_useless(const struct staple_print *print)
 	for (size_t i = 0; i < print->cert->url_count; i++) {
 		if (!print->asked[i] || print->answered[i])
 			continue;
-		fprintf(print->out, "  but %s is of no use: %s\n",
-		    print->cert->urls[i],
+		fprintf(print->out, "  failed: %s: %s\n", print->cert->urls[i],
 		    staple_outcome_sentence(print->failure[i]));
 		advise(print, print->failure[i]);
 	}
@@ -347,15 +346,15 @@ static void
 print_result(const struct staple_print *print,
     const struct staple_result *result, const struct staple_response *response)
 {
-	fprintf(print->out, "\nverdict: %s: %s\n",
+	fprintf(print->out, "\nresult: %s: %s\n",
 	    staple_outcome_name(result->outcome),
 	    staple_outcome_sentence(result->outcome));
 	if (result->said.text[0] != '\0')
 		fprintf(print->out, "  %s\n", result->said.text);
 	advise(print, result->outcome);
 	if (print->now_s >= print->cert->not_after)
-		fputs("  the certificate itself has expired: the daemon would "
-		      "ask nobody about it\n",
+		fputs("  the certificate has expired: the daemon sends no "
+		      "request for it\n",
 		    print->out);
 	if (response == NULL)
 		return;

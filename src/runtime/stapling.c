@@ -388,7 +388,7 @@ policy_explain(const struct staple_info *info, char *out, size_t max)
 		snprintf(out, max, "%s", info->said);
 	else if (outcome == STAPLE_UNASKED)
 		snprintf(out, max,
-		    "no responder (of %u) has answered yet; check that this "
+		    "no response yet (responders: %u); check that this "
 		    "host can reach them, or allow more start_wait",
 		    info->responders);
 	else
@@ -400,7 +400,7 @@ policy_explain(const struct staple_info *info, char *out, size_t max)
 
 /* ---- Configuration and events ---- */
 
-/* So much of the fingerprint tells an old certificate from its successor. */
+/* Enough of the fingerprint to distinguish a certificate from its successor. */
 #define ID_SHOWN 8
 
 struct stapling {

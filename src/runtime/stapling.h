@@ -185,8 +185,8 @@ struct policy_counts policy_eval_all(
     const struct policy_eval *eval, const struct generation *generation);
 
 /*
- * May a start or a reload begin with this certificate? false: no responder can
- * be asked, and the policy is strict; *err names the remedy.
+ * May a start or a reload begin with this certificate? false: no request can be
+ * made, and the policy is strict; *err has the remedy.
  */
 bool policy_eval_may_start(const struct policy_eval *eval,
     const struct staple_policy *policy, const struct identity *identity,

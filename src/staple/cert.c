@@ -151,8 +151,7 @@ static void
 leave_out_name(struct listing *listing)
 {
 	if (listing->left_out++ == 0)
-		note(listing->cert,
-		    "%s that is not named by a URL was left out",
+		note(listing->cert, "%s without a URL was left out",
 		    listing->of_issuers ? "an issuer" : "a responder");
 }
 
@@ -166,9 +165,9 @@ find_fault(const struct listing *listing, const char *url, size_t len)
 	if (!staple_url_check(url, len, &why))
 		return why;
 	if (listing->of_issuers && strncasecmp(url, "http:", 5) != 0)
-		return "issuers are fetched by http alone";
+		return "issuers are fetched only by http";
 	if (listing->count == listing->max && !is_listed(listing, url, len))
-		return "enough others come before it";
+		return "the limit of URLs is reached";
 	return NULL;
 }
 
@@ -339,7 +338,7 @@ readable(X509 *certificate)
 }
 
 /*
- * A self-signed certificate has no issuer that could speak for it (RFC 6960
+ * A self-signed certificate has no issuer that could sign a response (RFC 6960
  * 4.2.2.2), and a reference to itself would keep it alive for ever: its
  * equals do not count.
  */
@@ -433,15 +432,14 @@ note_failure(struct staple_cert *cert, const struct issuer_search *search)
 	X509_NAME_oneline(
 	    X509_get_issuer_name(search->leaf), name, sizeof(name));
 	if (X509_self_signed(search->leaf, 0) == 1)
-		note(cert,
-		    "it is self-signed, so no authority can speak for it");
+		note(cert, "it is self-signed, and has no issuer");
 	else if (search->namesake)
 		note(cert,
-		    "a certificate of its issuer's name (%s) is at hand, but "
-		    "did not sign it",
+		    "a certificate with its issuer's name (%s) was found, but "
+		    "its key did not sign it",
 		    name);
 	else
-		note(cert, "its issuer (%s) is nowhere to be found", name);
+		note(cert, "its issuer (%s) was not found", name);
 }
 
 /*
@@ -567,7 +565,7 @@ staple_trust_init(
 		trust->ca_file = X509_STORE_new();
 	if (trust->system == NULL ||
 	    (ca_file != NULL && trust->ca_file == NULL)) {
-		err_set(err, "no memory for the certificates of authorities");
+		err_set(err, "out of memory for the CA certificates");
 		ERR_clear_error();
 		goto fail;
 	}
@@ -748,7 +746,7 @@ read_source(
 		return true;
 	cert->unavailable_reason = STAPLE_NO_RESPONDER;
 	if (cert->hint[0] == '\0')
-		note(cert, "it names no responder, and none is configured");
+		note(cert, "it has no responder URL, and none is configured");
 	return true;
 }
 
@@ -773,7 +771,7 @@ make(struct err *err)
 	struct staple_cert *cert = calloc(1, sizeof(*cert));
 
 	if (cert == NULL)
-		err_set(err, "no memory for what is known of a certificate");
+		err_set(err, "out of memory for a certificate");
 	else
 		atomic_init(&cert->references, 1);
 	/* Whatever others left there would be taken for our own. */
@@ -785,7 +783,7 @@ make(struct err *err)
 static struct staple_cert *
 give_up(struct staple_cert *cert, struct err *err)
 {
-	err_set(err, "%s: memory ran out", cert->name);
+	err_set(err, "%s: out of memory", cert->name);
 	ERR_clear_error();
 	staple_cert_unref(cert);
 	return NULL;
@@ -800,8 +798,8 @@ staple_cert_partial(
 	if (cert == NULL)
 		return NULL;
 	if (!staple_cert_key(leaf, cert->key)) {
-		err_set(err,
-		    "the certificate cannot be encoded, or memory ran out");
+		err_set(
+		    err, "the certificate cannot be encoded, or out of memory");
 		staple_cert_unref(cert);
 		return NULL;
 	}

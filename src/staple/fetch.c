@@ -168,7 +168,7 @@ static const struct result_row rows[] = {
 	[STAPLE_ERROR_NONE] = { STAPLE_UNASKED, NULL },
 	[STAPLE_ERROR_URL] = { STAPLE_BAD_URL, "not a URL that can be used" },
 	[STAPLE_ERROR_LOOKUPS] = { STAPLE_NAME_TIMEOUT,
-	    "too many name look-ups are hanging" },
+	    "too many name look-ups without a result" },
 	[STAPLE_ERROR_NAME] = { STAPLE_NAME_NOT_FOUND, "no such host" },
 	[STAPLE_ERROR_PROXY_NAME] = { STAPLE_NAME_NOT_FOUND,
 	    "no such host: the proxy" },
@@ -176,16 +176,17 @@ static const struct result_row rows[] = {
 	[STAPLE_ERROR_TLS] = { STAPLE_TLS_FAILED, NULL },
 	[STAPLE_ERROR_TIMEOUT] = { STAPLE_UNASKED, NULL },
 	[STAPLE_ERROR_CLOSED] = { STAPLE_CONNECTION_RESET,
-	    "closed without an answer" },
+	    "closed without a response" },
 	[STAPLE_ERROR_BROKEN] = { STAPLE_CONNECTION_RESET, NULL },
 	[STAPLE_ERROR_CUT] = { STAPLE_TRUNCATED, NULL },
 	[STAPLE_ERROR_SIZE] = { STAPLE_TOO_LARGE,
-	    "the answer is larger than allowed" },
-	[STAPLE_ERROR_NO_HTTP] = { STAPLE_HTTP_OTHER, "what came is not HTTP" },
+	    "the response is larger than allowed" },
+	[STAPLE_ERROR_NO_HTTP] = { STAPLE_HTTP_OTHER,
+	    "the response is not HTTP" },
 	[STAPLE_ERROR_REDIRECT] = { STAPLE_REDIRECT_REFUSED,
-	    "redirected to where we do not go" },
+	    "redirected to a URL that is not allowed" },
 	[STAPLE_ERROR_REDIRECTS] = { STAPLE_REDIRECT_LOOP,
-	    "redirected too often" },
+	    "too many redirects" },
 	[STAPLE_ERROR_MEMORY] = { STAPLE_NO_MEMORY, "out of memory" },
 	[STAPLE_ERROR_OTHER] = { STAPLE_UNREACHABLE, NULL },
 };
@@ -208,7 +209,7 @@ detail_of(const struct staple_fetch_result *result)
 {
 	return result->detail != NULL && result->detail[0] != '\0'
 		   ? result->detail
-		   : "libcurl gives no reason";
+		   : "no reason from libcurl";
 }
 
 static enum staple_outcome
@@ -266,7 +267,7 @@ outcome_of_connect(const struct staple_fetch_result *result, char *said)
 		describe(said, "connection reset");
 		return STAPLE_CONNECTION_RESET;
 	case ETIMEDOUT:
-		describe(said, "the kernel gave up connecting");
+		describe(said, "the kernel stopped connecting");
 		return STAPLE_TIMEOUT_CONNECT;
 	case 0:
 		describe(said, "%s", detail_of(result));
@@ -292,7 +293,7 @@ outcome_of_timeout(const struct staple_fetch_result *result, char *said)
 	double took_s = result->took_ms / 1000.0;
 
 	if (result->phase == STAPLE_AT_BODY && result->dripping) {
-		describe(said, "still dripping after %.1f s", took_s);
+		describe(said, "body incomplete after %.1f s", took_s);
 		return STAPLE_SLOW_DRIP;
 	}
 	describe(said, "timed out after %.1f s %s", took_s, row->words);
@@ -335,10 +336,10 @@ describe_error(
 		break;
 	case STAPLE_ERROR_CUT:
 		if (result->phase == STAPLE_AT_BODY)
-			describe(
-			    said, "cut after %zu bytes of body", result->len);
+			describe(said, "truncated after %zu bytes of body",
+			    result->len);
 		else
-			describe(said, "cut in the headers");
+			describe(said, "truncated in the headers");
 		break;
 	default:
 		describe(said, "%s", words != NULL ? words : detail_of(result));

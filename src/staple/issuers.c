@@ -227,11 +227,11 @@ choose(STACK_OF(X509) * certificates, const struct staple_cert *cert,
 	checked->outcome = STAPLE_WRONG_CERTIFICATE;
 	if (namesake)
 		err_set(&checked->said,
-		    "a certificate of the issuer's name, whose key did not "
+		    "a certificate with the issuer's name, but its key did not "
 		    "sign this one");
 	else
 		err_set(&checked->said,
-		    "the certificate of another name than the issuer's");
+		    "a certificate with another name than the issuer's");
 	return NULL;
 }
 
@@ -263,7 +263,7 @@ staple_issuer_check(const struct staple_cert *cert,
 	if (result->outcome == STAPLE_REDIRECT_REFUSED)
 		err_set(&checked->said,
 		    "redirected to a URL that is not http (issuers are "
-		    "fetched by http alone)");
+		    "fetched only by http)");
 	else
 		err_set(&checked->said, "%s", result->said);
 	return NULL;
@@ -307,7 +307,7 @@ staple_issuer_load(
 	if (bytes.data != NULL) {
 		found = read_issuer(cert, bytes.data, bytes.len, &checked);
 		if (found == NULL)
-			err_set(err, "%s holds %s", id, checked.said.text);
+			err_set(err, "%s contains %s", id, checked.said.text);
 		else
 			staple_store_mark(store, id, clock_wall_ms() / 1000);
 	}

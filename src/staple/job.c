@@ -546,7 +546,7 @@ note_revoked(struct staple_job *job)
 		job->confirmed = true;
 		job->unconfirmable = false;
 		staple_report_line(job, STAPLE_LEVEL_ERROR, STAPLE_REVOKED,
-		    "revocation confirmed by a second answer: %s",
+		    "revocation confirmed by a second response: %s",
 		    job->result.said.text);
 	}
 }

@@ -90,7 +90,7 @@ decode(OCSP_RESPONSE **response, const unsigned char *der, size_t len,
 	const unsigned char *end = der;
 
 	if (len == 0) {
-		err_set(said, "the answer has no bytes");
+		err_set(said, "the response is empty");
 		return STAPLE_EMPTY;
 	}
 	if (len <= INT_MAX)
@@ -115,8 +115,7 @@ check_status(OCSP_RESPONSE *response, struct err *said)
 		return STAPLE_MALFORMED;
 	}
 	if (statuses[status].outcome != STAPLE_GOOD)
-		err_set(
-		    said, "the responder answers %s", statuses[status].name);
+		err_set(said, "responder error %s", statuses[status].name);
 	return statuses[status].outcome;
 }
 
@@ -396,11 +395,12 @@ decode_parts(OCSP_BASICRESP **basic, struct staple_ocsp_certs *certs,
 	if (spare != NULL && find_parts(&parts, der, len))
 		*basic = decode_core(&parts, room, &canonical);
 	if (*basic == NULL)
-		err_set(said, "no basic OCSP response is inside");
+		err_set(said, "it contains no basic OCSP response");
 	else if (!canonical || !is_wrapped(&parts, der, len, room) ||
 		 !find_certs(certs, &parts))
-		err_set(said, "it is not encoded as DER, or more is inside "
-			      "than belongs there");
+		err_set(said, "it is not DER, or has unexpected "
+			      ""
+			      "elements");
 	else
 		fine = true;
 	OPENSSL_free(spare);
@@ -420,7 +420,7 @@ open_basic(OCSP_BASICRESP **basic, struct staple_ocsp_certs *certs,
 		err_set(said, "producedAt is no time in DER");
 	/* RFC 6960 4.4: what is critical must be understood. */
 	else if (OCSP_BASICRESP_get_ext_by_critical(*basic, 1, -1) >= 0)
-		err_set(said, "it has a critical extension that is not known");
+		err_set(said, "it has an unknown critical extension");
 	else
 		return STAPLE_GOOD;
 	return STAPLE_MALFORMED;

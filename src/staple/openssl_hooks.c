@@ -609,7 +609,7 @@ watch_slots(
 
 	if (ssl == NULL) {
 		ERR_clear_error();
-		err_set(err, "no memory to look at the context");
+		err_set(err, "out of memory for the context");
 		return false;
 	}
 	for (more = SSL_set_current_cert(ssl, SSL_CERT_SET_FIRST);

@@ -113,7 +113,7 @@ is_understood(OCSP_SINGLERESP *entry, struct err *said)
 {
 	if (OCSP_SINGLERESP_get_ext_by_critical(entry, 1, -1) < 0)
 		return true;
-	err_set(said, "it has a critical extension that is not known");
+	err_set(said, "it has an unknown critical extension");
 	return false;
 }
 
@@ -147,7 +147,7 @@ describe_other(
 		NULL, NULL, NULL, &ours, cert->ids[STAPLE_SHA1]) != 1)
 		err_set(said, "it is about another certificate");
 	else if (ASN1_INTEGER_cmp(theirs, ours) == 0)
-		err_set(said, "it is about a certificate with our serial "
+		err_set(said, "it is about a certificate with the same serial "
 			      "number, but of another issuer");
 	else
 		err_set(said, "it is about serial number %s, not %s",
@@ -188,7 +188,7 @@ find_single(struct single *single, OCSP_BASICRESP *basic,
 	if (OCSP_resp_count(basic) > 0)
 		describe_other(OCSP_resp_get0(basic, 0), cert, said);
 	else
-		err_set(said, "it is about no certificate at all");
+		err_set(said, "it has no entry about a certificate");
 	return STAPLE_WRONG_CERTIFICATE;
 }
 
@@ -227,7 +227,7 @@ check_window(const struct single *single, int64_t signer_not_after,
 	if (from > now + STAPLE_SKEW_S) {
 		err_set(said,
 		    "it begins at %s, %s from now: is the clock of this "
-		    "machine (%s) right?",
+		    "host (%s) correct?",
 		    staple_time_date(from).text,
 		    staple_time_span(from - now).text,
 		    staple_time_date(now).text);
@@ -236,7 +236,7 @@ check_window(const struct single *single, int64_t signer_not_after,
 	*expires = earlier(to, signer_not_after);
 	if (*expires <= now) {
 		err_set(said,
-		    "it ended at %s, %s ago by the clock of this machine (%s)",
+		    "it ended at %s, %s ago by the clock of this host (%s)",
 		    staple_time_date(*expires).text,
 		    staple_time_span(now - *expires).text,
 		    staple_time_date(now).text);
@@ -260,14 +260,14 @@ check_certificate_status(const struct single *single, struct err *said)
 	if (single->status == V_OCSP_CERTSTATUS_GOOD)
 		return STAPLE_GOOD;
 	if (single->never_issued) {
-		err_set(said,
-		    "revoked since 1970 with certificateHold: the "
-		    "authority never issued the certificate (RFC 6960 "
-		    "4.4.8)");
+		err_set(said, "revoked since 1970 with certificateHold: the "
+			      "CA never issued the certificate (RFC 6960 "
+			      "4.4.8)");
 		return STAPLE_UNKNOWN;
 	}
 	if (single->status != V_OCSP_CERTSTATUS_REVOKED) {
-		err_set(said, "the responder does not know the certificate");
+		err_set(
+		    said, "the responder does not recognise the certificate");
 		return STAPLE_UNKNOWN;
 	}
 	if (single->reason == OCSP_REVOKED_STATUS_NOSTATUS)
@@ -449,7 +449,7 @@ flaw(const struct signer_search *search)
 	if (is_leaf(search->cert, impostor))
 		return "which is the certificate itself";
 	if (!is_issued(search, impostor))
-		return "whose certificate the issuer did not issue";
+		return "whose certificate was not issued by the issuer";
 	if (staple_time_read(X509_get0_notAfter(impostor), &to) &&
 	    search->now_s >= to)
 		return "whose certificate has expired";
@@ -458,8 +458,8 @@ flaw(const struct signer_search *search)
 		return "whose certificate is not valid yet";
 	if ((X509_get_extension_flags(impostor) & EXFLAG_XKUSAGE) == 0 ||
 	    (X509_get_extended_key_usage(impostor) & XKU_OCSP_SIGN) == 0)
-		return "whose certificate has not the usage OCSPSigning";
-	return "whose certificate OpenSSL does not accept for this";
+		return "whose certificate lacks the usage OCSPSigning";
+	return "whose certificate OpenSSL does not accept as signer";
 }
 
 static enum staple_outcome
@@ -572,7 +572,7 @@ check_signer(struct signer *signer, OCSP_BASICRESP *basic,
 	if (outcome != STAPLE_GOOD)
 		return outcome;
 	if (!search_init(&search)) {
-		err_set(said, "memory ran out");
+		err_set(said, "out of memory");
 		outcome = STAPLE_NO_MEMORY;
 		goto out;
 	}
@@ -622,7 +622,7 @@ check_basic(struct facts *facts, OCSP_BASICRESP *basic,
 		err_set(said, "good until %s, signed by \"%s\"",
 		    staple_time_date(facts->expires).text, facts->signer.name);
 	if (outcome == STAPLE_GOOD && facts->signer.weak_bits != 0)
-		err_set(said, "%s (RSA key of %d bits: 2048 are due)",
+		err_set(said, "%s (RSA key of %d bits: 2048 are required)",
 		    said->text, facts->signer.weak_bits);
 	return outcome;
 }
@@ -655,7 +655,7 @@ make(const struct facts *facts, const unsigned char *der, size_t len,
 	if (trimmed != NULL && trimmed_len > STAPLE_RESPONSE_MAX) {
 		checked->outcome = STAPLE_TOO_LARGE_TO_STAPLE;
 		err_set(&checked->said,
-		    "%zu bytes with the signer's certificate alone; more than "
+		    "%zu bytes with only the signer's certificate; more than "
 		    "%d are never stapled",
 		    trimmed_len, STAPLE_RESPONSE_MAX);
 	} else if (trimmed != NULL) {
@@ -696,7 +696,7 @@ staple_response_verify(const struct staple_cert *cert, const unsigned char *der,
 	/* An allocation failure overrides any other outcome. */
 	if ((failed || is_answer(checked)) && response == NULL) {
 		checked->outcome = STAPLE_NO_MEMORY;
-		err_set(&checked->said, "memory ran out");
+		err_set(&checked->said, "out of memory");
 	}
 	return response;
 }

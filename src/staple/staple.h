@@ -245,10 +245,12 @@ struct staple_options {
 	uint32_t max_response;       /* bytes: 64 KiB */
 	uint32_t max_fetches;        /* at a time: 32; of one host 4, and up
 					to 32 while it is quick */
-	staple_log_fn *log;          /* NULL: silence */
-	staple_change_fn *on_change; /* a change of outcome, held, settled or
-				confirmed in the staple_info of a certificate
-				that is wanted, or was */
+	staple_log_fn *log;          /* NULL: no lines */
+	staple_change_fn *on_change; /* a change of wanted, settled, held,
+				revoked, confirmed, unconfirmable, outcome or
+				unavailable_reason, or of whether the held
+				response is valid, for a certificate that is
+				wanted, or was */
 	void *arg;                   /* of both callbacks */
 };
 
@@ -257,7 +259,7 @@ struct staple_source {
 	const char *const *urls; /* instead of the certificate's own */
 	size_t url_count;        /* 0: the certificate's own */
 	const char *staple_file; /* a response of another tool, as DER, base64
-				    or PEM; no responder is asked then.  NULL:
+				    or PEM; no request is sent then.  NULL:
 				    none */
 };
 

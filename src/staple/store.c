@@ -64,7 +64,7 @@ remedy(int errnum)
 	case EPERM:
 		return "; give the user of this process access there";
 	case ENOENT:
-		return "; make the folder that it is to be in";
+		return "; create its parent folder";
 	case ENOTDIR:
 		return "; put a folder in the place of that file";
 	case EISDIR:
@@ -134,7 +134,7 @@ make_folder(const char *path, bool is_inside, struct err *err)
 
 	if (mkdir(path, 0700) != 0)
 		return errno == EEXIST ||
-		       complain(err, "make the folder", path, errno);
+		       complain(err, "create the folder", path, errno);
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (folder < 0)
 		return true;
@@ -243,8 +243,8 @@ full_path(const struct staple_store *store, const char *id, struct err *err)
 
 	if (!is_id(id)) {
 		err_set(err,
-		    "\"%.80s\" names no file of the store: "
-		    "64 lower-case hex digits would",
+		    "\"%.80s\" is no file name of the store: "
+		    "64 lower-case hex digits are",
 		    id);
 		return NULL;
 	}
@@ -285,8 +285,9 @@ may_read(
 		return false;
 	}
 	if ((uintmax_t)status->st_size > max) {
-		err_set(err, "%s holds more than %zu bytes; no response does",
-		    path, max);
+		err_set(err,
+		    "%s has more than %zu bytes, the limit of a response", path,
+		    max);
 		return false;
 	}
 	return true;

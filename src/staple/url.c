@@ -79,11 +79,11 @@ fault_in_authority(const char *text, size_t len)
 	size_t host = host_length(text, len);
 
 	if (memchr(text, '@', len) != NULL)
-		return "it holds a user name";
+		return "it has a user name";
 	if (host == 0 || (host < len && text[host] != ':'))
-		return "it names no proper host";
+		return "it has no valid host";
 	if (!is_port(text + host, len - host))
-		return "its port is no number from 1 to 65535";
+		return "its port is not a number from 1 to 65535";
 	return NULL;
 }
 
@@ -102,7 +102,7 @@ fault_in_url(const char *url, size_t len)
 	if (len > STAPLE_URL_LENGTH_MAX)
 		return "it is too long";
 	if (span(url, len, may_stand_in_url) < len)
-		return "it holds a byte that no URL may hold";
+		return "it has a byte that is not valid in a URL";
 	if (begins_with(url, len, "http://"))
 		start = strlen("http://");
 	else if (begins_with(url, len, "https://"))

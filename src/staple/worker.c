@@ -142,8 +142,8 @@ report_disk(struct staple_worker *worker, const char *failure)
 		    "saving responses works again");
 	else
 		staple_report_message(worker, STAPLE_LEVEL_WARNING,
-		    "saving responses failed, a restart would have to fetch "
-		    "them: %s",
+		    "saving responses failed: %s; a restart fetches them "
+		    "again",
 		    failure);
 }
 

@@ -235,8 +235,7 @@ end_error(struct probe *probe, int why, int errnum)
 	if (why == SSL_ERROR_SYSCALL)
 		return end(probe, PROBE_FAILED, strerror(errnum));
 	if (is_not_tls(probe->ssl, code))
-		return end(
-		    probe, PROBE_NOT_TLS, "the server does not speak TLS");
+		return end(probe, PROBE_NOT_TLS, "the server does not use TLS");
 	return end(probe, PROBE_FAILED, tls_error_reason(code));
 }
 

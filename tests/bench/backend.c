@@ -28,7 +28,7 @@ enum {
 	CHUNK = 256 * 1024, /* sent by a source or dropped by a sink at once */
 	CHUNKS_PER_TURN = 4,
 	ACCEPTS_PER_TURN = 64,
-	PEERS = 64 * 1024, /* descriptors it can hold */
+	PEERS = 64 * 1024, /* the limit of descriptors */
 };
 
 struct peer {
@@ -67,7 +67,7 @@ peer_close(struct backend *b, struct peer *p)
 	b->open--;
 }
 
-/* True when the peer lives on: the kernel only asked to wait. */
+/* True when the connection goes on: the kernel returned EAGAIN. */
 static bool
 only_busy(ssize_t n)
 {

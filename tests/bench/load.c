@@ -1,8 +1,8 @@
 /*
- * The load generator: many TLS clients against one address, on one thread.
- * It runs until its standard input ends, and for each line it reads there it
- * writes one line of counters.  It judges nothing: rates, CPU seconds and
- * ratios are the business of whoever asks.
+ * The load generator: many TLS clients against one address, on one thread.  It
+ * runs until its standard input ends, and for each line it reads there it
+ * writes one line of counters.  Rates, CPU seconds and ratios are computed by
+ * the program that reads them.
  */
 #include "load.h"
 

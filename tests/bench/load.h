@@ -1,9 +1,9 @@
 /*
  * What the files of the load generator share.  One process, one thread, one
- * epoll set; each client is a small state machine whose mode says what it
- * does once it speaks TLS.  The hard decision: the generator measures nothing
- * but counts, and tells its counters whenever it is asked, so that whoever
- * reads the proxy's CPU clock reads both at the same instant.
+ * epoll set; each client is a small state machine whose mode selects what it
+ * does after the handshake.  The hard decision: the generator only counts, and
+ * writes its counters on each request, so that the program that reads the
+ * proxy's CPU clock reads both at the same instant.
  */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
@@ -17,11 +17,11 @@
 enum {
 	LOAD_SCRATCH = 64 * 1024, /* the largest message, and a read buffer */
 	LOAD_OPENING = 16,        /* clients that may be opening at once */
-	LOAD_BINS = 50000,        /* microseconds told apart by latency */
+	LOAD_BINS = 50000,        /* microseconds distinguished by latency */
 };
 
 enum step {
-	STEP_WAIT,   /* nothing more until the socket says so */
+	STEP_WAIT,   /* nothing more until the socket is ready */
 	STEP_DONE,   /* the client has finished: close, perhaps start again */
 	STEP_FAILED, /* counted as an error */
 };
@@ -32,7 +32,7 @@ struct load;
 /* What a client does after its handshake. */
 struct mode {
 	const char *name;
-	char command;    /* first byte sent: tells the backend what to do */
+	char command;    /* first byte sent: selects the mode of the backend */
 	bool reconnects; /* a finished client opens again */
 	bool paced;      /* requests start by the clock, not by answers */
 	void (*begin)(struct client *);
@@ -44,7 +44,7 @@ struct client {
 	SSL *ssl;
 	SSL_SESSION *session; /* newest ticket, when resuming */
 	int fd;
-	uint32_t interest; /* what epoll was last told */
+	uint32_t interest; /* the events last set with epoll_ctl */
 	bool ready;        /* handshake done */
 	bool settled;      /* has been counted as open */
 	size_t to_write;
@@ -70,7 +70,7 @@ struct options {
 	size_t size;   /* bytes of a request and of its answer */
 	unsigned rate; /* requests a second, for a paced mode */
 	bool resume;
-	bool status; /* ask for a staple */
+	bool status; /* send status_request */
 };
 
 struct load {
@@ -102,7 +102,7 @@ SSL_CTX *client_context(const struct options *o);
 /* Connect and start the handshake.  A failure is counted. */
 void client_open(struct client *c);
 
-/* The socket has something to say. */
+/* An event of the socket. */
 void client_step(struct client *c);
 
 void client_close(struct client *c);

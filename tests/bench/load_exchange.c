@@ -50,7 +50,7 @@ exchange_step(struct client *c)
 	return STEP_DONE;
 }
 
-/* Nothing is asked, but the far side may still speak or end. */
+/* No request is pending, but the far side may still send or end. */
 static enum step
 listen_only(struct client *c)
 {

@@ -108,7 +108,7 @@ class Rate:
 
 
 def each(rates, action, failed):
-    """Do it with every proxy; one that is in trouble leaves the round."""
+    """Do it with every proxy; one that fails leaves the round."""
     for name in list(rates):
         try:
             action(rates[name])
@@ -146,7 +146,7 @@ def own_cpu(rates):
 
 
 def least_pss(pids, seconds, goal):
-    """The memory once it is below goal, or the least that was seen."""
+    """The memory once it is below goal, or the least that was measured."""
     least = pss_bytes(pids)
     deadline = time.monotonic() + seconds
     while least > goal and time.monotonic() < deadline:
@@ -156,7 +156,7 @@ def least_pss(pids, seconds, goal):
 
 
 def fill(stage, clients):
-    """So many connections that have each had one answer."""
+    """So many connections that have each had one response."""
     load = stage.start_load(clients)
     wait_until(lambda: load.ask()["ops"] >= clients, 60,
                "%d connections are not reached" % clients, 0.1)

@@ -20,7 +20,7 @@ _alive = []
 
 
 class Trouble(Exception):
-    """One sentence that says why a measurement is impossible."""
+    """One sentence with the reason why a measurement is impossible."""
 
 
 def _die_with_parent(how):
@@ -36,7 +36,7 @@ def wait_until(true, seconds, what, pause=0.01):
 
 
 def free_port():
-    """A port that was free a moment ago, for programs that want a number."""
+    """A port that was free a moment ago, for programs that require a number."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -100,7 +100,7 @@ def pss_bytes(pids):
 
 
 class Process:
-    """One child and what it says."""
+    """One child and its output."""
 
     def __init__(self, argv, folder, talks=False):
         self.name = os.path.basename(argv[0])
@@ -160,7 +160,7 @@ class Process:
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self, seconds=3):
-        """Ask, then insist.  Its children are ended with it."""
+        """SIGTERM, then SIGKILL.  Its children are ended with it."""
         if self not in _alive:
             return
         _alive.remove(self)

@@ -21,7 +21,7 @@ class Row:
     size: int = 64
     rate: int = 0
     resume: bool = False
-    stapled: bool = False       # the client asks for a staple
+    stapled: bool = False       # the client sends status_request
     many: int = 0               # certificates, each with a name of its own
     peers: tuple = ()           # instead of the proxies that were chosen
     goal: Optional[float] = None

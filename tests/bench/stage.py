@@ -80,7 +80,7 @@ class Bench:
                     chain.write(text.read())
 
     def site(self, row, name, port, backend):
-        """All a peer may want to know for its configuration."""
+        """All facts for the configuration of a peer."""
         connections = self.idle + 500
         return SimpleNamespace(
             folder=tempfile.mkdtemp(prefix=name + ".", dir=self.folder),
@@ -91,7 +91,7 @@ class Bench:
             pem=self.path(row.cert + ".pem"),
             staple=self.path(row.cert + ".der") if row.stapled else None,
             many=self.many if row.many else None,
-            # Nobody is to change user: the folder is ours alone.
+            # No proxy changes its user: the folder is private.
             user=pwd.getpwuid(os.getuid()).pw_name,
             group=grp.getgrgid(os.getgid()).gr_name)
 
@@ -124,14 +124,14 @@ class Stage:
         return process
 
     def prepare(self, name, backend):
-        """The peer's module, and what it may want to know."""
+        """The peer's module, and the facts for its configuration."""
         peer = peers.load(name)
-        self.says = getattr(peer, "SAYS_PORT", None)
+        self.says = getattr(peer, "PORT_LINE", None)
         self.port = 0 if self.says else free_port()
         return peer, self.bench.site(self.row, name, self.port, backend)
 
     def learn_port(self):
-        """Of a program that chooses its own, once it has told."""
+        """The port that the program chose, once it has printed it."""
         match = self.says and self.says.search(self.proxy.said())
         if match:
             self.port = int(match["port"])
@@ -166,7 +166,7 @@ class Stage:
         return self._start(argv, self.bench.folder, talks=True)
 
     def clear(self):
-        """The generator first: nobody is to be asked by the dead."""
+        """The generator first: it needs the proxy while it ends."""
         for process in reversed(self.processes):
             process.stop()
         self.processes = []

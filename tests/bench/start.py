@@ -20,7 +20,7 @@ TRY_EVERY = 0.002
 
 
 class Client:
-    """It trusts the root alone and insists on the name it asks for."""
+    """It trusts only the root and verifies the name that it sends."""
 
     def __init__(self, many):
         self.name = many.names[-1]

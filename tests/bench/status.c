@@ -2,8 +2,8 @@
  * What the status callback costs, alone and contended: N threads call the one
  * that staple_attach put on a context, as OpenSSL would in a handshake, while
  * another thread may exchange the response all the time.  The hard decision:
- * time is each thread's own CPU clock, so that two cores can tell what eight
- * threads cost, and the longest of many single calls is told beside it.
+ * time is each thread's own CPU clock, so that two cores can measure eight
+ * threads, and the longest of many single calls is printed beside it.
  */
 #include <inttypes.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-"""A client's bytes reach the service and the answer comes back."""
+"""A client's bytes reach the service and its response reaches the client."""
 
 import hashlib
 import os
@@ -44,7 +44,8 @@ def test_curl(launch, listener, serve, ca):
 
 
 def test_openssl_s_client(launch, listener, serve, ca):
-    """Proves that OpenSSL's client verifies the chain and gets the answer."""
+    """Proves that OpenSSL's client verifies the chain and gets the
+    response."""
     port = launch(listener(serve(http).connect)).port()
     done = subprocess.run(
         ["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", ca.file, "-connect", f"127.0.0.1:{port}"],
@@ -88,7 +89,7 @@ def test_two_listeners_reach_two_services(launch, listener, serve, tls):
 
 
 def test_service_that_speaks_first(launch, listener, serve, tls, version):
-    """Proves that nobody waits for the client to begin (SMTP, MySQL)."""
+    """Proves that a service may send first (SMTP, MySQL)."""
 
     def greet(sock):
         sock.sendall(b"220 ready\r\n")

@@ -10,7 +10,8 @@ from lib.wait import until
 
 
 def test_client_ends_first_and_still_gets_the_answer(launch, listener, serve, tls, version):
-    """Proves client close_notify -> service sees end -> answer -> close_notify."""
+    """Proves client close_notify -> service reads the end -> response ->
+    close_notify."""
     client = tls(launch(listener(serve(service.answer_after_end).connect)).port(), version)
     client.send(b"question")
     client.half_close()
@@ -87,9 +88,10 @@ def test_an_upload_may_change_its_keys_after_the_service_ended(launch, listener,
     clinch.wait_log(r"access .*reason=done")
 
 
-def test_a_client_that_ended_even_in_tcp_is_told_that_it_got_all(launch, listener, serve, tls, version):
-    """Proves that an answer which was complete before the client ended is
-    closed with close_notify too: without it, it looks cut off."""
+def test_a_client_that_ended_even_in_tcp_gets_close_notify_after_all_bytes(launch, listener, serve, tls, version):
+    """Proves that a response which was complete before the client ended is
+    closed with close_notify: without it the response would count as
+    truncated."""
 
     def answer(sock):
         sock.sendall(b"early")
@@ -105,8 +107,8 @@ def test_a_client_that_ended_even_in_tcp_is_told_that_it_got_all(launch, listene
 
 
 def test_bare_fin_delivers_what_was_sent(launch, listener, serve, tls, version):
-    """Proves that a client that closes without close_notify loses no byte,
-    and that the access log says so."""
+    """Proves that a client that closes without close_notify loses no byte, and
+    that the access log has the reason."""
     got = []
 
     def collect(sock):
@@ -124,7 +126,7 @@ def test_bare_fin_delivers_what_was_sent(launch, listener, serve, tls, version):
 
 
 def test_service_reset_is_no_clean_end(launch, listener, serve, tls, version):
-    """Proves that a broken answer cannot pass for a whole one."""
+    """Proves that a truncated response differs from a whole one."""
     clinch = launch(listener(serve(service.reset).connect, head="[log]\naccess = same"))
     client = tls(clinch.port(), version)
     client.send(b"x")
@@ -134,7 +136,7 @@ def test_service_reset_is_no_clean_end(launch, listener, serve, tls, version):
 
 
 def test_client_reset_reaches_the_service(launch, listener, serve, tls, version):
-    """The service sees a reset and not an end, which would look like a whole
+    """The service gets a reset and not an end, which would count as a whole
     request."""
     ended = []
 

@@ -65,8 +65,8 @@ def test_a_service_that_does_not_read_costs_bounded_memory(launch, listener, ser
 
 
 def test_a_busy_stream_leaves_the_others_their_turn(launch, listener, serve, tls):
-    """Proves fairness: pings answer promptly beside a full-speed download on
-    the one thread there is."""
+    """Proves fairness: pings are answered promptly beside a full-speed
+    download on the same thread."""
 
     def choose(sock):
         if sock.recv(1) == b"d":

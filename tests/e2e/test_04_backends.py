@@ -1,4 +1,4 @@
-"""Which backend gets the client, and what happens when one does not answer."""
+"""The choice of the backend, and backends that do not accept."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ ACCESS = "[log]\naccess = same"
 
 
 def asked(tls, port, count=1):
-    """The names of the services that answered `count` new connections."""
+    """The names of the services that `count` new connections reached."""
     names = []
     for _ in range(count):
         client = tls(port)
@@ -68,7 +68,7 @@ def test_a_failed_one_rests_for_retry_after(launch, listener, serve, tls):
     holder.close()
 
 
-def test_nobody_answers(launch, listener, tls):
+def test_no_backend_answers(launch, listener, tls):
     """Proves a clear reason, a closed client, and that the process goes on."""
     holder, dead = service.refused_port()
     clinch = launch(listener(f"127.0.0.1:{dead}", head=ACCESS))
@@ -180,7 +180,7 @@ def test_a_name_of_which_one_address_works(launch, listener, serve, tls, tmp_pat
 
 
 def full_unix(path):
-    """A Unix socket whose queue is full, and those that fill it."""
+    """A Unix socket with a full queue, and the clients that fill it."""
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen(0)

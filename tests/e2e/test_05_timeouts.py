@@ -107,7 +107,7 @@ def test_lifetime(launch, listener, serve, tls):
     clinch.wait_log(r"access .*reason=lifetime")
 
 
-def test_a_stuck_client_holds_nobody(launch, listener, serve, tls):
+def test_a_stuck_client_delays_no_other(launch, listener, serve, tls):
     """Proves that 100 half-open handshakes do not delay a good client."""
     clinch = launch(listener(serve().connect, head="[global]\nthreads = 1"))
     stuck = [socket.create_connection(("127.0.0.1", clinch.port())) for _ in range(100)]

@@ -21,7 +21,8 @@ def turned_away(tls, port, **options):
 
 
 def waiting_client(port):
-    """A TCP client that the kernel has queued and nobody has accepted."""
+    """A TCP client that the kernel has queued and the proxy has not
+    accepted."""
     sock = socket.create_connection(("127.0.0.1", port))
     sock.settimeout(0.5)
     return sock
@@ -91,7 +92,8 @@ def test_max_handshakes(launch, listener, serve, tls):
 
 
 def test_descriptor_exhaustion_pauses_and_recovers(launch, listener, serve, tls):
-    """Proves EMFILE: one warning, nobody served is lost, and it recovers."""
+    """Proves EMFILE: one warning, no open connection is lost, and it
+    recovers."""
     clinch = launch(listener(serve().connect, head="[global]\nmax_connections = 10000\nthreads = 1"))
     port = clinch.port()
     held = tls(port)

@@ -66,7 +66,8 @@ def test_stale_unix_socket_is_replaced(launch, listener, serve, ca, tmp_path):
 
 
 def test_live_unix_socket_is_left_alone(launch, listener, serve, tmp_path):
-    """Proves that a socket somebody listens on is an error, not stolen."""
+    """Proves that a socket of another process is an error, and is not
+    replaced."""
     path = str(tmp_path / "tls.sock")
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(path)

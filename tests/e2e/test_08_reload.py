@@ -1,4 +1,4 @@
-"""SIGHUP: everything reloadable changes, nobody is lost."""
+"""SIGHUP: everything reloadable changes, no client is lost."""
 
 import os
 import signal
@@ -116,7 +116,7 @@ def test_what_needs_a_start_is_named(launch, listener, serve, tls):
 
 
 class Load:
-    """Clients that connect, ping and close, for as long as it is told."""
+    """Clients that connect, ping and close, until stopped."""
 
     def __init__(self, ca, port, threads=4):
         self.stop, self.done, self.failed = threading.Event(), 0, []

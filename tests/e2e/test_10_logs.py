@@ -1,4 +1,4 @@
-"""What is said, where, and that nobody waits for a reader."""
+"""The lines, their destination, and that no slow reader blocks the proxy."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def test_json_lines(launch, listener, serve, tls):
         assert {"time", "level"} <= set(json.loads(line)), line
 
 
-def test_access_line_tells_the_whole_connection(launch, listener, serve, tls, tmp_path):
-    """Proves each field of the access log against what the client knows."""
+def test_access_line_has_the_whole_connection(launch, listener, serve, tls, tmp_path):
+    """Proves each field of the access log against the client's own values."""
     path = tmp_path / "access.log"
     echo = serve(service.answer_after_end)
     clinch = launch(listener(echo.connect, "alpn = h2, http/1.1", head=f"[log]\naccess = {path}"))
@@ -55,7 +55,7 @@ def test_access_line_tells_the_whole_connection(launch, listener, serve, tls, tm
 
 
 def test_hostile_sni_is_escaped(launch, listener, serve, ca):
-    """Proves that a stranger cannot write log lines of his own."""
+    """Proves that a client cannot write log lines."""
     clinch = launch(listener(serve().connect, head="[log]\naccess = same"))
     subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{clinch.port()}", "-servername", "a\nb error \"x\""],
@@ -79,9 +79,9 @@ def test_usr1_reopens_files(launch, listener, serve, tls, tmp_path):
     assert "reloaded" not in old.read_text()
 
 
-def test_a_reader_that_stopped_stops_nobody(listener, serve, ca, site, tmp_path):
-    """Proves that a full pipe behind stderr holds no client, and that the end
-    is not waited for either."""
+def test_a_log_reader_that_stopped_blocks_nothing(listener, serve, ca, site, tmp_path):
+    """Proves that a full pipe behind stderr delays no client and not the
+    end."""
     from lib import client
 
     config = listener(serve().connect, head="[log]\naccess = same\nlevel = debug", accept=f"unix:{tmp_path}/s")
@@ -221,8 +221,8 @@ cert = {}
     ],
 )
 def test_a_word_is_no_log_file(tmp_path, site, word, says):
-    """Proves that a word that is neither known nor a path is an error, and
-    that a path of that name can still be written."""
+    """Proves that a word that is neither a destination nor a path is an error,
+    and that a path of that name can still be written."""
     file = tmp_path / "clinch.ini"
     file.write_text(LOG_WORDS.format(word, site.pem))
     status, _, err = proxy.run("-c", file, "--test")

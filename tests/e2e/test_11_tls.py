@@ -28,7 +28,8 @@ PROTOCOL_VERSION, HANDSHAKE_FAILURE, NO_APPLICATION_PROTOCOL = 70, 40, 120  # al
 
 
 def test_nothing_below_tls_1_2(launch, listener, serve):
-    """Proves secure by default, and that the log says who and why."""
+    """Proves the secure defaults, and that the log has the client and the
+    reason."""
     clinch = launch(listener(serve().connect, head=ACCESS))
     assert records.fatal_alert(clinch.port(), records.client_hello(b"localhost", version=b"\x03\x02")) == PROTOCOL_VERSION
     clinch.wait_log(r"127\.0\.0\.1:\d+.*(version|protocol)")
@@ -123,8 +124,8 @@ def generous(ca, site, tmp_path):
 
 @pytest.mark.parametrize("groups", ["X25519", "secp521r1:P-384"], ids=["at once", "after a retry"])
 def test_early_data_is_skipped(launch, listener, serve, ca, generous, tmp_path, groups):
-    """Proves that a client to whom another server promised 0-RTT comes in, and
-    that its early data does not (RFC 8446 section 4.2.10)."""
+    """Proves that a client that sends 0-RTT, which another server allowed, is
+    served, and that its early data is dropped (RFC 8446 section 4.2.10)."""
     early = tmp_path / "early"
     early.write_bytes(b"E" * 16000)
     port = launch(listener(serve(service.say(b"welcome")).connect)).port()

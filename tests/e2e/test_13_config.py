@@ -1,4 +1,4 @@
-"""The file, as a user writes it, and what he is told when it is wrong."""
+"""The configuration file, and the errors that are printed about it."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ def check(folder, text, *arguments, env=None):
     return proxy.run("-c", file, *(arguments or ["--test"]), env=env)
 
 
-def test_test_says_what_would_run(tmp_path, listener):
+def test_test_prints_what_would_run(tmp_path, listener):
     """Proves --test: exit 0, in words, and no socket opened."""
     status, out, err = check(tmp_path, listener("127.0.0.1:9", accept="127.0.0.1:8443"))
     assert status == 0, err
@@ -76,8 +76,8 @@ def test_all_mistakes_in_one_run(tmp_path):
 
 
 def test_missing_files_are_among_the_mistakes(tmp_path, site):
-    """Proves that a certificate or key that is not there is said with its own
-    line, whether or not the rest of the file is good."""
+    """Proves that the error about a missing certificate or key has the line of
+    its key, with and without other errors in the file."""
     text = f"[listener a]\naccept=1\nconnect=1\ncert=none.crt\nkey=none.key\n[listener b]\naccept=2\nconnect=2\ncert={site.crt}\nkey=gone.key\n"
     for more in ("", "acept=1\n"):
         status, _, err = check(tmp_path, text + more)
@@ -118,7 +118,7 @@ def test_wrong_usage():
 
 @pytest.mark.parametrize("option", ["--version", "--help", "--list-keys"])
 def test_informative_options(option):
-    """Proves that they answer on stdout with exit 0."""
+    """Proves that they print to stdout and exit with 0."""
     status, out, err = proxy.run(option)
     assert status == 0 and out and not err
 
@@ -207,9 +207,9 @@ without_staple = refuse
 
 
 def test_stapling_reads_back(tmp_path, listener):
-    """Proves that [ocsp] and a listener's own keys of stapling are read,
+    """Proves that [ocsp] and the keys of stapling in a listener are read,
     printed with absolute paths, and read back the same; and that a listener
-    that says nothing of its own prints nothing of its own."""
+    without such keys prints none."""
     text = listener("127.0.0.1:9", "ocsp = never\nstaple_file = web.ocsp", head=STAPLING)
     text += listener("127.0.0.1:9", name="plain")
     status, once, err = check(tmp_path, text, "--print-config")
@@ -233,15 +233,16 @@ def test_stapling_reads_back(tmp_path, listener):
 
 
 def test_test_takes_stapling(tmp_path, listener):
-    """Proves that --test accepts every key of stapling, opens no store_dir
-    for it and asks nobody."""
+    """Proves that --test accepts every key of stapling, opens no store_dir for
+    it and sends no request."""
     status, out, err = check(tmp_path, listener("127.0.0.1:9", "ocsp = no", head=STAPLING))
     assert status == 0, err
     assert "configuration is good" in out and not (tmp_path / "state").exists()
 
 
 def test_missing_issuers_are_among_the_mistakes(tmp_path, listener):
-    """Proves that [ocsp] ca_file is looked at beside other mistakes."""
+    """Proves that [ocsp] ca_file is checked even if the file has other
+    errors."""
     status, _, err = check(tmp_path, "[ocsp]\nca_file = none.pem\nmode = x\n")
     assert status == 2
     assert any("clinch.ini:2:" in one and "none.pem: No such" in one for one in err.splitlines()), err
@@ -313,8 +314,9 @@ cert = {pem}
     "more, name, timeout", [("", "clinch.ini", "10s"), ("foreground = yes\n", "clinch.ini", "5m"), ("", "stunnel.conf", "5m")]
 )
 def test_a_plain_heading_is_not_yet_stunnel(tmp_path, site, more, name, timeout):
-    """Proves that [web] alone has our defaults, and that a word or the name
-    of stunnel brings stunnel's timeouts, which is said with the reason."""
+    """Proves that [web] without more has the defaults of clinch, and that a
+    key or the file name of stunnel selects stunnel's timeouts, which is logged
+    with the reason."""
     file = tmp_path / name
     file.write_text(more + WEB_SECTION.format(pem=site.pem))
     status, out, err = proxy.run("-c", file, "--print-config")
@@ -349,7 +351,8 @@ socket = l:TCP_NODELAY=1
 
 
 def test_stunnel_conf_runs_as_it_stands(launch, serve, tls, site, tmp_path):
-    """Proves the issue's own sentence, and that what has no effect is said."""
+    """Proves the sentence of the issue, and that a key without effect is
+    reported."""
     one, two = serve(service.named(b"one")), serve(service.named(b"two"))
     text = STUNNEL.format(
         folder=tmp_path, one=one.connect, two=two.connect, crt=site.crt, key=site.key, pem=site.pem
@@ -400,7 +403,7 @@ def readme_block(after):
 
 def test_the_readme_shows_the_errors_that_are_printed(tmp_path):
     """Each error message in the README is one that the program prints."""
-    lines = readme_block("with its line and what to do")
+    lines = readme_block("with its line and remedy")
     text = "[listner web]\naccept = 1\n[listener a]\naccept = 127.0.0.1:0\ntimeout_idel = 1s\n"
     (tmp_path / "clinch.ini").write_text(text)
     _, _, errors = proxy.run("-c", "clinch.ini", "--test", cwd=tmp_path)
@@ -420,7 +423,8 @@ def test_the_readme_shows_the_lines_of_a_start(launch, listener, serve):
 
 
 def test_sysconfdir_has_its_effect():
-    """The default configuration file lies in the folder given to configure."""
+    """The default configuration file is in the folder that configure was
+    given."""
     folder = os.environ.get("CLINCH_SYSCONFDIR", "/etc")
     _, out, _ = proxy.run("--help")
     assert f" {folder}/clinch/clinch.ini\n" in out
@@ -476,8 +480,8 @@ ciphersuites = TLS_AES_256_GCM_SHA384:ECDHE-RSA-AES128-GCM-SHA256
 
 
 def test_names_without_effect_are_warned_of(launch, tmp_path, site):
-    """Proves that each cipher that the certificate cannot use, that OpenSSL
-    does not know or that stands in the wrong list is named with its line."""
+    """Proves that the warning about a cipher that the certificate cannot use,
+    that OpenSSL does not support or that is in the wrong list has its line."""
     text = SILENT_CIPHERS.format(pem=site.pem)
     status, _, err = check(tmp_path, text)
     assert status == 0, err
@@ -678,8 +682,8 @@ connect = {backend}
 """
 
 
-def test_four_differences_are_told(tmp_path, site):
-    """Proves what is said once of a stunnel.conf."""
+def test_four_differences_are_logged(tmp_path, site):
+    """Proves the lines that are logged once for a stunnel.conf."""
     status, _, err = check(tmp_path, "foreground = yes\n" + WEB_SECTION.format(pem=site.pem))
     assert status == 0 and err.count("is read as a stunnel.conf") == 4, err
     for words in ("foreground", "IPv4 and IPv6", "TLS 1.2 is the lowest", "fewer are offered than by stunnel"):

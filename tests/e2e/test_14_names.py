@@ -46,8 +46,8 @@ def answers(tls, port):
 
 
 def test_names_follow_the_name_service(launch, listener, serve, tls, hosts):
-    """Proves the whole life of a name: it moves, the name service fails and the
-    last answer is kept, then it moves again."""
+    """Proves the states of a name: its address changes, the name service fails
+    and the last address is kept, then the address changes again."""
     a = serve(service.named(b"a"))
     serve(service.named(b"b"), address=("127.0.0.2", a.port))
     hosts("127.0.0.1 app.test\n")
@@ -95,7 +95,8 @@ def test_a_failed_connect_is_followed_by_a_look_up(launch, listener, serve, tls,
 
 
 class Hole:
-    """An address that answers no SYN (its queue is full) until it is opened."""
+    """An address without a response to a SYN (its queue is full) until it is
+    opened."""
 
     def __init__(self, host, port=0):
         self.listening = socket.socket()
@@ -110,7 +111,7 @@ class Hole:
         self.got = []
 
     def open(self):
-        """Accept: the fillers, and then whoever comes; what each says."""
+        """Accept the fillers and later clients; return what each sent."""
         for one in self.waiting:
             one.close()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -155,8 +156,8 @@ def hole():
 
 @pytest.mark.parametrize("dead", [1, 3])
 def test_the_next_address_is_tried_while_one_is_silent(launch, listener, serve, tls, hosts, hole, dead):
-    """Proves that no client waits for timeout_connect where another address
-    answers, and that those after the first need not wait at all."""
+    """Proves that no client waits for timeout_connect if another address
+    accepts, and that clients after the first do not wait at all."""
     b = serve(service.named(b"b"), address=("127.0.0.8", 0))  # sorted last: RFC 6724, rule 9
     for n in range(dead):
         hole(f"127.0.0.{n + 2}", b.port)

@@ -1,5 +1,5 @@
-"""Whatever state a connection is left in, nobody spins while nothing moves:
-a level-triggered loop that watches what cannot be used never sleeps."""
+"""No idle work: in no state of a connection does a level-triggered loop spin
+on a watcher that it cannot use."""
 
 import socket
 import struct
@@ -28,7 +28,7 @@ def reset(sock):
 
 
 def fill(sock):
-    """Send until nobody takes anything any more."""
+    """Send until every buffer on the way is full."""
     sock.settimeout(0.3)
     try:
         while True:
@@ -89,7 +89,7 @@ def test_a_connection_that_waits_costs_no_time(launch, listener, serve, tls, ver
 
 
 def black_hole():
-    """A backend that never answers a SYN: its queue is full."""
+    """A backend without a response to a SYN: its queue is full."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen(0)
@@ -112,7 +112,7 @@ def test_a_client_that_resets_while_its_backend_is_awaited(launch, listener, tls
         client = tls(sock)
         client.send(b"GET /")
         # Some of them within the milliseconds for which the ticket waits for
-        # an answer, and not before the request was read.
+        # a response, and not before the request was read.
         begin = time.monotonic()
         while time.monotonic() - begin < 0.0005 * (n % 10):
             pass
@@ -124,8 +124,8 @@ def test_a_client_that_resets_while_its_backend_is_awaited(launch, listener, tls
 
 
 def test_a_client_that_floods_key_updates_and_reads_nothing(launch, listener, serve, ca, tmp_path):
-    """Proves that answers which find no room make us stop reading, not spin;
-    and that all goes on once the client reads."""
+    """Proves that a response without room stops the reading without a busy
+    loop, and that the connection continues once the client reads."""
 
     def pour(sock):
         sock.recv(1)
@@ -146,7 +146,7 @@ def test_a_client_that_floods_key_updates_and_reads_nothing(launch, listener, se
 @pytest.mark.parametrize("rest", ["never", "comes", "FIN"])
 def test_half_a_handshake_message(launch, listener, serve, ca, tmp_path, rest):
     """Proves that OpenSSL, which writes nothing until it has the other half,
-    is not asked to over and over; and that the answer leaves when it comes."""
+    is not called in a loop; and that the response is sent when it arrives."""
     release = threading.Event()
 
     def answer(sock):

@@ -37,7 +37,7 @@ def upload(client):
 
 @pytest.fixture
 def held(serve):
-    """A service that reads nothing and answers `done` once it is released."""
+    """A service that reads nothing and sends `done` once it is released."""
     release = threading.Event()
 
     def hold(sock):

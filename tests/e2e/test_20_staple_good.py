@@ -36,8 +36,8 @@ def test_every_mode_staples_what_must_be_stapled(launch, ca, responders, stapled
 
 @pytest.mark.parametrize("mode, expect", [("auto", None), ("must", None), ("always", "good"), ("prefer", "good")])
 def test_plain_certificates_are_stapled_by_mode(launch, ca, responders, stapled, mode, expect):
-    """Proves that auto and must do nothing at all for a plain certificate, not
-    even ask, and that must-staple is the feature 5 (17 alone is not)."""
+    """Proves that auto and must send no request for a plain certificate, and
+    that must-staple is the feature 5 (17 without it is not)."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
     other = ca.issue(ocsp=responder.url, label="v2", features=[x509.TLSFeatureType.status_request_v2])
@@ -48,7 +48,7 @@ def test_plain_certificates_are_stapled_by_mode(launch, ca, responders, stapled,
     assert responder.count() == (0 if expect is None else 2)
 
 
-def test_never_staples_nothing_and_says_so(launch, ca, responders, stapled):
+def test_never_staples_nothing_and_logs_it(launch, ca, responders, stapled):
     """Proves never, and its one warning for a certificate that demands a staple."""
     responder = responders()
     site = ca.issue(ocsp=responder.url, must_staple=True)
@@ -58,7 +58,7 @@ def test_never_staples_nothing_and_says_so(launch, ca, responders, stapled):
     assert len(clinch.grep("warning ocsp .*must-staple.*")) == 1
 
 
-def test_nothing_for_clients_that_do_not_ask(launch, ca, responders, stapled):
+def test_nothing_for_clients_without_status_request(launch, ca, responders, stapled):
     """Proves rule 31: no status_request, no staple, and no refusal either."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
@@ -90,9 +90,9 @@ def test_resumed_handshakes_carry_none(launch, ca, responders, stapled, tmp_path
 
 @pytest.mark.parametrize("kind", ["good", "delegated", "chunked", "redirect", "only_get", "only_post", "only_sha256", "no_next_update", "old_cache"])
 def test_honest_responders_of_every_kind(launch, ca, responders, stapled, kind):
-    """Proves that delegates, chunked bodies, redirects, responders that know
-    GET, POST or SHA-256 alone, such without nextUpdate, and such behind a cache
-    that keeps an expired response all end in a staple."""
+    """Proves that delegates, chunked bodies, redirects, responders that
+    support only GET, POST or SHA-256, such without nextUpdate, and such behind
+    a cache that keeps an expired response all end in a staple."""
     responder = responders(kind)
     site = ca.issue(ocsp=responder.url, must_staple=True)
     clinch = launch(stapled(site, "mode = must"))
@@ -130,7 +130,8 @@ def test_requests_are_plain_http(launch, ca, responders, stapled):
 )
 def test_the_method_that_is_tried_first(launch, ca, responders, stapled, method, path, expect):
     """Proves `method`: by default GET for requests of up to 255 bytes (RFC
-    5019: caches can answer), POST for longer ones; and either by force."""
+    5019: caches can answer), POST for longer ones; and either by
+    configuration."""
     responder = responders()
     site = ca.issue(ocsp=responder.url + path)
     launch(stapled(site, f"mode = always\n{method}"))
@@ -160,7 +161,7 @@ def test_url_replaces_the_certificates_own(launch, ca, responders, stapled):
     assert own.count() == 0 and first.count() > 0 and second.count() > 0
 
 
-def test_what_worked_is_asked_first_the_next_time(launch, ca, responders, stapled):
+def test_what_worked_is_requested_first_the_next_time(launch, ca, responders, stapled):
     """Proves rule 24's memory: a dead first URL costs one try, not one for
     every refresh."""
     dead, alive = responders("http_404"), responders()
@@ -204,7 +205,8 @@ def test_each_certificate_gets_its_own(launch, ca, responders, stapled):
 
 
 def test_served_staples_are_counted(launch, ca, responders, stapled):
-    """Proves rule 33: asked and sent per certificate, told at the end."""
+    """Proves rule 33: the counters asked and sent of a certificate, logged at
+    the end."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, "mode = always", head="[log]\nlevel = info"))
@@ -234,8 +236,8 @@ def test_it_is_refreshed_before_it_ends(launch, ca, responders, stapled):
 
 
 def test_urls_with_blanks_and_urls_that_are_left_out(launch, ca, responders, stapled):
-    """Proves that blanks around an AIA URL are no part of it, and that an entry
-    that cannot be asked is logged once while another one answers."""
+    """Proves that blanks around an AIA URL are trimmed, and that a URL that
+    cannot be used is logged once while another one has a response."""
     responder = responders()
     site = ca.issue(ocsp=["ldap://ca.example/", f" {responder.url}/ "])
     clinch = launch(stapled(site, "mode = always"))
@@ -246,7 +248,7 @@ def test_urls_with_blanks_and_urls_that_are_left_out(launch, ca, responders, sta
 
 def test_no_issuer_in_the_chain(launch, ca, responders, stapled):
     """Proves rule 14: the issuer is found in ca_file when the chain lacks it,
-    and its absence is told with what to do."""
+    and its absence is logged with a remedy."""
     responder = responders()
     site = ca.issue(ocsp=responder.url, chain=False)
     clinch = launch(stapled(site, f"mode = always\nca_file = {ca.file}"))
@@ -269,7 +271,8 @@ def test_fetches_go_through_the_proxy(launch, ca, responders, stapled, proxy):
 
 
 def test_one_line_when_the_outcome_changes(launch, ca, responders, stapled):
-    """Proves rule 38: the same failure is said once, its end is said once."""
+    """Proves rule 38: a repeated failure is logged once, its end is logged
+    once."""
     responder = responders()
     responder.window(-4, 6)
     site = ca.issue(ocsp=responder.url)

@@ -32,8 +32,8 @@ def kept(tmp_path):
 
 
 def test_restart_with_the_responder_down(launch, ca, responders, stapled, kept):
-    """Proves rule 1: the very first handshake after a restart is stapled, with
-    the same bytes, though nobody can be asked; and the file is raw DER, 0600."""
+    """Proves rule 1: the first handshake after a restart is stapled with the
+    same bytes while the responder is down; and the file is raw DER, 0600."""
     responder = responders()
     site = ca.issue(ocsp=responder.url, must_staple=True)
     text = stapled(site, "mode = always", head=kept.head)
@@ -73,9 +73,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_bad_files_are_said_once_and_never_served(launch, ca, responders, stapled, kept, broken):
-    """Proves rule 2: disk is verified like the network, never fatal, and the
-    next good answer mends the file."""
+def test_bad_files_are_logged_once_and_never_served(launch, ca, responders, stapled, kept, broken):
+    """Proves rule 2: a saved response is verified like a fetched one, a bad
+    file is never fatal, and the next good response replaces it."""
     responder = responders()
     site, other = ca.issue(ocsp=responder.url), ca.issue("other", ocsp=responder.url)
     text = stapled(site, "mode = prefer", head=kept.head)
@@ -139,9 +139,9 @@ STEPS = ["fsync", "rename,renameat,renameat2", "fsync:2"]
 @pytest.mark.skipif(bool(os.environ.get("CLINCH_SANITIZED")), reason="the leak checker does not run under strace")
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_every_step_of_a_write(launch, ca, responders, stapled, kept, tmp_path, step):
-    """Proves rule 3: killed at the syncing or renaming of a file or the syncing
-    of its folder, the store holds the old response or the new one, whole, and
-    the restart staples it."""
+    """Proves rule 3: after a kill at the syncing or renaming of a file or the
+    syncing of its folder, the store has the old response or the new one,
+    whole, and the restart staples it."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
     text = stapled(site, "mode = always", head=kept.head)
@@ -187,8 +187,8 @@ needs_mounts = pytest.mark.skipif(
 @needs_mounts
 @pytest.mark.parametrize("disk", ["full", "read-only"])
 def test_a_disk_that_takes_nothing(launch, ca, responders, stapled, kept, disk):
-    """Proves that a full or read-only disk delays and loses nothing in memory,
-    and is said once."""
+    """Proves that a full or read-only disk delays nothing, loses nothing in
+    memory, and is logged once."""
     responder = responders()
     responder.window(-3, 3)
     site = ca.issue(ocsp=responder.url)
@@ -205,7 +205,8 @@ def test_a_disk_that_takes_nothing(launch, ca, responders, stapled, kept, disk):
 
 
 def test_a_store_that_cannot_be_made(launch, ca, responders, stapled, tmp_path):
-    """Proves that a store_dir whose parent is missing is said at the start."""
+    """Proves that a store_dir without its parent folder is an error at the
+    start."""
     site = ca.issue(ocsp=responders().url)
     clinch = launch(stapled(site, head=f"store_dir = {tmp_path}/no/such/parent"), ready=False)
     assert clinch.wait_exit() in (1, 2)
@@ -217,8 +218,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @needs_root
 def test_a_folder_made_by_root_belongs_to_the_owner_of_store_dir(launch, ca, responders, stapled, tmp_path):
-    """Proves that what a process of root leaves can be read and replaced by
-    the next one, which runs as the user to whom store_dir belongs."""
+    """Proves that files of a process of root can be read and replaced by the
+    next process, which runs as the owner of store_dir."""
     account = pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o711)
@@ -245,8 +246,8 @@ def test_a_folder_made_by_root_belongs_to_the_owner_of_store_dir(launch, ca, res
 @needs_root
 @pytest.mark.parametrize("there", [False, True], ids=["made", "there"])
 def test_the_configured_user_can_write_what_root_made(launch, ca, responders, stapled, there):
-    """Proves that with `user` the folders belong to that user, whoever owns
-    the folder around them."""
+    """Proves that with `user` the folders belong to that user, with any owner
+    of the parent folder."""
     account = pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o755)

@@ -12,9 +12,9 @@ HOUR = 3600
 @needs_faketime
 @pytest.mark.parametrize("without, ends", [("serve", None), ("refuse", Refused)])
 def test_over_next_update(launch, ca, responders, stapled, tmp_path, without, ends):
-    """Proves rule 6 with the real binary's clock moved: stapled one second
-    before nextUpdate, not one second after, and without_staple decides about
-    those who ask; those who do not ask are never concerned."""
+    """Proves rule 6 with the clock of the real binary moved: stapled one
+    second before nextUpdate, not one second after, and without_staple applies
+    to clients with status_request only."""
     responder, clock = responders(), Clock(tmp_path)
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, f"mode = always\nwithout_staple = {without}"), env=clock.env())
@@ -47,7 +47,7 @@ def test_restart_after_next_update(launch, ca, responders, stapled, tmp_path):
 
 
 @needs_faketime
-def test_a_clock_an_hour_slow_is_told(launch, ca, responders, stapled, tmp_path):
+def test_a_clock_an_hour_slow_is_logged(launch, ca, responders, stapled, tmp_path):
     """Proves rule 15: a response from the future is refused with a hint."""
     responder, clock = responders(), Clock(tmp_path)
     clock.set(-HOUR)
@@ -59,8 +59,8 @@ def test_a_clock_an_hour_slow_is_told(launch, ca, responders, stapled, tmp_path)
 
 @needs_faketime
 def test_a_jump_of_the_clock_is_noticed(launch, ca, responders, stapled, tmp_path):
-    """Proves rule 22: within a minute after a jump over nextUpdate the
-    responder is asked again, although nothing was due for half an hour."""
+    """Proves rule 22: within a minute after a jump over nextUpdate a request
+    is sent, although none was due for half an hour."""
     responder, clock = responders(), Clock(tmp_path)
     responder.window(-60, HOUR)
     site = ca.issue(ocsp=responder.url)
@@ -132,7 +132,7 @@ def test_expiry_without_a_refresh(launch, ca, responders, stapled):
     clinch.wait_log(r"error ocsp .*expired")
 
 
-def test_the_ladder_of_warnings(launch, ca, responders, stapled):
+def test_the_expiry_warnings_rise(launch, ca, responders, stapled):
     """Proves rule 37: warnings before the loss, then one error."""
     responder = responders()
     responder.window(-10, 10)

@@ -1,4 +1,4 @@
-"""A revoked certificate: told, confirmed, and what policy makes of it."""
+"""A revoked certificate: reported, confirmed, and the effect of the policy."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_at_start_it_ends_the_process(launch, ca, openssl_ocsp, stapled, mode):
 
 @pytest.mark.parametrize("mode", ["auto", "prefer"])
 def test_at_start_it_is_stapled(launch, ca, openssl_ocsp, stapled, mode):
-    """Proves that auto and prefer go on, tell clients the truth and the log an
+    """Proves that auto and prefer go on, staple the status revoked and log an
     error."""
     site = ca.issue(must_staple=True, label="revoked")
     real = openssl_ocsp(revoked=[site], minutes=60)
@@ -36,8 +36,8 @@ def running(launch, responder, text):
 
 @pytest.mark.parametrize("mode", ["must", "always"])
 def test_while_running_it_is_confirmed_then_ends(launch, ca, responders, stapled, mode, tls):
-    """Proves the way out: a second answer confirms, open connections are let
-    finish, exit status 3."""
+    """Proves the exit: a second response confirms, open connections are
+    drained, exit status 3."""
     responder = responders()
     site = ca.issue(ocsp=responder.url, must_staple=True)
     clinch = running(launch, responder, stapled(site, f"mode = {mode}", head="[global]\ndrain_timeout = 5s"))
@@ -53,8 +53,8 @@ def test_while_running_it_is_confirmed_then_ends(launch, ca, responders, stapled
     assert "POST" in methods, "the second answer came the other way"
 
 
-def test_one_answer_alone_stops_nothing(launch, ca, responders, stapled):
-    """Proves that a "revoked" which no second answer confirms is stapled, and
+def test_one_response_stops_nothing(launch, ca, responders, stapled):
+    """Proves that a "revoked" without a confirming response is stapled, and
     that the process goes on."""
     first, second = responders(), responders()
     site = ca.issue(ocsp=[first.url, second.url], must_staple=True)
@@ -70,7 +70,7 @@ def test_one_answer_alone_stops_nothing(launch, ca, responders, stapled):
     assert status_of(clinch.port(), ca) == "revoked"
 
 
-def test_confirmation_asks_another_url_first(launch, ca, responders, stapled):
+def test_confirmation_uses_another_url_first(launch, ca, responders, stapled):
     """Proves that the second word comes from another responder if there is one."""
     first, second = responders("revoked"), responders("revoked")
     site = ca.issue(ocsp=[first.url, second.url], must_staple=True)
@@ -79,9 +79,9 @@ def test_confirmation_asks_another_url_first(launch, ca, responders, stapled):
     assert (first.count(), second.count()) == (1, 1)
 
 
-def test_a_newer_good_answer_lifts_it(launch, ca, responders, stapled):
-    """Proves certificateHold: an older good answer does not replace a revoked
-    one, a newer one does."""
+def test_a_newer_good_response_lifts_it(launch, ca, responders, stapled):
+    """Proves certificateHold: an older good response does not replace a
+    revoked one, a newer one does."""
     responder = responders("revoked")
     responder.window(-10, 30)
     site = ca.issue(ocsp=responder.url, must_staple=True)
@@ -130,7 +130,7 @@ def test_a_tenants_revocation_is_its_own(launch, ca, responders, stapled):
 
 
 def keep_revoked(launch, ca, responder, stapled, site, state):
-    """A store that holds a revoked response."""
+    """A store with a revoked response."""
     responder.behave("revoked")
     first = launch(stapled(site, "mode = auto", head=state))
     assert status_of(first.port(), ca) == "revoked"
@@ -149,9 +149,10 @@ def keep_revoked(launch, ca, responder, stapled, site, state):
         ("must", "revoked", 3),
     ],
 )
-def test_a_revoked_file_asks_first(launch, ca, responders, stapled, tmp_path, mode, answer, ends):
-    """Proves the row "revoked L on disk": it never stops a process by itself;
-    a newer good answer lifts it, a failed attempt or a second word lets it count."""
+def test_a_revoked_file_is_confirmed_by_a_request(launch, ca, responders, stapled, tmp_path, mode, answer, ends):
+    """Proves the row "revoked L on disk": it never stops a process without a
+    request; a newer good response replaces it, after a failed attempt or a
+    second response it counts."""
     responder = responders()
     state = f"store_dir = {tmp_path}/state"
     site = ca.issue(ocsp=responder.url, must_staple=True)

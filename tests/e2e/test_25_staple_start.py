@@ -17,9 +17,9 @@ NOBODY = {"auto": None, "prefer": None, "must": 1, "always": 1}
 
 
 @pytest.mark.parametrize("mode", NOBODY)
-def test_nobody_to_ask(launch, ca, stapled, mode):
-    """Proves the row "nobody to ask": a warning or an info line, or exit 1
-    with a sentence that names the certificate and says what to do."""
+def test_no_responder(launch, ca, stapled, mode):
+    """Proves the row "no responder": a warning or an info line, or exit 1 with
+    a sentence that has the certificate and the remedy."""
     site = ca.issue(must_staple=True)
     clinch = launch(stapled(site, f"mode = {mode}", head="[log]\nlevel = info"), ready=NOBODY[mode] is None)
     if NOBODY[mode] is None:
@@ -34,8 +34,8 @@ def test_nobody_to_ask(launch, ca, stapled, mode):
 @pytest.mark.parametrize("behaviour", ["http_500", "unknown", "foreign_signer", "hang", "reset"])
 @pytest.mark.parametrize("mode", ["must", "always"])
 def test_failing_ends_a_strict_start(launch, ca, responders, stapled, mode, behaviour):
-    """Proves exit 1 after a bounded wait, with the certificate, every URL tried
-    and what each said."""
+    """Proves exit 1 after a bounded wait, with the certificate, every URL
+    tried and its result."""
     first, second = responders(behaviour), responders(behaviour)
     site = ca.issue(ocsp=[first.url, second.url], must_staple=True)
     clinch = launch(stapled(site, f"mode = {mode}\ntimeout = 2s"), ready=False)
@@ -60,7 +60,7 @@ def test_failing_is_a_warning_otherwise(launch, ca, responders, stapled, mode, b
 
 
 def test_listeners_stay_closed_until_answered(launch, ca, responders, stapled):
-    """Proves that no client is served before the first answer, and that
+    """Proves that no client is served before the first response, and that
     SIGTERM works while the start waits."""
     responder = responders("hang")
     site = ca.issue(ocsp=responder.url)
@@ -71,21 +71,21 @@ def test_listeners_stay_closed_until_answered(launch, ca, responders, stapled):
     assert clinch.wait_exit() == 0
 
 
-def test_start_wait_ends_the_patience(launch, ca, responders, stapled):
-    """Proves start_wait: nothing answered for this time opens the listeners in
-    prefer and ends the start in always."""
+def test_start_wait_ends_the_wait(launch, ca, responders, stapled):
+    """Proves start_wait: after this time without a response the listeners open
+    in prefer, and the start ends in always."""
     responder = responders("hang")
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, "mode = prefer\ntimeout = 60s\nstart_wait = 1s"))
     assert status_of(clinch.port(), ca) is None
-    assert clinch.grep("warning ocsp serving without a staple .*has answered yet")
+    assert clinch.grep("warning ocsp serving without a staple .*no response yet")
     strict = launch(stapled(site, "mode = always\ntimeout = 60s\nstart_wait = 1s"), ready=False)
     assert strict.wait_exit() == 1
-    assert strict.grep(r"error ocsp certificate localhost must be stapled.*no responder \(of 1\) has answered yet")
+    assert strict.grep(r"error ocsp certificate localhost must be stapled.*no response yet \(responders: 1\)")
 
 
 def many(ca, connect, responder, mode, count=24):
-    """So many listeners, each with a certificate that this responder is asked about."""
+    """So many listeners, each with a certificate of this responder."""
     text = f"threads = 1\n[ocsp]\nmode = {mode}\nstart_wait = 1s\n"
     for i in range(count):
         files = ca.issue(ocsp=responder.url, label=f"c{i}")
@@ -94,8 +94,8 @@ def many(ca, connect, responder, mode, count=24):
 
 
 def test_start_wait_opens_whatever_is_queued(launch, ca, responders, serve):
-    """Proves that prefer opens after start_wait while answers still arrive, and
-    that always waits for all of them as long as they do."""
+    """Proves that prefer opens after start_wait while responses still arrive,
+    and that always waits for all of them."""
     slow = responders("late")
     slow.latency = 0.6
     clinch = launch(many(ca, serve().connect, slow, "prefer"))
@@ -109,9 +109,10 @@ def test_start_wait_opens_whatever_is_queued(launch, ca, responders, serve):
 
 
 @pytest.mark.parametrize("mode", ["prefer", "always"])
-def test_a_dead_responder_holds_no_start_up(launch, ca, responders, serve, mode):
-    """Proves that certificates whose responder host is down count as tried: of
-    24, four at a time, each for 1 s, a start does not wait for the last."""
+def test_a_dead_responder_delays_no_start(launch, ca, responders, serve, mode):
+    """Proves that the attempts for certificates of a down host count as
+    failed: of 24, four at a time, each for 1 s, a start does not wait for the
+    last."""
     hanging = responders("hang")
     text = many(ca, serve().connect, hanging, mode).replace("start_wait = 1s", "start_wait = 20s\ntimeout = 3s")
     clinch = launch(text, ready=False)
@@ -124,7 +125,7 @@ def test_a_dead_responder_holds_no_start_up(launch, ca, responders, serve, mode)
     assert hanging.count() < 24
 
 
-def test_the_service_manager_is_told_that_a_start_waits(launch, ca, responders, stapled, tmp_path):
+def test_the_service_manager_is_notified_that_a_start_waits(launch, ca, responders, stapled, tmp_path):
     """Proves EXTEND_TIMEOUT_USEC under systemd while a start waits."""
     path = str(tmp_path / "notify")
     responder = responders("hang")
@@ -188,9 +189,9 @@ def test_listener_overrides_the_mode(launch, ca, responders, stapled):
     assert status_of(clinch.port("b"), ca) is None
 
 
-def test_test_says_what_would_be_stapled(ca, responders, stapled, tmp_path):
-    """Proves `clinch --test`: it names mode, must-staple and responders, finds
-    nobody to ask, and asks nobody."""
+def test_test_prints_what_would_be_stapled(ca, responders, stapled, tmp_path):
+    """Proves `clinch --test`: it prints mode, must-staple and responders,
+    reports a missing responder, and sends no request."""
     responder = responders()
     site, bare = ca.issue(ocsp=responder.url, must_staple=True), ca.issue(must_staple=True, label="bare")
     file = tmp_path / "clinch.ini"

@@ -10,7 +10,7 @@ from lib.stapled import Refused, s_client, staple_of, status_of, wait_staple
 from lib.wait import stays, until
 
 
-def test_reload_asks_nobody(launch, ca, responders, stapled):
+def test_a_reload_sends_no_request(launch, ca, responders, stapled):
     """Proves rule 1 for reloads: the same staple before, during and after, and
     no request for a certificate that did not change."""
     responder = responders()
@@ -37,8 +37,8 @@ REFUSED = ["revoked", "http_500", "unknown", "hang"]
 @pytest.mark.parametrize("behaviour", REFUSED)
 @pytest.mark.parametrize("mode", ["must", "always"])
 def test_a_strict_reload_is_refused(launch, ca, responders, stapled, mode, behaviour):
-    """Proves that the old generation goes on, staple and all, where a new
-    certificate is revoked or gets no answer."""
+    """Proves that the old generation goes on with its staple if a new
+    certificate is revoked or gets no response."""
     responder = responders()
     site, new = ca.issue(ocsp=responder.url, must_staple=True), ca.issue(ocsp=responder.url, must_staple=True, label="new")
     responder.behave(behaviour, new)
@@ -69,8 +69,8 @@ def test_a_lenient_reload_goes_through(launch, ca, responders, stapled, mode, be
 
 
 @pytest.mark.parametrize("mode", ["must", "always"])
-def test_nobody_to_ask_refuses_the_reload(launch, ca, responders, stapled, mode):
-    """Proves the row "nobody to ask" for reloads."""
+def test_no_responder_refuses_the_reload(launch, ca, responders, stapled, mode):
+    """Proves the row "no responder" for reloads."""
     site, new = ca.issue(ocsp=responders().url, must_staple=True), ca.issue(must_staple=True, label="new")
     clinch = launch(stapled(site, f"mode = {mode}"))
     clinch.write(both(stapled, site, new, mode))
@@ -119,7 +119,7 @@ def test_what_was_held_is_inherited(launch, ca, responders, stapled):
 
 def test_from_never_to_always_and_back(launch, ca, responders, stapled):
     """Proves that the mode is reloadable and that a reload waits for the first
-    answer."""
+    response."""
     responder = responders()
     site = ca.issue(ocsp=responder.url)
     clinch = launch(stapled(site, "mode = never"))
@@ -133,7 +133,8 @@ def test_from_never_to_always_and_back(launch, ca, responders, stapled):
 
 
 def test_settings_are_put_back_with_a_refused_reload(launch, ca, responders, stapled):
-    """Proves that a refused reload changes nothing about whom is asked."""
+    """Proves that a refused reload leaves the settings of the requests
+    unchanged."""
     first, second = responders(), responders("http_500")
     first.window(-4, 6)
     site, new = ca.issue(label="a"), ca.issue(label="b")
@@ -181,7 +182,7 @@ def renewing(launch, ca, responders, stapled, tmp_path):
 
 @pytest.mark.parametrize("mode", ["auto", "must", "always", "prefer"])
 def test_a_renewal_with_its_staple_serves_at_once(renewing, ca, mode):
-    """Proves rule 5a's everyday case: when the reload is said to be done, the
+    """Proves rule 5a's everyday case: when the reload is logged as done, the
     new certificate serves, stapled."""
     one = renewing(mode)
     assert "reloaded" in one.renew()
@@ -221,8 +222,8 @@ def test_a_revoked_renewal(renewing, ca, mode, said):
 
 def test_a_revoked_certificate_gives_way_to_its_renewal(renewing, ca, stapled):
     """Proves that rule 5a ends with the old certificate's validity: a CA often
-    revokes what it has replaced.  No strict mode ends the process for a
-    certificate that is to go anyway, not even while a reload holds the swap up."""
+    revokes a replaced certificate. No strict mode ends the process for a
+    certificate that is being replaced, even while a reload delays the swap."""
     one = renewing("always\nmin_interval = 1s\nmax_interval = 2s")
     other = ca.issue(ocsp=one.responder.url, label="other")
     one.responder.behave("unauthorized", one.new)
@@ -233,13 +234,13 @@ def test_a_revoked_certificate_gives_way_to_its_renewal(renewing, ca, stapled):
     os.kill(one.clinch.pid, signal.SIGHUP)
     until(lambda: one.responder.count(other), "the reload waits")
     one.responder.behave("revoked", one.old)
-    one.clinch.wait_log("confirmed by a second answer")
+    one.clinch.wait_log("confirmed by a second response")
     assert one.shows(one.old)
     one.clinch.wait_log("reload refused", deadline=20)
     until(lambda: one.shows(one.new), "the new one serves", 20)
 
 
-def test_a_dying_certificate_is_not_held_on_to(renewing, ca):
+def test_a_certificate_that_expires_soon_is_replaced(renewing, ca):
     """Proves the end of rule 5a: with less than an hour to notAfter the new one
     serves, staple or not."""
     one = renewing("auto", days=0.03)

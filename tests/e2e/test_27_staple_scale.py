@@ -20,7 +20,7 @@ def listeners(certificates, connect):
 
 def test_a_hanging_responder_delays_only_its_own(launch, ca, responders, serve):
     """Proves rule 28: of 64 certificates with two responders, one of which
-    hangs, the other 63 are asked about while the one still hangs."""
+    hangs, the other 63 are fetched while the one still hangs."""
     hanging, honest = responders("hang"), responders()
     certificates = [ca.issue(ocsp=honest.url, label=f"c{i}") for i in range(63)]
     certificates.insert(0, ca.issue(ocsp=hanging.url, label="hanging"))
@@ -34,8 +34,8 @@ def test_a_hanging_responder_delays_only_its_own(launch, ca, responders, serve):
 
 
 def test_one_hanging_among_many_of_one_responder(launch, ca, responders, serve):
-    """Proves the same where all share one responder, which hangs for one of
-    them alone: its slot does not hold up the others."""
+    """Proves the same if all share one responder that hangs for one of them:
+    its permit does not delay the others."""
     responder = responders()
     certificates = [ca.issue(ocsp=responder.url, label=f"c{i}") for i in range(24)]
     for one in certificates[:4]:
@@ -47,9 +47,9 @@ def test_one_hanging_among_many_of_one_responder(launch, ca, responders, serve):
 
 
 def test_fetches_are_capped(launch, ca, responders, serve):
-    """Proves rule 20: with many certificates at once and one responder, never
-    more than 32 at a time, and no more than four where its answers take over
-    500 ms."""
+    """Proves rule 20: with many certificates at once and one responder, at
+    most 32 requests at a time, and at most four if its responses take over 500
+    ms."""
     quick, slow = responders(), responders("late")
     slow.latency = 0.6
     many = 200 if SMALL else 2000

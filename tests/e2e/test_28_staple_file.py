@@ -28,8 +28,8 @@ def pushed(ca, responders, tmp_path):
 
 
 def test_it_may_come_later_and_be_replaced(launch, ca, responders, stapled, pushed):
-    """Proves that a lenient start goes on without the file, that it is stapled
-    when it comes, and that no responder is asked."""
+    """Proves that a lenient start goes on without the file, that the file is
+    stapled once it exists, and that no request is sent."""
     responder = responders()
     site, other = ca.issue(ocsp=responder.url, label="pushed"), ca.issue(label="other")
     clinch = launch(stapled(site, "mode = prefer", more=f"staple_file = {pushed.file}"))
@@ -85,7 +85,7 @@ def test_bad_text_is_malformed(launch, ca, stapled, pushed, damage):
 
 
 @pytest.mark.parametrize("what", ["missing", "expired", "other"])
-def test_a_strict_start_wants_it(launch, ca, stapled, pushed, what):
+def test_a_strict_start_requires_it(launch, ca, stapled, pushed, what):
     """Proves exit status 1 with a sentence that names the file."""
     site, other = ca.issue(label="pushed"), ca.issue(label="other")
     if what == "expired":
@@ -98,8 +98,8 @@ def test_a_strict_start_wants_it(launch, ca, stapled, pushed, what):
 
 
 def test_revoked_ends_a_start_and_nothing_that_runs(launch, ca, stapled, pushed):
-    """Proves that a file's word, which nobody can confirm, counts at a start
-    alone; clients of a process that runs are told the truth."""
+    """Proves that a "revoked" in a file, which cannot be confirmed, ends only
+    a start; a running process staples it."""
     site = ca.issue(label="pushed")
     text = stapled(site, "mode = always", more=f"staple_file = {pushed.file}")
     pushed.push(site)

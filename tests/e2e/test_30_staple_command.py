@@ -1,4 +1,5 @@
-"""`clinch staple check` and `fetch`: what the operator is told, and what a script gets."""
+"""`clinch staple check` and `fetch`: their output for an operator and for a
+script."""
 
 import datetime
 import os
@@ -25,40 +26,40 @@ def holds(text, *words):
         assert word in text, f"{word!r} is missing in:\n{text}"
 
 
-# ---- What the real responder says ----
+# ---- The real responder ----
 
 
 @pytest.mark.parametrize("state, status", [("good", 0), ("revoked", 2), ("unknown", 3)])
-def test_exit_status_is_what_the_real_responder_says(ca, openssl_ocsp, state, status):
+def test_exit_status_is_the_status_in_the_response(ca, openssl_ocsp, state, status):
     """Proves rule 35's exit statuses with `openssl ocsp`."""
     site = ca.issue("state", must_staple=True)
     lists = {} if state == "unknown" else {state: [site]}
     url = openssl_ocsp(minutes=60, **lists).url
     code, out, err = check(site, "--url", url)
     assert (code, err) == (status, "")
-    holds(out, f"verdict: {state}", f"{site.serial:X}", "must-staple  yes", f"found in {site.pem}", f"{url}, given by --url")
+    holds(out, f"result: {state}", f"{site.serial:X}", "must-staple  yes", f"found in {site.pem}", f"{url}, from --url")
 
 
-def test_check_says_until_when_it_would_be_stapled(ca, openssl_ocsp):
-    """Proves that a good verdict names the time, and whoever signed."""
+def test_check_prints_until_when_it_can_be_stapled(ca, openssl_ocsp):
+    """Proves that a good result has the time and the signer."""
     site = ca.issue("good")
     _, out, _ = check(site, "--url", openssl_ocsp(good=[site], minutes=90).url)
-    assert re.search(r"would be stapled until 20.*, for 1 h (29|30) min\n", out), out
+    assert re.search(r"can be stapled until 20.*, for 1 h (29|30) min\n", out), out
     holds(out, 'signed by "CN=test CA"')
 
 
-def test_check_says_that_nextupdate_is_missing(ca, openssl_ocsp):
-    """Proves that a responder without nextUpdate is understood (rule 8)."""
+def test_check_prints_that_nextupdate_is_missing(ca, openssl_ocsp):
+    """Proves that a response without nextUpdate is accepted (rule 8)."""
     site = ca.issue("good")
     code, out, _ = check(site, "--url", openssl_ocsp(good=[site]).url)
     assert code == 0
-    assert re.search(r", for (1 days? 0 h|23 h 59 min) \(it names no nextUpdate\)", out), out
+    assert re.search(r", for (1 days? 0 h|23 h 59 min) \(it has no nextUpdate\)", out), out
 
 
 # ---- URL by URL, method by method ----
 
 
-def test_check_says_that_clients_may_refuse_it(ca, responders):
+def test_check_prints_that_clients_may_refuse_it(ca, responders):
     """Proves rule 12a for the diagnosis: the response is good, and begins with
     the entry of another certificate."""
     responder = responders("other_first")
@@ -66,10 +67,10 @@ def test_check_says_that_clients_may_refuse_it(ca, responders):
     ca.issue("other", ocsp=responder.url)
     status, text, _ = check(site)
     assert status == 0
-    holds(text, "it would be stapled until", "its first entry is about another certificate")
+    holds(text, "can be stapled until", "its first entry is about another certificate")
 
 
-def test_check_asks_every_url_in_every_way(ca, responders):
+def test_check_sends_every_request_to_every_url(ca, responders):
     """Proves one line for each method and hash, with the time it took."""
     one, two = responders(), responders("only_post")
     site = ca.issue("ways", ocsp=[one.url, two.url])
@@ -82,22 +83,25 @@ def test_check_asks_every_url_in_every_way(ca, responders):
 
 
 def test_check_respects_retry_after(ca, responders):
-    """Proves that a responder that asks to wait is asked once, and the next one."""
+    """Proves that after Retry-After no second request goes to the responder,
+    and that the next one is used."""
     one, two = responders("retry_after"), responders()
     code, _, _ = check(ca.issue("wait", ocsp=[one.url, two.url]))
     assert (code, one.count(), two.count()) == (0, 1, 4)
 
 
 def test_check_names_the_dead_first_url(ca, responders):
-    """Proves that a dead URL is told although another one answers."""
+    """Proves that a dead URL is printed although another one has a
+    response."""
     site = ca.issue("dead", ocsp=[NOBODY, responders().url])
     code, out, _ = check(site)
     assert code == 0
-    holds(out, "connection_refused: connection refused", f"but {NOBODY} is of no use", "firewall")
+    holds(out, "connection_refused: connection refused", f"failed: {NOBODY}", "firewall")
 
 
 def test_check_mentions_a_url_that_is_left_out(ca, responders):
-    """Proves that an AIA entry that cannot be asked is named although another one answers."""
+    """Proves that an unusable AIA entry is printed although another one has a
+    response."""
     site = ca.issue("partly", ocsp=["ldap://ca.example/", f" {responders().url}/ "])
     code, out, _ = check(site)
     assert code == 0
@@ -109,33 +113,33 @@ def test_check_mentions_a_url_that_is_left_out(ca, responders):
 # ---- What a person can do ----
 
 
-def test_check_says_what_to_do_without_an_issuer(ca, responders):
+def test_check_prints_a_remedy_without_an_issuer(ca, responders):
     """Proves the words for an issuer that is missing, and that --ca-file finds it."""
     responder = responders()
     site = ca.issue("alone", ocsp=responder.url, chain=False)
     code, out, _ = check(site)
     assert code == 4
-    holds(out, "CN=test CA, not found", "verdict: no_issuer", "append the issuer's certificate", "--ca-file FILE")
+    holds(out, "CN=test CA, not found", "result: no_issuer", "append the issuer's certificate", "--ca-file FILE")
     assert responder.count() == 0
     code, out, _ = check(site, "--ca-file", ca.file)
     assert code == 0
     holds(out, f"found in {ca.file}")
 
 
-def test_check_says_what_to_do_without_a_responder(ca, responders):
+def test_check_prints_a_remedy_without_a_responder(ca, responders):
     """Proves the words for a certificate that names no URL."""
     site = ca.issue("nobody")
     code, out, _ = check(site)
     assert code == 4
-    holds(out, "responder    none", "verdict: no_responder", "--url URL")
+    holds(out, "responder    none", "result: no_responder", "--url URL")
 
 
 FAILURES = {
-    "try_later": (4, "verdict: try_later", "wait"),
-    "unauthorized": (4, "verdict: unauthorized", "some minutes"),
-    "foreign_signer": (4, "verdict: wrong_signer", "the certificate's own CA"),
-    "http_500": (4, "verdict: http_5xx", "HTTP 500"),
-    "unknown": (3, "verdict: unknown", "some minutes"),
+    "try_later": (4, "result: try_later", "wait"),
+    "unauthorized": (4, "result: unauthorized", "some minutes"),
+    "foreign_signer": (4, "result: wrong_signer", "the certificate's own CA"),
+    "http_500": (4, "result: http_5xx", "HTTP 500"),
+    "unknown": (3, "result: unknown", "some minutes"),
 }
 
 
@@ -156,7 +160,7 @@ def test_check_suspects_the_clock(ca, responders, window, name):
     code, out, _ = check(ca.issue("clock", ocsp=responder.url))
     assert code == 4
     assert re.search(r"(59 min \d+ s|1 h 0 min) (from now|ago by)", out), out
-    holds(out, f"verdict: {name}", "check the clock of this host")
+    holds(out, f"result: {name}", "check the clock of this host")
 
 
 def test_check_ends_in_time(ca, responders):
@@ -190,12 +194,13 @@ def test_fetch_writes_nothing_that_is_not_good(ca, responders, tmp_path, behavio
     out.write_bytes(b"old")
     code, said, err = fetch(site, out)
     assert (code, said, out.read_bytes()) == (status, "", b"old")
-    holds(err, "verdict: ")
+    holds(err, "result: ")
     assert os.listdir(tmp_path) == ["staple.der"]
 
 
-def test_fetch_asks_as_the_daemon_does(ca, responders, tmp_path):
-    """Proves that the first answer ends it, and that POST follows on a refused GET."""
+def test_fetch_sends_the_requests_of_the_daemon(ca, responders, tmp_path):
+    """Proves that the first response ends it, and that POST follows a refused
+    GET."""
     one, two = responders("only_post"), responders()
     assert fetch(ca.issue("order", ocsp=[one.url, two.url]), tmp_path / "x")[0] == 0
     assert [a.method for a in one.asked] == ["GET", "POST"]
@@ -214,8 +219,8 @@ def test_fetch_replaces_no_device(ca, responders, tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_fetch_says_that_it_cannot_write(ca, responders, tmp_path):
-    """Proves that a folder that is not there is told by name."""
+def test_fetch_prints_that_it_cannot_write(ca, responders, tmp_path):
+    """Proves that the error about a missing folder has its name."""
     out = tmp_path / "no" / "such" / "folder"
     code, _, err = fetch(ca.issue("unwritten", ocsp=responders().url), out)
     assert code == 4
@@ -228,11 +233,11 @@ def test_fetch_says_that_it_cannot_write(ca, responders, tmp_path):
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        ([], "say check or fetch"),
+        ([], "check or fetch is missing"),
         (["inspect", "x.pem"], "inspect: neither check nor fetch"),
         (["check"], "the certificate file is missing"),
         (["check", "x.pem", "y.pem"], "y.pem: one certificate file at a time"),
-        (["check", "x.pem", "-o", "z"], "-o FILE goes with fetch alone"),
+        (["check", "x.pem", "-o", "z"], "-o FILE is an option of fetch"),
         (["fetch", "x.pem"], "-o FILE is missing"),
         (["check", "x.pem", "--url", "ftp://a/"], "neither http nor https"),
         (["check", "x.pem", "--timeout", "soon"], "not a duration"),
@@ -240,14 +245,14 @@ def test_fetch_says_that_it_cannot_write(ca, responders, tmp_path):
         (["check", "x.pem", "--nonsense"], "--nonsense"),
     ],
 )
-def test_bad_usage_is_told(arguments, says):
+def test_bad_usage_is_printed(arguments, says):
     """Proves exit status 2 and a usage for every mistake."""
     code, out, err = proxy.run("staple", *arguments)
     assert (code, out) == (2, "")
     holds(err, says, "usage: clinch staple")
 
 
-def test_a_bad_file_is_told(tmp_path, ca):
+def test_a_bad_file_is_printed(tmp_path, ca):
     """Proves that a file that cannot be used is a failure, by name."""
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("hello\n")

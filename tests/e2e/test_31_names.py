@@ -1,4 +1,4 @@
-"""Many names on one listener: who is shown what, and where it leads."""
+"""Many names on one listener: the certificate and the backend of each."""
 
 import pytest
 from cryptography import x509
@@ -53,7 +53,7 @@ NAMES = [
 @pytest.mark.parametrize("options", [["-tls1_2"], ["-tls1_3"]], ids=["tls12", "tls13"])
 def test_the_closest_pattern_wins_and_the_unknown_get_the_default(launch, serve, shown, options):
     """Proves exact names, wildcards of one label, case, the trailing dot; and
-    that a name nobody has, an address and no name at all meet the default."""
+    that a name without a host, an address and no name get the default."""
     clinch = launch(config(serve().connect, shown))
     for name, expect in NAMES:
         met = meet(clinch.port(), *options, name=name)
@@ -61,8 +61,9 @@ def test_the_closest_pattern_wins_and_the_unknown_get_the_default(launch, serve,
 
 
 def test_the_unknown_are_refused_if_so_configured(launch, serve, shown):
-    """Proves sni_unknown = reject: unrecognized_name for all who ask for no
-    known name, and the listener's own certificate's name is known."""
+    """Proves sni_unknown = reject: unrecognized_name for every client whose
+    name has no host and no certificate; a name of the listener's own
+    certificate is served."""
     clinch = launch(config(serve().connect, shown, "sni_unknown = reject"))
     for name, expect in NAMES:
         met = meet(clinch.port(), name=name)
@@ -158,7 +159,7 @@ def test_a_folder_without_any_good_file_is_an_error(tmp_path, serve):
         assert f"{file}:4: listener web: cert_dir: " in errors
 
 
-def test_a_host_keeps_its_say_over_names_from_the_folder(launch, serve, ca, tmp_path):
+def test_a_host_applies_to_names_from_the_folder(launch, serve, ca, tmp_path):
     """Proves that policy and certificate of a name are found apart: a wildcard
     host that demands client certificates does so for a name that has a
     certificate of its own in the folder."""
@@ -219,15 +220,15 @@ def test_a_hostile_name_is_an_unknown_name(launch, serve, shown, name, unknown):
     assert clinch.process.poll() is None
 
 
-def test_what_a_test_run_says_of_names(serve, shown, tmp_path):
-    """Proves that --test tells the hosts, their certificates and backends."""
+def test_what_a_test_run_prints_about_names(serve, shown, tmp_path):
+    """Proves that --test prints the hosts, their certificates and backends."""
     file = tmp_path / "clinch.ini"
     file.write_text(config("127.0.0.1:1", shown, "sni_unknown = reject"))
     status, out, errors = proxy.run("--test", "-c", file)
     assert status == 0, errors
     assert "host a.example -> 127.0.0.1:1" in out
     assert "certificate a.example until" in out
-    assert "any other name is refused" in out
+    assert "any other name is rejected" in out
 
 
 def test_the_default_of_a_folder_is_valid(launch, serve, ca, tmp_path):

@@ -50,8 +50,8 @@ def test_a_file_written_in_place_and_one_renamed_over_it(launch, serve, pair):
 
 
 def test_certbot_swaps_links(launch, serve, tmp_path, ca):
-    """Proves that a swap of the links in live/ is seen, which point into
-    archive/, where nothing of the old names changes."""
+    """Proves that a swap of the links in live/ is detected, which point into
+    archive/, where no old name changes."""
     live, archive = tmp_path / "live", tmp_path / "archive"
     live.mkdir(), archive.mkdir()
     made = [ca.issue("localhost", label=f"cert{i}") for i in (1, 2)]
@@ -73,8 +73,8 @@ def test_certbot_swaps_links(launch, serve, tmp_path, ca):
 
 
 def test_kubernetes_swaps_a_folder(launch, serve, tmp_path, ca):
-    """Proves that a swap of ..data is seen: the links named in the
-    configuration never change, the folder they lead through does."""
+    """Proves that a swap of ..data is detected: the links in the configuration
+    never change, the folder that they lead through does."""
     made = [ca.issue("localhost", label=f"k8s{i}") for i in (1, 2)]
     mount = Projected(tmp_path / "mount")
     mount.write({"tls.crt": made[0].crt.read_bytes(), "tls.key": made[0].key.read_bytes()})
@@ -85,7 +85,8 @@ def test_kubernetes_swaps_a_folder(launch, serve, tmp_path, ca):
 
 
 class Load:
-    """Clients that connect and talk one after the other, until told to end."""
+    """Clients that connect and exchange bytes one after the other, until
+    stopped."""
 
     def __init__(self, port, made, count=3):
         self.port, self.made = port, made
@@ -147,7 +148,7 @@ def test_a_file_that_is_gone_changes_nothing(launch, serve, pair):
     until(lambda: shows(clinch, new), "the new certificate")
 
 
-def test_nothing_is_picked_up_where_nobody_watches(launch, serve, pair):
+def test_no_change_is_loaded_without_watch(launch, serve, pair):
     """Proves watch = no: a reload is needed then."""
     folder, old, new = pair
     joint = folder / "joint.pem"
@@ -185,7 +186,7 @@ def test_files_come_and_go_in_a_folder(launch, serve, ca, tmp_path):
     assert shows(clinch, first, "first.example")
 
 
-def test_only_what_changed_is_said(launch, serve, pair, tmp_path):
+def test_only_changes_are_logged(launch, serve, pair, tmp_path):
     """Proves that a file touched without a change, and other files in the same
     folder, make no new certificate and no line."""
     folder, old, _ = pair
@@ -304,7 +305,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_bad_state_is_told_once_and_costs_nothing(launch, serve, pair, state):
+def test_a_bad_state_is_logged_once_and_costs_nothing(launch, serve, pair, state):
     """Proves that a bad file is one line and read once, that a change of
     another file repeats neither, that SIGHUP gives the reason again, and that
     the next state counts."""
@@ -334,7 +335,7 @@ def test_a_bad_state_is_told_once_and_costs_nothing(launch, serve, pair, state):
 
 
 def test_a_file_touched_without_a_change_costs_nothing(launch, serve, pair):
-    """Proves that another stamp of the same bytes is looked at once."""
+    """Proves that a new stamp with the same bytes is read once."""
     folder, old, _ = pair
     clinch = launch(config(serve().connect, folder / "site.crt", folder / "site.key"))
     before = bytes_read(clinch)
@@ -346,8 +347,8 @@ def test_a_file_touched_without_a_change_costs_nothing(launch, serve, pair):
 
 
 @pytest.mark.parametrize("state", ["removed", "empty"])
-def test_a_bad_ca_file_is_told_once(launch, serve, pair, ca, state):
-    """Proves the same of those who vouch for clients."""
+def test_a_bad_ca_file_is_logged_once(launch, serve, pair, ca, state):
+    """Proves the same for the CA file of clients."""
     folder, old, _ = pair
     trust = folder / "ca.pem"
     shutil.copy(ca.file, trust)
@@ -362,7 +363,7 @@ def test_a_bad_ca_file_is_told_once(launch, serve, pair, ca, state):
     assert len(clinch.grep(r"client CA files not replaced; the previous ones stay in use")) == 1
 
 
-def test_a_bad_file_in_a_folder_is_told_once(launch, serve, ca, tmp_path):
+def test_a_bad_file_in_a_folder_is_logged_once(launch, serve, ca, tmp_path):
     """Proves the same of cert_dir, also when another file changes."""
     folder = tmp_path / "certs"
     folder.mkdir()

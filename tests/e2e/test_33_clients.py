@@ -1,4 +1,5 @@
-"""Client certificates: who is taken, who is not, and what is said of it."""
+"""Client certificates: which are accepted, which are refused, and the log
+lines."""
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,7 @@ from lib.wait import until
 
 @pytest.fixture(scope="module")
 def people(ca, tmp_path_factory):
-    """Clients of our CA and of a stranger's."""
+    """Clients of the configured CA and of another one."""
     stranger = pki.Authority(tmp_path_factory.mktemp("stranger"), "stranger CA", "stranger")
     uri = x509.UniformResourceIdentifier("spiffe://corp/ns/web")
     return {
@@ -39,9 +40,10 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("mode", TAKEN)
-def test_verify_means_what_it_says(launch, serve, ca, site, people, mode, version):
+def test_verify_has_its_documented_meaning(launch, serve, ca, site, people, mode, version):
     """Proves none, optional and require in both versions: with a good
-    certificate, without one, with one that has ended and with a stranger's."""
+    certificate, without one, with an expired one and with one of another
+    CA."""
     backend = serve()
     clinch = launch(config(backend.connect, site, f"verify = {mode}\nca_file = {ca.file}" if mode != "none" else ""))
     for who in ("alice", "bob", "ended", "stranger", "nobody"):
@@ -100,7 +102,7 @@ SENTENCES = [
 ]
 
 
-def test_the_log_says_why_a_client_was_refused(launch, serve, ca, site, people):
+def test_the_log_has_the_reason_for_a_refused_client(launch, serve, ca, site, people):
     """Proves that each refusal names its reason, and the peer."""
     more = f"verify = require\nca_file = {ca.file}\nallow_san = dns:*.partner.example"
     clinch = launch(config(serve().connect, site, more))
@@ -126,7 +128,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("rules, expect", RULES)
-def test_only_those_who_match_are_let_in(launch, serve, ca, site, people, rules, expect):
+def test_only_clients_that_match_are_accepted(launch, serve, ca, site, people, rules, expect):
     """Proves allow_san and allow_cn: one match of either is enough."""
     clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {ca.file}\n{rules}"))
     assert [who for who in ("alice", "bob") if admitted(clinch, ca, people, who)] == expect
@@ -210,7 +212,7 @@ def test_an_older_list_replaces_no_newer_one(launch, serve, ca, site, people, tm
 
 
 def test_of_several_lists_the_highest_number_counts(launch, serve, ca, site, people, tmp_path):
-    """An old list beside the newest one in a file takes nobody in."""
+    """An old list beside the newest one in a file admits no revoked client."""
     old = ca.revoke(tmp_path / "old.crl", days=60, number=1).read_bytes()
     new = ca.revoke(tmp_path / "new.crl", people["alice"], number=2).read_bytes()
     crl = tmp_path / "list.crl"
@@ -237,8 +239,9 @@ def test_client_purpose(launch, serve, ca, site, people, version, purpose, taken
 
 
 def test_a_new_ca_counts_at_once(launch, serve, ca, site, people, tmp_path):
-    """Proves that a changed ca_file is picked up by itself, that strangers are
-    then taken and the others are not; and that a bad one changes nothing."""
+    """Proves that a changed ca_file is loaded without a reload, that clients
+    of the other CA are then accepted and those of the first refused; and that
+    a bad file has no effect."""
     file = tmp_path / "clients.pem"
     pki.replace(file, ca.file.read_bytes())
     clinch = launch(config(serve().connect, site, f"verify = require\nca_file = {file}"))
@@ -262,7 +265,7 @@ BAD = [
 
 @pytest.mark.parametrize("more, expect", BAD)
 def test_what_cannot_be_obeyed_is_refused(serve, ca, site, tmp_path, more, expect):
-    """Proves that no listener starts with less than what was asked for."""
+    """Proves that no listener starts with a weaker check than configured."""
     import re
 
     file = tmp_path / "clinch.ini"

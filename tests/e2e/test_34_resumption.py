@@ -80,8 +80,8 @@ def test_a_session_stays_with_its_name(launch, serve, ca, site, alice, version, 
 
 
 def test_a_session_without_a_certificate_does_not_pass_require(launch, serve, ca, site, version):
-    """Proves the way of CVE-2025-23419: a session begun where no certificate
-    is asked for, used where one is required."""
+    """Proves the case of CVE-2025-23419: a session begun where no certificate
+    is requested, used where one is required."""
     clinch = launch(listener(serve().connect, site) + f"[host web strict.example]\nverify = require\nca_file = {ca.file}\n")
     plain = context(ca, version)
     first = visit(clinch.port(), plain, "localhost")
@@ -100,8 +100,8 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_no_session_survives_a_stricter_policy(launch, serve, ca, site, alice, version, tmp_path, change):
-    """Proves each way a reload makes the rules stricter: who was let in before
-    is not carried in by the session."""
+    """Proves each way a reload makes the rules stricter: a client that was
+    accepted before is not admitted by its session."""
     stranger = pki.Authority(tmp_path, "stranger CA", "stranger")
     words = {"ca": ca.file, "stranger": stranger.file, "crl": ca.revoke(tmp_path / "list.crl", alice)}
     before, after = (text.format(**words) for text in CHANGES[change])
@@ -194,7 +194,7 @@ def test_keys_of_a_fleet_are_rotated_by_their_file(launch, serve, ca, site, vers
     assert not visit(clinch.port(), made, session=begun).resumed
 
 
-def test_who_leaves_the_fleet_signs_with_a_key_of_its_own(launch, serve, ca, site, version, tmp_path):
+def test_a_server_without_the_key_file_signs_with_a_generated_key(launch, serve, ca, site, version, tmp_path):
     """Proves that a reload without ticket_key_file makes a new key at once, and
     that what the fleet has given out is still taken."""
     keys, made = tmp_path / "keys", context(ca, version)
@@ -230,8 +230,8 @@ def test_no_life_is_stretched_by_resuming(launch, serve, ca, site, version, tmp_
 
 
 def test_bad_keys_are_no_start(serve, site, tmp_path):
-    """Proves that a start with keys that cannot be used ends with 2 and a
-    sentence that says how to make some."""
+    """Proves that a start with unusable keys ends with 2 and a sentence with
+    the command to make some."""
     from lib import proxy
 
     keys, file = tmp_path / "keys", tmp_path / "clinch.ini"

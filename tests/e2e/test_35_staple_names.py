@@ -39,7 +39,7 @@ def test_each_host_has_a_mode_of_its_own(launch, serve, ca, site, responders):
 
 def test_a_revoked_host_leaves_the_others_alone(launch, serve, ca, responders):
     """Proves on_revoked of a host: by default its handshakes get an alert and
-    the process goes on; staple tells clients the truth."""
+    the process goes on; staple sends the status revoked."""
     responder = responders()
     good, bad, told = (ca.issue(f"{name}.example", ocsp=responder.url, label=f"rev-{name}") for name in ("good", "bad", "told"))
     for files in (bad, told):
@@ -123,7 +123,7 @@ def test_a_renewal_without_a_responder_serves_before_the_old_one_ends(launch, se
 
 
 @pytest.mark.parametrize("by", ["files", "reload"])
-def test_a_renewal_without_a_responder_replaces_a_dying_certificate(launch, serve, ca, responders, tmp_path, by):
+def test_a_renewal_without_a_responder_replaces_a_certificate_that_expires_soon(launch, serve, ca, responders, tmp_path, by):
     """With less than an hour left the renewed certificate serves at once."""
     responder = responders()
     old = ca.issue("localhost", ocsp=responder.url, label="dying", days=0.03)
@@ -192,7 +192,7 @@ def test_one_bad_certificate_in_a_folder_stays_out(launch, serve, ca, responders
     assert clinch.process.poll() is None
     assert "reloaded" in clinch.reload()
     assert status(clinch, "good.example") == "good"
-    if fault == "http_500":  # a "revoked" is asked about again in half an hour
+    if fault == "http_500":  # a "revoked" is fetched again in half an hour
         responder.behave("good", bad)
         until(lambda: status(clinch, "bad.example") == "good", "the other one, once it is good", 60)
 

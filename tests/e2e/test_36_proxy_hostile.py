@@ -1,5 +1,5 @@
-"""What a peer may not send where a PROXY header is due: each is closed, with a
-sentence that says why, and nobody else is hurt."""
+"""Invalid bytes in place of a PROXY header: each connection is closed and
+logged with the reason, and no other client is affected."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ CLIENT, SERVER = ("192.0.2.1", 1025), ("198.51.100.2", 443)
 GOOD = pp.v2(CLIENT, SERVER)
 HELLO = bytes.fromhex("1603010200010001fc0303")
 
-# What is sent, and what is said of it.
+# The bytes sent, and the text in the log.
 HOSTILE = {
     "a TLS client without a header": (HELLO, "no PROXY header"),
     "one byte of TLS": (HELLO[:1], "no PROXY header"),
@@ -74,9 +74,9 @@ def connect(clinch):
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_headers(guarded, tls, kind):
-    """Proves that it is refused before the handshake's time is up, with a
-    sentence and the peer's address; that the service never sees it; and that
-    nothing is left open."""
+    """Proves that it is refused before timeout_handshake, with a sentence and
+    the peer's address; that the service gets no connection; and that no
+    descriptor stays open."""
     clinch = guarded(IN + "timeout_handshake = 30s")
     sent, sentence = HOSTILE[kind]
     assert tls(pp.Fronted(clinch.port(), GOOD)).ping()
@@ -100,8 +100,8 @@ UNTRUSTED = {
 
 @pytest.mark.parametrize("kind", UNTRUSTED)
 def test_an_untrusted_peer(guarded, kind):
-    """Proves that it is closed at once, whatever it sends, and that the line
-    says what to do."""
+    """Proves that it is closed at once, with any bytes sent, and that the line
+    has the remedy."""
     clinch = guarded("proxy_in = yes\nproxy_trust = 192.0.2.0/24, 127.0.0.2")
     with connect(clinch) as sock:
         try:
@@ -122,7 +122,7 @@ def test_a_trusted_peer_beside_it(guarded, tls):
 
 
 def test_a_header_without_proxy_in(launch, listener, serve, tls):
-    """Proves that nobody may carry an address who was not asked to."""
+    """Proves that an address outside proxy_trust may not send a header."""
     clinch = launch(listener(serve().connect, head=ACCESS))
     with connect(clinch) as sock:
         sock.sendall(GOOD + HELLO)
@@ -192,7 +192,8 @@ def turned_away(tls, clinch, host):
 
 
 def test_allow_and_deny_apply_to_the_carried_address(guarded, tls):
-    """Proves that lists see through the proxy, and not the proxy."""
+    """Proves that lists apply to the carried address, and not to the
+    proxy's."""
     clinch = guarded(IN + "allow = 192.0.2.0/24\ndeny = 192.0.2.66, 127.0.0.0/8")
     assert not turned_away(tls, clinch, "192.0.2.1")
     assert turned_away(tls, clinch, "192.0.2.66")
@@ -223,7 +224,7 @@ def test_max_connections_counts_sockets(guarded, tls):
     until(lambda: not turned_away(tls, clinch, "192.0.2.1"), "room again")
 
 
-def test_who_failed_is_named_by_the_carried_address(guarded):
+def test_a_failed_client_is_logged_by_the_carried_address(guarded):
     """Proves that a line of a failed handshake names the client and the peer."""
     clinch = guarded()
     with connect(clinch) as sock:

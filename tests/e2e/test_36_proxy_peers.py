@@ -1,5 +1,5 @@
-"""haproxy and nginx, before clinch and behind it: what one writes the other
-reads, and what both understand is what the client's own socket says."""
+"""haproxy and nginx, before clinch and behind it: each reads the headers of
+the other, and the addresses are those of the client's own socket."""
 
 import socket
 
@@ -19,7 +19,7 @@ def telling(version, tlvs=EVERYTHING):
 
 CLIENT, SERVER = ("192.0.2.1", 1025), ("198.51.100.2", 443)
 
-# Says over HTTP what it understood; blank where it knows nothing.
+# Returns over HTTP what it parsed; blank for absent facts.
 HAPROXY_BEHIND = """\
 frontend behind
     mode http
@@ -71,7 +71,7 @@ def told(serve):
 
 
 def get(one):
-    """What an HTTP service at the other end says."""
+    """The response of an HTTP service at the other end."""
     one.send(b"GET / HTTP/1.0\r\n\r\n")
     return one.recv_all().decode().partition("\r\n\r\n")[2]
 
@@ -82,7 +82,7 @@ def both(one):
 
 
 def straight(path, header):
-    """The answer to a header sent to a peer without clinch between."""
+    """The response to a header sent to a peer without clinch between."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
         sock.settimeout(10)
@@ -102,8 +102,8 @@ def straight(path, header):
 @needs_haproxy
 @pytest.mark.parametrize("out", ["v1", "v2"])
 def test_haproxy_behind(launch, listener, tls, peers, out):
-    """Proves that accept-proxy takes both versions, with every TLV there is: it
-    checks the sum, and tells the name and the id that came."""
+    """Proves that accept-proxy accepts both versions, with every TLV: it
+    checks the checksum, and returns the name and the id."""
     path = peers.path("h")
     peers.haproxy(HAPROXY_BEHIND.format(path=path)).answering(path)
     clinch = launch(listener(f"unix:{path}", telling(out) + "alpn = http/1.1\n"))
@@ -181,7 +181,8 @@ def test_haproxy_before(launch, listener, tls, told, peers, kind, version):
 
 @needs_haproxy
 def test_haproxy_looks_whether_clinch_is_well(launch, listener, serve, peers):
-    """Proves that a health check, which says LOCAL and shakes hands, is served."""
+    """Proves that a health check with a LOCAL header and a handshake is
+    served."""
     path = peers.path("in")
     launch(listener(serve().connect, IN, accept=f"unix:{path}"))
     fd, _ = peers.handed()
@@ -206,8 +207,9 @@ def test_nginx_before(launch, listener, tls, told, peers, version):
 
 @needs_nginx
 @needs_haproxy
-def test_a_client_is_known_all_the_way(launch, listener, tls, peers):
-    """Proves nginx, clinch and haproxy in a row: the last knows the first."""
+def test_the_address_of_a_client_reaches_log_and_backend(launch, listener, tls, peers):
+    """Proves nginx, clinch and haproxy in a row: the last has the address of
+    the first client."""
     path, behind = peers.path("in"), peers.path("h")
     peers.haproxy(HAPROXY_BEHIND.format(path=behind)).answering(behind)
     launch(listener(f"unix:{behind}", IN + "proxy_out = v2\n" + ALL, accept=f"unix:{path}"))

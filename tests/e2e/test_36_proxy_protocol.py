@@ -1,5 +1,5 @@
-"""The PROXY protocol, written and read: what a backend is told of the client,
-and what a proxy in front may tell of it.  Judged by a parser of our own."""
+"""The PROXY protocol, written and read: the client's address for a backend,
+and from a proxy in front. Checked by a parser of our own."""
 
 import re
 import socket
@@ -17,7 +17,7 @@ CLIENT, SERVER = ("192.0.2.1", 1025), ("198.51.100.2", 443)
 
 @pytest.fixture
 def told(serve):
-    """A backend that takes a header first: told.header(), told.connect."""
+    """A backend that reads a header first: told.header(), told.connect."""
     receiver = pp.Receiver()
     receiver.connect = serve(receiver).connect
     return receiver
@@ -31,7 +31,7 @@ def alice(ca):
 # ---- Out ----
 
 
-def test_version_1_tells_who_came_and_where_to(launch, listener, told, tls, version):
+def test_version_1_has_the_addresses_of_both_ends(launch, listener, told, tls, version):
     """Proves proxy_out = v1: both addresses, one line, and every byte after it."""
     clinch = launch(listener(told.connect, "proxy_out = v1"))
     one = tls(clinch.port(), version)
@@ -41,8 +41,8 @@ def test_version_1_tells_who_came_and_where_to(launch, listener, told, tls, vers
     assert (header.version, header.client, header.server) == (1, one.sock.getsockname(), one.sock.getpeername())
 
 
-def test_version_2_tells_what_was_agreed(launch, listener, told, tls, version):
-    """Proves proxy_out = v2 and what proxy_tlv tells when nothing is said."""
+def test_version_2_has_what_was_negotiated(launch, listener, told, tls, version):
+    """Proves proxy_out = v2 and the default of proxy_tlv."""
     clinch = launch(listener(told.connect, "proxy_out = v2\nalpn = h2, http/1.1"))
     one = tls(clinch.port(), version, alpn=["http/1.1"])
     assert one.ping()
@@ -70,8 +70,8 @@ WANTED = {
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_proxy_tlv_says_what_is_told(launch, listener, told, tls, wanted):
-    """Proves each word of proxy_tlv, and that nothing else is told."""
+def test_proxy_tlv_selects_the_tlvs(launch, listener, told, tls, wanted):
+    """Proves each word of proxy_tlv, and that no other TLV is sent."""
     clinch = launch(listener(told.connect, f"proxy_out = v2\nproxy_tlv = {wanted}\nalpn = h2"))
     one = tls(clinch.port(), alpn=["h2"])
     assert one.ping()
@@ -81,7 +81,7 @@ def test_proxy_tlv_says_what_is_told(launch, listener, told, tls, wanted):
         assert header.sum_is_right()
 
 
-def test_nothing_is_told_of_what_there_is_not(launch, listener, told, ca):
+def test_absent_facts_have_no_tlv(launch, listener, told, ca):
     """Proves that a client without SNI and ALPN leaves both out."""
     clinch = launch(listener(told.connect, "proxy_out = v2\nalpn = h2"))
     made = client.context(ca.file)
@@ -103,7 +103,7 @@ def test_ids_are_of_one_connection(launch, listener, told, tls):
 VERIFY = "proxy_out = v2\nproxy_tlv = ssl, cn, cert, crc32c\nverify = {}\nca_file = {}"
 
 
-def test_a_verified_client_is_told_of(launch, listener, told, tls, ca, alice, version):
+def test_a_verified_client_has_a_tlv(launch, listener, told, tls, ca, alice, version):
     """Proves the bits, the verdict, the name and the certificate; of a resumed
     session too, where the certificate was shown before and not now."""
     clinch = launch(listener(told.connect, VERIFY.format("require", ca.file)))
@@ -132,7 +132,7 @@ def test_a_client_without_a_certificate_is_not_verified(launch, listener, told, 
 
 @pytest.mark.parametrize("out", ["v1", "v2"])
 def test_the_header_does_not_wait_for_the_client(launch, listener, serve, tls, out):
-    """Proves that a service that speaks first may: the client says nothing."""
+    """Proves a service that sends first, to a client that sends nothing."""
     receiver = pp.Receiver(service.say(b"220 ready"))
     clinch = launch(listener(serve(receiver).connect, f"proxy_out = {out}"))
     assert tls(clinch.port()).recv_all() == b"220 ready"
@@ -150,7 +150,8 @@ def test_an_ipv6_client(launch, listener, told, tls, out):
 
 @pytest.mark.parametrize("out", ["v1", "v2"])
 def test_a_unix_client_has_no_address(launch, listener, told, ca, tmp_path, out):
-    """Proves UNKNOWN and LOCAL, and that version 2 tells the rest all the same."""
+    """Proves UNKNOWN and LOCAL, and that version 2 has the other TLVs all the
+    same."""
     path = str(tmp_path / "in")
     launch(listener(told.connect, f"proxy_out = {out}", accept=f"unix:{path}"))
     sock = socket.socket(socket.AF_UNIX)
@@ -163,7 +164,7 @@ def test_a_unix_client_has_no_address(launch, listener, told, ca, tmp_path, out)
     assert out == "v1" or header.text(pp.AUTHORITY) == "localhost"
 
 
-def test_the_backend_that_answers_is_told(launch, listener, told, tls):
+def test_the_backend_that_accepts_gets_the_header(launch, listener, told, tls):
     """Proves that a header goes to the backend that takes the connection, once,
     after another has refused it."""
     sock, port = service.refused_port()
@@ -175,7 +176,7 @@ def test_the_backend_that_answers_is_told(launch, listener, told, tls):
 
 
 def test_a_host_has_its_own(launch, listener, told, serve, tls, ca):
-    """Proves proxy_out per host: one is told in version 2, another nothing."""
+    """Proves proxy_out per host: version 2 for one, no header for another."""
     plain = serve()
     hosts = (
         f"[host web told.example]\nproxy_out = v2\nproxy_tlv = authority\n"
@@ -204,8 +205,8 @@ CARRIED = {
 
 @pytest.mark.parametrize("kind", CARRIED)
 def test_the_carried_address_is_logged_and_passed_on(launch, listener, told, tls, kind):
-    """Proves that a header's addresses stand for those of the connection, in
-    the log and in what the backend is told; and via= says who brought it."""
+    """Proves that a header's addresses replace those of the connection, in the
+    log and in the header to the backend; and that via= is the proxy."""
     clinch = launch(listener(told.connect, IN + "proxy_out = v2", head=ACCESS))
     one = tls(pp.Fronted(clinch.port(), CARRIED[kind]))
     assert one.ping()
@@ -233,7 +234,7 @@ NOBODY = {
 
 
 @pytest.mark.parametrize("kind", NOBODY)
-def test_a_header_of_nobody(launch, listener, told, tls, kind):
+def test_a_header_without_addresses(launch, listener, told, tls, kind):
     """Proves that the connection's own addresses count, and that it is served."""
     clinch = launch(listener(told.connect, IN + "proxy_out = v2"))
     one = tls(pp.Fronted(clinch.port(), NOBODY[kind]))

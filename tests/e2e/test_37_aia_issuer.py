@@ -1,4 +1,4 @@
-"""A certificate without its chain: the issuer is fetched from where AIA says."""
+"""A certificate without its chain: the issuer is fetched from the AIA URL."""
 
 import os
 
@@ -19,7 +19,8 @@ def der(ca):
 
 @pytest.fixture
 def bare(ca, responders, depot):
-    """bare(url, ...): a certificate alone in its file, whose issuer is there."""
+    """bare(url, ...): a file with only a certificate, whose issuer is at
+    url."""
     responder = responders()
 
     def issue(*urls, **options):
@@ -39,7 +40,8 @@ FORMATS = {
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_issuer_is_fetched_and_the_certificate_stapled(launch, ca, depot, bare, stapled, kind):
-    """Proves the whole path in a mode whose start waits, for each format."""
+    """Proves the whole path in a mode with a waiting start, for each
+    format."""
     site = bare(depot.put("/ca.crt", FORMATS[kind](ca)))
     clinch = launch(stapled(site, "mode = must"))
     assert staple_of(clinch.port(), ca, site).status == "good"
@@ -76,7 +78,7 @@ def test_a_restart_uses_the_stored_issuer(launch, ca, depot, bare, stapled, tmp_
 
 def test_a_reload_fetches_no_issuer(launch, ca, depot, bare, stapled):
     """Proves that an equal certificate, and a renewed one of the same issuer,
-    ask nobody for the issuer again."""
+    cause no second request for the issuer."""
     url = depot.put("/ca.crt", der(ca))
     site = bare(url, label="renewed")
     clinch = launch(stapled(site, "mode = must"))
@@ -104,7 +106,7 @@ def test_many_certificates_of_one_issuer_fetch_it_few_times(launch, ca, depot, b
     assert 1 <= len(depot.fetched) <= 4
 
 
-def test_the_next_url_is_asked(launch, ca, depot, bare, stapled):
+def test_the_next_url_is_fetched(launch, ca, depot, bare, stapled):
     """Proves that a dead URL and a wrong certificate do not end the search."""
     namesake, _ = stranger(ca)
     wrong = depot.put("/wrong.crt", namesake.public_bytes(Encoding.DER))
@@ -119,14 +121,14 @@ def test_the_next_url_is_asked(launch, ca, depot, bare, stapled):
 # ---- What is refused ----
 
 REFUSED = {
-    "namesake": (lambda ca, depot: depot.put("/x", stranger(ca)[0].public_bytes(Encoding.DER)), "whose key did not sign"),
+    "namesake": (lambda ca, depot: depot.put("/x", stranger(ca)[0].public_bytes(Encoding.DER)), "but its key did not sign"),
     "garbage": (lambda ca, depot: depot.put("/x", b"<html>hello</html>"), "no certificate"),
     "oversized": (lambda ca, depot: depot.put("/x", der(ca) + b"\0" * 70000), "larger than allowed"),
     "404": (lambda ca, depot: depot.put("/x", der(ca), status=404), "HTTP 404"),
     "empty": (lambda ca, depot: depot.put("/x"), "without a body"),
     "redirect to https": (lambda ca, depot: depot.put("/x", status=301, Location=HTTPS), "not http"),
     "nobody": (lambda ca, depot: "http://127.0.0.1:1/x", "connection refused"),
-    "https": (lambda ca, depot: HTTPS, "issuers are fetched by http alone"),
+    "https": (lambda ca, depot: HTTPS, "issuers are fetched only by http"),
 }
 
 
@@ -142,7 +144,7 @@ def test_what_is_no_issuer_is_refused_with_a_line(launch, ca, depot, bare, stapl
     assert words in line
     assert bare.responder.count() == 0
     code, out, _ = proxy.run("staple", "check", site.pem)
-    assert code == 4 and "verdict: no_issuer" in out and words in out and "CN=test CA, not found" in out
+    assert code == 4 and "result: no_issuer" in out and words in out and "CN=test CA, not found" in out
 
 
 def test_a_strict_start_ends_without_an_issuer(launch, ca, depot, bare, stapled):
@@ -185,7 +187,7 @@ def test_the_chain_comes_first(launch, ca, responders, depot, stapled):
 # ---- The command ----
 
 
-def test_check_says_where_the_issuer_was_found(ca, depot, bare, tmp_path, launch, stapled):
+def test_check_prints_where_the_issuer_was_found(ca, depot, bare, tmp_path, launch, stapled):
     """Proves the words for AIA, the store and ca_file."""
     url = depot.put("/ca.crt", der(ca))
     site = bare(url)

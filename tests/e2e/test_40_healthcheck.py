@@ -50,7 +50,7 @@ def unhealthy(clinch, *words, **options):
 
 
 def quiet(clinch):
-    """Nothing that an operator would look at was logged since the start."""
+    """No error, warning or notice about a client was logged since the start."""
     return not clinch.grep(r"(error|warning) ") and not clinch.grep(r"notice (conn|tls|listener client)")
 
 
@@ -74,8 +74,8 @@ def test_every_listener_is_reached(launch, site, tmp_path):
 
 
 def test_the_backend_is_left_alone(launch, serve, site, tmp_path):
-    """Proves that no backend is connected to, that the access log names the
-    check, and that the answer comes without a wait."""
+    """Proves that no backend is connected to, that the access log has the
+    check, and that the response comes without a wait."""
     backend, access = serve(), tmp_path / "access.log"
     clinch = launch(f"[log]\naccess = {access}\n" + section("web", site, connect=backend.connect))
     for _ in range(5):
@@ -97,8 +97,8 @@ def test_client_certificates(launch, ca, site, verify, most):
 
 
 def test_the_identifier_opens_nothing(launch, serve, ca, site, version):
-    """Proves that a client with the identifier of the check reaches no backend,
-    and is asked for its certificate like any other."""
+    """Proves that a client with the identifier of the check reaches no
+    backend, and must send its certificate like any other."""
     backend = serve()
     text = section("open", site, connect=backend.connect) + section(
         "closed", site, more=f"verify = require\nca_file = {ca.file}", connect=backend.connect
@@ -208,7 +208,7 @@ def test_a_responder_that_never_answered(launch, ca, responders, stapled, mode, 
 
 
 def test_it_becomes_healthy_with_its_staple(launch, ca, responders, stapled):
-    """Proves that a staple which comes later is seen."""
+    """Proves that a staple which arrives later is detected."""
     responder = responders("http_500")
     site = ca.issue(ocsp=responder.url, must_staple=True, label="later")
     clinch = launch(stapled(site))
@@ -234,7 +234,7 @@ def test_a_staple_that_ran_out(launch, ca, responders, stapled, mode, without):
 
 @pytest.mark.parametrize("behaviour", ["staple", "refuse"])
 def test_revoked(launch, ca, openssl_ocsp, stapled, behaviour):
-    """Proves that a revoked certificate is unhealthy, whatever on_revoked says."""
+    """Proves that a revoked certificate is unhealthy with every on_revoked."""
     site = ca.issue(must_staple=True, label="revoked")
     real = openssl_ocsp(revoked=[site], minutes=60)
     clinch = launch(stapled(site, f"mode = auto\non_revoked = {behaviour}\nurl = {real.url}"))
@@ -271,7 +271,7 @@ def test_an_issuer_of_the_store(launch, ca, responders, depot, stapled, tmp_path
 
 
 def test_an_rsa_and_an_ecdsa_certificate(launch, ca, responders, stapled):
-    """Proves that each of two certificates for one name is looked at."""
+    """Proves that each of two certificates for one name is checked."""
     responder = responders()
     ecdsa = ca.issue(ocsp=responder.url, must_staple=True, label="pair-ecdsa")
     rsa = ca.issue(ocsp=responder.url, must_staple=True, label="pair-rsa", kind="rsa")
@@ -296,7 +296,7 @@ def test_a_kind_that_is_not_served(launch, ca, site):
 
 
 def test_each_host(launch, ca, responders, stapled):
-    """Proves that the certificate and the policy of each host are looked at, of
+    """Proves that the certificate and the policy of each host are checked, of
     a wildcard too."""
     good, bad = responders(), responders("http_500")
     site = ca.issue(ocsp=good.url, must_staple=True, label="default")
@@ -311,7 +311,7 @@ def test_each_host(launch, ca, responders, stapled):
 
 @pytest.mark.parametrize("more", ["", "[host web *.tenant.example]\n"])
 def test_unknown_names_are_rejected(launch, ca, responders, stapled, more):
-    """Proves that a name which the listener knows is asked for."""
+    """Proves that the check sends a server name that the listener has."""
     responder = responders()
     site = ca.issue(names=["*.wild.example", "b.example"], ocsp=responder.url, must_staple=True, label="known")
     clinch = launch(stapled(site, more=f"sni_unknown = reject\n{more}"))
@@ -336,7 +336,7 @@ def test_a_folder(launch, ca, responders, stapled, tmp_path, unknown):
 
 
 def test_an_expired_certificate(launch, ca):
-    """Proves that its end is seen, and told."""
+    """Proves that its end is detected and printed."""
     site = ca.issue(days=-1, label="ended")
     unhealthy(launch(section("web", site)), f"the certificate localhost ({site.pem}) expired on 20")
 
@@ -374,7 +374,7 @@ def test_a_stopped_server_takes_no_longer_than_it_may(launch, site):
         begun = time.monotonic()
         status, line = check(clinch, "--timeout", "700ms")
         assert time.monotonic() - begun < 3
-        assert status == 1 and "listener web" in line and "no answer within 700ms" in line and line.endswith("; 1 more")
+        assert status == 1 and "listener web" in line and "no response within 700ms" in line and line.endswith("; 1 more")
     finally:
         clinch.process.send_signal(signal.SIGCONT)
     healthy(clinch, 2)
@@ -399,8 +399,8 @@ def test_one_that_hangs_takes_no_time_from_the_others(launch, site):
 
 
 def test_a_full_unix_queue(site, tmp_path):
-    """Proves that a Unix socket whose queue is full is waited for, not longer
-    than the timeout."""
+    """Proves that the check waits for a Unix socket with a full queue, up to
+    the timeout."""
     path = str(tmp_path / "full.sock")
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
@@ -412,7 +412,7 @@ def test_a_full_unix_queue(site, tmp_path):
     file = tmp_path / "check.ini"
     file.write_text(section("web", site, f"unix:{path}"))
     status, out, _ = proxy.run("healthcheck", "-c", file, "--timeout", "500ms")
-    assert status == 1 and "no answer within 500ms" in out
+    assert status == 1 and "no response within 500ms" in out
     for one in [*clients, listening]:
         one.close()
 
@@ -425,7 +425,7 @@ def test_another_program_on_the_port(site, tmp_path, text):
     file.write_text(section("web", site, f"127.0.0.1:{other.port}"))
     status, out, _ = proxy.run("healthcheck", "-c", file)
     other.close()
-    assert status == 1 and "does not speak TLS" in out, out
+    assert status == 1 and "does not use TLS" in out, out
 
 
 def test_another_tls_server_on_the_port(site, tmp_path):
@@ -449,7 +449,7 @@ def test_another_tls_server_on_the_port(site, tmp_path):
 
 
 def test_what_cannot_be_checked_is_not_healthy(launch, site):
-    """Proves that port 0 is said, and that a listener can be left out."""
+    """Proves that port 0 is reported, and that a listener can be left out."""
     clinch = launch(section("web", site) + section("ready", site))
     text = clinch.file.read_text()
     status, out, _ = proxy.run("healthcheck", "-c", clinch.file)

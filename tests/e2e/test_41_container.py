@@ -279,7 +279,7 @@ def test_a_deployment_agrees_with_the_image(deployment):
 
 
 def seconds_before_end(container):
-    """How long its preStop holds up the end of the pod."""
+    """The time that its preStop delays the end of the pod."""
     return container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
 
 

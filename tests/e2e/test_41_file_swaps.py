@@ -73,7 +73,7 @@ def test_a_bundle_that_was_cut_changes_nothing(launch, serve, tls, ca, tmp_path)
 
 
 def test_certificate_and_trust_of_one_volume_are_swapped_together(launch, serve, ca, tmp_path):
-    """Proves that a projected volume may hold the bundle and the trust for
+    """Proves that a projected volume may have the bundle and the CAs for
     clients, and that both are replaced by one swap."""
     first, second = (pki.Authority(tmp_path, f"clients {n}", f"clients{n}") for n in (1, 2))
     clients = [one.issue("client", label=f"client-{i}") for i, one in enumerate((first, second))]
@@ -148,10 +148,10 @@ def svid(authority, name, label):
 @pytest.mark.parametrize("layout", ["two files", "one file"])
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_svids_and_trust_rotate(launch, serve, ca, domains, tmp_path, delivery, layout):
-    """Proves the whole life: the server's SVID is renewed; the trust bundle
-    gets a second authority, clients of both are admitted; it loses the first
-    one, whose clients are refused from then on.  A connection that is open
-    lasts."""
+    """Proves the states of an SVID: the server's SVID is renewed; the trust
+    bundle gets a second authority, clients of both are accepted; it loses the
+    first one, whose clients are refused from then on. An open connection
+    continues."""
     old, new = domains
     server = [svid(one, SERVER, f"server{i}") for i, one in enumerate(domains)]
     client = [svid(one, CLIENT, f"client{i}") for i, one in enumerate(domains)]

@@ -1,11 +1,10 @@
 /*
- * A small TLS server that staples.  It uses OpenSSL and <staple.h>, and of
- * clinch nothing else:
+ * A small TLS server with stapling.  Of clinch it uses only <staple.h>:
  *
  *   cc server.c $(pkg-config --cflags --libs staple) -o server
  *   ./server CERTIFICATE.pem CONNECTIONS
  *
- * The file holds the chain, leaf first, and the key.
+ * The file has the chain, leaf first, and the key.
  */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -26,8 +25,7 @@ on_log(void *arg, const struct staple_event *event)
 	    event->certificate ? event->certificate : "staple", event->message);
 }
 
-/* All that stapling takes, with the defaults: certificates that carry
- * must-staple are stapled. */
+/* With the defaults certificates that carry must-staple are stapled. */
 static struct staple *
 staple_all(SSL_CTX *context)
 {
@@ -43,7 +41,7 @@ staple_all(SSL_CTX *context)
 		staple_free(staple);
 		return NULL;
 	}
-	/* Later would do as well: a staple is sent as soon as there is one. */
+	/* Waiting is optional: a staple is sent as soon as it is fetched. */
 	if (!staple_wait(staple, 20000))
 		fprintf(stderr, "no staple yet\n");
 	return staple;
@@ -62,7 +60,7 @@ make_context(const char *path)
 	return NULL;
 }
 
-/* Of loopback, and a port that the kernel chooses. */
+/* On loopback, at a port that the kernel chooses. */
 static int
 open_listener(void)
 {

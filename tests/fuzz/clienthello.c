@@ -1,7 +1,7 @@
 /*
- * Any bytes as what a client says first, and as the name it asks for, to a
+ * Any bytes as the first message of a client, and as its server name, to a
  * listener with hosts of different policies, with and without a default.  No
- * handshake is ever done, and whoever is refused has no site of his own.
+ * handshake is ever done, and a refused client has no site.
  */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
  * Writes the corpus of the target `clienthello`: server_name extensions, sound
- * or wrong in one way each, and ClientHellos as OpenSSL says them.  To make
+ * or wrong in one way each, and ClientHellos as OpenSSL writes them.  To make
  * them anew, in the folder where configure ran:
  *
  *   make tests/fuzz/hello_seeds
@@ -100,7 +100,7 @@ write_client(size_t i)
 		snprintf(name, sizeof(name), "%s", clients[i].name);
 		SSL_set_tlsext_host_name(ssl, name);
 	}
-	(void)SSL_connect(ssl); /* says its first word */
+	(void)SSL_connect(ssl); /* sends its ClientHello */
 	len = BIO_get_mem_data(SSL_get_wbio(ssl), &bytes);
 	write_file(clients[i].file, bytes, (size_t)len);
 	SSL_free(ssl);

@@ -1,7 +1,7 @@
 /*
  * Replays a fuzz corpus without a fuzzer: every file of every folder given as
  * an argument goes through the target once.  A folder that cannot be read or
- * holds no file is a failure, so that a lost corpus is noticed.
+ * has no file is a failure, so that a lost corpus is noticed.
  */
 #include <dirent.h>
 #include <stdbool.h>

@@ -119,8 +119,8 @@ def test_certificates_of_authorities(root):
 
 
 def test_archive_is_the_root(root, blobs, configured, static):
-    """Proves that the archive has the digests it says, the bytes of the root,
-    and labels with what was built."""
+    """Proves that the archive has the right digests, the bytes of the root,
+    and labels with the variant that was built."""
     for name, data in blobs.items():
         if name.startswith("blobs/"):
             assert hashlib.sha256(data).hexdigest() == name.rsplit("/", 1)[1]

@@ -1,8 +1,8 @@
 /*
  * Listener threads against the main thread: generations come and go, some of
- * them faster than they are fetched, while clients knock; then a drain, then
- * the end.  Clients only knock and leave, because what is raced here is who
- * holds sockets, services and configurations, not what a connection does.
+ * them faster than they are fetched, while clients connect; then a drain, then
+ * the end.  Clients only connect and close, because the race is about
+ * references to sockets, services and configurations, not about connections.
  */
 #include <ev.h>
 #include <poll.h>
@@ -68,7 +68,7 @@ knock_once(const char *folder, const char *name)
 	if (fd < 0)
 		return;
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s/%s", folder, name);
-	/* Nobody may be there at the moment: that is part of the race. */
+	/* A refused connect is part of the race. */
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
 		(void)send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL);
 	close(fd);
@@ -100,7 +100,7 @@ tell(void *arg, enum loop_event event)
 	    "cannot tell that a loop is empty");
 }
 
-/* Until every loop has said that it is empty. */
+/* Until every loop has reported that it is empty. */
 static void
 wait_for_empty(int event)
 {

@@ -1,6 +1,6 @@
 /*
- * Threads that shake hands with a server's context until they are told to
- * stop, each with a client of its own.
+ * Threads that make handshakes with a server's context until they are stopped,
+ * each with a client of its own.
  */
 #ifndef RACE_SHAKER_H
 #define RACE_SHAKER_H

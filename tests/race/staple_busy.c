@@ -1,8 +1,8 @@
 /*
- * Everything at once: clients shake hands, the staple thread reads a pushed
- * response and asks a responder that nobody runs, one thread looks on through
- * the verbs that any thread may call, and main attaches, watches, configures,
- * refreshes and lets certificates die.
+ * Everything at once: clients make handshakes, the staple thread reads a pushed
+ * response and sends requests to a closed port, one thread calls the functions
+ * that any thread may call, and main attaches, watches, configures, refreshes
+ * and frees certificates.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 
 enum { SHAKERS = 2, ROUNDS = 50, PATIENCE_MS = 20000 };
 
-/* A certificate that comes and goes, and whom to ask about it: nobody is
- * there. */
+/* A certificate that comes and goes, with a responder URL whose port is
+ * closed. */
 struct passing {
 	struct pki pki;
 	char url[64];
@@ -92,7 +92,7 @@ run_round(struct staple *staple, const struct authority *authority,
 	need(staple_attach(staple, context, &policies[round % 3], NULL, 0) &&
 		 staple_attach(staple, brief, &policies[1], NULL, 0),
 	    "staple_attach fails");
-	/* Wanted by nobody at first, and differently asked about. */
+	/* Required by no policy at first, and with another source. */
 	need(staple_watch(staple, object, authority->chain, NULL, &policies[2],
 		 NULL, 0) &&
 		 staple_watch(staple, object, authority->chain, &source,

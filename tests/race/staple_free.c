@@ -1,7 +1,7 @@
 /*
- * staple_free while handshakes run, and contexts that live on without it.
- * Each round a struct staple is made, has a response pushed as a file, staples
- * and is freed under the hands of the clients, who go on without a staple.
+ * staple_free while handshakes run, and contexts that outlive it.  Each round a
+ * struct staple is made, has a response pushed as a file, staples and is freed
+ * while clients make handshakes, which go on without a staple.
  */
 #include <stdio.h>
 #include <stdlib.h>

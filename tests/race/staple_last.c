@@ -1,8 +1,8 @@
 /*
- * The last holder of a certificate lets go while the staple thread publishes
- * for it.  Main shows ever new objects of one certificate; others free them,
- * wherever that may be; a stand-in for the staple thread takes over what
- * changed, publishes, and forgets what nobody holds any more.
+ * The last reference to a certificate is freed while the staple thread
+ * publishes for it.  Main watches ever new objects of one certificate; other
+ * threads free them; a stand-in for the staple thread takes over changes,
+ * publishes, and releases entries without a reference.
  */
 #include <sched.h>
 #include <stdatomic.h>
@@ -43,7 +43,7 @@ free_objects(void *arg)
 	bool stop;
 
 	do {
-		/* Asked first: what came before it is still freed. */
+		/* Read first: objects from before it are still freed. */
 		stop = atomic_load(freer->stop);
 		X509_free(atomic_exchange(&freer->slot, NULL));
 		sched_yield();

@@ -25,8 +25,8 @@ need(bool fine, const char *what)
 void rig_push(const char *path, const struct authority *authority,
     const struct pki *leaf);
 
-/* A port of the loopback that is ours and says nothing: it takes connections
- * and never answers, or, not listening, refuses them. */
+/* A port of the loopback without a response: it accepts connections and
+ * sends nothing, or, not listening, refuses them. */
 int rig_port(bool listens, char *url, size_t max);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * staple_free during fetches: the responder takes every connection and never
- * says a word.  Freeing must not wait for it, and nothing may be left behind;
- * nor may it matter how far the fetches have come.
+ * staple_free during fetches: the responder accepts every connection and sends
+ * nothing.  Freeing must not wait for it, and nothing may leak, at any point of
+ * the fetches.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ enum {
 
 static const struct staple_policy always = { .mode = STAPLE_ALWAYS };
 
-/* Until somebody knocks; then hang on. */
+/* Until a connection comes; then hang. */
 static int
 take_one(int responder)
 {

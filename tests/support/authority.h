@@ -29,7 +29,7 @@ void authority_drop(struct authority *authority);
 struct pki authority_issue(
     const struct authority *authority, const struct pki_wish *wish);
 
-/* What is known of it.  source may be NULL. */
+/* The facts of it.  source may be NULL. */
 struct staple_cert *authority_facts(const struct authority *authority,
     const struct pki *leaf, const struct staple_source *source);
 

@@ -7,10 +7,10 @@
 
 #include "tests/support/pki.h"
 
-/* Zero means: of nobody, valid from 2020 to 2099. */
+/* Zero means: no certificate, valid from 2020 to 2099. */
 struct crl_wish {
 	const struct pki *issuer;
-	const struct pki *revoked; /* NULL: nobody */
+	const struct pki *revoked; /* NULL: none */
 	const char *from;          /* "20200101000000Z" */
 	const char *to;
 	bool endless; /* no nextUpdate */
@@ -18,7 +18,7 @@ struct crl_wish {
 	const char
 	    *part;     /* "fullname:URI:http://a.example/1": one of several */
 	bool delta;    /* of changes alone */
-	int extension; /* a critical one of this NID that says nothing */
+	int extension; /* a critical one of this NID without content */
 };
 
 /* PEM; free() it. */

@@ -11,13 +11,13 @@
 enum { HELLO_MAX = 2048 };
 
 /*
- * One record with a ClientHello for TLS 1.2, which OpenSSL would answer.  sni
- * is what the extension holds, whatever that is; NULL: no such extension.
- * The length.
+ * One record with a ClientHello for TLS 1.2, which OpenSSL would accept.  sni
+ * is the content of the extension, valid or not; NULL: no such extension.  The
+ * length.
  */
 size_t hello_make(uint8_t out[HELLO_MAX], const void *sni, size_t len);
 
-/* What the extension holds for a name: a list of one host_name. */
+/* The content of the extension for a name: a list of one host_name. */
 size_t hello_sni(uint8_t out[HELLO_MAX], const void *name, size_t len);
 
 #endif

@@ -2,7 +2,7 @@
  * Both ends of one connection inside a test: a struct stream (the server,
  * under test) on one end of a socket pair, and on the other a client the test
  * drives by hand.  A TLS client runs over memory BIOs, so the test sees every
- * byte on the wire, and nothing moves unless it says so.  One thread; aborts
+ * byte on the wire, and nothing moves without its call.  One thread; aborts
  * when the set-up fails.
  */
 #ifndef SUPPORT_LINK_H
@@ -71,7 +71,7 @@ struct ssl_ctx_st *link_native(const struct tls_server *server);
 
 void link_open_plain(struct link *link, enum link_kind kind);
 
-/* The client trusts anyone; set what else is wanted on link->client. */
+/* The client trusts every certificate; set other options on link->client. */
 void link_open_tls(
     struct link *link, enum link_kind kind, struct tls_server *server);
 void link_close(struct link *link); /* checks that no block is missing */
@@ -81,8 +81,8 @@ void link_feed(struct link *link);
 void link_push(struct link *link);
 
 /*
- * Both sides, until neither moves.  Returns the server's last answer;
- * *client (may be NULL) is what SSL_do_handshake said last: 1 is done.
+ * Both sides, until neither moves.  Returns the server's last result; *client
+ * (may be NULL) is the last result of SSL_do_handshake: 1 is done.
  */
 enum io link_handshake(struct link *link, int *client);
 

@@ -23,7 +23,7 @@ static char many[256];
 static getaddrinfo_fn *
 real(void)
 {
-	/* ISO C knows no way from an object pointer to a function's. */
+	/* ISO C has no conversion from an object pointer to a function's. */
 	union {
 		void *object;
 		getaddrinfo_fn *function;

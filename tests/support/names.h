@@ -1,5 +1,5 @@
 /*
- * A getaddrinfo of the tests' own, so that no test asks the network for a
+ * A getaddrinfo of the tests' own, so that no test uses the network for a
  * name.  A program that calls anything here gets it in place of libc's, inside
  * libcurl too.  Numbers are looked up as ever; of names it knows
  *
@@ -15,7 +15,7 @@
 /* The addresses of many.test, separated by spaces; at first it has none. */
 void names_set(const char *addresses);
 
-/* How many names have been asked for so far, and how many still hang. */
+/* How many names have been looked up so far, and how many still hang. */
 unsigned names_asked(void);
 unsigned names_hanging(void);
 

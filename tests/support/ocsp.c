@@ -57,7 +57,7 @@ write_texts(OCSP_SINGLERESP *single, const struct ocsp_wish *wish)
 		    "writing nextUpdate");
 }
 
-/* An extension that nobody knows. */
+/* An unknown extension. */
 static X509_EXTENSION *
 make_critical(void)
 {

@@ -29,7 +29,7 @@ struct ocsp_wish {
 	int64_t this_update;
 	int64_t next_update; /* 0: none */
 	int64_t revoked_at;
-	int reason;                /* of the revocation; 0: not said */
+	int reason;                /* of the revocation; 0: absent */
 	const char *this_text;     /* any text in the place of this_update */
 	const char *next_text;     /* and of next_update */
 	const char *revoked_text;  /* and of revoked_at */

@@ -278,7 +278,7 @@ responder_stop(struct responder *responder)
 	free(responder);
 }
 
-/* ---- What tests say and ask ---- */
+/* ---- What tests call ---- */
 
 void
 responder_play(

@@ -1,7 +1,7 @@
 /*
- * A small HTTP server on 127.0.0.1 that does to its clients whatever a script
- * says, from a polite answer to a reset.  The kernel chooses the port.  It has
- * threads of its own (one that accepts, one for each connection); all
+ * A small HTTP server on 127.0.0.1 that behaves to its clients as a script
+ * sets, from a normal response to a reset.  The kernel chooses the port.  It
+ * has threads of its own (one that accepts, one for each connection); all
  * functions may be called by any thread but responder_stop.  Aborts when the
  * system fails.
  */
@@ -46,7 +46,7 @@ void responder_stop(struct responder *responder); /* NULL ok */
 void responder_play(struct responder *responder,
     const struct responder_act *acts, size_t count);
 
-/* Let everyone that waits go on; who comes later does not wait. */
+/* Let all waiting connections go on; later ones do not wait. */
 void responder_release(struct responder *responder);
 
 /* "http://127.0.0.1:port" (or https) and the path; free() it. */

@@ -1,6 +1,6 @@
 /*
- * Between responder.c, which owns the server, and responder_peer.c, which does
- * to one client what its act says.
+ * Between responder.c, which owns the server, and responder_peer.c, which
+ * performs the act of one client.
  */
 #ifndef SUPPORT_RESPONDER_INNER_H
 #define SUPPORT_RESPONDER_INNER_H
@@ -16,7 +16,7 @@ struct responder_peer {
 	int fd;   /* does not block */
 	SSL *ssl; /* NULL: plain */
 	int stop; /* eventfds, readable from some time on: it must end */
-	int go;   /* ...whoever waits may go on */
+	int go;   /* ...waiting connections may go on */
 };
 
 struct responder_read {

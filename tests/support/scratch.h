@@ -13,7 +13,7 @@ struct scratch {
 };
 
 void scratch_open(struct scratch *scratch);
-/* Closes the store (NULL: somebody did) and removes whatever is there. */
+/* Closes the store (NULL: closed already) and removes all files. */
 void scratch_close(struct scratch *scratch);
 
 #endif

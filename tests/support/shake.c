@@ -114,7 +114,7 @@ shake(SSL_CTX *server_context, SSL_CTX *client_context,
 {
 	SSL *client = SSL_new(client_context),
 	    *server = SSL_new(server_context);
-	struct shake_wish own = *wish; /* OpenSSL wants it writable */
+	struct shake_wish own = *wish; /* OpenSSL requires it writable */
 	struct shaken shaken = { 0 };
 	char byte;
 

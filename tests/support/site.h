@@ -11,7 +11,7 @@
 #include "tests/support/pki.h"
 
 struct site {
-	struct pki_folder folder; /* holds cert.pem and key.pem */
+	struct pki_folder folder; /* has cert.pem and key.pem */
 	struct generation_parts parts;
 };
 
@@ -34,8 +34,9 @@ struct generation *site_look_again(struct site *site, struct generation *old);
 /* The i-th certificate in use. */
 struct cert_slot *site_slot(const struct generation *generation, size_t i);
 
-/* The name in the certificate (the first kind there is) that listener i shows
- * to clients who ask for `name` ("" for none): or "nothing", or "refused". */
+/* The name in the certificate (the first kind there is) that listener i
+ * sends to clients with the server name `name` ("" for none): or "nothing",
+ * or "refused". */
 const char *site_shown(
     const struct generation *generation, size_t i, const char *name);
 

@@ -63,7 +63,7 @@ stage_set_clock(int64_t by_seconds)
 	stage.wall_ms += by_seconds * 1000;
 }
 
-/* ---- What the worker says ---- */
+/* ---- The lines of the worker ---- */
 
 static void
 on_log(void *arg, const struct staple_event *event)

@@ -1,7 +1,7 @@
 /*
- * The staple thread on a stage: the real worker with everything behind it,
- * but the clocks and the responders are ours.  A test takes the thread's place
- * and lets its turns come; time passes only when the test says so, and then
+ * The staple thread on a stage: the real worker with everything behind it, but
+ * the clocks and the responders are the test's.  A test takes the thread's
+ * place and runs its turns; time passes only when the test sets it, and then
  * exactly as the thread would have slept through it.  One per process.
  *
  * stage.c and stage_fetch.c define the clocks of base and the fetcher of
@@ -48,13 +48,13 @@ struct stage_part {
 	enum staple_outcome outcome;
 	uint32_t took_ms;
 	int64_t retry_after_s;
-	int64_t fresh_s; /* 0: not said */
+	int64_t fresh_s; /* 0: absent */
 };
 
 enum stage_method { STAGE_ANY, STAGE_POST, STAGE_GET };
 
-/* How the responder at this URL (NULL: every one) behaves from now on.  What
- * was said last counts. */
+/* How the responder at this URL (NULL: every one) behaves from now on.  The
+ * last call counts. */
 void stage_play(
     const char *url, enum stage_method method, const struct stage_part *part);
 #define STAGE_PLAY(url, ...) \
@@ -68,7 +68,7 @@ struct stage_rule {
 
 struct stage_actor;
 
-/* Under which bytes it is asked about. */
+/* The id in its requests. */
 struct stage_request {
 	struct list node; /* of its bucket */
 	struct stage_actor *actor;
@@ -80,7 +80,7 @@ struct stage_actor {
 	struct list node; /* of all */
 	struct stage_request requests[STAPLE_HASHES];
 	struct pki leaf;
-	struct staple_cert *cert; /* what is known of it now */
+	struct staple_cert *cert; /* its state now */
 	struct staple_entry *entry;
 	enum staple_requirement wish;
 	bool bare; /* without its chain: the issuer is to be fetched */
@@ -93,7 +93,7 @@ struct stage_asked {
 	bool get;
 	bool sha256;
 	bool no_cache;
-	bool issuer; /* is fetched; who is NULL */
+	bool issuer; /* is fetched; no certificate */
 	uint32_t timeout_ms;
 	int64_t at_ms; /* monotonic */
 };
@@ -161,7 +161,7 @@ void stage_pass_ms(int64_t ms);
 void stage_pass(int64_t seconds);
 
 int64_t stage_now(void);
-/* The wall clock is set, forward or back; nobody is woken. */
+/* The wall clock is set, forward or back; no thread is woken. */
 void stage_set_clock(int64_t by_seconds);
 
 /* For stage_fetch.c: items with room for one more; the bucket of a request. */
@@ -170,7 +170,7 @@ struct list *stage_bucket(const unsigned char *der, size_t len);
 /* How often an issuer was fetched. */
 unsigned stage_issuers(void);
 
-/* How many lines of this level were heard; does one hold these words? */
+/* How many lines of this level were logged; does one have these words? */
 unsigned stage_lines(enum staple_level level);
 bool stage_heard(const char *words);
 

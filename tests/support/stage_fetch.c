@@ -1,7 +1,7 @@
 /*
- * The responders of the stage, in place of the fetcher.  Whoever is asked is
- * found by the request's bytes.  One exchange ends in a turn, so that every
- * step of the worker is one that the real fetcher might have caused.
+ * The responders of the stage, in place of the fetcher.  The certificate of a
+ * request is found by the request's bytes.  One exchange ends in a turn, so
+ * that every step of the worker is one that the real fetcher might have caused.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ cast(const struct stage_asked *asked)
 	return (struct stage_part){ .way = STAGE_ANSWERS };
 }
 
-/* ---- Who is asked about whom ---- */
+/* ---- The certificate of a request ---- */
 
 static bool
 is_request(const struct staple_request *request,

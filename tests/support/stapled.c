@@ -1,6 +1,6 @@
 /*
- * Certificates with answers in files.  One thread, beside the staple thread,
- * whose only touch is the semaphore.
+ * Certificates with responses in files.  One thread, beside the staple thread,
+ * which only uses the semaphore.
  */
 #include "tests/support/stapled.h"
 

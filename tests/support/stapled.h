@@ -21,7 +21,7 @@ struct stapled {
 	sem_t changed; /* posted by the staple thread */
 };
 
-/* Nothing is asked until stapled_run. */
+/* No request is sent until stapled_run. */
 void stapled_open(struct stapled *stapled);
 void stapled_close(struct stapled *stapled);
 void stapled_run(struct stapled *stapled);

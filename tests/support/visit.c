@@ -52,7 +52,7 @@ dress(SSL *client, const struct visitor *visitor)
 	SSL_SESSION_free(copy);
 }
 
-/* OpenSSL tells a TLS 1.2 client of no ticket that renews another: look. */
+/* OpenSSL has no callback for a renewed ticket of TLS 1.2: compare. */
 static void
 keep_session(struct link *link, struct visitor *visitor)
 {

@@ -27,7 +27,7 @@ struct visitor {
 	SSL_SESSION *session;   /* the last one that was given; owned */
 };
 
-/* Connect, hear a word, go.  A visitor that is refused keeps its session. */
+/* Connect, read a word, close.  A visitor that is refused keeps its session. */
 enum visited visit(struct tls_server *server, struct visitor *visitor);
 
 void visitor_drop(struct visitor *visitor);

@@ -1,10 +1,10 @@
-"""One module per proxy, each with the same small face:
+"""One module per proxy, each with the same interface:
 
 TITLE             the name in the table
 find()            the path of its program, or None
 command(site)     write its configuration below site.folder, and return the
                   arguments that start it in the foreground
-SAYS_PORT         optional: a pattern whose group "port" is found in what the
+PORT_LINE         optional: a pattern whose group "port" is found in what the
                   program writes to stderr; site.port is 0 for such a one
 """
 
@@ -13,7 +13,7 @@ import os
 import shutil
 
 NAMES = ["haproxy", "hitch", "nginx", "stunnel", "clinch"]
-# Those that stand in rows of their own, beside a single peer.
+# Modules with rows of their own, beside a single peer.
 SPECIAL = ["unstapled"]
 
 

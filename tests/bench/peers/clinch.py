@@ -6,7 +6,7 @@ import re
 from peers import which, write
 
 TITLE = "clinch"
-SAYS_PORT = re.compile(
+PORT_LINE = re.compile(
     r"listener listening.*\baddress=\S*:(?P<port>\d+)")
 
 CONFIG = """\

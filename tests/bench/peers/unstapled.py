@@ -3,7 +3,7 @@
 from peers import clinch, write
 
 TITLE = "unstapled"
-SAYS_PORT = clinch.SAYS_PORT
+PORT_LINE = clinch.PORT_LINE
 find = clinch.find
 
 

@@ -1,5 +1,5 @@
 """Print the fault matrix as it is observed; --write puts it into FAULTS.md,
-below what that page says about itself."""
+below the introduction of that page."""
 
 import pathlib
 import sys

@@ -1,8 +1,8 @@
 """One scene for each phase: brings many certificates into it, each with a
-fault of its own, and tells what clients get then.  A cell is one of
+fault of its own, and returns what clients get then.  A cell is one of
 
     staple    a good staple, verified by the client
-    revoked   a staple that says revoked
+    revoked   a staple with the status revoked
     nothing   the handshake goes on without
     alert     the handshake is ended
     exit N    the process ended with this status
@@ -77,7 +77,7 @@ class Scene:
 
     @property
     def lively(self):
-        """Does anybody ask anything at all?"""
+        """Is any request under way?"""
         return self.mode != "never" and not self.plain
 
     def cell(self, clinch, fault):
@@ -125,13 +125,14 @@ def each(scene, call):
 
 
 def answerable(scene):
-    """Those whose own responder can answer first and fail then."""
+    """Faults whose own responder can send a good response first and fail
+    then."""
     return [fault for fault in scene.faults if fault.behaviour]
 
 
 def unanswerable(scene):
-    """Those to whom no responder of their own ever answers: what they hold
-    came from a `url` that the configuration no longer has."""
+    """Faults whose own responder never sends a response: the held one came
+    from a `url` that the configuration no longer has."""
     return [fault for fault in scene.faults if not fault.behaviour]
 
 
@@ -145,7 +146,7 @@ def kept(scene, faults):
 
 def restart(scene):
     """A valid response on disk, the fault there when the process starts."""
-    scene.responder.window(-HOUR, HOUR)  # past its middle: asked again at once
+    scene.responder.window(-HOUR, HOUR)  # past its middle: fetched again at once
     for label, faults, url in (("first", answerable(scene), None), ("other", unanswerable(scene), scene.responder.url)):
         clinch = scene.launch(label, held(scene, faults), store=True, url=url, healthy=True).ready()
         already = faults if label == "first" else scene.faults
@@ -153,7 +154,7 @@ def restart(scene):
         clinch.terminate()
     scene.responder.window(-60, HOUR)
     scene.spoil()
-    alone = [fault for fault in scene.faults if scene.mode in STRICT and fault.name in ("revoked", "nobody to ask")]
+    alone = [fault for fault in scene.faults if scene.mode in STRICT and fault.name in ("revoked", "no responder")]
     calm = [fault for fault in scene.faults if fault not in alone]
     second = scene.launch("second", held(scene, calm), store=True).ready()
     if scene.lively:
@@ -176,9 +177,9 @@ def told(clinch, faults):
     silent = [fault for fault in faults if fault.behaviour != "good"]
     # Only a certificate without a responder may be reported by these words: for
     # another fault they would end the wait before its outcome is known.
-    other = lambda fault: "|names no responder" if fault.name == "nobody to ask" else ""
+    other = lambda fault: "|has no responder URL" if fault.name == "no responder" else ""
     said = lambda fault: clinch.grep(rf"ocsp .*(outcome={fault.outcome}\b{other(fault)})")
-    until(lambda: all(map(said, silent)), "every outcome is told", 40)
+    until(lambda: all(map(said, silent)), "every outcome is logged", 40)
 
 
 def running(scene, then=None):

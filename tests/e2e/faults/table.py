@@ -1,6 +1,5 @@
-"""FAULTS.md, read and written: one table for each phase, a row for each
-fault, a column for each mode.  The page is what the tests expect, so it cannot
-say anything that is not so."""
+"""FAULTS.md, read and written: one table for each phase, a row for each fault,
+a column for each mode. The tests compare every cell with the program."""
 
 import pathlib
 
@@ -17,7 +16,7 @@ PHASES = {
 
 
 def read():
-    """{phase: {fault: {mode: cell}}} as the page says."""
+    """{phase: {fault: {mode: cell}}} of the page."""
     titles = {title: phase for phase, title in PHASES.items()}
     found, phase = {}, None
     for line in PAGE.read_text().splitlines():

@@ -1,5 +1,5 @@
-"""The fault matrix: every fault, in every mode, in every phase, against what
-FAULTS.md says of it."""
+"""The fault matrix: every fault, in every mode, in every phase, against the
+cells of FAULTS.md."""
 
 import os
 

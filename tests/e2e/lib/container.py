@@ -1,6 +1,6 @@
 """A container without an engine: a root folder of its own that is read-only
 but for one folder, a pid, mount and IPC namespace, a plain user without
-capabilities, an environment that holds only what is given, and neither /dev
+capabilities, an environment with only what is given, and neither /dev
 nor /proc.  As a program it is the wrapper that makes all that and then becomes
 clinch, which is PID 1 there:
 

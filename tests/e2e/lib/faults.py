@@ -16,11 +16,11 @@ ANSWERS = [
     Fault("revoked", "revoked", "revoked"),
     Fault("unknown", "unknown", "unknown"),
 ]
-NOBODY = Fault("nobody to ask", None, "no_responder", url="")
+NO_RESPONDER = Fault("no responder", None, "no_responder", url="")
 FAULTS = [
     Fault("connection refused", None, "connection_refused", url="http://127.0.0.1:1/"),
     Fault("connection reset", "reset", "connection_reset"),
-    Fault("closed without an answer", "close", "connection_reset"),
+    Fault("closed without a response", "close", "connection_reset"),
     Fault("name not found", None, "name_not_found", url="http://no-such-host.invalid/"),
     Fault("no headers come", "hang", "timeout_headers"),
     Fault("the body stops", "body_stall", "timeout_body"),
@@ -59,4 +59,4 @@ FAULTS = [
     Fault("sigRequired", "sig_required", "sig_required"),
     Fault("unauthorized", "unauthorized", "unauthorized"),
 ]
-EVERYTHING = [*ANSWERS, NOBODY, *FAULTS]
+EVERYTHING = [*ANSWERS, NO_RESPONDER, *FAULTS]

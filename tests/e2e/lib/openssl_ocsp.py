@@ -12,9 +12,9 @@ from .wait import until
 
 
 class OpensslOcsp:
-    """Answers from an index of good ("V") and revoked ("R") certificates;
-    whoever is not in it is unknown.  The index is fixed at start: it answers
-    one request late after a change."""
+    """Responses from an index of good ("V") and revoked ("R") certificates;
+    others are unknown. The index is fixed at start: one response after a
+    change is late."""
 
     def __init__(self, ca, folder, good=(), revoked=(), minutes=None, options=()):
         self.folder = folder

@@ -1,6 +1,6 @@
-"""haproxy and nginx as processes, before clinch or behind it.  They cannot say
-which port they were given: so they are handed a socket that listens already,
-or listen on a Unix socket."""
+"""haproxy and nginx as processes, before clinch or behind it. They do not
+report the port of port 0, so they inherit a listening socket, or listen on a
+Unix socket."""
 
 import os
 import re

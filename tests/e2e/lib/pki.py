@@ -26,8 +26,8 @@ class Authority:
     """A throwaway CA that writes its files into one folder."""
 
     def __init__(self, folder, name="test CA", label="ca", with_ids=False):
-        """with_ids: certificates carry key identifiers (RFC 5280 section 4.2.1.1), which
-        tell apart two authorities of one name."""
+        """with_ids: certificates carry key identifiers (RFC 5280 section
+        4.2.1.1), which distinguish two authorities of one name."""
         self.folder, self.with_ids = folder, with_ids
         self.key = new_key()
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -65,7 +65,8 @@ class Clinch:
             raise AssertionError(f"{error}\n{self.output()}") from None
 
     def addresses(self, listener):
-        """The addresses this listener said it listens on, newest last."""
+        """The addresses in the "listening" lines of this listener, newest
+        last."""
         found = self.grep(rf"listener listening listener={re.escape(listener)} ")
         return [fields(line)["address"] for line in found]
 
@@ -78,7 +79,7 @@ class Clinch:
         return self
 
     def reload(self):
-        """SIGHUP, and wait until it is said how that went."""
+        """SIGHUP, and wait for the line with its result."""
         done = r"server (reloaded|reload refused)"
         before = len(self.grep(done))
         self.process.send_signal(signal.SIGHUP)

@@ -47,8 +47,8 @@ def block(command, family, rest):
 
 
 def v2(client=None, server=None, tlvs=b"", crc=False, spoil=0):
-    """client and server: (host, port), or None for a header of nobody.  spoil:
-    is added to the checksum."""
+    """client and server: (host, port), or None for a header without addresses.
+    spoil: is added to the checksum."""
     family, rest = UNSPEC, b""
     if client:
         hosts = [ipaddress.ip_address(host) for host, _ in (client, server)]
@@ -64,7 +64,7 @@ def v2(client=None, server=None, tlvs=b"", crc=False, spoil=0):
 
 
 class Ssl:
-    """The TLV of TLS: what the client is known by."""
+    """The TLV of TLS: the facts about the client."""
 
     def __init__(self, value):
         self.client, self.verify = struct.unpack_from("!BI", value)

@@ -63,8 +63,8 @@ def extension(kind, data):
 
 
 def client_hello(name, entries=None, version=b"\x03\x03", group=b"\0\x17", alpn=None):
-    """A ClientHello, of TLS 1.2 or older, that asks for these bytes as a name;
-    entries: the whole server_name list instead.  group: P-256, or another."""
+    """A ClientHello, of TLS 1.2 or older, with these bytes as server name;
+    entries: the whole server_name list instead. group: P-256, or another."""
     if entries is None:
         entries = b"\0" + struct.pack("!H", len(name)) + name
     extensions = (
@@ -91,11 +91,12 @@ def answer(port, hello):
 
 
 def hello_with_name(port, name, entries=None):
-    """What such a hello is answered with: "alert", "server hello" or "end"."""
+    """The response to such a hello: "alert", "server hello" or "end"."""
     return {b"\x15": "alert", b"\x16": "server hello"}.get(answer(port, client_hello(name, entries))[:1], "end")
 
 
 def fatal_alert(port, hello):
-    """The number of the fatal alert that answers this hello; None: another answer."""
+    """The number of the fatal alert after this hello; None: another
+    response."""
     got = answer(port, hello)
     return got[6] if got[:1] == bytes([ALERT]) and got[5] == 2 else None

@@ -1,10 +1,10 @@
 """An OCSP responder of ours that misbehaves on request, for what real ones
 do not do.  How it behaves is switched at run time, for all or per certificate:
 
-    responder.behave("http_500")              everybody
-    responder.behave("hang", site)            this certificate alone
+    responder.behave("http_500")              all
+    responder.behave("hang", site)            only this certificate
 
-Whatever it is asked stands in responder.asked.
+Every request is in responder.asked.
 """
 
 import base64
@@ -33,7 +33,7 @@ ERRORS = {
 
 
 class Asked:
-    """One request: when, how and about whom."""
+    """One request: time, method and certificate."""
 
     def __init__(self, method, path, headers, body):
         self.method, self.path, self.headers = method, path, headers
@@ -71,7 +71,7 @@ class Responder:
         self._others = []
         self._listen(0)
 
-    # ---- What a test says ----
+    # ---- What a test calls ----
 
     def behave(self, behaviour, who=None):
         assert behaviour in ERRORS or hasattr(self, f"do_{behaviour}"), behaviour
@@ -220,7 +220,7 @@ class Responder:
         self._signed_by(client, asked, "delegate", self.ca.signer)
 
     def do_only_sha256(self, client, asked):
-        """Knows nothing by SHA-1."""
+        """Recognises no certificate by SHA-1."""
         if asked.hash == "sha256":
             return send(client, self.response(asked))
         made = ocsp.OCSPResponseBuilder.build_unsuccessful(ERRORS["unauthorized"])
@@ -261,7 +261,7 @@ class Responder:
         more = der.entries(self.response(asked, about=other))
         send(client, der.resign(self.response(asked), self.ca.key, lambda ours: more + ours))
 
-    # ---- Lies ----
+    # ---- Invalid responses ----
 
     def do_wrong_serial(self, client, asked):
         other = next(one for serial, one in self.ca.issued.items() if serial != asked.serial)
@@ -322,7 +322,7 @@ class Responder:
         send(client, self.response(asked, this_update=self.this_update - 600))
 
     def do_revoked_by_get(self, client, asked):
-        """Takes its word back when it is asked the other way."""
+        """Sends another status to the other method."""
         if asked.method == "GET":
             return self.do_revoked(client, asked)
         self.do_http_500(client, asked)
@@ -375,7 +375,7 @@ class Responder:
         send(client, b"", status=b"302 Found", more=b"Location: file:///etc/passwd\r\n")
 
     def do_redirect(self, client, asked):
-        """Once, to a path that answers."""
+        """Once, to a path with a response."""
         if "/moved" in asked.path:
             return self.do_good(client, asked)
         where = asked.path.replace("/", "/moved/", 1) if asked.method == "GET" else "/moved/"

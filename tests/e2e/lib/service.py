@@ -54,7 +54,7 @@ def echo(sock):
 
 
 def answer_after_end(sock):
-    """Reads to the end of input, then answers with what it read."""
+    """Reads to the end of input, then sends back what it read."""
     got = b""
     while data := sock.recv(65536):
         got += data
@@ -70,7 +70,7 @@ def greet_and_wait(sock):
 
 
 def say(text):
-    """A service that says `text` and closes."""
+    """A service that sends `text` and closes."""
 
     def handler(sock):
         sock.sendall(text)
@@ -79,7 +79,8 @@ def say(text):
 
 
 def named(name):
-    """Answers every line with its own name: tells backends apart."""
+    """Answers every line with its own name, so that backends can be
+    distinguished."""
 
     def handler(sock):
         while sock.recv(4096):
@@ -95,7 +96,8 @@ def reset(sock):
 
 
 def refused_port():
-    """A port that refuses: bound, so nobody else gets it, never listening."""
+    """A port that refuses: bound, so that no other process gets it, never
+    listening."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     return sock, sock.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Real clients that ask for a staple and are strict about what they get."""
+"""Real clients that send status_request and verify the staple strictly."""
 
 import datetime
 import re
@@ -15,7 +15,7 @@ class Refused(AssertionError):
 
 
 class Staple:
-    """A stapled response, its bytes and what they say."""
+    """A stapled response: its bytes and its fields."""
 
     def __init__(self, der):
         self.der = der

@@ -1,4 +1,5 @@
-"""The one place that sleeps: poll a condition until it holds or time is up."""
+"""The one place that sleeps: poll a condition until it is true or time is
+up."""
 
 import time
 
@@ -16,7 +17,7 @@ def until(condition, what, deadline=10.0):
 
 
 def stays(condition, seconds):
-    """Does the condition hold all the time for this long?"""
+    """Is the condition true all the time for this long?"""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not condition():

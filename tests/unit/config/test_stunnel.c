@@ -223,7 +223,7 @@ Test(stunnel, refuses_keys_that_have_an_effect)
 	static const struct {
 		const char *given, *expect;
 	} rows[] = {
-		{ "client = yes\n", "t.ini:5: client: clinch only serves" },
+		{ "client = yes\n", "t.ini:5: client: clinch is only a TLS" },
 		{ "verifyPeer = x\n", "t.ini:5: verifyPeer: write yes" },
 		{ "verifyPeer = yes\n", "t.ini:5: listener a verifies" },
 		{ "verifyChain = x\n", "t.ini:5: verifyChain: " },
@@ -236,7 +236,7 @@ Test(stunnel, refuses_keys_that_have_an_effect)
 		{ "verify = none\nverifyChain = yes\n",
 		    "t.ini:6: verifyChain is already set in t.ini:5" },
 		{ "options = CIPHER_SERVER\nclient = yes\n",
-		    "t.ini:6: client: clinch only serves" },
+		    "t.ini:6: client: clinch is only a TLS" },
 		{ "exec = /bin/x\n", "t.ini:5: exec: clinch starts no" },
 		{ "chroot = /x\n", "t.ini:5: chroot: a reload" },
 		{ "libwrap = yes\n", "t.ini:5: libwrap: use allow and" },

@@ -317,7 +317,7 @@ Test(listener_unix, shares_one_socket_between_the_threads)
 	listener_unref(listener);
 }
 
-Test(listener_unix, has_the_mode_asked_for_whatever_the_umask)
+Test(listener_unix, has_the_configured_mode_with_any_umask)
 {
 	static const mode_t masks[] = { 0, 022, 0777 };
 

@@ -141,7 +141,7 @@ Test(healthcheck_plan, binds_to_a_specific_address)
 	}
 }
 
-Test(healthcheck_plan, says_why_an_address_cannot_be_reached)
+Test(healthcheck_plan, has_the_reason_why_an_address_cannot_be_reached)
 {
 	static const struct {
 		const char *more, *word;

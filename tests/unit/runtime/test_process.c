@@ -83,7 +83,7 @@ Test(process, writes_its_pid_and_removes_it)
 	cr_expect_neq(access(path, F_OK), 0);
 }
 
-Test(process, refuses_a_pid_file_that_is_held)
+Test(process, refuses_a_pid_file_that_is_locked)
 {
 	struct err err = { "" };
 	char pid[32];

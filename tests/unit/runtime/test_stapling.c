@@ -735,7 +735,7 @@ Test(policy_eval, explains_the_attempt_or_the_remedy)
 		      .said = "the URL x was left out" },
 		    "no responder URL (the URL x was left out); conf" },
 		{ { .outcome = STAPLE_CERTIFICATE_EXPIRED }, "renew" },
-		{ { .responders = 2 }, "no responder (of 2) has answered" },
+		{ { .responders = 2 }, "no response yet (responders: 2)" },
 	};
 	char text[256];
 

@@ -352,7 +352,7 @@ is_handed_over(void)
 	return entry != NULL;
 }
 
-/* ---- Who keeps an entry ---- */
+/* ---- References to an entry ---- */
 
 Test(cache_holders, shares_one_entry_between_equal_certificates)
 {
@@ -480,7 +480,7 @@ Test(cache_holders, goes_by_the_strongest_wish_and_hands_over_when_it_changes)
 }
 
 /* Thousands of them cost the staple thread nothing. */
-Test(cache_holders, never_hands_over_what_was_never_wanted)
+Test(cache_holders, never_hands_over_a_certificate_that_was_never_wanted)
 {
 	struct staple_cert *again = invent(0, 0);
 	struct staple_entry *entry = hold(STAPLE_REQUIRE_NONE);
@@ -634,7 +634,7 @@ look(int64_t now)
 
 /* ---- One entry ---- */
 
-Test(cache_look, shows_what_is_known_of_a_certificate)
+Test(cache_look, shows_the_state_of_a_certificate)
 {
 	struct staple_info info = look(NOW);
 

@@ -64,7 +64,7 @@ static const struct {
 	    "DER:300E0209050505050505050505020105", true },
 };
 
-Test(cert, must_be_stapled_when_the_feature_list_holds_5)
+Test(cert, must_be_stapled_when_the_feature_list_has_5)
 {
 	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
 		struct pki leaf = pki_make(
@@ -157,7 +157,7 @@ Test(cert, without_a_name_is_called_by_its_serial_number)
 	pki_drop(&leaf);
 }
 
-Test(cert, is_known_by_the_hash_of_its_encoding)
+Test(cert, is_identified_by_the_hash_of_its_encoding)
 {
 	struct pki leaf = pki_make(&(struct pki_wish){ .name = "a" });
 	unsigned char *der = NULL, expect[STAPLE_KEY_SIZE];
@@ -179,7 +179,7 @@ Test(cert, is_known_by_the_hash_of_its_encoding)
 	pki_drop(&leaf);
 }
 
-Test(cert, when_renewed_is_known_by_another_key)
+Test(cert, when_renewed_is_identified_by_another_key)
 {
 	struct pki_wish wish = { .name = "a.example" };
 	struct staple_cert *old = know_wish(&wish, NULL);
@@ -557,7 +557,7 @@ Test(issuer, is_missing_when_no_candidate_exists)
 
 	cr_expect_eq(cert->unavailable_reason, STAPLE_NO_ISSUER);
 	cr_expect_str_eq(
-	    cert->hint, "its issuer (/CN=Authority) is nowhere to be found");
+	    cert->hint, "its issuer (/CN=Authority) was not found");
 	staple_cert_unref(cert);
 	expect(NULL, STAPLE_ORIGIN_NONE);
 }
@@ -587,12 +587,12 @@ Test(issuer, that_is_a_namesake_is_mentioned)
 	chain_up(&fixture.impostor);
 	cert = issuer_know(&fixture.leaf);
 	cr_expect_str_eq(cert->hint,
-	    "a certificate of its issuer's name (/CN=Authority) is at hand, "
-	    "but did not sign it");
+	    "a certificate with its issuer's name (/CN=Authority) was found, "
+	    "but its key did not sign it");
 	staple_cert_unref(cert);
 }
 
-/* The key fits, so only the name says that this is another authority. */
+/* The key matches, so only the name shows that this is another CA. */
 Test(issuer, has_the_issuer_name_of_the_leaf)
 {
 	struct pki other = pki_make(
@@ -750,7 +750,7 @@ decode(int hash)
 	return asked;
 }
 
-Test(request, asks_for_one_certificate_by_each_hash)
+Test(request, is_for_one_certificate_by_each_hash)
 {
 	for (int i = 0; i < STAPLE_HASHES; i++) {
 		OCSP_REQUEST *asked = decode(i);
@@ -769,7 +769,7 @@ Test(request, asks_for_one_certificate_by_each_hash)
 	}
 }
 
-Test(request, keeps_the_ids_to_know_the_answer_by)
+Test(request, keeps_the_ids_to_match_the_response)
 {
 	for (int i = 0; i < STAPLE_HASHES; i++) {
 		ASN1_OBJECT *digest;

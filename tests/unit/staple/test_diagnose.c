@@ -25,7 +25,7 @@ static void
 set_up(void)
 {
 	stage_open(NULL);
-	/* Whoever waits here waits to the end. */
+	/* The connection waits to the end. */
 	stage.horizon_ms = INT64_MAX;
 	settings = staple_settings_new(NULL);
 	cr_assert_not_null(settings);

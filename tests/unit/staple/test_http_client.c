@@ -331,7 +331,7 @@ ask(const char *url, uint32_t timeout_ms)
 			 .url = url, .get = true, .timeout_ms = timeout_ms });
 }
 
-/* Ask the responder under this scheme and name. */
+/* Send a request to the responder under this scheme and name. */
 static struct fetched
 ask_as(const char *scheme, const char *host, uint32_t timeout_ms)
 {

@@ -1,4 +1,4 @@
-/* Issuers that were fetched: which bytes hold one, and what is remembered. */
+/* Issuers that were fetched: which bytes contain one, and what is cached. */
 #include "staple/issuers.h"
 
 #include <criterion/criterion.h>
@@ -75,19 +75,19 @@ static const struct {
 	bool off, self_signed;
 } places[] = {
 	{ "two URLs", URLS, "http://ca/1 http://ca/2 ", "", false, false },
-	{ "switched off", URLS, NULL, "nowhere", true, false },
+	{ "switched off", URLS, NULL, "was not found", true, false },
 	{ "self-signed", URLS, NULL, "self-signed", false, true },
-	{ "no URL", "OCSP;URI:http://a/", NULL, "nowhere", false, false },
+	{ "no URL", "OCSP;URI:http://a/", NULL, "was not found", false, false },
 	{ "no responder to ask", "caIssuers;URI:http://ca/1", NULL,
-	    "names no responder", false, false },
+	    "has no responder URL", false, false },
 	{ "https alone", "OCSP;URI:http://a/,caIssuers;URI:https://ca/1", NULL,
 	    "the issuer's URL https://ca/1 was left out, as issuers are "
-	    "fetched by http alone",
+	    "fetched only by http",
 	    false, false },
 	{ "https and http",
 	    "OCSP;URI:http://a/,caIssuers;URI:https://ca/1,"
 	    "caIssuers;URI:http://ca/2",
-	    "http://ca/2 ", "by http alone", false, false },
+	    "http://ca/2 ", "only by http", false, false },
 	{ "ldap", "OCSP;URI:http://a/,caIssuers;URI:ldap://ca/cn=x", NULL,
 	    "neither http nor https", false, false },
 	{ "five of them",
@@ -95,7 +95,7 @@ static const struct {
 	    "caIssuers;URI:http://ca/2,caIssuers;URI:http://ca/3,"
 	    "caIssuers;URI:http://ca/4,caIssuers;URI:http://ca/5",
 	    "http://ca/1 http://ca/2 http://ca/3 http://ca/4 ",
-	    "http://ca/5 was left out, as enough others", false, false },
+	    "http://ca/5 was left out, as the limit of URLs", false, false },
 };
 
 Test(issuers, are_fetched_from_the_urls_of_the_certificate)
@@ -266,7 +266,7 @@ Test(issuers, are_read_in_every_usual_form)
 	"AAAAAAAAAAAAAAAAAAAAAA==\n"           \
 	"-----END CERTIFICATE-----\n"
 
-Test(issuers, are_believed_for_their_signature_alone)
+Test(issuers, are_accepted_only_for_their_signature)
 {
 	const struct pki *impostor = &fixture.impostor, *other = &fixture.other;
 	struct bytes cut = in_der(&fixture.ca);

@@ -831,7 +831,7 @@ Test(revocation, is_unconfirmable_without_a_second_answer)
 }
 
 /* certificateHold */
-Test(revocation, is_lifted_by_a_newer_good_answer)
+Test(revocation, is_lifted_by_a_newer_good_response)
 {
 	struct stage_actor *actor;
 
@@ -845,7 +845,7 @@ Test(revocation, is_lifted_by_a_newer_good_answer)
 	cr_assert_eq(stage_look(actor)->outcome, STAPLE_GOOD);
 }
 
-Test(revocation, is_not_lifted_by_an_older_good_answer)
+Test(revocation, is_not_lifted_by_an_older_good_response)
 {
 	struct stage_actor *actor;
 

@@ -271,7 +271,7 @@ Test(job_store, logs_nothing_without_a_saved_response)
 
 /* ---- Processes that share the store ---- */
 
-/* It holds a response for an hour, which it would replace in half an hour. */
+/* It has a response for an hour, which it would replace in half an hour. */
 static struct stage_actor *
 enter_with_response(void)
 {

@@ -144,7 +144,7 @@ Test(log_state, has_the_level_of_the_matrix)
 }
 
 /* While a good response is held no failure is an error. */
-Test(log_state, calls_no_failure_an_error_while_something_valid_is_held)
+Test(log_state, logs_no_failure_as_error_while_a_valid_response_is_held)
 {
 	for (int i = STAPLE_NO_RESPONDER; i < STAPLE_OUTCOMES; i++) {
 		struct staple_info info = info_of(
@@ -286,7 +286,7 @@ Test(log_state, has_room_for_advice_after_many_urls)
 		.logged = true, .last = STAPLE_NOT_OCSP, .repeated = 4000000000
 	};
 	cr_expect(attempt(&info, false, NOON));
-	expect_text("or proxy answers in its place");
+	expect_text("or proxy responds in its place");
 }
 
 /* ---- expiry warnings ---- */

@@ -294,7 +294,7 @@ lengthen(unsigned char *bytes, size_t at, size_t more)
 	bytes[at + 1] = (unsigned char)(len + more);
 }
 
-/* Behind the basic response, inside the octet string that holds it. */
+/* Behind the basic response, inside its octet string. */
 Test(ocsp_der, lets_nothing_follow_inside_either)
 {
 	static const size_t lengths[] = { 2, 9, 13, 28 };
@@ -304,7 +304,7 @@ Test(ocsp_der, lets_nothing_follow_inside_either)
 	for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
 		lengthen(longer, lengths[i], 1);
 	cr_expect_eq(judge(longer, made.len + 1), STAPLE_MALFORMED);
-	cr_expect(rig_said(&rig, "more is inside"));
+	cr_expect(rig_said(&rig, "unexpected elements"));
 	free(longer);
 }
 
@@ -316,7 +316,7 @@ Test(ocsp_der, accepts_one_encoding_only)
 	memcpy(longer + 1, made.der, made.len);
 	memcpy(longer, "\x30\x83\x00", 3);
 	cr_expect_eq(judge(longer, made.len + 1), STAPLE_MALFORMED);
-	cr_expect(rig_said(&rig, "not encoded as DER"));
+	cr_expect(rig_said(&rig, "it is not DER"));
 	free(longer);
 }
 

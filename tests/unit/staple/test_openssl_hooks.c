@@ -166,7 +166,7 @@ Test(attach, staples_what_is_held)
 	}
 }
 
-Test(attach, sends_nothing_to_a_client_that_did_not_ask)
+Test(attach, sends_nothing_without_status_request)
 {
 	rig_attach(rig.context, &rig_always);
 	for (size_t i = 0; i < RIG_VERSIONS; i++) {
@@ -323,7 +323,7 @@ Test(attach, staples_no_resumed_session)
 	}
 }
 
-Test(attach, counts_a_client_once_that_had_to_say_hello_twice)
+Test(attach, counts_a_client_once_after_a_hello_retry_request)
 {
 	const struct shake_wish wish = {
 		.version = TLS1_3_VERSION, .groups = "P-521", .ask = true
@@ -580,7 +580,7 @@ Test(attach_policy, treats_one_certificate_by_the_policy_of_each_context)
 	SSL_CTX_free(silent);
 }
 
-/* ---- Whose a context is ---- */
+/* ---- The owner of a context ---- */
 
 static int
 on_own_status(SSL *ssl, void *arg)

@@ -1,6 +1,6 @@
 /*
  * Certificates: what is tied to the object and for how long, which facts win,
- * and which facts a certificate has that no policy wants.
+ * and the facts of a certificate that no policy requires.
  */
 #include <string.h>
 
@@ -455,7 +455,7 @@ is_complete(const struct staple_cert *cert)
 	       cert->requests[STAPLE_SHA256].len > 0;
 }
 
-Test(partial_facts, are_enough_for_what_is_not_wanted)
+Test(partial_facts, are_enough_without_a_required_staple)
 {
 	const struct staple_policy *const policies[] = { &automatic, &never };
 

@@ -48,7 +48,7 @@ start(unsigned certificates)
 		stage_enter(STAGE_AIA, STAPLE_REQUIRE_WANTED);
 }
 
-/* Certificates that hold nothing valid; or whose last attempt failed. */
+/* Certificates without a valid response; or whose last attempt failed. */
 static unsigned
 count(bool failing)
 {
@@ -212,7 +212,7 @@ start_without(const struct outage_row *row)
 	cr_assert_leq(after, MINUTE + queue_time_s(1000));
 }
 
-Test(outage, at_a_start_holds_nothing_up)
+Test(outage, at_a_start_delays_nothing)
 {
 	for (size_t i = 0; i < ARRAY_LEN(outage_rows); i++) {
 		stage_close();

@@ -519,7 +519,7 @@ Test(single, refuses_the_answer_about_another_serial)
 }
 
 /* Signed by our issuer, about another CA's certificate of the same serial. */
-Test(single, refuses_our_serial_under_another_issuer)
+Test(single, refuses_the_serial_of_the_certificate_under_another_issuer)
 {
 	struct ocsp_wish wish = rig_wish(&rig);
 
@@ -529,7 +529,8 @@ Test(single, refuses_our_serial_under_another_issuer)
 		wish.sha256 = i == 1;
 		cr_expect_eq(
 		    rig_outcome(&rig, &wish), STAPLE_WRONG_CERTIFICATE);
-		cr_expect(rig_said(&rig, "our serial number, but of another"));
+		cr_expect(
+		    rig_said(&rig, "the same serial number, but of another"));
 	}
 }
 
@@ -754,14 +755,14 @@ static const struct {
 	{ "ahead by the skew", 300, 400, STAPLE_GOOD, "" },
 	{ "ahead by more", 301, 400, STAPLE_NOT_YET_VALID,
 	    "it begins at 2031-07-01 00:05:01 UTC, 5 min 1 s from now: is the "
-	    "clock of this machine (2031-07-01 00:00:00 UTC) right?" },
+	    "clock of this host (2031-07-01 00:00:00 UTC) correct?" },
 	{ "the clock is an hour slow", 3600, 86400, STAPLE_NOT_YET_VALID,
 	    "1 h 0 min from now: is the clock" },
 	{ "one second is left", -10, 1, STAPLE_GOOD, "" },
 	{ "it ends now", -10, 0, STAPLE_EXPIRED,
 	    "it ended at 2031-07-01 00:00:00 UTC, 0 s ago" },
 	{ "it ended", -86400, -3600, STAPLE_EXPIRED,
-	    "1 h 0 min ago by the clock of this machine" },
+	    "1 h 0 min ago by the clock of this host" },
 	{ "no skew is granted at the end", -86400, -1, STAPLE_EXPIRED,
 	    "1 s ago" },
 	{ "it ends as it begins", -10, -10, STAPLE_EXPIRED, "" },
@@ -946,7 +947,7 @@ static const struct held_row {
 	    60, 30, STAPLE_UNKNOWN },
 };
 
-Test(response_check, weighs_what_comes_against_what_is_held)
+Test(response_check, compares_a_response_with_the_held_one)
 {
 	for (size_t i = 0; i < ARRAY_LEN(held_rows); i++) {
 		const struct held_row *row = &held_rows[i];

@@ -1,4 +1,5 @@
-/* When to ask next, how long to back off, when to warn: rules 18, 19, 37. */
+/* Times of fetches, pauses after failures, times of warnings: rules 18, 19,
+ * 37. */
 #include "staple/schedule.h"
 
 #include <criterion/criterion.h>
@@ -339,7 +340,7 @@ Test(schedule, backs_off_between_5_seconds_and_an_hour)
 static const struct probe_row {
 	const char *what;
 	unsigned failures;
-	int64_t left; /* 0: one holds nothing valid */
+	int64_t left; /* 0: one has no valid response */
 	int64_t retry_after;
 	unsigned certificates;
 	double jitter;
@@ -455,7 +456,7 @@ Test(schedule, ends_on_the_last_level_whenever_it_began)
 #define YEAR_0 ((int64_t)-62167219200)
 #define YEAR_9999 ((int64_t)253402300799)
 
-Test(schedule, survives_all_times_that_a_certificate_can_say)
+Test(schedule, survives_all_times_that_a_certificate_can_have)
 {
 	static const int64_t times[] = { YEAR_0, -1, 1, NOON, YEAR_9999 };
 	const size_t count = ARRAY_LEN(times);

@@ -299,7 +299,7 @@ run_all(bool is_first)
 	return responder_requests(rig.responder) - before;
 }
 
-Test(shared, processes_ask_once_for_each_certificate)
+Test(shared, processes_send_one_request_for_each_certificate)
 {
 	const char *wanted = getenv("SHARED_RUNS");
 	int runs = wanted != NULL ? atoi(wanted) : RUNS;

@@ -625,7 +625,8 @@ Test(store, works_again_when_its_folder_is_back)
 
 	cr_assert_eq(rmdir(in_top("store/ocsp", ocsp)), 0);
 	cr_expect_not(save("x"));
-	cr_expect_not_null(strstr(err.text, "make the folder"), "%s", err.text);
+	cr_expect_not_null(
+	    strstr(err.text, "create its parent folder"), "%s", err.text);
 	cr_expect_null(load(), "no folder, no file");
 	put(ocsp, "a file in its place");
 	cr_expect_not(save("x"));

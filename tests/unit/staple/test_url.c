@@ -17,11 +17,11 @@
 #include "staple/url.h"
 #include "tests/support/pki.h"
 
-#define NO_HOST "it names no proper host"
-#define NO_BYTE "it holds a byte that no URL may hold"
-#define NO_PORT "its port is no number from 1 to 65535"
+#define NO_HOST "it has no valid host"
+#define NO_BYTE "it has a byte that is not valid in a URL"
+#define NO_PORT "its port is not a number from 1 to 65535"
 #define NO_SCHEME "it is neither http nor https"
-#define USER "it holds a user name"
+#define USER "it has a user name"
 
 /* fault NULL: the URL is valid. */
 static const struct {
@@ -114,7 +114,7 @@ Test(url, has_a_longest_length)
 	cr_expect_str_eq(why, "it is too long");
 }
 
-/* What is known of a certificate with this AIA extension (NULL: none). */
+/* The facts of a certificate with this AIA extension (NULL: none). */
 static struct staple_cert *
 know(const char *aia, const struct staple_source *source)
 {
@@ -146,7 +146,7 @@ list(const struct staple_cert *cert)
 static const struct {
 	const char *what, *aia, *expect, *hint;
 } lists[] = {
-	{ "no AIA", NULL, "", "it names no responder" },
+	{ "no AIA", NULL, "", "it has no responder URL" },
 	{ "one", "OCSP;URI:http://a/", "http://a/ ", NULL },
 	{ "in the certificate's order",
 	    "OCSP;URI:http://b/,OCSP;URI:http://a/,OCSP;URI:http://c/",
@@ -154,13 +154,13 @@ static const struct {
 	{ "one thing twice", "OCSP;URI:http://b/,OCSP;URI:http://b/",
 	    "http://b/ ", NULL },
 	{ "what is for other ends", "caIssuers;URI:http://ca/", "",
-	    "it names no responder" },
+	    "it has no responder URL" },
 	{ "a responder beside what is for other ends",
 	    "caIssuers;URI:http://ca/,OCSP;URI:http://a/", "http://a/ ", NULL },
 	{ "names that are no URI", "OCSP;DNS:a.example,OCSP;URI:http://a/",
-	    "http://a/ ", "not named by a URL was left out" },
+	    "http://a/ ", "without a URL was left out" },
 	{ "only names that are no URI", "OCSP;DNS:a.example", "",
-	    "not named by a URL was left out" },
+	    "without a URL was left out" },
 	{ "a bad one beside a good one",
 	    "OCSP;URI:ldap://a/,OCSP;URI:http://a/", "http://a/ ",
 	    "the URL ldap://a/ was left out, as it is neither" },
@@ -169,7 +169,7 @@ static const struct {
 	    "; 2 more were left out" },
 	{ "AIA that is no sequence", "DER:0500", "", "cannot be read" },
 	{ "AIA that is cut off", "DER:3003", "", "cannot be read" },
-	{ "AIA without anything", "DER:3000", "", "it names no responder" },
+	{ "AIA without anything", "DER:3000", "", "it has no responder URL" },
 };
 
 Test(url, comes_from_the_certificate)
@@ -235,9 +235,9 @@ Test(url, is_kept_for_the_first_eight_of_hundreds)
 	cr_expect_eq(cert->url_count, STAPLE_URLS_MAX);
 	cr_expect_str_eq(cert->urls[7], "http://r7.example/");
 	cr_expect_str_eq(cert->hint,
-	    "the URL http://r8.example/ was left out, as enough others come "
-	    "before it; 291 more were left out; it is self-signed, so no "
-	    "authority can speak for it");
+	    "the URL http://r8.example/ was left out, as the limit of URLs is "
+	    "reached; 291 more were left out; it is self-signed, and has "
+	    "no issuer");
 	staple_cert_unref(cert);
 }
 

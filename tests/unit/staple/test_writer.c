@@ -392,7 +392,8 @@ time_of(const char *path)
 	return status.st_mtim.tv_sec;
 }
 
-/* The one that is watched is not wanted, nor has the library to do with it. */
+/* A watched response without a policy that requires it, and without
+ * libstaple. */
 Test(writer, sweeps_at_its_start_and_spares_what_is_watched)
 {
 	struct staple_cert *watched = authority_facts(&authority, &leaf, NULL);
@@ -503,7 +504,7 @@ Test(writer, does_not_try_again_in_a_hurry)
 	cr_expect_eq(atomic_load(&told.count), 1);
 }
 
-Test(writer, lets_one_bad_file_hold_up_no_other)
+Test(writer, lets_one_bad_file_delay_no_other)
 {
 	atomic_store(&disk.bad_id, A);
 	save(A, 0);

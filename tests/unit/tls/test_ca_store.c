@@ -1,6 +1,6 @@
 /*
  * The CA store of client certificates: which files load, which clients it
- * admits, what its warnings say, when its CRLs end, and the n-th allocation
+ * admits, the texts of its warnings, when its CRLs end, and the n-th allocation
  * failing for every n.
  */
 #include "tls/ca_store.h"

@@ -168,7 +168,7 @@ Test(probe, takes_the_staple_as_it_came)
 	}
 }
 
-Test(probe, asks_for_one_kind_of_certificate)
+Test(probe, requests_one_kind_of_certificate)
 {
 	static const struct {
 		enum pki_key key;
@@ -261,7 +261,7 @@ Test(probe, takes_no_other_server_for_a_clinch)
 	tls_server_unref(server);
 }
 
-Test(probe, knows_what_is_no_tls)
+Test(probe, recognises_what_is_no_tls)
 {
 	static const struct {
 		const char *what, *bytes;

@@ -30,7 +30,7 @@ Test(stream, reads_what_came)
 	link_close(&link);
 }
 
-Test(stream, asks_the_kernel_again_only_after_an_event)
+Test(stream, makes_a_system_call_only_after_an_event)
 {
 	struct link link;
 	struct buf into = { 0 };
@@ -286,7 +286,7 @@ expect_peek(struct link *link, size_t least, enum io io, const char *expect)
 	cr_expect(len == 0 || memcmp(bytes, expect, len) == 0);
 }
 
-Test(peek, waits_for_as_many_bytes_as_it_is_asked_for)
+Test(peek, waits_for_the_requested_number_of_bytes)
 {
 	struct link link;
 
@@ -302,7 +302,7 @@ Test(peek, waits_for_as_many_bytes_as_it_is_asked_for)
 	link_close(&link);
 }
 
-Test(peek, asks_the_kernel_again_only_after_an_event)
+Test(peek, makes_a_system_call_only_after_an_event)
 {
 	struct link link;
 

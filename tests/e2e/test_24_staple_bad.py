@@ -1,5 +1,5 @@
-"""Responders that lie, hang or die: nothing wrong is ever stapled, and each
-failure has its name."""
+"""Invalid responses, and responders that hang or fail: nothing invalid is
+stapled, and each failure has its name."""
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -72,7 +72,7 @@ def test_each_failure_has_its_name(launch, ca, responders, stapled, behaviour):
         ("https://127.0.0.1:1/", "connection_refused"),
     ],
 )
-def test_nobody_there(launch, ca, stapled, url, outcome):
+def test_no_server_there(launch, ca, stapled, url, outcome):
     """Proves the outcomes of URLs that lead nowhere."""
     site = ca.issue(ocsp=url, must_staple=True)
     clinch = launch(stapled(site, "mode = auto\ntimeout = 2s"))
@@ -131,9 +131,9 @@ def test_a_response_that_begins_with_another(launch, ca, responders, stapled, mo
 @pytest.mark.parametrize("behaviour", ["good", "delegated"])
 @pytest.mark.parametrize("begins, days", [(60, -30), (-30, 60)], ids=["expired", "future"])
 def test_a_renewed_authority(launch, ca, responders, stapled, behaviour, begins, days):
-    """Proves rule 14: of two certificates of one authority's key and name the
-    chain holds one that has expired, or is not valid yet; the dates of the
-    delegate decide, not those."""
+    """Proves rule 14: of two certificates of one CA's key and name the chain
+    has one that has expired, or is not valid yet; only the dates of the
+    delegate count."""
     responder = responders(behaviour)
     site = ca.issue(ocsp=responder.url, chain=False)
     twin = ca.twin(begins, days)
@@ -160,14 +160,14 @@ HOSTILE = [
 
 def test_hostile_urls_in_a_certificate(launch, ca, responders, stapled):
     """Proves that no URL of a certificate does harm: it is left out with its
-    reason, and the honest one behind them all is asked."""
+    reason, and the valid one behind them is used."""
     responder = responders()
     site = ca.issue(ocsp=[*HOSTILE, responder.url], must_staple=True)
     clinch = launch(stapled(site, "mode = auto\ntimeout = 2s"))
     assert status_of(clinch.port(), ca) == "good"
 
 
-def test_the_second_url_is_always_asked(launch, ca, responders, stapled):
+def test_the_second_url_is_always_tried(launch, ca, responders, stapled):
     """Proves rule 25: one try gets at most a third of the deadline, so a slow
     drip on the first URL does not cost the staple."""
     dripping, honest = responders("slow_drip"), responders()
@@ -196,8 +196,8 @@ def test_what_is_held_is_kept(launch, ca, responders, stapled, behaviour):
 
 
 def test_retry_after_is_honoured(launch, ca, responders, stapled):
-    """Proves rule 19: a 503 with Retry-After: 120 is not asked again, neither by
-    the other method, while an ordinary failure would have been, twice."""
+    """Proves rule 19: after a 503 with Retry-After: 120 no request is sent,
+    nor by the other method, while an ordinary failure would cause two."""
     polite, plain = responders("retry_after"), responders("http_404")
     first, second = ca.issue(ocsp=polite.url, label="polite"), ca.issue(ocsp=plain.url, label="plain")
     text = stapled(first, "mode = prefer") + stapled(second, name="plain").replace("[ocsp]", "")

@@ -1,4 +1,5 @@
-"""Garbage, scanners and half-dead clients: a line, no leak, nobody else hurt."""
+"""Garbage, scanners and clients that stop half-way: each is logged, leaks
+nothing and affects no other client."""
 
 import os
 import re
@@ -49,7 +50,7 @@ def test_garbage_instead_of_a_client_hello(launch, listener, serve, tls, kind):
     assert tls(clinch.port()).ping()
 
 
-def test_http_client_is_told_apart(launch, listener, serve):
+def test_an_http_client_has_a_reason_of_its_own(launch, listener, serve):
     """Proves that the usual mistake has its own words."""
     clinch = launch(listener(serve().connect, head=CONFIG))
     with socket.create_connection(("127.0.0.1", clinch.port())) as sock:
@@ -94,8 +95,8 @@ def test_garbage_after_the_handshake(launch, listener, serve, tls, version):
     assert bystander.ping()
 
 
-def test_the_service_never_sees_a_stranger(launch, listener, serve):
-    """Proves that the backend is asked only after the handshake."""
+def test_the_service_gets_no_connection_without_tls(launch, listener, serve):
+    """Proves that the backend is connected to only after the handshake."""
     echo = serve()
     clinch = launch(listener(echo.connect, head=CONFIG))
     with socket.create_connection(("127.0.0.1", clinch.port())) as sock:
@@ -129,7 +130,7 @@ def test_a_flood_of_one_kind_hides_no_line_of_another(launch, listener, serve, t
     holder.close()
 
 
-def test_refusals_are_told_apart(launch, listener, serve):
+def test_refusals_have_reasons_of_their_own(launch, listener, serve):
     """Proves the same of clients that are not even accepted."""
     clinch = launch(listener(serve().connect, "deny = 127.0.0.5\nper_ip_max = 1", head=CONFIG))
     sources = ["127.0.0.5", "127.0.0.6", "127.0.0.6"]

@@ -346,7 +346,7 @@ Test(resolve, reports_when_the_name_server_does_not_answer)
 	resolver_look(resolver);
 	cr_expect_eq(reports, 1);
 	hold(false);
-	cr_expect_eq(count_logged("the name server does not answer"), 1);
+	cr_expect_eq(count_logged("no response from the name server"), 1);
 	generation_unref(generation);
 }
 

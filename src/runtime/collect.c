@@ -454,16 +454,23 @@ add_reason(struct readiness *readiness, const char *reason, const char *detail)
 	    sizeof(overview->reasons[0]), "%s%s", reason, detail);
 }
 
-/* Would a start with these staples be refused? */
+/* The rule of `clinch healthcheck`, applied to what is held instead of to what a
+ * handshake brings. */
 static void
 check_staple(void *arg, const struct evaluated_cert *cert)
 {
-	if (cert->renewal)
+	struct readiness *readiness = arg;
+	const struct cert_slot_key *id = &cert->slot->id;
+	const char *state = overview_staple_state(
+	    &cert->info, readiness->overview->now_ms / 1000);
+
+	if (cert->renewal ||
+	    !policy_needs_staple(&id->policy, &cert->info, id->in_folder))
 		return;
-	if (cert->result == POLICY_REVOKED)
-		add_reason(arg, "revoked: ", cert->info.name);
-	else if (cert->result == POLICY_FAILED)
-		add_reason(arg, "no staple: ", cert->info.name);
+	if (state && strcmp(state, "revoked") == 0)
+		add_reason(readiness, "revoked: ", cert->info.name);
+	else if (state == NULL || strcmp(state, "good") != 0)
+		add_reason(readiness, "no staple: ", cert->info.name);
 }
 
 static bool
@@ -472,7 +479,7 @@ collect_readiness(struct overview *overview, const struct stapling *stapling,
 {
 	const struct policy_eval eval = {
 		.stapling = stapling,
-		.phase = PHASE_START,
+		.phase = PHASE_RUNNING,
 		.now_s = overview->now_ms / 1000,
 		.wait = START_WAIT_OVER,
 	};

@@ -139,11 +139,7 @@ check_dates(const struct staple_cert *cert, const char *label, int64_t now_s,
 
 /* ---- The staple ---- */
 
-/*
- * Is the server unhealthy without a staple for this certificate?  With mode =
- * prefer only if it carries must-staple, because clients refuse it then.  Never
- * for a certificate of cert_dir, which concerns its own names alone.
- */
+/* Is the server unhealthy without a staple for this certificate? */
 static bool
 is_required(const struct staple_policy *policy, const struct staple_cert *cert,
     bool in_folder)
@@ -151,9 +147,7 @@ is_required(const struct staple_policy *policy, const struct staple_cert *cert,
 	const struct staple_info info = { .must_staple = cert->must_staple,
 		.unavailable_reason = cert->unavailable_reason };
 
-	if (in_folder || !policy_requires_staple(policy, &info))
-		return false;
-	return policy->mode != STAPLE_PREFER || cert->must_staple;
+	return policy_needs_staple(policy, &info, in_folder);
 }
 
 static void

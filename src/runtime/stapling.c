@@ -80,6 +80,15 @@ policy_requires_staple(
 	return false;
 }
 
+bool
+policy_needs_staple(const struct staple_policy *policy,
+    const struct staple_info *info, bool in_folder)
+{
+	if (in_folder || !policy_requires_staple(policy, info))
+		return false;
+	return policy->mode != STAPLE_PREFER || info->must_staple;
+}
+
 /* Is there a verified response that is valid at this time? */
 static bool
 policy_has_response(const struct staple_info *info, int64_t now_s)

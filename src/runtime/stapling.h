@@ -115,6 +115,14 @@ bool policy_refuses_unstapled(const struct staple_policy *policy);
 bool policy_requires_staple(
     const struct staple_policy *policy, const struct staple_info *info);
 
+/*
+ * Is the service at fault while this certificate has no staple?  With mode =
+ * prefer only if it carries must-staple, because clients refuse it then.  Never
+ * for a certificate of cert_dir, which concerns its own names alone.
+ */
+bool policy_needs_staple(const struct staple_policy *policy,
+    const struct staple_info *info, bool in_folder);
+
 /* The matrix of clinch(8): what the staple of one certificate means for the
  * process.  A pure function.  timed_out: a start and a reload do not wait for
  * this certificate any more (struct policy_eval). */

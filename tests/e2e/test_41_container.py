@@ -100,6 +100,7 @@ EFFECTS = {
     "CLINCH_CONNECT": ("web:81", "connect = web:81", "connect = web:80"),
     "CLINCH_CERT": (None, "cert = {site.crt}", "cert = {site.pem}"),
     "CLINCH_KEY": (None, "key = {site.key}", None),
+    "CLINCH_ADMIN": ("127.0.0.1:9180", "listen = 127.0.0.1:9180", None),
     "CLINCH_OCSP_MODE": ("must", "mode = must", "mode = auto"),
     "CLINCH_LOG_FORMAT": ("text", "format = text", "format = json"),
     "CLINCH_LOG_LEVEL": ("debug", "level = debug", "level = notice"),

@@ -213,6 +213,7 @@ def test_no_state_without_a_staple(launch, ca, responders, stapled):
     assert metric(clinch, "clinch_staple_wanted") == 1
     [row] = admin.status(clinch)["certificates"]
     assert row["severity"] == "critical" and row["clients_get"].startswith("an alert")
+    assert request(clinch, "/ready")[::2] == (503, "no staple: localhost\n")
     assert row["staple"]["state"] == "none" and row["staple"]["failures"] >= 1 and "500" in row["staple"]["error"]
     subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{clinch.port()}", "-status"], input=b"", capture_output=True)
     wait_metric(clinch, "clinch_staples_total", 1, outcome="refused")
@@ -220,12 +221,13 @@ def test_no_state_without_a_staple(launch, ca, responders, stapled):
 
 def test_a_revoked_certificate_turns_everything(launch, ca, responders, stapled):
     responder = responders()
-    site = ca.issue(ocsp=responder.url)
-    sock = "unix:{}"
+    site = ca.issue(ocsp=responder.url, must_staple=True)
     clinch = launch(ADMIN + stapled(site, "mode = prefer\nmin_interval = 1s\nmax_interval = 1s"))
     assert request(clinch, "/ready")[0] == 200
     responder.behave("revoked")
     until(lambda: metric(clinch, "clinch_staple_state", state="revoked") == 1, "the revocation", 30)
+    code, _, body = request(clinch, "/ready")
+    assert code == 503 and body == "revoked: localhost\n"
     [row] = admin.status(clinch)["certificates"]
     assert row["severity"] == "critical" and row["clients_get"] == "a staple: revoked"
     assert metric(clinch, "clinch_staple_state", state="good") is None

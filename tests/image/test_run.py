@@ -87,6 +87,13 @@ def test_log_is_json_on_stderr(start, site, variables):
     running.wait_log(r"^[0-9T:.Z-]+ notice server started")
 
 
+def test_the_health_check_uses_the_admin_endpoint(start, variables):
+    """Proves that HEALTHCHECK is a request where CLINCH_ADMIN is set."""
+    running = start({**variables, "CLINCH_ADMIN": "127.0.0.1:9180"})
+    until(lambda: running.healthcheck()[0] == 0, "it is healthy")
+    assert "healthy: ready" in running.healthcheck()[1]
+
+
 def test_staple_survives_a_restart_without_responder(start, ca, site, variables):
     """Proves that the first handshake of a new container is stapled from the
     volume while the responder is down."""

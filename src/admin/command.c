@@ -199,7 +199,8 @@ find_certificate(json_t *document, const char *id)
 	return NULL;
 }
 
-/* Print the result of one certificate.  true: it is a response. */
+/* Print the result of one certificate.  true: the attempt succeeded, and the
+ * staple that is held is good. */
 static bool
 print_result(json_t *certificate)
 {
@@ -207,12 +208,13 @@ print_result(json_t *certificate)
 	const char *outcome = json_string_value(
 	    json_object_get(staple, "outcome"));
 	const char *error = json_string_value(json_object_get(staple, "error"));
+	const char *state = json_string_value(json_object_get(staple, "state"));
 
 	printf("%s: %s%s%s\n",
 	    json_string_value(json_object_get(certificate, "name")),
 	    outcome ? outcome : "?", error ? ": " : "", error ? error : "");
 	fflush(stdout);
-	return error == NULL;
+	return error == NULL && state && strcmp(state, "good") == 0;
 }
 
 /* What is waited for: id → attempts before. */

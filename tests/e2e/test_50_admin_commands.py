@@ -164,6 +164,16 @@ def test_refresh_reports_a_failure(two, run):
     assert status == 1 and "http_5xx" in out
 
 
+def test_refresh_reports_a_revocation(launch, ca, responders, stapled, tmp_path, run):
+    """Proves that a response is no success if its status is revoked."""
+    responder = responders()
+    site = ca.issue(ocsp=responder.url)
+    clinch = launch(f"[admin]\nlisten = unix:{tmp_path}/admin.sock\n" + stapled(site, "mode = prefer"))
+    responder.behave("revoked")
+    status, out, _ = run(clinch, "refresh", deadline=60)
+    assert status == 1 and out == "localhost: revoked\n"
+
+
 def test_refresh_of_an_unknown_name(two, run):
     status, _, err = run(two[0], "refresh", "c.example")
     assert status == 1 and "no stapled certificate" in err

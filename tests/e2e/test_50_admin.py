@@ -318,7 +318,7 @@ def test_an_open_endpoint_is_a_warning(launch, serve, listener, tmp_path):
     assert "admin" in line and "clinch.ini:2" in line
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is in the group page of scripts/install-deps")
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is in the group lint of scripts/install-deps")
 def test_promtool_accepts_the_metrics(one, tls):
     clinch = one(head="[log]\naccess = off\n")
     tls(clinch.port()).close()

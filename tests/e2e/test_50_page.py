@@ -13,7 +13,7 @@ import pytest
 from lib import status_sample as sample
 from lib.browser import Browser
 from lib.page_server import PageServer
-from lib.proxy import fields, run
+from lib.proxy import fields
 from lib.wait import until
 
 pytestmark = pytest.mark.skipif(
@@ -75,7 +75,6 @@ def only_status_was_requested(page, url):
 
 # ---- The real binary ----
 
-with_endpoint = pytest.mark.skipif("\nadmin\t" not in run("--list-keys")[1], reason="this clinch has no [admin] listen")
 
 
 @pytest.fixture
@@ -97,7 +96,6 @@ def four(launch, ca, responders, serve):
     return clinch, f"http://{fields(line)['address']}/"
 
 
-@with_endpoint
 def test_certificates_are_shown_as_they_are(four, page):
     """Proves severity, what clients get and the words of four time lines with
     the real endpoint; no console error, no request but GET status."""
@@ -121,7 +119,6 @@ def test_certificates_are_shown_as_they_are(four, page):
     only_status_was_requested(page, url)
 
 
-@with_endpoint
 def test_connections_and_a_failed_reload_are_shown(four, page, tls):
     """Proves the counters of a listener, a failed reload in words, and the
     banner once the process has ended."""
@@ -143,7 +140,6 @@ def test_connections_and_a_failed_reload_are_shown(four, page, tls):
     page.until("!document.getElementById('gone').hidden")
 
 
-@with_endpoint
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(four, page, scheme):
     """Proves 360 points without horizontal scrolling, and legible text, with

@@ -35,6 +35,7 @@ enum { CONNECTIONS_MAX = 16, HEAD_MAX = 512 };
 
 #define REQUEST_S 10.0 /* for the request, and for each part of the answer */
 #define HEALTH_S 3.0   /* for a turn of the main loop */
+#define PAUSE_S 1.0    /* while there is no descriptor or memory */
 #define RELOAD_S 600.0 /* longer than any start_wait of use */
 
 /* One listening socket. */
@@ -75,6 +76,7 @@ struct endpoint {
 	struct log *log;
 	struct ev_loop *ev;
 	struct ev_async wake;
+	struct ev_timer pause; /* of the doors, after accept has failed */
 
 	/* main thread only */
 	struct thread thread;
@@ -518,7 +520,6 @@ on_client(struct ev_loop *ev, struct ev_io *watcher, int events)
 	struct endpoint *endpoint = door->endpoint;
 	int fd;
 
-	(void)ev;
 	(void)events;
 	if (endpoint->exchange_count >= CONNECTIONS_MAX &&
 	    !end_oldest(endpoint)) {
@@ -526,8 +527,23 @@ on_client(struct ev_loop *ev, struct ev_io *watcher, int events)
 		return;
 	}
 	fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
+	if (fd >= 0) {
 		begin_exchange(door, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		   errno == ENOMEM) {
+		/* The socket stays readable: wait, or this would spin. */
+		pause_doors(endpoint, true);
+		ev_timer_set(&endpoint->pause, PAUSE_S, 0.0);
+		ev_timer_start(ev, &endpoint->pause);
+	}
+}
+
+static void
+on_pause_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	pause_doors(watcher->data, false);
 }
 
 /* While all connections have a request, further clients wait in the kernel. */
@@ -686,6 +702,8 @@ endpoint_start(const struct endpoint_calls *calls, void *arg, struct log *log,
 		err_set(err, "out of memory for the admin endpoint");
 		goto fail;
 	}
+	ev_timer_init(&endpoint->pause, on_pause_end, PAUSE_S, 0.0);
+	endpoint->pause.data = endpoint;
 	ev_async_init(&endpoint->wake, on_wake);
 	endpoint->wake.data = endpoint;
 	ev_async_start(endpoint->ev, &endpoint->wake);

@@ -28,16 +28,21 @@ family(FILE *out, const char *name, const char *type, const char *help)
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* name="value", escaped as the format demands. */
+/* name="value", escaped as the format demands; a value that is no UTF-8 has "?"
+ * in place of its bytes beyond ASCII. */
 static void
 label(FILE *out, const char *name, const char *value)
 {
+	bool is_utf8 = overview_is_utf8(value);
+
 	fprintf(out, "%s=\"", name);
 	for (; *value != '\0'; value++)
 		if (*value == '\n')
 			fputs("\\n", out);
 		else if (*value == '\\' || *value == '"')
 			fprintf(out, "\\%c", *value);
+		else if (!is_utf8 && (unsigned char)*value >= 0x80)
+			fputc('?', out);
 		else
 			fputc(*value, out);
 	fputc('"', out);

@@ -59,6 +59,50 @@ overview_next_certificate(const struct overview *overview, size_t i)
 	return next;
 }
 
+/* The number of continuation bytes after this first one; -1: none can begin
+ * with it.  *least: the smallest code point of that length. */
+static int
+continuation_bytes(unsigned char first, uint32_t *code, uint32_t *least)
+{
+	static const struct {
+		unsigned char mask, bits;
+		uint32_t least;
+	} rows[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 },
+		{ 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+
+	for (int i = 0; i < 4; i++) {
+		if ((first & rows[i].mask) != rows[i].bits)
+			continue;
+		*code = first & (unsigned char)~rows[i].mask;
+		*least = rows[i].least;
+		return i;
+	}
+	return -1;
+}
+
+bool
+overview_is_utf8(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	uint32_t code, least;
+	int rest;
+
+	while (*at != '\0') {
+		rest = continuation_bytes(*at++, &code, &least);
+		if (rest < 0)
+			return false;
+		for (; rest > 0; rest--, at++) {
+			if ((*at & 0xc0) != 0x80)
+				return false;
+			code = code << 6 | (*at & 0x3f);
+		}
+		if (code < least || code > 0x10ffff ||
+		    (code >= 0xd800 && code <= 0xdfff))
+			return false;
+	}
+	return true;
+}
+
 void
 overview_free(struct overview *overview)
 {

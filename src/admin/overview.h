@@ -93,7 +93,7 @@ struct overview {
 	/* Sorted by id; a certificate with several policies has several. */
 	struct overview_certificate *certificates;
 	size_t certificate_count;
-	struct overview_crl *crls; /* each issuer once */
+	struct overview_crl *crls; /* with a nextUpdate; each issuer once */
 	size_t crl_count;
 
 	void *owner; /* keeps the texts alive */
@@ -111,6 +111,10 @@ const char *overview_staple_state(
 
 /* The index of the first item after `i` that is of another certificate. */
 size_t overview_next_certificate(const struct overview *overview, size_t i);
+
+/* Is the text UTF-8 (RFC 3629)?  JSON and Prometheus demand it; paths and names
+ * may have any bytes. */
+bool overview_is_utf8(const char *text);
 
 void overview_free(struct overview *overview); /* NULL ok */
 

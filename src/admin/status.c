@@ -29,11 +29,14 @@ time_or_null(int64_t time_s)
 static json_t *
 text_of(const char *text)
 {
-	json_t *value = json_string(text);
 	char *copy, *at;
+	json_t *value;
 
-	if (value != NULL || (copy = strdup(text)) == NULL)
-		return value;
+	if (overview_is_utf8(text))
+		return json_string(text);
+	copy = strdup(text);
+	if (copy == NULL)
+		return NULL;
 	for (at = copy; *at != '\0'; at++)
 		if ((unsigned char)*at >= 0x80)
 			*at = '?';

@@ -394,6 +394,8 @@ add_crl(void *arg, const char *issuer, int64_t next_update_s)
 	struct overview_crl *item;
 	size_t i;
 
+	if (next_update_s == INT64_MAX)
+		return; /* it never expires */
 	for (i = 0; i < overview->crl_count; i++) {
 		item = &overview->crls[i];
 		if (strcmp(item->issuer, issuer) != 0)

@@ -1,6 +1,7 @@
 """The admin endpoint: health, readiness, status and metrics of a process."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -99,6 +100,20 @@ def test_idle_connections_do_not_shut_out_a_scraper(one):
     assert request(clinch, "/ready")[0] == 200
     for each in idle:
         each.close()
+
+
+def test_without_descriptors_the_endpoint_waits(one):
+    """Proves that a connection that cannot be accepted costs no CPU time, and is
+    answered once there is a descriptor."""
+    clinch = one()
+    limits = resource.prlimit(clinch.pid, resource.RLIMIT_NOFILE)
+    request(clinch, "/ready")
+    resource.prlimit(clinch.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    peer = admin.connect(clinch)
+    before = clinch.cpu_seconds()
+    assert stays(lambda: clinch.cpu_seconds() - before < 0.5, 2)
+    resource.prlimit(clinch.pid, resource.RLIMIT_NOFILE, limits)
+    assert admin.exchange(peer, b"GET /ready HTTP/1.1\r\n\r\n")[0] == 200
 
 
 def test_a_request_in_pieces(one):

@@ -156,6 +156,35 @@ Test(metrics, has_a_staple_state_only_for_a_staple_that_is_held)
 	}
 }
 
+/* Prometheus refuses a whole scrape with one label that is no UTF-8. */
+Test(metrics, replaces_bytes_that_are_no_utf_8)
+{
+	static const struct {
+		const char *name, *shown;
+	} rows[] = {
+		{ "\xc3\xa4", "\xc3\xa4" },
+		{ "\xf0\x9f\x94\x92", "\xf0\x9f\x94\x92" },
+		{ "a\xff", "a?" },
+		{ "\xc3", "?" },
+		{ "\xc0\xaf", "??" },
+		{ "\xed\xa0\x80", "???" },
+		{ "\xf4\x90\x80\x80", "????" },
+	};
+	char line[64];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct overview *overview = sample_overview();
+		char *text;
+
+		overview->listeners[0].name = rows[i].name;
+		text = print(overview);
+		snprintf(line, sizeof(line),
+		    "clinch_connections{listener=\"%s\"} 7", rows[i].shown);
+		cr_expect(has_line(text, line), "row %zu", i);
+		free(text);
+	}
+}
+
 Test(metrics, has_each_series_once)
 {
 	char *text = print(sample_overview());

@@ -107,17 +107,13 @@ config_list_keys(FILE *out)
 
 /* A key whose default is not a single value is printed only if it is set. */
 static void
-print_key(FILE *out, const struct schema_row *row, const struct config *config,
-    const struct config_listener *listener)
+print_key(FILE *out, const struct schema_row *row,
+    const struct config_place *places, const void *field)
 {
-	const struct config_place *places = listener ? listener->places
-						     : config->places;
-
 	if (row->only_if_set && !config_is_set(places, schema_key_of(row)))
 		fprintf(out, "; %s: %s\n", row->name, row->shown);
 	else
-		value_print(row->type, out, row->name,
-		    schema_field_const(row, config, listener), &row->rules);
+		value_print(row->type, out, row->name, field, &row->rules);
 }
 
 /* Print the keys of one section, and an empty line. */
@@ -130,7 +126,9 @@ print_section(FILE *out, const struct config *config,
 
 		if (row->of_listener == (listener != NULL) &&
 		    (row->sections & section) != 0)
-			print_key(out, row, config, listener);
+			print_key(out, row,
+			    listener ? listener->places : config->places,
+			    schema_field_const(row, config, listener));
 	}
 	fputc('\n', out);
 }
@@ -159,7 +157,8 @@ print_host(FILE *out, const struct config_listener *host,
 			: !value_equal(row->type,
 			      schema_field_const(row, NULL, host),
 			      schema_field_const(row, NULL, listener)))
-			print_key(out, row, NULL, host);
+			print_key(out, row, host->places,
+			    schema_field_const(row, NULL, host));
 	}
 	fputc('\n', out);
 }

@@ -127,6 +127,7 @@ read_file(struct file_bytes *file, struct arena *arena, const char *path,
 	int fd = open_regular(path, max, err);
 	bool read;
 
+	*file = (struct file_bytes){ .bytes = "" };
 	if (fd < 0)
 		return false;
 	read = take_bytes(file, arena, fd, max, err);

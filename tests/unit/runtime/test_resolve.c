@@ -123,6 +123,8 @@ add_info(const char *text, struct addrinfo *others)
 	return &info->info;
 }
 
+/* In the place of libc's functions, whose parameters have reserved names.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 int
 getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
     struct addrinfo **found)
@@ -155,6 +157,7 @@ freeaddrinfo(struct addrinfo *info)
 		free(info);
 	}
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 /* ---- The resolver ---- */
 

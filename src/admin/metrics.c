@@ -334,7 +334,7 @@ typedef uint64_t of_backend_fn(const struct overview_backend *);
 static uint64_t
 is_up(const struct overview_backend *backend)
 {
-	return backend->resting < backend->addresses;
+	return backend->state == BACKEND_STATE_UP;
 }
 
 static uint64_t
@@ -364,10 +364,10 @@ static void
 print_backends(FILE *out, const struct overview *overview)
 {
 	family(out, "clinch_backend_up", "gauge",
-	    "Whether an address of the backend is in use.");
+	    "Whether an address of the backend gets clients.");
 	backend_lines(out, overview, "clinch_backend_up", is_up);
 	family(out, "clinch_backend_errors_total", "counter",
-	    "Connects to the backend that failed.");
+	    "Connects for clients to the backend that failed.");
 	backend_lines(
 	    out, overview, "clinch_backend_errors_total", count_errors);
 }

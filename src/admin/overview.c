@@ -32,6 +32,19 @@ overview_severity_name(enum overview_severity severity)
 	return names[severity];
 }
 
+const char *
+overview_backend_state_name(enum overview_backend_state state)
+{
+	static const char *const names[] = {
+		[BACKEND_STATE_UNRESOLVED] = "unresolved",
+		[BACKEND_STATE_UP] = "up",
+		[BACKEND_STATE_RESTING] = "resting",
+		[BACKEND_STATE_DOWN] = "down",
+	};
+
+	return names[state];
+}
+
 /* A response is stapled from five minutes before thisUpdate (staple.h). */
 #define EARLY_S 300
 

@@ -17,6 +17,13 @@
 #include "proxy/stats.h"
 #include "staple/staple.h"
 
+enum overview_backend_state {
+	BACKEND_STATE_UNRESOLVED,
+	BACKEND_STATE_UP,
+	BACKEND_STATE_RESTING, /* it failed, and is not checked */
+	BACKEND_STATE_DOWN     /* it failed, and is checked */
+};
+
 struct overview_backend {
 	const char *name; /* as written in connect= */
 	/* the pattern of its [host]; NULL: the listener's own, or several */
@@ -24,6 +31,11 @@ struct overview_backend {
 	size_t addresses; /* 0: not resolved yet */
 	size_t resting;   /* of these */
 	uint64_t errors;
+	enum overview_backend_state state;
+	bool checked;
+	int64_t since_s; /* of that state; 0: since the start, or untested */
+	char error[128]; /* of the last connect that failed; "": none */
+	int64_t error_s;
 };
 
 struct overview_listener {
@@ -103,6 +115,8 @@ struct overview {
 /* "starting", "serving", "draining". */
 const char *overview_state_name(enum overview_state state);
 const char *overview_severity_name(enum overview_severity severity);
+/* "unresolved", "up", "resting", "down". */
+const char *overview_backend_state_name(enum overview_backend_state state);
 
 /* What is held for a certificate: "good", "revoked", "expired", "future"; NULL:
  * nothing. */

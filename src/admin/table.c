@@ -208,15 +208,27 @@ print_backends(const struct table *table, json_t *listener)
 	for (i = 0; i < json_array_size(backends); i++) {
 		json_t *backend = json_array_get(backends, i);
 		bool up = strcmp(text(backend, "state"), "up") == 0;
+		char span[TABLE_SPAN_MAX];
 
 		fputs("  backend ", table->out);
 		put_wide(table, text(backend, "name"), 24);
 		begin_colour(table, up ? "good" : "warning");
 		put(table, text(backend, "state"));
 		end_colour(table);
+		if (number(backend, "since") > 0) {
+			table_print_span(
+			    span, table->now - number(backend, "since"));
+			fprintf(table->out, " for %s", span);
+		}
+		if (is_true(backend, "checked"))
+			fputs(", checked", table->out);
 		if (number(backend, "errors") > 0)
 			fprintf(table->out, ", %lld failed connects",
 			    number(backend, "errors"));
+		if (!up && json_is_string(json_object_get(backend, "error"))) {
+			fputs(", ", table->out);
+			put(table, text(backend, "error"));
+		}
 		fputc('\n', table->out);
 	}
 }

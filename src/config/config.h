@@ -79,6 +79,8 @@ enum config_key {
 	KEY_CONNECT,
 	KEY_BALANCE,
 	KEY_RETRY_AFTER,
+	KEY_CHECK,
+	KEY_CHECK_INTERVAL,
 	KEY_RESOLVE,
 	KEY_CERT,
 	KEY_KEY,
@@ -190,6 +192,7 @@ struct config_connects {
 };
 
 enum config_balance { BALANCE_PRIO, BALANCE_RR };
+enum config_check { CHECK_OFF, CHECK_TCP };
 enum config_tls_version { TLS_VERSION_ANY, TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum config_profile { PROFILE_INTERMEDIATE, PROFILE_MODERN };
 enum config_server_order {
@@ -269,6 +272,8 @@ struct config_listener {
 	struct config_connects connect;
 	enum config_balance balance;
 	uint32_t retry_after_ms;
+	enum config_check check;
+	uint32_t check_interval_ms;
 	uint32_t resolve_ms;
 
 	/* PEM: chains, leaf first.  keys is empty (each key is in its cert

@@ -66,6 +66,13 @@ static const struct value_word choice_balances[] = {
 	{ NULL, 0 },
 };
 
+static const struct value_word choice_checks[] = {
+	{ "off", CHECK_OFF },
+	{ "no", CHECK_OFF },
+	{ "tcp", CHECK_TCP },
+	{ NULL, 0 },
+};
+
 static const struct value_word choice_permissions[] = {
 	{ "warn", KEYS_WARN },
 	{ "refuse", KEYS_REFUSE },
@@ -379,6 +386,12 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    OUTSIDE_TLS(retry_after_ms, value_duration), BETWEEN(0, DAY),
 	    .initial = "10s",
 	    .meaning = "time before a failed backend is tried again" },
+	[KEY_CHECK] = { NAMED("check", NULL, IN_SITES),
+	    OUTSIDE_TLS(check, value_choice), WORDS(checks), .initial = "off",
+	    .meaning = "connect to each backend at an interval (tcp) or not" },
+	[KEY_CHECK_INTERVAL] = { NAMED("check_interval", NULL, IN_SITES),
+	    OUTSIDE_TLS(check_interval_ms, value_duration), BETWEEN(100, DAY),
+	    .initial = "2s", .meaning = "time between checks of an address" },
 	[KEY_RESOLVE] = { NAMED("resolve", NULL, IN_ALL),
 	    OUTSIDE_TLS(resolve_ms, value_duration), BETWEEN(SECOND, DAY),
 	    .initial = "30s",

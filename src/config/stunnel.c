@@ -218,6 +218,7 @@ static const struct {
 	{ "send-proxy", "haproxy's word for proxy_out = v1" },
 	{ "send-proxy-v2", "haproxy's word for proxy_out = v2" },
 	{ "accept-proxy", "haproxy's word for proxy_in" },
+	{ "inter", "haproxy's word for check_interval" },
 	{ "strict-sni", "haproxy's word for sni_unknown = reject" },
 	{ "maxconn", "haproxy's word for max_connections" },
 	{ "nbthread nbproc", "haproxy's word for threads" },

@@ -4,8 +4,10 @@
  * in.  The backend lock guards one pointer per backend.
  *
  * An address that failed rests, not its name: a name with one dead address is
- * still served from the others, and a backend counts as failed when all its
- * addresses rest.  A walk skips resting addresses in its first round and tries
+ * still served from the others, and a backend is down when all its addresses
+ * have failed.  Each address has the outcome of its last connect beside the end
+ * of its rest: with checks it rests until a connect succeeds, without them for
+ * retry_after, because then a client's connect is the only test.  A walk skips resting addresses in its first round and tries
  * those, and only those, in a second one: a connection is refused only after
  * every address was tried.  Resolvers rotate their answers, so a rest is
  * carried over to a new answer by address, not by position.  A stale read of it
@@ -21,15 +23,18 @@
 #include <unistd.h>
 
 #include "base/mutex.h"
+#include "proxy/backend_state.h"
 
 /* ---- the addresses of one backend ---- */
 
 struct candidate {
 	struct addr addr;              /* fixed at creation */
 	_Atomic int64_t rest_until_ms; /* relaxed; monotonic, 0: never failed */
+	atomic_bool failed;            /* the last connect; relaxed */
 };
 
-/* The addresses of one backend: counted; only rest_until_ms ever changes. */
+/* The addresses of one backend: counted; only the outcomes of connects ever
+ * change. */
 struct backend_addresses {
 	atomic_uint references;
 	size_t count;
@@ -93,15 +98,33 @@ rest_until(const struct candidate *candidate)
 	    &candidate->rest_until_ms, memory_order_relaxed);
 }
 
-static void
-let_rest(struct candidate *candidate, int64_t until_ms)
+static bool
+has_failed(const struct candidate *candidate)
 {
-	atomic_store_explicit(
-	    &candidate->rest_until_ms, until_ms, memory_order_relaxed);
+	return atomic_load_explicit(&candidate->failed, memory_order_relaxed);
 }
 
-static const struct candidate *
-find(const struct backend_addresses *addresses, const struct addr *addr)
+static void
+set_outcome(struct candidate *candidate, bool failed, int64_t rest_until_ms)
+{
+	atomic_store_explicit(
+	    &candidate->failed, failed, memory_order_relaxed);
+	atomic_store_explicit(
+	    &candidate->rest_until_ms, rest_until_ms, memory_order_relaxed);
+}
+
+static bool
+have_all_failed(const struct backend_addresses *addresses)
+{
+	for (size_t i = 0; i < addresses->count; i++) {
+		if (!has_failed(&addresses->items[i]))
+			return false;
+	}
+	return true;
+}
+
+static struct candidate *
+find(struct backend_addresses *addresses, const struct addr *addr)
 {
 	for (size_t i = 0; i < addresses->count; i++) {
 		if (addr_equal(&addresses->items[i].addr, addr))
@@ -112,21 +135,16 @@ find(const struct backend_addresses *addresses, const struct addr *addr)
 
 /* An address that rests in `old` rests in `fresh`, too. */
 static void
-keep_rests(struct backend_addresses *fresh, const struct backend_addresses *old)
+keep_rests(struct backend_addresses *fresh, struct backend_addresses *old)
 {
 	for (size_t i = 0; i < fresh->count; i++) {
 		const struct candidate *known;
 
 		known = find(old, &fresh->items[i].addr);
 		if (known != NULL)
-			let_rest(&fresh->items[i], rest_until(known));
+			set_outcome(&fresh->items[i], has_failed(known),
+			    rest_until(known));
 	}
-}
-
-static bool
-is_resting(const struct candidate *candidate, int64_t now_ms)
-{
-	return rest_until(candidate) > now_ms;
 }
 
 /* ---- backends ---- */
@@ -136,6 +154,7 @@ struct backend {
 	char *text;
 	char *host; /* NULL: a fixed address */
 	uint16_t port;
+	struct backend_state *state; /* a reference */
 
 	/* relaxed */
 	atomic_bool failed;           /* see backends_failed */
@@ -152,11 +171,29 @@ struct backends {
 	/* fixed at creation */
 	enum config_balance balance;
 	uint32_t retry_after_ms;
+	struct backends_check check;
 	size_t count;
 
 	struct mutex lock;
 	struct backend items[];
 };
+
+static bool
+is_resting(const struct backends *backends, const struct candidate *candidate,
+    int64_t now_ms)
+{
+	return (backends->check.enabled && has_failed(candidate)) ||
+	       rest_until(candidate) > now_ms;
+}
+
+/* true: the backend is down from now on. */
+static bool
+note_failure(struct backends *backends, size_t i,
+    const struct backend_addresses *addresses, int errnum, int64_t now_ms)
+{
+	return backend_state_fail(backends->items[i].state, errnum,
+	    have_all_failed(addresses), now_ms);
+}
 
 static struct backend_addresses *
 current_addresses(struct backends *backends, size_t i)
@@ -184,10 +221,14 @@ give_addresses(
 }
 
 static bool
-init_backend(struct backend *backend, const struct config_connect *connect)
+init_backend(struct backend *backend, const struct config_connect *connect,
+    struct backend_states *states)
 {
 	bool fixed = connect->fixed.len > 0;
 
+	backend->state = backend_state_get(states, connect->text);
+	if (backend->state == NULL)
+		return false;
 	backend->port = fixed ? addr_port(&connect->fixed) : connect->port;
 	backend->text = strdup(connect->text);
 	if (backend->text == NULL)
@@ -202,7 +243,8 @@ init_backend(struct backend *backend, const struct config_connect *connect)
 }
 
 struct backends *
-backends_new(const struct config_listener *config)
+backends_new(
+    const struct config_listener *config, struct backend_states *states)
 {
 	size_t count = config->connect.count;
 	struct backends *backends;
@@ -215,10 +257,15 @@ backends_new(const struct config_listener *config)
 	mutex_init(&backends->lock);
 	backends->balance = config->balance;
 	backends->retry_after_ms = config->retry_after_ms;
+	backends->check = (struct backends_check){
+		.enabled = config->check == CHECK_TCP,
+		.interval_ms = config->check_interval_ms,
+		.timeout_ms = config->timeout_connect_ms,
+	};
 	backends->count = count;
 	for (size_t i = 0; i < count; i++) {
-		if (!init_backend(
-			&backends->items[i], &config->connect.items[i]))
+		if (!init_backend(&backends->items[i],
+			&config->connect.items[i], states))
 			goto fail;
 	}
 	return backends;
@@ -243,6 +290,7 @@ backends_unref(struct backends *backends)
 		return;
 	for (size_t i = 0; i < backends->count; i++) {
 		unref_addresses(backends->items[i].addresses);
+		backend_state_unref(backends->items[i].state);
 		free(backends->items[i].host);
 		free(backends->items[i].text);
 	}
@@ -258,9 +306,21 @@ is_same_target(const struct backend *a, const struct backend *b)
 	return a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
+/* When checks begin, the last outcome may be of long ago: until the first check
+ * an address rests for retry_after alone. */
+static void
+forget_outcomes(struct backend_addresses *addresses)
+{
+	for (size_t i = 0; i < addresses->count; i++)
+		set_outcome(&addresses->items[i], false,
+		    rest_until(&addresses->items[i]));
+}
+
 void
 backends_inherit(struct backends *fresh, struct backends *old)
 {
+	bool checks_begin = fresh->check.enabled && !old->check.enabled;
+
 	for (size_t i = 0; i < fresh->count; i++) {
 		for (size_t j = 0; j < old->count; j++) {
 			struct backend_addresses *known;
@@ -272,6 +332,8 @@ backends_inherit(struct backends *fresh, struct backends *old)
 				&old->items[j].errors, memory_order_relaxed),
 			    memory_order_relaxed);
 			known = current_addresses(old, j);
+			if (known != NULL && checks_begin)
+				forget_outcomes(known);
 			if (known != NULL)
 				give_addresses(fresh, i, known);
 			break;
@@ -283,6 +345,12 @@ size_t
 backends_count(const struct backends *backends)
 {
 	return backends->count;
+}
+
+const char *
+backends_name(const struct backends *backends, size_t i)
+{
+	return backends->items[i].text;
 }
 
 const char *
@@ -326,25 +394,119 @@ backends_put(struct backends *backends, size_t i, const struct addr *addresses,
 	return true;
 }
 
+/* Without checks a backend that failed and is not tried again, because another
+ * one serves, would count as down for ever: it is "up" after its rest. */
+static enum backend_condition
+condition_of(const struct backend_view *view, bool down)
+{
+	if (view->checked)
+		return down ? BACKEND_DOWN : BACKEND_UP;
+	return view->resting < view->addresses ? BACKEND_UP : BACKEND_RESTING;
+}
+
 void
 backends_view(struct backends *backends, size_t i, int64_t now_ms,
     struct backend_view *view)
 {
 	struct backend_addresses *addresses = current_addresses(backends, i);
 	const struct backend *backend = &backends->items[i];
+	struct backend_status status = backend_state_read(backend->state);
 
 	*view = (struct backend_view){
 		.name = backend->text,
 		.errors = atomic_load_explicit(
 		    &backend->errors, memory_order_relaxed),
+		.condition = BACKEND_UNRESOLVED,
+		.checked = backends->check.enabled,
+		.since_ms = status.since_ms,
+		.errnum = status.errnum,
+		.error_ms = status.error_ms,
 	};
 	if (addresses == NULL)
 		return;
 	view->addresses = addresses->count;
 	for (size_t k = 0; k < addresses->count; k++)
-		if (is_resting(&addresses->items[k], now_ms))
+		if (is_resting(backends, &addresses->items[k], now_ms))
 			view->resting++;
 	unref_addresses(addresses);
+	view->condition = condition_of(view, status.down);
+	if (view->condition == BACKEND_UP && status.down)
+		view->since_ms = 0;
+}
+
+/* ---- checks ---- */
+
+struct backends_check
+backends_check(const struct backends *backends)
+{
+	return backends->check;
+}
+
+size_t
+backends_addresses(
+    struct backends *backends, size_t i, struct addr out[BACKEND_ADDRESSES_MAX])
+{
+	struct backend_addresses *addresses = current_addresses(backends, i);
+	size_t count = 0;
+
+	if (addresses == NULL)
+		return 0;
+	for (; count < addresses->count && count < BACKEND_ADDRESSES_MAX;
+	     count++)
+		out[count] = addresses->items[count].addr;
+	unref_addresses(addresses);
+	return count;
+}
+
+/* No descriptor or memory: the next address would fail, too. */
+static bool
+is_exhausted(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM ||
+	       errnum == ENOBUFS;
+}
+
+/* No fault of the backend's: also no local port or source address. */
+static bool
+is_local_error(int errnum)
+{
+	return is_exhausted(errnum) || errnum == EADDRNOTAVAIL;
+}
+
+static enum backend_change
+note_failed_check(struct backends *backends, size_t i,
+    struct backend_addresses *addresses, int errnum, int64_t now_ms)
+{
+	struct backend *backend = &backends->items[i];
+
+	if (backend->host != NULL)
+		atomic_store_explicit(
+		    &backend->failed, true, memory_order_relaxed);
+	return note_failure(backends, i, addresses, errnum, now_ms)
+		   ? BACKEND_WENT_DOWN
+		   : BACKEND_UNCHANGED;
+}
+
+enum backend_change
+backends_checked(struct backends *backends, size_t i, const struct addr *addr,
+    int errnum, int64_t now_ms, int64_t *down_ms)
+{
+	struct backend_addresses *addresses = current_addresses(backends, i);
+	struct candidate *candidate = addresses ? find(addresses, addr) : NULL;
+	enum backend_change change = BACKEND_UNCHANGED;
+
+	if (candidate != NULL && errnum == 0) {
+		set_outcome(candidate, false, 0);
+		if (backend_state_succeed(
+			backends->items[i].state, now_ms, down_ms))
+			change = BACKEND_CAME_UP;
+	} else if (candidate != NULL && !is_local_error(errnum)) {
+		set_outcome(
+		    candidate, true, now_ms + backends->retry_after_ms);
+		change = note_failed_check(backends, i, addresses, errnum, now_ms);
+	}
+	unref_addresses(addresses);
+	return change;
 }
 
 bool
@@ -417,7 +579,7 @@ is_due(struct backend_walk *walk, struct candidate *candidate, int64_t now)
 	walk->met++;
 	if (walk->second_round)
 		return bit != 0 && (walk->tried & bit) == 0;
-	if (is_resting(candidate, now)) {
+	if (is_resting(walk->backends, candidate, now)) {
 		walk->passed_over = true;
 		return false;
 	}
@@ -458,24 +620,8 @@ next_candidate(struct backend_walk *walk, int64_t now_ms)
 	return candidate;
 }
 
-/* No descriptor or memory: the next address would fail, too. */
-static bool
-is_exhausted(int errnum)
-{
-	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM ||
-	       errnum == ENOBUFS;
-}
-
-/* No fault of the backend's: also no local port or source address. */
-static bool
-is_local_error(int errnum)
-{
-	return is_exhausted(errnum) || errnum == EADDRNOTAVAIL;
-}
-
-/* 0, EINPROGRESS or the errno of the failure. */
-static int
-open_candidate(const struct addr *addr, int *fd)
+int
+backend_connect(const struct addr *addr, int *fd)
 {
 	int errnum;
 
@@ -508,7 +654,7 @@ open_next(struct backend_walk *walk, next_fn *next, int64_t now_ms, int *fd)
 	walk->candidate = next(walk, now_ms);
 	if (walk->candidate == NULL)
 		return BACKEND_NONE;
-	errnum = open_candidate(&walk->candidate->addr, fd);
+	errnum = backend_connect(&walk->candidate->addr, fd);
 	if (errnum == 0)
 		return BACKEND_CONNECTED;
 	if (errnum == EINPROGRESS)
@@ -605,7 +751,8 @@ void
 backend_walk_overtaken(
     struct backend_walk *walk, struct candidate *candidate, int64_t now_ms)
 {
-	let_rest(candidate, now_ms + walk->backends->retry_after_ms);
+	set_outcome(
+	    candidate, true, now_ms + walk->backends->retry_after_ms);
 	request_look_up(walk);
 }
 
@@ -619,6 +766,20 @@ backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
 	atomic_fetch_add_explicit(&walk->backends->items[walk->current].errors,
 	    1, memory_order_relaxed);
 	backend_walk_overtaken(walk, candidate, now_ms);
+	if (note_failure(walk->backends, walk->current, walk->addresses, errnum,
+		now_ms))
+		walk->went_down = true;
+}
+
+bool
+backend_walk_connected(struct backend_walk *walk, struct candidate *candidate,
+    int64_t now_ms, int64_t *down_ms)
+{
+	/* The usual case writes nothing that threads share. */
+	if (has_failed(candidate) || rest_until(candidate) != 0)
+		set_outcome(candidate, false, 0);
+	return backend_state_succeed(
+	    walk->backends->items[walk->current].state, now_ms, down_ms);
 }
 
 const char *

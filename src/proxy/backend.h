@@ -1,9 +1,10 @@
 /*
  * The backends of one service: the connect= lines, each with its current
  * addresses, tried in order (prio) or in turn (rr).  An address that failed
- * rests for retry_after; a backend counts as failed when all its addresses
- * rest.  runtime/resolve.c resolves names and puts the answers here; a
- * connection only reads.
+ * rests for retry_after, or with check = tcp until a check has reached it
+ * (runtime/backend_check.c).  A backend is down when the last connect to each of
+ * its addresses failed.  runtime/resolve.c resolves names and puts the answers
+ * here; a connection only reads.
  *
  * struct backends: counted, built on the main thread, used by all listener
  * threads.  The current addresses are an immutable counted set behind the
@@ -22,10 +23,15 @@
 
 struct backends;
 struct backend_addresses;
+struct backend_states;
 struct candidate;
 
-/* From the connect lines; fixed addresses are set at once.  NULL: no memory. */
-struct backends *backends_new(const struct config_listener *config) MUST_CHECK;
+/*
+ * From the connect lines; fixed addresses are set at once.  `states` is shared
+ * with other listeners, or NULL.  NULL: no memory.
+ */
+struct backends *backends_new(const struct config_listener *config,
+    struct backend_states *states) MUST_CHECK;
 struct backends *backends_ref(struct backends *backends);
 void backends_unref(struct backends *backends); /* NULL ok */
 
@@ -36,6 +42,8 @@ void backends_unref(struct backends *backends); /* NULL ok */
 void backends_inherit(struct backends *fresh, struct backends *old);
 
 size_t backends_count(const struct backends *backends);
+/* As written in connect=. */
+const char *backends_name(const struct backends *backends, size_t i);
 /* NULL: a fixed address, nothing to resolve. */
 const char *backends_host(
     const struct backends *backends, size_t i, uint16_t *port);
@@ -47,17 +55,57 @@ bool backends_resolved(struct backends *backends, size_t i);
 bool backends_put(struct backends *backends, size_t i,
     const struct addr *addresses, size_t count) MUST_CHECK;
 
+enum backend_condition {
+	BACKEND_UNRESOLVED, /* no address yet */
+	BACKEND_UP,         /* it gets clients */
+	BACKEND_RESTING,    /* all addresses failed, and rest for retry_after */
+	BACKEND_DOWN        /* all addresses failed; a check is to reach it */
+};
+
 /* Backend i at a moment, for display. */
 struct backend_view {
 	const char
 	    *name; /* as written in connect=; lives as long as backends */
 	size_t addresses; /* 0: not resolved yet */
 	size_t resting;   /* of these */
-	uint64_t errors;  /* connects that failed, over reloads */
+	uint64_t errors;  /* connects of clients that failed, over reloads */
+	enum backend_condition condition;
+	bool checked;
+	int64_t since_ms; /* monotonic; 0: since the start, or untested */
+	int errnum;       /* of the last failure; 0: none */
+	int64_t error_ms;
 };
 /* now_ms is monotonic.  Any thread. */
 void backends_view(struct backends *backends, size_t i, int64_t now_ms,
     struct backend_view *view);
+
+/* ---- Checks ---- */
+
+/* Of check, check_interval and timeout_connect. */
+struct backends_check {
+	bool enabled;
+	uint32_t interval_ms;
+	uint32_t timeout_ms;
+};
+struct backends_check backends_check(const struct backends *backends);
+
+/* The most addresses of a backend. */
+#define BACKEND_ADDRESSES_MAX 64
+
+/* Copy the current addresses of backend i.  Returns their number. */
+size_t backends_addresses(
+    struct backends *backends, size_t i, struct addr out[BACKEND_ADDRESSES_MAX]);
+
+/* A change of a backend's state, for the log. */
+enum backend_change { BACKEND_UNCHANGED, BACKEND_WENT_DOWN, BACKEND_CAME_UP };
+
+/*
+ * A check of an address of backend i ended: 0, or the errno of the failure.  The
+ * address rests until a check succeeds; an errno of a local shortage changes
+ * nothing.  *down_ms is set with BACKEND_CAME_UP.
+ */
+enum backend_change backends_checked(struct backends *backends, size_t i,
+    const struct addr *addr, int errnum, int64_t now_ms, int64_t *down_ms);
 
 /*
  * Has a connect to backend i failed since backends_clear_failed?  Then its name
@@ -91,6 +139,8 @@ struct backend_walk {
 	bool saw_unresolved;
 	bool exhausted; /* no descriptor or memory */
 	int last_errno;
+	bool went_down; /* the current backend is down from now on; see
+			   backend_walk_failed */
 };
 
 enum backend_answer {
@@ -122,14 +172,21 @@ enum backend_answer backend_walk_more(
 bool backend_walk_has_more(const struct backend_walk *walk);
 
 /*
+ * Begin a connect: 0, EINPROGRESS or the errno of its failure.  Non-blocking,
+ * close-on-exec.  The caller owns *fd, which is -1 after a failure.
+ */
+int backend_connect(const struct addr *addr, int *fd) MUST_CHECK;
+
+/*
  * The outcome of a connect: 0, EINPROGRESS while it is undecided, or the errno
  * of its failure.  A connection to itself is ECONNREFUSED.
  */
 int backend_connect_outcome(int fd);
 
 /*
- * An address of the current backend failed with errnum: it rests for
- * retry_after, unless errnum is a local shortage (descriptors, memory, ports).
+ * An address of the current backend failed with errnum: it rests, unless errnum
+ * is a local shortage (descriptors, memory, ports).  walk->went_down is set if
+ * the backend has no other address; the caller resets it.
  */
 void backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
     int errnum, int64_t now_ms);
@@ -137,6 +194,11 @@ void backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
 /* A later connect succeeded before this one: it rests, too. */
 void backend_walk_overtaken(
     struct backend_walk *walk, struct candidate *candidate, int64_t now_ms);
+
+/* A connect to an address of the current backend succeeded: it rests no longer.
+ * true: the backend was down, for *down_ms. */
+bool backend_walk_connected(struct backend_walk *walk,
+    struct candidate *candidate, int64_t now_ms, int64_t *down_ms);
 
 /* The text of an errno of connect. */
 const char *backend_error_text(int errnum, char *out, size_t max);

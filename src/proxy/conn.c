@@ -601,10 +601,13 @@ open_attempt(struct conn *conn)
 static enum step_result
 begin_relay(struct conn *conn)
 {
-	int64_t now_ms = clock_mono_ms();
+	int64_t now_ms = clock_mono_ms(), down_ms;
 
 	end_attempts(conn);
 	conn->connected = true;
+	if (backend_walk_connected(
+		&conn->walk, conn->candidate, now_ms, &down_ms))
+		conn_log_up(conn, down_ms);
 	/* Do not read yet: a new backend rarely sends first. */
 	conn->backend.may_read = false;
 	conn->connect_ms = (uint32_t)(now_ms - conn->started_ms) -

@@ -166,8 +166,12 @@ bool conn_reason_resets_client(enum conn_reason reason);
 void conn_log_end(struct conn *conn);
 void conn_log_access(const struct conn *conn);
 
-/* A backend failed with errnum; the next is tried. */
-void conn_log_failover(const struct conn *conn, int errnum);
+/* A backend failed with errnum; the next is tried.  Also that it is down, if
+ * this failure is the first. */
+void conn_log_failover(struct conn *conn, int errnum);
+
+/* The backend of this connection had been down for so long. */
+void conn_log_up(const struct conn *conn, int64_t down_ms);
 
 /* A client was closed because there was no memory for a connection. */
 void conn_log_refused(struct conn_set *set, const struct service *service);

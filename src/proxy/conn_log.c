@@ -170,28 +170,47 @@ conn_log_refused(struct conn_set *set, const struct service *service)
 
 /* ---- failover ---- */
 
-/* Of a name with several addresses (::1 of localhost) one is often dead. */
-static enum log_level
-failover_level(const struct backend_walk *walk)
+static void
+log_failure(const struct conn *conn, enum log_level level, const char *reason,
+    const char *message, int errnum)
 {
-	return backend_walk_has_more(walk) ? LEVEL_INFO : LEVEL_WARNING;
+	struct conn_set *set = conn->set;
+	const char *listener = conn->service->listener->name;
+	char text[ERROR_TEXT_MAX];
+
+	if (!conn_set_may_log(set, &rate, level, listener, reason))
+		return;
+	LOG_AT(set->log, level, "conn", message, LOG_N("conn", conn->id),
+	    LOG_S("listener", listener),
+	    LOG_S("backend", backend_walk_name(&conn->walk)),
+	    LOG_S("error", backend_error_text(errnum, text, sizeof(text))));
+}
+
+/* A warning is due once, when the backend goes down: one address of a name with
+ * several (::1 of localhost) is often dead. */
+void
+conn_log_failover(struct conn *conn, int errnum)
+{
+	log_failure(conn, LEVEL_INFO, "backend_failover",
+	    "backend connect failed", errnum);
+	if (!conn->walk.went_down)
+		return;
+	conn->walk.went_down = false;
+	log_failure(
+	    conn, LEVEL_WARNING, "backend_down", "backend down", errnum);
 }
 
 void
-conn_log_failover(const struct conn *conn, int errnum)
+conn_log_up(const struct conn *conn, int64_t down_ms)
 {
 	struct conn_set *set = conn->set;
-	enum log_level level = failover_level(&conn->walk);
-	char text[ERROR_TEXT_MAX];
+	const char *listener = conn->service->listener->name;
 
-	if (!conn_set_may_log(set, &rate, level, conn->service->listener->name,
-		"backend_failover"))
-		return;
-	LOG_AT(set->log, level, "conn", "backend connect failed",
-	    LOG_N("conn", conn->id),
-	    LOG_S("listener", conn->service->listener->name),
-	    LOG_S("backend", backend_walk_name(&conn->walk)),
-	    LOG_S("error", backend_error_text(errnum, text, sizeof(text))));
+	if (conn_set_may_log(set, &rate, LEVEL_NOTICE, listener, "backend_up"))
+		log_notice(set->log, "conn", "backend up again",
+		    LOG_N("conn", conn->id), LOG_S("listener", listener),
+		    LOG_S("backend", backend_walk_name(&conn->walk)),
+		    LOG_N("down_ms", down_ms));
 }
 
 /* ---- the access line ---- */

@@ -695,7 +695,9 @@ connect_alike(const struct config_listener *a, const struct config_listener *b)
 	size_t i;
 
 	if (a->connect.count != b->connect.count || a->balance != b->balance ||
-	    a->retry_after_ms != b->retry_after_ms)
+	    a->retry_after_ms != b->retry_after_ms || a->check != b->check ||
+	    a->check_interval_ms != b->check_interval_ms ||
+	    a->timeout_connect_ms != b->timeout_connect_ms)
 		return false;
 	for (i = 0; i < a->connect.count; i++)
 		if (strcmp(a->connect.items[i].text,
@@ -708,7 +710,8 @@ connect_alike(const struct config_listener *a, const struct config_listener *b)
  * addresses of the old ones of this pattern.  A reference. */
 static struct backends *
 find_or_make_backends(const struct service *service,
-    const struct config_listener *settings, void *old_sites)
+    const struct config_listener *settings, void *old_sites,
+    struct backend_states *states)
 {
 	const struct service_site wanted = { .settings = settings };
 	struct service_site **old;
@@ -721,14 +724,15 @@ find_or_make_backends(const struct service *service,
 	old = tfind(&wanted, &old_sites, compare_sites);
 	if (old && (*old)->settings == settings) /* the same configuration */
 		return backends_ref((*old)->backends);
-	backends = backends_new(settings);
+	backends = backends_new(settings, states);
 	if (backends && old)
 		backends_inherit(backends, (*old)->backends);
 	return backends;
 }
 
 static bool
-add_sites(struct service *service, const struct service *old)
+add_sites(struct service *service, const struct service *old,
+    struct backend_states *states)
 {
 	const struct config_listener *settings;
 	void *old_sites = index_sites(old);
@@ -738,7 +742,8 @@ add_sites(struct service *service, const struct service *old)
 
 	for (i = 0; fine && i < tls_server_count(service->tls); i++) {
 		settings = tls_server_site(service->tls, i)->settings;
-		backends = find_or_make_backends(service, settings, old_sites);
+		backends = find_or_make_backends(
+		    service, settings, old_sites, states);
 		fine = backends != NULL;
 		if (fine)
 			service_add(service, settings, backends);
@@ -765,7 +770,7 @@ make_service(struct build *build, const struct config_listener *listener,
 		    build->config, listener, tls, limit, stats);
 	limit_unref(limit);
 	stats_unref(stats);
-	if (service && add_sites(service, old))
+	if (service && add_sites(service, old, build->parts->states))
 		return service;
 	service_unref(service);
 	return NULL;

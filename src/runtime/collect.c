@@ -131,16 +131,55 @@ merge_backends(struct overview_listener *listener)
 			continue;
 		}
 		items[kept - 1].errors += items[i].errors;
+		items[kept - 1].checked |= items[i].checked;
+		if (items[i].state == BACKEND_STATE_DOWN)
+			items[kept - 1].state = BACKEND_STATE_DOWN;
 		items[kept - 1].host = NULL;
 	}
 	listener->backend_count = kept;
 }
 
-static bool
-collect_backends(struct overview_listener *out, const struct service *service)
+/* Wall time of a monotonic one, in seconds; 0 stays 0. */
+static int64_t
+wall_s(const struct overview *overview, int64_t mono_ms, int64_t at_ms)
 {
-	int64_t now_ms = clock_mono_ms();
+	return at_ms == 0 ? 0 : (overview->now_ms - (mono_ms - at_ms)) / 1000;
+}
+
+static void
+collect_backend(const struct overview *overview, struct overview_backend *out,
+    const struct service_site *site, size_t i)
+{
+	static const enum overview_backend_state states[] = {
+		[BACKEND_UNRESOLVED] = BACKEND_STATE_UNRESOLVED,
+		[BACKEND_UP] = BACKEND_STATE_UP,
+		[BACKEND_RESTING] = BACKEND_STATE_RESTING,
+		[BACKEND_DOWN] = BACKEND_STATE_DOWN,
+	};
+	int64_t mono_ms = clock_mono_ms();
+	char text[sizeof(out->error)];
 	struct backend_view view;
+
+	backends_view(site->backends, i, mono_ms, &view);
+	*out = (struct overview_backend){
+		.name = view.name,
+		.host = site->settings->pattern,
+		.addresses = view.addresses,
+		.resting = view.resting,
+		.errors = view.errors,
+		.state = states[view.condition],
+		.checked = view.checked,
+		.since_s = wall_s(overview, mono_ms, view.since_ms),
+		.error_s = wall_s(overview, mono_ms, view.error_ms),
+	};
+	if (view.errnum != 0)
+		snprintf(out->error, sizeof(out->error), "%s",
+		    backend_error_text(view.errnum, text, sizeof(text)));
+}
+
+static bool
+collect_backends(const struct overview *overview, struct overview_listener *out, const struct service *service)
+{
 	size_t i, k, room = 0;
 
 	for (i = 0; i < service->site_count; i++)
@@ -150,18 +189,10 @@ collect_backends(struct overview_listener *out, const struct service *service)
 		return false;
 	for (i = 0; i < service->site_count; i++)
 		for (k = 0; k < backends_count(service->sites[i].backends);
-		     k++) {
-			backends_view(
-			    service->sites[i].backends, k, now_ms, &view);
-			out->backends[out->backend_count++] =
-			    (struct overview_backend){
-				    .name = view.name,
-				    .host = service->sites[i].settings->pattern,
-				    .addresses = view.addresses,
-				    .resting = view.resting,
-				    .errors = view.errors,
-			    };
-		}
+		     k++)
+			collect_backend(overview,
+			    &out->backends[out->backend_count++],
+			    &service->sites[i], k);
 	merge_backends(out);
 	return true;
 }
@@ -202,7 +233,7 @@ collect_listeners(struct overview *overview, const struct snapshot *snapshot)
 		out->max_connections = service->listener->max_connections;
 		stats_sum(service->stats, &out->counts);
 		if (!collect_addresses(out, snapshot->generation, service) ||
-		    !collect_backends(out, service))
+		    !collect_backends(overview, out, service))
 			return false;
 	}
 	return overview->listeners != NULL;

@@ -18,6 +18,7 @@
 #include "staple/staple.h"
 #include "tls/identity.h"
 
+struct backend_states;
 struct cert_slot;
 struct identity;
 struct inherited;
@@ -34,6 +35,7 @@ struct generation_parts {
 	struct log *log;
 	struct limit_process *process;
 	struct ticket_keys *keys;
+	struct backend_states *states; /* NULL: not shared, in tests */
 	struct inherited *inherited; /* LISTEN_FDS; may be NULL */
 	struct stapling *stapling;   /* may be NULL: nothing is stapled */
 	unsigned threads;

@@ -31,6 +31,7 @@
 #include "proxy/limit.h"
 #include "proxy/listener.h"
 #include "proxy/service.h"
+#include "runtime/backend_check.h"
 #include "runtime/build.h"
 #include "runtime/cert_slot.h"
 #include "runtime/collect.h"
@@ -1068,6 +1069,7 @@ publish(
 	if (is_new_configuration(reason))
 		adopt_settings(server, generation_config(server->current));
 	after_publication(server, old);
+	backend_checks_follow(server->checks, server->current);
 	if (server->state != SERVER_STARTING) {
 		collect_set(server->collect, STATE_SERVING, server->current);
 		serve_admin(server, server->current, old);

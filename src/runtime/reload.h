@@ -17,6 +17,7 @@
 #include "runtime/stapling.h"
 #include "runtime/watch.h"
 
+struct backend_checks;
 struct collect;
 struct err;
 struct loop;
@@ -77,6 +78,7 @@ struct server {
 	bool reload_wanted;         /* a SIGHUP came before SERVER_SERVING */
 	bool files_wanted;          /* files changed before SERVER_SERVING */
 	struct resolver *resolver;
+	struct backend_checks *checks; /* NULL: a drain */
 	struct collect *collect; /* for the admin endpoint */
 	struct watch *watch;
 	struct stamp tickets_read; /* of ticket_key_file */

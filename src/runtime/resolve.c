@@ -37,8 +37,6 @@
 
 /* ---- Look-ups ---- */
 
-#define DNS_ADDRESSES_MAX 64
-
 struct dns_answer {
 	uint64_t id;
 	struct addr *addresses; /* ports are 0 */
@@ -175,12 +173,12 @@ copy_addresses(struct dns_answer *answer, const struct addrinfo *info)
 	struct addr addr;
 
 	answer->addresses = calloc(
-	    DNS_ADDRESSES_MAX, sizeof(answer->addresses[0]));
+	    BACKEND_ADDRESSES_MAX, sizeof(answer->addresses[0]));
 	if (answer->addresses == NULL) {
 		snprintf(answer->why, sizeof(answer->why), "out of memory");
 		return;
 	}
-	for (; info && answer->count < DNS_ADDRESSES_MAX;
+	for (; info && answer->count < BACKEND_ADDRESSES_MAX;
 	     info = info->ai_next) {
 		if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
 			continue;
@@ -611,6 +609,7 @@ struct resolver {
 	struct ev_loop *loop;
 	struct log *log;
 	resolve_first_fn *on_first;
+	resolve_change_fn *on_change;
 	void *arg;
 	struct dns_threads *threads;
 
@@ -621,6 +620,7 @@ struct resolver {
 	unsigned abandoned;
 	uint64_t last_id;
 	bool first_due; /* on_first is to be called */
+	bool changed;   /* on_change is to be called */
 	struct ev_io answers;
 	struct ev_timer timer;
 };
@@ -676,6 +676,7 @@ succeed(struct resolver *resolver, struct dns_name *name,
 		fail(resolver, name, "out of memory");
 		return;
 	}
+	resolver->changed |= changed;
 	name->lookup = 0;
 	name->ready = true;
 	name->due_ms = next_due(name, clock_mono_ms(), false);
@@ -816,6 +817,10 @@ go_on(struct resolver *resolver)
 		    &resolver->names, resolver->generation, EXPEDITE_MS);
 	start_due(resolver, now_ms);
 	set_timer(resolver, now_ms);
+	if (resolver->changed) {
+		resolver->changed = false;
+		resolver->on_change(resolver->arg);
+	}
 	if (!resolver->first_due || !all_ready(resolver))
 		return;
 	resolver->first_due = false;
@@ -872,7 +877,7 @@ on_timer(struct ev_loop *loop, struct ev_timer *watcher, int events)
 
 struct resolver *
 resolver_new(struct ev_loop *loop, struct log *log, resolve_first_fn *on_first,
-    void *arg, struct err *err)
+    resolve_change_fn *on_change, void *arg, struct err *err)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -883,6 +888,7 @@ resolver_new(struct ev_loop *loop, struct log *log, resolve_first_fn *on_first,
 	resolver->loop = loop;
 	resolver->log = log;
 	resolver->on_first = on_first;
+	resolver->on_change = on_change;
 	resolver->arg = arg;
 	ev_timer_init(&resolver->timer, on_timer, 0.0, 0.0);
 	resolver->timer.data = resolver;

@@ -21,8 +21,12 @@ struct resolver;
  * the main thread, from its loop. */
 typedef void resolve_first_fn(void *arg);
 
+/* A backend of the generation has other addresses than before.  Likewise. */
+typedef void resolve_change_fn(void *arg);
+
 struct resolver *resolver_new(struct ev_loop *loop, struct log *log,
-    resolve_first_fn *on_first, void *arg, struct err *err) MUST_CHECK;
+    resolve_first_fn *on_first, resolve_change_fn *on_change, void *arg,
+    struct err *err) MUST_CHECK;
 
 /*
  * Resolve the names of this generation (a reference is kept) from now on.

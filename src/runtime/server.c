@@ -24,7 +24,9 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "config/config.h"
+#include "proxy/backend_state.h"
 #include "proxy/limit.h"
+#include "runtime/backend_check.h"
 #include "runtime/build.h"
 #include "runtime/collect.h"
 #include "runtime/loop.h"
@@ -65,7 +67,8 @@ load_parts(struct generation_parts *parts, const struct config *config,
 	if (parts->keys == NULL)
 		return false;
 	parts->process = limit_process_new();
-	if (parts->process == NULL) {
+	parts->states = backend_states_new();
+	if (parts->process == NULL || parts->states == NULL) {
 		err_set(err, "out of memory");
 		return false;
 	}
@@ -91,6 +94,8 @@ load_parts_fini(struct generation_parts *parts)
 	parts->keys = NULL;
 	limit_process_free(parts->process);
 	parts->process = NULL;
+	backend_states_free(parts->states);
+	parts->states = NULL;
 }
 
 static bool
@@ -219,6 +224,8 @@ drain_begin(struct server *server)
 	stapling_keep(server->parts.stapling, server->current);
 	resolver_free(server->resolver);
 	server->resolver = NULL;
+	backend_checks_free(server->checks);
+	server->checks = NULL;
 	generation_unref(server->pending);
 	server->pending = NULL;
 	for (i = 0; i < server->loop_count; i++)
@@ -289,6 +296,25 @@ static void
 on_names(void *arg)
 {
 	reload_names(arg);
+}
+
+/* Names have new addresses, which are checked from now on. */
+static void
+on_addresses(void *arg)
+{
+	struct server *server = arg;
+
+	if (server->current != NULL)
+		backend_checks_follow(server->checks, server->current);
+}
+
+/* A check failed: its backend's name may have new addresses. */
+static void
+on_check_failed(void *arg)
+{
+	struct server *server = arg;
+
+	resolver_look(server->resolver);
 }
 
 static void
@@ -491,9 +517,11 @@ start_threads(struct server *server, struct err *err)
 	server->admin_async.data = server;
 	ev_async_start(server->ev, &server->admin_async);
 	watch_signals(server);
-	server->resolver = resolver_new(
-	    server->ev, server->parts.log, on_names, server, err);
-	return server->resolver && log_start(server->parts.log, err) &&
+	server->resolver = resolver_new(server->ev, server->parts.log, on_names,
+	    on_addresses, server, err);
+	server->checks = backend_checks_new(
+	    server->ev, server->parts.log, on_check_failed, server, err);
+	return server->resolver && server->checks && log_start(server->parts.log, err) &&
 	       stapling_start(
 		   server->parts.stapling, on_staples, server, err) &&
 	       start_loops(server, err);
@@ -606,6 +634,7 @@ finish(struct server *server)
 	collect_free(server->collect);
 	stapling_log_counters(server->parts.stapling);
 	resolver_free(server->resolver);
+	backend_checks_free(server->checks);
 	watch_free(server->watch);
 	generation_unref(server->pending);
 	generation_unref(server->current);

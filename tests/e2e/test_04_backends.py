@@ -176,7 +176,7 @@ def test_a_name_of_which_one_address_works(launch, listener, serve, tls, tmp_pat
     backend.close()
     with pytest.raises((OSError, AssertionError)):
         tls(clinch.port()).ping()
-    clinch.wait_log("warning conn backend connect failed")
+    clinch.wait_log(r"warning conn backend down .*backend=two\.test")
 
 
 def full_unix(path):
@@ -204,7 +204,7 @@ def test_a_full_unix_backend_is_passed_over(launch, listener, serve, tls, tmp_pa
     more = "retry_after = 1s"
     clinch = launch(listener(f"unix:{path}, {b.connect}", more, head="[log]\nlevel = info\naccess = same"))
     assert asked(tls, clinch.port(), 3) == ["b"] * 3
-    clinch.wait_log(r"warning conn backend connect failed .*backend=unix:.*queue")
+    clinch.wait_log(r"warning conn backend down .*backend=unix:.*queue")
     for _ in range(len(fillers) - 1):
         listening.accept()[0].close()
     listening.settimeout(0.2)

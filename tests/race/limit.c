@@ -162,7 +162,7 @@ main(void)
 	struct shared shared = { .limit = limit_new(process) };
 	int fd = bind_refusing(&connect.port);
 
-	shared.backends = backends_new(&service);
+	shared.backends = backends_new(&service, NULL);
 	if (shared.limit == NULL || shared.backends == NULL)
 		abort();
 	run(&shared);

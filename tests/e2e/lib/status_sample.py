@@ -52,8 +52,12 @@ def certificate(now, name, begins=-28, ends=62, ocsp=None, **changes):
     return {**made, **changes}
 
 
-def backend(name, state="up", addresses=1, resting=0, errors=0, host=None):
-    return {"name": name, "host": host, "state": state, "addresses": addresses, "resting": resting, "errors": errors}
+def backend(name, state="up", addresses=1, resting=0, errors=0, host=None, **changes):
+    made = {
+        "name": name, "host": host, "state": state, "since": None, "checked": False, "addresses": addresses,
+        "resting": resting, "errors": errors, "error": None, "error_time": None,
+    }
+    return {**made, **changes}
 
 
 def listener(name, accepted, backends, **changes):

@@ -18,10 +18,22 @@ fill_listener(struct overview_listener *listener)
 	listener->address_count = 1;
 	listener->backends = calloc(2, sizeof(listener->backends[0]));
 	listener->backends[0] = (struct overview_backend){
-		.name = "a:1", .addresses = 2, .resting = 1, .errors = 5
+		.name = "a:1",
+		.addresses = 2,
+		.resting = 1,
+		.errors = 5,
+		.state = BACKEND_STATE_UP,
 	};
 	listener->backends[1] = (struct overview_backend){
-		.name = "b:1", .host = "b.example", .addresses = 1, .resting = 1
+		.name = "b:1",
+		.host = "b.example",
+		.addresses = 1,
+		.resting = 1,
+		.state = BACKEND_STATE_DOWN,
+		.checked = true,
+		.since_s = 1700,
+		.error = "Connection refused",
+		.error_s = 1800,
 	};
 	listener->backend_count = 2;
 	listener->counts.accepted = 12;

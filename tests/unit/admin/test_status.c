@@ -124,7 +124,7 @@ Test(status, describes_a_listener)
 	cr_expect_eq(json_object_size(json_object_get(listener, "ended")), 2);
 	cr_expect_str_eq(text_of(item(listener, "backends", 0), "state"), "up");
 	cr_expect_str_eq(
-	    text_of(item(listener, "backends", 1), "state"), "resting");
+	    text_of(item(listener, "backends", 1), "state"), "down");
 	cr_expect_str_eq(
 	    text_of(item(listener, "backends", 1), "host"), "b.example");
 	json_decref(document);

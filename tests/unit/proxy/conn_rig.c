@@ -68,7 +68,7 @@ make_config(const struct rig *rig, const char *keys)
 static void
 add_site(struct rig *rig, const struct config_listener *settings)
 {
-	struct backends *backends = backends_new(settings);
+	struct backends *backends = backends_new(settings, NULL);
 
 	cr_assert_not_null(backends);
 	service_add(rig->service, settings, backends);

@@ -45,7 +45,7 @@ make_backends(
 		.balance = balance,
 		.retry_after_ms = RETRY_MS,
 	};
-	struct backends *backends = backends_new(&config);
+	struct backends *backends = backends_new(&config, NULL);
 
 	cr_assert_not_null(backends);
 	return backends;

@@ -174,6 +174,7 @@ static struct resolver *resolver;
 static struct log *log_file; /* to site.folder, as "log" */
 static char log_path[128];
 static int reports;
+static int changes;
 
 static void
 on_first(void *arg)
@@ -181,6 +182,13 @@ on_first(void *arg)
 	(void)arg;
 	reports++;
 	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+on_change(void *arg)
+{
+	(void)arg;
+	changes++;
 }
 
 static void
@@ -193,7 +201,8 @@ set_up(void)
 	log_file = log_new();
 	cr_assert(log_configure(log_file, &options, NULL));
 	loop = ev_loop_new(EVFLAG_AUTO);
-	resolver = resolver_new(loop, log_file, on_first, NULL, NULL);
+	resolver = resolver_new(
+	    loop, log_file, on_first, on_change, NULL, NULL);
 	cr_assert_not_null(resolver);
 }
 

@@ -66,14 +66,12 @@ static json_t *
 print_backend(const struct overview_backend *backend)
 {
 	return json_pack("{s:o, s:o, s:s, s:o, s:b, s:I, s:I, s:I, s:o, s:o}",
-	    "name", text_of(backend->name), "host",
-	    text_or_null(backend->host), "state",
-	    overview_backend_state_name(backend->state), "since",
+	    "name", text_of(backend->name), "host", text_or_null(backend->host),
+	    "state", overview_backend_state_name(backend->state), "since",
 	    time_or_null(backend->since_s), "checked", backend->checked,
 	    "addresses", (json_int_t)backend->addresses, "resting",
-	    (json_int_t)backend->resting, "errors",
-	    (json_int_t)backend->errors, "error",
-	    text_or_null(backend->error), "error_time",
+	    (json_int_t)backend->resting, "errors", (json_int_t)backend->errors,
+	    "error", text_or_null(backend->error), "error_time",
 	    time_or_null(backend->error_s));
 }
 

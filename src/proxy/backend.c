@@ -107,8 +107,7 @@ has_failed(const struct candidate *candidate)
 static void
 set_outcome(struct candidate *candidate, bool failed, int64_t rest_until_ms)
 {
-	atomic_store_explicit(
-	    &candidate->failed, failed, memory_order_relaxed);
+	atomic_store_explicit(&candidate->failed, failed, memory_order_relaxed);
 	atomic_store_explicit(
 	    &candidate->rest_until_ms, rest_until_ms, memory_order_relaxed);
 }
@@ -264,8 +263,8 @@ backends_new(
 	};
 	backends->count = count;
 	for (size_t i = 0; i < count; i++) {
-		if (!init_backend(&backends->items[i],
-			&config->connect.items[i], states))
+		if (!init_backend(
+			&backends->items[i], &config->connect.items[i], states))
 			goto fail;
 	}
 	return backends;
@@ -501,9 +500,9 @@ backends_checked(struct backends *backends, size_t i, const struct addr *addr,
 			backends->items[i].state, now_ms, down_ms))
 			change = BACKEND_CAME_UP;
 	} else if (candidate != NULL && !is_local_error(errnum)) {
-		set_outcome(
-		    candidate, true, now_ms + backends->retry_after_ms);
-		change = note_failed_check(backends, i, addresses, errnum, now_ms);
+		set_outcome(candidate, true, now_ms + backends->retry_after_ms);
+		change = note_failed_check(
+		    backends, i, addresses, errnum, now_ms);
 	}
 	unref_addresses(addresses);
 	return change;
@@ -751,8 +750,7 @@ void
 backend_walk_overtaken(
     struct backend_walk *walk, struct candidate *candidate, int64_t now_ms)
 {
-	set_outcome(
-	    candidate, true, now_ms + walk->backends->retry_after_ms);
+	set_outcome(candidate, true, now_ms + walk->backends->retry_after_ms);
 	request_look_up(walk);
 }
 
@@ -766,8 +764,8 @@ backend_walk_failed(struct backend_walk *walk, struct candidate *candidate,
 	atomic_fetch_add_explicit(&walk->backends->items[walk->current].errors,
 	    1, memory_order_relaxed);
 	backend_walk_overtaken(walk, candidate, now_ms);
-	if (note_failure(walk->backends, walk->current, walk->addresses, errnum,
-		now_ms))
+	if (note_failure(
+		walk->backends, walk->current, walk->addresses, errnum, now_ms))
 		walk->went_down = true;
 }
 

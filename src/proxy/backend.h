@@ -93,8 +93,8 @@ struct backends_check backends_check(const struct backends *backends);
 #define BACKEND_ADDRESSES_MAX 64
 
 /* Copy the current addresses of backend i.  Returns their number. */
-size_t backends_addresses(
-    struct backends *backends, size_t i, struct addr out[BACKEND_ADDRESSES_MAX]);
+size_t backends_addresses(struct backends *backends, size_t i,
+    struct addr out[BACKEND_ADDRESSES_MAX]);
 
 /* A change of a backend's state, for the log. */
 enum backend_change { BACKEND_UNCHANGED, BACKEND_WENT_DOWN, BACKEND_CAME_UP };

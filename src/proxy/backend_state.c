@@ -144,8 +144,8 @@ backend_state_fail(
 	mutex_lock(&state->lock);
 	state->errnum = errnum;
 	state->error_ms = now_ms;
-	went_down = all && !atomic_load_explicit(
-			       &state->down, memory_order_relaxed);
+	went_down = all &&
+		    !atomic_load_explicit(&state->down, memory_order_relaxed);
 	if (went_down) {
 		atomic_store_explicit(&state->down, true, memory_order_relaxed);
 		state->since_ms = now_ms;

@@ -122,8 +122,7 @@ compare_users(const void *a, const void *b)
 	int order = compare_numbers(left->addr.len, right->addr.len);
 
 	if (order == 0)
-		order = memcmp(
-		    &left->addr.sa, &right->addr.sa, left->addr.len);
+		order = memcmp(&left->addr.sa, &right->addr.sa, left->addr.len);
 	if (order == 0)
 		order = compare_numbers(
 		    left->check.interval_ms, right->check.interval_ms);
@@ -567,8 +566,7 @@ backend_checks_new(struct ev_loop *loop, struct log *log,
 	ev_timer_init(&checks->timer, on_timer, 0.0, 0.0);
 	checks->timer.data = checks;
 	/* Jitter needs no secret: zeroes would do. */
-	(void)!getrandom(
-	    checks->random, sizeof(checks->random), GRND_NONBLOCK);
+	(void)!getrandom(checks->random, sizeof(checks->random), GRND_NONBLOCK);
 	return checks;
 }
 

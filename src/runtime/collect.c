@@ -178,7 +178,8 @@ collect_backend(const struct overview *overview, struct overview_backend *out,
 }
 
 static bool
-collect_backends(const struct overview *overview, struct overview_listener *out, const struct service *service)
+collect_backends(const struct overview *overview, struct overview_listener *out,
+    const struct service *service)
 {
 	size_t i, k, room = 0;
 
@@ -188,8 +189,7 @@ collect_backends(const struct overview *overview, struct overview_listener *out,
 	if (out->backends == NULL)
 		return false;
 	for (i = 0; i < service->site_count; i++)
-		for (k = 0; k < backends_count(service->sites[i].backends);
-		     k++)
+		for (k = 0; k < backends_count(service->sites[i].backends); k++)
 			collect_backend(overview,
 			    &out->backends[out->backend_count++],
 			    &service->sites[i], k);

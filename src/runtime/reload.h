@@ -79,7 +79,7 @@ struct server {
 	bool files_wanted;          /* files changed before SERVER_SERVING */
 	struct resolver *resolver;
 	struct backend_checks *checks; /* NULL: a drain */
-	struct collect *collect; /* for the admin endpoint */
+	struct collect *collect;       /* for the admin endpoint */
 	struct watch *watch;
 	struct stamp tickets_read; /* of ticket_key_file */
 	bool tickets_shared;       /* the keys come from that file */

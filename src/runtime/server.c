@@ -517,11 +517,12 @@ start_threads(struct server *server, struct err *err)
 	server->admin_async.data = server;
 	ev_async_start(server->ev, &server->admin_async);
 	watch_signals(server);
-	server->resolver = resolver_new(server->ev, server->parts.log, on_names,
-	    on_addresses, server, err);
+	server->resolver = resolver_new(
+	    server->ev, server->parts.log, on_names, on_addresses, server, err);
 	server->checks = backend_checks_new(
 	    server->ev, server->parts.log, on_check_failed, server, err);
-	return server->resolver && server->checks && log_start(server->parts.log, err) &&
+	return server->resolver && server->checks &&
+	       log_start(server->parts.log, err) &&
 	       stapling_start(
 		   server->parts.stapling, on_staples, server, err) &&
 	       start_loops(server, err);

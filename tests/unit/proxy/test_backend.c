@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proxy/backend_state.h"
+
 #define RETRY_MS 1000
 
 /* A port on loopback that accepts, or refuses. */
@@ -606,4 +608,258 @@ Test(backend, tries_more_addresses_of_one_backend_alone)
 
 	cr_expect_str_eq(taken_by(backends, 2), "second", "both rest");
 	backends_unref(backends);
+}
+
+/* ---- checks, and the state of a backend ---- */
+
+/* Two backends in order, checked or not, with states of this table. */
+static struct backends *
+make_checked(const struct place *first, const struct place *second,
+    enum config_check check, struct backend_states *states)
+{
+	struct config_connect items[] = { fixed("first", first),
+		fixed("second", second) };
+	const struct config_listener config = {
+		.connect = { .items = items, .count = 2 },
+		.retry_after_ms = RETRY_MS,
+		.check = check,
+		.check_interval_ms = 2000,
+	};
+	struct backends *backends = backends_new(&config, states);
+
+	cr_assert_not_null(backends);
+	return backends;
+}
+
+static struct backend_view
+view_at(struct backends *backends, size_t i, int64_t now_ms)
+{
+	struct backend_view view;
+
+	backends_view(backends, i, now_ms, &view);
+	return view;
+}
+
+Test(check, lets_an_address_rest_until_a_check_succeeds)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct backends *backends = make_checked(
+	    &first, &second, CHECK_TCP, NULL);
+	int64_t down_ms = 0;
+
+	cr_expect_eq(backends_checked(
+			 backends, 0, &first.addr, ECONNREFUSED, 100, &down_ms),
+	    BACKEND_WENT_DOWN);
+	cr_expect_eq(backends_checked(
+			 backends, 0, &first.addr, ETIMEDOUT, 200, &down_ms),
+	    BACKEND_UNCHANGED);
+	cr_expect_str_eq(taken_by(backends, 200 + 10 * RETRY_MS), "second");
+	cr_expect_eq(view_at(backends, 0, 20000).condition, BACKEND_DOWN);
+	cr_expect_eq(view_at(backends, 0, 20000).since_ms, 100);
+	cr_expect_eq(view_at(backends, 0, 20000).errnum, ETIMEDOUT);
+	cr_expect_eq(view_at(backends, 0, 20000).errors, 0);
+	cr_expect_eq(
+	    backends_checked(backends, 0, &first.addr, 0, 20100, &down_ms),
+	    BACKEND_CAME_UP);
+	cr_expect_eq(down_ms, 20000);
+	cr_expect_eq(view_at(backends, 0, 20100).condition, BACKEND_UP);
+	cr_expect_str_eq(taken_by(backends, 20100), "first");
+	backends_unref(backends);
+}
+
+static const struct ignored_row {
+	const char *what;
+	bool other_address;
+	int errnum;
+} ignored_rows[] = {
+	{ "no descriptor", false, EMFILE },
+	{ "no local port", false, EADDRNOTAVAIL },
+	{ "an address that the backend no longer has", true, ECONNREFUSED },
+};
+
+Test(check, has_no_result_for_a_local_shortage_or_a_former_address)
+{
+	struct place first = make_place(true), second = make_place(true);
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored_rows); i++) {
+		const struct ignored_row *row = &ignored_rows[i];
+		struct backends *backends = make_checked(
+		    &first, &second, CHECK_TCP, NULL);
+		int64_t down_ms;
+
+		cr_expect_eq(
+		    backends_checked(backends, 0,
+			row->other_address ? &second.addr : &first.addr,
+			row->errnum, 1, &down_ms),
+		    BACKEND_UNCHANGED, "%s", row->what);
+		cr_expect_str_eq(
+		    taken_by(backends, 1), "first", "%s", row->what);
+		backends_unref(backends);
+	}
+}
+
+Test(check, counts_a_backend_as_down_when_all_addresses_failed)
+{
+	struct place place = make_place(true);
+	struct addr answer[2] = { place.addr, place.addr };
+	struct config_connect item = named("name", 80);
+	const struct config_listener config = {
+		.connect = { .items = &item, .count = 1 },
+		.check = CHECK_TCP,
+	};
+	struct backends *backends = backends_new(&config, NULL);
+	struct addr copy[BACKEND_ADDRESSES_MAX];
+	int64_t down_ms;
+
+	answer[1].in.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	cr_expect_eq(view_at(backends, 0, 1).condition, BACKEND_UNRESOLVED);
+	cr_assert(backends_put(backends, 0, answer, 2));
+	cr_assert_eq(backends_addresses(backends, 0, copy), 2);
+	cr_expect_eq(
+	    backends_checked(backends, 0, &copy[0], ECONNREFUSED, 1, &down_ms),
+	    BACKEND_UNCHANGED);
+	cr_expect_eq(view_at(backends, 0, 1).condition, BACKEND_UP);
+	cr_expect_eq(view_at(backends, 0, 1).resting, 1);
+	cr_expect(backends_failed(backends, 0), "it requests a look-up");
+
+	/* A failed address rests in a new answer, too. */
+	cr_assert(backends_put(backends, 0, answer, 1));
+	cr_expect_eq(view_at(backends, 0, 1).resting, 1);
+	cr_assert(backends_put(backends, 0, answer, 2));
+	cr_expect_eq(
+	    backends_checked(backends, 0, &copy[1], ECONNREFUSED, 1, &down_ms),
+	    BACKEND_WENT_DOWN);
+	backends_unref(backends);
+}
+
+static int64_t
+connect_first(
+    struct backends *backends, int errnum, int64_t now_ms, bool *went_down)
+{
+	struct backend_walk walk;
+	int64_t down_ms = -1;
+	int fd;
+
+	backend_walk_init(&walk, backends);
+	cr_assert_neq(backend_walk_next(&walk, now_ms, &fd), BACKEND_NONE);
+	close(fd);
+	if (errnum != 0)
+		backend_walk_failed(&walk, walk.candidate, errnum, now_ms);
+	else if (!backend_walk_connected(
+		     &walk, walk.candidate, now_ms, &down_ms))
+		down_ms = -1;
+	*went_down = walk.went_down;
+	backend_walk_fini(&walk);
+	return down_ms;
+}
+
+Test(state, changes_with_the_connects_of_clients)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct backends *backends = make_checked(
+	    &first, &second, CHECK_OFF, NULL);
+	bool went_down;
+
+	cr_expect_eq(connect_first(backends, 0, 1, &went_down), -1);
+	connect_first(backends, ECONNREFUSED, 10, &went_down);
+	cr_expect(went_down);
+	cr_expect_eq(view_at(backends, 0, 10).condition, BACKEND_RESTING);
+	cr_expect_eq(view_at(backends, 0, 10).since_ms, 10);
+	connect_first(backends, ECONNREFUSED, 10 + RETRY_MS, &went_down);
+	cr_expect_not(went_down, "it has been down");
+
+	/* After the rest: up for clients, but untested. */
+	cr_expect_eq(
+	    view_at(backends, 0, 10 + 2 * RETRY_MS).condition, BACKEND_UP);
+	cr_expect_eq(view_at(backends, 0, 10 + 2 * RETRY_MS).since_ms, 0);
+	cr_expect_eq(connect_first(backends, 0, 10 + 3 * RETRY_MS, &went_down),
+	    3 * RETRY_MS);
+	cr_expect_eq(view_at(backends, 0, 9000).since_ms, 10 + 3 * RETRY_MS);
+	backends_unref(backends);
+}
+
+Test(state, ends_the_rest_when_a_client_succeeds)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct backends *backends = make_checked(
+	    &first, &second, CHECK_TCP, NULL);
+	int64_t down_ms;
+	bool went_down;
+
+	cr_expect_eq(
+	    backends_checked(backends, 0, &first.addr, ETIMEDOUT, 1, &down_ms),
+	    BACKEND_WENT_DOWN);
+	cr_expect_eq(
+	    backends_checked(backends, 1, &second.addr, ETIMEDOUT, 1, &down_ms),
+	    BACKEND_WENT_DOWN);
+	cr_expect_eq(connect_first(backends, 0, 5, &went_down), 4,
+	    "both are tried as a last resort");
+	cr_expect_eq(view_at(backends, 0, 5).condition, BACKEND_UP);
+	cr_expect_eq(view_at(backends, 0, 5).resting, 0);
+	cr_expect_eq(view_at(backends, 1, 5).resting, 1);
+	backends_unref(backends);
+}
+
+Test(state, is_shared_by_name_and_outlives_a_reload)
+{
+	struct place first = make_place(true), second = make_place(true);
+	struct backend_states *states = backend_states_new();
+	struct backends *one = make_checked(&first, &second, CHECK_TCP, states);
+	struct backends *other = make_checked(
+	    &first, &second, CHECK_TCP, states);
+	struct backends *next = make_checked(
+	    &first, &second, CHECK_TCP, states);
+	int64_t down_ms;
+
+	cr_expect_eq(backends_checked(one, 0, &first.addr, EPERM, 7, &down_ms),
+	    BACKEND_WENT_DOWN);
+	cr_expect_eq(
+	    backends_checked(other, 0, &first.addr, EPERM, 7, &down_ms),
+	    BACKEND_UNCHANGED, "the change is reported once");
+	backends_inherit(next, one);
+	backends_unref(one);
+	backends_unref(other);
+	cr_expect_eq(view_at(next, 0, 9000).condition, BACKEND_DOWN);
+	cr_expect_eq(view_at(next, 0, 9000).since_ms, 7);
+	cr_expect_eq(view_at(next, 0, 9000).resting, 1);
+	backends_unref(next);
+
+	/* The last reference took the states along. */
+	one = make_checked(&first, &second, CHECK_TCP, states);
+	cr_expect_eq(view_at(one, 0, 1).condition, BACKEND_UP);
+	backends_unref(one);
+	backend_states_free(states);
+}
+
+static const struct switch_row {
+	const char *what;
+	enum config_check before, after;
+	const char *expect;
+} switch_rows[] = {
+	{ "checks begin: an old failure rests for retry_after", CHECK_OFF,
+	    CHECK_TCP, "first" },
+	{ "checks end: likewise", CHECK_TCP, CHECK_OFF, "first" },
+	{ "checks stay", CHECK_TCP, CHECK_TCP, "second" },
+};
+
+Test(state, rests_for_retry_after_when_checks_begin_or_end)
+{
+	struct place first = make_place(true), second = make_place(true);
+
+	for (size_t i = 0; i < ARRAY_LEN(switch_rows); i++) {
+		const struct switch_row *row = &switch_rows[i];
+		struct backends *old, *fresh;
+		bool went_down;
+
+		old = make_checked(&first, &second, row->before, NULL);
+		fresh = make_checked(&first, &second, row->after, NULL);
+		connect_first(old, ECONNREFUSED, 1, &went_down);
+		backends_inherit(fresh, old);
+		cr_expect_str_eq(
+		    taken_by(fresh, RETRY_MS), "second", "%s", row->what);
+		cr_expect_str_eq(taken_by(fresh, 1 + RETRY_MS), row->expect,
+		    "%s", row->what);
+		backends_unref(old);
+		backends_unref(fresh);
+	}
 }

@@ -511,3 +511,34 @@ Test(dns_names, are_due_at_once_after_a_failed_connect)
 	cr_expect_eq(count(&server.asked_db), 1u, "it is another");
 	generation_unref(generation);
 }
+
+/* A check of the same backend fails. */
+static void
+fail_check(struct generation *generation)
+{
+	struct backends *backends =
+	    generation_service(generation, 0)->sites[0].backends;
+	struct addr addresses[BACKEND_ADDRESSES_MAX];
+	int64_t down_ms;
+
+	cr_assert_gt(backends_addresses(backends, 0, addresses), 0u);
+	backends_checked(backends, 0, &addresses[0], ECONNREFUSED, 1, &down_ms);
+}
+
+Test(dns_names, report_other_addresses)
+{
+	struct generation *generation = follow(NULL, two_services);
+	int first = changes;
+
+	cr_expect_gt(first, 0, "the first answer");
+	fail_check(generation);
+	cr_expect(pass_until(3000, &server.asked_app, 2));
+	run(0.05);
+	cr_expect_eq(changes, first, "the same answer");
+	set_answer((const char *[ANSWER_MAX]){ "127.0.0.9" });
+	fail_check(generation);
+	cr_expect(pass_until(3000, &server.asked_app, 3));
+	run(0.05);
+	cr_expect_eq(changes, first + 1);
+	generation_unref(generation);
+}

@@ -36,8 +36,8 @@ struct generation_parts {
 	struct limit_process *process;
 	struct ticket_keys *keys;
 	struct backend_states *states; /* NULL: not shared, in tests */
-	struct inherited *inherited; /* LISTEN_FDS; may be NULL */
-	struct stapling *stapling;   /* may be NULL: nothing is stapled */
+	struct inherited *inherited;   /* LISTEN_FDS; may be NULL */
+	struct stapling *stapling;     /* may be NULL: nothing is stapled */
 	unsigned threads;
 };
 

@@ -206,7 +206,7 @@ def test_silent_addresses_time_out_each_by_itself(launch, listener, tls, hosts, 
     before = clinch.descriptors()
     assert answers(tls, clinch.port()) == ""
     clinch.wait_log(r"info conn backend connect failed .*backend=app\.test", 2)
-    clinch.wait_log(r"warning conn backend down .*backend=app\.test .*timed out")
+    clinch.wait_log(r"warning conn backend down .*backend=app\.test:.*timed out")
     line = clinch.wait_log(r"access .*reason=backend_timeout")
     assert 1300 <= int(fields(line)["ms"]) < 2300
     client = tls(clinch.port())

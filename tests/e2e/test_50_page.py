@@ -392,6 +392,27 @@ def test_it_is_legible(show, page, scheme, dark):
     assert shade < 40 if dark else shade > 220
 
 
+def test_the_states_of_backends(show, page):
+    """Proves the words for each state, the worst first."""
+    now = int(time.time())
+    document = sample.status(now=now)
+    document["listeners"][0]["backends"] = [
+        sample.backend("a:1", since=now - 600, checked=True, error="Connection refused", error_time=now - 900),
+        sample.backend("b:1", "resting", 1, 1, 3, since=now - 600, error="Connection timed out", error_time=now),
+        sample.backend("c:1", "down", 1, 1, since=now - 7200, checked=True, error="Connection refused", error_time=now),
+        sample.backend("d:1", "unresolved", 0),
+    ]
+    show(document)
+    shown = page.value("document.querySelector('.backends').innerText").replace("\n", " ")
+    expected = [
+        "✕ down c:1 1 resting, down for 2 hours, last error: Connection refused, checked",
+        "✕ unresolved d:1",
+        "▲ resting b:1 1 resting, 3 errors, resting for 10 min, last error: Connection timed out",
+        "✓ up a:1 up for 10 min, checked",
+    ]
+    assert " ".join(shown.split()) == " ".join(expected)
+
+
 @pytest.mark.parametrize("width", [320, 360, 768])
 def test_nothing_scrolls_sideways(show, page, width):
     """Proves it with long names, files and errors, details open."""

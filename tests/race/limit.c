@@ -4,6 +4,7 @@
  * ThreadSanitizer finds races; the program itself checks that no cap was
  * exceeded and that every count is zero at the end.  Exit status 0 is a pass.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,6 +31,7 @@ static const struct config_listener config = {
 struct shared {
 	struct limit *limit;
 	struct backends *backends;
+	uint16_t port;      /* of their addresses */
 	atomic_uint inside; /* connections between reserve and release */
 	atomic_uint at_address[CLIENTS];
 	atomic_uint faults;
@@ -106,17 +108,24 @@ walk(void *arg)
 	return NULL;
 }
 
-/* As the resolver does, on the main thread. */
+/* As the resolver and the checks do, on the main thread; the endpoint reads. */
 static void
 replace_answers(struct shared *shared)
 {
 	struct addr answer[2];
+	struct backend_view view;
+	int64_t down_ms;
 
 	for (uint32_t i = 0; i < WALKS; i++) {
 		answer[0] = loopback(i % 2);
 		answer[1] = loopback(2);
 		check(shared,
 		    backends_put(shared->backends, 0, answer, 1 + i % 2));
+		addr_set_port(&answer[0], shared->port);
+		backends_checked(shared->backends, 0, &answer[0],
+		    i % 3 == 0 ? 0 : ECONNREFUSED, i, &down_ms);
+		backends_view(shared->backends, 0, i, &view);
+		check(shared, view.addresses > 0);
 	}
 }
 
@@ -157,11 +166,13 @@ main(void)
 	struct config_listener service = {
 		.connect = { .items = &connect, .count = 1 },
 		.balance = BALANCE_RR,
+		.check = CHECK_TCP,
 	};
 	struct limit_process *process = limit_process_new();
 	struct shared shared = { .limit = limit_new(process) };
 	int fd = bind_refusing(&connect.port);
 
+	shared.port = connect.port;
 	shared.backends = backends_new(&service, NULL);
 	if (shared.limit == NULL || shared.backends == NULL)
 		abort();

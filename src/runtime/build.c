@@ -690,14 +690,21 @@ keep_node(void *node)
 }
 
 static bool
+check_alike(const struct config_listener *a, const struct config_listener *b)
+{
+	if (a->check == CHECK_OFF || b->check == CHECK_OFF)
+		return a->check == b->check;
+	return a->check_interval_ms == b->check_interval_ms &&
+	       a->timeout_connect_ms == b->timeout_connect_ms;
+}
+
+static bool
 connect_alike(const struct config_listener *a, const struct config_listener *b)
 {
 	size_t i;
 
 	if (a->connect.count != b->connect.count || a->balance != b->balance ||
-	    a->retry_after_ms != b->retry_after_ms || a->check != b->check ||
-	    a->check_interval_ms != b->check_interval_ms ||
-	    a->timeout_connect_ms != b->timeout_connect_ms)
+	    a->retry_after_ms != b->retry_after_ms || !check_alike(a, b))
 		return false;
 	for (i = 0; i < a->connect.count; i++)
 		if (strcmp(a->connect.items[i].text,

@@ -139,7 +139,7 @@ def test_the_last_resort(launch, listener, tls, door):
     a.open()
     assert answer(tls, clinch.port()) == "a"
     clinch.wait_log("notice conn backend up again")
-    assert state(clinch, a.connect)["state"] == "up"
+    assert (state(clinch, a.connect)["state"], state(clinch, a.connect)["resting"]) == ("up", 0)
     assert answer(tls, clinch.port()) == "a" and not clinch.grep("backend connect failed")
 
 

@@ -525,6 +525,39 @@ Test(sites, share_contexts_and_backends_where_settings_are_equal)
 	generation_unref(generation);
 }
 
+static const struct check_row {
+	const char *listener, *host;
+	bool expect;
+} check_rows[] = {
+	{ "check = tcp", "check = tcp", true },
+	{ "check = tcp", "check = off", false },
+	{ "check = tcp", "check_interval = 9s", false },
+	{ "check = tcp", "timeout_connect = 9s", false },
+	{ "check = off", "check_interval = 9s\ntimeout_connect = 9s", true },
+};
+
+Test(sites, share_backends_where_checks_are_equal)
+{
+	for (size_t i = 0; i < ARRAY_LEN(check_rows); i++) {
+		const struct check_row *row = &check_rows[i];
+		struct generation *generation;
+		const struct service *service;
+		const struct tls_site *host;
+		char text[512];
+
+		snprintf(text, sizeof(text),
+		    WEB OWN "%s\n[host web a.example]\n%s\n", row->listener,
+		    row->host);
+		generation = build_from(NULL, text);
+		service = generation_service(generation, 0);
+		host = site_for(generation, "a.example");
+		cr_expect_eq(service->sites[0].backends ==
+				 service->sites[host->number].backends,
+		    row->expect, "%s, %s", row->listener, row->host);
+		generation_unref(generation);
+	}
+}
+
 Test(sites, are_shared_over_a_reload_that_changes_one_host)
 {
 	const struct pki_wish a = { .name = "a" }, b = { .name = "b" };

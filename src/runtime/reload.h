@@ -21,6 +21,7 @@ struct collect;
 struct err;
 struct loop;
 struct resolver;
+struct sandbox;
 struct watch;
 
 /*
@@ -79,6 +80,7 @@ struct server {
 	struct resolver *resolver;
 	struct collect *collect; /* for the admin endpoint */
 	struct watch *watch;
+	struct sandbox *sandbox;
 	struct stamp tickets_read; /* of ticket_key_file */
 	bool tickets_shared;       /* the keys come from that file */
 

@@ -31,6 +31,7 @@
 #include "runtime/process.h"
 #include "runtime/reload.h"
 #include "runtime/resolve.h"
+#include "runtime/sandbox.h"
 #include "runtime/sockets.h"
 #include "runtime/stapling.h"
 #include "runtime/watch.h"
@@ -520,6 +521,13 @@ drop(const struct config *config, struct log *log, struct err *err)
 	return true;
 }
 
+static bool
+confine(struct server *server, const struct config *config, struct err *err)
+{
+	server->sandbox = sandbox_enter(config, NULL, server->parts.log, err);
+	return server->sandbox != NULL;
+}
+
 static struct generation *
 build_first(struct server *server, enum server_exit *status)
 {
@@ -580,7 +588,7 @@ start(struct server *server)
 	if (generation == NULL)
 		return status;
 	if (take_pid(server, config, &err) && drop(config, parts->log, &err) &&
-	    start_threads(server, &err) &&
+	    confine(server, config, &err) && start_threads(server, &err) &&
 	    reload_prepare(server, generation, &err)) {
 		reload_begin(server);
 		return EXIT_ASKED;
@@ -607,6 +615,7 @@ finish(struct server *server)
 	stapling_log_counters(server->parts.stapling);
 	resolver_free(server->resolver);
 	watch_free(server->watch);
+	sandbox_free(server->sandbox);
 	generation_unref(server->pending);
 	generation_unref(server->current);
 	inherited_free(server->parts.inherited, NULL);

@@ -277,15 +277,38 @@ visit_key(const struct path_visit *visit, const char *path,
 }
 
 static void
-visit_site(const struct path_visit *visit, const struct config_listener *site)
+visit_certs(const struct path_visit *visit, const struct config_listener *site)
 {
 	visit_files(visit, &site->certs);
 	visit_files(visit, &site->keys);
 	visit_files(visit, &site->staple_files);
-	visit_key(
-	    visit, site->cert_dir, PATH_FOLDER, site->places, KEY_CERT_DIR);
-	visit_key(visit, site->ca_file, PATH_FILE, site->places, KEY_CA_FILE);
-	visit_key(visit, site->crl_file, PATH_FILE, site->places, KEY_CRL_FILE);
+}
+
+static void
+visit_listener(
+    const struct path_visit *visit, const struct config_listener *listener)
+{
+	const struct config_place *places = listener->places;
+
+	visit_certs(visit, listener);
+	visit_key(visit, listener->cert_dir, PATH_FOLDER, places, KEY_CERT_DIR);
+	visit_key(visit, listener->ca_file, PATH_FILE, places, KEY_CA_FILE);
+	visit_key(visit, listener->crl_file, PATH_FILE, places, KEY_CRL_FILE);
+}
+
+/* Only what a host does not inherit: there may be ten thousand of them. */
+static void
+visit_host(const struct path_visit *visit, const struct config_listener *host,
+    const struct config_listener *listener)
+{
+	if (host->certs_own)
+		visit_certs(visit, host);
+	if (host->ca_file != listener->ca_file)
+		visit_key(
+		    visit, host->ca_file, PATH_FILE, host->places, KEY_CA_FILE);
+	if (host->crl_file != listener->crl_file)
+		visit_key(visit, host->crl_file, PATH_FILE, host->places,
+		    KEY_CRL_FILE);
 }
 
 static void
@@ -331,9 +354,9 @@ config_each_path(const struct config *config, config_path_fn *visit, void *arg)
 		const struct config_listener *listener = &config->listeners[i];
 
 		visit_sockets(&calls, &listener->accept);
-		visit_site(&calls, listener);
+		visit_listener(&calls, listener);
 		for (size_t k = 0; k < listener->host_count; k++)
-			visit_site(&calls, &listener->hosts[k]);
+			visit_host(&calls, &listener->hosts[k], listener);
 	}
 }
 

@@ -45,7 +45,7 @@
 	"([ocsp] concerns the server's own certificates)"
 #define CHROOT                                                    \
 	"a reload could not read files from inside: the sandbox " \
-	"(clinch.ini(5)) confines the process to the files it names"
+	"(clinch.ini(5)) or a container confines the process"
 
 enum stunnel_action {
 	ACTION_NONE,      /* the behaviour is the same here */

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
+#include "base/log.h"
 #include "config/arena.h"
 #include "config/check.h"
 #include "config/diagnostics.h"
@@ -80,6 +82,8 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 	if (input->bytes == NULL)
 		check_files(&parser);
 	counted->config.notes = diag->notes;
+	counted->config.sources = diag->files;
+	counted->config.source_count = diag->file_count;
 }
 
 /* any: also return a configuration with errors. */
@@ -245,6 +249,118 @@ config_listener_equal(
 			return false;
 	return true;
 }
+
+/* ---- Paths ---- */
+
+struct path_visit {
+	config_path_fn *visit;
+	void *arg;
+};
+
+static void
+visit_files(const struct path_visit *visit, const struct config_paths *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		if (paths->items[i].path != NULL)
+			visit->visit(visit->arg, paths->items[i].path,
+			    PATH_FILE, &paths->items[i].where);
+}
+
+static void
+visit_key(const struct path_visit *visit, const char *path,
+    enum config_path_use use, const struct config_place *places,
+    enum config_key key)
+{
+	if (path != NULL)
+		visit->visit(
+		    visit->arg, path, use, config_where_of(places, key));
+}
+
+static void
+visit_certs(const struct path_visit *visit, const struct config_listener *site)
+{
+	visit_files(visit, &site->certs);
+	visit_files(visit, &site->keys);
+	visit_files(visit, &site->staple_files);
+}
+
+static void
+visit_listener(
+    const struct path_visit *visit, const struct config_listener *listener)
+{
+	const struct config_place *places = listener->places;
+
+	visit_certs(visit, listener);
+	visit_key(visit, listener->cert_dir, PATH_FOLDER, places, KEY_CERT_DIR);
+	visit_key(visit, listener->ca_file, PATH_FILE, places, KEY_CA_FILE);
+	visit_key(visit, listener->crl_file, PATH_FILE, places, KEY_CRL_FILE);
+}
+
+/* Only what a host does not inherit: there may be ten thousand of them. */
+static void
+visit_host(const struct path_visit *visit, const struct config_listener *host,
+    const struct config_listener *listener)
+{
+	if (host->certs_own)
+		visit_certs(visit, host);
+	if (host->ca_file != listener->ca_file)
+		visit_key(
+		    visit, host->ca_file, PATH_FILE, host->places, KEY_CA_FILE);
+	if (host->crl_file != listener->crl_file)
+		visit_key(visit, host->crl_file, PATH_FILE, host->places,
+		    KEY_CRL_FILE);
+}
+
+static void
+visit_sockets(const struct path_visit *visit, const struct config_accepts *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (addr_is_unix(&list->items[i].addr))
+			visit->visit(visit->arg,
+			    list->items[i].addr.un.sun_path, PATH_SOCKET,
+			    &list->items[i].where);
+}
+
+static void
+visit_global(const struct path_visit *visit, const struct config *config)
+{
+	const struct config_place *places = config->places;
+
+	for (size_t i = 0; i < config->source_count; i++)
+		visit->visit(visit->arg, config->sources[i], PATH_SOURCE, NULL);
+	visit_key(visit, config->ticket_key_file, PATH_FILE, places,
+	    KEY_TLS_TICKET_KEY_FILE);
+	visit_key(
+	    visit, config->ocsp.ca_file, PATH_FILE, places, KEY_OCSP_CA_FILE);
+	if (log_is_path(config->log.output))
+		visit_key(visit, config->log.output, PATH_LOG, places,
+		    KEY_LOG_OUTPUT);
+	if (log_is_path(config->log.access))
+		visit_key(visit, config->log.access, PATH_LOG, places,
+		    KEY_LOG_ACCESS);
+	visit_key(visit, config->pid_file, PATH_PID, places, KEY_GLOBAL_PID);
+	visit_key(
+	    visit, config->store_dir, PATH_STORE, places, KEY_GLOBAL_STORE_DIR);
+	visit_sockets(visit, &config->admin.listen);
+}
+
+void
+config_each_path(const struct config *config, config_path_fn *visit, void *arg)
+{
+	const struct path_visit calls = { visit, arg };
+
+	visit_global(&calls, config);
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+
+		visit_sockets(&calls, &listener->accept);
+		visit_listener(&calls, listener);
+		for (size_t k = 0; k < listener->host_count; k++)
+			visit_host(&calls, &listener->hosts[k], listener);
+	}
+}
+
+/* ---- Changes ---- */
 
 struct config_strings
 config_fixed_changes(const struct config *old, const struct config *fresh)

@@ -40,6 +40,7 @@ enum config_key {
 	KEY_GLOBAL_DRAIN_TIMEOUT,
 	KEY_GLOBAL_PID,
 	KEY_GLOBAL_STORE_DIR,
+	KEY_GLOBAL_SANDBOX,
 	KEY_GLOBAL_OCSP,
 	/* [log] */
 	KEY_LOG_LEVEL,
@@ -360,6 +361,13 @@ struct config_ocsp {
 	bool aia_issuer;   /* issuers may be fetched */
 };
 
+/* Is the process confined to the paths of its configuration? */
+enum config_sandbox {
+	SANDBOX_AUTO,    /* as far as the kernel can */
+	SANDBOX_REQUIRE, /* or it does not start */
+	SANDBOX_OFF
+};
+
 /* [admin] */
 struct config_admin {
 	struct config_accepts listen; /* none: no endpoint */
@@ -380,6 +388,7 @@ struct config {
 	const char *ticket_key_file; /* [tls]; NULL: generated keys */
 	enum config_key_permissions ticket_key_permissions; /* of [tls] */
 	const char *store_dir;                              /* NULL: no store */
+	enum config_sandbox sandbox;
 	struct config_ocsp ocsp;
 
 	struct config_log log;
@@ -392,7 +401,30 @@ struct config {
 
 	/* Notes to log once: ignored keys, differences from stunnel. */
 	struct config_strings notes;
+
+	/* What was read: the file, its includes (files and folders), and the
+	 * files of ${file:PATH}. */
+	const char *const *sources;
+	size_t source_count;
 };
+
+/* What a path is for. */
+enum config_path_use {
+	PATH_SOURCE, /* of the configuration itself: a file or folder */
+	PATH_FILE,   /* read: certificates, keys, CAs, lists, staples */
+	PATH_FOLDER, /* cert_dir: read, with what its links lead to */
+	PATH_LOG,    /* appended to; made if it is missing */
+	PATH_SOCKET, /* of a Unix socket: made and removed */
+	PATH_PID,    /* made at the start, removed at the end */
+	PATH_STORE   /* store_dir: everything in it */
+};
+
+/* Call `visit` for every path of the configuration, some of them twice; `where`
+ * is NULL where no single key names it.  Backends are not included. */
+typedef void config_path_fn(void *arg, const char *path,
+    enum config_path_use use, const struct config_where *where);
+void config_each_path(
+    const struct config *config, config_path_fn *visit, void *arg);
 
 /* All errors of one run, each "file:line: text", in the order of the files.
  * Free with config_errors_free. */

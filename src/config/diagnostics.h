@@ -36,8 +36,8 @@ struct diagnostics {
 	bool no_memory;
 };
 
-/* Call once for each file, before its first error: errors are sorted by the
- * order of these calls. */
+/* Call once for each file or folder that is read, before its first error:
+ * errors are sorted by the order of these calls. */
 void diag_file(struct diagnostics *diag, const char *file);
 
 /* Add one error.  The text does not repeat the place.  `where` may have line

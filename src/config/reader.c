@@ -147,6 +147,7 @@ reader_path(struct arena *arena, const char *from, const char *path)
 
 struct expansion {
 	struct arena *arena;
+	struct diagnostics *diag;
 	const char *from;
 	size_t length;
 	char out[VALUE_SIZE_MAX + 1];
@@ -182,6 +183,7 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 
 	if (path == NULL)
 		return err_no_memory(err);
+	diag_file(expansion->diag, path);
 	if (!read_file(&file, expansion->arena, path, VALUE_SIZE_MAX, err)) {
 		err_prefix(err, "${file:%s}", name);
 		return false;
@@ -363,9 +365,10 @@ finish(struct arena *arena, const struct expansion *expansion, struct err *err)
 }
 
 static char *
-expand_value(
-    struct arena *arena, const char *from, const char *value, struct err *err)
+expand_value(struct diagnostics *diag, const char *from, const char *value,
+    struct err *err)
 {
+	struct arena *arena = diag->arena;
 	struct expansion *expansion;
 	char *out = NULL;
 
@@ -381,6 +384,7 @@ expand_value(
 		return NULL;
 	}
 	expansion->arena = arena;
+	expansion->diag = diag;
 	expansion->from = from;
 	if (expand(expansion, value, err))
 		out = finish(arena, expansion, err);
@@ -475,7 +479,7 @@ take_pair(struct open_file *file, const struct ini_item *item)
 		return;
 	}
 	statement.value = expand_value(
-	    reader->arena, file->name, item->value, &err);
+	    reader->diag, file->name, item->value, &err);
 	if (statement.value == NULL)
 		diag_error(reader->diag, &statement.where, "%s: %s",
 		    statement.key, err.text);
@@ -665,6 +669,7 @@ include_folder(struct open_file *parent, const struct config_where *where,
 		    strerror(errno));
 		return;
 	}
+	diag_file(reader->diag, folder);
 	if (!all)
 		note_passed_over(reader->diag, where, folder, count);
 	for (int i = 0; i < count; i++) {

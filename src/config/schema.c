@@ -80,6 +80,14 @@ static const struct value_word choice_permissions[] = {
 	{ NULL, 0 },
 };
 
+static const struct value_word choice_sandboxes[] = {
+	{ "auto", SANDBOX_AUTO },
+	{ "require", SANDBOX_REQUIRE },
+	{ "off", SANDBOX_OFF },
+	{ "no", SANDBOX_OFF },
+	{ NULL, 0 },
+};
+
 static const struct value_word choice_profiles[] = {
 	{ "intermediate", PROFILE_INTERMEDIATE },
 	{ "modern", PROFILE_MODERN },
@@ -257,6 +265,11 @@ static const struct schema_row rows[KEY_COUNT] = {
 	    .shown = "no store",
 	    .meaning =
 		"folder for staples and issuers that outlive the process" },
+	[KEY_GLOBAL_SANDBOX] = { NAMED("sandbox", NULL, SCHEMA_GLOBAL),
+	    OF_CONFIG(sandbox, value_choice), WORDS(sandboxes),
+	    .needs_start = true, .initial = "auto",
+	    .meaning = "confine the process to the files that the "
+		       "configuration names" },
 	[KEY_GLOBAL_OCSP] = { NAMED("ocsp", NULL, SCHEMA_GLOBAL),
 	    OF_CONFIG(ocsp.mode, value_switch), WORDS(switches), .shown = "yes",
 	    .meaning = "no: mode = never in [ocsp], yes: mode = auto" },

@@ -24,7 +24,6 @@
 #include "config/schema.h"
 #include "config/strings.h"
 
-#define LATER "not supported by this version"
 #define ENGINES "OpenSSL engines are not supported: put the key into a PEM file"
 #define PSK "pre-shared keys are not supported: use a certificate"
 #define SERVER_ONLY                                                \
@@ -44,9 +43,9 @@
 #define CLIENTS_BY_CRL                                                      \
 	"stunnel checks client certificates with it: use crl_file instead " \
 	"([ocsp] concerns the server's own certificates)"
-#define CHROOT                                                        \
-	"a reload could not read files from inside: use the service " \
-	"manager or a container to confine the process"
+#define CHROOT                                                    \
+	"a reload could not read files from inside: the sandbox " \
+	"(clinch.ini(5)) or a container confines the process"
 
 enum stunnel_action {
 	ACTION_NONE,      /* the behaviour is the same here */
@@ -174,9 +173,6 @@ static const struct stunnel_key other_keys[] = {
 	{ "timeout", NULL, ACTION_REFUSE,
 	    "ambiguous: write timeout_handshake, timeout_connect, timeout_idle "
 	    "or timeout_close" },
-
-	/* Planned keys. */
-	{ "sandbox", NULL, ACTION_REFUSE, LATER },
 };
 
 /* Keys of other programs, and what to write instead. */

@@ -40,6 +40,7 @@
 #include "runtime/loop.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
+#include "runtime/sandbox.h"
 #include "runtime/server.h"
 #include "runtime/stapling.h"
 #include "runtime/watch.h"
@@ -836,6 +837,29 @@ report_replaced(const struct server *server, const struct generation *fresh)
 	}
 }
 
+/* false: a path is outside, which was logged. */
+static bool
+check_sandbox(struct server *server, const struct config *config)
+{
+	struct config_errors errors = { 0 };
+	bool inside = sandbox_check(server->sandbox, config, &errors);
+
+	log_errors(server, "sandbox", &errors);
+	config_errors_free(&errors);
+	return inside;
+}
+
+static bool
+has_bad_files(const struct generation *generation)
+{
+	size_t i;
+
+	for (i = 0; i < generation->cert_count; i++)
+		if (generation->certs[i].slot->bad)
+			return true;
+	return false;
+}
+
 static struct generation *
 build_from_files(struct server *server)
 {
@@ -845,6 +869,9 @@ build_from_files(struct server *server)
 	    GENERATION_FILES, &errors);
 
 	log_errors(server, "tls", &errors.all);
+	/* The sandbox may be the reason. */
+	if (errors.all.list.count > 0 || (fresh && has_bad_files(fresh)))
+		(void)check_sandbox(server, generation_config(server->current));
 	generation_errors_free(&errors);
 	return fresh;
 }
@@ -1189,6 +1216,16 @@ warn_about_fixed_keys(struct server *server, const struct config *config)
 	config_strings_free(&keys);
 }
 
+static void
+log_unread(struct server *server, const struct config_errors *errors)
+{
+	log_errors(server, "config", errors);
+	if (sandbox_may_deny(server->sandbox, errors))
+		log_refusal(server, "sandbox",
+		    "the file may be outside the sandbox of this start: "
+		    "restart clinch, or set sandbox = off");
+}
+
 static struct generation *
 build(struct server *server)
 {
@@ -1201,10 +1238,14 @@ build(struct server *server)
 	memset(&errors, 0, sizeof(errors));
 	config = config_load(server->config_path, &errors);
 	if (config == NULL)
-		log_errors(server, "config", &errors);
+		log_unread(server, &errors);
 	config_errors_free(&errors);
 	if (config == NULL)
 		return NULL;
+	if (!check_sandbox(server, config)) {
+		config_unref(config);
+		return NULL;
+	}
 	if (stapling_configure(server->parts.stapling, config, &err)) {
 		fresh = generation_build(server->current, config,
 		    &server->parts, GENERATION_FULL, &build_errors);

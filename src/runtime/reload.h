@@ -22,6 +22,7 @@ struct collect;
 struct err;
 struct loop;
 struct resolver;
+struct sandbox;
 struct watch;
 
 /*
@@ -81,6 +82,7 @@ struct server {
 	struct backend_checks *checks; /* NULL: a drain */
 	struct collect *collect;       /* for the admin endpoint */
 	struct watch *watch;
+	struct sandbox *sandbox;
 	struct stamp tickets_read; /* of ticket_key_file */
 	bool tickets_shared;       /* the keys come from that file */
 

@@ -33,6 +33,7 @@
 #include "runtime/process.h"
 #include "runtime/reload.h"
 #include "runtime/resolve.h"
+#include "runtime/sandbox.h"
 #include "runtime/sockets.h"
 #include "runtime/stapling.h"
 #include "runtime/watch.h"
@@ -549,6 +550,13 @@ drop(const struct config *config, struct log *log, struct err *err)
 	return true;
 }
 
+static bool
+confine(struct server *server, const struct config *config, struct err *err)
+{
+	server->sandbox = sandbox_enter(config, NULL, server->parts.log, err);
+	return server->sandbox != NULL;
+}
+
 static struct generation *
 build_first(struct server *server, enum server_exit *status)
 {
@@ -609,7 +617,7 @@ start(struct server *server)
 	if (generation == NULL)
 		return status;
 	if (take_pid(server, config, &err) && drop(config, parts->log, &err) &&
-	    start_threads(server, &err) &&
+	    confine(server, config, &err) && start_threads(server, &err) &&
 	    reload_prepare(server, generation, &err)) {
 		reload_begin(server);
 		return EXIT_ASKED;
@@ -637,6 +645,7 @@ finish(struct server *server)
 	resolver_free(server->resolver);
 	backend_checks_free(server->checks);
 	watch_free(server->watch);
+	sandbox_free(server->sandbox);
 	generation_unref(server->pending);
 	generation_unref(server->current);
 	inherited_free(server->parts.inherited, NULL);

@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include <openssl/bn.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -1046,4 +1047,21 @@ struct stack_st_X509_NAME *
 ca_store_names(const struct ca_store *ca_store)
 {
 	return ca_store->names;
+}
+
+const char *
+ca_store_default_path(unsigned index)
+{
+	switch (index) {
+	case 0:
+		return X509_get_default_cert_area();
+	case 1:
+		return OPENSSL_info(OPENSSL_INFO_MODULES_DIR);
+	case 2:
+		return X509_get_default_cert_file();
+	case 3:
+		return X509_get_default_cert_dir();
+	default:
+		return NULL;
+	}
 }

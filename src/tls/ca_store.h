@@ -92,4 +92,8 @@ bool ca_store_crls_fit(const struct ca_store *ca_store);
 struct x509_store_st *ca_store_x509_store(const struct ca_store *ca_store);
 struct stack_st_X509_NAME *ca_store_names(const struct ca_store *ca_store);
 
+/* The paths of OpenSSL as it was built: its folder, modules, CA file, CA folder.
+ * NULL after the last. */
+const char *ca_store_default_path(unsigned index);
+
 #endif

@@ -9,6 +9,11 @@ from lib.stapled import Refused, s_client, staple_of, status_of
 from lib.wait import until
 
 HOUR = 3600
+
+# libfaketime reads the file of the clock inside the process, again and again.
+CLOCK_FILE = "sandbox = off"
+
+
 @needs_faketime
 @pytest.mark.parametrize("without, ends", [("serve", None), ("refuse", Refused)])
 def test_over_next_update(launch, ca, responders, stapled, tmp_path, without, ends):
@@ -17,7 +22,7 @@ def test_over_next_update(launch, ca, responders, stapled, tmp_path, without, en
     to clients with status_request only."""
     responder, clock = responders(), Clock(tmp_path)
     site = ca.issue(ocsp=responder.url)
-    clinch = launch(stapled(site, f"mode = always\nwithout_staple = {without}"), env=clock.env())
+    clinch = launch(stapled(site, f"mode = always\nwithout_staple = {without}", head=CLOCK_FILE), env=clock.env())
     staple = staple_of(clinch.port(), ca, site)
     responder.stop()
     left = staple.next_update - datetime.datetime.utcnow()
@@ -37,7 +42,7 @@ def test_restart_after_next_update(launch, ca, responders, stapled, tmp_path):
     """Proves that an expired file on disk is no staple either."""
     responder, clock = responders(), Clock(tmp_path)
     site = ca.issue(ocsp=responder.url)
-    text = stapled(site, "mode = prefer", head=f"store_dir = {tmp_path}/state")
+    text = stapled(site, "mode = prefer", head=f"{CLOCK_FILE}\nstore_dir = {tmp_path}/state")
     first = launch(text, env=clock.env())
     until((tmp_path / "state/ocsp" / site.id).exists, "the response is on disk")
     first.terminate()
@@ -52,7 +57,7 @@ def test_a_clock_an_hour_slow_is_logged(launch, ca, responders, stapled, tmp_pat
     responder, clock = responders(), Clock(tmp_path)
     clock.set(-HOUR)
     site = ca.issue(ocsp=responder.url)
-    clinch = launch(stapled(site, "mode = prefer"), env=clock.env())
+    clinch = launch(stapled(site, "mode = prefer", head=CLOCK_FILE), env=clock.env())
     assert status_of(clinch.port(), ca) is None
     assert clinch.grep(r"outcome=not_yet_valid.*") and clinch.grep(r"clock")
 
@@ -64,7 +69,7 @@ def test_a_jump_of_the_clock_is_noticed(launch, ca, responders, stapled, tmp_pat
     responder, clock = responders(), Clock(tmp_path)
     responder.window(-60, HOUR)
     site = ca.issue(ocsp=responder.url)
-    clinch = launch(stapled(site, "mode = prefer"), env=clock.env())
+    clinch = launch(stapled(site, "mode = prefer", head=CLOCK_FILE), env=clock.env())
     assert responder.count() == 1
     responder.window(2 * HOUR - 60, 3 * HOUR)
     clock.set(2 * HOUR)
@@ -81,7 +86,7 @@ def test_dated_in_the_future_once_the_clock_is_right(launch, ca, responders, sta
     clock.set(24 * HOUR)
     responder.window(24 * HOUR - 60, 25 * HOUR)
     site = ca.issue(ocsp=responder.url)
-    clinch = launch(stapled(site, "mode = prefer"), env=clock.env())
+    clinch = launch(stapled(site, "mode = prefer", head=CLOCK_FILE), env=clock.env())
     assert status_of(clinch.port(), ca) == "good"
     responder.behave("http_500")
     clock.set(0)

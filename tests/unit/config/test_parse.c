@@ -122,8 +122,9 @@ Test(parse, names_what_is_wrong_with_a_key)
 		    "t.ini:5: ca_file needs a value" },
 		{ "an empty list of paths", "cert =\n",
 		    "t.ini:5: cert needs a value" },
-		{ "a later version's", "sandbox = yes\n",
-		    "t.ini:5: sandbox: not supported by this version" },
+		{ "of [global]", "sandbox = off\n",
+		    "t.ini:5: sandbox does not belong here: put it into "
+		    "[global]" },
 		{ "which time", "timeout = 5s\n",
 		    "t.ini:5: timeout: ambiguous: write timeout_handshake" },
 		{ "an old TLS", "min_version = TLSv1.1\n",

@@ -80,6 +80,8 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 	if (input->bytes == NULL)
 		check_files(&parser);
 	counted->config.notes = diag->notes;
+	counted->config.inputs = diag->inputs;
+	counted->config.input_folders = diag->input_folders;
 }
 
 /* any: also return a configuration with errors. */

@@ -385,6 +385,11 @@ struct config {
 	struct config_listener *listeners;
 	size_t listener_count;
 
+	/* What it was read from: the file, its includes and what ${file:...}
+	 * names; and the included folders. */
+	struct config_strings inputs;
+	struct config_strings input_folders;
+
 	/* Notes to log once: ignored keys, differences from stunnel. */
 	struct config_strings notes;
 };

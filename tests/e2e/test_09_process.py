@@ -115,9 +115,10 @@ def test_keys_that_only_root_may_read(launch, serve, ca, searchable):
     crt.write_bytes(old.crt.read_bytes()), key.write_bytes(old.key.read_bytes())
     crt.chmod(0o644), key.chmod(0o600)
     text = f"[global]\nuser = nobody\n[listener web]\naccept = 127.0.0.1:0\nconnect = {serve().connect}\ncert = {crt}\nkey = {key}\n"
-    more = ca.issue("b.example", label="root-only-b")
-    shutil.copy(more.pem, searchable / "b.pem")
-    text += f"[host web b.example]\ncert = {searchable}/b.pem\n"
+    # A file that no renewal reads.
+    responders = searchable / "responders.pem"
+    shutil.copy(ca.file, responders), responders.chmod(0o600)
+    text += f"[ocsp]\nca_file = {responders}\n"
     clinch = launch(text)
     lines = clinch.grep("cannot be read by nobody")
     assert len(lines) == 1 and "and 1 more" in lines[0], clinch.output()

@@ -17,7 +17,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -33,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log_format.h"
 #include "base/mutex.h"
 #include "base/thread.h"
@@ -147,16 +147,11 @@ borrow(struct log_sink *sink, int fd, const char *name, struct err *err)
 	return true;
 }
 
-/*
- * O_NONBLOCK: opening a FIFO without a reader must fail, not wait.  No other
- * process shares this file description.
- */
+/* No other process shares this file description. */
 static bool
 open_path(struct log_sink *sink, const char *path, struct err *err)
 {
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
-		    O_NONBLOCK;
-	int fd = open(path, flags, 0640);
+	int fd = file_open_log(path);
 
 	if (fd < 0) {
 		if (errno == ENXIO)
@@ -166,7 +161,7 @@ open_path(struct log_sink *sink, const char *path, struct err *err)
 		else
 			err_set_errno(
 			    err, errno, "cannot open the log %s", path);
-		return false;
+		return file_explain(err);
 	}
 	if (!borrow(sink, fd, path, err)) {
 		close(fd);

@@ -20,9 +20,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/addr.h"
+#include "base/file.h"
 #include "config/arena.h"
 #include "config/diagnostics.h"
 #include "config/parse.h"
@@ -1044,7 +1044,7 @@ static void
 check_path(struct diagnostics *diag, const char *key, const char *path,
     const struct config_where *where)
 {
-	if (path != NULL && access(path, R_OK) != 0)
+	if (path != NULL && !file_is_readable(path))
 		diag_error(diag, where, "%s: cannot read %s: %s", key, path,
 		    strerror(errno));
 }

@@ -82,8 +82,8 @@ read_input(struct counted_config *counted, struct diagnostics *diag,
 	if (input->bytes == NULL)
 		check_files(&parser);
 	counted->config.notes = diag->notes;
-	counted->config.sources = diag->files;
-	counted->config.source_count = diag->file_count;
+	counted->config.inputs = diag->inputs;
+	counted->config.input_folders = diag->input_folders;
 }
 
 /* any: also return a configuration with errors. */
@@ -326,8 +326,12 @@ visit_global(const struct path_visit *visit, const struct config *config)
 {
 	const struct config_place *places = config->places;
 
-	for (size_t i = 0; i < config->source_count; i++)
-		visit->visit(visit->arg, config->sources[i], PATH_SOURCE, NULL);
+	for (size_t i = 0; i < config->inputs.count; i++)
+		visit->visit(
+		    visit->arg, config->inputs.items[i], PATH_SOURCE, NULL);
+	for (size_t i = 0; i < config->input_folders.count; i++)
+		visit->visit(visit->arg, config->input_folders.items[i],
+		    PATH_SOURCE, NULL);
 	visit_key(visit, config->ticket_key_file, PATH_FILE, places,
 	    KEY_TLS_TICKET_KEY_FILE);
 	visit_key(

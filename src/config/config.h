@@ -399,13 +399,13 @@ struct config {
 	struct config_listener *listeners;
 	size_t listener_count;
 
+	/* What it was read from: the file, its includes and what ${file:...}
+	 * names; and the included folders. */
+	struct config_strings inputs;
+	struct config_strings input_folders;
+
 	/* Notes to log once: ignored keys, differences from stunnel. */
 	struct config_strings notes;
-
-	/* What was read: the file, its includes (files and folders), and the
-	 * files of ${file:PATH}. */
-	const char *const *sources;
-	size_t source_count;
 };
 
 /* What a path is for. */

@@ -35,6 +35,34 @@ diag_file(struct diagnostics *diag, const char *file)
 	files[diag->file_count++] = file;
 }
 
+static void
+append(
+    struct diagnostics *diag, struct config_strings *strings, const char *path)
+{
+	char **items = arena_grow(
+	    diag->arena, strings->items, strings->count, sizeof(*items));
+	char *copy = arena_copy(diag->arena, path, strlen(path));
+
+	if (items == NULL || copy == NULL) {
+		diag_no_memory(diag);
+		return;
+	}
+	strings->items = items;
+	items[strings->count++] = copy;
+}
+
+void
+diag_input(struct diagnostics *diag, const char *path)
+{
+	append(diag, &diag->inputs, path);
+}
+
+void
+diag_input_folder(struct diagnostics *diag, const char *path)
+{
+	append(diag, &diag->input_folders, path);
+}
+
 static unsigned
 order_of(const struct diagnostics *diag, const char *file)
 {

@@ -33,12 +33,18 @@ struct diagnostics {
 	const char **files; /* in the order they were first read */
 	size_t file_count;
 	struct config_strings notes;
+	struct config_strings inputs;        /* files that were read */
+	struct config_strings input_folders; /* and folders */
 	bool no_memory;
 };
 
-/* Call once for each file or folder that is read, before its first error:
- * errors are sorted by the order of these calls. */
+/* Call once for each file, before its first error: errors are sorted by the
+ * order of these calls. */
 void diag_file(struct diagnostics *diag, const char *file);
+
+/* Record a file or an included folder that was read for this configuration. */
+void diag_input(struct diagnostics *diag, const char *path);
+void diag_input_folder(struct diagnostics *diag, const char *path);
 
 /* Add one error.  The text does not repeat the place.  `where` may have line
  * 0: the error is about the whole file. */

@@ -18,7 +18,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "config/arena.h"
 #include "config/diagnostics.h"
 #include "config/ini.h"
@@ -112,11 +112,13 @@ open_regular(const char *path, size_t max, struct err *err)
 	struct stat status;
 	int fd;
 
-	if (stat(path, &status) == 0 && !check_kind(&status, max, err))
+	if (file_stat(path, &status) == 0 && !check_kind(&status, max, err))
 		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
+	fd = file_open(path);
+	if (fd < 0) {
 		err_set_errno(err, errno, "cannot be opened");
+		file_explain(err);
+	}
 	return fd;
 }
 
@@ -183,7 +185,7 @@ put_file(struct expansion *expansion, const char *name, struct err *err)
 
 	if (path == NULL)
 		return err_no_memory(err);
-	diag_file(expansion->diag, path);
+	diag_input(expansion->diag, path);
 	if (!read_file(&file, expansion->arena, path, VALUE_SIZE_MAX, err)) {
 		err_prefix(err, "${file:%s}", name);
 		return false;
@@ -558,6 +560,7 @@ include_file(struct open_file *parent, const struct config_where *where,
 
 	if (!check_bounds(parent, where, path))
 		return;
+	diag_input(reader->diag, path);
 	if (!read_file(&bytes, reader->arena, path, FILE_SIZE_MAX, &err)) {
 		diag_error(
 		    reader->diag, where, "include %s: %s", path, err.text);
@@ -629,7 +632,7 @@ note_passed_over(struct diagnostics *diag, const struct config_where *where,
     const char *folder, int count)
 {
 	struct dirent **entries = NULL;
-	int others = scandir(folder, &entries, is_conf, compare_names);
+	int others = file_scan(folder, &entries, is_conf, compare_names);
 
 	if (others > 0)
 		diag_note(diag, where,
@@ -647,7 +650,7 @@ is_regular(const char *path)
 {
 	struct stat status;
 
-	return stat(path, &status) != 0 || S_ISREG(status.st_mode);
+	return file_stat(path, &status) != 0 || S_ISREG(status.st_mode);
 }
 
 /* A stunnel.conf includes every regular file of a folder, other files only
@@ -660,16 +663,16 @@ include_folder(struct open_file *parent, const struct config_where *where,
 	struct dirent **entries = NULL;
 	bool all = stunnel_is_text(reader->main->name,
 	    reader->main->bytes->bytes, reader->main->bytes->size);
-	int count = scandir(
+	int count = file_scan(
 	    folder, &entries, all ? is_any : is_ini, compare_names);
 	char *path;
 
+	diag_input_folder(reader->diag, folder);
 	if (count < 0) {
 		diag_error(reader->diag, where, "include %s: %s", folder,
 		    strerror(errno));
 		return;
 	}
-	diag_file(reader->diag, folder);
 	if (!all)
 		note_passed_over(reader->diag, where, folder, count);
 	for (int i = 0; i < count; i++) {
@@ -697,7 +700,7 @@ include(struct open_file *file, const struct statement *statement)
 		return;
 	}
 	path = reader_path(reader->arena, file->name, statement->value);
-	found = path != NULL && stat(path, &status) == 0;
+	found = path != NULL && file_stat(path, &status) == 0;
 	if (path == NULL)
 		diag_no_memory(reader->diag);
 	else if (found && S_ISDIR(status.st_mode))
@@ -740,6 +743,7 @@ reader_load(struct source *source, struct diagnostics *diag, const char *path)
 	struct err err;
 
 	diag_file(diag, path);
+	diag_input(diag, path);
 	if (read_file(&file, diag->arena, path, FILE_SIZE_MAX, &err))
 		read_main(source, diag, path, &file);
 	else

@@ -28,7 +28,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bind.h"
 #include "base/err.h"
+#include "base/file.h"
 
 /* ---- options of TCP sockets ---- */
 
@@ -186,13 +188,36 @@ remove_stale(const struct addr *addr, struct err *err)
 	return true;
 }
 
+/* In a folder where this process may not write, the fallback of bind_unix()
+ * binds another socket. */
 static bool
-bind_path(int fd, const struct addr *addr, struct err *err)
+bind_elsewhere(
+    struct listener *listener, const struct listener_options *options)
 {
+	int fd = bind_unix(&listener->asked, options->unix_mode);
+
+	if (fd < 0)
+		return false;
+	close(listener->fds[0]);
+	listener->fds[0] = fd;
+	return true;
+}
+
+static bool
+bind_path(struct listener *listener, const struct listener_options *options,
+    struct err *err)
+{
+	const struct addr *addr = &listener->asked;
 	struct path path = path_of(addr);
+	int fd = listener->fds[0], errnum;
 
 	if (bind(fd, &addr->sa, addr->len) == 0)
 		return true;
+	errnum = errno;
+	if ((errnum == EACCES || errnum == EADDRINUSE) &&
+	    bind_elsewhere(listener, options))
+		return true;
+	errno = errnum;
 	if (errno == EADDRINUSE) {
 		if (!remove_stale(addr, err))
 			return false;
@@ -213,7 +238,7 @@ note_file(struct listener *listener, struct err *err)
 	struct path path = path_of(&listener->asked);
 	struct stat st;
 
-	if (lstat(path.text, &st) < 0) {
+	if (file_lstat(path.text, &st) < 0) {
 		err_set_errno(err, errno, "unix:%s", path.text);
 		return false;
 	}
@@ -229,7 +254,7 @@ is_our_file(const struct listener *listener)
 	struct path path = path_of(&listener->asked);
 	struct stat st;
 
-	return listener->ino != 0 && lstat(path.text, &st) == 0 &&
+	return listener->ino != 0 && file_lstat(path.text, &st) == 0 &&
 	       st.st_dev == listener->dev && st.st_ino == listener->ino;
 }
 
@@ -271,9 +296,10 @@ open_unix(struct listener *listener, const struct listener_options *options,
 		    addr_print(addr, text, sizeof(text)));
 		return false;
 	}
-	if (!bind_path(fd, addr, err) || !note_file(listener, err) ||
+	if (!bind_path(listener, options, err) || !note_file(listener, err) ||
 	    !set_file_mode(listener, options->unix_mode, err))
 		return false;
+	fd = listener->fds[0];
 	if (listen(fd, (int)options->backlog) < 0) {
 		err_set_errno(err, errno, "%s: cannot listen",
 		    addr_print(addr, text, sizeof(text)));
@@ -284,38 +310,6 @@ open_unix(struct listener *listener, const struct listener_options *options,
 
 /* ---- TCP sockets ---- */
 
-/* The kernel would cut a longer name, perhaps to that of another device. */
-static bool
-bind_to_device(int fd, const char *device)
-{
-	socklen_t len = (socklen_t)strlen(device);
-
-	if (len >= IFNAMSIZ) {
-		errno = ENODEV;
-		return false;
-	}
-	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len) == 0;
-}
-
-static bool
-set_options(int fd, const struct addr *addr,
-    const struct listener_options *options, bool in_group)
-{
-	bool v6 = addr->sa.sa_family == AF_INET6;
-
-	if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1))
-		return false;
-	if (in_group && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1))
-		return false;
-	if (v6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->v6only))
-		return false;
-	if (options->bind_early &&
-	    !set_option(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-		v6 ? IPV6_FREEBIND : IP_FREEBIND, 1))
-		return false;
-	return options->device == NULL || bind_to_device(fd, options->device);
-}
-
 /*
  * One bound socket; -1 with errno.  All have SO_REUSEADDR: connections of an
  * earlier process that drains must not make the address count as in use, and
@@ -325,22 +319,20 @@ static int
 bind_socket(const struct addr *addr, const struct listener_options *options,
     bool in_group)
 {
-	int fd, errnum;
+	struct bind_options how = {
+		.in_group = in_group,
+		.v6only = options->v6only,
+		.free_bind = options->bind_early,
+	};
 
-	fd = socket(
-	    addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	/* A longer name would be cut, perhaps to that of another device. */
+	if (options->device != NULL && strlen(options->device) >= IFNAMSIZ) {
+		errno = ENODEV;
 		return -1;
-	if (!set_options(fd, addr, options, in_group))
-		goto fail;
-	if (bind(fd, &addr->sa, addr->len) < 0)
-		goto fail;
-	return fd;
-fail:
-	errnum = errno;
-	close(fd);
-	errno = errnum;
-	return -1;
+	}
+	if (options->device != NULL)
+		strcpy(how.device, options->device);
+	return bind_tcp(addr, &how);
 }
 
 /* 0: the address is free; else the errno. */

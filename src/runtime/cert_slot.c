@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/thread.h"
 #include "runtime/process.h"
 #include "tls/identity.h"
@@ -206,7 +207,7 @@ is_something_else(const char *path)
 {
 	struct stat status;
 
-	return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+	return file_stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 static bool
@@ -214,7 +215,7 @@ is_folder(const char *path)
 {
 	struct stat status;
 
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+	return file_stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static bool
@@ -222,7 +223,16 @@ exists(const char *path)
 {
 	struct stat status;
 
-	return lstat(path, &status) == 0;
+	return file_lstat(path, &status) == 0;
+}
+
+/* As exists(), of the target of a link. */
+static bool
+can_stat(const char *path)
+{
+	struct stat status;
+
+	return file_stat(path, &status) == 0;
 }
 
 static char *
@@ -242,7 +252,7 @@ find_key(const char *cert)
 	if (key == NULL)
 		return NULL;
 	memcpy(key + strlen(key) - SUFFIX_LEN, ".key", SUFFIX_LEN);
-	if (access(key, F_OK) != 0)
+	if (!can_stat(key))
 		memcpy(key, cert, strlen(cert));
 	return key;
 }
@@ -348,14 +358,14 @@ compare_items(const void *a, const void *b)
 bool
 cert_dir_list(struct cert_dir *folder, const char *path, struct err *err)
 {
-	DIR *dir = opendir(path);
+	DIR *dir = file_open_folder(path);
 	struct dirent *entry;
 	bool fine = true, is_pair;
 
 	*folder = (struct cert_dir){ 0 };
 	if (dir == NULL) {
 		err_set_errno(err, errno, "cannot read the folder %s", path);
-		return false;
+		return file_explain(err);
 	}
 	is_pair = has_file(path, "fullchain.pem") &&
 		  has_file(path, "privkey.pem");

@@ -27,6 +27,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "runtime/build.h"
 #include "runtime/cert_slot.h"
@@ -391,9 +392,10 @@ fail_strictly(
 	build_fail(build, ERROR_CONFIG,
 	    is_key ? &load->request->key->where : &load->request->cert->where,
 	    load->request->settings, err);
-	if (is_key || !apart || access(id->key, R_OK) == 0)
+	if (is_key || !apart || file_is_readable(id->key))
 		return;
 	err_set_errno(err, errno, "cannot read %s", id->key);
+	file_explain(err);
 	build_fail(build, ERROR_CONFIG, &load->request->key->where,
 	    load->request->settings, err);
 }

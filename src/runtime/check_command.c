@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "opener/opener.h"
 #include "proxy/service.h"
 #include "runtime/build.h"
 #include "runtime/cert_slot.h"
@@ -307,10 +308,18 @@ print_process(const struct config *config, const struct generation_parts *parts)
 static bool
 check_access(const struct config *config, struct log *log, struct err *err)
 {
-	if (geteuid() == 0 &&
-	    !privilege_drop(config->user, config->group, false, err))
+	struct opener *opener;
+
+	process_check_user(config, log);
+	if (!load_opener(config, &opener, err))
 		return false;
+	if (geteuid() == 0 &&
+	    !privilege_drop(config->user, config->group, false, err)) {
+		opener_free(opener);
+		return false;
+	}
 	process_check_readable(config, log);
+	opener_free(opener);
 	return true;
 }
 

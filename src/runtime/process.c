@@ -33,7 +33,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "opener/trusted_path.h"
 #include "runtime/cert_slot.h"
 
 #define DESCRIPTORS_MAX (1024u * 1024u)
@@ -268,12 +270,9 @@ static void
 check_file(struct unreadable *unreadable, const char *path, const char *loss)
 {
 	char text[ERR_TEXT_MAX];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd >= 0) {
-		close(fd);
+	if (file_is_readable(path))
 		return;
-	}
 	if (errno == ENOENT) {
 		snprintf(text, sizeof(text),
 		    "%s does not exist: %s will be picked up when it does",
@@ -319,7 +318,8 @@ check_log(const struct config *config, const char *path, struct log *log)
 	if (!log_is_path(path))
 		return;
 	/* --test finds none yet: a start makes it. */
-	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 ||
+	    errno == ENOENT || file_has_fallback())
 		return;
 	snprintf(text, sizeof(text),
 	    "%s cannot be written by %s (%s): reopening logs and reloads will "
@@ -596,6 +596,44 @@ find(
 	memset(target, 0, sizeof(*target));
 	return (!user || find_user(user, target, err)) &&
 	       (!group || find_group(group, target, err));
+}
+
+bool
+privilege_find(const char *user, const char *group, struct opener_user *ids,
+    struct err *err)
+{
+	struct target target;
+	int count = OPENER_GROUPS_MAX;
+
+	if (!find(user, group, &target, err))
+		return false;
+	*ids = (struct opener_user){ .uid = target.uid, .gid = target.gid };
+	if (target.name[0] == '\0')
+		return true;
+	/* -1: more groups than there is room for. */
+	if (getgrouplist(target.name, target.gid, ids->groups, &count) < 0) {
+		err_set(err, "user %s is in more than %d groups", user,
+		    OPENER_GROUPS_MAX);
+		return false;
+	}
+	ids->group_count = (size_t)count;
+	return true;
+}
+
+void
+process_check_user(const struct config *config, struct log *log)
+{
+	struct target target = { 0 };
+	struct err err;
+
+	if (geteuid() != 0)
+		return;
+	if (config->user &&
+	    (!find_user(config->user, &target, &err) || target.uid != 0))
+		return;
+	log_warning(log, "process",
+	    "running as root (set user = in [global]: the process changes to "
+	    "that user after the start)");
 }
 
 bool

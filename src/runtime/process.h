@@ -14,6 +14,7 @@
 
 struct err;
 struct log;
+struct opener_user;
 
 /* ---- Descriptors and files ---- */
 
@@ -61,10 +62,13 @@ int process_write_pid(const char *path, struct err *err) MUST_CHECK;
 void process_remove_pid(const char *path, int fd);
 
 /*
- * After privileges were dropped: open every file that a reload needs; each
- * unreadable one gives a warning with a remedy.
+ * After privileges were dropped: open every file that a reload needs, as the
+ * reload does (base/file.h); unreadable ones give a warning with a remedy.
  */
 void process_check_readable(const struct config *config, struct log *log);
+
+/* Warn if this process is root and `user` names no other user. */
+void process_check_user(const struct config *config, struct log *log);
 
 /* ---- User, group, capabilities ---- */
 
@@ -72,10 +76,17 @@ void process_check_readable(const struct config *config, struct log *log);
  * Become user and group (names or numbers; NULL: stay) with that user's
  * supplementary groups, and set no-new-privileges in every case.  Keeps
  * CAP_NET_BIND_SERVICE alone when keep_low_ports, so that a reload can open
- * a port below 1024.
+ * a port below 1024 without an opener.
  */
 bool privilege_drop(const char *user, const char *group, bool keep_low_ports,
     struct err *err) MUST_CHECK;
+
+/*
+ * The ids that privilege_drop() takes for this user and group, with all groups
+ * of the user.  false: *err.
+ */
+bool privilege_find(const char *user, const char *group,
+    struct opener_user *ids, struct err *err) MUST_CHECK;
 
 /*
  * Give a folder made by this process to that user and group, who will write

@@ -66,6 +66,7 @@ struct server {
 	uint32_t descriptors;
 	const char *pid_path; /* borrowed from `first` */
 	int pid_fd;
+	struct opener *opener;      /* NULL: none is needed */
 	const struct config *first; /* the configuration of the start */
 
 	enum server_state state;

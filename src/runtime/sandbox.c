@@ -13,6 +13,7 @@
  */
 #include "runtime/sandbox.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/strings.h"
@@ -293,7 +295,7 @@ is_folder(enum config_path_use use, const char *path)
 
 	return use == PATH_STORE ||
 	       ((use == PATH_FOLDER || use == PATH_SOURCE) &&
-		   stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+		   file_stat(path, &status) == 0 && S_ISDIR(status.st_mode));
 }
 
 /* A cert_dir: what its links lead to, such as certbot's archive/. */
@@ -768,6 +770,22 @@ struct checking {
 	bool good;
 };
 
+/* By the opener, which is outside? */
+static bool
+is_opened_elsewhere(const char *path, enum config_path_use use)
+{
+	DIR *folder;
+
+	if (!file_has_fallback() || access_of(use) != ACCESS_READ)
+		return false;
+	if (!is_folder(use, path))
+		return file_is_readable(path);
+	folder = file_open_folder(path);
+	if (folder)
+		closedir(folder);
+	return folder != NULL;
+}
+
 static void
 check_path(void *arg, const char *path, enum config_path_use use,
     const struct config_where *where)
@@ -780,7 +798,8 @@ check_path(void *arg, const char *path, enum config_path_use use,
 	if (use == PATH_PID || use == PATH_STORE)
 		return;
 	if (!find_real(&way, path) ||
-	    covers(checking->sandbox, way.real, access_of(use)))
+	    covers(checking->sandbox, way.real, access_of(use)) ||
+	    is_opened_elsewhere(path, use))
 		return;
 	checking->good = false;
 	if (asprintf(&text,

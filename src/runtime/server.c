@@ -18,12 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "config/config.h"
+#include "opener/opener.h"
 #include "proxy/backend_state.h"
 #include "proxy/limit.h"
 #include "runtime/backend_check.h"
@@ -42,6 +45,26 @@
 /* ---- Shared steps ---- */
 
 #define LOW_PORTS_END 1024
+
+bool
+load_opener(
+    const struct config *config, struct opener **opener, struct err *err)
+{
+	struct opener_user user;
+
+	*opener = NULL;
+	if (geteuid() != 0 || config->user == NULL)
+		return true;
+	if (!privilege_find(config->user, config->group, &user, err))
+		return false;
+	if (user.uid == 0)
+		return true;
+	*opener = opener_start(config, &user, NULL, NULL, err);
+	if (*opener == NULL)
+		return false;
+	file_set_log_owner(user.uid, user.gid);
+	return true;
+}
 
 bool
 load_log(struct log *log, const struct config *config, struct err *err)
@@ -282,15 +305,32 @@ on_reopen(struct ev_loop *ev, struct ev_signal *watcher, int events)
 		log_error(server->parts.log, "server", err.text);
 }
 
-/* This process has no children, but as PID 1 it inherits those of others. */
+static void
+log_opener_end(struct server *server, int status)
+{
+	log_error(server->parts.log, "process",
+	    "the opener has ended; files that only root may read, logs and low "
+	    "ports cannot be opened any more (restart clinch)",
+	    LOG_N(WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+}
+
+/* The opener is a child; as PID 1 this process inherits those of others. */
 static void
 on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
+	struct server *server = watcher->data;
+	int status;
+	pid_t pid;
+
 	(void)ev;
-	(void)watcher;
 	(void)events;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != opener_pid(server->opener))
+			continue;
+		opener_set_gone(server->opener);
+		log_opener_end(server, status);
+	}
 }
 
 static void
@@ -539,12 +579,18 @@ take_pid(struct server *server, const struct config *config, struct err *err)
 	return server->pid_fd >= 0;
 }
 
+/* The opener binds low ports: with it no capability is kept. */
 static bool
-drop(const struct config *config, struct log *log, struct err *err)
+drop(struct server *server, struct err *err)
 {
-	if (!privilege_drop(
-		config->user, config->group, load_needs_low_ports(config), err))
+	const struct config *config = server->first;
+	struct log *log = server->parts.log;
+	bool keep_low_ports = server->opener == NULL &&
+			      load_needs_low_ports(config);
+
+	if (!privilege_drop(config->user, config->group, keep_low_ports, err))
 		return false;
+	process_check_user(config, log);
 	if (config->user || config->group)
 		process_check_readable(config, log);
 	return true;
@@ -599,6 +645,8 @@ start(struct server *server)
 	struct err err = { "" };
 	bool bad_config = false;
 
+	if (!load_opener(config, &server->opener, &err))
+		goto fail;
 	parts->log = log_new();
 	if (parts->log == NULL) {
 		err_set(&err, "out of memory for the log");
@@ -616,7 +664,7 @@ start(struct server *server)
 	generation = build_first(server, &status);
 	if (generation == NULL)
 		return status;
-	if (take_pid(server, config, &err) && drop(config, parts->log, &err) &&
+	if (take_pid(server, config, &err) && drop(server, &err) &&
 	    confine(server, config, &err) && start_threads(server, &err) &&
 	    reload_prepare(server, generation, &err)) {
 		reload_begin(server);
@@ -654,6 +702,7 @@ finish(struct server *server)
 	if (server->ev)
 		ev_loop_destroy(server->ev);
 	log_free(server->parts.log);
+	opener_free(server->opener);
 	config_unref(server->first);
 }
 

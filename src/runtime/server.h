@@ -12,6 +12,7 @@
 struct err;
 struct generation_parts;
 struct log;
+struct opener;
 struct server;
 
 /* Exit statuses of the process. */
@@ -57,6 +58,14 @@ void load_parts_fini(struct generation_parts *parts);
  */
 bool load_stapling(struct generation_parts *parts, const struct config *config,
     bool check_only, bool *bad_config, struct err *err) MUST_CHECK;
+
+/*
+ * The opener, where this process is root and `user` names another user; it also
+ * becomes the owner of logs.  *opener is NULL where none is needed.  Before any
+ * other step.  false: *err.
+ */
+bool load_opener(const struct config *config, struct opener **opener,
+    struct err *err) MUST_CHECK;
 
 /* Is there a TCP port below 1024? */
 bool load_needs_low_ports(const struct config *config);

@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 
 /* ---- Stamps ---- */
@@ -42,7 +43,7 @@ stamp_of(const char *path)
 {
 	struct stat status;
 
-	if (stat(path, &status) != 0)
+	if (file_stat(path, &status) != 0)
 		return (struct stamp){ .errnum = errno };
 	return (struct stamp){
 		.dev = status.st_dev,
@@ -515,7 +516,7 @@ static void
 list_folder(struct watch_scan *scan, const char *path)
 {
 	size_t len = strlen(path);
-	DIR *dir = opendir(path);
+	DIR *dir = file_open_folder(path);
 	struct dirent *entry;
 	char *joined;
 

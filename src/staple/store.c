@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 
 #define LOCKS ".lock"
 #define ASIDE_END ".tmp"
@@ -329,7 +330,11 @@ read_file(const char *path, int flags, size_t max, struct staple_bytes *bytes,
 	int fd;
 
 	*bytes = (struct staple_bytes){ .data = NULL };
-	fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* A file of the store is ours; another one may be in a folder that this
+	 * user may not search. */
+	fd = flags == 0 ? file_open(path)
+			: open(path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY |
+					 O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || complain(err, "read", path, errno);
 	ok = read_regular(fd, path, max, bytes, err);
@@ -369,7 +374,8 @@ read_stamp(const char *path, int flags, struct staple_stamp *stamp)
 	struct stat status;
 
 	*stamp = (struct staple_stamp){ 0 };
-	if (fstatat(AT_FDCWD, path, &status, flags) != 0)
+	if ((flags == 0 ? file_stat(path, &status)
+			: fstatat(AT_FDCWD, path, &status, flags)) != 0)
 		return;
 	stamp->device = status.st_dev;
 	stamp->inode = status.st_ino;

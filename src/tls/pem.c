@@ -14,7 +14,6 @@
 #include "tls/pem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +34,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "tls/error.h"
 
 /* ---- Files ---- */
@@ -87,14 +87,14 @@ bool
 secret_read(struct secret *secret, const char *path,
     const struct secret_kind *kind, struct err *err)
 {
-	/* O_NONBLOCK: opening a FIFO must not block. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = file_open(path);
 	struct stat st;
 	bool ok = false;
 
 	*secret = (struct secret){ 0 };
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		err_set_errno(err, errno, "cannot read %s", path);
+		file_explain(err);
 		goto out;
 	}
 	if (!check_stat(&st, path, kind, err))

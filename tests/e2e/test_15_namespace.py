@@ -45,10 +45,25 @@ def backend(serve, tmp_path):
 
 
 def test_low_ports_stay_possible_after_the_drop(launch, listener, backend, ca, site, tmp_path):
-    """Proves that CAP_NET_BIND_SERVICE, and nothing else, survives the drop
-    when a listener needs it, so that a reload can open another low port."""
+    """Proves that no capability survives the drop, and that a reload can open
+    another low port nevertheless, by the opener."""
     head = "[global]\nuser = nobody"
     clinch = launch(listener(backend, accept="127.0.0.1:443", head=head), wrapper=inside())
+    with open(f"/proc/{clinch.pid}/status") as status:
+        held = {line[:6]: int(line.split()[1], 16) for line in status if line.startswith("Cap")}
+    assert held["CapEff"] == held["CapPrm"] == held["CapInh"] == held["CapAmb"] == 0
+    clinch.write(clinch.file.read_text().replace("accept = 127.0.0.1:443", "accept = 127.0.0.1:444"))
+    assert "reloaded" in clinch.reload(), clinch.output()
+    assert handshakes(clinch, 444, ca)
+
+
+def test_low_ports_stay_possible_without_an_opener(launch, listener, backend, ca):
+    """Proves that CAP_NET_BIND_SERVICE, and nothing else, survives the drop
+    where the start is by another user than root, so that there is no opener."""
+    given = "+setuid,+setgid,+net_bind_service,+dac_override"
+    weak = ("setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", f"--inh-caps={given}", f"--ambient-caps={given}")
+    head = "[global]\nuser = nobody"
+    clinch = launch(listener(backend, accept="127.0.0.1:443", head=head), wrapper=(*inside(), *weak))
     with open(f"/proc/{clinch.pid}/status") as status:
         held = {line[:6]: int(line.split()[1], 16) for line in status if line.startswith("Cap")}
     assert held["CapEff"] == held["CapPrm"] == 1 << CAP_NET_BIND_SERVICE

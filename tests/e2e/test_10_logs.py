@@ -152,7 +152,7 @@ def test_syslog(launch, listener, serve, tls, own_dev):
         log.bind(str(dev / "log"))
         log.settimeout(10)
         launch(listener(serve().connect, head="[log]\noutput = syslog"), ready=False, wrapper=wrapper)
-        warning, *lines = [log.recv(4096).decode() for _ in range(3)]
+        warning, *lines = [log.recv(4096).decode() for _ in range(4)]
     # RFC 3164 section 4.1.1: facility daemon (3) * 8 + severity warning (4), or
     # notice (5).
     assert warning.startswith("<28>") and "running as root" in warning, warning

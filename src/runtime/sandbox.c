@@ -689,7 +689,7 @@ enter(struct sandbox *sandbox, bool required, bool may_execute, struct log *log,
 	if (count == 0 && required)
 		return require("the seccomp filter is not accepted", err);
 	if (count > 0)
-		snprintf(calls, sizeof(calls), "%u calls denied", count);
+		snprintf(calls, sizeof(calls), "filter of %u calls", count);
 	else
 		snprintf(calls, sizeof(calls), "no: %s", strerror(errno));
 	sandbox->confines = version > 0;

@@ -32,7 +32,7 @@ def test_ticket_keys_that_others_can_read(launch, serve, site, tmp_path, permiss
     if starts:
         assert bool(clinch.grep("the ticket keys in .* can be used by every user")) == (permissions == "warn"), clinch.output()
     else:
-        assert clinch.process.wait(20) == 2
+        assert clinch.wait_exit(20) == 2
         assert str(keys) in clinch.output()
 
 

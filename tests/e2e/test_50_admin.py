@@ -264,7 +264,7 @@ def test_two_certificates_of_one_name(launch, ca, responders, stapled):
 def test_the_address_changes_with_a_reload(one, tmp_path):
     """Proves that a reload adds, keeps and removes sockets, and that the thread
     goes with the last one."""
-    clinch, path = one(), tmp_path / "admin.sock"
+    clinch, path = one(head="[global]\nsandbox = off\n"), tmp_path / "admin.sock"
     first, text = admin.listen(clinch), clinch.file.read_text()
     clinch.write(text.replace(ADMIN, ADMIN + f"listen = unix:{path}\nunix_mode = 0640\n"))
     clinch.reload()

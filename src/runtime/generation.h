@@ -19,6 +19,7 @@
 #include "tls/identity.h"
 
 struct cert_slot;
+struct handover;
 struct identity;
 struct inherited;
 struct limit_process;
@@ -35,6 +36,7 @@ struct generation_parts {
 	struct limit_process *process;
 	struct ticket_keys *keys;
 	struct inherited *inherited; /* LISTEN_FDS; may be NULL */
+	struct handover *handover;   /* of an upgrade; may be NULL */
 	struct stapling *stapling;   /* may be NULL: nothing is stapled */
 	unsigned threads;
 };

@@ -24,13 +24,17 @@ enum server_exit {
 };
 
 /* Run the proxy with this file until a signal or a revoked certificate ends
- * it. */
-enum server_exit server_run(const char *config_path) MUST_CHECK;
+ * it.  argv: of the process, for an upgrade. */
+enum server_exit server_run(
+    const char *config_path, char *const *argv) MUST_CHECK;
 
-/* ---- For reload.c ---- */
+/* ---- For reload.c and upgrade.c ---- */
 
-/* SIGTERM, or a revoked certificate: stop accepting; end when the last
- * connection has ended, or when drain_timeout is over. */
+/*
+ * SIGTERM, a revoked certificate, or a successor that serves: stop accepting;
+ * end when the last connection has ended, or when drain_timeout is over.  With
+ * a successor only a drain_timeout that is set counts.
+ */
 void drain_begin(struct server *server);
 
 /* Leave the main loop. */

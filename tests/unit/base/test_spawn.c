@@ -16,8 +16,8 @@
 
 /* ---- program_record ---- */
 
-static char name[] = "clinch", option[] = "-c", file[] = "file";
-static char *const arguments[] = { name, option, file, NULL };
+static char word[] = "clinch", option[] = "-c", file[] = "file";
+static char *const arguments[] = { word, option, file, NULL };
 
 static const char *
 find_variable(const struct program *program, const char *name)

@@ -37,6 +37,7 @@ print_help(FILE *out)
 	      "       clinch status [-c FILE] [--json] [--watch]\n"
 	      "       clinch reload [-c FILE]\n"
 	      "       clinch refresh [-c FILE] [CERTIFICATE]\n"
+	      "       clinch upgrade [-c FILE]\n"
 	      "       clinch healthcheck [-c FILE] [OPTION]...\n"
 	      "       clinch staple check CERT.pem [OPTION]...\n"
 	      "       clinch staple fetch CERT.pem -o FILE [OPTION]...\n"
@@ -57,6 +58,8 @@ print_help(FILE *out)
 	      "  reload             reload FILE; the errors, or \"reloaded\"\n"
 	      "  refresh            fetch staples now: all, or those of the\n"
 	      "                     certificate with this name or id\n"
+	      "  upgrade            start the program anew; it takes over the\n"
+	      "                     sockets, and the running process drains\n"
 	      "check the listeners and staples of a running clinch:\n"
 	      "  healthcheck        one line; exit status 0 (healthy) or 1\n"
 	      "      --listener NAME\n"
@@ -76,7 +79,8 @@ print_help(FILE *out)
 	      "      --timeout TIME for an attempt, \"10s\" by default\n"
 	      "\n"
 	      "signals: TERM, INT drain and stop; HUP reload; USR1 reopen "
-	      "logs\n"
+	      "logs;\n"
+	      "         USR2 upgrade\n"
 	      "see clinch(8) and clinch.ini(5)\n",
 	    out);
 }
@@ -193,7 +197,7 @@ main(int argc, char **argv)
 		return flush((int)healthcheck_run(argc - 1, argv + 1, file));
 	switch (parse(argc, argv, &file)) {
 	case COMMAND_RUN:
-		return (int)server_run(file);
+		return (int)server_run(file, argv);
 	case COMMAND_TEST:
 		return flush(check_command_run(file));
 	case COMMAND_PRINT_CONFIG:

@@ -1,9 +1,9 @@
 /*
  * The commands of the admin endpoint.  Main thread, the only one.
  *
- * reload and refresh wait until there is a result, because a script wants the
- * exit status: reload for the answer of the endpoint, refresh until each
- * certificate has one more attempt in /status.
+ * reload, refresh and upgrade wait until there is a result, because a script
+ * wants the exit status: reload and upgrade for the answer of the endpoint,
+ * refresh until each certificate has one more attempt in /status.
  */
 #include "admin/command.h"
 
@@ -24,8 +24,9 @@
 
 enum {
 	STATUS_MS = 10 * 1000,
-	RELOAD_MS = 610 * 1000, /* longer than the endpoint waits itself */
-	WATCH_MS = 2000,        /* between two tables */
+	RELOAD_MS = 610 * 1000,   /* longer than the endpoint waits itself */
+	UPGRADE_MS = 7210 * 1000, /* likewise */
+	WATCH_MS = 2000,          /* between two tables */
 	POLL_MS = 250,
 	/* An attempt has ten seconds by default, and so has the least interval
 	 * between refreshes. */
@@ -127,28 +128,51 @@ needs_socket(const struct arguments *arguments)
 	return !addr_is_unix(&arguments->listen->addr);
 }
 
+/* POST, and print the answer, which ends with `refused` (NULL: nothing) unless
+ * it is 200. */
 static enum admin_command_exit
-run_reload(const struct arguments *arguments)
+request_change(const struct arguments *arguments, const char *path,
+    uint32_t timeout_ms, const char *refused)
 {
 	enum admin_command_exit status = ADMIN_COMMAND_DONE;
 	struct client_answer answer;
 	struct err err;
 
+	if (!client_request(
+		arguments->listen, "POST", path, timeout_ms, &answer, &err))
+		return fail(arguments, err.text);
+	if (answer.status != 200)
+		status = ADMIN_COMMAND_FAILED;
+	fputs(answer.body, status == ADMIN_COMMAND_DONE ? stdout : stderr);
+	if (status != ADMIN_COMMAND_DONE && refused)
+		(void)fail(arguments, refused);
+	client_answer_free(&answer);
+	return status;
+}
+
+static enum admin_command_exit
+run_reload(const struct arguments *arguments)
+{
 	if (needs_socket(arguments))
 		return fail(arguments,
 		    "[admin] listen has no Unix socket, and over TCP the "
 		    "endpoint changes nothing: send SIGHUP, or add listen = "
 		    "unix:PATH");
-	if (!client_request(
-		arguments->listen, "POST", "/reload", RELOAD_MS, &answer, &err))
-		return fail(arguments, err.text);
-	if (answer.status != 200)
-		status = ADMIN_COMMAND_FAILED;
-	fputs(answer.body, status == ADMIN_COMMAND_DONE ? stdout : stderr);
-	if (status != ADMIN_COMMAND_DONE)
-		(void)fail(arguments, "the old configuration stays");
-	client_answer_free(&answer);
-	return status;
+	return request_change(
+	    arguments, "/reload", RELOAD_MS, "the old configuration stays");
+}
+
+/* ---- upgrade ---- */
+
+static enum admin_command_exit
+run_upgrade(const struct arguments *arguments)
+{
+	if (needs_socket(arguments))
+		return fail(arguments,
+		    "[admin] listen has no Unix socket, and over TCP the "
+		    "endpoint changes nothing: send SIGUSR2, or add listen = "
+		    "unix:PATH");
+	return request_change(arguments, "/upgrade", UPGRADE_MS, NULL);
 }
 
 /* ---- refresh ---- */
@@ -339,6 +363,7 @@ static const struct {
 	{ "status", "[-c FILE] [--json] [--watch]", run_status },
 	{ "reload", "[-c FILE]", run_reload },
 	{ "refresh", "[-c FILE] [CERTIFICATE]", run_refresh },
+	{ "upgrade", "[-c FILE]", run_upgrade },
 };
 
 static size_t

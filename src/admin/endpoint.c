@@ -4,8 +4,10 @@
  *
  * Every answer is made on this thread from what any thread may read, so that
  * neither a listener thread nor the main thread does any work for a scrape.  The
- * exceptions are two answers that depend on the main thread, and wait for it:
- * /health (does its loop turn?) and POST /reload.  A connection has one request;
+ * exceptions are answers that depend on the main thread, and wait for it:
+ * /health (does its loop turn?), POST /reload and /upgrade.  After an upgrade the
+ * process may end at once, so that the end of the thread waits for answers that
+ * are being sent.  A connection has one request;
  * HTTP keep-alive would save a scraper nothing.
  */
 #include "admin/endpoint.h"
@@ -33,10 +35,12 @@
 
 enum { CONNECTIONS_MAX = 16, HEAD_MAX = 512 };
 
-#define REQUEST_S 10.0 /* for the request, and for each part of the answer */
-#define HEALTH_S 3.0   /* for a turn of the main loop */
-#define PAUSE_S 1.0    /* while there is no descriptor or memory */
-#define RELOAD_S 600.0 /* longer than any start_wait of use */
+#define REQUEST_S 10.0   /* for the request, and for each part of the answer */
+#define HEALTH_S 3.0     /* for a turn of the main loop */
+#define PAUSE_S 1.0      /* while there is no descriptor or memory */
+#define RELOAD_S 600.0   /* longer than any start_wait of use */
+#define UPGRADE_S 7200.0 /* longer than a reload and upgrade_timeout */
+#define LINGER_S 1.0     /* for answers, at the end of the thread */
 
 /* One listening socket. */
 struct door {
@@ -48,7 +52,14 @@ struct door {
 };
 
 /* What a connection waits for. */
-enum wait { WAIT_REQUEST, WAIT_PONG, WAIT_RELOAD, WAIT_WRITE };
+enum wait { WAIT_REQUEST, WAIT_PONG, WAIT_RELOAD, WAIT_UPGRADE, WAIT_WRITE };
+
+/* How a reload or upgrade has ended. */
+struct verdict {
+	uint64_t number; /* of the last one */
+	bool fine;
+	char *text; /* NULL: none */
+};
 
 struct exchange {
 	struct list all;
@@ -56,7 +67,7 @@ struct exchange {
 	int fd;
 	bool is_unix;
 	enum wait wait;
-	uint64_t awaited; /* the number of the pong or reload */
+	uint64_t awaited; /* the number of the pong, reload or upgrade */
 	struct ev_io io;
 	struct ev_timer timer;
 	size_t in_len;
@@ -76,7 +87,8 @@ struct endpoint {
 	struct log *log;
 	struct ev_loop *ev;
 	struct ev_async wake;
-	struct ev_timer pause; /* of the doors, after accept has failed */
+	struct ev_timer pause;  /* of the doors, after accept has failed */
+	struct ev_timer linger; /* active while the thread ends */
 
 	/* main thread only */
 	struct thread thread;
@@ -92,9 +104,8 @@ struct endpoint {
 	struct list arriving; /* doors; with `replace` */
 	bool replace;
 	uint64_t pongs;
-	uint64_t reloads; /* the number of the last one */
-	bool adopted;     /* the last reload */
-	char *errors;     /* ...and its errors; NULL: none */
+	struct verdict reload;
+	struct verdict upgrade;
 };
 
 /* ---- Answers ---- */
@@ -262,6 +273,21 @@ begin_reload(struct exchange *exchange)
 }
 
 static void
+begin_upgrade(struct exchange *exchange)
+{
+	struct endpoint *endpoint = exchange->endpoint;
+	bool is_running;
+
+	exchange->awaited = endpoint->calls.upgrade(endpoint->arg, &is_running);
+	if (exchange->awaited > 0)
+		wait_for(exchange, WAIT_UPGRADE, 0, UPGRADE_S);
+	else if (is_running)
+		respond_text(exchange, 409, "another upgrade is under way\n");
+	else
+		respond_text(exchange, 503, "the process ends\n");
+}
+
+static void
 respond_refresh(struct exchange *exchange, const char *certificate)
 {
 	struct endpoint *endpoint = exchange->endpoint;
@@ -279,19 +305,38 @@ respond_refresh(struct exchange *exchange, const char *certificate)
 	respond(exchange, 202, "application/json", strdup(text), strlen(text));
 }
 
+static struct verdict
+copy_verdict(const struct verdict *verdict)
+{
+	struct verdict copy = *verdict;
+
+	copy.text = copy.text ? strdup(copy.text) : NULL;
+	return copy;
+}
+
+/* Answer if the verdict has come. */
+static void
+finish_one(struct exchange *exchange, const struct verdict *verdict,
+    const char *fine, const char *failed)
+{
+	const char *otherwise = verdict->fine ? fine : failed;
+
+	if (verdict->number >= exchange->awaited)
+		respond_text(exchange, verdict->fine ? 200 : 409,
+		    verdict->text ? verdict->text : otherwise);
+}
+
 /* The main thread has sent something: the exchanges that waited for it. */
 static void
 finish_waiting(struct endpoint *endpoint)
 {
-	uint64_t pongs, reloads;
-	char *errors;
-	bool adopted;
+	struct verdict reload, upgrade;
+	uint64_t pongs;
 
 	mutex_lock(&endpoint->lock);
 	pongs = endpoint->pongs;
-	reloads = endpoint->reloads;
-	adopted = endpoint->adopted;
-	errors = endpoint->errors ? strdup(endpoint->errors) : NULL;
+	reload = copy_verdict(&endpoint->reload);
+	upgrade = copy_verdict(&endpoint->upgrade);
 	mutex_unlock(&endpoint->lock);
 	LIST_FOREACH(&endpoint->exchanges, node) {
 		struct exchange *exchange = container_of(
@@ -299,16 +344,15 @@ finish_waiting(struct endpoint *endpoint)
 
 		if (exchange->wait == WAIT_PONG && pongs >= exchange->awaited)
 			respond_text(exchange, 200, "ok\n");
-		else if (exchange->wait != WAIT_RELOAD ||
-			 reloads < exchange->awaited)
-			continue;
-		else if (adopted)
-			respond_text(exchange, 200, "reloaded\n");
-		else
-			respond_text(exchange, 409,
-			    errors ? errors : "reload refused\n");
+		else if (exchange->wait == WAIT_RELOAD)
+			finish_one(exchange, &reload, "reloaded\n",
+			    "reload refused\n");
+		else if (exchange->wait == WAIT_UPGRADE)
+			finish_one(exchange, &upgrade, "upgraded\n",
+			    "upgrade failed\n");
 	}
-	free(errors);
+	free(reload.text);
+	free(upgrade.text);
 }
 
 /* ---- Requests ---- */
@@ -340,9 +384,11 @@ post(struct exchange *exchange, const struct request *request)
 		begin_reload(exchange);
 	else if (strcmp(request->path, "/refresh") == 0)
 		respond_refresh(exchange, request->certificate);
+	else if (strcmp(request->path, "/upgrade") == 0)
+		begin_upgrade(exchange);
 	else
-		respond_text(
-		    exchange, 404, "POST is for /reload and /refresh\n");
+		respond_text(exchange, 404,
+		    "POST is for /reload, /refresh and /upgrade\n");
 }
 
 static void
@@ -376,6 +422,7 @@ handle(struct exchange *exchange)
 /* ---- Connections ---- */
 
 static void pause_doors(struct endpoint *endpoint, bool pause);
+static void end_if_silent(struct endpoint *endpoint);
 
 static void
 end_exchange(struct exchange *exchange)
@@ -390,6 +437,7 @@ end_exchange(struct exchange *exchange)
 	free(exchange);
 	if (endpoint->exchange_count-- == CONNECTIONS_MAX)
 		pause_doors(endpoint, false);
+	end_if_silent(endpoint);
 }
 
 static void
@@ -439,6 +487,7 @@ transmit(struct exchange *exchange)
 	if (exchange->sent == total) {
 		shutdown(exchange->fd, SHUT_WR);
 		wait_for(exchange, WAIT_WRITE, EV_READ, REQUEST_S);
+		end_if_silent(exchange->endpoint);
 	} else {
 		wait_for(exchange, WAIT_WRITE, EV_WRITE, REQUEST_S);
 	}
@@ -468,6 +517,8 @@ on_timeout(struct ev_loop *ev, struct ev_timer *watcher, int events)
 		respond_text(exchange, 503, "the main loop does not turn\n");
 	else if (exchange->wait == WAIT_RELOAD)
 		respond_text(exchange, 503, "the reload is not decided yet\n");
+	else if (exchange->wait == WAIT_UPGRADE)
+		respond_text(exchange, 503, "the upgrade is not decided yet\n");
 	else if (exchange->wait == WAIT_REQUEST && exchange->in_len > 0)
 		respond_text(exchange, 408, "no complete request in time\n");
 	else
@@ -593,28 +644,46 @@ add_door(
 	return true;
 }
 
+/* Main thread.  Empties the list. */
+static void
+send_doors(struct endpoint *endpoint, struct list *doors)
+{
+	struct list skipped;
+
+	list_init(&skipped);
+	mutex_lock(&endpoint->lock);
+	list_splice(&skipped, &endpoint->arriving);
+	list_splice(&endpoint->arriving, doors);
+	endpoint->replace = true;
+	mutex_unlock(&endpoint->lock);
+	free_doors(&skipped); /* never started */
+	ev_async_send(endpoint->ev, &endpoint->wake);
+}
+
 bool
 endpoint_serve(
     struct endpoint *endpoint, struct listener *const *listeners, size_t count)
 {
-	struct list doors, skipped;
+	struct list doors;
 	size_t i;
 
 	list_init(&doors);
-	list_init(&skipped);
 	for (i = 0; i < count; i++)
 		if (!add_door(&doors, endpoint, listeners[i])) {
 			free_doors(&doors);
 			return false;
 		}
-	mutex_lock(&endpoint->lock);
-	list_splice(&skipped, &endpoint->arriving);
-	list_splice(&endpoint->arriving, &doors);
-	endpoint->replace = true;
-	mutex_unlock(&endpoint->lock);
-	free_doors(&skipped); /* never started */
-	ev_async_send(endpoint->ev, &endpoint->wake);
+	send_doors(endpoint, &doors);
 	return true;
+}
+
+void
+endpoint_leave(struct endpoint *endpoint)
+{
+	struct list none;
+
+	list_init(&none);
+	send_doors(endpoint, &none);
 }
 
 static void
@@ -638,6 +707,36 @@ replace_doors(struct endpoint *endpoint)
 
 /* ---- The thread ---- */
 
+static bool
+is_answering(struct endpoint *endpoint)
+{
+	LIST_FOREACH(&endpoint->exchanges, node) {
+		const struct exchange *exchange = container_of(
+		    node, struct exchange, all);
+
+		if (exchange->wait == WAIT_WRITE &&
+		    exchange->sent < exchange->head_len + exchange->body_len)
+			return true;
+	}
+	return false;
+}
+
+/* The end of the thread waits for answers. */
+static void
+end_if_silent(struct endpoint *endpoint)
+{
+	if (ev_is_active(&endpoint->linger) && !is_answering(endpoint))
+		ev_break(endpoint->ev, EVBREAK_ALL);
+}
+
+static void
+on_linger_end(struct ev_loop *ev, struct ev_timer *watcher, int events)
+{
+	(void)watcher;
+	(void)events;
+	ev_break(ev, EVBREAK_ALL);
+}
+
 static void
 on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
@@ -648,12 +747,14 @@ on_wake(struct ev_loop *ev, struct ev_async *watcher, int events)
 	mutex_lock(&endpoint->lock);
 	stop = endpoint->stop;
 	mutex_unlock(&endpoint->lock);
-	if (stop) {
-		ev_break(ev, EVBREAK_ALL);
-		return;
-	}
 	replace_doors(endpoint);
 	finish_waiting(endpoint);
+	if (!stop)
+		return;
+	free_doors(&endpoint->doors);
+	ev_now_update(ev);
+	ev_timer_start(ev, &endpoint->linger);
+	end_if_silent(endpoint);
 }
 
 static void
@@ -667,6 +768,7 @@ run(void *arg)
 static void
 free_endpoint(struct endpoint *endpoint)
 {
+	ev_timer_stop(endpoint->ev, &endpoint->linger);
 	LIST_FOREACH(&endpoint->exchanges, node) {
 		end_exchange(container_of(node, struct exchange, all));
 	}
@@ -675,7 +777,8 @@ free_endpoint(struct endpoint *endpoint)
 	if (endpoint->ev)
 		ev_loop_destroy(endpoint->ev);
 	mutex_fini(&endpoint->lock);
-	free(endpoint->errors);
+	free(endpoint->reload.text);
+	free(endpoint->upgrade.text);
 	free(endpoint);
 }
 
@@ -704,6 +807,7 @@ endpoint_start(const struct endpoint_calls *calls, void *arg, struct log *log,
 	}
 	ev_timer_init(&endpoint->pause, on_pause_end, PAUSE_S, 0.0);
 	endpoint->pause.data = endpoint;
+	ev_timer_init(&endpoint->linger, on_linger_end, LINGER_S, 0.0);
 	ev_async_init(&endpoint->wake, on_wake);
 	endpoint->wake.data = endpoint;
 	ev_async_start(endpoint->ev, &endpoint->wake);
@@ -725,23 +829,44 @@ endpoint_pong(struct endpoint *endpoint)
 	ev_async_send(endpoint->ev, &endpoint->wake);
 }
 
+/* Takes the text of `fresh`. */
+static void
+replace_verdict(struct endpoint *endpoint, struct verdict *verdict,
+    const struct verdict *fresh)
+{
+	char *old;
+
+	mutex_lock(&endpoint->lock);
+	old = verdict->text;
+	*verdict = *fresh;
+	mutex_unlock(&endpoint->lock);
+	free(old);
+	ev_async_send(endpoint->ev, &endpoint->wake);
+}
+
 void
 endpoint_reloaded(struct endpoint *endpoint, uint64_t number, bool adopted,
     const char *errors)
 {
-	char *copy, *old;
+	struct verdict fresh = { .number = number, .fine = adopted };
 
 	if (endpoint == NULL)
 		return;
-	copy = errors && errors[0] ? strdup(errors) : NULL;
-	mutex_lock(&endpoint->lock);
-	endpoint->reloads = number;
-	endpoint->adopted = adopted;
-	old = endpoint->errors;
-	endpoint->errors = copy;
-	mutex_unlock(&endpoint->lock);
-	free(old);
-	ev_async_send(endpoint->ev, &endpoint->wake);
+	if (!adopted && errors && errors[0])
+		fresh.text = strdup(errors);
+	replace_verdict(endpoint, &endpoint->reload, &fresh);
+}
+
+void
+endpoint_upgraded(struct endpoint *endpoint, uint64_t number, bool succeeded,
+    const char *text)
+{
+	const struct verdict fresh = { number, succeeded, strdup(text) };
+
+	if (endpoint == NULL)
+		free(fresh.text);
+	else
+		replace_verdict(endpoint, &endpoint->upgrade, &fresh);
 }
 
 void

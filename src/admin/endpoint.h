@@ -27,6 +27,10 @@ struct endpoint_calls {
 	/* Begin a reload.  Returns its number, as endpoint_reloaded will pass
 	 * it; 0: there will be none, because the process drains. */
 	uint64_t (*reload)(void *arg);
+	/* Begin an upgrade.  Returns its number, as endpoint_upgraded will pass
+	 * it; 0: there will be none, because another one is running or the
+	 * process drains. */
+	uint64_t (*upgrade)(void *arg, bool *is_running);
 	/* Fetch now: all staples, or those of the certificates with this name
 	 * or beginning of an id.  Returns how many. */
 	size_t (*refresh)(void *arg, const char *certificate);
@@ -43,6 +47,9 @@ struct endpoint *endpoint_start(const struct endpoint_calls *calls, void *arg,
 bool endpoint_serve(struct endpoint *endpoint,
     struct listener *const *listeners, size_t count) MUST_CHECK;
 
+/* Serve no socket from now on.  Open connections go on. */
+void endpoint_leave(struct endpoint *endpoint);
+
 /* The main loop has turned. */
 void endpoint_pong(struct endpoint *endpoint); /* NULL ok */
 
@@ -51,7 +58,11 @@ void endpoint_pong(struct endpoint *endpoint); /* NULL ok */
 void endpoint_reloaded(struct endpoint *endpoint, uint64_t number, bool adopted,
     const char *errors);
 
-/* End the connections and the thread.  NULL ok. */
+/* Likewise for an upgrade; text: what the client is to read. */
+void endpoint_upgraded(struct endpoint *endpoint, uint64_t number,
+    bool succeeded, const char *text);
+
+/* End the thread; an answer that is being sent has a second.  NULL ok. */
 void endpoint_stop(struct endpoint *endpoint);
 
 #endif

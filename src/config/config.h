@@ -38,6 +38,7 @@ enum config_key {
 	KEY_GLOBAL_GROUP,
 	KEY_GLOBAL_MAX_CONNECTIONS,
 	KEY_GLOBAL_DRAIN_TIMEOUT,
+	KEY_GLOBAL_UPGRADE_TIMEOUT,
 	KEY_GLOBAL_PID,
 	KEY_GLOBAL_STORE_DIR,
 	KEY_GLOBAL_SANDBOX,
@@ -383,6 +384,7 @@ struct config {
 	const char *group;
 	uint32_t max_connections;  /* 0: from the descriptor limit */
 	uint32_t drain_timeout_ms; /* if set; else 8s, 30s under systemd */
+	uint32_t upgrade_timeout_ms;
 	const char *pid_file;
 	uint32_t ticket_rotate_ms;   /* [tls] */
 	const char *ticket_key_file; /* [tls]; NULL: generated keys */

@@ -113,6 +113,8 @@ classify(struct acceptor *acceptor, int errnum)
 	switch (errnum) {
 	case EAGAIN:
 		return ACCEPT_EMPTY;
+	case EINVAL: /* another thread of the socket has emptied its queue */
+		return ACCEPT_EXHAUSTED;
 	case ECONNABORTED:
 	case EINTR:
 	case EPERM: /* refused by a packet filter */
@@ -328,7 +330,7 @@ acceptor_free(struct acceptor *acceptor, bool empty)
 		return;
 	ev_timer_stop(acceptor->set->loop, &acceptor->pause);
 	ev_io_stop(acceptor->set->loop, &acceptor->watcher);
-	if (empty)
+	if (empty && !listener_is_shared(acceptor->listener))
 		empty_queue(acceptor);
 	service_unref(acceptor->service);
 	listener_unref(acceptor->listener);

@@ -29,8 +29,8 @@ void acceptor_resume(struct acceptor *acceptor);
  * Stop.  `empty`: the listener is closed (it was removed by a reload, or the
  * process drains).  The connections waiting in this thread's queue are accepted
  * first (bounded, and within the limits), then the socket refuses new ones,
- * except an inherited one, whose queue the next process finds.  Without `empty`
- * the socket is not changed.
+ * except an inherited one, whose queue the next process finds.  A socket that
+ * is shared with another process, and any without `empty`, is not changed.
  */
 void acceptor_free(struct acceptor *acceptor, bool empty);
 

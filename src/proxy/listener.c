@@ -72,10 +72,12 @@ struct listener {
 	bool any_family;
 	bool v6only;
 	bool inherited;
+	bool continued;        /* opened for another number of threads */
 	char device[IFNAMSIZ]; /* "": any */
 	dev_t dev;             /* of the file of a unix socket... */
 	ino_t ino;             /* ...that we made; 0: none */
-	size_t count;          /* 1: shared by all threads */
+	atomic_bool shared;    /* with another process */
+	size_t count;          /* fewer than threads: some share a socket */
 	int fds[];
 };
 
@@ -278,7 +280,7 @@ remove_our_file(const struct listener *listener)
 	struct path path = path_of(&listener->asked);
 
 	/* On failure the next process finds a stale socket and removes it. */
-	if (is_our_file(listener))
+	if (!listener_is_shared(listener) && is_our_file(listener))
 		(void)unlink(path.text);
 }
 
@@ -542,6 +544,74 @@ fail:
 	return NULL;
 }
 
+/* ---- another process ---- */
+
+struct listener_state
+listener_state(const struct listener *listener)
+{
+	struct listener_state state = {
+		.asked = listener->asked,
+		.any_family = listener->any_family,
+		.v6only = listener->v6only,
+		.inherited = listener->inherited,
+		.dev = listener->dev,
+		.ino = listener->ino,
+	};
+
+	memcpy(state.device, listener->device, sizeof(state.device));
+	return state;
+}
+
+static void
+close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+struct listener *
+listener_continue(const struct listener_state *state, const int *fds,
+    size_t count, struct err *err)
+{
+	struct listener *listener = new_listener(count, err);
+	struct addr bound = { .len = 0 };
+
+	if (listener == NULL) {
+		close_all(fds, count);
+		return NULL;
+	}
+	memcpy(listener->fds, fds, count * sizeof(fds[0]));
+	listener->asked = state->asked;
+	listener->any_family = state->any_family;
+	listener->v6only = state->v6only;
+	listener->inherited = state->inherited;
+	listener->continued = true;
+	memcpy(listener->device, state->device, sizeof(listener->device));
+	listener->dev = state->dev;
+	listener->ino = state->ino;
+	listener_set_shared(listener, true);
+	for (size_t i = 0; i < count; i++)
+		if (!adopt_socket(fds[i], &bound, err)) {
+			listener_unref(listener);
+			return NULL;
+		}
+	/* The kernel may show another form of a path. */
+	listener->got = addr_is_unix(&bound) ? state->asked : bound;
+	return listener;
+}
+
+void
+listener_set_shared(struct listener *listener, bool shared)
+{
+	atomic_store_explicit(&listener->shared, shared, memory_order_relaxed);
+}
+
+bool
+listener_is_shared(const struct listener *listener)
+{
+	return atomic_load_explicit(&listener->shared, memory_order_relaxed);
+}
+
 struct listener *
 listener_ref(struct listener *listener)
 {
@@ -582,8 +652,16 @@ listener_is_inherited(const struct listener *listener)
 int
 listener_fd(const struct listener *listener, unsigned thread)
 {
-	assert(listener->count == 1 || thread < listener->count);
-	return listener->fds[listener->count == 1 ? 0 : thread];
+	assert(listener->count == 1 || listener->continued ||
+	       thread < listener->count);
+	return listener->fds[thread % listener->count];
+}
+
+const int *
+listener_fds(const struct listener *listener, size_t *count)
+{
+	*count = listener->count;
+	return listener->fds;
 }
 
 bool
@@ -602,7 +680,7 @@ listener_matches(const struct listener *listener,
 	       listener->v6only == options->v6only &&
 	       strcmp(listener->device,
 		   options->device ? options->device : "") == 0 &&
-	       listener->count == options->threads;
+	       (listener->continued || listener->count == options->threads);
 }
 
 bool

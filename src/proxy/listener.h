@@ -16,9 +16,11 @@
 #ifndef PROXY_LISTENER_H
 #define PROXY_LISTENER_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/addr.h"
 #include "base/attr.h"
@@ -55,9 +57,43 @@ struct listener *listener_open(const struct config_accept *accept,
 /* Wrap an inherited, listening descriptor; takes it (also on failure). */
 struct listener *listener_adopt(int fd, struct err *err) MUST_CHECK;
 
+/*
+ * What another process needs, besides the sockets, to continue a listener: all
+ * that the sockets themselves do not show.
+ */
+struct listener_state {
+	struct addr asked;
+	bool any_family;
+	bool v6only;
+	bool inherited;
+	char device[IFNAMSIZ]; /* "": any */
+	dev_t dev;             /* of the file of a unix socket that clinch... */
+	ino_t ino;             /* ...made; 0: none */
+};
+
+struct listener_state listener_state(const struct listener *listener);
+
+/*
+ * Continue the listener of another process with these sockets of it (at least
+ * one), whatever the number of threads: several sockets of a thread need
+ * several listeners, and several threads share a socket.  Takes the descriptors,
+ * also on failure.  The listener is shared until listener_set_shared().
+ */
+struct listener *listener_continue(const struct listener_state *state,
+    const int *fds, size_t count, struct err *err) MUST_CHECK;
+
+/*
+ * Another process accepts from the same sockets: when they are closed here,
+ * clients in their queues are its clients, and neither the sockets nor the file
+ * of a unix socket may end.  Main thread.
+ */
+void listener_set_shared(struct listener *listener, bool shared);
+bool listener_is_shared(const struct listener *listener); /* any thread */
+
 struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener); /* closes; unlinks a unix
-						   socket it created; NULL ok */
+						   socket it created unless it
+						   is shared; NULL ok */
 
 /* The address as configured, and as bound (port 0 resolved). */
 const struct addr *listener_asked(const struct listener *listener);
@@ -66,6 +102,9 @@ bool listener_is_inherited(const struct listener *listener);
 
 /* The socket this thread accepts from; borrowed. */
 int listener_fd(const struct listener *listener, unsigned thread);
+
+/* All sockets; borrowed. */
+const int *listener_fds(const struct listener *listener, size_t *count);
 
 /*
  * Does the listener fit that accept line and options?  backlog and unix_mode

@@ -36,6 +36,7 @@
 #include "runtime/cert_slot.h"
 #include "runtime/certs.h"
 #include "runtime/generation.h"
+#include "runtime/handover.h"
 #include "runtime/sockets.h"
 #include "runtime/stapling.h"
 #include "tls/ca_store.h"
@@ -944,13 +945,19 @@ static void
 build_all_sockets(struct build *build)
 {
 	struct generation *fresh = build->fresh;
+	struct handover *handover = build->parts->handover;
 	struct sockets_source source = { .parts = build->parts };
+	bool *taken = NULL;
 	size_t i;
 
-	if (build->old) {
+	if (build->old == NULL && handover) {
+		source.old = &handover->sockets;
+		source.taken = handover->taken;
+	} else if (build->old) {
 		source.old = &build->old->sockets;
-		source.taken = calloc(source.old->count + 1, sizeof(bool));
-		if (source.taken == NULL) {
+		taken = calloc(source.old->count + 1, sizeof(bool));
+		source.taken = taken;
+		if (taken == NULL) {
 			build_error(build, ERROR_SYSTEM, "out of memory");
 			return;
 		}
@@ -958,7 +965,7 @@ build_all_sockets(struct build *build)
 	for (i = 0; i < fresh->service_count; i++)
 		build_sockets(build, &source, &build->config->listeners[i],
 		    fresh->services[i]);
-	free(source.taken);
+	free(taken);
 }
 
 /* An equal configuration has the same sockets. */
@@ -978,16 +985,22 @@ build_admin(struct build *build)
 {
 	const struct config_admin *config = &build->config->admin;
 	struct generation *fresh = build->fresh;
-	const struct admin_source source = {
+	const struct handover *handover = build->parts->handover;
+	struct admin_source source = {
 		.parts = build->parts,
-		.old = build->old ? build->old->admin : NULL,
-		.old_count = build->old ? build->old->admin_count : 0,
 		.unix_mode = config->unix_mode,
 	};
 	struct listener *listener;
 	struct err err = { "" };
 	size_t i;
 
+	if (build->old) {
+		source.old = build->old->admin;
+		source.old_count = build->old->admin_count;
+	} else if (handover) {
+		source.old = handover->admin;
+		source.old_count = handover->admin_count;
+	}
 	fresh->admin = calloc(
 	    config->listen.count + 1, sizeof(fresh->admin[0]));
 	if (fresh->admin == NULL) {

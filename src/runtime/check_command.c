@@ -311,7 +311,7 @@ check_access(const struct config *config, struct log *log, struct err *err)
 	struct opener *opener;
 
 	process_check_user(config, log);
-	if (!load_opener(config, &opener, err))
+	if (!load_opener(config, NULL, &opener, err))
 		return false;
 	if (geteuid() == 0 &&
 	    !privilege_drop(config->user, config->group, false, err)) {

@@ -47,6 +47,8 @@ struct collect {
 	struct service **services;  /* references; while draining */
 	size_t service_count;
 	struct overview_reloads reloads;
+	uint64_t upgrades; /* that are decided */
+	bool upgrading;
 };
 
 /* ---- What an overview is made of ---- */
@@ -209,7 +211,7 @@ collect_addresses(struct overview_listener *out,
 		const struct listen_socket *socket = generation_socket(
 		    generation, i);
 
-		if (socket->service == service)
+		if (socket->service == service && !socket->is_rest)
 			addr_print(listener_address(socket->listener),
 			    out->addresses[out->address_count++],
 			    ADDR_TEXT_MAX);
@@ -604,6 +606,24 @@ request_reload(void *arg)
 	return number;
 }
 
+static uint64_t
+request_upgrade(void *arg, bool *is_running)
+{
+	struct collect *collect = arg;
+	uint64_t number = 0;
+
+	mutex_lock(&collect->lock);
+	*is_running = collect->upgrading;
+	if (collect->state != STATE_DRAINING && !collect->upgrading) {
+		collect->upgrading = true;
+		number = collect->upgrades + 1;
+	}
+	mutex_unlock(&collect->lock);
+	if (number > 0)
+		collect->calls.upgrade(collect->arg);
+	return number;
+}
+
 static size_t
 refresh(void *arg, const char *certificate)
 {
@@ -678,6 +698,7 @@ collect_serve(struct collect *collect, const struct generation *generation,
 		.ping = send_ping,
 		.reload = request_reload,
 		.refresh = refresh,
+		.upgrade = request_upgrade,
 	};
 
 	if (generation->admin_count == 0) {
@@ -738,6 +759,33 @@ collect_reloaded(struct collect *collect, bool adopted)
 	memcpy(error, reloads->error, sizeof(error));
 	mutex_unlock(&collect->lock);
 	endpoint_reloaded(collect->endpoint, number, adopted, error);
+}
+
+void
+collect_upgrade_begins(struct collect *collect)
+{
+	mutex_lock(&collect->lock);
+	collect->upgrading = true;
+	mutex_unlock(&collect->lock);
+}
+
+void
+collect_upgraded(struct collect *collect, bool succeeded, const char *text)
+{
+	uint64_t number;
+
+	mutex_lock(&collect->lock);
+	collect->upgrading = false;
+	number = ++collect->upgrades;
+	mutex_unlock(&collect->lock);
+	endpoint_upgraded(collect->endpoint, number, succeeded, text);
+}
+
+void
+collect_leave(struct collect *collect)
+{
+	if (collect->endpoint)
+		endpoint_leave(collect->endpoint);
 }
 
 void

@@ -20,11 +20,12 @@ struct err;
 struct generation;
 struct generation_parts;
 
-/* The endpoint's thread needs something of the main thread: both only wake its
+/* The endpoint's thread needs something of the main thread: they only wake its
  * loop. */
 struct collect_calls {
-	void (*ping)(void *arg);   /* collect_pong is expected */
-	void (*reload)(void *arg); /* collect_reloaded is expected */
+	void (*ping)(void *arg);    /* collect_pong is expected */
+	void (*reload)(void *arg);  /* collect_reloaded is expected */
+	void (*upgrade)(void *arg); /* collect_upgraded is expected */
 };
 
 /* parts and config_path outlive the object.  NULL: no memory. */
@@ -50,6 +51,15 @@ bool collect_serve(struct collect *collect, const struct generation *generation,
 void collect_reload_begins(struct collect *collect);
 void collect_reload_error(struct collect *collect, const char *text);
 void collect_reloaded(struct collect *collect, bool adopted);
+
+/* An upgrade begins; it is decided, with what a client is to read. */
+void collect_upgrade_begins(struct collect *collect);
+void collect_upgraded(
+    struct collect *collect, bool succeeded, const char *text);
+
+/* Another process serves the [admin] sockets: close them, and go on with the
+ * requests that have come. */
+void collect_leave(struct collect *collect);
 
 /* The main loop has turned. */
 void collect_pong(struct collect *collect);

@@ -20,6 +20,7 @@
 
 struct backend_states;
 struct cert_slot;
+struct handover;
 struct identity;
 struct inherited;
 struct limit_process;
@@ -37,6 +38,7 @@ struct generation_parts {
 	struct ticket_keys *keys;
 	struct backend_states *states; /* NULL: not shared, in tests */
 	struct inherited *inherited;   /* LISTEN_FDS; may be NULL */
+	struct handover *handover;     /* of an upgrade; may be NULL */
 	struct stapling *stapling;     /* may be NULL: nothing is stapled */
 	unsigned threads;
 };

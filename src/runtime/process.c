@@ -143,9 +143,8 @@ read_pid(int fd)
 	return pid;
 }
 
-/* Is the locked file still the one of this path? */
-static bool
-is_same_file(int fd, const char *path)
+bool
+process_is_pid_file(int fd, const char *path)
 {
 	struct stat ours, theirs;
 
@@ -176,7 +175,7 @@ lock_pid_file(const char *path, struct err *err)
 			close(fd);
 			return -1;
 		}
-		if (is_same_file(fd, path))
+		if (process_is_pid_file(fd, path))
 			return fd;
 		close(fd);
 	}
@@ -185,20 +184,27 @@ lock_pid_file(const char *path, struct err *err)
 	return -1;
 }
 
+bool
+process_rewrite_pid(int fd, struct err *err)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (ftruncate(fd, 0) == 0 &&
+	    pwrite(fd, text, (size_t)length, 0) == length)
+		return true;
+	return err_set_errno(err, errno, "the pid file cannot be written");
+}
+
 int
 process_write_pid(const char *path, struct err *err)
 {
-	char text[32];
-	int fd, length;
+	int fd = lock_pid_file(path, err);
 
-	fd = lock_pid_file(path, err);
 	if (fd < 0)
 		return -1;
-	length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) != 0 ||
-	    pwrite(fd, text, (size_t)length, 0) != length) {
-		err_set_errno(
-		    err, errno, "pid file %s cannot be written", path);
+	if (!process_rewrite_pid(fd, err)) {
+		err_prefix(err, "%s", path);
 		(void)unlink(path); /* an empty file is worse than none */
 		close(fd);
 		return -1;

@@ -57,6 +57,13 @@ uint32_t process_default_connections(uint32_t descriptors);
  */
 int process_write_pid(const char *path, struct err *err) MUST_CHECK;
 
+/* Is the open file the one of this path? */
+bool process_is_pid_file(int fd, const char *path);
+
+/* Write the pid into a file that process_write_pid() has opened, perhaps in
+ * another process.  false: *err. */
+bool process_rewrite_pid(int fd, struct err *err) MUST_CHECK;
+
 /* Remove, best effort (the folder may not be writable any more); fd -1:
  * none. */
 void process_remove_pid(const char *path, int fd);

@@ -37,6 +37,7 @@
 #include "runtime/collect.h"
 #include "runtime/expiry.h"
 #include "runtime/generation.h"
+#include "runtime/handover.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"
 #include "runtime/resolve.h"
@@ -63,7 +64,10 @@ server_enter(struct server *server, enum server_state state)
 				      1u << SERVER_DRAINING,
 		[SERVER_SERVING] = 1u << SERVER_PENDING |
 				   1u << SERVER_PUBLISHING |
+				   1u << SERVER_UPGRADING |
 				   1u << SERVER_DRAINING,
+		[SERVER_UPGRADING] = 1u << SERVER_SERVING |
+				     1u << SERVER_DRAINING,
 		[SERVER_PENDING] = 1u << SERVER_PUBLISHING |
 				   1u << SERVER_SERVING | 1u << SERVER_DRAINING,
 		[SERVER_DRAINING] = 1u << SERVER_ENDING,
@@ -236,7 +240,8 @@ begin_waiting(struct server *server)
 	ev_timer_set(&server->start_wait_end, start_wait_s(server), 0.0);
 	ev_timer_start(server->ev, &server->start_wait_end);
 	show_progress(server);
-	if (!notify_is_wanted())
+	/* In an upgrade the old process is the service's. */
+	if (!notify_is_wanted() || server->handover)
 		return;
 	ev_timer_set(&server->extend, EXTEND_FIRST_S, EXTEND_EVERY_S);
 	ev_timer_start(server->ev, &server->extend);
@@ -310,6 +315,7 @@ report_refusal(struct server *server, const struct evaluated_cert *cert,
 	const struct config_listener *listener = cert->settings;
 
 	collect_reload_error(server->collect, err->text);
+	handover_report(server->handover, err->text);
 	log_error(server->parts.log, "ocsp", err->text,
 	    LOG_S("listener", listener->name), LOG_S("cert", cert->info.name),
 	    LOG_S("outcome", staple_outcome_name(cert->info.outcome)));
@@ -981,7 +987,7 @@ rotation_s(const struct config *config)
 static void
 adopt_settings(struct server *server, const struct config *config)
 {
-	double every_s = rotation_s(config);
+	double every_s = rotation_s(config), first_s = every_s;
 
 	apply_cap(server, config);
 	load_ticket_keys(server, config);
@@ -990,12 +996,16 @@ adopt_settings(struct server *server, const struct config *config)
 	ev_timer_stop(server->ev, &server->rotate);
 	if (every_s == 0)
 		return;
-	ev_timer_set(&server->rotate, every_s, every_s);
+	/* Nor must an upgrade. */
+	if (server->handover && server->handover->rotate_ms > 0 &&
+	    server->handover->rotate_ms / 1000.0 < every_s)
+		first_s = server->handover->rotate_ms / 1000.0;
+	ev_timer_set(&server->rotate, first_s, every_s);
 	ev_timer_start(server->ev, &server->rotate);
 }
 
-/* Log the address of a new socket: scripts read the port from this line.  A
- * Unix socket that is kept gets the configured mode. */
+/* Log the address of a socket that is new to this process: scripts read the port
+ * from this line.  A Unix socket that is kept gets the configured mode. */
 static void
 finish_socket(struct server *server, const struct listen_socket *socket)
 {
@@ -1003,15 +1013,15 @@ finish_socket(struct server *server, const struct listen_socket *socket)
 	char text[ADDR_TEXT_MAX];
 	struct err err;
 
-	if (socket->fresh) {
+	if ((socket->fresh || server->reason == PUBLISH_START) &&
+	    !socket->is_rest) {
 		addr_print(
 		    listener_address(socket->listener), text, sizeof(text));
 		log_notice(server->parts.log, "listener", "listening",
 		    LOG_S("listener", name), LOG_S("address", text));
-		return;
 	}
-	if (!listener_set_mode(
-		socket->listener, socket->service->listener->unix_mode, &err))
+	if (!socket->fresh && !listener_set_mode(socket->listener,
+				  socket->service->listener->unix_mode, &err))
 		log_warning(server->parts.log, "listener", err.text,
 		    LOG_S("listener", name));
 }
@@ -1025,12 +1035,13 @@ finish_sockets(struct server *server)
 		finish_socket(server, generation_socket(server->current, i));
 }
 
-/* Send READY=1 to the service manager. */
-static void
-send_ready(struct server *server)
+void
+reload_notify(const struct server *server)
 {
 	char text[160];
 
+	if (server->handover)
+		return; /* not the main process of the service yet */
 	snprintf(text, sizeof(text),
 	    "READY=1\nMAINPID=%ld\nSTATUS=Serving %zu listeners on %u threads",
 	    (long)getpid(), generation_service_count(server->current),
@@ -1125,7 +1136,7 @@ report_published(struct server *server)
 	    LOG_N("threads", server->loop_count), LOG_N("pid", getpid()));
 	if (server->reason == PUBLISH_RELOAD)
 		collect_reloaded(server->collect, true);
-	send_ready(server);
+	reload_notify(server);
 }
 
 /* No change is under way any more: begin with the next one. */
@@ -1138,8 +1149,15 @@ serve(struct server *server)
 	evaluate_staples(server);
 	if (server->reload_wanted)
 		reload_run(server);
-	else
-		handle_changed_files(server);
+	if (server->upgrade_wanted)
+		upgrade_run(server);
+	handle_changed_files(server);
+}
+
+void
+reload_resume(struct server *server)
+{
+	serve(server);
 }
 
 void
@@ -1148,6 +1166,11 @@ reload_settle(struct server *server)
 	if (server->state != SERVER_PUBLISHING ||
 	    atomic_load(&server->adopted) < server->loop_count)
 		return;
+	if (server->handover && server->reason == PUBLISH_START) {
+		serve_admin(server, server->current, NULL);
+		if (!upgrade_settle(server))
+			return;
+	}
 	report_published(server);
 	serve(server);
 }
@@ -1168,7 +1191,9 @@ void
 reload_begin(struct server *server)
 {
 	collect_set(server->collect, STATE_STARTING, server->pending);
-	serve_admin(server, server->pending, NULL);
+	/* In an upgrade the old process serves it meanwhile. */
+	if (server->handover == NULL)
+		serve_admin(server, server->pending, NULL);
 }
 
 bool
@@ -1290,7 +1315,7 @@ refuse(struct server *server, struct generation *fresh)
 	log_error(server->parts.log, "server",
 	    "reload refused, the old configuration stays");
 	collect_reloaded(server->collect, false);
-	send_ready(server);
+	reload_notify(server);
 }
 
 /* Discard `pending`; restore the log and the resolved names as well. */

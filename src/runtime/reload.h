@@ -12,9 +12,11 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/spawn.h"
 #include "runtime/generation.h"
 #include "runtime/server.h"
 #include "runtime/stapling.h"
+#include "runtime/upgrade.h"
 #include "runtime/watch.h"
 
 struct backend_checks;
@@ -35,6 +37,7 @@ enum server_state {
 	SERVER_PUBLISHING, /* some loop serves the previous generation */
 	SERVER_SERVING,    /* every loop serves `current` */
 	SERVER_PENDING,    /* likewise, and a reload is pending */
+	SERVER_UPGRADING,  /* likewise, and a new process starts */
 	SERVER_DRAINING,
 	SERVER_ENDING /* the main loop is ending */
 };
@@ -52,6 +55,7 @@ enum server_signal {
 	SERVER_SIGINT,
 	SERVER_SIGHUP,
 	SERVER_SIGUSR1,
+	SERVER_SIGUSR2,
 	SERVER_SIGCHLD,
 	SERVER_SIGNALS
 };
@@ -68,6 +72,9 @@ struct server {
 	int pid_fd;
 	struct opener *opener;      /* NULL: none is needed */
 	const struct config *first; /* the configuration of the start */
+	struct program program;     /* what an upgrade starts... */
+	upgrade_spawn_fn *spawn;    /* ...and how */
+	void *spawn_arg;
 
 	enum server_state state;
 	enum server_exit status;    /* exit status */
@@ -79,6 +86,14 @@ struct server {
 	enum publish_reason reason; /* of the last publication */
 	bool reload_wanted;         /* a SIGHUP came before SERVER_SERVING */
 	bool files_wanted;          /* files changed before SERVER_SERVING */
+	bool upgrade_wanted;        /* so was an upgrade */
+	bool reopen_wanted;         /* a SIGUSR1 came in SERVER_UPGRADING */
+	struct upgrade *upgrade;    /* to a new process */
+	pid_t successor;            /* the new process serves; 0: none */
+	uint32_t drain_limit_ms;    /* of the drain after SIGTERM */
+	struct handover *handover;  /* from the old process; NULL once it is
+				     * over */
+	struct ev_io handover_io;
 	struct resolver *resolver;
 	struct backend_checks *checks; /* NULL: a drain */
 	struct collect *collect;       /* for the admin endpoint */
@@ -104,6 +119,7 @@ struct server {
 	struct ev_async admin_async;  /* by the admin endpoint */
 	atomic_bool ping_wanted;      /* ...for a pong */
 	atomic_bool reload_asked;     /* ...for a reload */
+	atomic_bool upgrade_asked;    /* ...for an upgrade */
 
 	/* listener threads add, main reads and resets `adopted` */
 	atomic_uint adopted;
@@ -132,6 +148,12 @@ bool reload_prepare(struct server *server, struct generation *fresh,
 /* At a start, with the first generation pending: the admin endpoint shows what
  * the start waits for. */
 void reload_begin(struct server *server);
+
+/* In SERVER_UPGRADING: the upgrade has failed; begin with what is wanted. */
+void reload_resume(struct server *server);
+
+/* Send READY=1 to the service manager. */
+void reload_notify(const struct server *server);
 
 /* SIGHUP: build a generation from the file beside the running one. */
 void reload_run(struct server *server);

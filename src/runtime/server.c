@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/spawn.h"
 #include "base/thread.h"
 #include "config/config.h"
 #include "opener/opener.h"
@@ -32,6 +33,7 @@
 #include "runtime/backend_check.h"
 #include "runtime/build.h"
 #include "runtime/collect.h"
+#include "runtime/handover.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"
 #include "runtime/reload.h"
@@ -39,6 +41,7 @@
 #include "runtime/sandbox.h"
 #include "runtime/sockets.h"
 #include "runtime/stapling.h"
+#include "runtime/upgrade.h"
 #include "runtime/watch.h"
 #include "tls/ticket.h"
 
@@ -46,9 +49,16 @@
 
 #define LOW_PORTS_END 1024
 
+/* In this process or the opener. */
+static pid_t
+spawn_again(void *arg, int fd, struct err *err)
+{
+	return spawn_program(arg, fd, err);
+}
+
 bool
-load_opener(
-    const struct config *config, struct opener **opener, struct err *err)
+load_opener(const struct config *config, struct program *program,
+    struct opener **opener, struct err *err)
 {
 	struct opener_user user;
 
@@ -59,7 +69,8 @@ load_opener(
 		return false;
 	if (user.uid == 0)
 		return true;
-	*opener = opener_start(config, &user, NULL, NULL, err);
+	*opener = opener_start(
+	    config, &user, program ? spawn_again : NULL, program, err);
 	if (*opener == NULL)
 		return false;
 	file_set_log_owner(user.uid, user.gid);
@@ -232,18 +243,52 @@ drain_limit_ms(const struct config *config)
 	return notify_is_wanted() ? DRAIN_SYSTEMD_MS : DRAIN_MS;
 }
 
+/* The end of a drain that is limited by drain_timeout. */
+static void
+limit_drain(struct server *server)
+{
+	ev_timer_set(&server->drain_end, server->drain_limit_ms / 1000.0, 0.0);
+	ev_now_update(server->ev);
+	ev_timer_start(server->ev, &server->drain_end);
+}
+
+/* After an upgrade the service goes on, and the successor is its main
+ * process. */
+static void
+announce_drain(struct server *server, bool is_limited)
+{
+	uint64_t connections = count_connections(server);
+	struct err text;
+
+	if (server->successor == 0) {
+		if (server->handover == NULL)
+			notify_send("STOPPING=1\nSTATUS=Draining");
+		log_notice(server->parts.log, "server", "draining",
+		    LOG_N("connections", connections),
+		    LOG_N("timeout_ms", server->drain_limit_ms));
+		return;
+	}
+	ev_timer_stop(server->ev, &server->watchdog);
+	err_set(&text, "upgrade: process %ld serves; this one drains",
+	    (long)server->successor);
+	log_notice(server->parts.log, "server", text.text,
+	    LOG_N("pid", getpid()), LOG_N("connections", connections),
+	    LOG_N("timeout_ms", is_limited ? server->drain_limit_ms : 0));
+}
+
 void
 drain_begin(struct server *server)
 {
-	uint32_t limit_ms = drain_limit_ms(generation_config(server->current));
+	const struct config *config = generation_config(server->current);
+	bool is_limited = server->successor == 0 ||
+			  config_is_set(
+			      config->places, KEY_GLOBAL_DRAIN_TIMEOUT);
 	unsigned i;
 
+	server->drain_limit_ms = drain_limit_ms(config);
+	upgrade_abort(server);
 	server_enter(server, SERVER_DRAINING);
-	notify_send("STOPPING=1\nSTATUS=Draining");
-	log_notice(server->parts.log, "server", "draining",
-	    LOG_N("connections", count_connections(server)),
-	    LOG_N("timeout_ms", limit_ms));
-
+	announce_drain(server, is_limited);
 	reload_stop(server);
 	stapling_keep(server->parts.stapling, server->current);
 	resolver_free(server->resolver);
@@ -257,10 +302,8 @@ drain_begin(struct server *server)
 	collect_set(server->collect, STATE_DRAINING, server->current);
 	generation_unref(server->current);
 	server->current = NULL;
-
-	ev_timer_set(&server->drain_end, limit_ms / 1000.0, 0.0);
-	ev_now_update(server->ev);
-	ev_timer_start(server->ev, &server->drain_end);
+	if (is_limited)
+		limit_drain(server);
 }
 
 /* ---- Signals and events ---- */
@@ -275,8 +318,11 @@ on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 
 	(void)ev;
 	(void)events;
-	if (server->state == SERVER_STARTING ||
-	    server->state >= SERVER_DRAINING)
+	if (server->state == SERVER_DRAINING && server->successor &&
+	    !ev_is_active(&server->drain_end))
+		limit_drain(server); /* its first signal */
+	else if (server->state == SERVER_STARTING ||
+		 server->state >= SERVER_DRAINING)
 		/* no connection to wait for, or a second signal */
 		server_end(server);
 	else
@@ -299,6 +345,7 @@ on_reopen(struct ev_loop *ev, struct ev_signal *watcher, int events)
 
 	(void)ev;
 	(void)events;
+	server->reopen_wanted = true;
 	if (log_reopen(server->parts.log, &err))
 		log_notice(server->parts.log, "server", "logs reopened");
 	else
@@ -315,7 +362,16 @@ log_opener_end(struct server *server, int status)
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
 }
 
-/* The opener is a child; as PID 1 this process inherits those of others. */
+static void
+on_upgrade(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+	(void)ev;
+	(void)events;
+	upgrade_run(watcher->data);
+}
+
+/* The opener and the new process of an upgrade are children; as PID 1 this
+ * process inherits those of others. */
 static void
 on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
@@ -326,6 +382,7 @@ on_child(struct ev_loop *ev, struct ev_signal *watcher, int events)
 	(void)ev;
 	(void)events;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		upgrade_child_ended(server, pid, status);
 		if (pid != opener_pid(server->opener))
 			continue;
 		opener_set_gone(server->opener);
@@ -376,10 +433,12 @@ on_rotate(struct ev_loop *ev, struct ev_timer *watcher, int events)
 static void
 on_watchdog(struct ev_loop *ev, struct ev_timer *watcher, int events)
 {
+	const struct server *server = watcher->data;
+
 	(void)ev;
-	(void)watcher;
 	(void)events;
-	notify_send("WATCHDOG=1");
+	if (server->handover == NULL) /* else the old process sends it */
+		notify_send("WATCHDOG=1");
 }
 
 /* Sent during a start and a drain, too: both may outlast WatchdogSec. */
@@ -389,6 +448,7 @@ start_watchdog(struct server *server)
 	double every_s = notify_watchdog_s();
 
 	ev_timer_init(&server->watchdog, on_watchdog, every_s, every_s);
+	server->watchdog.data = server;
 	if (every_s > 0.0)
 		ev_timer_start(server->ev, &server->watchdog);
 }
@@ -415,6 +475,7 @@ watch_signals(struct server *server)
 		[SERVER_SIGINT] = { SIGINT, on_stop },
 		[SERVER_SIGHUP] = { SIGHUP, on_reload },
 		[SERVER_SIGUSR1] = { SIGUSR1, on_reopen },
+		[SERVER_SIGUSR2] = { SIGUSR2, on_upgrade },
 		[SERVER_SIGCHLD] = { SIGCHLD, on_child },
 	};
 	size_t i;
@@ -437,7 +498,7 @@ on_loop_event(void *arg, enum loop_event event)
 	ev_async_send(server->ev, &server->loop_async);
 }
 
-/* These two run on the thread of the admin endpoint. */
+/* These three run on the thread of the admin endpoint. */
 static void
 ask_pong(void *arg)
 {
@@ -457,6 +518,15 @@ ask_reload(void *arg)
 }
 
 static void
+ask_upgrade(void *arg)
+{
+	struct server *server = arg;
+
+	atomic_store(&server->upgrade_asked, true);
+	ev_async_send(server->ev, &server->admin_async);
+}
+
+static void
 on_admin_async(struct ev_loop *ev, struct ev_async *watcher, int events)
 {
 	struct server *server = watcher->data;
@@ -467,6 +537,8 @@ on_admin_async(struct ev_loop *ev, struct ev_async *watcher, int events)
 		collect_pong(server->collect);
 	if (atomic_exchange(&server->reload_asked, false))
 		reload_run(server);
+	if (atomic_exchange(&server->upgrade_asked, false))
+		upgrade_run(server);
 }
 
 /* Runs on the staple thread. */
@@ -558,6 +630,10 @@ start_threads(struct server *server, struct err *err)
 	server->admin_async.data = server;
 	ev_async_start(server->ev, &server->admin_async);
 	watch_signals(server);
+	upgrade_watch(server);
+	server->upgrade = upgrade_new(server, err);
+	if (server->upgrade == NULL)
+		return false;
 	server->resolver = resolver_new(
 	    server->ev, server->parts.log, on_names, on_addresses, server, err);
 	server->checks = backend_checks_new(
@@ -575,6 +651,9 @@ take_pid(struct server *server, const struct config *config, struct err *err)
 	if (config->pid_file == NULL)
 		return true;
 	server->pid_path = config->pid_file;
+	if (server->handover && server->handover->pid_fd >= 0 &&
+	    process_is_pid_file(server->handover->pid_fd, config->pid_file))
+		return true; /* locked already; upgrade.c writes it */
 	server->pid_fd = process_write_pid(config->pid_file, err);
 	return server->pid_fd >= 0;
 }
@@ -596,11 +675,25 @@ drop(struct server *server, struct err *err)
 	return true;
 }
 
+/* Without an opener this process itself starts the program of an upgrade. */
 static bool
 confine(struct server *server, const struct config *config, struct err *err)
 {
-	server->sandbox = sandbox_enter(config, NULL, server->parts.log, err);
+	server->sandbox = sandbox_enter(config,
+	    server->opener ? NULL : server->program.path, server->parts.log,
+	    err);
 	return server->sandbox != NULL;
+}
+
+/* Errors of a start go to stderr, and in an upgrade to the old process. */
+static void
+print_errors(const struct server *server, const struct config_errors *errors)
+{
+	size_t i;
+
+	load_print_errors(errors);
+	for (i = 0; i < errors->list.count; i++)
+		handover_report(server->handover, errors->list.items[i]);
 }
 
 static struct generation *
@@ -612,7 +705,7 @@ build_first(struct server *server, enum server_exit *status)
 	generation = generation_build(
 	    NULL, server->first, &server->parts, GENERATION_FULL, &errors);
 	if (generation == NULL) {
-		load_print_errors(&errors.all);
+		print_errors(server, &errors.all);
 		*status = errors.bad_config ? EXIT_BAD_CONFIG
 					    : EXIT_START_FAILED;
 	}
@@ -620,19 +713,55 @@ build_first(struct server *server, enum server_exit *status)
 	inherited_free(
 	    server->parts.inherited, generation ? server->parts.log : NULL);
 	server->parts.inherited = NULL;
+	server->parts.handover = NULL;
 	return generation;
 }
 
 static bool
 init_collect(struct server *server, struct err *err)
 {
-	static const struct collect_calls calls = { ask_pong, ask_reload };
+	static const struct collect_calls calls = { ask_pong, ask_reload,
+		ask_upgrade };
 
 	server->collect = collect_new(
 	    &server->parts, server->config_path, &calls, server);
 	if (server->collect == NULL)
 		err_set(err, "out of memory");
 	return server->collect != NULL;
+}
+
+/* The sockets and ticket keys of the old process. */
+static bool
+open_handover(struct server *server, struct err *err)
+{
+	struct handover *handover = server->handover;
+
+	if (handover == NULL)
+		return true;
+	ticket_keys_replace(server->parts.keys, &handover->tickets);
+	server->parts.handover = handover;
+	return handover_open(handover, server->parts.threads, err);
+}
+
+static pid_t
+spawn_by_opener(void *arg, int fd, struct err *err)
+{
+	return opener_spawn(arg, fd, err);
+}
+
+/* Before any socket or key is in this process: the opener must have none. */
+static bool
+open_first(
+    struct server *server, const struct config *config, struct err *err)
+{
+	if (!load_opener(config, &server->program, &server->opener, err))
+		return false;
+	if (server->opener) {
+		server->spawn = spawn_by_opener;
+		server->spawn_arg = server->opener;
+	}
+	return server->handover == NULL ||
+	       handover_take(server->handover, err);
 }
 
 static enum server_exit
@@ -645,7 +774,7 @@ start(struct server *server)
 	struct err err = { "" };
 	bool bad_config = false;
 
-	if (!load_opener(config, &server->opener, &err))
+	if (!open_first(server, config, &err))
 		goto fail;
 	parts->log = log_new();
 	if (parts->log == NULL) {
@@ -658,6 +787,7 @@ start(struct server *server)
 	server->descriptors = process_raise_descriptors();
 	parts->inherited = inherited_collect(&err);
 	if (parts->inherited == NULL || !load_parts(parts, config, &err) ||
+	    !open_handover(server, &err) ||
 	    !load_stapling(parts, config, false, &bad_config, &err) ||
 	    !init_collect(server, &err))
 		goto fail;
@@ -674,6 +804,7 @@ start(struct server *server)
 		generation_unref(generation);
 fail:
 	fprintf(stderr, "%s\n", err.text);
+	handover_report(server->handover, err.text);
 	return bad_config ? EXIT_BAD_CONFIG : EXIT_START_FAILED;
 }
 
@@ -688,6 +819,7 @@ finish(struct server *server)
 	for (i = 0; i < server->loop_count; i++)
 		loop_join(server->loops[i]);
 	free(server->loops);
+	upgrade_free(server->upgrade);
 	collect_free(server->collect);
 	stapling_log_counters(server->parts.stapling);
 	resolver_free(server->resolver);
@@ -698,35 +830,64 @@ finish(struct server *server)
 	generation_unref(server->current);
 	inherited_free(server->parts.inherited, NULL);
 	load_parts_fini(&server->parts);
+	handover_free(server->handover);
 	process_remove_pid(server->pid_path, server->pid_fd);
 	if (server->ev)
 		ev_loop_destroy(server->ev);
 	log_free(server->parts.log);
 	opener_free(server->opener);
 	config_unref(server->first);
+	program_fini(&server->program);
+}
+
+/* How to start another process, and whether this one was started so. */
+static bool
+init_upgrade(struct server *server, char *const *argv)
+{
+	struct err err;
+	int fd;
+
+	server->spawn = spawn_again;
+	server->spawn_arg = &server->program;
+	if (!program_record(&server->program, argv, &err) ||
+	    !spawn_take_fd(&fd, &err))
+		goto fail;
+	if (fd < 0)
+		return true;
+	server->handover = handover_new(fd, &err);
+	if (server->handover)
+		return true;
+fail:
+	fprintf(stderr, "%s\n", err.text);
+	return false;
+}
+
+/* The configuration, then everything else. */
+static enum server_exit
+load_and_start(struct server *server)
+{
+	struct config_errors errors = { { NULL, 0 } };
+
+	server->first = config_load(server->config_path, &errors);
+	if (server->first == NULL)
+		print_errors(server, &errors);
+	config_errors_free(&errors);
+	return server->first ? start(server) : EXIT_BAD_CONFIG;
 }
 
 enum server_exit
-server_run(const char *config_path)
+server_run(const char *config_path, char *const *argv)
 {
 	struct server server;
-	struct config_errors errors;
-	enum server_exit status;
+	enum server_exit status = EXIT_START_FAILED;
 
 	memset(&server, 0, sizeof(server));
 	server.config_path = config_path;
 	server.pid_fd = -1;
 	thread_block_signals();
 	signal(SIGPIPE, SIG_IGN);
-	memset(&errors, 0, sizeof(errors));
-	server.first = config_load(config_path, &errors);
-	if (server.first == NULL) {
-		load_print_errors(&errors);
-		config_errors_free(&errors);
-		return EXIT_BAD_CONFIG;
-	}
-	config_errors_free(&errors);
-	status = start(&server);
+	if (init_upgrade(&server, argv))
+		status = load_and_start(&server);
 	if (status == EXIT_ASKED) {
 		ev_run(server.ev, 0);
 		log_notice(server.parts.log, "server", "stopped");

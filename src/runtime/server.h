@@ -13,6 +13,7 @@ struct err;
 struct generation_parts;
 struct log;
 struct opener;
+struct program;
 struct server;
 
 /* Exit statuses of the process. */
@@ -25,13 +26,17 @@ enum server_exit {
 };
 
 /* Run the proxy with this file until a signal or a revoked certificate ends
- * it. */
-enum server_exit server_run(const char *config_path) MUST_CHECK;
+ * it.  argv: of the process, for an upgrade. */
+enum server_exit server_run(
+    const char *config_path, char *const *argv) MUST_CHECK;
 
-/* ---- For reload.c ---- */
+/* ---- For reload.c and upgrade.c ---- */
 
-/* SIGTERM, or a revoked certificate: stop accepting; end when the last
- * connection has ended, or when drain_timeout is over. */
+/*
+ * SIGTERM, a revoked certificate, or a successor that serves: stop accepting;
+ * end when the last connection has ended, or when drain_timeout is over.  With
+ * a successor only a drain_timeout that is set counts.
+ */
 void drain_begin(struct server *server);
 
 /* Leave the main loop. */
@@ -62,10 +67,11 @@ bool load_stapling(struct generation_parts *parts, const struct config *config,
 /*
  * The opener, where this process is root and `user` names another user; it also
  * becomes the owner of logs.  *opener is NULL where none is needed.  Before any
- * other step.  false: *err.
+ * other step.  program: what opener_spawn() starts, which outlives the opener;
+ * NULL: nothing.  false: *err.
  */
-bool load_opener(const struct config *config, struct opener **opener,
-    struct err *err) MUST_CHECK;
+bool load_opener(const struct config *config, struct program *program,
+    struct opener **opener, struct err *err) MUST_CHECK;
 
 /* Is there a TCP port below 1024? */
 bool load_needs_low_ports(const struct config *config);

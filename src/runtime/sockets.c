@@ -4,7 +4,9 @@
  *
  * An old socket is preferred to everything else, because the clients in its
  * queue are lost when it is closed; and first that of a listener of the same
- * name, so that two listeners with port 0 keep the port each of them got.  The
+ * name, so that two listeners with port 0 keep the port each of them got.  For
+ * the same reason all sockets of an address stay together, also where an
+ * upgrade found more of them than there are threads.  The
  * variables of LISTEN_FDS are removed whether or not they were meant for this
  * process: no child may inherit them.
  */
@@ -228,9 +230,8 @@ inherited_free(struct inherited *inherited, struct log *log)
 
 /* ---- Sockets of a generation ---- */
 
-/* Takes the reference, also without memory. */
-static bool
-append(struct sockets *sockets, const struct listen_socket *socket,
+bool
+sockets_append(struct sockets *sockets, const struct listen_socket *socket,
     struct err *err)
 {
 	struct listen_socket *items;
@@ -257,11 +258,18 @@ append_fresh(struct sockets *sockets, struct service *service,
 	const struct listen_socket socket = {
 		.listener = listener,
 		.service = service,
-		.named = named,
+		.name = service->listener->name,
+		.fd_name = named ? service->listener->fd : NULL,
 		.fresh = true,
 	};
 
-	return append(sockets, &socket, err);
+	return sockets_append(sockets, &socket, err);
+}
+
+static bool
+has_fd_name(const struct listen_socket *socket, const char *name)
+{
+	return socket->fd_name && name && strcmp(socket->fd_name, name) == 0;
 }
 
 /* Take over old socket i for this service. */
@@ -270,23 +278,57 @@ append_old(struct sockets *sockets, struct sockets_source *source, size_t i,
     struct service *service, struct err *err)
 {
 	const struct listen_socket *old = &source->old->items[i];
+	const char *fd_name = service->listener->fd;
 	const struct listen_socket socket = {
 		.listener = listener_ref(old->listener),
 		.service = service,
-		.named = old->named,
-		.fresh = false,
+		.name = service->listener->name,
+		.fd_name = has_fd_name(old, fd_name) ? fd_name : NULL,
 	};
 
 	source->taken[i] = true;
-	return append(sockets, &socket, err);
+	return sockets_append(sockets, &socket, err);
 }
 
-static bool
-has_fd_name(const struct listen_socket *socket, const char *name)
+static struct listener_options
+options_of(
+    const struct config_listener *config, const struct generation_parts *parts)
 {
-	const char *had = socket->service->listener->fd;
+	return (struct listener_options){
+		.threads = parts->threads,
+		.backlog = config->backlog,
+		.unix_mode = config->unix_mode,
+		.v6only = config->v6only,
+		.bind_early = config->bind_early,
+		.device = config->device,
+	};
+}
 
-	return socket->named && had && strcmp(had, name) == 0;
+/* After append_old(): the other sockets of this accept line. */
+static bool
+append_rest(struct sockets *sockets, struct sockets_source *source,
+    const struct config_accept *accept, struct err *err)
+{
+	const struct listen_socket first = sockets->items[sockets->count - 1];
+	const struct listener_options options = options_of(
+	    first.service->listener, source->parts);
+	const struct listener *other;
+	size_t i;
+
+	if (listener_is_inherited(first.listener))
+		return true;
+	for (i = 0; i < source->old->count; i++) {
+		other = source->old->items[i].listener;
+		if (source->taken[i] ||
+		    !addr_equal(listener_address(other),
+			listener_address(first.listener)) ||
+		    !listener_matches(other, accept, &options))
+			continue;
+		if (!append_old(sockets, source, i, first.service, err))
+			return false;
+		sockets->items[sockets->count - 1].is_rest = true;
+	}
+	return true;
 }
 
 static bool
@@ -335,20 +377,6 @@ fail:
 	return false;
 }
 
-static struct listener_options
-options_of(
-    const struct config_listener *config, const struct generation_parts *parts)
-{
-	return (struct listener_options){
-		.threads = parts->threads,
-		.backlog = config->backlog,
-		.unix_mode = config->unix_mode,
-		.v6only = config->v6only,
-		.bind_early = config->bind_early,
-		.device = config->device,
-	};
-}
-
 /* Is there a named socket of this service on that address? */
 static bool
 is_covered(const struct sockets *sockets, const struct service *service,
@@ -359,7 +387,7 @@ is_covered(const struct sockets *sockets, const struct service *service,
 
 	for (i = 0; i < sockets->count; i++) {
 		socket = &sockets->items[i];
-		if (socket->service == service && socket->named &&
+		if (socket->service == service && socket->fd_name &&
 		    addr_equal(
 			listener_address(socket->listener), &accept->addr))
 			return true;
@@ -370,8 +398,7 @@ is_covered(const struct sockets *sockets, const struct service *service,
 static bool
 is_same_name(const struct listen_socket *socket, const struct service *service)
 {
-	return strcmp(socket->service->listener->name,
-		   service->listener->name) == 0;
+	return strcmp(socket->name, service->listener->name) == 0;
 }
 
 /* The old socket that can serve this line; old->count: none. */
@@ -462,7 +489,8 @@ sockets_add(struct sockets *sockets, struct sockets_source *source,
 		return true;
 	i = source->old ? find_old(source, service, accept) : 0;
 	if (source->old && i < source->old->count)
-		return append_old(sockets, source, i, service, err);
+		return append_old(sockets, source, i, service, err) &&
+		       append_rest(sockets, source, accept, err);
 	fd = take_inherited(source->parts->inherited, accept);
 	if (fd < 0)
 		return open_new(sockets, source, service, accept, err);
@@ -503,8 +531,11 @@ sockets_share(struct sockets *sockets, const struct sockets *from,
 		for (k = 0; before[k] != socket.service; k++)
 			; /* every socket belongs to one of them */
 		socket.service = services[k];
+		socket.name = socket.service->listener->name;
+		if (socket.fd_name)
+			socket.fd_name = socket.service->listener->fd;
 		listener_ref(socket.listener);
-		if (!append(sockets, &socket, err))
+		if (!sockets_append(sockets, &socket, err))
 			return false;
 	}
 	return true;

@@ -47,8 +47,12 @@ void inherited_free(struct inherited *inherited, struct log *log);
 struct listen_socket {
 	struct listener *listener; /* a reference */
 	struct service *service;   /* borrowed from the generation */
-	bool named;                /* found by fd=, not by address */
+	const char *name;          /* of the listener section; borrowed */
+	const char *fd_name;       /* NULL: found by address, not by fd= */
 	bool fresh;                /* opened or adopted just now */
+	/* more sockets of the item before it: those of a process with more
+	 * threads */
+	bool is_rest;
 };
 
 struct sockets {
@@ -64,6 +68,10 @@ struct sockets_source {
 	const struct sockets *old; /* may be NULL */
 	bool *taken;               /* old->count of them */
 };
+
+/* Takes the reference, also on failure. */
+bool sockets_append(struct sockets *sockets, const struct listen_socket *socket,
+    struct err *err) MUST_CHECK;
 
 /*
  * fd=: every socket of that name becomes a socket of this service.  None is an

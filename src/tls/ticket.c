@@ -374,6 +374,24 @@ ticket_keys_load(struct ticket_keys *keys, const char *path,
 	return ok;
 }
 
+void
+ticket_keys_copy(struct ticket_keys *keys, struct ticket_key_set *set)
+{
+	mutex_lock(&keys->lock);
+	*set = keys->set;
+	mutex_unlock(&keys->lock);
+}
+
+void
+ticket_keys_replace(struct ticket_keys *keys, const struct ticket_key_set *set)
+{
+	if (set->count == 0)
+		return;
+	mutex_lock(&keys->lock);
+	keys->set = *set;
+	mutex_unlock(&keys->lock);
+}
+
 /* ---- The appdata of a ticket ---- */
 
 /*

@@ -42,6 +42,17 @@ bool ticket_keys_load(struct ticket_keys *keys, const char *path,
     enum config_key_permissions permissions, struct err *warning,
     struct err *err) MUST_CHECK;
 
+/*
+ * All keys in their order, for the process that continues this one: its clients
+ * resume their sessions.  ticket_key_set_wipe.  Main thread.
+ */
+struct ticket_key_set;
+void ticket_keys_copy(struct ticket_keys *keys, struct ticket_key_set *set);
+
+/* Replace all keys by these; no key: nothing changes.  Main thread. */
+void ticket_keys_replace(
+    struct ticket_keys *keys, const struct ticket_key_set *set);
+
 /* Can this file be loaded?  The same sentences; no key changes. */
 bool ticket_keys_check(const char *path,
     enum config_key_permissions permissions, struct err *warning,
@@ -86,8 +97,8 @@ bool ticket_appdata_get(
 /*
  * ---- The key file ----
  *
- * A plain value; call ticket_key_set_wipe.  tls/ only; reading blocks on the
- * disk: main thread.
+ * A plain value; call ticket_key_set_wipe.  Reading is for tls/ only, and blocks
+ * on the disk: main thread.
  */
 
 /* In the order of the bytes of the file. */

@@ -15,15 +15,16 @@ ROOT_WARNING = "running as root (set user ="
 
 
 class Clinch:
-    """One running clinch.  Its log lines are collected from stderr."""
+    """One running clinch.  Its log lines are collected from stderr, with those of
+    the processes that continue it after an upgrade."""
 
-    def __init__(self, folder, config, env=None, wrapper=(), pass_fds=(), options=(), **popen):
+    def __init__(self, folder, config, env=None, wrapper=(), pass_fds=(), options=(), binary=BINARY, **popen):
         self.file = folder / "clinch.ini"
         self.write(config)
         self.lines = []
         self.root_lines = []
         self.process = subprocess.Popen(
-            [*wrapper, BINARY, "-c", str(self.file), *options],
+            [*wrapper, str(binary), "-c", str(self.file), *options],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
@@ -58,7 +59,7 @@ class Clinch:
 
         def enough():
             found = self.grep(pattern)
-            if len(found) < count and self.process.poll() is not None:
+            if len(found) < count and self.has_ended():
                 self._reader.join(2)
                 found = self.grep(pattern)
                 assert len(found) >= count, f"clinch ended ({self.process.returncode}):\n{self.output()}"
@@ -107,8 +108,19 @@ class Clinch:
         self._reader.join(2)
         return status
 
+    def successors(self):
+        """The processes that upgrades have started."""
+        return [int(fields(line)["pid"]) for line in self.grep(r"server upgrading ")]
+
+    def has_ended(self):
+        """Also those that continue it."""
+        return self.process.poll() is not None and not any(is_running(pid, self.file) for pid in self.successors())
+
     def stop(self):
         """End it whatever happens: the fixture's way out."""
+        for pid in self.successors():
+            if is_running(pid, self.file):
+                os.kill(pid, signal.SIGKILL)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.send_signal(signal.SIGINT)
@@ -146,6 +158,15 @@ class Clinch:
             return 0
         with open(f"/proc/{self.pid}/smaps_rollup") as rollup:
             return int(re.search(r"^Pss_Anon:\s+(\d+)", rollup.read(), re.M).group(1))
+
+
+def is_running(pid, file):
+    """Is that process one of this configuration, and not a zombie?"""
+    try:
+        with open(f"/proc/{pid}/cmdline") as command:
+            return str(file) in command.read().split("\0")
+    except OSError:
+        return False
 
 
 def fields(line):

@@ -95,6 +95,7 @@ struct endpoint {
 
 	/* this thread only */
 	struct list doors;
+	struct list left; /* doors, until the next wake-up */
 	struct list exchanges;
 	size_t exchange_count;
 
@@ -686,12 +687,35 @@ endpoint_leave(struct endpoint *endpoint)
 	send_doors(endpoint, &none);
 }
 
+/* A socket that is open in another process, too, stays in the kernel's set of
+ * the loop when it is closed: the loop gets a new set before. */
+static void
+leave_doors(struct endpoint *endpoint)
+{
+	bool outlives = false;
+
+	LIST_FOREACH(&endpoint->doors, node) {
+		struct door *door = container_of(node, struct door, all);
+
+		ev_io_stop(endpoint->ev, &door->io);
+		outlives |= listener_is_open_elsewhere(door->listener);
+	}
+	list_splice(&endpoint->left, &endpoint->doors);
+	if (outlives) {
+		ev_loop_fork(endpoint->ev);
+		ev_async_send(endpoint->ev, &endpoint->wake);
+	} else {
+		free_doors(&endpoint->left);
+	}
+}
+
 static void
 replace_doors(struct endpoint *endpoint)
 {
 	struct list doors;
 	bool replace;
 
+	free_doors(&endpoint->left);
 	list_init(&doors);
 	mutex_lock(&endpoint->lock);
 	replace = endpoint->replace;
@@ -700,7 +724,7 @@ replace_doors(struct endpoint *endpoint)
 	mutex_unlock(&endpoint->lock);
 	if (!replace)
 		return;
-	free_doors(&endpoint->doors);
+	leave_doors(endpoint);
 	list_splice(&endpoint->doors, &doors);
 	pause_doors(endpoint, false);
 }
@@ -773,6 +797,7 @@ free_endpoint(struct endpoint *endpoint)
 		end_exchange(container_of(node, struct exchange, all));
 	}
 	free_doors(&endpoint->doors);
+	free_doors(&endpoint->left);
 	free_doors(&endpoint->arriving);
 	if (endpoint->ev)
 		ev_loop_destroy(endpoint->ev);
@@ -797,6 +822,7 @@ endpoint_start(const struct endpoint_calls *calls, void *arg, struct log *log,
 	endpoint->log = log;
 	mutex_init(&endpoint->lock);
 	list_init(&endpoint->doors);
+	list_init(&endpoint->left);
 	list_init(&endpoint->exchanges);
 	list_init(&endpoint->arriving);
 	/* Signals belong to the main thread. */

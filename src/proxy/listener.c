@@ -612,6 +612,12 @@ listener_is_shared(const struct listener *listener)
 	return atomic_load_explicit(&listener->shared, memory_order_relaxed);
 }
 
+bool
+listener_is_open_elsewhere(const struct listener *listener)
+{
+	return listener->inherited || listener_is_shared(listener);
+}
+
 struct listener *
 listener_ref(struct listener *listener)
 {

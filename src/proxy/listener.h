@@ -90,6 +90,10 @@ struct listener *listener_continue(const struct listener_state *state,
 void listener_set_shared(struct listener *listener, bool shared);
 bool listener_is_shared(const struct listener *listener); /* any thread */
 
+/* Does another process have the same sockets, so that they do not end when they
+ * are closed here?  Any thread. */
+bool listener_is_open_elsewhere(const struct listener *listener);
+
 struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener); /* closes; unlinks a unix
 						   socket it created unless it

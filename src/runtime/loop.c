@@ -20,6 +20,7 @@
 #include "base/thread.h"
 #include "proxy/acceptor.h"
 #include "proxy/conn.h"
+#include "proxy/listener.h"
 #include "proxy/service.h"
 #include "runtime/generation.h"
 
@@ -118,15 +119,30 @@ struct loop {
 	bool empty_reported;
 };
 
+/*
+ * Free those that are left.  A socket that is open in another process, too,
+ * stays in the kernel's set of this loop after it has been closed here: its
+ * events would be taken for those of the next descriptor with that number.  The
+ * loop gets a new set before the generation is released, as after a fork.
+ */
 static void
-free_acceptors(struct acceptor **acceptors, size_t count, bool empty)
+free_acceptors(struct loop *loop, bool empty)
 {
+	bool outlives = false;
+	struct acceptor *acceptor;
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (acceptors[i])
-			acceptor_free(acceptors[i], empty);
-	free(acceptors);
+	for (i = 0; i < loop->acceptor_count; i++) {
+		acceptor = loop->acceptors[i];
+		if (acceptor == NULL)
+			continue;
+		outlives |= listener_is_open_elsewhere(
+		    acceptor_listener(acceptor));
+		acceptor_free(acceptor, empty);
+	}
+	free(loop->acceptors);
+	if (outlives)
+		ev_loop_fork(loop->ev);
 }
 
 /* Take the acceptor of that socket out of the array; NULL: none. */
@@ -202,7 +218,7 @@ adopt(struct loop *loop, struct generation *generation)
 	for (i = 0; i < count; i++)
 		acceptors[i] = serve_socket(
 		    loop, generation_socket(generation, i));
-	free_acceptors(loop->acceptors, loop->acceptor_count, true);
+	free_acceptors(loop, true);
 	retire(loop, loop->acceptor_count + count);
 	loop->acceptors = acceptors;
 	loop->acceptor_count = count;
@@ -215,7 +231,7 @@ adopt(struct loop *loop, struct generation *generation)
 static void
 stop_accepting(struct loop *loop, bool empty)
 {
-	free_acceptors(loop->acceptors, loop->acceptor_count, empty);
+	free_acceptors(loop, empty);
 	retire(loop, loop->acceptor_count);
 	loop->acceptors = NULL;
 	loop->acceptor_count = 0;

@@ -12,10 +12,11 @@ import socket
 import ssl
 import stat
 import sys
+import threading
 
 import pytest
 
-from lib import admin, proxy
+from lib import admin, container, proxy
 from lib.crowd import Crowd
 from lib.peer import context, visit
 from lib.stapled import status_of
@@ -301,19 +302,24 @@ def test_the_service_manager(launch, listener, serve, tmp_path):
         manager.settimeout(10)
         manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
-        def receive():
-            text, control, _, _ = manager.recvmsg(4096, 1024)
-            sender = next(int.from_bytes(data[:4], sys.byteorder) for _, kind, data in control if kind == socket.SCM_CREDENTIALS)
-            return sender, text.decode().split("\n")[0]
+        seen, over = [], threading.Event()
 
+        def receive():  # all the time: the queue has room for few
+            while not over.is_set():
+                text, control, _, _ = manager.recvmsg(4096, 1024)
+                sender = next(int.from_bytes(data[:4], sys.byteorder) for _, kind, data in control if kind == socket.SCM_CREDENTIALS)
+                seen.append((sender, text.decode().split("\n")[0]))
+
+        reader = threading.Thread(target=receive, daemon=True)
+        reader.start()
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
         itself = ("sh", "-c", 'export WATCHDOG_PID=$$; exec "$@"', "sh")
         clinch = launch(listener(serve().connect), env=env, wrapper=itself)
         old, new = clinch.pid, upgrade(clinch)
         assert clinch.process.wait(20) == 0
-        seen = [receive()]
-        while seen.count((new, "WATCHDOG=1")) < 3:
-            seen.append(receive())
+        until(lambda: seen.count((new, "WATCHDOG=1")) >= 3, "three signs of life")
+        over.set()
+        reader.join(10)
         states = [one for one in seen if one[1] != "WATCHDOG=1"]
         assert states == [(old, "READY=1"), (old, f"MAINPID={new}"), (new, "READY=1")]
         assert all(sender == old for sender, _ in seen[: seen.index((old, f"MAINPID={new}"))])
@@ -379,8 +385,8 @@ BROKEN = {
 def test_a_broken_program(launch, listener, serve, tls, crowd, program, tmp_path, broken):
     """Proves that the old process serves on, whatever lies at its path; with the cause in the log and
     for the command; and that a good one then takes over."""
-    text = listener(serve().connect, head=f"[global]\nupgrade_timeout = 1s\n[admin]\nlisten = unix:{tmp_path}/admin.sock\n")
-    clinch = launch(text, binary=program)
+    head, backend = f"[admin]\nlisten = unix:{tmp_path}/admin.sock\n", serve().connect
+    clinch = launch(listener(backend, head=head + "[global]\nupgrade_timeout = 1s\n"), binary=program)
     visitors, good = crowd(clinch.port(), processes=1, threads=2), program.read_bytes()
     instead, why = BROKEN[broken]
     if instead:
@@ -394,6 +400,7 @@ def test_a_broken_program(launch, listener, serve, tls, crowd, program, tmp_path
     assert admin.status(clinch, tmp_path / "admin.sock")["pid"] == clinch.pid
     if broken == "one that fails":
         clinch.wait_log("^broken$")
+    clinch.write(listener(backend, head=head))
     assert "reloaded" in clinch.reload()
     with tls(clinch.port()) as one:
         assert one.ping()
@@ -538,6 +545,18 @@ def test_the_command_needs_a_unix_socket(launch, listener, serve):
     status, out, err = proxy.run("upgrade", "-c", clinch.file)
     assert (status, out) == (1, "") and "send SIGUSR2, or add listen = unix:PATH" in err
     assert admin.request(clinch, "/upgrade", "POST")[0] == 405
+
+
+@pytest.mark.skipif(container.usable() != "", reason=container.usable())
+def test_process_1(launch, listener, serve, tmp_path):
+    """Proves that process 1 refuses with a sentence, and serves on: its container would end with it."""
+    text = f"[admin]\nlisten = unix:{tmp_path}/admin.sock\n" + listener(serve().connect)
+    clinch = launch(text, wrapper=("unshare", "--pid", "--fork", "--kill-child"))
+    status, out, err = proxy.run("upgrade", "-c", clinch.file)
+    why = "upgrade failed: this is process 1, with which its container ends: start another container"
+    assert (status, out, err) == (1, "", f"{why}; this process goes on serving\n")
+    clinch.wait_log(why)
+    assert admin.status(clinch, tmp_path / "admin.sock")["pid"] == 1
 
 
 def test_without_a_way_to_notify_systemd(launch, listener, serve):

@@ -377,3 +377,29 @@ def test_root_without_a_user_is_warned_of(launch, serve, site):
     clinch.write(HEAD + text)
     done = subprocess.run([proxy.BINARY, "-t", "-c", clinch.file], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_an_upgrade_begins_as_root(launch, serve, ca, tls, folder):
+    """Proves that the opener starts the new process of an upgrade, which reads
+    what only root may, has an opener of its own, and drops its privileges."""
+    certbot(folder, ca, "a.example", 1)
+    live = folder / "live" / "a.example"
+    files = [f"cert = {live}/fullchain.pem", f"key = {live}/privkey.pem"]
+    clinch = launch(web(serve().connect, *files))
+    port, opener = clinch.port(), opener_of(clinch)
+    new = certbot(folder, ca, "a.example", 2)
+    clinch.process.send_signal(signal.SIGUSR2)
+    pid = int(proxy.fields(clinch.wait_log("upgrade: this process serves in place", 1, 40))["pid"])
+    try:
+        assert clinch.wait_exit(20) == 0
+        until(lambda: not is_alive(opener), "the old opener has gone")
+        assert meet(port, name="a.example").serial == new
+        with open(f"/proc/{pid}/status") as status:
+            rows = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
+        assert rows["Uid"].split() == [str(NOBODY.pw_uid)] * 4 and int(rows["CapPrm"], 16) == 0
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            comms = [pathlib.Path(f"/proc/{child}/comm").read_text() for child in children.read().split()]
+        assert comms == ["clinch-opener\n"]
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not is_alive(pid), "the new process has ended", 20)

@@ -138,7 +138,7 @@ handover_number(const struct handover_message *message,
 }
 
 /* Room for the descriptors of a message. */
-union control {
+union rights {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(HANDOVER_FDS_MAX * sizeof(int))];
 };
@@ -146,7 +146,7 @@ union control {
 enum handover_io
 handover_send(int fd, const struct handover_message *message, struct err *err)
 {
-	union control control;
+	union rights control;
 	struct iovec data = {
 		.iov_base = (void *)(uintptr_t)message->bytes,
 		.iov_len = message->len,
@@ -221,7 +221,7 @@ foreign:
 enum handover_io
 handover_receive(int fd, struct handover_message *message, struct err *err)
 {
-	union control control;
+	union rights control;
 	struct iovec data = {
 		.iov_base = message->bytes,
 		.iov_len = sizeof(message->bytes),

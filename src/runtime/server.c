@@ -751,8 +751,7 @@ spawn_by_opener(void *arg, int fd, struct err *err)
 
 /* Before any socket or key is in this process: the opener must have none. */
 static bool
-open_first(
-    struct server *server, const struct config *config, struct err *err)
+open_first(struct server *server, const struct config *config, struct err *err)
 {
 	if (!load_opener(config, &server->program, &server->opener, err))
 		return false;
@@ -760,8 +759,7 @@ open_first(
 		server->spawn = spawn_by_opener;
 		server->spawn_arg = server->opener;
 	}
-	return server->handover == NULL ||
-	       handover_take(server->handover, err);
+	return server->handover == NULL || handover_take(server->handover, err);
 }
 
 static enum server_exit

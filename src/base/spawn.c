@@ -31,13 +31,16 @@ extern char **environ;
 
 /* ---- What this process is ---- */
 
+/* Without /proc, as in a container: probably. */
 static bool
 is_this_program(const char *path)
 {
 	struct stat given, own;
 
-	return stat(path, &given) == 0 && stat(EXE, &own) == 0 &&
-	       given.st_dev == own.st_dev && given.st_ino == own.st_ino;
+	if (stat(path, &given) != 0)
+		return false;
+	return stat(EXE, &own) != 0 ||
+	       (given.st_dev == own.st_dev && given.st_ino == own.st_ino);
 }
 
 /* The path that was executed; NULL: it is no longer this program. */
@@ -168,10 +171,7 @@ program_record(struct program *program, char *const *argv, struct err *err)
 		program->path = find_file();
 	program->argv = copy_strings(argv, keep_all);
 	program->envp = make_environment();
-	if (program->path && program->argv && program->envp)
-		return true;
-	return err_set(err, "the path of the program cannot be found, or there "
-			    "is not enough memory");
+	return (program->argv && program->envp) || err_no_memory(err);
 }
 
 void
@@ -216,6 +216,10 @@ spawn_program(const struct program *program, int fd, struct err *err)
 	pid_t pid = -1;
 	int errnum;
 
+	if (program->path == NULL) {
+		err_set(err, "the path of the program is not known");
+		return -1;
+	}
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
 	errnum = posix_spawn_file_actions_adddup2(&actions, fd, SPAWN_FD);

@@ -18,7 +18,8 @@ struct err;
 
 /* How this process was started; program_fini. */
 struct program {
-	char *path;  /* absolute; a symlink stays one, so that it may change */
+	char *path;  /* absolute; a symlink stays one, so that it may change;
+			NULL: not known */
 	char **argv; /* ends with NULL */
 	char **envp; /* likewise; of a process that spawn_program() starts */
 };

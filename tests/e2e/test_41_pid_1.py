@@ -267,12 +267,13 @@ def test_nothing_is_forwarded(run, site):
         assert told.read() == b""
 
 
-QUIET = [signal.SIGPIPE, signal.SIGUSR2, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD, signal.SIGWINCH]
+QUIET = [signal.SIGPIPE, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD, signal.SIGWINCH]
 
 
 def test_other_signals_do_no_harm(run, network, ca, site):
-    """Proves that SIGUSR1 reopens a log that needs no opening, and that signals
-    without a meaning neither end PID 1 nor are a line in its log."""
+    """Proves that SIGUSR1 reopens a log that needs no opening, that signals
+    without a meaning neither end PID 1 nor are a line in its log, and that SIGUSR2 is
+    refused with a line."""
     one = run(site)
     going = connect(network, one, ca)
     before = len(one.lines)
@@ -281,6 +282,9 @@ def test_other_signals_do_no_harm(run, network, ca, site):
     one.signal(signal.SIGUSR1)
     one.wait_log('"message":"logs reopened"')
     assert len(one.lines) == before + 1, one.output()
+    one.signal(signal.SIGUSR2)
+    one.wait_log("upgrade failed: this is process 1, with which its container ends")
+    assert len(one.lines) == before + 2, one.output()
     assert going.ping()
     going.close()
 

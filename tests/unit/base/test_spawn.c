@@ -207,6 +207,15 @@ Test(spawn, reports_what_cannot_be_executed)
 	unlink(text);
 }
 
+Test(spawn, reports_a_path_that_is_not_known)
+{
+	const struct program program = { NULL, NULL, NULL };
+	struct err err;
+
+	cr_expect_eq(spawn_program(&program, STDERR_FILENO, &err), -1);
+	cr_expect_str_eq(err.text, "the path of the program is not known");
+}
+
 /* ---- spawn_take_fd ---- */
 
 Test(spawn_take_fd, finds_nothing_without_the_variable)

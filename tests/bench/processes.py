@@ -159,6 +159,15 @@ class Process:
     def go_on(self):
         os.kill(self.pid, signal.SIGCONT)
 
+    def finish(self, seconds, pid=None):
+        """SIGTERM to it, or to this child of it, and wait for its own end: an
+        instrument writes its figures then."""
+        os.kill(pid or self.pid, signal.SIGTERM)
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Trouble("%s does not end" % self.name) from None
+
     def stop(self, seconds=3):
         """SIGTERM, then SIGKILL.  Its children are ended with it."""
         if self not in _alive:

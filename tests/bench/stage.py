@@ -152,7 +152,7 @@ class Stage:
         listen before the workers are forked."""
         self.pids = tree(self.proxy.pid)
 
-    def start_load(self, clients):
+    def start_load(self, clients, count=0):
         row = self.row
         argv = [self.bench.load, "--mode", row.mode, "--tls", row.tls,
                 "--connect", "127.0.0.1:%d" % self.port,
@@ -161,6 +161,8 @@ class Stage:
             argv.append("--resume")
         if row.stapled:
             argv.append("--status")
+        if count:
+            argv += ["--count", str(count)]
         if row.rate:
             argv += ["--rate", str(row.rate)]
         return self._start(argv, self.bench.folder, talks=True)

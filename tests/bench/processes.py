@@ -68,8 +68,9 @@ def tree(pid):
 def cpu_seconds(pids):
     """User and system time of all threads, ended ones included.
 
-    The clock of a process (clock_getcpuclockid(3)) tells in nanoseconds what
-    /proc/PID/stat tells in ticks.
+    The clock of a process (clock_getcpuclockid(3)) is the sum of the first
+    figures of /proc/PID/task/*/schedstat, in nanoseconds, and includes threads
+    that have ended; /proc/PID/stat has ticks of 10 ms.
     """
     total = 0.0
     for pid in pids:

@@ -8,6 +8,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 
 import counts                                           # noqa: E402
+import rows                                             # noqa: E402
+import stage                                            # noqa: E402
+import table                                            # noqa: E402
 
 CALLGRIND = """\
 events: Ir
@@ -95,3 +98,80 @@ def test_writing_replaces_the_rows_of_this_machine():
 
 def test_the_lower_of_two_counts():
     assert counts.lower(counts.Cost(1, 9, 3, 9), counts.Cost(2, 8, 2, 9)) == counts.Cost(1, 8, 2, 9)
+
+
+PING = rows.BY_NAME["ping64"]
+IDLE = rows.BY_NAME["idle"]
+
+
+def results(row=PING, foreign=0.0, **values):
+    """Results with these figures of each proxy, one a round."""
+    found = table.Results()
+    for peer, figures in values.items():
+        for number, value in enumerate(figures):
+            found.add(number, row, peer, {"value": value, "wall": 2 * value, "foreign": foreign})
+    return found
+
+
+def test_the_ratio_is_to_the_best_peer_of_the_same_round():
+    """The control is no peer."""
+    found = results(clinch=[110, 90], nginx=[100, 60], haproxy=[80, 90], control=[500, 500])
+    assert found.ratios(PING) == [1.1, 1.0]
+
+
+def test_the_best_peer_has_least_where_less_is_better():
+    found = results(IDLE, clinch=[10], nginx=[40], haproxy=[20], control=[1])
+    assert found.ratios(IDLE) == [0.5]
+
+
+@pytest.mark.parametrize("control, why", [
+    ([100, 100, 100], ""),
+    ([104, 96, 100], ""),
+    ([100, 100, 110], "control 0.91 to 1.00"),
+    ([94, 100, 100], "control 1.00 to 1.06"),
+    ([], "no control"),
+])
+def test_a_row_is_judged_only_while_the_control_holds(control, why):
+    """One round outside the range is enough."""
+    found = results(clinch=[100, 100, 100], nginx=[50, 50, 50], control=control)
+    assert found.unjudged(PING) == why
+    assert table.is_judged(found, [PING]) == (not why)
+    last = table.verdict(found, PING, found.ratios(PING))
+    assert last == ("not judged: " + why if why else "reached")
+
+
+def test_no_row_is_judged_while_others_use_the_machine():
+    values = {"clinch": [100], "nginx": [50], "control": [100]}
+    assert results(foreign=0.04, **values).unjudged(PING) == ""
+    assert results(foreign=0.06, **values).unjudged(PING) == "busy machine"
+
+
+def test_a_row_without_a_figure_is_not_judged():
+    assert not table.is_judged(results(nginx=[1], control=[1]), [PING])
+    assert not table.is_judged(table.Results(), [PING])
+
+
+@pytest.mark.parametrize("load, refused", [(0.0, False), (1.0, False), (1.1, True), (9.0, True)])
+def test_the_load_average_forbids_a_start(load, refused):
+    assert bool(table.too_busy(load, 2)) == refused
+
+
+def test_a_cell_has_the_median_and_the_range():
+    found = results(clinch=[30, 10, 20], nginx=[7])
+    assert table.cell(found, PING, "clinch") == "20 [10 30] (40)"
+    assert table.cell(found, PING, "nginx") == "7.00 (14)"
+    assert table.cell(found, PING, "haproxy") == "-"
+
+
+def test_a_table_line_has_ratio_control_and_verdict():
+    found = results(clinch=[110, 120], nginx=[100, 100], control=[110, 120])
+    head, line = table.lines(found, [PING], ["nginx", "clinch"])
+    assert dict(zip(head, line)) == {
+        "row": PING.title, "unit": PING.unit, "nginx": "100 [100 100] (200)", "clinch": "115 [110 120] (230)",
+        "ratio": "1.15 [1.10 1.20]", "by control": "1.00 [1.00 1.00]", "goal": ">=1.40", "": "ahead"}
+
+
+def test_the_groups_that_a_proxy_offers():
+    """P-256 is for TLS 1.2 with an ECDSA certificate; none stands twice."""
+    assert stage.preferred("X25519") == "X25519:P-256"
+    assert stage.preferred("X25519MLKEM768") == "X25519MLKEM768:X25519:P-256"

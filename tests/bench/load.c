@@ -30,7 +30,8 @@ static const struct mode *const modes[] = {
 static const char usage[] =
     "usage: load --mode handshake|ping|latency|idle|download|upload\n"
     "            --connect ADDRESS:PORT [--tls 1.2|1.3] [--clients N]\n"
-    "            [--size BYTES] [--rate PER_SECOND] [--resume] [--status]\n";
+    "            [--size BYTES] [--rate PER_SECOND] [--resume] [--status]\n"
+    "            [--count EXCHANGES] [--group NAME]\n";
 
 static const struct mode *
 find_mode(const char *name)
@@ -63,6 +64,12 @@ take_option(struct options *o, int key, const char *value)
 	case 'r':
 		o->rate = (unsigned)strtoul(value, NULL, 10);
 		return o->rate > 0 && o->rate <= 1000000;
+	case 'k':
+		o->count = strtoull(value, NULL, 10);
+		return o->count > 0;
+	case 'g':
+		o->group = value;
+		return true;
 	case 'R':
 		o->resume = true;
 		return true;
@@ -84,6 +91,8 @@ read_options(struct options *o, int argc, char **argv)
 		{ "clients", required_argument, NULL, 'n' },
 		{ "size", required_argument, NULL, 's' },
 		{ "rate", required_argument, NULL, 'r' },
+		{ "count", required_argument, NULL, 'k' },
+		{ "group", required_argument, NULL, 'g' },
 		{ "resume", no_argument, NULL, 'R' },
 		{ "status", no_argument, NULL, 'S' },
 		{ 0 },
@@ -95,6 +104,7 @@ read_options(struct options *o, int argc, char **argv)
 		.clients = 1,
 		.size = 64,
 		.rate = 1000,
+		.group = "X25519",
 	};
 	while ((key = getopt_long(argc, argv, "", known, NULL)) != -1)
 		if (!take_option(o, key, optarg))

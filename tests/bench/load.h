@@ -67,8 +67,10 @@ struct options {
 	const char *connect; /* IPv4 address:port */
 	int tls;             /* TLS1_2_VERSION or TLS1_3_VERSION */
 	size_t clients;
-	size_t size;   /* bytes of a request and of its answer */
-	unsigned rate; /* requests a second, for a paced mode */
+	size_t size;       /* bytes of a request and of its answer */
+	unsigned rate;     /* requests a second, for a paced mode */
+	uint64_t count;    /* exchanges after which it rests; 0: no end */
+	const char *group; /* of the key exchange */
 	bool resume;
 	bool status; /* send status_request */
 };
@@ -101,6 +103,9 @@ SSL_CTX *client_context(const struct options *o);
 
 /* Connect and start the handshake.  A failure is counted. */
 void client_open(struct client *c);
+
+/* The exchanges of --count are done: start no other. */
+bool load_is_done(const struct load *l);
 
 /* An event of the socket. */
 void client_step(struct client *c);

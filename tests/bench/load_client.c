@@ -57,18 +57,19 @@ SSL_CTX *
 client_context(const struct options *o)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	/* TLS 1.2 with an ECDSA certificate needs P-256 to be offered. */
-	int groups[] = { NID_X25519, NID_X9_62_prime256v1 };
-	size_t n = o->tls == TLS1_2_VERSION ? 2 : 1;
+	char groups[128];
 
 	if (!ctx)
 		return NULL;
+	/* TLS 1.2 with an ECDSA certificate needs P-256 to be offered. */
+	snprintf(groups, sizeof groups, "%s%s", o->group,
+	    o->tls == TLS1_2_VERSION ? ":P-256" : "");
 	if (!SSL_CTX_set_min_proto_version(ctx, o->tls) ||
 	    !SSL_CTX_set_max_proto_version(ctx, o->tls) ||
 	    !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") ||
 	    !SSL_CTX_set_cipher_list(ctx,
 		"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256") ||
-	    !SSL_CTX_set1_groups(ctx, groups, n)) {
+	    !SSL_CTX_set1_groups_list(ctx, groups)) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
@@ -255,6 +256,12 @@ handshake(struct client *c)
 	return STEP_WAIT;
 }
 
+bool
+load_is_done(const struct load *l)
+{
+	return l->options.count && l->count.ops >= l->options.count;
+}
+
 void
 client_step(struct client *c)
 {
@@ -270,6 +277,6 @@ client_step(struct client *c)
 	if (step == STEP_WAIT)
 		return;
 	client_close(c);
-	if (mode->reconnects)
+	if (mode->reconnects && !load_is_done(c->load))
 		client_open(c);
 }

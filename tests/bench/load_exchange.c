@@ -67,7 +67,7 @@ ping_step(struct client *c)
 {
 	enum step result = exchange_step(c);
 
-	if (result != STEP_DONE)
+	if (result != STEP_DONE || load_is_done(c->load))
 		return result;
 	exchange_start(c);
 	return exchange_step(c);

@@ -68,8 +68,9 @@ def tree(pid):
 def cpu_seconds(pids):
     """User and system time of all threads, ended ones included.
 
-    The clock of a process (clock_getcpuclockid(3)) tells in nanoseconds what
-    /proc/PID/stat tells in ticks.
+    The clock of a process (clock_getcpuclockid(3)) is the sum of the first
+    figures of /proc/PID/task/*/schedstat, in nanoseconds, and includes threads
+    that have ended; /proc/PID/stat has ticks of 10 ms.
     """
     total = 0.0
     for pid in pids:
@@ -158,6 +159,15 @@ class Process:
 
     def go_on(self):
         os.kill(self.pid, signal.SIGCONT)
+
+    def finish(self, seconds, pid=None):
+        """SIGTERM to it, or to this child of it, and wait for its own end: an
+        instrument writes its figures then."""
+        os.kill(pid or self.pid, signal.SIGTERM)
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Trouble("%s does not end" % self.name) from None
 
     def stop(self, seconds=3):
         """SIGTERM, then SIGKILL.  Its children are ended with it."""

@@ -21,6 +21,7 @@ class Row:
     size: int = 64
     rate: int = 0
     resume: bool = False
+    group: str = "X25519"       # of the key exchange
     stapled: bool = False       # the client sends status_request
     many: int = 0               # certificates, each with a name of its own
     peers: tuple = ()           # instead of the proxies that were chosen
@@ -45,6 +46,10 @@ ROWS = [
     _full("full12-rsa", "TLS 1.2 full, RSA-2048", 1.15, tls="1.2",
           cert="rsa"),
     _full("resumed13", "TLS 1.3 resumed", 1.35, resume=True),
+    _full("full13-mlkem", "TLS 1.3 full, X25519MLKEM768", 1.18,
+          group="X25519MLKEM768"),
+    _full("resumed13-mlkem", "TLS 1.3 resumed, X25519MLKEM768", 1.18,
+          resume=True, group="X25519MLKEM768"),
     _full("resumed12", "TLS 1.2 resumed", 1.30, tls="1.2", resume=True),
     _full("stapled13", "TLS 1.3 full, P-256, stapled", 0.97, cert="issued",
           stapled=True, peers=("unstapled", "clinch")),

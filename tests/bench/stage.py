@@ -79,12 +79,21 @@ class Bench:
                 with open(self.path(name), "rb") as text:
                     chain.write(text.read())
 
+    def has_group(self, group):
+        """Whether the OpenSSL of the load generator knows it: with nothing to
+        read the generator ends as soon as its context is made."""
+        done = subprocess.run(
+            [self.load, "--mode", "handshake", "--connect", "127.0.0.1:1",
+             "--group", group], input=b"", capture_output=True, check=False)
+        return done.returncode == 0
+
     def site(self, row, name, port, backend):
         """All facts for the configuration of a peer."""
         connections = self.idle + 500
         return SimpleNamespace(
             folder=tempfile.mkdtemp(prefix=name + ".", dir=self.folder),
             port=port, backend=backend, workers=self.workers,
+            groups=preferred(row.group),
             connections=connections, sockets=2 * connections,
             cert=self.path(row.cert + ".crt"),
             key=self.path(row.cert + ".key"),
@@ -94,6 +103,11 @@ class Bench:
             # No proxy changes its user: the folder is private.
             user=pwd.getpwuid(os.getuid()).pw_name,
             group=grp.getgrgid(os.getgid()).gr_name)
+
+
+def preferred(group):
+    """What a proxy is to offer: TLS 1.2 with ECDSA needs P-256 as well."""
+    return ":".join(dict.fromkeys([group, "X25519", "P-256"]))
 
 
 def answers(port):
@@ -152,15 +166,18 @@ class Stage:
         listen before the workers are forked."""
         self.pids = tree(self.proxy.pid)
 
-    def start_load(self, clients):
+    def start_load(self, clients, count=0):
         row = self.row
         argv = [self.bench.load, "--mode", row.mode, "--tls", row.tls,
                 "--connect", "127.0.0.1:%d" % self.port,
-                "--clients", str(clients), "--size", str(row.size)]
+                "--clients", str(clients), "--size", str(row.size),
+                "--group", row.group]
         if row.resume:
             argv.append("--resume")
         if row.stapled:
             argv.append("--status")
+        if count:
+            argv += ["--count", str(count)]
         if row.rate:
             argv += ["--rate", str(row.rate)]
         return self._start(argv, self.bench.folder, talks=True)

@@ -3,6 +3,10 @@
 from statistics import median
 
 CLINCH = "clinch"
+CONTROL = "control"             # the same program once more
+CONTROL_RANGE = (0.95, 1.05)    # of clinch by its control, in every round
+FOREIGN_LIMIT = 0.05            # of the machine, used by other programs
+LOAD_LIMIT = 0.5                # of each CPU, before the first round
 
 
 class Results:
@@ -38,21 +42,40 @@ class Results:
         best = min if row.less_is_better else max
         found = []
         for number, result in peers.get(CLINCH, {}).items():
-            others = [rounds[number]["value"] for name, rounds
-                      in peers.items() if name != CLINCH and number in rounds]
+            others = [rounds[number]["value"] for name, rounds in peers.items()
+                      if name not in (CLINCH, CONTROL) and number in rounds]
             if others:
                 found.append(result["value"] / best(others))
         return found
 
-    def spread(self, row):
-        """The widest spread of one program over the rounds, in percent."""
-        widest = 0.0
-        for peer in self.found.get(row.name, {}):
-            values = self.values(row, peer)
-            middle = median(values)
-            if middle:
-                widest = max(widest, (max(values) - min(values)) / middle)
-        return 50 * widest
+    def controls(self, row):
+        """clinch by the same program beside it, round by round."""
+        peers = self.found.get(row.name, {})
+        control = peers.get(CONTROL, {})
+        return [result["value"] / control[number]["value"] for number, result
+                in peers.get(CLINCH, {}).items() if number in control]
+
+    def unjudged(self, row):
+        """Why the figures of this row support no verdict, or ""."""
+        controls = self.controls(row)
+        if not self.values(row, CLINCH):
+            return "clinch was not measured"
+        if not controls:
+            return "no control"
+        low, high = CONTROL_RANGE
+        if min(controls) < low or max(controls) > high:
+            return "control %.2f to %.2f" % (min(controls), max(controls))
+        if self.foreign() > FOREIGN_LIMIT:
+            return "busy machine"
+        return ""
+
+
+def too_busy(load, cpus):
+    """One sentence if the machine's load forbids to measure, or ""."""
+    if load <= LOAD_LIMIT * cpus:
+        return ""
+    return "load average %.2f on %d CPUs, limit %.2f" % (
+        load, cpus, LOAD_LIMIT * cpus)
 
 
 def number(value):
@@ -64,11 +87,15 @@ def number(value):
 
 
 def cell(results, row, peer):
+    """Median and range, and the median by wall-clock in brackets."""
     values = results.values(row, peer)
     if not values:
         return "-"
-    wall = median(results.values(row, peer, "wall"))
-    return "%s (%s)" % (number(median(values)), number(wall))
+    wall = number(median(results.values(row, peer, "wall")))
+    if len(values) == 1:
+        return "%s (%s)" % (number(values[0]), wall)
+    return "%s [%s %s] (%s)" % (number(median(values)), number(min(values)),
+                                number(max(values)), wall)
 
 
 def goal_cell(row):
@@ -90,7 +117,9 @@ def ratio_cell(ratios):
 def verdict(results, row, ratios):
     """Where clinch stands: the goal, ahead of the best peer, or behind."""
     values = results.values(row, CLINCH)
-    if not values or not (ratios or row.goal_value):
+    if results.unjudged(row):
+        return "not judged: " + results.unjudged(row)
+    if not ratios and not row.goal_value:
         return ""
     mine, sign = median(ratios) if ratios else 1, 1
     if row.less_is_better:
@@ -104,14 +133,20 @@ def verdict(results, row, ratios):
     return "ahead" if sign * mine >= sign else "BEHIND"
 
 
+def is_judged(results, rows):
+    """Whether every row has a verdict."""
+    return all(row.name in results.found and not results.unjudged(row)
+               for row in rows)
+
+
 def lines(results, rows, peers):
-    yield ["row", "unit", *peers, "ratio", "+-%", "goal", ""]
+    yield ["row", "unit", *peers, "ratio", "by control", "goal", ""]
     for row in rows:
         if row.name not in results.found:
             continue
         ratios = results.ratios(row)
         yield [row.title, row.unit, *(cell(results, row, p) for p in peers),
-               ratio_cell(ratios), "%.0f" % results.spread(row),
+               ratio_cell(ratios), ratio_cell(results.controls(row)),
                goal_cell(row), verdict(results, row, ratios)]
         if row.mode == "idle":
             yield given_back(results, row, peers)
@@ -131,7 +166,7 @@ def show(results, rows, peers, out):
         left = [line[0].ljust(widths[0]), line[1].ljust(widths[1])]
         right = [c.rjust(w) for c, w in zip(line[2:], widths[2:])]
         print("  ".join(left + right).rstrip(), file=out)
-    if results.foreign() > 0.05:
+    if results.foreign() > FOREIGN_LIMIT:
         print("other programs used %.0f %% of this machine meanwhile: "
               "trust no figure" % (100 * results.foreign()), file=out)
     for line in results.troubles:

@@ -4,6 +4,7 @@ TITLE             the name in the table
 find()            the path of its program, or None
 command(site)     write its configuration below site.folder, and return the
                   arguments that start it in the foreground
+VERSION           optional: the argument that prints its version (default: -v)
 PORT_LINE         optional: a pattern whose group "port" is found in what the
                   program writes to stderr; site.port is 0 for such a one
 """
@@ -14,7 +15,7 @@ import shutil
 
 NAMES = ["haproxy", "hitch", "nginx", "stunnel", "clinch"]
 # Modules with rows of their own, beside a single peer.
-SPECIAL = ["unstapled"]
+SPECIAL = ["unstapled", "control"]
 
 
 def load(name):

@@ -6,6 +6,7 @@ import re
 from peers import which, write
 
 TITLE = "clinch"
+VERSION = "-V"
 PORT_LINE = re.compile(
     r"listener listening.*\baddress=\S*:(?P<port>\d+)")
 
@@ -16,6 +17,7 @@ max_connections = {connections}
 [listener bench]
 accept = 127.0.0.1:0
 connect = 127.0.0.1:{backend}
+groups = {groups}
 """
 ONE = """\
 cert = {cert}

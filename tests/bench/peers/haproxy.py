@@ -16,7 +16,7 @@ defaults
     timeout client 1h
     timeout server 1h
 listen bench
-    bind 127.0.0.1:{port} ssl crt {crt} curves X25519:P-256 backlog 4096
+    bind 127.0.0.1:{port} ssl crt {crt} curves {groups} backlog 4096
     server backend 127.0.0.1:{backend}
 """
 

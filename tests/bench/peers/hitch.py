@@ -3,6 +3,7 @@
 from peers import which, write
 
 TITLE = "hitch"
+VERSION = "--version"
 
 CONFIG = """\
 frontend = {{ host = "127.0.0.1" port = "{port}" }}
@@ -14,7 +15,7 @@ daemon = off
 user = "{user}"
 group = "{group}"
 tls-protos = TLSv1.2 TLSv1.3
-ecdh-curve = "X25519:prime256v1"
+ecdh-curve = "{groups}"
 log-level = 0
 """
 

@@ -26,7 +26,7 @@ stream {{
         ssl_certificate {pem};
         ssl_certificate_key {pem};
         ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_ecdh_curve X25519:P-256;
+        ssl_ecdh_curve {groups};
         ssl_session_tickets on;
         ssl_handshake_timeout 60s;
         proxy_timeout 1h;
@@ -45,7 +45,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_ecdh_curve X25519:P-256;
+    ssl_ecdh_curve {groups};
     server {{ listen 127.0.0.1:{port} ssl reuseport backlog=4096 default_server;
         ssl_certificate {pem}; ssl_certificate_key {pem}; return 404; }}
 {servers}

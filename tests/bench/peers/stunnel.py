@@ -3,6 +3,7 @@
 from peers import which, write
 
 TITLE = "stunnel"
+VERSION = "-version"
 
 CONFIG = """\
 foreground = yes
@@ -16,7 +17,7 @@ connect = 127.0.0.1:{backend}
 cert = {pem}
 key = {pem}
 sslVersionMin = TLSv1.2
-curves = X25519:P-256
+curves = {groups}
 """
 # A section for each name beside the one that listens.
 SITE = """\
@@ -25,7 +26,7 @@ sni = bench:{name}
 connect = 127.0.0.1:{backend}
 cert = {path}
 sslVersionMin = TLSv1.2
-curves = X25519:P-256
+curves = {groups}
 """
 
 

@@ -27,8 +27,6 @@
 #define SPAWN_FD 3
 #define EXE "/proc/self/exe"
 
-extern char **environ;
-
 /* ---- What this process is ---- */
 
 /* Without /proc, as in a container: probably. */

@@ -14,6 +14,7 @@
  */
 #include "runtime/upgrade.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -244,6 +245,7 @@ advance(struct upgrade *upgrade, const struct handover_message *message)
 		return;
 	}
 	listener = next_listener(upgrade);
+	assert(upgrade->sent); /* room for each listener, by begin() */
 	upgrade->sent[upgrade->sent_count++] = listener;
 	upgrade->socket += message->fd_count;
 	(void)listener_fds(listener, &count);

@@ -24,6 +24,7 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "base/packet.h"
 #include "proxy/service.h"
 #include "runtime/generation.h"
 
@@ -137,35 +138,17 @@ handover_number(const struct handover_message *message,
 	return number;
 }
 
-/* Room for the descriptors of a message. */
-union rights {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(HANDOVER_FDS_MAX * sizeof(int))];
-};
-
 enum handover_io
 handover_send(int fd, const struct handover_message *message, struct err *err)
 {
-	union rights control;
-	struct iovec data = {
-		.iov_base = (void *)(uintptr_t)message->bytes,
-		.iov_len = message->len,
+	const struct packet packet = {
+		.bytes = (void *)(uintptr_t)message->bytes,
+		.len = message->len,
+		.fds = (int *)(uintptr_t)message->fds,
+		.fd_count = message->fd_count,
 	};
-	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
-	size_t size = message->fd_count * sizeof(int);
-	struct cmsghdr *rights;
 
-	if (size > 0) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = control.bytes;
-		header.msg_controllen = CMSG_SPACE(size);
-		rights = CMSG_FIRSTHDR(&header);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(size);
-		memcpy(CMSG_DATA(rights), message->fds, size);
-	}
-	if (sendmsg(fd, &header, MSG_NOSIGNAL) >= 0)
+	if (packet_send(fd, &packet))
 		return HANDOVER_DONE;
 	if (errno == EAGAIN || errno == EINTR)
 		return HANDOVER_AGAIN;
@@ -173,23 +156,6 @@ handover_send(int fd, const struct handover_message *message, struct err *err)
 		return HANDOVER_CLOSED;
 	err_set_errno(err, errno, "cannot send to the other process");
 	return HANDOVER_FAILED;
-}
-
-static void
-take_fds(struct handover_message *message, struct msghdr *header)
-{
-	struct cmsghdr *rights;
-	size_t size;
-
-	for (rights = CMSG_FIRSTHDR(header); rights;
-	     rights = CMSG_NXTHDR(header, rights)) {
-		if (rights->cmsg_level != SOL_SOCKET ||
-		    rights->cmsg_type != SCM_RIGHTS)
-			continue;
-		size = rights->cmsg_len - CMSG_LEN(0);
-		memcpy(message->fds, CMSG_DATA(rights), size);
-		message->fd_count = size / sizeof(int);
-	}
 }
 
 static bool
@@ -221,34 +187,28 @@ foreign:
 enum handover_io
 handover_receive(int fd, struct handover_message *message, struct err *err)
 {
-	union rights control;
-	struct iovec data = {
-		.iov_base = message->bytes,
-		.iov_len = sizeof(message->bytes),
+	struct packet packet = {
+		.bytes = message->bytes,
+		.len = sizeof(message->bytes),
+		.fds = message->fds,
+		.fd_count = HANDOVER_FDS_MAX,
 	};
-	struct msghdr header = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	ssize_t n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+	bool is_cut = false;
+	ssize_t n = packet_receive(fd, &packet, &is_cut);
 
 	message->len = 0;
-	message->fd_count = 0;
+	message->fd_count = packet.fd_count;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return HANDOVER_AGAIN;
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return HANDOVER_CLOSED;
 	if (n < 0) {
-		err_set_errno(err, errno,
-		    "cannot receive from the other "
-		    "process");
+		err_set_errno(
+		    err, errno, "cannot receive from the other process");
 		return HANDOVER_FAILED;
 	}
-	message->len = (size_t)n;
-	take_fds(message, &header);
-	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	message->len = packet.len;
+	if (is_cut)
 		err_set(err,
 		    "a message is cut: is the limit of descriptors too low?");
 	else if (check_message(message, err))

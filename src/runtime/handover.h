@@ -58,7 +58,7 @@ enum handover_field {
 	FIELD_KEPT /* one byte for each HANDOVER_LISTENER, in their order */
 };
 
-/* SCM_MAX_FD of the kernel is 253. */
+/* At most PACKET_FDS_MAX descriptors. */
 enum { HANDOVER_BYTES_MAX = 16384, HANDOVER_FDS_MAX = 250 };
 
 struct handover_message {

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/packet.h"
 #include "config/config.h"
 #include "opener/covered.h"
 #include "opener/opener_message.h"
@@ -293,6 +294,29 @@ Test(opener, closes_descriptors_it_is_sent)
 	/* The reply to a third request: both have been closed by then. */
 	(void)send_bytes(&request, sizeof(request), -1, &got);
 	cr_expect_eq(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+}
+
+/* A request has one at most: what else is sent with it is closed, too. */
+Test(opener, closes_a_second_descriptor)
+{
+	struct opener_request request = { .kind = OPENER_STAT };
+	struct opener_reply reply;
+	struct packet packet = { .bytes = &request, .len = sizeof(request) };
+	int ends[2], fds[2], fd;
+	char byte;
+	bool got;
+
+	cr_assert_eq(pipe2(ends, O_NONBLOCK), 0);
+	fds[0] = fds[1] = ends[1];
+	packet.fds = fds;
+	packet.fd_count = 2;
+	cr_assert(packet_send(peer, &packet));
+	cr_assert_gt(opener_receive(peer, &reply, sizeof(reply), &fd), 0);
+	cr_expect_eq(fd, -1);
+	close(ends[1]);
+	(void)send_bytes(&request, sizeof(request), -1, &got);
+	cr_expect_eq(read(ends[0], &byte, 1), 0, "%s", strerror(errno));
 	close(ends[0]);
 }
 

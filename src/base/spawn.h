@@ -16,6 +16,10 @@ struct err;
 /* The variable with the number of the descriptor. */
 #define SPAWN_VARIABLE "CLINCH_UPGRADE_FD"
 
+/* Start a new process of the program, in which this descriptor stays open, also
+ * here.  Returns its pid, or -1 and *err. */
+typedef pid_t spawn_fn(void *arg, int fd, struct err *err);
+
 /* How this process was started; program_fini. */
 struct program {
 	char *path;  /* absolute; a symlink stays one, so that it may change;

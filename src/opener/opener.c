@@ -269,7 +269,7 @@ fork_process(
 
 struct opener *
 opener_start(const struct config *config, const struct opener_user *user,
-    opener_spawn_fn *spawn, void *arg, struct err *err)
+    spawn_fn *spawn, void *arg, struct err *err)
 {
 	struct covered *covered = covered_new(config);
 	struct opener *opener = calloc(1, sizeof(*opener));

@@ -15,22 +15,19 @@
 #include <sys/types.h>
 
 #include "base/attr.h"
+#include "base/spawn.h"
 #include "config/config.h"
 #include "opener/trusted_path.h"
 
 struct err;
 struct opener;
 
-/* Start a new process of the program, in which this descriptor stays open; runs
- * in the opener, as root.  Returns its pid, or -1 and *err. */
-typedef pid_t opener_spawn_fn(void *arg, int fd, struct err *err);
-
 /*
  * Fork it: before the first thread, and before a socket or key is in this
- * process.  spawn: NULL: opener_spawn() fails.  NULL: *err.
+ * process.  spawn: runs in the opener, as root; NULL: opener_spawn() fails.  NULL: *err.
  */
 struct opener *opener_start(const struct config *config,
-    const struct opener_user *user, opener_spawn_fn *spawn, void *arg,
+    const struct opener_user *user, spawn_fn *spawn, void *arg,
     struct err *err) MUST_CHECK;
 
 /* Its process, -1 once it has gone. */

@@ -14,7 +14,7 @@ struct covered;
 struct opener_setup {
 	const struct covered *covered;
 	const struct opener_user *user;
-	opener_spawn_fn *spawn; /* NULL: OPENER_SPAWN is refused */
+	spawn_fn *spawn; /* NULL: OPENER_SPAWN is refused */
 	void *arg;
 };
 

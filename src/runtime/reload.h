@@ -73,7 +73,7 @@ struct server {
 	struct opener *opener;      /* NULL: none is needed */
 	const struct config *first; /* the configuration of the start */
 	struct program program;     /* what an upgrade starts... */
-	upgrade_spawn_fn *spawn;    /* ...and how */
+	spawn_fn *spawn;            /* ...and how */
 	void *spawn_arg;
 
 	enum server_state state;

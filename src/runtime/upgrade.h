@@ -14,10 +14,6 @@ struct err;
 struct server;
 struct upgrade;
 
-/* Start the program at its path with this descriptor, which stays open here.
- * Returns the pid of a child of this process; -1 and *err. */
-typedef pid_t upgrade_spawn_fn(void *arg, int fd, struct err *err);
-
 /* ---- The old process ---- */
 
 /* After server->ev.  NULL: *err. */

@@ -328,10 +328,10 @@ visit_global(const struct path_visit *visit, const struct config *config)
 
 	for (size_t i = 0; i < config->inputs.count; i++)
 		visit->visit(
-		    visit->arg, config->inputs.items[i], PATH_SOURCE, NULL);
+		    visit->arg, config->inputs.items[i], PATH_FILE, NULL);
 	for (size_t i = 0; i < config->input_folders.count; i++)
 		visit->visit(visit->arg, config->input_folders.items[i],
-		    PATH_SOURCE, NULL);
+		    PATH_INCLUDE, NULL);
 	visit_key(visit, config->ticket_key_file, PATH_FILE, places,
 	    KEY_TLS_TICKET_KEY_FILE);
 	visit_key(

@@ -412,13 +412,14 @@ struct config {
 
 /* What a path is for. */
 enum config_path_use {
-	PATH_SOURCE, /* of the configuration itself: a file or folder */
-	PATH_FILE,   /* read: certificates, keys, CAs, lists, staples */
-	PATH_FOLDER, /* cert_dir: read, with what its links lead to */
-	PATH_LOG,    /* appended to; made if it is missing */
-	PATH_SOCKET, /* of a Unix socket: made and removed */
-	PATH_PID,    /* made at the start, removed at the end */
-	PATH_STORE   /* store_dir: everything in it */
+	PATH_FILE,    /* read: of the configuration itself, certificates,
+		       * keys, CAs, lists, staples */
+	PATH_INCLUDE, /* an included folder: read */
+	PATH_FOLDER,  /* cert_dir: read, with what its links lead to */
+	PATH_LOG,     /* appended to; made if it is missing */
+	PATH_SOCKET,  /* of a Unix socket: made and removed */
+	PATH_PID,     /* made at the start, removed at the end */
+	PATH_STORE    /* store_dir: everything in it */
 };
 
 /* Call `visit` for every path of the configuration, some of them twice; `where`

@@ -27,13 +27,16 @@ struct covered_log {
 	char *resolved;
 };
 
+struct covered_paths {
+	char **items;
+	size_t count;
+};
+
 struct covered {
-	char **files;
-	size_t file_count;
+	struct covered_paths files;
+	struct covered_paths sockets;
 	struct covered_folder *folders;
 	size_t folder_count;
-	char **sockets;
-	size_t socket_count;
 	struct covered_log *logs;
 	size_t log_count;
 	bool no_memory;
@@ -59,21 +62,17 @@ copy(struct covered *covered, const char *text)
 	return made;
 }
 
-/* NULL: nothing to add. */
 static void
-add_file(struct covered *covered, const char *path)
+add_path(struct covered *covered, struct covered_paths *paths, const char *path)
 {
-	char **grown;
+	char **grown = grow(
+	    covered, paths->items, paths->count, sizeof(grown[0]));
 
-	if (path == NULL)
-		return;
-	grown = grow(
-	    covered, covered->files, covered->file_count, sizeof(grown[0]));
 	if (grown == NULL)
 		return;
-	covered->files = grown;
-	grown[covered->file_count] = copy(covered, path);
-	covered->file_count += grown[covered->file_count] != NULL;
+	paths->items = grown;
+	grown[paths->count] = copy(covered, path);
+	paths->count += grown[paths->count] != NULL;
 }
 
 static void
@@ -83,8 +82,6 @@ add_folder(struct covered *covered, const char *path, unsigned depth)
 	size_t length;
 	char *made;
 
-	if (path == NULL)
-		return;
 	grown = grow(
 	    covered, covered->folders, covered->folder_count, sizeof(grown[0]));
 	if (grown == NULL)
@@ -96,25 +93,6 @@ add_folder(struct covered *covered, const char *path, unsigned depth)
 	for (length = strlen(made); length > 1 && made[length - 1] == '/';)
 		made[--length] = '\0';
 	grown[covered->folder_count++] = (struct covered_folder){ made, depth };
-}
-
-static void
-add_socket(struct covered *covered, const struct config_accept *accept)
-{
-	const struct addr *addr = &accept->addr;
-	char path[sizeof(addr->un.sun_path) + 1] = { 0 };
-	char **grown;
-
-	if (!addr_is_unix(addr))
-		return;
-	memcpy(path, addr->un.sun_path, sizeof(addr->un.sun_path));
-	grown = grow(
-	    covered, covered->sockets, covered->socket_count, sizeof(grown[0]));
-	if (grown == NULL)
-		return;
-	covered->sockets = grown;
-	grown[covered->socket_count] = copy(covered, path);
-	covered->socket_count += grown[covered->socket_count] != NULL;
 }
 
 /* The folder without links, and the name.  NULL: there is no such folder. */
@@ -141,7 +119,7 @@ add_log(struct covered *covered, const char *path)
 	struct covered_log *grown;
 	struct covered_log made;
 
-	if (!log_is_path(path) || strncmp(path, "/dev/", 5) == 0)
+	if (strncmp(path, "/dev/", 5) == 0)
 		return;
 	made.resolved = resolve_folder(path);
 	if (made.resolved == NULL)
@@ -160,54 +138,42 @@ add_log(struct covered *covered, const char *path)
 }
 
 static void
-add_paths(struct covered *covered, const struct config_paths *paths)
+add(void *arg, const char *path, enum config_path_use use,
+    const struct config_where *where)
 {
-	size_t i;
+	struct covered *covered = arg;
 
-	for (i = 0; i < paths->count; i++)
-		add_file(covered, paths->items[i].path);
-}
-
-static void
-add_settings(struct covered *covered, const struct config_listener *settings)
-{
-	size_t i;
-
-	add_paths(covered, &settings->certs);
-	add_paths(covered, &settings->keys);
-	add_paths(covered, &settings->staple_files);
-	add_file(covered, settings->ca_file);
-	add_file(covered, settings->crl_file);
-	add_folder(covered, settings->cert_dir, CERT_DIR_DEPTH);
-	for (i = 0; i < settings->host_count; i++)
-		add_settings(covered, &settings->hosts[i]);
+	(void)where;
+	switch (use) {
+	case PATH_FILE:
+		add_path(covered, &covered->files, path);
+		break;
+	case PATH_INCLUDE:
+		add_folder(covered, path, INCLUDE_DEPTH);
+		break;
+	case PATH_FOLDER:
+		add_folder(covered, path, CERT_DIR_DEPTH);
+		break;
+	case PATH_LOG:
+		add_log(covered, path);
+		break;
+	case PATH_SOCKET:
+		add_path(covered, &covered->sockets, path);
+		break;
+	case PATH_PID:
+	case PATH_STORE:
+		break; /* of the start, and of the user */
+	}
 }
 
 struct covered *
 covered_new(const struct config *config)
 {
 	struct covered *covered = calloc(1, sizeof(*covered));
-	size_t i, k;
 
 	if (covered == NULL)
 		return NULL;
-	for (i = 0; i < config->inputs.count; i++)
-		add_file(covered, config->inputs.items[i]);
-	for (i = 0; i < config->input_folders.count; i++)
-		add_folder(
-		    covered, config->input_folders.items[i], INCLUDE_DEPTH);
-	add_file(covered, config->ticket_key_file);
-	add_file(covered, config->ocsp.ca_file);
-	add_log(covered, config->log.output);
-	add_log(covered, config->log.access);
-	for (k = 0; k < config->admin.listen.count; k++)
-		add_socket(covered, &config->admin.listen.items[k]);
-	for (i = 0; i < config->listener_count; i++) {
-		add_settings(covered, &config->listeners[i]);
-		for (k = 0; k < config->listeners[i].accept.count; k++)
-			add_socket(
-			    covered, &config->listeners[i].accept.items[k]);
-	}
+	config_each_path(config, add, covered);
 	if (!covered->no_memory)
 		return covered;
 	covered_free(covered);
@@ -215,11 +181,11 @@ covered_new(const struct config *config)
 }
 
 static void
-free_texts(char **texts, size_t count)
+free_paths(struct covered_paths *paths)
 {
-	while (count > 0)
-		free(texts[--count]);
-	free(texts);
+	while (paths->count > 0)
+		free(paths->items[--paths->count]);
+	free(paths->items);
 }
 
 void
@@ -229,8 +195,8 @@ covered_free(struct covered *covered)
 
 	if (covered == NULL)
 		return;
-	free_texts(covered->files, covered->file_count);
-	free_texts(covered->sockets, covered->socket_count);
+	free_paths(&covered->files);
+	free_paths(&covered->sockets);
 	for (i = 0; i < covered->folder_count; i++)
 		free(covered->folders[i].path);
 	free(covered->folders);
@@ -243,12 +209,12 @@ covered_free(struct covered *covered)
 }
 
 static bool
-has_text(char *const *texts, size_t count, const char *text)
+has_path(const struct covered_paths *paths, const char *path)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (strcmp(texts[i], text) == 0)
+	for (i = 0; i < paths->count; i++)
+		if (strcmp(paths->items[i], path) == 0)
 			return true;
 	return false;
 }
@@ -283,7 +249,7 @@ covered_has_file(const struct covered *covered, const char *path)
 	size_t i;
 	int depth;
 
-	if (has_text(covered->files, covered->file_count, path))
+	if (has_path(&covered->files, path))
 		return true;
 	for (i = 0; i < covered->folder_count; i++) {
 		depth = depth_below(covered->folders[i].path, path);
@@ -310,7 +276,7 @@ covered_has_folder(const struct covered *covered, const char *path)
 bool
 covered_has_socket(const struct covered *covered, const char *path)
 {
-	return has_text(covered->sockets, covered->socket_count, path);
+	return has_path(&covered->sockets, path);
 }
 
 const char *

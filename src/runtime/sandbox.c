@@ -292,9 +292,9 @@ is_folder(enum config_path_use use, const char *path)
 {
 	struct stat status;
 
-	return use == PATH_STORE ||
-	       ((use == PATH_FOLDER || use == PATH_SOURCE) &&
-		   file_stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+	return use == PATH_STORE || use == PATH_INCLUDE ||
+	       (use == PATH_FOLDER && file_stat(path, &status) == 0 &&
+		   S_ISDIR(status.st_mode));
 }
 
 /* A cert_dir: what its links lead to, such as certbot's archive/. */

@@ -5,7 +5,6 @@ makes at least LEAST visits, however fast or slow the machine is."""
 import json
 import pathlib
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -45,15 +44,17 @@ def visit(port, context):
 
 
 def main(port, ca, threads):
+    from client import context  # beside this script
+
     report = {"visits": 0, "failures": [], "longest": 0.0}
     over, lock, first = threading.Event(), threading.Lock(), threading.Event()
 
     def come_again():
-        context = ssl.create_default_context(cafile=ca)
+        trusting = context(ca)
         while not over.is_set() or report["visits"] < LEAST:
             began, failure = time.monotonic(), None
             try:
-                visit(port, context)
+                visit(port, trusting)
             except (OSError, AssertionError) as error:
                 failure = repr(error)
             with lock:

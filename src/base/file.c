@@ -24,6 +24,8 @@
 static struct {
 	struct file_fallback fallback;
 	bool has_fallback;
+	file_denial_fn *denial;
+	void *denial_arg;
 	bool has_owner;
 	uid_t uid;
 	gid_t gid;
@@ -43,6 +45,13 @@ bool
 file_has_fallback(void)
 {
 	return setup.has_fallback;
+}
+
+void
+file_set_denial(file_denial_fn *denial, void *arg)
+{
+	setup.denial = denial;
+	setup.denial_arg = arg;
 }
 
 void
@@ -74,6 +83,17 @@ is_forbidden(void)
 	return setup.has_fallback && (errno == EACCES || errno == EPERM);
 }
 
+/* Keeps errno. */
+static void
+note_denial(const char *path, bool is_written)
+{
+	int errnum = errno;
+
+	if (errnum == EACCES && reason == NULL && setup.denial != NULL)
+		reason = setup.denial(setup.denial_arg, path, is_written);
+	errno = errnum;
+}
+
 int
 file_open(const char *path)
 {
@@ -82,6 +102,8 @@ file_open(const char *path)
 	reason = NULL;
 	if (fd < 0 && is_forbidden())
 		fd = setup.fallback.open(setup.fallback.arg, path);
+	if (fd < 0)
+		note_denial(path, false);
 	return fd;
 }
 
@@ -126,11 +148,15 @@ file_open_folder(const char *path)
 	int fd, errnum;
 
 	reason = NULL;
-	if (folder != NULL || !is_forbidden())
+	if (folder != NULL)
 		return folder;
-	fd = setup.fallback.open_folder(setup.fallback.arg, path);
-	if (fd < 0)
+	fd = is_forbidden()
+		 ? setup.fallback.open_folder(setup.fallback.arg, path)
+		 : -1;
+	if (fd < 0) {
+		note_denial(path, false);
 		return NULL;
+	}
 	folder = fdopendir(fd);
 	if (folder == NULL) {
 		errnum = errno;
@@ -227,5 +253,7 @@ file_open_log(const char *path)
 		give_log(fd, path);
 	if (fd < 0 && is_forbidden())
 		fd = setup.fallback.open_log(setup.fallback.arg, path);
+	if (fd < 0)
+		note_denial(path, true);
 	return fd;
 }

@@ -65,11 +65,20 @@ void file_set_log_owner(uid_t uid, gid_t gid);
 
 /* ---- The reason of a refusal ---- */
 
+/* Why the kernel may have denied this path: a static sentence; NULL: not known.
+ * is_written: it is a log. */
+typedef const char *file_denial_fn(
+    void *arg, const char *path, bool is_written);
+
+/* For a call above that fails with EACCES and was not explained by a fallback;
+ * NULL: none. */
+void file_set_denial(file_denial_fn *denial, void *arg);
+
 /* A static sentence for the calling thread, by a fallback that refuses.  Each
- * call above clears it. */
+ * call that opens or examines a file clears it. */
 void file_set_reason(const char *sentence);
 
-/* Append " (reason)" to the text if the last call above on this thread was
+/* Append " (reason)" to the text if the last of these calls on this thread was
  * refused for a reason.  Returns false, as err_set does. */
 bool file_explain(struct err *err);
 

@@ -843,29 +843,6 @@ report_replaced(const struct server *server, const struct generation *fresh)
 	}
 }
 
-/* false: a path is outside, which was logged. */
-static bool
-check_sandbox(struct server *server, const struct config *config)
-{
-	struct config_errors errors = { 0 };
-	bool inside = sandbox_check(server->sandbox, config, &errors);
-
-	log_errors(server, "sandbox", &errors);
-	config_errors_free(&errors);
-	return inside;
-}
-
-static bool
-has_bad_files(const struct generation *generation)
-{
-	size_t i;
-
-	for (i = 0; i < generation->cert_count; i++)
-		if (generation->certs[i].slot->bad)
-			return true;
-	return false;
-}
-
 static struct generation *
 build_from_files(struct server *server)
 {
@@ -875,9 +852,6 @@ build_from_files(struct server *server)
 	    GENERATION_FILES, &errors);
 
 	log_errors(server, "tls", &errors.all);
-	/* The sandbox may be the reason. */
-	if (errors.all.list.count > 0 || (fresh && has_bad_files(fresh)))
-		(void)check_sandbox(server, generation_config(server->current));
 	generation_errors_free(&errors);
 	return fresh;
 }
@@ -1241,14 +1215,16 @@ warn_about_fixed_keys(struct server *server, const struct config *config)
 	config_strings_free(&keys);
 }
 
-static void
-log_unread(struct server *server, const struct config_errors *errors)
+/* false: a path is outside, which was logged. */
+static bool
+check_sandbox(struct server *server, const struct config *config)
 {
-	log_errors(server, "config", errors);
-	if (sandbox_may_deny(server->sandbox, errors))
-		log_refusal(server, "sandbox",
-		    "the file may be outside the sandbox of this start: "
-		    "restart clinch, or set sandbox = off");
+	struct config_errors errors = { 0 };
+	bool inside = sandbox_check(server->sandbox, config, &errors);
+
+	log_errors(server, "sandbox", &errors);
+	config_errors_free(&errors);
+	return inside;
 }
 
 static struct generation *
@@ -1263,7 +1239,7 @@ build(struct server *server)
 	memset(&errors, 0, sizeof(errors));
 	config = config_load(server->config_path, &errors);
 	if (config == NULL)
-		log_unread(server, &errors);
+		log_errors(server, "config", &errors);
 	config_errors_free(&errors);
 	if (config == NULL)
 		return NULL;

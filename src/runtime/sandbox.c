@@ -658,6 +658,59 @@ forbid_dumps(void)
 	       (MAY_TRACE_ITSELF || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
 }
 
+/* ---- What is inside ---- */
+
+static bool
+has_folder(
+    const struct sandbox_folders *folders, const char *path, unsigned access)
+{
+	const struct sandbox_folder *item;
+	struct stat status;
+	size_t i;
+
+	if (stat(path, &status) != 0)
+		return false;
+	for (i = 0; i < folders->count; i++) {
+		item = &folders->items[i];
+		if (item->dev == status.st_dev && item->ino == status.st_ino &&
+		    (item->access & access) == access)
+			return true;
+	}
+	return false;
+}
+
+/* Is this file or folder, or one above it, allowed? */
+static bool
+covers(const struct sandbox *sandbox, const char *real, unsigned access)
+{
+	char path[PATH_MAX];
+	char *slash;
+
+	snprintf(path, sizeof(path), "%s", real);
+	while (!has_folder(&sandbox->folders, path, access)) {
+		slash = strrchr(path, '/');
+		if (slash == NULL)
+			return false;
+		*slash = '\0';
+	}
+	return true;
+}
+
+#define OUTSIDE                                                                 \
+	"is outside the sandbox of this start: restart clinch, or set sandbox " \
+	"= off"
+
+static const char *
+explain_denial(void *arg, const char *path, bool is_written)
+{
+	const unsigned access = is_written ? ACCESS_WRITE : ACCESS_READ;
+	struct way way;
+
+	return find_real(&way, path) && !covers(arg, way.real, access)
+		   ? "it " OUTSIDE
+		   : NULL;
+}
+
 /* ---- All of it ---- */
 
 static bool
@@ -693,6 +746,8 @@ enter(struct sandbox *sandbox, bool required, bool may_execute, struct log *log,
 	else
 		snprintf(calls, sizeof(calls), "no: %s", strerror(errno));
 	sandbox->confines = version > 0;
+	if (sandbox->confines)
+		file_set_denial(explain_denial, sandbox);
 	log_notice(log, "sandbox", "in force", LOG_S("landlock", landlock),
 	    LOG_S("seccomp", calls), LOG_S("core_dumps", "off"));
 	return true;
@@ -728,40 +783,12 @@ sandbox_free(struct sandbox *sandbox)
 {
 	if (sandbox == NULL)
 		return;
+	file_set_denial(NULL, NULL);
 	sandbox_folders_free(&sandbox->folders);
 	free(sandbox);
 }
 
 /* ---- A later configuration ---- */
-
-/* Is this file or folder, or one above it, allowed? */
-static bool
-covers(const struct sandbox *sandbox, const char *real, unsigned access)
-{
-	const struct sandbox_folders *folders = &sandbox->folders;
-	char path[PATH_MAX];
-	struct stat status;
-	char *slash;
-	size_t i;
-
-	snprintf(path, sizeof(path), "%s", real);
-	for (;;) {
-		if (path[0] != '\0' && stat(path, &status) == 0)
-			for (i = 0; i < folders->count; i++) {
-				const struct sandbox_folder *folder =
-				    &folders->items[i];
-
-				if (folder->dev == status.st_dev &&
-				    folder->ino == status.st_ino &&
-				    (folder->access & access) == access)
-					return true;
-			}
-		slash = strrchr(path, '/');
-		if (slash == NULL)
-			return false;
-		*slash = '\0';
-	}
-}
 
 struct checking {
 	const struct sandbox *sandbox;
@@ -797,10 +824,8 @@ check_path(void *arg, const char *path, enum config_path_use use,
 	    is_for_the_opener(path))
 		return;
 	checking->good = false;
-	if (asprintf(&text,
-		"%s:%u: %s is outside the sandbox of this start: restart "
-		"clinch, or set sandbox = off",
-		where ? where->file : path, where ? where->line : 0, path) < 0)
+	if (asprintf(&text, "%s:%u: %s " OUTSIDE, where ? where->file : path,
+		where ? where->line : 0, path) < 0)
 		text = NULL;
 	(void)strings_append(&checking->errors->list, text);
 }
@@ -814,16 +839,4 @@ sandbox_check(const struct sandbox *sandbox, const struct config *config,
 	if (sandbox->confines)
 		config_each_path(config, check_path, &checking);
 	return checking.good;
-}
-
-bool
-sandbox_may_deny(
-    const struct sandbox *sandbox, const struct config_errors *errors)
-{
-	size_t i;
-
-	for (i = 0; sandbox->confines && i < errors->list.count; i++)
-		if (strstr(errors->list.items[i], strerror(EACCES)))
-			return true;
-	return false;
 }

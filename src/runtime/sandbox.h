@@ -65,11 +65,8 @@ struct sandbox *sandbox_enter(const struct config *config,
 bool sandbox_check(const struct sandbox *sandbox, const struct config *config,
     struct config_errors *errors) MUST_CHECK;
 
-/* May the sandbox be the reason why a configuration could not be read?  The
- * paths of such a file are not available for sandbox_check(). */
-bool sandbox_may_deny(const struct sandbox *sandbox,
-    const struct config_errors *errors) MUST_CHECK;
-
-void sandbox_free(struct sandbox *sandbox); /* NULL ok; nothing is undone */
+/* NULL ok; nothing is undone.  Once no other thread opens files (file.h), whose
+ * errors it explains. */
+void sandbox_free(struct sandbox *sandbox);
 
 #endif

@@ -823,11 +823,11 @@ finish(struct server *server)
 	resolver_free(server->resolver);
 	backend_checks_free(server->checks);
 	watch_free(server->watch);
-	sandbox_free(server->sandbox);
 	generation_unref(server->pending);
 	generation_unref(server->current);
 	inherited_free(server->parts.inherited, NULL);
 	load_parts_fini(&server->parts);
+	sandbox_free(server->sandbox); /* the staple thread has ended */
 	handover_free(server->handover);
 	process_remove_pid(server->pid_path, server->pid_fd);
 	if (server->ev)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 static struct {
 	struct bind_fallback fallback;
 	bool has_fallback;
@@ -53,7 +55,7 @@ set_options(int fd, const struct addr *addr, const struct bind_options *options)
 int
 bind_tcp_here(const struct addr *addr, const struct bind_options *options)
 {
-	int fd, errnum;
+	int fd;
 
 	fd = socket(
 	    addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -62,9 +64,7 @@ bind_tcp_here(const struct addr *addr, const struct bind_options *options)
 	if (set_options(fd, addr, options) &&
 	    bind(fd, &addr->sa, addr->len) == 0)
 		return fd;
-	errnum = errno;
-	close(fd);
-	errno = errnum;
+	file_close(fd);
 	return -1;
 }
 

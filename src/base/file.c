@@ -16,10 +16,6 @@
 
 #include "base/err.h"
 
-#define LOG_FLAGS \
-	(O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-#define LOG_MODE 0640
-
 /* Fixed before the first thread. */
 static struct {
 	struct file_fallback fallback;
@@ -52,6 +48,15 @@ file_set_denial(file_denial_fn *denial, void *arg)
 {
 	setup.denial = denial;
 	setup.denial_arg = arg;
+}
+
+void
+file_close(int fd)
+{
+	int errnum = errno;
+
+	close(fd);
+	errno = errnum;
 }
 
 void
@@ -145,7 +150,7 @@ DIR *
 file_open_folder(const char *path)
 {
 	DIR *folder = opendir(path);
-	int fd, errnum;
+	int fd;
 
 	reason = NULL;
 	if (folder != NULL)
@@ -158,11 +163,8 @@ file_open_folder(const char *path)
 		return NULL;
 	}
 	folder = fdopendir(fd);
-	if (folder == NULL) {
-		errnum = errno;
-		close(fd);
-		errno = errnum;
-	}
+	if (folder == NULL)
+		file_close(fd);
 	return folder;
 }
 
@@ -246,7 +248,7 @@ give_log(int fd, const char *path)
 int
 file_open_log(const char *path)
 {
-	int fd = open(path, LOG_FLAGS, LOG_MODE);
+	int fd = open(path, FILE_LOG_FLAGS, FILE_LOG_MODE);
 
 	reason = NULL;
 	if (fd >= 0 && setup.has_owner && geteuid() == 0)

@@ -9,6 +9,7 @@
 #define BASE_FILE_H
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -54,6 +55,9 @@ int file_scan(const char *path, struct dirent ***entries,
 
 /* Open a log for appending; made with mode 0640.  ENXIO: a FIFO without a
  * reader. */
+#define FILE_LOG_FLAGS \
+	(O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define FILE_LOG_MODE 0640
 int file_open_log(const char *path) MUST_CHECK;
 
 /*
@@ -62,6 +66,9 @@ int file_open_log(const char *path) MUST_CHECK;
  * owner, and none through a symlink.
  */
 void file_set_log_owner(uid_t uid, gid_t gid);
+
+/* As close() after a call that failed: errno stays. */
+void file_close(int fd);
 
 /* ---- The reason of a refusal ---- */
 

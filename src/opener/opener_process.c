@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/thread.h"
 #include "opener/covered.h"
 #include "opener/opener_message.h"
@@ -31,10 +32,6 @@
 #define TITLE "clinch: opener"
 #define NAME "clinch-opener" /* at most 15 bytes */
 #define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
-#define LOG_FLAGS                                                            \
-	(O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | \
-	    O_NOFOLLOW)
-#define LOG_MODE 0640
 
 static int
 refuse(struct opener_reply *reply, enum opener_refusal refusal)
@@ -62,20 +59,14 @@ walk(struct trusted_path *path, const char *text, enum trusted_links links,
 static int
 close_path(struct trusted_path *path, int result)
 {
-	int errnum = errno;
-
-	close(path->folder);
-	errno = errnum;
+	file_close(path->folder);
 	return result;
 }
 
 static int
 drop_fd(int fd)
 {
-	int errnum = errno;
-
-	close(fd);
-	errno = errnum;
+	file_close(fd);
 	return -1;
 }
 
@@ -163,7 +154,8 @@ open_log(const char *text, const struct opener_setup *setup,
 			(void)refuse(reply, REFUSAL_FILE_KIND);
 		return -1;
 	}
-	fd = openat(path.folder, path.name, LOG_FLAGS, LOG_MODE);
+	fd = openat(
+	    path.folder, path.name, FILE_LOG_FLAGS | O_NOFOLLOW, FILE_LOG_MODE);
 	if (fd < 0 && (errno == ELOOP || errno == ENXIO))
 		(void)refuse(reply, REFUSAL_FILE_KIND);
 	if (fd >= 0)

@@ -21,6 +21,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define LINKS_MAX 40 /* as many as the kernel follows */
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -188,7 +190,6 @@ trusted_path_walk(struct trusted_path *path, const char *text,
 		.folder = -1,
 		.changeable = changeable };
 	bool more = true;
-	int errnum;
 
 	*changeable = false;
 	if (text[0] == '\0' || strlen(text) >= sizeof(walk.rest)) {
@@ -205,9 +206,7 @@ trusted_path_walk(struct trusted_path *path, const char *text,
 	return true;
 
 fail:
-	errnum = errno;
 	if (walk.folder >= 0)
-		close(walk.folder);
-	errno = errnum;
+		file_close(walk.folder);
 	return false;
 }

@@ -526,7 +526,7 @@ confine(const struct sandbox_folders *folders)
 	struct landlock_ruleset_attr rules = { 0 };
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
-	int ruleset, errnum;
+	int ruleset;
 	bool good;
 
 	if (version <= 0)
@@ -537,9 +537,7 @@ confine(const struct sandbox_folders *folders)
 	if (ruleset < 0)
 		return 0;
 	good = restrict_to(ruleset, folders, rules.handled_access_fs);
-	errnum = errno;
-	close(ruleset);
-	errno = errnum;
+	file_close(ruleset);
 	return good ? version : 0;
 }
 

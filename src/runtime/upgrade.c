@@ -491,8 +491,8 @@ upgrade_child_ended(struct server *server, pid_t pid, int status)
 
 /* ---- The old process: beginning ---- */
 
-/* systemd takes the end of the main process for that of the service, unless it
- * was told about another one. */
+/* systemd takes the end of the main process for that of the service, unless
+ * MAINPID has named another one. */
 static bool
 check_allowed(struct err *err)
 {

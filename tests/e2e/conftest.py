@@ -120,6 +120,18 @@ def openssl_ocsp(ca, tmp_path):
 
 
 @pytest.fixture
+def hosts(tmp_path):
+    """hosts(text): what the proxy finds in /etc/hosts from now on."""
+    path = tmp_path / "hosts"
+
+    def put(text):
+        path.write_text(text)  # in place: a bind mount follows the inode
+
+    put.wrapper = ("unshare", "--mount", "sh", "-c", f'mount --bind {path} /etc/hosts && exec "$@"', "sh")
+    return put
+
+
+@pytest.fixture
 def stapled(serve):
     """stapled(files, ocsp="mode = always"): a configuration with one listener
     and an [ocsp] section."""

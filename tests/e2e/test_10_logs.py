@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from lib import proxy, service
+from lib.mounts import needs_mounts
 from lib.proxy import fields
 from lib.wait import until
 
@@ -139,12 +140,7 @@ def own_dev(tmp_path):
     return dev, ("unshare", "--mount", "sh", "-c", script, "sh")
 
 
-needs_dev = pytest.mark.skipif(
-    os.geteuid() != 0 or subprocess.call(["unshare", "--mount", "true"]) != 0, reason="needs the right to mount a /dev of its own"
-)
-
-
-@needs_dev
+@needs_mounts
 def test_syslog(launch, listener, serve, tls, own_dev):
     """Proves output = syslog: lines reach /dev/log with facility and severity."""
     dev, wrapper = own_dev
@@ -160,7 +156,7 @@ def test_syslog(launch, listener, serve, tls, own_dev):
     assert "sandbox" in lines[0] and "listening" in lines[1] and "started" in lines[2]
 
 
-@needs_dev
+@needs_mounts
 def test_access_to_syslog(launch, listener, serve, tls, own_dev):
     """Proves access = syslog: the line of a connection, and it alone, is sent
     there, while events go to stderr; the word makes no file."""
@@ -179,7 +175,7 @@ def test_access_to_syslog(launch, listener, serve, tls, own_dev):
     assert not clinch.grep(" access ") and not (clinch.file.parent / "syslog").exists()
 
 
-@needs_dev
+@needs_mounts
 @pytest.mark.parametrize("key", ["output", "access"])
 def test_syslog_without_a_daemon(launch, listener, own_dev, key):
     """Proves that a start and --test fail where nothing is behind /dev/log, or

@@ -2,37 +2,20 @@
 a name is tried, of backends and of responders.  The name service is /etc/hosts,
 replaced in a mount namespace of the proxy's own."""
 
-import os
-import shutil
 import socket
-import subprocess
 import threading
 
 import pytest
 
 from lib import service
+from lib.mounts import needs_mounts
 from lib.proxy import fields
 from lib.stapled import status_of
 from lib.wait import until
 
 ACCESS = "[log]\naccess = same\nlevel = info"
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare") or subprocess.call(["unshare", "--mount", "true"]) != 0,
-    reason="needs the right to make a mount namespace",
-)
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    """hosts(text): what the proxy finds in /etc/hosts from now on."""
-    path = tmp_path / "hosts"
-
-    def put(text):
-        path.write_text(text)  # in place: a bind mount follows the inode
-
-    put.wrapper = ("unshare", "--mount", "sh", "-c", f'mount --bind {path} /etc/hosts && exec "$@"', "sh")
-    return put
+pytestmark = needs_mounts
 
 
 def answers(tls, port):

@@ -11,6 +11,7 @@ import tempfile
 
 import pytest
 
+from lib.mounts import needs_mounts
 from lib.stapled import staple_of, status_of, wait_staple
 from lib.wait import until
 
@@ -177,11 +178,6 @@ HOUR = 3600
 def in_namespace(script):
     """A wrapper that gives the process mounts of its own, made by `script`."""
     return ("unshare", "--mount", "sh", "-ec", script + '; exec "$@"', "sh")
-
-
-needs_mounts = pytest.mark.skipif(
-    os.geteuid() != 0 or subprocess.call(["unshare", "--mount", "true"]) != 0, reason="needs the right to mount"
-)
 
 
 @needs_mounts

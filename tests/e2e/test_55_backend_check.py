@@ -3,28 +3,21 @@ that fails gets no clients until it is reached again."""
 
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 import time
 
 import pytest
 
 from lib import admin, service
 from lib.admin import metric, wait_metric
+from lib.mounts import needs_mounts
 from lib.proxy import run
 from lib.wait import stays, until
 
 HEAD = "[admin]\nlisten = 127.0.0.1:0\n[log]\nlevel = info\n"
 # Without retry_after an address rests for its failed check alone.
 CHECK = "check = tcp\ncheck_interval = 100ms\nretry_after = 0"
-
-needs_mounts = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare") or subprocess.call(["unshare", "--mount", "true"]) != 0,
-    reason="needs an /etc/hosts of its own",
-)
-
 
 @pytest.fixture
 def door(serve):
@@ -144,14 +137,12 @@ def test_the_last_resort(launch, listener, tls, door):
 
 
 @needs_mounts
-def test_one_address_of_two(launch, listener, serve, tls, tmp_path):
+def test_one_address_of_two(launch, listener, serve, tls, hosts):
     """Proves that the address that accepts keeps the backend up, and that no
     client meets the other."""
-    hosts = tmp_path / "hosts"
-    hosts.write_text("::1 two.test\n127.0.0.1 two.test\n")
-    wrapper = ("unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh")
+    hosts("::1 two.test\n127.0.0.1 two.test\n")
     name = f"two.test:{serve(service.named(b'a')).port}"
-    clinch = launch(listener(name, CHECK, head=HEAD), wrapper=wrapper)
+    clinch = launch(listener(name, CHECK, head=HEAD), wrapper=hosts.wrapper)
     until(lambda: state(clinch, name)["resting"] == 1, "the dead address is found")
     assert state(clinch, name)["state"] == "up" and state(clinch, name)["addresses"] == 2
     assert answer(tls, clinch.port()) == "a"
@@ -159,18 +150,16 @@ def test_one_address_of_two(launch, listener, serve, tls, tmp_path):
 
 
 @needs_mounts
-def test_new_addresses_are_checked(launch, listener, serve, tls, door, tmp_path):
+def test_new_addresses_are_checked(launch, listener, serve, tls, door, hosts):
     """Proves that a failed check causes a look-up, and that the address it
     brings is checked."""
-    hosts = tmp_path / "hosts"
-    hosts.write_text("127.0.0.1 app.test\n")
-    wrapper = ("unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh")
+    hosts("127.0.0.1 app.test\n")
     dead = door("dead")
     alive = door("alive", "127.0.0.2", dead.address[1]).open()
     name = f"app.test:{dead.address[1]}"
-    clinch = launch(listener(name, CHECK + "\nresolve = 1d", head=HEAD), wrapper=wrapper)
+    clinch = launch(listener(name, CHECK + "\nresolve = 1d", head=HEAD), wrapper=hosts.wrapper)
     clinch.wait_log(r"warning check backend down backend=app\.test")
-    hosts.write_text("127.0.0.2 app.test\n")
+    hosts("127.0.0.2 app.test\n")
     clinch.wait_log(r"notice check backend up again backend=app\.test")
     assert answer(tls, clinch.port()) == "alive" and alive.service.accepted >= 2
 

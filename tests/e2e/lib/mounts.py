@@ -2,6 +2,14 @@
 
 import os
 import shutil
+import subprocess
+
+import pytest
+
+needs_mounts = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare") or subprocess.call(["unshare", "--mount", "true"]) != 0,
+    reason="needs the right to make a mount namespace",
+)
 
 
 class Projected:

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "runtime/generation.h"
 #include "tests/support/site.h"
+#include "tests/support/turn.h"
 
 #define NOW_MS 5000
 #define DEADLINE_S 10.0
@@ -128,23 +129,9 @@ tear_down(void)
 TestSuite(flight, .init = set_up, .fini = tear_down);
 
 static void
-on_tick(struct ev_loop *its_loop, struct ev_timer *timer, int events)
-{
-	(void)timer;
-	(void)events;
-	ev_break(its_loop, EVBREAK_ALL);
-}
-
-static void
 run(double seconds)
 {
-	struct ev_timer tick;
-
-	ev_now_update(loop);
-	ev_timer_init(&tick, on_tick, seconds, 0.0);
-	ev_timer_start(loop, &tick);
-	ev_run(loop, 0);
-	ev_timer_stop(loop, &tick);
+	turn_loop(loop, seconds);
 }
 
 static size_t

@@ -328,7 +328,20 @@ post(struct pair pair, enum handover_kind kind)
 	cr_assert_eq(handover_send(pair.from, &message, NULL), HANDOVER_DONE);
 }
 
-/* All sockets of these in one message. */
+/* The listener with these descriptors. */
+static void
+post_listener(struct pair pair, const struct handover_listener *given,
+    const int *fds, size_t count)
+{
+	handover_begin(&message, HANDOVER_LISTENER);
+	handover_put_listener(&message, given);
+	for (size_t i = 0; i < count; i++)
+		message.fds[i] = fds[i];
+	message.fd_count = count;
+	cr_assert_eq(handover_send(pair.from, &message, NULL), HANDOVER_DONE);
+}
+
+/* All its sockets in one message. */
 static void
 post_sockets(struct pair pair, enum handover_role role, const char *name,
     const struct listener *listener)
@@ -339,11 +352,7 @@ post_sockets(struct pair pair, enum handover_role role, const char *name,
 	size_t count;
 	const int *fds = listener_fds(listener, &count);
 
-	handover_begin(&message, HANDOVER_LISTENER);
-	handover_put_listener(&message, &given);
-	memcpy(message.fds, fds, count * sizeof(fds[0]));
-	message.fd_count = count;
-	cr_assert_eq(handover_send(pair.from, &message, NULL), HANDOVER_DONE);
+	post_listener(pair, &given, fds, count);
 }
 
 static struct listener *
@@ -396,9 +405,7 @@ Test(handover, refuses_a_listener_without_a_socket)
 	struct handover *handover = begin(pair);
 	struct err err;
 
-	handover_begin(&message, HANDOVER_LISTENER);
-	handover_put_listener(&message, &given);
-	cr_assert_eq(handover_send(pair.from, &message, NULL), HANDOVER_DONE);
+	post_listener(pair, &given, NULL, 0);
 	cr_expect_not(handover_take(handover, &err));
 	cr_expect_str_eq(err.text, "upgrade: a listener without a socket");
 	handover_free(handover);
@@ -415,11 +422,7 @@ Test(handover, refuses_a_socket_that_does_not_listen)
 	struct handover *handover = begin(pair);
 	struct err err;
 
-	handover_begin(&message, HANDOVER_LISTENER);
-	handover_put_listener(&message, &given);
-	message.fds[0] = STDERR_FILENO;
-	message.fd_count = 1;
-	cr_assert_eq(handover_send(pair.from, &message, NULL), HANDOVER_DONE);
+	post_listener(pair, &given, &(int){ STDERR_FILENO }, 1);
 	post(pair, HANDOVER_END);
 	cr_assert(handover_take(handover, &err));
 	cr_expect_not(handover_open(handover, 1, &err));

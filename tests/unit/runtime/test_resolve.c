@@ -25,6 +25,7 @@
 #include "proxy/backend.h"
 #include "proxy/service.h"
 #include "tests/support/site.h"
+#include "tests/support/turn.h"
 
 #define DEADLINE_S 20.0
 
@@ -238,25 +239,11 @@ count_logged(const char *text)
 
 TestSuite(resolve, .init = set_up, .fini = tear_down);
 
-static void
-on_tick(struct ev_loop *its_loop, struct ev_timer *timer, int events)
-{
-	(void)timer;
-	(void)events;
-	ev_break(its_loop, EVBREAK_ALL);
-}
-
 /* Run the loop for at most this long. */
 static void
 run(double seconds)
 {
-	struct ev_timer tick;
-
-	ev_now_update(loop);
-	ev_timer_init(&tick, on_tick, seconds, 0.0);
-	ev_timer_start(loop, &tick);
-	ev_run(loop, 0);
-	ev_timer_stop(loop, &tick);
+	turn_loop(loop, seconds);
 }
 
 /* Follow, and run the loop until the resolver reports. */

@@ -120,7 +120,7 @@ run_status(const struct arguments *arguments)
 	}
 }
 
-/* ---- reload ---- */
+/* ---- reload, upgrade ---- */
 
 static bool
 needs_socket(const struct arguments *arguments)
@@ -128,24 +128,38 @@ needs_socket(const struct arguments *arguments)
 	return !addr_is_unix(&arguments->listen->addr);
 }
 
-/* POST, and print the answer, which ends with `refused` (NULL: nothing) unless
- * it is 200. */
+/* What a POST changes, and the signal that does the same. */
+struct change {
+	const char *path;
+	const char *signal;
+	uint32_t timeout_ms;
+	const char *refused; /* printed after a refusal; NULL: nothing */
+};
+
+/* POST, and print the answer; the change is made if it is 200. */
 static enum admin_command_exit
-request_change(const struct arguments *arguments, const char *path,
-    uint32_t timeout_ms, const char *refused)
+request_change(const struct arguments *arguments, const struct change *change)
 {
 	enum admin_command_exit status = ADMIN_COMMAND_DONE;
 	struct client_answer answer;
 	struct err err;
 
-	if (!client_request(
-		arguments->listen, "POST", path, timeout_ms, &answer, &err))
+	if (needs_socket(arguments)) {
+		err_set(&err,
+		    "[admin] listen has no Unix socket, and over TCP the "
+		    "endpoint changes nothing: send %s, or add listen = "
+		    "unix:PATH",
+		    change->signal);
+		return fail(arguments, err.text);
+	}
+	if (!client_request(arguments->listen, "POST", change->path,
+		change->timeout_ms, &answer, &err))
 		return fail(arguments, err.text);
 	if (answer.status != 200)
 		status = ADMIN_COMMAND_FAILED;
 	fputs(answer.body, status == ADMIN_COMMAND_DONE ? stdout : stderr);
-	if (status != ADMIN_COMMAND_DONE && refused)
-		(void)fail(arguments, refused);
+	if (status != ADMIN_COMMAND_DONE && change->refused)
+		(void)fail(arguments, change->refused);
 	client_answer_free(&answer);
 	return status;
 }
@@ -153,26 +167,20 @@ request_change(const struct arguments *arguments, const char *path,
 static enum admin_command_exit
 run_reload(const struct arguments *arguments)
 {
-	if (needs_socket(arguments))
-		return fail(arguments,
-		    "[admin] listen has no Unix socket, and over TCP the "
-		    "endpoint changes nothing: send SIGHUP, or add listen = "
-		    "unix:PATH");
 	return request_change(
-	    arguments, "/reload", RELOAD_MS, "the old configuration stays");
+	    arguments, &(const struct change){ .path = "/reload",
+			   .signal = "SIGHUP",
+			   .timeout_ms = RELOAD_MS,
+			   .refused = "the old configuration stays" });
 }
-
-/* ---- upgrade ---- */
 
 static enum admin_command_exit
 run_upgrade(const struct arguments *arguments)
 {
-	if (needs_socket(arguments))
-		return fail(arguments,
-		    "[admin] listen has no Unix socket, and over TCP the "
-		    "endpoint changes nothing: send SIGUSR2, or add listen = "
-		    "unix:PATH");
-	return request_change(arguments, "/upgrade", UPGRADE_MS, NULL);
+	return request_change(
+	    arguments, &(const struct change){ .path = "/upgrade",
+			   .signal = "SIGUSR2",
+			   .timeout_ms = UPGRADE_MS });
 }
 
 /* ---- refresh ---- */

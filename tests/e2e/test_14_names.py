@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from lib import service
+from lib.client import answer
 from lib.mounts import needs_mounts
 from lib.proxy import fields
 from lib.stapled import status_of
@@ -18,16 +19,6 @@ ACCESS = "[log]\naccess = same\nlevel = info"
 pytestmark = needs_mounts
 
 
-def answers(tls, port):
-    """The name of the service that a new client reaches; "" if none."""
-    try:
-        with tls(port) as client:
-            client.send(b"?")
-            return client.recv().decode()
-    except OSError:
-        return ""
-
-
 def test_names_follow_the_name_service(launch, listener, serve, tls, hosts):
     """Proves the states of a name: its address changes, the name service fails
     and the last address is kept, then the address changes again."""
@@ -35,15 +26,15 @@ def test_names_follow_the_name_service(launch, listener, serve, tls, hosts):
     serve(service.named(b"b"), address=("127.0.0.2", a.port))
     hosts("127.0.0.1 app.test\n")
     clinch = launch(listener(f"app.test:{a.port}", "resolve = 1s"), wrapper=hosts.wrapper)
-    assert answers(tls, clinch.port()) == "a"
+    assert answer(tls, clinch.port()) == "a"
     hosts("127.0.0.2 app.test\n")
-    until(lambda: answers(tls, clinch.port()) == "b", "new clients follow the name")
+    until(lambda: answer(tls, clinch.port()) == "b", "new clients follow the name")
     hosts("# nothing\n")
     clinch.wait_log(r"warning resolve name no longer resolves.* host=app\.test")
-    assert answers(tls, clinch.port()) == "b"
+    assert answer(tls, clinch.port()) == "b"
     hosts("127.0.0.1 app.test\n")
     clinch.wait_log(r"notice resolve name resolves again host=app\.test")
-    until(lambda: answers(tls, clinch.port()) == "a", "and it moves again")
+    until(lambda: answer(tls, clinch.port()) == "a", "and it moves again")
 
 
 def test_a_name_that_appears_later(launch, listener, serve, tls, hosts):
@@ -52,9 +43,9 @@ def test_a_name_that_appears_later(launch, listener, serve, tls, hosts):
     hosts("# nothing\n")
     clinch = launch(listener(f"app.test:{a.port}", "resolve = 1s"), wrapper=hosts.wrapper)
     clinch.wait_log(r"warning resolve name does not resolve host=app\.test")
-    assert answers(tls, clinch.port()) == ""
+    assert answer(tls, clinch.port()) == ""
     hosts("127.0.0.1 app.test\n")
-    until(lambda: answers(tls, clinch.port()) == "a", "its clients are served")
+    until(lambda: answer(tls, clinch.port()) == "a", "its clients are served")
 
 
 def test_every_address_of_a_name_is_tried(launch, listener, serve, tls, hosts):
@@ -62,7 +53,7 @@ def test_every_address_of_a_name_is_tried(launch, listener, serve, tls, hosts):
     b = serve(service.named(b"b"), address=("127.0.0.2", 0))
     hosts("127.0.0.3 app.test\n127.0.0.2 app.test\n")
     clinch = launch(listener(f"app.test:{b.port}"), wrapper=hosts.wrapper)
-    assert [answers(tls, clinch.port()) for _ in range(3)] == ["b"] * 3
+    assert [answer(tls, clinch.port()) for _ in range(3)] == ["b"] * 3
 
 
 def test_a_failed_connect_is_followed_by_a_look_up(launch, listener, serve, tls, hosts):
@@ -71,9 +62,9 @@ def test_a_failed_connect_is_followed_by_a_look_up(launch, listener, serve, tls,
     a = serve(service.named(b"a"))
     hosts("127.0.0.2 app.test\n")
     clinch = launch(listener(f"app.test:{a.port}", "resolve = 1d", head=ACCESS), wrapper=hosts.wrapper)
-    assert answers(tls, clinch.port()) == ""
+    assert answer(tls, clinch.port()) == ""
     hosts("127.0.0.1 app.test\n")
-    until(lambda: answers(tls, clinch.port()) == "a", "the new address is found", 5)
+    until(lambda: answer(tls, clinch.port()) == "a", "the new address is found", 5)
     clinch.wait_log(r"resolve name has new addresses host=app\.test")
 
 
@@ -148,7 +139,7 @@ def test_the_next_address_is_tried_while_one_is_silent(launch, listener, serve, 
     more = "timeout_connect = 1m\nproxy_out = v1"
     clinch = launch(listener(f"app.test:{b.port}", more, head=ACCESS), wrapper=hosts.wrapper)
     port = clinch.port()
-    assert [answers(tls, port) for _ in range(4)] == ["b"] * 4
+    assert [answer(tls, port) for _ in range(4)] == ["b"] * 4
     clinch.wait_log(r"access .*backend=app\.test", 4)
     waits = [int(fields(line)["connect_ms"]) for line in clinch.grep(r"access ")]
     assert 300 * dead <= waits[0] < 10_000
@@ -187,7 +178,7 @@ def test_silent_addresses_time_out_each_by_itself(launch, listener, tls, hosts, 
     hosts("127.0.0.2 app.test\n127.0.0.3 app.test\n")
     clinch = launch(listener(f"app.test:{first.port}", "timeout_connect = 1s", head=ACCESS), wrapper=hosts.wrapper)
     before = clinch.descriptors()
-    assert answers(tls, clinch.port()) == ""
+    assert answer(tls, clinch.port()) == ""
     clinch.wait_log(r"info conn backend connect failed .*backend=app\.test", 2)
     clinch.wait_log(r"warning conn backend down .*backend=app\.test:.*timed out")
     line = clinch.wait_log(r"access .*reason=backend_timeout")

@@ -11,6 +11,7 @@ import pytest
 
 from lib import admin, service
 from lib.admin import metric, wait_metric
+from lib.client import answer
 from lib.mounts import needs_mounts
 from lib.proxy import run
 from lib.wait import stays, until
@@ -44,16 +45,6 @@ def door(serve):
     yield Door
     for one in made:
         one.holder.close()
-
-
-def answer(tls, port):
-    """The name of the backend that a new client reaches; "" if none."""
-    try:
-        with tls(port) as client:
-            client.send(b"?")
-            return client.recv().decode()
-    except OSError:
-        return ""
 
 
 def state(clinch, name):
